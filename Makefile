@@ -1,0 +1,81 @@
+# Needs Python 3.11 or newer, make, and a connection to PyPI; everything else it fetches itself.
+#
+#   make demo   the five commands on sample_data/, ending in build/demo/report.html
+#   make test   the tests
+#   make check  what continuous integration runs: lint, types, demo, test
+#
+# Another interpreter:  make PYTHON=python3.12 test      Another place:  make VENV=/tmp/venv test
+
+PYTHON ?= python3
+VENV ?= .venv
+JOBS ?= auto
+PYTEST_ARGS ?=
+
+# The commands below are then the ones that a user types, and make shows each before it runs it.
+export PATH := $(abspath $(VENV))/bin:$(PATH)
+# Naming the flags makes every recipe run in a shell, so that the PATH above is the one searched.
+.SHELLFLAGS := -ec
+
+CANCER := sample_data/breast_cancer
+DEMO := build/demo
+
+.PHONY: demo test lint types bench check test-minimum clean
+
+demo: $(VENV)/.installed
+	@mkdir -p $(DEMO)
+	calibcli measure $(CANCER)_test.csv --cluster patient --group size
+	calibcli fit $(CANCER)_calibration.parquet --cluster patient -o $(DEMO)/calibrator.json
+	calibcli apply $(DEMO)/calibrator.json $(CANCER)_test.csv -o $(DEMO)/calibrated.csv
+	calibcli threshold $(CANCER)_calibration.parquet --cluster patient --calibrator $(DEMO)/calibrator.json --maximize f1 --subject-to 'recall>=0.9' -o $(DEMO)/thresholds.json
+	calibcli report $(CANCER)_test.csv --cluster patient --group size --calibrator $(DEMO)/calibrator.json --thresholds $(DEMO)/thresholds.json -o $(DEMO)/report.html
+	@echo "The page to open: $(DEMO)/report.html"
+
+test: $(VENV)/.installed-dev
+	python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed-dev
+	ruff check .
+	ruff format --check .
+	lint-imports
+
+types: $(VENV)/.installed-dev
+	mypy
+
+bench: $(VENV)/.installed-dev
+	python -m benchmarks
+
+check: lint types demo test
+
+# The same tests on the oldest releases that pyproject.toml admits.
+test-minimum: $(VENV)-minimum/.installed
+	$(VENV)-minimum/bin/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+
+clean:
+	rm -rf build dist $(VENV) $(VENV)-minimum
+	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find calibcli tests sample_data benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Virtual environments, installed again only when pyproject.toml or the pinned versions change.
+define new-venv
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	echo "calibcli needs Python 3.11 or newer, and $(PYTHON) is not;" >&2; \
+	echo "name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+$(PYTHON) -m venv $(1)
+endef
+
+$(VENV)/bin/python:
+	$(call new-venv,$(VENV))
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)-minimum/.installed: pyproject.toml tests/minimum-versions.txt
+	$(call new-venv,$(VENV)-minimum)
+	$(VENV)-minimum/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint tests/minimum-versions.txt --editable '.[test]'
+	@touch $@
