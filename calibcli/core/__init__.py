@@ -1,0 +1,1 @@
+"""The statistics: arrays in, dataclasses out. No files, clock, printing or command line."""

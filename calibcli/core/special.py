@@ -1,0 +1,157 @@
+"""Distribution functions in NumPy and the standard library.
+
+`measure` answers in the time it takes to import NumPy; SciPy's import alone costs as much again,
+so the few functions that intervals need live here. SciPy is their oracle in the tests.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    Array = NDArray[np.float64]
+
+_NORMAL = NormalDist()
+
+
+def norm_ppf(q: float) -> float:
+    """Return the standard normal quantile of q in (0, 1)."""
+    return _NORMAL.inv_cdf(q)
+
+
+def norm_sf_two_sided(z: float) -> float:
+    """Return P(|Z| >= |z|) for a standard normal Z."""
+    return math.erfc(abs(z) / math.sqrt(2.0))
+
+
+def chi2_sf(x: float, df: int) -> float:
+    """Return P(X >= x) for chi-squared with integer df >= 1, by its finite sum.
+
+    Source: Abramowitz and Stegun 26.4.4 (odd df) and 26.4.5 (even df).
+    """
+    if x <= 0:
+        return 1.0
+    half = x / 2.0
+    if df % 2 == 0:
+        term, total = math.exp(-half), 0.0
+        for k in range(df // 2):
+            total += term
+            term *= half / (k + 1)
+        return min(total, 1.0)
+    total = math.erfc(math.sqrt(half))
+    term = math.sqrt(2.0 * x / math.pi) * math.exp(-half)
+    for k in range(1, (df + 1) // 2):
+        total += term
+        term *= x / (2 * k + 1)
+    return min(total, 1.0)
+
+
+_lgamma = np.frompyfunc(math.lgamma, 1, 1)
+
+
+def betainc(a: ArrayLike, b: ArrayLike, x: ArrayLike) -> Array:
+    """Return the regularised incomplete beta function I_x(a, b), elementwise, for a, b > 0.
+
+    Source: the continued fraction of Numerical Recipes 6.4 by Lentz's method.
+    """
+    alpha, beta, at = _broadcast(a, b, x)
+    swap = at > (alpha + 1.0) / (alpha + beta + 2.0)
+    alpha, beta = np.where(swap, beta, alpha), np.where(swap, alpha, beta)
+    at = np.where(swap, 1.0 - at, at)
+    with np.errstate(divide="ignore"):
+        powers = alpha * np.log(at) + beta * np.log1p(-at)
+    front = np.exp(powers - _log_beta(alpha, beta)) / alpha
+    tail = np.where(at > 0, front * _beta_fraction(alpha, beta, at), 0.0)
+    inside: Array = np.where(swap, 1.0 - tail, tail)
+    return inside
+
+
+def _broadcast(*values: ArrayLike) -> list[Array]:
+    return list(np.broadcast_arrays(*(np.asarray(v, dtype=np.float64) for v in values)))
+
+
+def _log_beta(a: Array, b: Array) -> Array:
+    return np.asarray(_lgamma(a) + _lgamma(b) - _lgamma(a + b), dtype=np.float64)
+
+
+def _beta_fraction(
+    a: Array, b: Array, x: Array
+) -> Array:
+    c = np.ones_like(x)
+    d = 1.0 / (1.0 - (a + b) * x / (a + 1.0))
+    h = d.copy()
+    for m in range(1, 100_000):
+        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+        d = 1.0 / (1.0 + even * d)
+        c = 1.0 + even / c
+        h *= d * c
+        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+        d = 1.0 / (1.0 + odd * d)
+        c = 1.0 + odd / c
+        step = d * c
+        h *= step
+        if np.all(np.abs(step - 1.0) < 1e-13):
+            break
+    return h
+
+
+def beta_ppf(q: ArrayLike, a: ArrayLike, b: ArrayLike) -> Array:
+    """Return the quantile of Beta(a, b), elementwise, by Newton steps kept inside a bracket."""
+    level, alpha, beta = _broadcast(q, a, b)
+    low, high = np.zeros(level.shape), np.ones(level.shape)
+    x = alpha / (alpha + beta)
+    log_beta = _log_beta(alpha, beta)
+    for _ in range(60):
+        excess = betainc(alpha, beta, x) - level
+        low, high = np.where(excess < 0, x, low), np.where(excess > 0, x, high)
+        with np.errstate(all="ignore"):
+            density = np.exp((alpha - 1) * np.log(x) + (beta - 1) * np.log1p(-x) - log_beta)
+            step = x - excess / density
+        inside = (step > low) & (step < high)
+        fresh = np.where(excess == 0, x, np.where(inside, step, (low + high) / 2))
+        if np.all(np.abs(fresh - x) <= 1e-12 * x):
+            return fresh
+        x = fresh
+    return x
+
+
+@lru_cache(maxsize=256)
+def t_ppf(q: float, df: int) -> float:
+    """Return the quantile of Student's t with df degrees of freedom."""
+    if q == 0.5:
+        return 0.0
+    tail = min(q, 1.0 - q)
+    x = float(beta_ppf(2.0 * tail, df / 2.0, 0.5))
+    return math.copysign(math.sqrt(df * (1.0 - x) / x), q - 0.5)
+
+
+def clopper_pearson(
+    successes: ArrayLike, trials: ArrayLike, confidence: float = 0.95
+) -> tuple[Array, Array]:
+    """Return the exact interval of a binomial proportion, elementwise; (0, 1) for no trials.
+
+    Source: Clopper and Pearson, 1934. Non-integer counts (effective sizes) are allowed.
+    """
+    k = np.asarray(successes, dtype=np.float64)
+    n = np.asarray(trials, dtype=np.float64)
+    alpha = (1.0 - confidence) / 2.0
+    miss = np.maximum(n - k, 0.0)
+    low = np.where(k > 0, beta_ppf(alpha, np.where(k > 0, k, 1.0), miss + 1.0), 0.0)
+    high = np.where(miss > 0, beta_ppf(1.0 - alpha, k + 1.0, np.where(miss > 0, miss, 1.0)), 1.0)
+    return low, high
+
+
+def wilson(p: float, n: float, quantile: float) -> tuple[float, float]:
+    """Return the score interval of a proportion p of n rows (Wilson, 1927)."""
+    z2 = quantile * quantile
+    centre = (p + z2 / (2 * n)) / (1 + z2 / n)
+    half = quantile / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
+    low = 0.0 if p <= 0.0 else max(0.0, centre - half)
+    return low, 1.0 if p >= 1.0 else min(1.0, centre + half)

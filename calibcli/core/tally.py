@@ -1,0 +1,268 @@
+"""Counting pairs in one pass: a mergeable tally of (score, label) for many slots at once.
+
+A slot is whatever the caller keeps apart: a class, a group, a bucket of clusters. A tally is
+exact, its cells the distinct scores, until they outnumber `EXACT_CELLS`; then it falls into a
+`Grid`. Which of the two depends on the data alone, never on its order or partition, and since
+counts and offsets are integers, any split of the rows merges to the same tally.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from calibcli.core.cell_table import CellTable, count_by, exact_cells, squares_by
+from calibcli.core.cells import Grid, cell_base, grid, key_tails
+from calibcli.core.scales import EPS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from calibcli.core.cell_table import Counts
+    from calibcli.core.cells import Keys
+
+    Slots = NDArray[np.integer[Any]]
+
+EXACT_CELLS = 1 << 18
+"""Distinct scores up to which a slot stays exact; all slots together may hold four times more."""
+FINEST_BITS = 10
+COARSEST_BITS = 2
+_DENSE_SLOTS = 4
+
+
+def _capacity(slots: int) -> int:
+    return 1 << max(slots - 1, 0).bit_length()
+
+
+def _grid_bits(slots: int) -> int:
+    """Return the mantissa bits that keep a dense tally of this many slots small."""
+    surplus = max(_capacity(slots) // _DENSE_SLOTS, 1).bit_length() - 1
+    return max(FINEST_BITS - surplus, COARSEST_BITS)
+
+
+class Tally:
+    """An accumulator of pairs. `add` batches, `merge` tallies, read `table()` and `losses`.
+
+    Args:
+        slots: how many slots there are; more may appear in `add` and `merge`.
+        edges: probabilities at which counts stay exact in a grid (bin edges, thresholds).
+        weighted: whether rows carry importance weights (counts become float64 sums).
+        logits: whether keys come from logits, whose tails are not clipped in the log loss.
+        start_exact: False skips the exact phase where an earlier batch has shown it hopeless;
+            the counts are the same either way.
+    """
+
+    def __init__(
+        self,
+        slots: int = 1,
+        *,
+        edges: tuple[float, ...] = (),
+        weighted: bool = False,
+        logits: bool = False,
+        start_exact: bool = True,
+    ) -> None:
+        self.slots = slots
+        self.edges = edges
+        self.weighted = weighted
+        self.logits = logits
+        self.losses = np.zeros((slots, 3))
+        self._tables: list[CellTable] = []
+        self._held = 0
+        self._grid: Grid | None = None
+        if not start_exact:
+            self.enter_grid()
+
+    @property
+    def exact(self) -> bool:
+        """Whether the cells are still the distinct scores; final only after `table()`."""
+        return self._grid is None
+
+    @property
+    def bits(self) -> int | None:
+        """Mantissa bits of the grid, or None while exact."""
+        return None if self._grid is None else self._grid.bits
+
+    def add(
+        self,
+        key: Keys,
+        label: NDArray[Any],
+        slot: Slots | None = None,
+        weight: NDArray[Any] | None = None,
+    ) -> None:
+        """Count a batch: keys (n,), labels (n,) of 0/1, optional slots and weights (n,).
+
+        Weights are counts of identical rows, importance weights when the tally is weighted.
+        """
+        if not len(key):
+            return
+        label = label.astype(bool, copy=False)
+        if self.weighted:
+            weight = np.ones(len(key)) if weight is None else weight.astype(np.float64, copy=False)
+        elif weight is not None:
+            weight = weight.astype(np.int64, copy=False)
+        if slot is not None:
+            self._make_room(int(slot.max()) + 1)
+        self._add_losses(key, label, slot, weight)
+        if self._grid is None:
+            table = exact_cells(key, label, slot, weight)
+            self._tables.append(table)
+            self._held += len(table)
+            if self._held > (2 if self.slots == 1 else 8) * EXACT_CELLS:
+                self._compact()
+        else:
+            self._count_in(self._grid, key, label, slot, weight)
+
+    def merge(self, other: Tally, slot_map: Slots | None = None) -> None:
+        """Add another tally; `slot_map` gives the slot here of each slot there."""
+        mapping = np.arange(other.slots) if slot_map is None else slot_map[: other.slots]
+        if len(mapping):
+            self._make_room(int(mapping.max()) + 1)
+        np.add.at(self.losses, mapping, other.losses)
+        table = other.table()
+        if slot_map is not None:
+            here = replace(table, slot=mapping[table.slot].astype(np.int32))
+            table = CellTable.concatenate([here])
+        self.add_table(table)
+
+    def add_table(self, table: CellTable) -> None:
+        """Add counts in sparse form (without their losses), exact or of any grid."""
+        if len(table):
+            self._make_room(int(table.slot[-1]) + 1)
+        if table.bits is not None:
+            self.enter_grid()
+            self._coarsen_to(table.bits)
+        if self._grid is None:
+            self._tables.append(table)
+            self._compact()
+        else:
+            self._add_to(self._grid, table)
+
+    def table(self) -> CellTable:
+        """Return the counts so far, sorted by slot and key; cells that hold rows only."""
+        self._compact()
+        if self._grid is None:
+            return self._tables[0] if self._tables else CellTable.empty(weighted=self.weighted)
+        used = np.flatnonzero(self._counts.any(axis=1))
+        slot, cell = np.divmod(used, len(self._grid))
+        squares = self._squares
+        return CellTable(
+            slot.astype(np.int32),
+            self._grid.starts[cell],
+            self._counts[used, 1],
+            self._counts[used, 0],
+            self._offsets[used],
+            None if squares is None else squares[used, 1],
+            None if squares is None else squares[used, 0],
+            self._grid.bits,
+        )
+
+    def enter_grid(self) -> None:
+        """Give up the distinct scores for the cells of a grid, if that has not happened yet."""
+        if self._grid is not None:
+            return
+        tables, self._tables = self._tables, []
+        self._grid = grid(_grid_bits(self.slots), self.edges)
+        self._allocate(self._grid)
+        for table in tables:
+            self._add_to(self._grid, table)
+
+    def _compact(self) -> None:
+        """Sum what was added, and leave the exact phase where there are too many cells.
+
+        More rows never make fewer cells, of a slot or in all, so a part of the data never is in
+        the grid when the whole is not.
+        """
+        if self._grid is not None or not self._tables:
+            return
+        if len(self._tables) > 1:
+            self._tables = [CellTable.concatenate(self._tables)]
+        table = self._tables[0]
+        self._held = len(table)
+        if self._held > EXACT_CELLS and (
+            self._held > 4 * EXACT_CELLS or np.bincount(table.slot).max() > EXACT_CELLS
+        ):
+            self.enter_grid()
+
+    def _add_losses(
+        self,
+        key: Keys,
+        label: NDArray[np.bool_],
+        slot: Slots | None,
+        weight: NDArray[Any] | None,
+    ) -> None:
+        """Sum (1 - p_true)^2, -log p_true and rows with p_true = 0, exactly, row by row."""
+        tail, upper = key_tails(key)
+        truth = np.where(upper == label, 1.0 - tail, tail)
+        missed = truth == 0.0
+        floor = EPS if not self.logits else np.where(missed, EPS, 0.0)
+        columns = ((1.0 - truth) ** 2, -np.log(np.maximum(truth, floor)), missed.astype(np.float64))
+        for number, values in enumerate(columns):
+            weighed = values if weight is None else values * weight
+            if slot is None:
+                self.losses[0, number] += weighed.sum()
+            else:
+                found = np.bincount(slot, weights=weighed, minlength=self.slots)
+                self.losses[:, number] += found
+
+    def _make_room(self, slots: int) -> None:
+        if slots <= self.slots:
+            return
+        self.losses = np.concatenate([self.losses, np.zeros((slots - self.slots, 3))])
+        old, self.slots = self.slots, slots
+        if self._grid is None or _capacity(slots) == _capacity(old):
+            return
+        table = self.table()
+        self._grid = grid(min(self._grid.bits, _grid_bits(slots)), self.edges)
+        self._allocate(self._grid)
+        self._add_to(self._grid, table)
+
+    def _allocate(self, cells: Grid) -> None:
+        size = _capacity(self.slots) * len(cells)
+        kind = np.float64 if self.weighted else np.int64
+        self._counts: Counts = np.zeros((size, 2), kind)
+        self._offsets: Counts = np.zeros(size, kind)
+        self._squares = np.zeros((size, 2)) if self.weighted else None
+
+    def _coarsen_to(self, bits: int) -> None:
+        if self._grid is not None and bits < self._grid.bits:
+            table = self.table()
+            self._grid = grid(bits, self.edges)
+            self._allocate(self._grid)
+            self._add_to(self._grid, table)
+
+    def _count_in(
+        self,
+        cells: Grid,
+        key: Keys,
+        label: NDArray[np.bool_],
+        slot: Slots | None,
+        weight: NDArray[Any] | None,
+    ) -> None:
+        index = cells.cells(key).astype(np.int64)
+        if slot is not None:
+            index += slot.astype(np.int64) * len(cells)
+        size = int(index.max()) + 1 if slot is not None else len(cells)
+        self._counts[:size] += count_by(index, label, size, weight)
+        distance = cells.offsets(key)
+        if weight is None:  # a float64 sum of integers this small is exact, and faster
+            found = np.bincount(index, weights=distance, minlength=size)
+            self._offsets[:size] += found.astype(self._offsets.dtype, copy=False)
+        else:
+            np.add.at(self._offsets, index, distance * weight)
+        squares = squares_by(index, label, size, weight)
+        if self._squares is not None and squares is not None:
+            self._squares[:size] += squares
+
+    def _add_to(self, cells: Grid, table: CellTable) -> None:
+        """Add cells that are no coarser than the grid: distinct scores, or a finer grid's."""
+        index = cells.cells(table.key).astype(np.int64) + table.slot * np.int64(len(cells))
+        base = table.key if table.bits is None else cell_base(table.key, table.bits)
+        offset = table.offset + cells.offsets(base) * (table.pos + table.neg)
+        np.add.at(self._counts[:, 1], index, table.pos)
+        np.add.at(self._counts[:, 0], index, table.neg)
+        np.add.at(self._offsets, index, offset)
+        if self._squares is not None and table.pos_sq is not None and table.neg_sq is not None:
+            np.add.at(self._squares[:, 1], index, table.pos_sq)
+            np.add.at(self._squares[:, 0], index, table.neg_sq)
