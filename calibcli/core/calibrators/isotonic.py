@@ -1,0 +1,136 @@
+"""Isotonic regression: the best non-decreasing map, with ends that keep the log loss finite.
+
+Zadrozny and Elkan, "Transforming Classifier Scores into Accurate Multiclass Probability
+Estimates" (2002), by pooling adjacent violators (Ayer et al. 1955).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
+
+import numpy as np
+
+from calibcli.core.calibrators.types import (
+    BINARY,
+    FloatArray,
+    Space,
+    array,
+    few_rows_note,
+    floats,
+    interpolate,
+    require_both_classes,
+)
+from calibcli.core.curves import pav
+from calibcli.errors import InputError
+
+if TYPE_CHECKING:
+    from calibcli.core.stats import ScoreStats
+
+Interpolation = Literal["linear", "step"]
+Ends = Literal["smoothed", "raw"]
+
+
+@dataclass(frozen=True, slots=True)
+class Isotonic:
+    """A non-decreasing map of the probability; beyond its ends it is constant.
+
+    Attributes:
+        x: (m,) scores, increasing. Linear: the first and last score of each pooled block. Step:
+            the first score of each block.
+        y: (m,) calibrated probabilities, non-decreasing.
+        interpolation: "linear" between the points, or "step": the value of the last block that
+            begins at or below the score.
+        ends: "smoothed" adds one positive row at the lowest score and one negative row at the
+            highest before the fit, so an end block of n equal labels is 1/(n+1) from certainty
+            and the log loss stays finite; "raw" does not.
+    """
+
+    x: FloatArray
+    y: FloatArray
+    interpolation: Interpolation = "linear"
+    ends: Ends = "smoothed"
+    notes: tuple[str, ...] = ()
+
+    method: ClassVar[str] = "isotonic"
+    space: ClassVar[Space] = "probability"
+    tasks: ClassVar[frozenset[str]] = BINARY
+    free_form: ClassVar[bool] = True
+    complexity: ClassVar[int] = 7
+
+    @classmethod
+    def fit(
+        cls,
+        stats: ScoreStats,
+        *,
+        interpolation: Interpolation = "linear",
+        ends: Ends = "smoothed",
+    ) -> Self:
+        """Fit from collapsed pairs; equal scores are one point with summed weight.
+
+        Raises:
+            InputError: when only one class is present.
+        """
+        require_both_classes(stats)
+        score, pos, total = distinct_cells(stats)
+        if ends == "smoothed":
+            pos[0] += 1.0
+            total[0] += 1.0
+            total[-1] += 1.0
+        fitted, block = pav(pos, total)
+        first = np.append(True, block[1:] != block[:-1])
+        last = np.append(block[1:] != block[:-1], True)
+        keep = first if interpolation == "step" else first | last
+        # Sums of weights round, so a mean can stray beyond [0, 1] or below its neighbour's.
+        y = np.maximum.accumulate(np.clip(fitted[keep], 0.0, 1.0))
+        notes = few_rows_note(cls.method, stats)
+        if len(np.unique(block)) == 1:
+            notes += ("the isotonic fit is constant: the scores do not rank the labels",)
+        return cls(array(score[keep]), array(y), interpolation, ends, notes)
+
+    def apply(self, x: FloatArray) -> FloatArray:
+        """Return calibrated probabilities of probabilities, any shape."""
+        x = np.asarray(x, dtype=np.float64)
+        if self.interpolation == "linear":
+            return interpolate(x, self.x, self.y)
+        place = np.searchsorted(self.x, x, side="right") - 1
+        return self.y[np.maximum(place, 0)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {
+            "method": self.method,
+            "interpolation": self.interpolation,
+            "ends": self.ends,
+            "x": floats(self.x),
+            "y": floats(self.y),
+            "notes": list(self.notes),
+        }
+
+    @classmethod
+    def from_dict(cls, payload: dict[str, Any]) -> Self:
+        """Return the calibrator that `to_dict` wrote.
+
+        Raises:
+            InputError: when the points are not a non-decreasing map.
+        """
+        x, y = array(payload["x"]), array(payload["y"])
+        if len(x) == 0 or x.shape != y.shape or (np.diff(x) < 0).any() or (np.diff(y) < 0).any():
+            raise InputError("the isotonic calibrator's points are not a non-decreasing map")
+        if payload["interpolation"] not in ("linear", "step"):
+            raise InputError(f"unknown interpolation {payload['interpolation']!r}")
+        interpolation = cast("Interpolation", payload["interpolation"])
+        return cls(x, y, interpolation, cast("Ends", payload["ends"]), tuple(payload["notes"]))
+
+
+def distinct_cells(stats: ScoreStats) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return (score, pos, total) float64 of cells that hold weight, equal scores summed.
+
+    Logits far out are distinct cells whose probabilities round to one number.
+    """
+    used = stats.total > 0
+    score = stats.score[used]
+    starts = np.flatnonzero(np.append(True, score[1:] != score[:-1]))
+    pos = np.add.reduceat(stats.pos[used].astype(np.float64), starts)
+    total = np.add.reduceat(stats.total[used].astype(np.float64), starts)
+    return score[starts], pos, total

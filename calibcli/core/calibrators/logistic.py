@@ -1,0 +1,89 @@
+"""Newton's method for logistic regression on a few columns of collapsed pairs.
+
+Shared by Platt and beta calibration: `C` cells, `d` columns, real-valued positive and negative
+weight for each cell. The loss is convex; full Newton steps are halved until it falls (Lin, Lin
+and Weng 2007), and it is summed in log form, so no score overflows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from calibcli.core.calibrators.types import counts
+from calibcli.core.scales import expit
+
+if TYPE_CHECKING:
+    from calibcli.core.calibrators.types import FloatArray
+    from calibcli.core.stats import ScoreStats
+
+_MAX_STEPS = 100
+_HALVINGS = 60
+
+
+def lin_targets(stats: ScoreStats) -> tuple[FloatArray, FloatArray]:
+    """Return each cell's weight on outcome 1 and 0 under Lin, Lin and Weng's targets.
+
+    A positive row counts (N₊+1)/(N₊+2) towards outcome 1 and the rest towards 0, a negative row
+    1/(N₋+2) and the rest: a uniform prior on each class, weights as counts. The optimum is then
+    finite even when the labels are separable.
+    """
+    pos, neg = counts(stats)
+    n_pos, n_neg = pos.sum(), neg.sum()
+    high, low = (n_pos + 1.0) / (n_pos + 2.0), 1.0 / (n_neg + 2.0)
+    return pos * high + neg * low, pos * (1.0 - high) + neg * (1.0 - low)
+
+
+def log_loss(f: FloatArray, pos: FloatArray, neg: FloatArray) -> float:
+    """Return the summed log loss of logits f with weight `pos` on 1 and `neg` on 0."""
+    tail = np.log1p(np.exp(-np.abs(f)))
+    return float(pos @ (tail - np.minimum(f, 0.0)) + neg @ (tail + np.maximum(f, 0.0)))
+
+
+def fit_logistic(
+    columns: FloatArray,
+    pos: FloatArray,
+    neg: FloatArray,
+    start: FloatArray,
+    offset: FloatArray | None = None,
+) -> tuple[FloatArray, float]:
+    """Minimise the log loss of logits `offset + columns @ theta`; returns (theta, loss).
+
+    Args:
+        columns: (C, d) float64.
+        pos: (C,) weight on outcome 1.
+        neg: (C,) weight on outcome 0.
+        start: (d,) where to begin; directions that the data leave open stay as they are there.
+        offset: (C,) fixed part of the logit, or None.
+    """
+    total = pos + neg
+    scale = np.sqrt(np.maximum(total @ columns**2, 1e-300) / max(float(total.sum()), 1e-300))
+    scale[scale < 1e-140] = 1.0
+    x = columns / scale
+    base = np.zeros(len(x)) if offset is None else offset
+    theta = start * scale
+    f = base + x @ theta
+    loss = log_loss(f, pos, neg)
+    for _ in range(_MAX_STEPS):
+        p = expit(f)
+        gradient = x.T @ (total * p - pos)
+        hessian = (x * (total * p * (1.0 - p))[:, None]).T @ x
+        step = -np.linalg.lstsq(hessian, gradient, rcond=1e-13)[0]
+        decrease = float(gradient @ step)
+        if decrease > -1e-14 * max(loss, 1e-10):
+            # Too small to show in the loss, the last step still squares the error of theta.
+            theta = theta + step
+            break
+        size = 1.0
+        for _ in range(_HALVINGS):
+            trial = theta + size * step
+            f_trial = base + x @ trial
+            trial_loss = log_loss(f_trial, pos, neg)
+            if trial_loss <= loss + 1e-4 * size * decrease:
+                break
+            size /= 2.0
+        else:
+            break
+        theta, f, loss = trial, f_trial, trial_loss
+    return theta / scale, loss

@@ -1,0 +1,147 @@
+"""Binary calibrators on several classes: each class against the rest, then renormalised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from calibcli.core.calibrators.identity import Identity
+from calibcli.core.calibrators.rowmath import finite_rows, one_vs_rest_logits
+from calibcli.core.calibrators.types import (
+    MULTICLASS,
+    BinaryCalibrator,
+    Calibrator,
+    FloatArray,
+    Space,
+)
+from calibcli.core.cells import logit_keys
+from calibcli.core.scales import expit, softmax
+from calibcli.core.tally import Tally
+from calibcli.errors import InputError
+
+if TYPE_CHECKING:
+    from calibcli.core.calibrators.types import RowSource
+    from calibcli.core.stats import ScoreStats
+
+
+@dataclass(frozen=True, slots=True)
+class OneVsRest:
+    """One binary calibrator a class.
+
+    Attributes:
+        calibrators: K of them, in class order.
+        normalize: True where the classes exclude each other: rows are divided by their sum, and
+            a row whose sum is 0 keeps its uncalibrated probabilities. False where each column is
+            a problem of its own: `apply` then takes binary logits, column by column.
+    """
+
+    calibrators: tuple[Calibrator, ...]
+    normalize: bool = True
+    notes: tuple[str, ...] = ()
+
+    method: ClassVar[str] = "one-vs-rest"
+    space: ClassVar[Space] = "logit"
+    tasks: ClassVar[frozenset[str]] = MULTICLASS
+    free_form: ClassVar[bool] = False
+    complexity: ClassVar[int] = 9
+
+    @classmethod
+    def fit(
+        cls,
+        classes: Sequence[ScoreStats],
+        fit_one: Callable[[ScoreStats], BinaryCalibrator],
+        *,
+        normalize: bool = True,
+        names: Sequence[str] | None = None,
+    ) -> Self:
+        """Fit each class's pairs (its probability, whether it is the label).
+
+        A class without rows of both kinds keeps its scores, and a note says so.
+
+        Args:
+            classes: pairs of each class, in class order.
+            fit_one: for example `Isotonic.fit`.
+            normalize: see the class.
+            names: class names for the notes; default their indices.
+        """
+        fitted: list[Calibrator] = []
+        notes: list[str] = []
+        for index, stats in enumerate(classes):
+            name = str(index) if names is None else names[index]
+            if stats.positives > 0 and stats.negatives > 0:
+                one = fit_one(stats)
+                notes += [f"class {name}: {note}" for note in one.notes]
+                fitted.append(one)
+            else:
+                notes.append(f"class {name} has rows of one label only: its scores are kept")
+                fitted.append(Identity())
+        return cls(tuple(fitted), normalize, tuple(notes))
+
+    def apply(self, x: FloatArray) -> FloatArray:
+        """Return probabilities (n, K) of rows of logits or log-probabilities (n, K).
+
+        Raises:
+            InputError: when K is not the number of calibrators.
+        """
+        x = np.asarray(x, dtype=np.float64)
+        if x.shape[-1] != len(self.calibrators):
+            raise InputError(
+                f"{x.shape[-1]} score columns, but the calibrator was fitted on "
+                f"{len(self.calibrators)} classes"
+            )
+        odds = one_vs_rest_logits(x) if self.normalize else x
+        p = np.empty(x.shape, dtype=np.float64)
+        for k, one in enumerate(self.calibrators):
+            column = odds[:, k]
+            p[:, k] = one.apply(column if one.space == "logit" else expit(column))
+        if not self.normalize:
+            return p
+        total = p.sum(axis=1, keepdims=True)
+        lost = total[:, 0] == 0.0
+        p /= np.where(total > 0.0, total, 1.0)
+        if lost.any():
+            p[lost] = softmax(finite_rows(x[lost]))
+        return p
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {
+            "method": self.method,
+            "normalize": self.normalize,
+            "calibrators": [one.to_dict() for one in self.calibrators],
+            "notes": list(self.notes),
+        }
+
+    @classmethod
+    def from_dict(cls, payload: dict[str, Any]) -> Self:
+        """Return the calibrator that `to_dict` wrote."""
+        from calibcli.core.calibrators import calibrator_from_dict
+
+        parts = tuple(calibrator_from_dict(one) for one in payload["calibrators"])
+        return cls(parts, bool(payload["normalize"]), tuple(payload["notes"]))
+
+
+def class_stats(rows: RowSource, n_classes: int, folds: int = 1) -> list[list[ScoreStats]]:
+    """Return the pairs (probability of the class, is it the label) by fold and class.
+
+    One pass. Pairs are collapsed from `one_vs_rest_logits`, which is what `OneVsRest.apply`
+    reads, so a score is the same number at fit and at apply. Index as `[fold][class]`; a row's
+    fold is bucket % folds.
+    """
+    from calibcli.core.stats import ScoreStats
+
+    tallies: list[Tally] = []
+    for z, label, weight, bucket in rows():
+        if not tallies:
+            weighted = weight is not None
+            tallies = [Tally(folds, logits=True, weighted=weighted) for _ in range(n_classes)]
+        odds = one_vs_rest_logits(z)
+        slot = None if folds == 1 else (np.asarray(bucket) % folds).astype(np.int64)
+        for k, tally in enumerate(tallies):
+            tally.add(logit_keys(odds[:, k]), label == k, slot, weight)
+    if not tallies:
+        tallies = [Tally(folds, logits=True) for _ in range(n_classes)]
+    return [[ScoreStats.from_tally(tally, fold) for tally in tallies] for fold in range(folds)]

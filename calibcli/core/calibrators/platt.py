@@ -1,0 +1,100 @@
+"""Platt scaling on the logit: a slope and an intercept.
+
+Platt, "Probabilistic Outputs for Support Vector Machines" (1999), with the targets and the
+Newton method of Lin, Lin and Weng, "A Note on Platt's Probabilistic Outputs for Support Vector
+Machines", Machine Learning 68 (2007).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from calibcli.core.calibrators.logistic import fit_logistic, lin_targets
+from calibcli.core.calibrators.types import (
+    BINARY,
+    FloatArray,
+    Limits,
+    Space,
+    certain_limits,
+    counts,
+    limited,
+    limits_from,
+    require_both_classes,
+)
+from calibcli.core.scales import expit
+
+if TYPE_CHECKING:
+    from calibcli.core.stats import ScoreStats
+
+
+@dataclass(frozen=True, slots=True)
+class Platt:
+    """p = 1 / (1 + exp(A s + B)) of the logit s; identity is A = -1, B = 0.
+
+    Attributes:
+        a: A, negative where higher scores mean label 1.
+        b: B.
+        limits: see `certain_limits`.
+    """
+
+    a: float
+    b: float
+    limits: Limits = (None, None)
+    notes: tuple[str, ...] = ()
+
+    method: ClassVar[str] = "platt"
+    space: ClassVar[Space] = "logit"
+    tasks: ClassVar[frozenset[str]] = BINARY
+    free_form: ClassVar[bool] = False
+    complexity: ClassVar[int] = 2
+
+    @classmethod
+    def fit(cls, stats: ScoreStats, *, smoothing: bool = True) -> Self:
+        """Fit from collapsed pairs, weights as counts.
+
+        Args:
+            stats: pairs of both labels.
+            smoothing: targets (N₊+1)/(N₊+2) and 1/(N₋+2) instead of 1 and 0, which keeps the
+                optimum finite; without it separable labels end at a very steep slope.
+
+        Raises:
+            InputError: when only one class is present.
+        """
+        require_both_classes(stats)
+        limits = certain_limits(stats)
+        z = limited(stats.logit, limits)
+        pos, neg = lin_targets(stats) if smoothing else counts(stats)
+        used = z[stats.total > 0]
+        start = np.array([1.0, 0.0])
+        if used.min() == used.max():
+            shift, _ = fit_logistic(np.ones((len(z), 1)), pos, neg, np.zeros(1), offset=z)
+            note = "all scores are equal: only their level is corrected, the slope stays 1"
+            return cls(-1.0, -float(shift[0]), limits, (note,))
+        theta, _ = fit_logistic(np.column_stack([z, np.ones_like(z)]), pos, neg, start)
+        notes: tuple[str, ...] = ()
+        if theta[0] <= 0:
+            notes = ("the fitted slope is not positive: higher scores do not mean label 1",)
+        return cls(-float(theta[0]), -float(theta[1]), limits, notes)
+
+    def apply(self, x: FloatArray) -> FloatArray:
+        """Return probabilities of logits, any shape."""
+        return expit(-(self.a * limited(x, self.limits) + self.b))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {
+            "method": self.method,
+            "A": self.a,
+            "B": self.b,
+            "limits": list(self.limits),
+            "notes": list(self.notes),
+        }
+
+    @classmethod
+    def from_dict(cls, payload: dict[str, Any]) -> Self:
+        """Return the calibrator that `to_dict` wrote."""
+        a, b = float(payload["A"]), float(payload["B"])
+        return cls(a, b, limits_from(payload), tuple(payload["notes"]))

@@ -1,0 +1,229 @@
+"""A monotone smoothing spline of the logit: as straight as the data allow.
+
+The calibrated logit is a linear spline g of the score's logit, fitted by penalised maximum
+likelihood: the penalty on the change of slope (O'Sullivan, Yandell and Raynor 1986; Eilers and
+Marx 1996) leaves a straight line, which is Platt scaling, as the limit, and slopes are bounded
+below by 0, so the map never decreases. The weight of the penalty is cross-validated. Lucena,
+"Spline-Based Probability Calibration" (2018), has the same idea without monotonicity.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from calibcli.core.calibrators.logistic import log_loss
+from calibcli.core.calibrators.types import (
+    BINARY,
+    FloatArray,
+    Space,
+    array,
+    certain_limits,
+    counts,
+    few_rows_note,
+    floats,
+    interpolate,
+    limited,
+    require_both_classes,
+    sums_by,
+)
+from calibcli.core.scales import expit
+from calibcli.errors import InputError
+
+if TYPE_CHECKING:
+    from calibcli.core.stats import ScoreStats
+
+_KNOTS = 32
+_GROUPS = 512
+_FOLDS = 5
+_PENALTIES = tuple(10.0**power for power in range(5, -3, -1))
+
+
+@dataclass(frozen=True, slots=True)
+class Spline:
+    """Logit to logit, linear between the knots and constant beyond them.
+
+    Attributes:
+        x: (m,) knots: logits of the score, increasing.
+        y: (m,) calibrated logits there, non-decreasing.
+    """
+
+    x: FloatArray
+    y: FloatArray
+    notes: tuple[str, ...] = ()
+
+    method: ClassVar[str] = "spline"
+    space: ClassVar[Space] = "logit"
+    tasks: ClassVar[frozenset[str]] = BINARY
+    free_form: ClassVar[bool] = True
+    complexity: ClassVar[int] = 6
+
+    @classmethod
+    def fit(cls, stats: ScoreStats) -> Self:
+        """Fit from collapsed pairs, weights as counts, targets as for Platt scaling.
+
+        Cells are merged to at most 512 groups of equal mass, and the penalty is chosen by the
+        log loss over five folds, clusters kept whole.
+
+        Raises:
+            InputError: when only one class is present.
+        """
+        require_both_classes(stats)
+        design = _Design.of(stats)
+        pos, neg = design.grouped(stats)
+        notes = few_rows_note(cls.method, stats)
+        if len(design.knots) == 1:
+            level = np.log(pos.sum() + 1.0) - np.log(neg.sum() + 1.0)
+            notes += ("all scores are equal: the map is constant",)
+            return cls(array(design.knots), array([level]), notes)
+        penalty = _cross_validated(design, stats)
+        theta = design.minimise(pos, neg, penalty, design.start(pos, neg))
+        y = np.append(theta[0], theta[0] + np.cumsum(theta[1:] * np.diff(design.knots)))
+        if not theta[1:].any():
+            notes += ("the fitted map is constant: the scores do not rank the labels",)
+        return cls(array(design.knots), array(y), notes)
+
+    def apply(self, x: FloatArray) -> FloatArray:
+        """Return probabilities of logits, any shape."""
+        return expit(interpolate(limited(x, (None, None)), self.x, self.y))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {
+            "method": self.method,
+            "x": floats(self.x),
+            "y": floats(self.y),
+            "notes": list(self.notes),
+        }
+
+    @classmethod
+    def from_dict(cls, payload: dict[str, Any]) -> Self:
+        """Return the calibrator that `to_dict` wrote.
+
+        Raises:
+            InputError: when the knots are not a non-decreasing map.
+        """
+        x, y = array(payload["x"]), array(payload["y"])
+        if len(x) == 0 or x.shape != y.shape or (np.diff(x) <= 0).any() or (np.diff(y) < 0).any():
+            raise InputError("the spline's knots are not a non-decreasing map")
+        return cls(x, y, tuple(payload["notes"]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Design:
+    """Groups of cells and the spline's basis at them.
+
+    The parameters are the value at the first knot and the slope of each piece, so monotone means
+    that all but the first are at least 0. `basis` is (G, m), `bends` (m - 2, m) the roots of the
+    penalty, `upper` the highest logit of each group.
+    """
+
+    knots: FloatArray
+    upper: FloatArray
+    basis: FloatArray
+    bends: FloatArray
+    limits: tuple[float | None, float | None]
+
+    @classmethod
+    def of(cls, stats: ScoreStats) -> _Design:
+        limits = certain_limits(stats)
+        total = np.asarray(stats.total, dtype=np.float64)
+        z, mass = limited(stats.logit, limits)[total > 0], total[total > 0]
+        place = (np.cumsum(mass) - mass / 2.0) / mass.sum()
+        ends = np.append(np.diff(np.floor(place * _GROUPS)) > 0, True) if len(z) > _GROUPS else None
+        upper = np.unique(z if ends is None else z[ends])
+        home = np.searchsorted(upper, z, side="left")
+        centre = sums_by(home, mass * z, len(upper)) / sums_by(home, mass, len(upper))
+        # Knots follow the rows by half and the range by half, so that thin tails can bend too.
+        share = place - place[0] + (z - z[0]) / max(z[-1] - z[0], 1e-300) * (place[-1] - place[0])
+        wanted = np.linspace(0.0, share[-1], _KNOTS)
+        knots = np.unique(np.append(np.interp(wanted, share, z), [z[0], z[-1]]))
+        gaps = np.diff(knots)
+        knots = knots[np.append(True, gaps > 1e-6 * max(knots[-1] - knots[0], 1e-300))]
+        gaps = np.diff(knots)
+        inside = np.clip((centre[:, None] - knots[:-1]) / np.where(gaps > 0, gaps, 1.0), 0.0, 1.0)
+        basis = np.column_stack([np.ones(len(centre)), inside * gaps])
+        scale = max(float(np.sqrt(np.average((z - z.mean()) ** 2, weights=mass))), 1e-300)
+        bends = np.zeros((max(len(gaps) - 1, 0), len(knots)))
+        for j in range(len(bends)):
+            width = np.sqrt((gaps[j] + gaps[j + 1]) / (2.0 * scale))
+            bends[j, j + 1], bends[j, j + 2] = -scale / width, scale / width
+        return cls(knots, upper, basis, bends, limits)
+
+    def grouped(self, stats: ScoreStats) -> tuple[FloatArray, FloatArray]:
+        """Return (pos, neg) of each group (G,), (G,)."""
+        z = limited(stats.logit, self.limits)
+        home = np.minimum(np.searchsorted(self.upper, z, side="left"), len(self.upper) - 1)
+        pos, neg = counts(stats)
+        size = len(self.upper)
+        return sums_by(home, pos, size), sums_by(home, neg, size)
+
+    def start(self, pos: FloatArray, neg: FloatArray) -> FloatArray:
+        """Return the parameters of the constant map."""
+        theta = np.zeros(len(self.knots))
+        theta[0] = np.log(pos.sum() + 1.0) - np.log(neg.sum() + 1.0)
+        return theta
+
+    def minimise(
+        self, pos: FloatArray, neg: FloatArray, penalty: float, theta: FloatArray
+    ) -> FloatArray:
+        """Return the parameters of least penalised loss with slopes of at least 0.
+
+        Newton's method on the slopes that are free, projected (Bertsekas 1982).
+        """
+        n_pos, n_neg = pos.sum(), neg.sum()
+        high, low = (n_pos + 1.0) / (n_pos + 2.0), 1.0 / (n_neg + 2.0)
+        pos, neg = pos * high + neg * low, pos * (1.0 - high) + neg * (1.0 - low)
+        total = pos + neg
+        curb = penalty * self.bends.T @ self.bends
+
+        def loss(parameters: FloatArray) -> float:
+            return log_loss(self.basis @ parameters, pos, neg) + float(
+                parameters @ curb @ parameters
+            )
+
+        value = loss(theta)
+        for _ in range(60):
+            p = expit(self.basis @ theta)
+            gradient = self.basis.T @ (total * p - pos) + 2.0 * curb @ theta
+            weighted = self.basis * (total * p * (1.0 - p))[:, None]
+            hessian = weighted.T @ self.basis + 2.0 * curb
+            free = (theta > 0.0) | (gradient < 0.0)
+            free[0] = True
+            step = np.zeros_like(theta)
+            block = hessian[np.ix_(free, free)]
+            block += np.eye(len(block)) * 1e-10 * np.trace(block) / len(block)
+            step[free] = np.linalg.solve(block, -gradient[free])
+            size = 1.0
+            for _ in range(30):
+                trial = theta + size * step
+                trial[1:] = np.maximum(trial[1:], 0.0)
+                trial_value = loss(trial)
+                if trial_value <= value + 1e-4 * float(gradient @ (trial - theta)):
+                    break
+                size /= 2.0
+            else:
+                break
+            gain = value - trial_value
+            theta, value = trial, trial_value
+            if gain <= 1e-10 * value:
+                break
+        return theta
+
+
+def _cross_validated(design: _Design, stats: ScoreStats) -> float:
+    """Return the penalty of least held-out log loss."""
+    parts = [design.grouped(part) for part in stats.split(_FOLDS, seed=0)]
+    pos, neg = (np.sum([part[side] for part in parts], axis=0) for side in (0, 1))
+    losses = np.zeros(len(_PENALTIES))
+    for own_pos, own_neg in parts:
+        rest_pos, rest_neg = pos - own_pos, neg - own_neg
+        if min(rest_pos.sum(), rest_neg.sum()) <= 0:
+            return _PENALTIES[0]
+        theta = design.start(rest_pos, rest_neg)
+        for index, penalty in enumerate(_PENALTIES):
+            theta = design.minimise(rest_pos, rest_neg, penalty, theta)
+            losses[index] += log_loss(design.basis @ theta, own_pos, own_neg)
+    return _PENALTIES[int(np.argmin(losses))]

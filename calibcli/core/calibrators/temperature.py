@@ -1,0 +1,237 @@
+"""Temperature scaling: one number, for binary logits and for rows of several classes.
+
+Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks" (2017), section 4.
+The loss is convex in b = 1/T, not in T, so b is what is searched for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from calibcli.core.calibrators.rowmath import TemperatureSums, finite_rows
+from calibcli.core.calibrators.types import (
+    BINARY,
+    MULTICLASS,
+    FloatArray,
+    Limits,
+    RowSource,
+    Space,
+    certain_limits,
+    counts,
+    limited,
+    limits_from,
+    require_both_classes,
+    require_two_classes,
+)
+from calibcli.core.scales import expit, softmax
+from calibcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from calibcli.core.stats import ScoreStats
+
+Derivatives = Callable[[float], tuple[float, float, float]]
+"""b -> (loss, its first derivative, its second derivative)."""
+
+BOUNDS = (0.01, 100.0)
+"""Temperatures searched. Cosine similarities need 0.01; beyond it labels are separable."""
+_MAX_STEPS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Temperature:
+    """p = expit(z / T) for one logit, softmax(z / T) for a row of K.
+
+    Attributes:
+        temperature: T > 0; above 1 the scores were over-confident, below 1 under-confident.
+        limits: see `certain_limits`; for one logit only.
+    """
+
+    temperature: float
+    limits: Limits = (None, None)
+    notes: tuple[str, ...] = ()
+
+    method: ClassVar[str] = "temperature"
+    space: ClassVar[Space] = "logit"
+    tasks: ClassVar[frozenset[str]] = BINARY | MULTICLASS
+    free_form: ClassVar[bool] = False
+    complexity: ClassVar[int] = 1
+
+    @classmethod
+    def fit(
+        cls,
+        stats: ScoreStats,
+        *,
+        bounds: tuple[float, float] = BOUNDS,
+        temperatures: Sequence[float] | None = None,
+    ) -> Self:
+        """Fit from collapsed binary pairs.
+
+        Args:
+            stats: pairs of both labels.
+            bounds: lowest and highest temperature; reaching one leaves a note.
+            temperatures: try only these and take the one of least log loss (ties: the first).
+
+        Raises:
+            InputError: when only one class is present.
+            UsageError: when a temperature in the list is not a positive number.
+        """
+        require_both_classes(stats)
+        limits = certain_limits(stats)
+        derivatives = _binary_derivatives(limited(stats.logit, limits), *counts(stats))
+        if temperatures is not None:
+            chosen = _inverses(temperatures)
+            losses = [derivatives(b)[0] for b in chosen]
+            return cls(float(temperatures[int(np.argmin(losses))]), limits)
+        temperature, notes = _minimise(derivatives, 1.0, bounds, tolerance=1e-8)
+        return cls(temperature, limits, notes)
+
+    @classmethod
+    def fit_rows(
+        cls,
+        rows: RowSource,
+        n_classes: int,
+        *,
+        bounds: tuple[float, float] = BOUNDS,
+        temperatures: Sequence[float] | None = None,
+        start: Self | None = None,
+    ) -> Self:
+        """Fit from rows of K logits or log-probabilities in two or three passes.
+
+        Newton's method in 1/T inside a shrinking bracket, begun at the optimum of the first
+        batch, or at `start`. Sums are float64 whatever the rows' dtype.
+
+        Raises:
+            InputError: when the labels are all of one class.
+            UsageError: when a temperature in the list is not a positive number.
+        """
+        if temperatures is not None:
+            sums = TemperatureSums(_inverses(temperatures), n_classes).add(rows())
+            require_two_classes(sums.classes)
+            return cls(float(temperatures[int(np.argmin(sums.loss))]))
+
+        def derivatives(b: float) -> tuple[float, float, float]:
+            sums = TemperatureSums([b], n_classes).add(rows())
+            require_two_classes(sums.classes)
+            return float(sums.loss[0]), float(sums.slope[0]), float(sums.curve[0])
+
+        if start is None:
+            begin = _first_batch_optimum(rows, n_classes)
+        else:
+            begin = 1.0 / start.temperature
+        # After a relative step of 1e-5 Newton's error is about its square.
+        temperature, notes = _minimise(derivatives, begin, bounds, tolerance=1e-5)
+        return cls(temperature, notes=notes)
+
+    def apply(self, x: FloatArray) -> FloatArray:
+        """Return probabilities of logits (n,), or of rows of logits (n, K)."""
+        x = np.asarray(x, dtype=np.float64)
+        if x.ndim == 1:
+            return expit(limited(x, self.limits) / self.temperature)
+        return softmax(finite_rows(x) / self.temperature)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {
+            "method": self.method,
+            "temperature": self.temperature,
+            "limits": list(self.limits),
+            "notes": list(self.notes),
+        }
+
+    @classmethod
+    def from_dict(cls, payload: dict[str, Any]) -> Self:
+        """Return the calibrator that `to_dict` wrote."""
+        return cls(float(payload["temperature"]), limits_from(payload), tuple(payload["notes"]))
+
+
+def _inverses(temperatures: Sequence[float]) -> list[float]:
+    for t in temperatures:
+        if not (math.isfinite(t) and t > 0):
+            raise UsageError(f"a temperature must be a positive number, not {t:g}")
+    if not temperatures:
+        raise UsageError("no temperatures to try", hint="for example --temperatures 0.5,1,1.5,2")
+    return [1.0 / t for t in temperatures]
+
+
+def _binary_derivatives(z: FloatArray, pos: FloatArray, neg: FloatArray) -> Derivatives:
+    """Return the summed log loss of expit(b z) over cells (C,), and its derivatives."""
+    total = pos + neg
+
+    def derivatives(b: float) -> tuple[float, float, float]:
+        f = b * z
+        tail = np.exp(-np.abs(f))
+        log_tail = np.log1p(tail)
+        loss = pos @ (log_tail - np.minimum(f, 0.0)) + neg @ (log_tail + np.maximum(f, 0.0))
+        tail /= 1.0 + tail
+        # pos expects 1 and neg expects 0; from the nearer tail neither difference cancels.
+        upper = f > 0
+        short = np.where(upper, tail, 1.0 - tail)
+        over = np.where(upper, 1.0 - tail, tail)
+        slope = z @ (neg * over - pos * short)
+        curve = (z * z) @ (total * tail * (1.0 - tail))
+        return float(loss), float(slope), float(curve)
+
+    return derivatives
+
+
+def _first_batch_optimum(rows: RowSource, n_classes: int) -> float:
+    """Return 1/T of the first batch, or 1 where it has no optimum inside moderate bounds."""
+    batch = next(iter(rows()), None)
+    if batch is None or len(batch[0]) == 0:
+        return 1.0
+
+    def derivatives(b: float) -> tuple[float, float, float]:
+        sums = TemperatureSums([b], n_classes).add([batch])
+        return float(sums.loss[0]), float(sums.slope[0]), float(sums.curve[0])
+
+    temperature, notes = _minimise(derivatives, 1.0, BOUNDS, tolerance=1e-2)
+    return 1.0 if notes else 1.0 / temperature
+
+
+def _minimise(
+    derivatives: Derivatives, start: float, bounds: tuple[float, float], *, tolerance: float
+) -> tuple[float, tuple[str, ...]]:
+    """Return the temperature of least loss within the bounds, and a note when it is a bound."""
+    coldest, hottest = bounds
+    low, high = 1.0 / hottest, 1.0 / coldest
+    low_seen = high_seen = False
+    b, previous = min(max(start, low), high), math.inf
+    for _ in range(_MAX_STEPS):
+        loss, slope, curve = derivatives(b)
+        if slope == 0.0 and curve == 0.0 and loss > 0.0:
+            return 1.0, ("all scores are equal: every temperature fits alike, 1 is kept",)
+        if slope > 0.0:
+            if b <= low:
+                reason = "the scores do not rank the labels"
+                return hottest, (f"temperature stopped at its bound {hottest:g}: {reason}",)
+            high, high_seen = b, True
+        elif slope < 0.0 or curve == 0.0:
+            if b >= high and not high_seen:
+                reason = "the scores separate the labels"
+                return coldest, (f"temperature stopped at its bound {coldest:g}: {reason}",)
+            low, low_seen = b, True
+        step = -slope / curve if curve > 0.0 else math.copysign(math.inf, -slope or 1.0)
+        if abs(step) <= tolerance * b:
+            return 1.0 / min(max(b + step, 1.0 / hottest), 1.0 / coldest), ()
+        stalls = abs(step) > 0.5 * previous
+        b, previous = _next(b, step, low, high, low_seen, high_seen, stalls), abs(step)
+    return 1.0 / b, ("the search for the temperature did not converge",)
+
+
+def _next(
+    b: float, step: float, low: float, high: float, low_seen: bool, high_seen: bool, stalls: bool
+) -> float:
+    """Return where to look next: Newton's point, a leap when it stalls, else a bisection."""
+    new = b + step
+    if step > 0 and not high_seen:
+        return min(max(new, 8.0 * b) if stalls else min(new, 8.0 * b), high)
+    if step < 0 and not low_seen:
+        return max(min(new, b / 8.0) if stalls else max(new, b / 8.0), low)
+    if not low < new < high or stalls:
+        return math.sqrt(low * high)
+    return new

@@ -1,0 +1,204 @@
+"""What calibrators have in common: their shape, their rows, and when a fit refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibcli.core.cells import ONE_KEY
+from calibcli.core.scales import logit
+from calibcli.errors import InputError
+
+if TYPE_CHECKING:
+    from calibcli.core.stats import ScoreStats
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+Space = Literal["logit", "probability"]
+
+RowBatch = tuple[NDArray[np.floating[Any]], IntArray, FloatArray | None, NDArray[np.integer[Any]]]
+"""(z (n, K) logits or log-probabilities, label (n,), weight (n,) or None, bucket (n,))."""
+
+RowSource = Callable[[], Iterator[RowBatch]]
+"""Starts another pass over the rows each time it is called."""
+
+BINARY = frozenset({"binary"})
+MULTICLASS = frozenset({"multiclass"})
+
+FREE_FORM_ROWS = 1000
+"""Free-form methods warn below this many rows, and are no candidates of `auto`."""
+
+
+class Calibrator(Protocol):
+    """A fitted map from scores to probabilities; a frozen dataclass without hidden state.
+
+    `space` says what `apply` takes: logits (for several classes, rows of logits or of
+    log-probabilities) or probabilities. `complexity` orders methods from simple to free for the
+    one-standard-error rule. `notes` are the warnings found when fitting.
+    """
+
+    method: ClassVar[str]
+    space: ClassVar[Space]
+    tasks: ClassVar[frozenset[str]]
+    free_form: ClassVar[bool]
+    complexity: ClassVar[int]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Warnings found when fitting."""
+
+    def apply(self, x: FloatArray) -> FloatArray:
+        """Return probabilities in the shape of `x`, given in `space`."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types; floats survive the trip exactly."""
+
+    @classmethod
+    def from_dict(cls, payload: dict[str, Any]) -> Self:
+        """Return the calibrator that `to_dict` wrote."""
+
+
+class BinaryCalibrator(Calibrator, Protocol):
+    """A calibrator that is fitted from the collapsed pairs of one slice."""
+
+    @classmethod
+    def fit(cls, stats: ScoreStats) -> Self:
+        """Return the calibrator of these pairs; `InputError` when only one class is present."""
+
+
+class RowCalibrator(Calibrator, Protocol):
+    """A calibrator of several classes that is fitted from whole rows, pass by pass."""
+
+    @classmethod
+    def fit_rows(cls, rows: RowSource, n_classes: int, *, start: Self | None = None) -> Self:
+        """Return the calibrator of these rows; `InputError` when only one class is present.
+
+        `start` is a fit of nearly the same rows, to save passes; the outcome is the same.
+        """
+
+
+def require_both_classes(stats: ScoreStats) -> None:
+    """Raise `InputError` unless rows of both labels carry weight."""
+    positives, negatives = float(stats.pos.sum()), float(stats.neg.sum())
+    if positives > 0 and negatives > 0:
+        return
+    if positives == negatives:
+        raise InputError(
+            "no rows to fit a calibrator on",
+            hint="check the filters, the weights and --drop-invalid",
+        )
+    raise InputError(
+        f"all rows have label {int(positives > 0)}: there is nothing to fit a calibrator on",
+        hint="give held-out rows of both classes; `calibcli measure` works with one",
+    )
+
+
+def require_two_classes(class_weight: FloatArray) -> None:
+    """Raise `InputError` unless at least two classes carry weight in the labels."""
+    present = np.flatnonzero(class_weight > 0)
+    if len(present) == 0:
+        raise InputError(
+            "no rows to fit a calibrator on",
+            hint="check the filters, the weights and --drop-invalid",
+        )
+    if len(present) == 1:
+        raise InputError(
+            f"all rows have label {present[0]}: there is nothing to fit a calibrator on",
+            hint="give held-out rows of several classes; `calibcli measure` works with one",
+        )
+
+
+def effective_rows(stats: ScoreStats) -> float:
+    """Return the rows, or with importance weights Kish's (sum w)^2 / (sum of w^2)."""
+    pos_sq, neg_sq = stats.table.pos_sq, stats.table.neg_sq
+    if pos_sq is None or neg_sq is None:
+        return float(stats.n)
+    squares = float(pos_sq.sum() + neg_sq.sum())
+    return float(stats.n) ** 2 / squares if squares > 0 else 0.0
+
+
+def few_rows_note(method: str, stats: ScoreStats) -> tuple[str, ...]:
+    """Return the warning of a free-form method fitted on few rows, or nothing."""
+    n = effective_rows(stats)
+    if n >= FREE_FORM_ROWS:
+        return ()
+    return (f"{method} on {n:.0f} rows: free-form methods want {FREE_FORM_ROWS} or more",)
+
+
+Limits = tuple[float | None, float | None]
+"""Logits beyond which a score counts as no more certain; None for no limit on that side."""
+
+
+def certain_limits(stats: ScoreStats) -> Limits:
+    """Return how certain a probability of exactly 0 or 1 is taken to be, as logits.
+
+    Such scores are rounded (a forest in which no tree disagreed, two decimals, float32). Their
+    clipped logit of +-34.5 would decide a fitted slope alone, so they are put half way between
+    certainty and the most certain score that is not: the usual substitution of half the
+    detection limit (Hornung and Reed 1990). A side without such scores has no limit. Where a
+    side has no other score, the other side's limit serves; where neither has, the clip stays.
+    """
+    if stats.logits:
+        return None, None
+    used = stats.total > 0
+    key, score = stats.key[used], stats.score[used]
+    inner = (key > 0) & (key < ONE_KEY)
+    below, above = score[inner & (score <= 0.5)], 1.0 - score[inner & (score >= 0.5)]
+    resolved = [float(tails.min()) / 2.0 for tails in (below, above) if len(tails)]
+    if not resolved:
+        return None, None
+    low = float(logit(resolved[0])) if (key == 0).any() else None
+    high = float(-logit(resolved[-1])) if (key == ONE_KEY).any() else None
+    return low, high
+
+
+def limited(z: FloatArray, limits: Limits) -> FloatArray:
+    """Return float64 logits inside the limits; infinities end at +-1e300, so 0 * inf is 0."""
+    low, high = limits
+    out: FloatArray = np.clip(
+        np.asarray(z, dtype=np.float64),
+        -1e300 if low is None else low,
+        1e300 if high is None else high,
+    )
+    return out
+
+
+def limits_from(payload: dict[str, Any]) -> Limits:
+    """Return the limits that a calibrator's `to_dict` wrote."""
+    low, high = payload["limits"]
+    return None if low is None else float(low), None if high is None else float(high)
+
+
+def counts(stats: ScoreStats) -> tuple[FloatArray, FloatArray]:
+    """Return (pos, neg) of the cells (C,), (C,) in float64, in which all sums are made."""
+    return np.asarray(stats.pos, dtype=np.float64), np.asarray(stats.neg, dtype=np.float64)
+
+
+def sums_by(index: NDArray[np.integer[Any]], values: FloatArray, size: int) -> FloatArray:
+    """Return the sum of the values (n,) of each index (size,)."""
+    return np.asarray(np.bincount(index, weights=values, minlength=size), dtype=np.float64)
+
+
+def interpolate(x: FloatArray, at: FloatArray, values: FloatArray) -> FloatArray:
+    """Return values interpolated linearly, constant beyond the ends, without a rounded decrease.
+
+    `numpy.interp` can overshoot the right end of a piece in the last bit.
+    """
+    out: FloatArray = np.interp(x, at, values)
+    following = np.minimum(np.searchsorted(at, x, side="right"), len(at) - 1)
+    return np.minimum(out, values[following])
+
+
+def floats(values: FloatArray) -> list[float]:
+    """Return a list of Python floats; their repr has the 17 digits of an exact round trip."""
+    return [float(v) for v in values]
+
+
+def array(values: object) -> FloatArray:
+    """Return a read-only float64 array of what `floats` wrote."""
+    out = np.array(values, dtype=np.float64)
+    out.setflags(write=False)
+    return out

@@ -1,0 +1,336 @@
+"""Choosing a calibrator by cross-fitting: the simplest within one standard error of the best.
+
+Each candidate is fitted on all folds but one and scored on that one, so no row is judged by a
+map that has seen it. The rule is Breiman, Friedman, Olshen and Stone's (1984, section 3.4.3),
+with the standard error of the *paired* difference to the best candidate: both are scored on the
+same rows, and what the rows have in common cancels. The identity is the simplest candidate, so
+anything else has to beat it by more than the noise of its own comparison.
+
+Two estimates of that standard error hold where the simpler candidate's probabilities are right:
+the spread of the differences, and the spread that these probabilities themselves imply. Where
+they are wrong, the first is blown up by the very rows that show it (one certain error has a log
+loss of 34.5), so the smaller of the two counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import numpy as np
+
+from calibcli.core.calibrators import CALIBRATORS, Identity
+from calibcli.core.calibrators.types import (
+    BINARY,
+    FREE_FORM_ROWS,
+    BinaryCalibrator,
+    Calibrator,
+    FloatArray,
+    counts,
+    effective_rows,
+    require_both_classes,
+)
+from calibcli.core.scales import EPS
+from calibcli.errors import InputError
+
+if TYPE_CHECKING:
+    from calibcli.core.stats import ScoreStats
+
+Score = Literal["nll", "brier"]
+Fit = Callable[["ScoreStats"], Calibrator]
+Clock = Callable[[], float]
+
+BINARY_CANDIDATES = ("identity", "temperature", "platt", "histogram", "isotonic")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One row of the table of candidates.
+
+    Attributes:
+        method: its name.
+        score: mean held-out loss of a row; None when it was no candidate.
+        difference: score minus the best candidate's.
+        se: standard error of that paired difference; 0 for the best itself.
+        seconds: time of its fits, where a clock was given.
+        chosen: whether it is the outcome.
+        note: why it was no candidate, or warnings of its fit on all rows.
+    """
+
+    method: str
+    score: float | None
+    difference: float | None
+    se: float | None
+    seconds: float | None
+    chosen: bool
+    note: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types, in fixed order."""
+        row: dict[str, Any] = {
+            "method": self.method,
+            "score": self.score,
+            "difference": self.difference,
+            "se": self.se,
+        }
+        if self.seconds is not None:
+            row["seconds"] = self.seconds
+        return row | {"chosen": self.chosen, "note": self.note}
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The outcome of `auto` on binary pairs.
+
+    Attributes:
+        calibrator: the chosen method fitted on all rows.
+        candidates: the table, simplest first.
+        held_out: every pair under the probability from a fit that has not seen it.
+        notes: warnings about the comparison itself.
+    """
+
+    calibrator: Calibrator
+    candidates: tuple[Candidate, ...]
+    held_out: ScoreStats
+    notes: tuple[str, ...] = ()
+
+
+def apply_to_cells(calibrator: Calibrator, stats: ScoreStats) -> FloatArray:
+    """Return the calibrated probability of each cell (C,)."""
+    return calibrator.apply(stats.logit if calibrator.space == "logit" else stats.score)
+
+
+def folds_of(stats: ScoreStats, folds: int, seed: int) -> list[tuple[ScoreStats, ScoreStats]]:
+    """Return (rows to fit, rows held out) for each fold that holds rows."""
+    parts = [part for part in stats.split(folds, seed) if part.n > 0]
+    pairs = []
+    for index, held_out in enumerate(parts):
+        others = parts[:index] + parts[index + 1 :]
+        if others:
+            pairs.append((reduce(lambda a, b: a.merge(b), others), held_out))
+    return pairs
+
+
+def cross_fit(stats: ScoreStats, fit: Fit, *, folds: int = 5, seed: int = 0) -> ScoreStats:
+    """Return every pair under the probability of a fit on the other folds.
+
+    Raises:
+        InputError: when a fit refuses, for example because the other folds hold one class.
+    """
+    pairs = folds_of(stats, folds, seed)
+    if not pairs:
+        raise InputError("too few rows for cross-fitting", hint="give more rows")
+    mapped = [held.map(apply_to_cells(fit(rest), held)) for rest, held in pairs]
+    return reduce(lambda a, b: a.merge(b), mapped)
+
+
+def auto(
+    stats: ScoreStats,
+    *,
+    folds: int = 5,
+    select: Score = "nll",
+    seed: int = 0,
+    methods: Sequence[str] = BINARY_CANDIDATES,
+    clock: Clock | None = None,
+) -> Selection:
+    """Choose a binary calibrator by cross-fitted log loss (clipped at 1e-15) or Brier score.
+
+    Free-form methods are no candidates below 1,000 rows. With fewer rows of one label than folds
+    nothing can be compared, and the scores are kept.
+
+    Args:
+        stats: pairs of both labels.
+        folds: parts to cross-fit over; clusters stay whole.
+        select: the proper score.
+        seed: of the split.
+        methods: candidates by name; the identity is always one.
+        clock: seconds, to time the fits with.
+
+    Raises:
+        InputError: when only one class is present.
+    """
+    require_both_classes(stats)
+    names = sorted({"identity", *methods}, key=lambda name: CALIBRATORS[name].complexity)
+    effective = effective_rows(stats)
+    reasons: dict[str, str] = {}
+    for name in names:
+        if CALIBRATORS[name].free_form and effective < FREE_FORM_ROWS:
+            reasons[name] = f"no candidate: free-form, and {effective:.0f} rows are below 1000"
+    scarce = min(float(stats.positives), float(stats.negatives)) * effective / float(stats.n)
+    notes: tuple[str, ...] = ()
+    pairs: list[tuple[ScoreStats, ScoreStats]] = []
+    if scarce < folds:
+        notes = (f"about {scarce:.0f} rows of one label: too few to compare methods, scores kept",)
+        reasons |= dict.fromkeys(names[1:], "no candidate: too few rows of one label")
+    else:
+        pairs = folds_of(stats, folds, seed)
+    running = [name for name in names if name not in reasons]
+    comparison = _Comparison(running, select)
+    fold_fits: dict[str, list[Calibrator]] = {name: [] for name in running}
+    seconds = dict.fromkeys(running, 0.0)
+    for rest, held_out in pairs:
+        for name in list(fold_fits):
+            began = clock() if clock else 0.0
+            try:
+                fold_fits[name].append(_fit(name, rest))
+            except InputError as error:
+                reasons[name] = f"no candidate: a fold could not be fitted ({error.message})"
+                del fold_fits[name]
+            seconds[name] += (clock() - began) if clock else 0.0
+        comparison.add(held_out, {name: fits[-1] for name, fits in fold_fits.items()})
+    result = comparison.choose(set(fold_fits)) if pairs else Choice(Identity.method, {})
+    began = clock() if clock else 0.0
+    calibrator = _fit(result.chosen, stats)
+    seconds[result.chosen] += (clock() - began) if clock else 0.0
+    rows = []
+    for name in names:
+        score, difference, se = result.table.get(name, (None, None, None))
+        taken = name == result.chosen
+        note = reasons.get(name, "; ".join(calibrator.notes) if taken else "")
+        spent = seconds[name] if clock and name in seconds else None
+        rows.append(Candidate(name, score, difference, se, spent, taken, note))
+    held = stats
+    if result.chosen != Identity.method:
+        fits = fold_fits[result.chosen]
+        mapped = [h.map(apply_to_cells(f, h)) for (_, h), f in zip(pairs, fits, strict=True)]
+        held = reduce(lambda a, b: a.merge(b), mapped)
+    return Selection(calibrator, tuple(rows), held, notes)
+
+
+def _fit(name: str, stats: ScoreStats) -> Calibrator:
+    method = CALIBRATORS[name]
+    if BINARY <= method.tasks:
+        return cast("type[BinaryCalibrator]", method).fit(stats)
+    raise InputError(f"{name} does not calibrate binary scores")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The one-standard-error rule's outcome: name -> (score, difference to best, its SE)."""
+
+    chosen: str
+    table: dict[str, tuple[float, float, float]]
+
+
+def one_standard_error(
+    names: Sequence[str], scores: FloatArray, errors: FloatArray, complexity: Sequence[int]
+) -> Choice:
+    """Return the simplest candidate within one paired standard error of the best.
+
+    Args:
+        names: m candidates.
+        scores: (m,) mean held-out losses.
+        errors: (m, m) standard errors of the paired differences.
+        complexity: m ranks; the lower of two equal losses wins a tie of ranks.
+    """
+    best = int(np.argmin(scores))
+    gaps, noise = scores - scores[best], errors[:, best]
+    near = [i for i in range(len(names)) if gaps[i] <= noise[i]]
+    winner = min(near, key=lambda i: (complexity[i], scores[i]))
+    table = {
+        name: (float(scores[i]), float(gaps[i]), float(noise[i])) for i, name in enumerate(names)
+    }
+    return Choice(names[winner], table)
+
+
+class _Comparison:
+    """Sums of the candidates' losses relative to the identity's, and of their products."""
+
+    def __init__(self, names: Sequence[str], select: Score) -> None:
+        self.names, self.select = list(names), select
+        size = len(self.names)
+        self.reference = self.rows = self.squares = 0.0
+        self.sums, self.weighted = np.zeros(size), np.zeros(size)
+        self.products, self.implied = np.zeros((size, size)), np.zeros((size, size))
+        self.buckets: list[FloatArray] = []
+
+    def add(self, held_out: ScoreStats, fitted: dict[str, Calibrator]) -> None:
+        """Add one fold's rows."""
+        shape = (len(held_out.key), len(self.names))
+        on_pos, on_neg = np.zeros(shape), np.zeros(shape)
+        base = cell_losses(held_out.score, self.select)
+        certainty = np.zeros(shape)
+        for column, name in enumerate(self.names):
+            if name in fitted:
+                p = apply_to_cells(fitted[name], held_out)
+                loss = cell_losses(p, self.select)
+                on_pos[:, column], on_neg[:, column] = loss[0] - base[0], loss[1] - base[1]
+                certainty[:, column] = p * (1.0 - p)
+        pos, neg = counts(held_out)
+        pos_sq, neg_sq = held_out.table.pos_sq, held_out.table.neg_sq
+        heavy_pos, heavy_neg = (pos, neg) if pos_sq is None or neg_sq is None else (pos_sq, neg_sq)
+        self.rows += float(pos.sum() + neg.sum())
+        self.squares += float(heavy_pos.sum() + heavy_neg.sum())
+        self.reference += float(pos @ base[0] + neg @ base[1])
+        self.sums += pos @ on_pos + neg @ on_neg
+        self.weighted += heavy_pos @ on_pos + heavy_neg @ on_neg
+        self.products += (on_pos.T * heavy_pos) @ on_pos + (on_neg.T * heavy_neg) @ on_neg
+        swing = on_pos - on_neg
+        for column in range(len(self.names)):
+            spread = (heavy_pos + heavy_neg) * certainty[:, column]
+            self.implied[column] += spread @ (swing - swing[:, [column]]) ** 2
+        if held_out.parts is not None:
+            ones = np.ones((len(pos), 1))
+            self.buckets.append(
+                held_out.bucket_sums(np.hstack([on_pos, ones]), np.hstack([on_neg, ones]))
+            )
+
+    def choose(self, valid: set[str]) -> Choice:
+        """Apply the rule to the candidates that every fold could fit."""
+        keep = [i for i, name in enumerate(self.names) if name in valid]
+        means = self.sums / self.rows
+        errors = independent_errors(self.products, self.weighted, self.squares, means, self.rows)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.fmin(np.sqrt(self.implied) / self.rows / errors, 1.0)
+        if self.buckets:
+            errors = clustered_errors(np.concatenate(self.buckets), means, self.rows)
+        errors = errors * ratio
+        names = [self.names[i] for i in keep]
+        return one_standard_error(
+            names,
+            (self.reference / self.rows + means)[keep],
+            errors[np.ix_(keep, keep)],
+            [CALIBRATORS[name].complexity for name in names],
+        )
+
+
+def independent_errors(
+    products: FloatArray, weighted: FloatArray, squares: float, means: FloatArray, rows: float
+) -> FloatArray:
+    """Return SEs of the paired mean differences (m, m): sqrt(sum w²(d - mean d)²) / sum w.
+
+    Args:
+        products: (m, m) sums of w² times the products of two candidates' losses.
+        weighted: (m,) sums of w² times a loss.
+        squares: sum of w².
+        means: (m,) mean losses.
+        rows: sum of w.
+    """
+    second = np.diag(products)
+    mean = means[:, None] - means[None, :]
+    cross = weighted[:, None] - weighted[None, :]
+    spread = second[:, None] + second[None, :] - 2.0 * products
+    spread = spread - 2.0 * mean * cross + mean**2 * squares
+    out: FloatArray = np.sqrt(np.maximum(spread, 0.0)) / rows
+    return out
+
+
+def clustered_errors(buckets: FloatArray, means: FloatArray, rows: float) -> FloatArray:
+    """Return SEs (m, m) from sums by bucket (B, m) with the bucket's rows as last column."""
+    centred = buckets[:, :-1] - buckets[:, -1:] * means
+    products = centred.T @ centred
+    second = np.diag(products)
+    spread = second[:, None] + second[None, :] - 2.0 * products
+    size = len(buckets)
+    factor = size / max(size - 1, 1)
+    out: FloatArray = np.sqrt(np.maximum(spread * factor, 0.0)) / rows
+    return out
+
+
+def cell_losses(p: FloatArray, select: Score) -> tuple[FloatArray, FloatArray]:
+    """Return the loss of a positive and of a negative row at probabilities p (C,), (C,)."""
+    if select == "brier":
+        return (1.0 - p) ** 2, p**2
+    return -np.log(np.maximum(p, EPS)), -np.log(np.maximum(1.0 - p, EPS))
