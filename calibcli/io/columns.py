@@ -1,0 +1,189 @@
+"""Which column is the score, which the label: the rules of the command line, in one place."""
+
+from __future__ import annotations
+
+import fnmatch
+import os.path
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from calibcli.errors import InputError, UsageError, did_you_mean
+from calibcli.io.failures import listing, show
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+SCORE_NAMES = ("score", "prob", "probability", "p", "y_score", "y_prob", "logit")
+LABEL_NAMES = ("label", "y", "y_true", "target")
+ROW_NAMES = ("scores", "probs", "probabilities", "logits")
+_SEPARATORS = "_.-:/ "
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What is known of a column before it is read.
+
+    Attributes:
+        kind: "number", "text", "other", or "any" (a CSV file does not say).
+        width: None for one value a row, K for a row of K values, 0 for lists of unknown length.
+    """
+
+    kind: str
+    width: int | None = None
+
+
+Columns = dict[str, Column]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """The chosen score columns; `classes` are the names that the columns give, if they do."""
+
+    names: tuple[str, ...]
+    classes: tuple[str, ...] | None
+    rows: bool
+    """Whether a row of the one column holds several values."""
+
+
+def refuse_duplicates(names: Sequence[str], path: str) -> None:
+    """Raise InputError when a column name comes twice."""
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise InputError(
+            f"{show(path)} has more than one column {listing(twice)}",
+            hint="give each column a name of its own",
+        )
+
+
+def find(name: str, columns: Iterable[str], path: str, option: str) -> str:
+    """Return `name` if it is a column, else raise InputError with the columns and a near miss."""
+    known = list(columns)
+    if name in known:
+        return name
+    near = did_you_mean(name, known)
+    raise InputError(
+        f"{show(path)} has no column {name!r} ({option})",
+        hint=f"{near}; columns: {listing(known)}" if near else f"columns: {listing(known)}",
+    )
+
+
+def choose_scores(
+    columns: Mapping[str, Column],
+    path: str,
+    *,
+    score: str | None,
+    scores: tuple[str, ...] | None,
+) -> Scores:
+    """Choose the score columns of a table by `--score`, `--scores`, or the known names.
+
+    Raises:
+        InputError: A named column does not exist, or none or several have a known name.
+        UsageError: Both options are given.
+    """
+    if score is not None and scores is not None:
+        raise UsageError(
+            "--score and --scores exclude each other", hint="--scores for several classes"
+        )
+    if score is not None:
+        return _single(columns, find(score, columns, path, "--score"))
+    if scores is not None:
+        return _several(columns, path, scores)
+    named = [name for name in columns if name in SCORE_NAMES] or [
+        name for name in columns if name in ROW_NAMES and columns[name].width is not None
+    ]
+    if len(named) == 1:
+        return _single(columns, named[0])
+    if named:
+        raise InputError(
+            f"{show(path)} has {len(named)} columns that may be the score: {listing(named)}",
+            hint=f"name one: --score {named[0]}",
+        )
+    if columns and all(_is_number(name) for name in columns):
+        raise InputError(
+            f"{show(path)} begins with numbers, not with the names of its columns",
+            hint="add a first line such as: score,label",
+        )
+    raise InputError(
+        f"{show(path)} has no score column; its columns: {listing(columns)}",
+        hint="--score COL, or for several classes --scores COL,COL or --scores 'prefix_*'",
+    )
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", text) is not None
+
+
+def _single(columns: Mapping[str, Column], name: str) -> Scores:
+    return Scores((name,), None, columns[name].width is not None)
+
+
+def _several(columns: Mapping[str, Column], path: str, scores: tuple[str, ...]) -> Scores:
+    if len(scores) == 1 and scores[0] not in columns and re.search(r"[*?\[]", scores[0]):
+        return _matching(columns, path, scores[0])
+    refuse_duplicates(scores, "--scores")
+    names = tuple(find(name, columns, path, "--scores") for name in scores)
+    if len(names) == 1:
+        return _single(columns, names[0])
+    return Scores(names, suffixes(names), rows=False)
+
+
+def _matching(columns: Mapping[str, Column], path: str, pattern: str) -> Scores:
+    names = tuple(name for name in columns if fnmatch.fnmatchcase(name, pattern))
+    if not names:
+        raise InputError(
+            f"{show(path)} has no column that matches {pattern!r} (--scores)",
+            hint=f"columns: {listing(columns)}",
+        )
+    if len(names) == 1:
+        return _single(columns, names[0])
+    head, star, tail = pattern.partition("*")
+    if star and not re.search(r"[*?\[]", head + tail):
+        classes = tuple(name[len(head) : len(name) - len(tail)] for name in names)
+        return Scores(names, classes, rows=False)
+    return Scores(names, suffixes(names), rows=False)
+
+
+def suffixes(names: Sequence[str]) -> tuple[str, ...]:
+    """Return what is left of column names after their common prefix, up to a separator.
+
+    >>> suffixes(["prob_cat", "prob_dog"])
+    ('cat', 'dog')
+    >>> suffixes(["VF", "F"])
+    ('VF', 'F')
+    """
+    common = os.path.commonprefix(list(names))  # noqa: RUF071, by character is what is meant
+    cut = max(common.rfind(mark) for mark in _SEPARATORS) + 1
+    left = tuple(name[cut:] for name in names)
+    return left if all(left) else tuple(names)
+
+
+def choose_label(
+    columns: Mapping[str, Column], path: str, label: str | None, *, taken: Iterable[str] = ()
+) -> tuple[str, ...]:
+    """Choose the label column, or the K label columns of a multi-label table.
+
+    `label` may name several columns (`a,b,c` or `'y_*'`). Returns () when there is none to choose
+    by default.
+
+    Raises:
+        InputError: A named column does not exist, or several have a known name.
+    """
+    if label is None:
+        named = [name for name in columns if name in LABEL_NAMES and name not in set(taken)]
+        if len(named) > 1:
+            raise InputError(
+                f"{show(path)} has {len(named)} columns that may be the label: {listing(named)}",
+                hint=f"name one: --label {named[0]}",
+            )
+        return tuple(named)
+    if label in columns:
+        return (label,)
+    if re.search(r"[*?\[]", label):
+        names = tuple(name for name in columns if fnmatch.fnmatchcase(name, label))
+        if names:
+            return names
+    if "," in label and all(name in columns for name in label.split(",")):
+        return tuple(label.split(","))
+    return (find(label, columns, path, "--label"),)

@@ -1,0 +1,212 @@
+"""CSV and TSV, plain or compressed, streamed in blocks.
+
+Score columns are read as float64 and no other way, so that no file is numbers in one block and
+text in the next; labels, groups and cluster ids are read as text, where "007" and 7 differ.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from calibcli.errors import InputError
+from calibcli.io.columns import Column, Columns, refuse_duplicates
+from calibcli.io.decode import BadValueError, numbers
+from calibcli.io.failures import reading, row_text, show
+from calibcli.io.frames import Frame, Part, ReadPlan
+from calibcli.io.sources import Source
+from calibcli.io.tables import frames
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_BLOCK = 2**22
+_HEADER_LIMIT = 2**23
+_OTHER_DELIMITERS = ";\t|"
+
+
+@dataclass(frozen=True, slots=True)
+class CsvReader:
+    """A CSV file whose first line, the names of its columns, has been read."""
+
+    source: Source
+    columns: Columns
+    parts: tuple[Part, ...]
+    delimiter: str
+    header: tuple[str, ...]
+    header_bytes: int
+
+    @classmethod
+    def open(cls, source: Source) -> CsvReader:
+        """Read the header."""
+        line, more = _first_line(source)
+        delimiter = "\t" if source.kind == "tsv" else ","
+        if delimiter not in line:
+            delimiter = next((mark for mark in _OTHER_DELIMITERS if mark in line), delimiter)
+        names = next(csv.reader(io.StringIO(line, newline=""), delimiter=delimiter))
+        refuse_duplicates(names, source.name)
+        columns = {name: Column("any") for name in names}
+        for name, _ in source.partition:
+            columns.setdefault(name, Column("text"))
+        part = Part(0, None if more else 0)
+        return cls(source, columns, (part,), delimiter, tuple(names), len(line.encode()))
+
+    def read(self, part: Part, plan: ReadPlan) -> Iterator[Frame]:
+        """Yield the rows, front to back.
+
+        Raises:
+            InputError: A row with too few or too many values, text in a score column, text that is
+                not UTF-8, or a damaged compressed file; with the row where it can be told.
+        """
+        if part.rows != 0:
+            yield from frames(self._blocks(plan), part.first_row, plan, self.source)
+
+    def _blocks(self, plan: ReadPlan) -> Iterator[Any]:
+        import pyarrow as pa
+
+        types = dict.fromkeys(plan.numbers, pa.float64())
+        types |= dict.fromkeys(plan.keys, pa.dictionary(pa.int32(), pa.string()))
+        types |= dict.fromkeys(plan.ids, pa.string())
+        if plan.keep:
+            types = {}
+        elsewhere = {name for name, _ in self.source.partition} - set(self.header)
+        wanted = self.header if plan.keep else [c for c in plan.columns if c not in elsewhere]
+        try:
+            yield from self._stream(wanted, types, keep=plan.keep)
+        except OSError as error:
+            with reading(self.source.name, self._what):
+                raise error from None
+        except (ValueError, KeyError) as error:
+            raise self._explained(str(error), plan) from error
+
+    @property
+    def _what(self) -> str:
+        return "TSV file" if self.delimiter == "\t" else "CSV file"
+
+    def _stream(self, wanted: Sequence[str], types: dict[str, Any], *, keep: bool) -> Iterator[Any]:
+        import pyarrow as pa
+        from pyarrow import csv as arrow_csv
+
+        include = list(wanted) or list(self.header[:1])
+        # Text in `keep` is what the file has: an empty field is null, "" is the empty text.
+        missing: dict[str, Any] = {"null_values": [""]} if keep else {}
+        yield from arrow_csv.open_csv(
+            self.source.stream(),
+            read_options=arrow_csv.ReadOptions(
+                use_threads=False, block_size=max(_BLOCK, 64 * self.header_bytes)
+            ),
+            parse_options=arrow_csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True),
+            convert_options=arrow_csv.ConvertOptions(
+                include_columns=include,
+                column_types={name: types.get(name, pa.string()) for name in include},
+                strings_can_be_null=keep,
+                quoted_strings_can_be_null=not keep,
+                **missing,
+            ),
+        )
+
+    def _explained(self, text: str, plan: ReadPlan) -> InputError:
+        """Put a failure of the parser, which quotes what is in the row, into our own words."""
+        name = show(self.source.name)
+        found = re.search(r"Expected (\d+) columns, got (\d+)", text)
+        if found:
+            row = re.search(r"Row #(\d+)", text)
+            where = f", {row_text(int(row[1]) - 2)}" if row else ""
+            return InputError(
+                f"{name}{where}: {found[2]} values, the header names {found[1]} columns",
+                hint="quote values that hold the delimiter, a quote or a line end",
+            )
+        if "UTF8" in text:
+            return InputError(
+                f"{name} is not UTF-8 text", hint=f"iconv -f latin1 -t utf-8 {name} > utf8.csv"
+            )
+        if "straddling" in text:
+            return InputError(f"{name} has a row of more than {_BLOCK >> 20} MB")
+        if "conversion error" in text:
+            return self._text_in_numbers(plan)
+        return InputError(f"{name} cannot be parsed as a {self._what}", hint="check its quotes")
+
+    def _text_in_numbers(self, plan: ReadPlan) -> InputError:
+        """Read the score columns again, as text, to count what is no number and find the first."""
+        name = show(self.source.name)
+        first: tuple[int, str] | None = None
+        count = at = 0
+        for block in self._stream(plan.numbers, {}, keep=False):
+            for column, values in zip(block.schema.names, block.columns, strict=True):
+                try:
+                    numbers(values)
+                except BadValueError as error:
+                    count += error.count
+                    if first is None or at + error.row < first[0]:
+                        first = (at + error.row, column)
+            at += block.num_rows
+        if first is None:
+            return InputError(f"{name} cannot be parsed as a {self._what}")
+        return not_a_number(first[1], name, first[0], count)
+
+    def count(self) -> int:
+        """Return the number of rows, reading the file."""
+        if self.parts[0].rows == 0:
+            return 0
+        return sum(frame.rows for frame in self.read(self.parts[0], ReadPlan()))
+
+    def schema(self) -> Any:
+        """Return the Arrow schema of what is kept: every column as text, as the file has it."""
+        import pyarrow as pa
+
+        return pa.schema([(name, pa.string()) for name in self.columns])
+
+
+def not_a_number(column: str, path: str, row: int, count: int = 1) -> InputError:
+    """Say that a column of numbers holds text: how often, and where first."""
+    also = f" (and {count - 1:,} more)" if count > 1 else ""
+    return InputError(
+        f"column {column!r} of {path}, {row_text(row)}: not a number{also}",
+        hint="name the column of scores with --score or --scores, or correct the file",
+    )
+
+
+def _first_line(source: Source) -> tuple[str, bool]:
+    """Return the header line, and whether anything but blanks comes after it."""
+    name = show(source.name)
+    head = b""
+    with reading(source.name, "CSV file"):
+        stream = source.stream()
+        while chunk := stream.read(2**16):
+            head += chunk
+            if b"\n" not in chunk and b"\r" not in chunk and len(head) <= _HEADER_LIMIT:
+                continue
+            end = _line_end(head)
+            if (end is not None and head[end:].strip()) or len(head) > _HEADER_LIMIT:
+                break
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in head[:_HEADER_LIMIT]:
+        raise InputError(
+            f"{name} is not UTF-8 text",
+            hint="write it as UTF-8, or name its type by its suffix or --input-format",
+        )
+    head = head.removeprefix(b"\xef\xbb\xbf")
+    if not head.strip():
+        raise InputError(f"{name} is empty", hint="write a header line and rows")
+    end = _line_end(head)
+    if end is None and len(head) > _HEADER_LIMIT:
+        raise InputError(f"{name}: its first line is longer than {_HEADER_LIMIT >> 20} MB")
+    line = head if end is None else head[:end]
+    try:
+        return line.decode().strip("\r\n"), end is not None and bool(head[end:].strip())
+    except UnicodeDecodeError:
+        raise InputError(f"{name} is not UTF-8 text", hint="write it as UTF-8") from None
+
+
+def _line_end(head: bytes) -> int | None:
+    """Return where the first line ends that is not blank; a line end inside quotes is none."""
+    start = len(head) - len(head.lstrip(b"\r\n"))
+    quoted = False
+    for match in re.compile(rb'["\r\n]').finditer(head, start):
+        if match[0] == b'"':
+            quoted = not quoted
+        elif not quoted:
+            return match.end()
+    return None

@@ -1,0 +1,123 @@
+"""The one way a file is written: beside its place, synced, and renamed into it.
+
+A run that dies leaves the old file whole. An output that is not a regular file (a pipe, a device)
+is written to directly, since there is nothing to keep.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from calibcli.errors import InputError
+from calibcli.io.failures import show, writing
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+class AtomicFile:
+    """A binary file that appears under its name when it is complete, or not at all.
+
+    A symbolic link is followed: its target is replaced and the link stays. A file that is
+    replaced hands its permissions (and, where that is allowed, its owner) to the new one.
+
+    Raises:
+        InputError: The folder is missing or cannot be written to, the path is a folder, or the
+            disk is full; the old file is untouched.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.target = Path(os.path.realpath(path))
+        self._temporary: Path | None = None
+        with writing(path):
+            if self.target.is_dir():
+                raise InputError(f"{show(path)} is a folder", hint="name a file inside it")
+            before = self.target.stat() if self.target.exists() else None
+            if before is not None and not stat.S_ISREG(before.st_mode):
+                self.file: BinaryIO = Path(path).open("wb")  # noqa: SIM115
+                return
+            self._temporary = self.target.with_name(
+                f".{self.target.name[:200]}.{secrets.token_hex(6)}.tmp"
+            )
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+            # Readable and writable by whom the umask lets, unless an older file says otherwise.
+            number = os.open(self._temporary, flags, 0o666)
+            self.file = os.fdopen(number, "wb")
+            if before is not None:
+                with contextlib.suppress(OSError):
+                    os.fchown(number, before.st_uid, before.st_gid)
+                os.fchmod(number, stat.S_IMODE(before.st_mode))
+
+    def commit(self) -> None:
+        """Sync the file, give it its name, and sync the folder."""
+        try:
+            with writing(self.path):
+                self.file.flush()
+                if self._temporary is None:
+                    self.file.close()
+                    return
+                os.fsync(self.file.fileno())
+                self.file.close()
+                self._temporary.replace(self.target)
+                self._temporary = None
+        except BaseException:
+            self.abort()
+            raise
+        _sync_folder(self.target.parent)
+
+    def abort(self) -> None:
+        """Leave everything as it was."""
+        # Closing flushes, which fails again on a full disk.
+        with contextlib.suppress(OSError):
+            self.file.close()
+        if self._temporary is not None:
+            with contextlib.suppress(OSError):
+                self._temporary.unlink()
+            self._temporary = None
+
+    def __enter__(self) -> BinaryIO:
+        return self.file
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.commit()
+            return
+        self.abort()
+        if isinstance(error, OSError):
+            with writing(self.path):
+                raise error
+
+
+def _sync_folder(folder: Path) -> None:
+    # Some file systems cannot sync a folder; the file itself is safe by then.
+    with contextlib.suppress(OSError):
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
+
+
+def write_atomic(path: str, content: bytes | str | Callable[[BinaryIO], object]) -> None:
+    """Write a file as a whole: bytes, text as UTF-8, or whatever a function writes.
+
+    Raises:
+        InputError: See AtomicFile; the old file is untouched.
+    """
+    with AtomicFile(path) as file:
+        if callable(content):
+            content(file)
+        else:
+            file.write(content.encode() if isinstance(content, str) else content)
