@@ -1,0 +1,181 @@
+"""Tables about choices: candidates of a fit, chosen cut-offs, their cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from calibcli.render import figures, words
+from calibcli.render.layout import Cell, Column, Style, Table
+from calibcli.render.tabulate import RATES, entry, figure, level, short_level
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    Result = Mapping[str, Any]
+
+
+def parameters_words(calibrator: Result) -> str:
+    """Return a calibrator's parameters in one line: numbers as they are, lists by their length."""
+    said = []
+    for key, value in calibrator.items():
+        if key in {"schema", "version", "method", "notes"} or isinstance(value, (str, dict)):
+            continue
+        if isinstance(value, (list, tuple)):
+            said.append(f"{key}: {len(value)} values")
+        elif isinstance(value, float):
+            said.append(f"{key} = {figures.short(value)}")
+        elif value is not None:
+            said.append(f"{key} = {value}")
+    return ", ".join(said)
+
+
+def candidates_table(candidates: Sequence[Result], params: Result) -> Table | None:
+    """Return the methods that were compared; the chosen one is marked."""
+    if not candidates:
+        return None
+    timed = any(item.get("seconds") is not None for item in candidates)
+    rows = []
+    for item in candidates:
+        style: Style = "good" if item.get("chosen") else ""
+        rows.append(
+            (
+                Cell("chosen" if item.get("chosen") else "", "", style),
+                Cell(str(item["method"]), "", style),
+                Cell(figures.metric(item.get("score"))),
+                Cell(figures.metric(item.get("se"))),
+                *([Cell(_seconds(item.get("seconds")))] if timed else []),
+                Cell(str(item.get("note") or "")),
+            )
+        )
+    columns = (
+        Column("", left=True),
+        Column("method", left=True),
+        Column(f"cross-fitted {params.get('select', 'nll')}"),
+        Column("standard error"),
+        *([Column("seconds", rank=1)] if timed else []),
+        Column("note", left=True),
+    )
+    return Table("Candidates", columns, tuple(rows))
+
+
+def _seconds(value: float | None) -> str:
+    return figures.NONE if value is None else f"{value:.2f}"
+
+
+def fitted_slices_table(parts: Sequence[Result], params: Result) -> Table | None:
+    """Return ECE and log loss before and after, one row a class or a group."""
+    if not parts:
+        return None
+    rows = []
+    for part in parts:
+        before = (part.get("before") or {}).get("metrics") or {}
+        after = (part.get("after") or {}).get("metrics") or {}
+        rows.append(
+            (
+                Cell(words.slice_name(part)),
+                Cell(figures.count((before.get("n") or {}).get("value"))),
+                figure("ece", before.get("ece")),
+                figure("ece", after.get("ece")),
+                Cell(figures.metric((before.get("nll") or {}).get("value"))),
+                Cell(figures.metric((after.get("nll") or {}).get("value"))),
+            )
+        )
+    columns = (
+        Column("slice", left=True),
+        Column("n"),
+        Column("ece before", level(params)),
+        Column("ece after", level(params)),
+        Column("nll before", rank=1),
+        Column("nll after", rank=1),
+    )
+    return Table("Per slice", columns, tuple(rows))
+
+
+def slice_title(part: Result) -> str:
+    """Return a slice's title: `overall`, a class's name, or `camera=front`."""
+    where = part.get("slice") or {}
+    if where.get("kind", "overall") == "overall":
+        return "overall"
+    if where["kind"] == "group":
+        return f"{where.get('column', 'group')}={words.slice_name(part)}"
+    return words.slice_name(part)
+
+
+def objective_words(result: Result) -> str:
+    """Return what was sought: `maximises f1, subject to precision>=0.95`."""
+    objective = str(result.get("objective") or "")
+    text = "minimises expected cost" if objective == "cost" else f"maximises {objective}"
+    limits = [str(item) for item in result.get("constraints") or []]
+    return f"{text}, subject to {' and '.join(limits)}" if limits else text
+
+
+def thresholds_headline(result: Result) -> str:
+    """Return the answer in a line: the cut-off exactly, and what it is best at."""
+    chosen = result.get("thresholds") or []
+    if len(chosen) != 1:
+        return f"{len(chosen)} thresholds: each {objective_words(result)}"
+    only = chosen[0]
+    value = entry(only.get("value"))
+    reached = f" ({figures.with_interval(value)})" if value.get("value") is not None else ""
+    return f"threshold {figures.exact(only.get('threshold'))}: {objective_words(result)}{reached}"
+
+
+def kind_words(result: Result) -> str:
+    """Return how far the choice can be trusted."""
+    confidence = (result.get("params") or {}).get("guarantee")
+    if result.get("kind") == "certified":
+        level_words = f" with confidence {figures.short(confidence)}" if confidence else ""
+        return f"certified: the constraint holds on new rows like these{level_words}"
+    return "empirical: best on these rows; new rows will do somewhat worse (--guarantee certifies)"
+
+
+def thresholds_table(result: Result) -> Table | None:
+    """Return the chosen cut-offs, exact, with counts, rates and intervals."""
+    chosen = result.get("thresholds") or []
+    if not chosen:
+        return None
+    shown = [key for key in RATES if any(key in (c.get("confusion") or {}) for c in chosen)]
+    rows = []
+    for item in chosen:
+        confusion = item.get("confusion") or {}
+        rows.append(
+            (
+                Cell(slice_title(item)),
+                Cell(figures.exact(item.get("threshold")), "", "bold"),
+                Cell(figures.count(item.get("n"))),
+                *(Cell(figures.count(confusion.get(key))) for key in ("tp", "fp", "fn", "tn")),
+                *(figure(key, confusion.get(key)) for key in shown),
+            )
+        )
+    params = result.get("params") or {}
+    ranks = {"fpr": 3, "specificity": 2, "f1": 1}
+    columns = (
+        Column("slice", left=True),
+        Column("threshold"),
+        Column("n"),
+        *(Column(key) for key in ("tp", "fp", "fn", "tn")),
+        *(Column(key, short_level(params), rank=ranks.get(key, 0)) for key in shown),
+    )
+    return Table("Chosen thresholds: positive means score >= threshold", columns, tuple(rows))
+
+
+def costs_table(result: Result) -> Table | None:
+    """Return the costs at each cut-off, whatever figures the result has for them."""
+    with_cost = [item for item in result.get("thresholds") or [] if item.get("cost")]
+    if not with_cost:
+        return None
+    keys = list(dict.fromkeys(key for item in with_cost for key in item["cost"]))
+    rows = tuple(
+        (Cell(slice_title(item)), *(_cost_cell(item["cost"].get(key)) for key in keys))
+        for item in with_cost
+    )
+    columns = (Column("slice", left=True), *(Column(key.replace("_", " ")) for key in keys))
+    return Table("Cost", columns, rows)
+
+
+def _cost_cell(value: Any) -> Cell:
+    if isinstance(value, dict):
+        return figure("cost", value)
+    if isinstance(value, bool) or value is None or isinstance(value, (str, list)):
+        return Cell(figures.NONE if value is None else str(value))
+    return Cell(figures.short(value))

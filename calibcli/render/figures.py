@@ -1,0 +1,122 @@
+"""Numbers to text, one rule for every format that people read.
+
+Four decimals for metrics, whole counts without separators, and never a rounding that changes the
+meaning: a small value is not printed as 0.0000 and a value below one not as 1.0000. JSON and CSV
+carry the exact numbers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NONE: Final = "-"
+
+
+def metric(value: float | None) -> str:
+    """Return four decimals, or scientific notation where four decimals would say nothing.
+
+    >>> metric(0.04123), metric(0.0), metric(3.2e-9), metric(0.99999), metric(None)
+    ('0.0412', '0.0000', '3.2e-09', '>0.9999', '-')
+    """
+    if value is None:
+        return NONE
+    if value != 0 and abs(value) < 0.00005:
+        return f"{value:.1e}"
+    if 0.99995 <= value < 1:
+        return ">0.9999"
+    return f"{value:.4f}" if abs(value) < 1e6 else f"{value:.4e}"
+
+
+def signed(value: float | None) -> str:
+    """Return a difference with its sign.
+
+    >>> signed(0.02), signed(-0.02), signed(0.0)
+    ('+0.0200', '-0.0200', '0.0000')
+    """
+    if value is None:
+        return NONE
+    return f"+{metric(value)}" if value > 0 else metric(value)
+
+
+def count(value: float | None) -> str:
+    """Return a whole number, or one decimal when weights made it fractional.
+
+    >>> count(1000000), count(12.0), count(12.34), count(None)
+    ('1000000', '12', '12.3', '-')
+    """
+    if value is None:
+        return NONE
+    return str(int(value)) if value == int(value) else f"{value:.1f}"
+
+
+def short(value: float | None) -> str:
+    """Return a bin edge or a cut-off to six digits without trailing zeros.
+
+    >>> short(0.5), short(1 / 3), short(1.0)
+    ('0.5', '0.333333', '1')
+    """
+    return NONE if value is None else f"{value:.6g}"
+
+
+def edge(value: float) -> str:
+    """Return a bin's edge in a sentence: four digits.
+
+    >>> edge(4 / 15)
+    '0.2667'
+    """
+    return f"{value:.4g}"
+
+
+def exact(value: float | None) -> str:
+    """Return the shortest text that reads back as the same float64.
+
+    >>> exact(0.1 + 0.2)
+    '0.30000000000000004'
+    """
+    return NONE if value is None else repr(value)
+
+
+def interval(entry: Mapping[str, Any] | None) -> str:
+    """Return `[low, high]`, or nothing where there is no interval.
+
+    >>> interval({"value": 0.04, "low": 0.03, "high": 0.05})
+    '[0.0300, 0.0500]'
+    """
+    if entry is None or entry.get("low") is None or entry.get("high") is None:
+        return ""
+    return f"[{metric(entry['low'])}, {metric(entry['high'])}]"
+
+
+def named(name: str, entry: Mapping[str, Any] | None) -> str:
+    """Return the value of the metric `name`; the reason follows a value that is not defined."""
+    if entry is None:
+        return NONE
+    value = entry.get("value")
+    return count(value) if name == "n" else metric(value)
+
+
+def with_interval(entry: Mapping[str, Any] | None, name: str = "") -> str:
+    """Return `0.0412 [0.0300, 0.0500]`, or `- (one class only)`."""
+    if entry is None:
+        return NONE
+    text = named(name, entry)
+    if entry.get("value") is None and entry.get("reason"):
+        return f"{text} ({entry['reason']})"
+    bounds = interval(entry)
+    return f"{text} {bounds}" if bounds else text
+
+
+def bin_label(low: float, high: float, *, first: bool, last: bool, closed: str = "right") -> str:
+    """Return the interval that a bin is, with the ends that belong to it.
+
+    >>> bin_label(0.0, 0.25, first=True, last=False)
+    '[0, 0.25]'
+    >>> bin_label(0.25, 0.5, first=False, last=False)
+    '(0.25, 0.5]'
+    """
+    left = "[" if closed == "left" or first else "("
+    right = "]" if closed != "left" or last else ")"
+    return f"{left}{edge(low)}, {edge(high)}{right}"

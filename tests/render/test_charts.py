@@ -1,0 +1,113 @@
+import re
+
+import pytest
+
+from calibcli.render import charts, vega
+from calibcli.render.palette import AFTER, DARK
+
+vl_convert = pytest.importorskip("vl_convert")
+
+
+@pytest.fixture(scope="module")
+def specs(request):
+    from importlib import util
+
+    path = request.path.with_name("conftest.py")
+    module_spec = util.spec_from_file_location("render_results", path)
+    results = util.module_from_spec(module_spec)
+    module_spec.loader.exec_module(results)
+    made = results.binary(1000, calibrated=True, with_curves=True, groups=tuple(results.NASTY))
+    whole = made["overall"]
+    after = whole["calibrated"]
+    point = {"x": 0.2, "y": 0.5, "label": "0.5"}
+    return made, {
+        "before": charts.reliability(whole["bins"], task="binary", title="Before"),
+        "after": charts.reliability(after["bins"], task="binary", title="After", color=AFTER),
+        "pair": charts.reliability_pair(
+            whole["bins"], after["bins"], task="binary", title="<script>"
+        ),
+        "roc": charts.roc([(whole["roc"], True)], [point], title="ROC"),
+        "pr": charts.precision_recall([(whole["pr"], True)], [point], prevalence=0.3, title="PR"),
+        "confusion": charts.confusion(whole["confusion"][0], title="At 0.5"),
+        "dots": charts.dots(made["groups"], tolerance=0.05, title="ECE"),
+    }
+
+
+def test_the_same_specification_gives_the_same_bytes_whatever_was_drawn_before(specs):
+    first = {name: vega.chart_svg(spec, name) for name, spec in specs[1].items()}
+    second = {name: vega.chart_svg(spec, name) for name, spec in reversed(specs[1].items())}
+    assert first == second
+
+
+def test_clip_paths_get_ids_of_their_own():
+    spec = {
+        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
+        "data": {"values": [{"x": 0, "y": 0}, {"x": 1, "y": 2}]},
+        "mark": {"type": "line", "clip": True},
+        "encoding": {
+            "x": {"field": "x", "type": "quantitative"},
+            "y": {"field": "y", "type": "quantitative"},
+        },
+    }
+    one, again, other = (vega.chart_svg(spec, name) for name in ("one", "one", "other"))
+    assert one == again
+    ids = set(re.findall(r'id="([^"]+)"', one))
+    assert ids
+    assert ids == set(re.findall(r"url\(#([^)]+)\)", one))
+    assert not ids & set(re.findall(r'id="([^"]+)"', other))
+
+
+def test_a_label_that_looks_like_an_id_is_left_alone(specs):
+    group = specs[0]["groups"][0]
+    named = {**group, "slice": {**group["slice"], "value": 'id="clip1" url(#clip1)'}}
+    svg = vega.chart_svg(charts.dots([named], tolerance=0.05, title=""), "x")
+    assert 'id="clip1" url(#clip1)' in svg.replace("&quot;", '"')
+
+
+def test_every_colour_has_a_dark_counterpart(specs):
+    for name, spec in specs[1].items():
+        svg = vega.chart_svg(spec, name)
+        colors = set(re.findall(r'(?:fill|stroke)="([^"]+)"', svg)) - {"none"}
+        assert colors <= set(DARK), name
+
+
+def test_svg_needs_no_inline_style_no_script_and_no_network(specs):
+    for name, spec in specs[1].items():
+        svg = vega.chart_svg(spec, name)
+        assert not re.search(r"style=|<script|<style|<image|<a |href=|on\w+=", svg)
+        assert set(re.findall(r"https?://[^\"]+", svg)) <= {
+            "http://www.w3.org/2000/svg",
+            "http://www.w3.org/1999/xlink",
+        }
+
+
+def test_reliability_draws_each_bin_that_has_rows(specs):
+    made, all_specs = specs
+    filled = [b for b in made["overall"]["bins"] if b["count"]]
+    diagram, histogram = all_specs["before"]["vconcat"]
+    points = diagram["layer"][-1]["data"]["values"]
+    assert [(p["x"], p["y"]) for p in points] == [(b["score"], b["frequency"]) for b in filled]
+    off = [not b["frequency_low"] <= b["score"] <= b["frequency_high"] for b in filled]
+    assert [p["off"] for p in points] == off
+    bars = histogram["layer"][0]["data"]["values"]
+    assert sum(bar["count"] for bar in bars) == made["overall"]["metrics"]["n"]["value"]
+
+
+def test_dots_put_the_most_harmful_first_and_keep_equal_names_apart(specs):
+    groups = specs[0]["groups"][:2]
+    twins = [{**g, "slice": {**g["slice"], "value": "same"}} for g in groups]
+    values = charts.dots(twins, tolerance=0.05, title="")["data"]["values"]
+    assert len({v["slice"] for v in values}) == 2
+    after = [v["ece"] for v in values if v["stage"] == "after"]
+    assert after == sorted(after, reverse=True)
+
+
+def test_confusion_shares_are_of_each_true_label():
+    table = {"threshold": 0.5, "tp": 3, "fn": 1, "fp": 1, "tn": 4}
+    values = charts.confusion(table, title="")["data"]["values"]
+    assert [v["share"] for v in values] == [0.75, 0.25, 0.2, 0.8]
+
+
+def test_a_confusion_without_positives_is_drawn():
+    table = {"threshold": 0.5, "tp": 0, "fn": 0, "fp": 1, "tn": 4}
+    assert "no rows" in vega.chart_svg(charts.confusion(table, title=""), "x")
