@@ -1,0 +1,5 @@
+"""`python -m calibcli`."""
+
+from calibcli.cli.main import run
+
+run()

@@ -1,0 +1,1 @@
+"""The command line: parse, call a workflow, render, write, exit code. Knows Typer; nobody else."""

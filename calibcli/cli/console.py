@@ -1,0 +1,132 @@
+"""Standard output and standard error: the result on one, everything else on the other."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from calibcli.cli.options import Format
+    from calibcli.errors import CalibcliError
+
+_PATIENCE = 1.0
+
+
+def emit(text: str | bytes) -> None:
+    """Write the result to standard output. A reader that has gone away is no failure of ours."""
+    data = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        _close_stdout()
+
+
+def deliver(text: str, output: str) -> None:
+    """Write the result to a file, atomically, or to standard output for "-"."""
+    if output == "-":
+        emit(text)
+        return
+    from calibcli.io.sink import write_atomic
+
+    write_atomic(output, text)
+
+
+@contextmanager
+def unbroken() -> Iterator[None]:
+    """Let a stream of rows end quietly when its reader has gone away."""
+    try:
+        yield
+    except BrokenPipeError:
+        _close_stdout()
+
+
+def _close_stdout() -> None:
+    """Point standard output at nothing, so that the interpreter's last flush cannot fail."""
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, sys.stdout.fileno())
+
+
+def render(module: str, kind: str, result: dict[str, Any]) -> str:
+    """Return a result in a format; `kind` is the command that made it."""
+    from importlib import import_module
+
+    if module == "json":
+        from calibcli.render.jsonout import render_json
+
+        return render_json(result)
+    names = {"table": "tables", "csv": "csvout", "md": "markdown"}
+    chosen = getattr(import_module(f"calibcli.render.{names[module]}"), f"render_{kind}")
+    if module != "table":
+        return str(chosen(result))
+    terminal = sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns if terminal else None
+    color = terminal and not os.environ.get("NO_COLOR")
+    return str(chosen(result, color=color, width=width))
+
+
+def warn(result: dict[str, Any], form: Format, *, quiet: bool) -> None:
+    """Say warnings on stderr, where the form of the result does not show them."""
+    if quiet or form.value in ("table", "md"):
+        return
+    for warning in result.get("warnings", []):
+        complain(f"calibcli: warning: {warning}")
+
+
+def complain(line: str) -> None:
+    """Write a line to standard error; names in it are shown, not obeyed."""
+    from calibcli.render.names import visible
+
+    try:
+        sys.stderr.write(visible(line) + "\n")
+        sys.stderr.flush()
+    except (BrokenPipeError, ValueError):
+        return
+
+
+def explain(error: CalibcliError) -> None:
+    """Say what failed and what to type."""
+    word = "no" if error.exit_code == 1 else "error"
+    complain(f"calibcli: {word}: {error.message}")
+    if error.hint:
+        sys.stderr.write("\n")
+        complain(f"hint: {error.hint}")
+
+
+class Progress:
+    """A count of rows on stderr, where stderr is a terminal and the work takes longer."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.shown = sys.stderr.isatty() and not quiet
+        self.began = time.monotonic()
+        self._bar: Any = None
+
+    @property
+    def callback(self) -> Callable[[int], None] | None:
+        """What workflows call, or None where nobody looks."""
+        return self._update if self.shown else None
+
+    def _update(self, rows: int) -> None:
+        if self._bar is None:
+            if time.monotonic() - self.began < _PATIENCE:
+                return
+            from rich.console import Console
+            from rich.status import Status
+
+            self._bar = Status("reading", console=Console(stderr=True))
+            self._bar.start()
+        self._bar.update(f"{rows:,} rows")
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()

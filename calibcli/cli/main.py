@@ -1,0 +1,108 @@
+"""The program: its commands, and the ladder from what went wrong to an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+from typer.main import get_command
+
+from calibcli._version import __version__
+from calibcli.cli import apply, fit, measure, report, threshold
+from calibcli.cli.console import complain, emit, explain
+from calibcli.errors import CalibcliError, ExitCode
+
+app = typer.Typer(
+    name="calibcli",
+    help="Is the model honest? Measure, correct and threshold the scores of a classifier.",
+    epilog="Exit codes: 0 done, 1 the answer is no (a gate failed, a target cannot be reached), "
+    "2 wrong usage, 3 unusable input, 4 a bug, 130 interrupted.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "CALIBCLI"},
+)
+for module in (measure, fit, apply, threshold, report):
+    app.command(module.NAME)(module.command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        emit(f"calibcli {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Is the model honest? Measure, correct and threshold the scores of a classifier."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program and return its exit code.
+
+    Typer's own ladder ends a crash, an abort and a broken pipe with 1, which would read as
+    "a gate failed"; this one keeps the codes of the contract.
+    """
+    given = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in given or bool(os.environ.get("CALIBCLI_DEBUG"))
+    try:
+        code = get_command(app).main(given, prog_name="calibcli", standalone_mode=False)
+        return int(code or 0)
+    except CalibcliError as error:
+        if debug:
+            _traceback()
+        explain(error)
+        return int(error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        complain("calibcli: interrupted")
+        return int(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        return int(ExitCode.OK)
+    except MemoryError:
+        complain("calibcli: error: out of memory")
+        return int(ExitCode.INPUT)
+    except Exception as error:  # noqa: BLE001  (the last rung: whatever is left is a bug)
+        if hasattr(error, "format_message"):
+            return _usage(error)
+        if debug:
+            _traceback()
+        kind = type(error).__name__
+        complain(f"calibcli: bug: {kind}: please report it with the output of --debug")
+        return int(ExitCode.BUG)
+
+
+def _usage(error: Exception) -> int:
+    """Explain what Typer refused: an unknown option, a value of the wrong kind."""
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError" and context is not None:
+        emit(context.get_help() + "\n")
+        return int(ExitCode.USAGE)
+    message = " ".join(str(error.format_message()).split())  # type: ignore[attr-defined]
+    path = context.command_path if context is not None else "calibcli"
+    complain(f"calibcli: error: {message}")
+    sys.stderr.write("\n")
+    complain(f"hint: {path} --help")
+    return int(ExitCode.USAGE)
+
+
+def _traceback() -> None:
+    import traceback
+
+    traceback.print_exc(file=sys.stderr)
+
+
+def run() -> NoReturn:
+    """Run the program and exit with its code."""
+    code = main()
+    try:
+        sys.stdout.flush()
+    except (BrokenPipeError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(code)

@@ -1,0 +1,70 @@
+"""`calibcli measure`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from calibcli.cli import console, options
+from calibcli.errors import ExitCode
+
+NAME = "measure"
+
+
+@options.spread_options
+def command(
+    paths: Annotated[list[str], typer.Argument(metavar="SCORES...", help=options.SCORES_HELP)],
+    read: options.InputOptions,
+    groups: options.GroupOptions,
+    how: options.BinOptions,
+    form: options.FormatOptions,
+    run: options.RunOptions,
+    *,
+    threshold: Annotated[
+        list[float] | None,
+        typer.Option(metavar="T", help="Show the confusion table at this cut-off. [default: 0.5]"),
+    ] = None,
+    thresholds: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Show the cut-offs of this artifact.")
+    ] = None,
+    calibrator: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Figures before and after this calibrator.")
+    ] = None,
+    at: Annotated[
+        list[float] | None,
+        typer.Option(metavar="P", help="Read the reliability curve at this confidence."),
+    ] = None,
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(metavar="EXPR", help="Exit 1 if this holds, such as 'ece>0.05'."),
+    ] = None,
+    save_stats: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Keep the statistics for later.")
+    ] = None,
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="Write the result here.")
+    ] = "-",
+) -> int:
+    """Is the model honest, and what does its cut-off do?
+
+    Every metric with its interval, confusion tables, reliability bins, per class and per group.
+    """
+    conventions = how.conventions(thresholds=tuple(threshold or [0.5]), at=tuple(at or ()))
+    from calibcli.workflows.measure import measure
+
+    with console.Progress(quiet=run.quiet) as progress:
+        result = measure(
+            read.spec(paths, tuple(groups.group or ())),
+            conventions,
+            calibrator=calibrator,
+            thresholds=thresholds,
+            fail_if=fail_if or (),
+            save_stats=save_stats,
+            threads=run.threads,
+            progress=progress.callback,
+        )
+    console.warn(result, form.format, quiet=run.quiet)
+    console.deliver(console.render(form.format.value, NAME, result), output)
+    passed = all(gate["passed"] for gate in result["gates"])
+    return int(ExitCode.OK if passed else ExitCode.NO)

@@ -1,0 +1,256 @@
+"""Options that commands share, each declared once, as fields of small dataclasses."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+
+from calibcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+SCORES_HELP = "Parquet, CSV, TSV, NPY or NPZ files, folders, quoted globs, URIs, or - for stdin."
+
+
+class Format(StrEnum):
+    """Forms in which a result is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    MD = "md"
+
+
+class Binned(StrEnum):
+    """How scores are cut into bins."""
+
+    WIDTH = "width"
+    MASS = "mass"
+
+
+class Closed(StrEnum):
+    """Which end a bin holds."""
+
+    RIGHT = "right"
+    LEFT = "left"
+
+
+class Task(StrEnum):
+    """What a row is."""
+
+    BINARY = "binary"
+    MULTICLASS = "multiclass"
+    MULTILABEL = "multilabel"
+
+
+@dataclass(frozen=True)
+class InputOptions:
+    """Where the scores and labels are."""
+
+    score: Annotated[str | None, typer.Option(metavar="COL", help="The score column (binary).")] = (
+        None
+    )
+    scores: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COL,COL",
+            help="The score columns in class order, or a glob such as 'prob_*'.",
+        ),
+    ] = None
+    label: Annotated[str | None, typer.Option(metavar="COL", help="The label column.")] = None
+    labels: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Labels in a file of their own.")
+    ] = None
+    logits: Annotated[bool, typer.Option("--logits", help="Scores are logits.")] = False
+    task: Annotated[
+        Task | None, typer.Option(help="What a row is; default by the shape of the scores.")
+    ] = None
+    classes: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,C", help="Class names, bound to the score columns in order."),
+    ] = None
+    positive: Annotated[
+        str | None, typer.Option(metavar="VALUE", help="The label that means 1.")
+    ] = None
+    weight: Annotated[
+        str | None, typer.Option(metavar="COL", help="Importance weight of a row.")
+    ] = None
+    count: Annotated[
+        str | None, typer.Option(metavar="COL", help="How many identical rows a row stands for.")
+    ] = None
+    cluster: Annotated[
+        str | None,
+        typer.Option(metavar="COL", help="Rows that belong together: a patient, an image."),
+    ] = None
+    drop_invalid: Annotated[
+        bool, typer.Option("--drop-invalid", help="Leave out rows without a score or label.")
+    ] = False
+    input_format: Annotated[
+        str | None,
+        typer.Option(metavar="FORMAT", help="Format of standard input: csv, parquet or arrow."),
+    ] = None
+
+    def spec(self, paths: list[str], groups: tuple[str, ...] = ()) -> Any:
+        """Return the InputSpec of these options."""
+        from calibcli.io.dataset import InputSpec
+
+        return InputSpec(
+            paths=tuple(paths),
+            score=self.score,
+            scores=texts(self.scores),
+            label=self.label,
+            labels=self.labels,
+            logits=self.logits,
+            task=None if self.task is None else self.task.value,
+            classes=texts(self.classes),
+            positive=self.positive,
+            weight=self.weight,
+            count=self.count,
+            groups=groups,
+            cluster=self.cluster,
+            drop_invalid=self.drop_invalid,
+            input_format=self.input_format,
+        )
+
+
+@dataclass(frozen=True)
+class GroupOptions:
+    """Which slices are shown apart."""
+
+    group: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COL", help="The same again for each value of this column."),
+    ] = None
+
+
+@dataclass(frozen=True)
+class BinOptions:
+    """How scores are binned and how sure intervals are."""
+
+    bins: Annotated[
+        str, typer.Option(metavar="B[,B…]", help="Numbers of bins; the first is the headline.")
+    ] = "15"
+    binning: Annotated[Binned, typer.Option(help="Bins of equal width or of equal mass.")] = (
+        Binned.WIDTH
+    )
+    edges: Annotated[
+        str | None, typer.Option(metavar="0,…,1", help="Bin edges, instead of a number of bins.")
+    ] = None
+    closed: Annotated[Closed, typer.Option(help="Which end a bin holds: right is (lo, hi].")] = (
+        Closed.RIGHT
+    )
+    tolerance: Annotated[float, typer.Option(help="A gap up to this is within tolerance.")] = 0.05
+    confidence: Annotated[float, typer.Option(help="Level of the intervals.")] = 0.95
+    no_ci: Annotated[bool, typer.Option("--no-ci", help="No intervals.")] = False
+    seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 0
+
+    def conventions(self, **more: Any) -> Any:
+        """Return the Conventions of these options."""
+        from calibcli.workflows.conventions import Conventions
+
+        return Conventions(
+            bins=whole_numbers(self.bins, "--bins"),
+            binning=self.binning.value,
+            edges=numbers(self.edges, "--edges") if self.edges else (),
+            closed=self.closed.value,
+            tolerance=self.tolerance,
+            confidence=None if self.no_ci else self.confidence,
+            seed=self.seed,
+            **more,
+        )
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a command runs and talks."""
+
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads; default the cores of this process.")
+    ] = None
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No warnings on stderr.")] = False
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more on stderr.")] = False
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")] = False
+
+
+@dataclass(frozen=True)
+class FormatOptions:
+    """How a result is printed."""
+
+    format: Annotated[Format, typer.Option(help="How the result is printed.")] = Format.TABLE
+
+
+def texts(value: str | None) -> tuple[str, ...] | None:
+    """Return the parts of a comma-separated option; None for None."""
+    return None if value is None else tuple(part.strip() for part in value.split(","))
+
+
+def numbers(value: str | None, option: str) -> tuple[float, ...]:
+    """Return the numbers of a comma-separated option.
+
+    Raises:
+        UsageError: a part that is no number.
+    """
+    try:
+        return tuple(float(part) for part in texts(value) or ())
+    except ValueError:
+        raise UsageError(
+            f"{option} {value!r} is not a list of numbers", f"for example {option} 0.5,1,2"
+        ) from None
+
+
+def whole_numbers(value: str, option: str) -> tuple[int, ...]:
+    """Return the whole numbers of a comma-separated option.
+
+    Raises:
+        UsageError: a part that is no whole number.
+    """
+    try:
+        return tuple(int(part) for part in value.split(","))
+    except ValueError:
+        raise UsageError(
+            f"{option} {value!r} is not a list of whole numbers", f"for example {option} 15,10,20"
+        ) from None
+
+
+def spread_options(function: Callable[..., int]) -> Callable[..., int]:
+    """Give Typer one parameter for each field of the dataclasses that a command takes."""
+    hints = get_type_hints(function, include_extras=True)
+    plain, spread = [], {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if dataclasses.is_dataclass(hints[name]):
+            spread[name] = hints[name]
+        else:
+            plain.append(parameter.replace(annotation=hints[name]))
+    fields = []
+    for group in spread.values():
+        known = get_type_hints(group, include_extras=True)
+        for one in dataclasses.fields(group):
+            fields.append(
+                inspect.Parameter(
+                    one.name,
+                    inspect.Parameter.KEYWORD_ONLY,
+                    default=one.default,
+                    annotation=known[one.name],
+                )
+            )
+
+    @wraps(function)
+    def command(*args: Any, **given: Any) -> int:
+        made = {
+            name: group(**{one.name: given.pop(one.name) for one in dataclasses.fields(group)})
+            for name, group in spread.items()
+        }
+        return function(*args, **given, **made)
+
+    order = sorted([*plain, *fields], key=lambda parameter: parameter.kind)
+    command.__signature__ = inspect.Signature(order)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in order}
+    return command

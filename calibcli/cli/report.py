@@ -1,0 +1,92 @@
+"""`calibcli report`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from calibcli.cli import console, options
+from calibcli.errors import ExitCode
+
+NAME = "report"
+
+
+class ReportFormat(StrEnum):
+    """Forms of a report."""
+
+    HTML = "html"
+    MD = "md"
+    JSON = "json"
+
+
+@options.spread_options
+def command(
+    paths: Annotated[list[str], typer.Argument(metavar="SCORES...", help=options.SCORES_HELP)],
+    read: options.InputOptions,
+    groups: options.GroupOptions,
+    how: options.BinOptions,
+    run: options.RunOptions,
+    *,
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="Where the page goes.")
+    ] = "-",
+    format: Annotated[
+        ReportFormat | None, typer.Option(help="Default by the suffix of FILE, else html.")
+    ] = None,
+    calibrator: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Show before and after this calibrator.")
+    ] = None,
+    thresholds: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Show the cut-offs of this artifact.")
+    ] = None,
+    threshold: Annotated[
+        list[float] | None, typer.Option(metavar="T", help="Show this cut-off. [default: 0.5]")
+    ] = None,
+    at: Annotated[
+        list[float] | None,
+        typer.Option(metavar="P", help="Read the reliability curve at this confidence."),
+    ] = None,
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(metavar="EXPR", help="Exit 1 if this holds, such as 'ece>0.05'."),
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="Title of the page.")] = None,
+) -> int:
+    """Everything on one page that opens offline."""
+    conventions = how.conventions(thresholds=tuple(threshold or [0.5]), at=tuple(at or ()))
+    from calibcli.workflows.report import report
+
+    with console.Progress(quiet=run.quiet) as progress:
+        result = report(
+            read.spec(paths, tuple(groups.group or ())),
+            conventions,
+            calibrator=calibrator,
+            thresholds=thresholds,
+            title=title,
+            fail_if=fail_if or (),
+            threads=run.threads,
+            progress=progress.callback,
+        )
+        page = _page(result, format, output)
+    console.warn(result, options.Format.JSON, quiet=run.quiet)
+    console.deliver(page, output)
+    passed = all(gate["passed"] for gate in result["gates"])
+    return int(ExitCode.OK if passed else ExitCode.NO)
+
+
+def _page(result: dict[str, object], form: ReportFormat | None, output: str) -> str:
+    suffixes = {"md": ReportFormat.MD, "markdown": ReportFormat.MD, "json": ReportFormat.JSON}
+    chosen = form or suffixes.get(output.rsplit(".", 1)[-1].lower(), ReportFormat.HTML)
+    if chosen is ReportFormat.JSON:
+        from calibcli.render.jsonout import render_json
+
+        return render_json(result)
+    if chosen is ReportFormat.MD:
+        from calibcli.render.markdown import render_report
+
+        return render_report(result)
+    from calibcli.render.html import render_report_html
+
+    return render_report_html(result)

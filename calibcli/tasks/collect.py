@@ -1,0 +1,319 @@
+"""One pass over a data set: its pairs counted, for all rows and for the values of each group."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from calibcli.core.calibrators import calibrate
+from calibcli.core.stats import BUCKETS, ScoreStats
+from calibcli.core.tally import Tally
+from calibcli.engines.threads import map_ordered
+from calibcli.errors import InputError
+from calibcli.tasks.pairs import CLASSES, FAMILIES, PAIRS, TOP, Pairs, pairs_of, row_buckets, width
+from calibcli.tasks.validity import missing_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from calibcli.core.calibrators import Calibrator
+    from calibcli.io.dataset import Batch, Dataset, Partition
+
+MOST_GROUPS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a pass counts.
+
+    Attributes:
+        task: "binary", "multiclass" or "multilabel"; `classes` its class names.
+        names: score columns, for messages.
+        groups: group columns.
+        edges: probabilities at which counts stay exact in a grid.
+        clustered: whether rows come in clusters (then every family is also kept by bucket).
+        intervals: whether sums over several pairs of a row need its bucket.
+    """
+
+    task: str
+    classes: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    edges: tuple[float, ...] = ()
+    logits: bool = False
+    weighted: bool = False
+    clustered: bool = False
+    intervals: bool = True
+    drop_invalid: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """The statistics of one population of rows: all of them, or those of one group.
+
+    `pairs` for binary; `top` by predicted class and `classes` by class for several classes.
+    `rows_apart` tells that `classes` keep buckets of independent rows, not of clusters.
+    """
+
+    task: str
+    pairs: ScoreStats
+    top: tuple[ScoreStats, ...] = ()
+    classes: tuple[ScoreStats, ...] = ()
+    rows_apart: bool = False
+
+
+class _Family:
+    """One kind of pairs: a tally, and the same by bucket where intervals or folds need it."""
+
+    def __init__(self, layout: Layout, slots: int, *, parts: bool, start_exact: bool) -> None:
+        options: dict[str, Any] = {
+            "edges": layout.edges,
+            "weighted": layout.weighted,
+            "logits": layout.logits,
+            "start_exact": start_exact,
+        }
+        self.tally = Tally(slots, **options)
+        self.parts = Tally(slots * BUCKETS, **options) if parts else None
+
+
+class Scope:
+    """Families of pairs for one population, or for each value of one group column."""
+
+    def __init__(self, layout: Layout, *, grouped: bool, hopeless: set[str]) -> None:
+        self.layout = layout
+        self.values: dict[str, int] | None = {} if grouped else None
+        self.families: dict[str, _Family] = {}
+        for name in FAMILIES[layout.task]:
+            slots = 0 if grouped else width(layout.task, name, len(layout.classes))
+            several = name == CLASSES and layout.intervals and not grouped
+            self.families[name] = _Family(
+                layout,
+                slots,
+                parts=layout.clustered or several,
+                start_exact=f"{name}{grouped}" not in hopeless,
+            )
+
+    def add(
+        self,
+        pairs: list[Pairs],
+        weight: NDArray[Any] | None,
+        bucket: NDArray[np.int64],
+        member: NDArray[np.int64] | None = None,
+    ) -> None:
+        """Count pairs; `member` (rows,) is the group of each row."""
+        for found in pairs:
+            family = self.families[found.family]
+            slot: NDArray[Any] | None = found.slot
+            if member is not None:
+                size = width(self.layout.task, found.family, len(self.layout.classes))
+                base = np.repeat(member, found.repeat) * size
+                slot = base if slot is None else base + slot
+            mass = None if weight is None else np.repeat(weight, found.repeat)
+            family.tally.add(found.key, found.label, slot, mass)
+            if family.parts is not None:
+                own = np.repeat(bucket, found.repeat)
+                part = own if slot is None else slot * BUCKETS + own
+                family.parts.add(found.key, found.label, part, mass)
+
+    def members(self, codes: NDArray[np.integer[Any]], values: list[str]) -> NDArray[np.int64]:
+        """Return the member of each row from a batch's codes; new values get new members."""
+        assert self.values is not None
+        used = np.flatnonzero(np.bincount(codes, minlength=len(values)))
+        here = np.zeros(len(values), np.int64)
+        for code in used.tolist():
+            here[code] = self.values.setdefault(values[code], len(self.values))
+        return here[codes]
+
+    def merge(self, other: Scope) -> None:
+        """Add another partition's counts."""
+        for name, family in self.families.items():
+            theirs = other.families[name]
+            slots = self._slot_map(other, name)
+            family.tally.merge(theirs.tally, slots)
+            if family.parts is not None and theirs.parts is not None:
+                spread = None
+                if slots is not None:
+                    spread = (slots[:, None] * BUCKETS + np.arange(BUCKETS)).reshape(-1)
+                family.parts.merge(theirs.parts, spread)
+
+    def _slot_map(self, other: Scope, name: str) -> NDArray[np.int64] | None:
+        if self.values is None or other.values is None:
+            return None
+        size = width(self.layout.task, name, len(self.layout.classes))
+        members = [self.values.setdefault(value, len(self.values)) for value in other.values]
+        base = np.array(members, np.int64)[:, None] * size
+        return (base + np.arange(size)).reshape(-1)
+
+    def population(self, member: int = 0) -> Population:
+        """Return the statistics of one member."""
+        task, size = self.layout.task, len(self.layout.classes)
+        if task == "binary":
+            return Population(task, self._stats(PAIRS, member, 1))
+        classes = tuple(self._stats(CLASSES, member * size + k, 1) for k in range(size))
+        apart = not self.layout.clustered
+        if task == "multilabel":
+            pooled = self._stats(CLASSES, member * size, size)
+            return Population(task, pooled, (), classes, apart)
+        top = tuple(self._stats(TOP, member * size + k, 1) for k in range(size))
+        return Population(task, self._stats(TOP, member * size, size), top, classes, apart)
+
+    def _stats(self, name: str, slot: int, slots: int) -> ScoreStats:
+        family = self.families[name]
+        return ScoreStats.from_tally(family.tally, slot, family.parts, slots=slots)
+
+
+@dataclass
+class Counted:
+    """What a pass found. Mergeable."""
+
+    layout: Layout
+    overall: Scope
+    groups: tuple[Scope, ...]
+    dropped: int = 0
+    first_bad: tuple[str, int] | None = None
+    clipped: int = 0
+    rows: int = 0
+    calibrated: Counted | None = field(default=None)
+
+    def merge(self, other: Counted) -> None:
+        """Add a later partition."""
+        self.overall.merge(other.overall)
+        for mine, theirs in zip(self.groups, other.groups, strict=True):
+            mine.merge(theirs)
+        self.dropped += other.dropped
+        self.rows += other.rows
+        self.first_bad = self.first_bad or other.first_bad
+        if self.calibrated is not None and other.calibrated is not None:
+            self.calibrated.merge(other.calibrated)
+
+
+def _empty(layout: Layout, hopeless: set[str]) -> Counted:
+    groups = tuple(Scope(layout, grouped=True, hopeless=hopeless) for _ in layout.groups)
+    return Counted(layout, Scope(layout, grouped=False, hopeless=hopeless), groups)
+
+
+def usable(batch: Batch, layout: Layout) -> tuple[NDArray[np.bool_] | None, int]:
+    """Return the rows with a usable score (None for all) and how many have none.
+
+    Raises:
+        InputError: scores that are not what they are said to be.
+    """
+    missing = missing_rows(batch, layout.task, layout.names, logits=layout.logits)
+    if missing is None or not missing.any():
+        return None, 0
+    return ~missing, int(missing.sum())
+
+
+def _only(values: Any, rows: NDArray[np.bool_] | None) -> Any:
+    return values if values is None or rows is None else values[rows]
+
+
+def _count_batch(
+    found: Counted,
+    batch: Batch,
+    mapping: Callable[[NDArray[Any], NDArray[np.int64]], NDArray[np.float64]] | None,
+) -> None:
+    layout = found.layout
+    rows, bad = usable(batch, layout)
+    if bad and found.first_bad is None and rows is not None:
+        found.first_bad = (batch.source, batch.row(int((~rows).argmax())))
+    found.dropped += bad + batch.dropped
+    weight = batch.weight if layout.weighted else batch.count
+    if weight is not None and (weight == 0).any():
+        rows = weight > 0 if rows is None else rows & (weight > 0)
+    scores, labels = _only(batch.scores, rows), _only(batch.labels, rows)
+    weight, bucket = _only(weight, rows), row_buckets(batch, rows)
+    found.rows += len(scores)
+    targets = [(found, pairs_of(layout.task, scores, labels, logits=layout.logits))]
+    if mapping is not None and found.calibrated is not None:
+        after = mapping(scores, bucket)
+        targets.append((found.calibrated, pairs_of(layout.task, after, labels, logits=False)))
+    for target, pairs in targets:
+        target.overall.add(pairs, weight, bucket)
+        for scope, group in zip(target.groups, batch.groups, strict=True):
+            member = scope.members(_only(group.codes, rows), group.values)
+            scope.add(pairs, weight, bucket, member)
+            if scope.values is not None and len(scope.values) > MOST_GROUPS:
+                raise InputError(
+                    f"a --group column has more than {MOST_GROUPS:,} values",
+                    "group by a column of few values; rows that belong together are a --cluster",
+                )
+
+
+def count(
+    dataset: Dataset,
+    layout: Layout,
+    *,
+    calibrator: Calibrator | tuple[Calibrator, ...] | None = None,
+    threads: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Counted:
+    """Read the data set once and count its pairs, before and after a calibrator if given.
+
+    A tuple of calibrators is cross-fitted: the one at index f calibrates the rows whose
+    bucket % folds is f.
+
+    Raises:
+        InputError: unusable scores; NaN unless `layout.drop_invalid`.
+    """
+    hopeless: set[str] = set()
+    mapping = None if calibrator is None else _mapping(calibrator, logits=layout.logits)
+    after = _calibrated_layout(layout)
+
+    def one(partition: Partition) -> Counted:
+        found = _empty(layout, hopeless)
+        if mapping is not None:
+            found.calibrated = _empty(after, hopeless)
+        for batch in partition.batches():
+            _count_batch(found, batch, mapping)
+        for scope in (found.overall, *found.groups):
+            for name, family in scope.families.items():
+                if not family.tally.exact:
+                    hopeless.add(f"{name}{scope.values is not None}")
+        return found
+
+    total: Counted | None = None
+    for found in map_ordered(one, dataset.partitions, threads):
+        if total is None:
+            total = found
+        else:
+            total.merge(found)
+        if progress is not None:
+            progress(total.rows)
+    assert total is not None
+    if total.first_bad is not None and not layout.drop_invalid:
+        source, row = total.first_bad
+        raise InputError(
+            f"{total.dropped:,} rows have no usable score; the first is row {row + 1:,} of {source}",
+            "leave such rows out with --drop-invalid",
+        )
+    if not total.rows:
+        raise InputError("no usable rows are left", "check the filters, weights and counts")
+    return total
+
+
+def _calibrated_layout(layout: Layout) -> Layout:
+    from dataclasses import replace
+
+    return replace(layout, logits=False)
+
+
+def _mapping(
+    calibrator: Calibrator | tuple[Calibrator, ...], *, logits: bool
+) -> Callable[[NDArray[Any], NDArray[np.int64]], NDArray[np.float64]]:
+    if not isinstance(calibrator, tuple):
+        return lambda scores, _: calibrate(calibrator, scores, logits=logits)
+    folds = calibrator
+
+    def cross_fitted(scores: NDArray[Any], bucket: NDArray[np.int64]) -> NDArray[np.float64]:
+        after = np.empty(scores.shape, np.float64)
+        for fold, one in enumerate(folds):
+            rows = bucket % len(folds) == fold
+            after[rows] = calibrate(one, scores[rows], logits=logits)
+        return after
+
+    return cross_fitted

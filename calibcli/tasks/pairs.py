@@ -1,0 +1,97 @@
+"""Batches of rows to pairs (score, outcome): the only place that knows one task from another.
+
+A binary row is one pair. A multi-class row is one pair (confidence, was the predicted class
+right), kept apart by predicted class, and one pair for each class against the rest. A
+multi-label row is one pair for each label.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from calibcli.core.calibrators.rowmath import finite_rows
+from calibcli.core.cells import logit_keys, probability_keys
+from calibcli.core.scales import softmax
+from calibcli.core.stats import buckets_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from calibcli.core.cells import Keys
+    from calibcli.io.dataset import Batch
+
+PAIRS, TOP, CLASSES = "pairs", "top", "classes"
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "binary": (PAIRS,),
+    "multiclass": (TOP, CLASSES),
+    "multilabel": (CLASSES,),
+}
+"""Which families of pairs a task has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Pairs of one family: keys and labels (m,), their slot within the family, pairs a row."""
+
+    family: str
+    key: Keys
+    label: NDArray[np.bool_]
+    slot: NDArray[np.integer[Any]] | None
+    repeat: int
+
+
+def width(task: str, family: str, classes: int) -> int:
+    """Return how many slots a family has for one population of rows."""
+    return 1 if family == PAIRS else classes
+
+
+def pairs_of(task: str, scores: NDArray[Any], labels: NDArray[Any], *, logits: bool) -> list[Pairs]:
+    """Return the pairs of a batch.
+
+    Args:
+        task: "binary", "multiclass" or "multilabel".
+        scores: (n,) or (n, K), usable ones only.
+        labels: (n,) 0/1, (n,) class indices, or (n, K) 0/1.
+        logits: whether the scores are logits.
+    """
+    if task == "binary":
+        return [Pairs(PAIRS, _keys(scores, logits), labels.astype(bool), None, 1)]
+    classes = scores.shape[1]
+    column = np.tile(np.arange(classes), len(scores))
+    if task == "multilabel":
+        key = _keys(scores.reshape(-1), logits)
+        return [Pairs(CLASSES, key, labels.reshape(-1).astype(bool), column, classes)]
+    p = softmax(finite_rows(scores)) if logits else scores.astype(np.float64, copy=False)
+    predicted = scores.argmax(axis=1)
+    confidence = np.take_along_axis(p, predicted[:, None], axis=1)[:, 0]
+    right = predicted == labels
+    truth = labels[:, None] == np.arange(classes)
+    return [
+        Pairs(TOP, probability_keys(np.minimum(confidence, 1.0)), right, predicted, 1),
+        Pairs(
+            CLASSES,
+            probability_keys(np.minimum(p.reshape(-1), 1.0)),
+            truth.reshape(-1),
+            column,
+            classes,
+        ),
+    ]
+
+
+def _keys(scores: NDArray[Any], logits: bool) -> Keys:
+    return logit_keys(scores) if logits else probability_keys(scores)
+
+
+def row_buckets(batch: Batch, rows: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
+    """Return the bucket of each row (n,): of its cluster, or of its own position."""
+    if batch.cluster is not None:
+        cluster = batch.cluster if rows is None else batch.cluster[rows]
+        return buckets_of(cluster)
+    offsets = np.arange(len(batch)) if batch.kept is None else batch.kept
+    if rows is not None:
+        offsets = offsets[rows]
+    place = np.uint64(batch.source_index << 44) + np.uint64(batch.first_row)
+    return buckets_of(offsets.astype(np.uint64) + place + np.uint64(1))

@@ -1,0 +1,86 @@
+"""Are these scores what the user said they are? Nothing is guessed from the data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from calibcli.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from calibcli.io.dataset import Batch
+
+SUM_TOLERANCE = 1e-3
+"""How far a row of class probabilities may sum from 1."""
+
+
+def missing_rows(
+    batch: Batch, task: str, names: tuple[str, ...], *, logits: bool
+) -> NDArray[np.bool_] | None:
+    """Return which rows have no usable score (n,), or None when all have one.
+
+    Raises:
+        InputError: a value that is no probability, or a row of classes that does not sum to 1.
+    """
+    scores = batch.scores
+    if not len(scores):
+        return None
+    low, high = scores.min(), scores.max()
+    if logits:
+        if np.isfinite(low) and np.isfinite(high):
+            return None
+        return _missing_logits(scores, task)
+    if not (low >= 0 and high <= 1):
+        missing: NDArray[np.bool_] | None = np.isnan(scores)
+        with np.errstate(invalid="ignore"):
+            wrong = (scores < 0) | (scores > 1)
+        if wrong.any():
+            raise _out_of_range(batch, wrong, names)
+        if missing is not None and missing.ndim == 2:
+            missing = missing.any(axis=1)
+    else:
+        missing = None
+    if task == "multiclass":
+        total = scores.sum(axis=1, dtype=np.float64)
+        off = np.abs(total - 1.0) > SUM_TOLERANCE
+        if off.any():
+            raise _wrong_sums(batch, off)
+    return missing
+
+
+def _missing_logits(scores: NDArray[Any], task: str) -> NDArray[np.bool_] | None:
+    missing = np.isnan(scores)
+    if scores.ndim == 2:
+        missing = missing.any(axis=1)
+        if task == "multiclass":
+            missing |= np.isneginf(scores).all(axis=1)
+    return missing if missing.any() else None
+
+
+def _place(batch: Batch, bad: NDArray[np.bool_]) -> str:
+    rows = bad.any(axis=1) if bad.ndim == 2 else bad
+    count, first = int(rows.sum()), batch.row(int(rows.argmax()))
+    more = f" (and {count - 1:,} more nearby)" if count > 1 else ""
+    return f"row {first + 1:,}{more}"
+
+
+def _out_of_range(batch: Batch, wrong: NDArray[np.bool_], names: tuple[str, ...]) -> InputError:
+    what = batch.source
+    if names:
+        column = int(wrong[wrong.any(axis=1)][0].argmax()) if wrong.ndim == 2 else 0
+        what = f"column {names[min(column, len(names) - 1)]!r} of {batch.source}"
+    return InputError(
+        f"{what}, {_place(batch, wrong)}: a probability must lie between 0 and 1",
+        "if the scores are logits, add --logits",
+    )
+
+
+def _wrong_sums(batch: Batch, off: NDArray[np.bool_]) -> InputError:
+    return InputError(
+        f"{batch.source}, {_place(batch, off)}: the class probabilities do not sum to 1",
+        "if the scores are logits, add --logits; if each column is a label of its own, "
+        "--task multilabel",
+    )

@@ -1,0 +1,109 @@
+"""`measure`: is the model honest, and what does its cut-off do?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from calibcli._version import __version__
+from calibcli.core.gates import evaluate_gates, parse_gate
+from calibcli.io.artifacts import write_artifact
+from calibcli.workflows.gather import Gathered, gather, stats_payload
+from calibcli.workflows.loaded import load_calibrator, load_thresholds
+from calibcli.workflows.slices import slice_result
+from calibcli.workflows.warnings import calibrator_warnings, measure_warnings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from calibcli.core.calibrators import Calibrator
+    from calibcli.io.dataset import InputSpec
+    from calibcli.workflows.conventions import Conventions
+    from calibcli.workflows.gather import Progress, Slice
+
+Result = dict[str, Any]
+
+
+def measure(
+    spec: InputSpec,
+    conventions: Conventions,
+    *,
+    calibrator: str | None = None,
+    thresholds: str | None = None,
+    fail_if: Sequence[str] = (),
+    save_stats: str | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    curves: bool = False,
+) -> Result:
+    """Return every metric with its interval, as the JSON result (see docs).
+
+    Args:
+        spec: what to read.
+        conventions: how to bin, where to cut, how sure to be.
+        calibrator: path of a calibrator, to show figures before and after.
+        thresholds: path of thresholds, whose cut-offs are shown too.
+        fail_if: gates.
+        save_stats: path to write the statistics to.
+        threads: how many threads read; default all cores of this process.
+        progress: called with the number of rows read so far.
+        curves: also points of the ROC and precision-recall curves.
+
+    Raises:
+        InputError: unusable input or artifacts.
+        UsageError: a gate that cannot be understood or evaluated.
+    """
+    gates = [parse_gate(text) for text in fail_if]
+    mapping: Calibrator | None = None
+    loaded = None
+    if calibrator is not None:
+        loaded = load_calibrator(calibrator)
+        mapping = loaded.calibrator
+    if thresholds is not None:
+        chosen = load_thresholds(thresholds)
+        if chosen.task == "binary":
+            from dataclasses import replace
+
+            cuts = (float(chosen.values[0]), *conventions.thresholds)
+            conventions = replace(conventions, thresholds=tuple(dict.fromkeys(cuts)))
+    found = gather(spec, conventions, calibrator=mapping, threads=threads, progress=progress)
+    warnings = list(found.warnings)
+    if loaded is not None:
+        warnings += calibrator_warnings(loaded, found, spec)
+    result = measured(found, conventions, curves=curves)
+    result["warnings"] = warnings + measure_warnings(found, result)
+    result["gates"] = [verdict.to_dict() for verdict in evaluate_gates(gates, result)]
+    if calibrator is not None:
+        result["params"]["calibrator"] = calibrator
+    if save_stats is not None:
+        write_artifact(save_stats, "stats", stats_payload(found))
+    return result
+
+
+def measured(found: Gathered, conventions: Conventions, *, curves: bool = False) -> Result:
+    """Return the measure result of gathered populations, without gates and warnings."""
+
+    def shown(one: Slice, *, curves: bool) -> Result:
+        result = slice_result(one.where, one.population, conventions, curves=curves)
+        if one.calibrated is not None:
+            after = slice_result(one.where, one.calibrated, conventions, curves=curves)
+            result["calibrated"] = {k: v for k, v in after.items() if k != "slice"}
+        return result
+
+    stats = found.overall.population.pairs
+    return {
+        "schema": "calibcli/measure",
+        "version": 1,
+        "calibcli": __version__,
+        "inputs": found.inputs,
+        "params": {
+            **found.params,
+            **conventions.to_dict(),
+            "cells": "distinct scores" if stats.exact else f"grid of {stats.table.bits} bits",
+        },
+        "task": found.task,
+        "overall": shown(found.overall, curves=curves),
+        "classes": [shown(one, curves=curves) for one in found.class_slices],
+        "groups": [shown(one, curves=False) for one in found.groups],
+        "gates": [],
+        "warnings": [],
+    }

@@ -1,0 +1,63 @@
+"""`report`: everything on one page, as data that render/ turns into HTML, Markdown or JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from calibcli._version import __version__
+from calibcli.io.artifacts import read_artifact
+from calibcli.workflows.measure import measure
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from calibcli.io.dataset import InputSpec
+    from calibcli.workflows.conventions import Conventions
+    from calibcli.workflows.gather import Progress
+
+Result = dict[str, Any]
+
+
+def report(
+    spec: InputSpec,
+    conventions: Conventions,
+    *,
+    calibrator: str | None = None,
+    thresholds: str | None = None,
+    title: str | None = None,
+    fail_if: Sequence[str] = (),
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Return the data of the report.
+
+    Raises:
+        InputError: unusable input or artifacts.
+        UsageError: a gate that cannot be understood or evaluated.
+    """
+    measured = measure(
+        spec,
+        conventions,
+        calibrator=calibrator,
+        thresholds=thresholds,
+        fail_if=fail_if,
+        threads=threads,
+        progress=progress,
+        curves=True,
+    )
+    fitted = None if calibrator is None else read_artifact(calibrator, "calibrator")
+    chosen = None if thresholds is None else read_artifact(thresholds, "thresholds")
+    return {
+        "schema": "calibcli/report",
+        "version": 1,
+        "calibcli": __version__,
+        "title": title or "Calibration report",
+        "inputs": measured["inputs"],
+        "params": measured["params"],
+        "task": measured["task"],
+        "measure": measured,
+        "calibrator": fitted,
+        "thresholds": chosen,
+        "gates": measured["gates"],
+        "warnings": measured["warnings"],
+    }

@@ -1,0 +1,86 @@
+"""What a careful colleague would say beside the numbers. In the JSON too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from calibcli.core.intervals import buckets
+from calibcli.errors import InputError
+
+if TYPE_CHECKING:
+    from calibcli.io.dataset import InputSpec
+    from calibcli.workflows.gather import Gathered
+    from calibcli.workflows.loaded import LoadedCalibrator
+
+Result = dict[str, Any]
+FEW_ROWS = 100
+FEW_CLUSTERS = 20
+
+
+def measure_warnings(found: Gathered, result: Result) -> list[str]:
+    """Return warnings about the numbers of a measure result."""
+    warnings = []
+    overall = result["overall"]
+    stats = found.overall.population.pairs
+    n = overall["metrics"]["n"]["value"]
+    if n < FEW_ROWS:
+        warnings.append(f"{n:g} rows: too few to tell calibration from chance, see the intervals")
+    if stats.parts is not None and found.task == "binary" and buckets(stats) < FEW_CLUSTERS:
+        warnings.append("few clusters: the intervals are rough")
+    nll = overall["metrics"].get("nll", {})
+    if nll.get("certain_errors"):
+        warnings.append(
+            f"{nll['certain_errors']:g} rows are certain and wrong (probability 0 for what came "
+            "true): their log loss is infinite, nll clips it at 1e-15"
+        )
+    if found.task == "binary" and overall["metrics"]["auc"]["value"] is None and n:
+        warnings.append(f"auc is undefined: {overall['metrics']['auc'].get('reason')}")
+    if len(stats.key) == 1 and n > 1:
+        warnings.append("all scores are equal")
+    for part in result["classes"]:
+        if found.task != "binary" and part["metrics"]["prevalence"]["value"] == 0:
+            warnings.append(f"class {part['slice']['name']!r} does not occur among the labels")
+    return warnings
+
+
+def calibrator_warnings(loaded: LoadedCalibrator, found: Gathered, spec: InputSpec) -> list[str]:
+    """Check that a calibrator fits the input, and say what is odd.
+
+    Raises:
+        InputError: another task, other classes, or logits where probabilities were fitted.
+    """
+    check_fits(loaded, found.task, found.classes, logits=spec.logits)
+    warnings = []
+    fitted = [(one["path"], one["rows"], one.get("digest")) for one in loaded.payload["inputs"]]
+    now = [(one["path"], one["rows"], one.get("digest")) for one in found.inputs]
+    if fitted and {(p, r) for p, r, _ in fitted} & {(p, r) for p, r, _ in now}:
+        warnings.append(
+            "the calibrator was fitted on this very file: figures after it are in-sample"
+        )
+    return warnings
+
+
+def check_fits(
+    loaded: LoadedCalibrator, task: str, classes: tuple[str, ...], *, logits: bool
+) -> None:
+    """Raise InputError unless a calibrator fits this task, these classes and this kind of score."""
+    if loaded.task != task:
+        raise InputError(
+            f"the calibrator is for {loaded.task} scores, these are {task}",
+            "fit one on scores of this kind, or name the --task",
+        )
+    if loaded.classes != classes:
+        differ = next(
+            (f"{a!r} and {b!r}" for a, b in zip(loaded.classes, classes, strict=False) if a != b),
+            f"{len(loaded.classes)} and {len(classes)} classes",
+        )
+        raise InputError(
+            f"the calibrator was fitted on other classes: {differ}",
+            "name the classes in the order of the columns: --classes a,b,c",
+        )
+    if loaded.logits != logits:
+        was, now = ("logits", "probabilities") if loaded.logits else ("probabilities", "logits")
+        raise InputError(
+            f"the calibrator was fitted on {was}, these are read as {now}",
+            "add --logits" if loaded.logits else "leave out --logits",
+        )

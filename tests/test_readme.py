@@ -1,0 +1,160 @@
+"""Runs the examples of README.md and docs/*.md, a page from top to bottom in a folder of its own.
+
+- ```console: lines after ``$`` are run, and the lines below them are what must be printed, standard
+  error included. A line ``...`` stands for any lines; ``$?`` is the last command's exit code.
+- ```pycon: a doctest.
+- ```sh: commands of `make`, which cannot run inside the tests; their targets must exist.
+
+``python tests/test_readme.py README.md`` writes what the commands now print into the page.
+"""
+
+from __future__ import annotations
+
+import doctest
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+class Step(NamedTuple):
+    command: str
+    output: str
+
+
+def steps(block: str) -> list[Step]:
+    """Split a console block at its prompts; a backslash at the end of a line continues it."""
+    parts = re.split(r"^\$ ", block, flags=re.MULTILINE)
+    assert parts[0] == "", "a console block starts with a prompt"
+    found = []
+    for part in parts[1:]:
+        command, output = re.fullmatch(r"((?:[^\n]*\\\n)*[^\n]*)\n(.*)", part, re.DOTALL).groups()
+        found.append(Step(command, output))
+    return found
+
+
+class Shell:
+    """Runs one command after the other in a folder that holds sample_data."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.code = folder, 0
+        shutil.copytree(ROOT / "sample_data", folder / "sample_data")
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        self.environment = os.environ | {"PATH": path, "NO_COLOR": "1", "COLUMNS": "100"}
+
+    def run(self, command: str) -> str:
+        done = subprocess.run(
+            ["bash", "-c", f"(exit {self.code})\n{command}"],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        )
+        self.code = done.returncode
+        return done.stdout
+
+
+def matches(printed: str, expected: str) -> bool:
+    anything = r"(?:.*\n)*?"
+    pattern = "".join(
+        anything if line == "..." else re.escape(line) + r"[ ]*\n" for line in expected.splitlines()
+    )
+    return re.fullmatch(pattern, printed) is not None
+
+
+def run_python(source: str, name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    test = doctest.DocTestParser().get_doctest(source, {}, name, name, 0)
+    report: list[str] = []
+    doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=report.append)
+    assert not report, "".join(report)
+
+
+def make_targets() -> set[str]:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    return set(re.findall(r"^([a-z-]+):", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_examples_print_what_the_page_says(page, tmp_path, monkeypatch):
+    text = page.read_text(encoding="utf-8")
+    shell = Shell(tmp_path)
+    for fence in FENCE.finditer(text):
+        kind, block = fence.groups()
+        where = f"{page.name}, line {text.count(chr(10), 0, fence.start()) + 1}"
+        if kind == "console":
+            for step in steps(block):
+                printed = shell.run(step.command)
+                assert matches(printed, step.output), f"{where}: {step.command}\n{printed}"
+        elif kind == "pycon":
+            run_python(block, where, tmp_path, monkeypatch)
+        elif kind == "sh":
+            for line in block.splitlines():
+                program, *targets = line.partition("#")[0].split()
+                assert program == "make", where
+                assert set(targets) <= make_targets(), where
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
+        assert (page.parent / target).exists(), target
+
+
+def test_five_commands_have_an_example_in_the_readme():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    commands = [
+        s.command for kind, block in FENCE.findall(text) if kind == "console" for s in steps(block)
+    ]
+    for name in ("measure", "fit", "apply", "threshold", "report"):
+        assert any(
+            f"calibcli {name} sample_data/" in c or f"calibcli {name} calibrator.json" in c
+            for c in commands
+        ), name
+
+
+def test_ellipsis_and_trailing_blanks():
+    assert matches("a\nb  \nc\n", "a\n...\nc\n")
+    assert matches("a  \n", "a\n")
+    assert matches("", "")
+    assert not matches("a\nb\n", "a\n")
+    assert not matches("a.c\n", "abc\n")
+
+
+def rewrite(page: Path, folder: Path) -> None:
+    """Put what the commands print now in the place of what the page says they print."""
+    shell = Shell(folder)
+
+    def renew(fence: re.Match[str]) -> str:
+        kind, block = fence.groups()
+        if kind != "console":
+            return fence.group()
+        lines = []
+        for step in steps(block):
+            printed = "".join(f"{line.rstrip()}\n" for line in shell.run(step.command).splitlines())
+            lines.append(f"$ {step.command}\n")
+            lines.append(step.output if matches(printed, step.output) else printed)
+        return "```console\n" + "".join(lines) + "```"
+
+    page.write_text(FENCE.sub(renew, page.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as scratch:
+        rewrite(Path(sys.argv[1]), Path(scratch) / "here")
