@@ -4,28 +4,36 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 from typing import Annotated, NoReturn
 
 import typer
 from typer.main import get_command
 
 from calibcli._version import __version__
-from calibcli.cli import apply, fit, measure, report, threshold
 from calibcli.cli.console import complain, emit, explain
 from calibcli.errors import CalibcliError, ExitCode
 
-app = typer.Typer(
-    name="calibcli",
-    help="Is the model honest? Measure, correct and threshold the scores of a classifier.",
-    epilog="Exit codes: 0 done, 1 the answer is no (a gate failed, a target cannot be reached), "
-    "2 wrong usage, 3 unusable input, 4 a bug, 130 interrupted.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "CALIBCLI"},
-)
-for module in (measure, fit, apply, threshold, report):
-    app.command(module.NAME)(module.command)
+COMMANDS = ("measure", "fit", "apply", "threshold", "report")
+
+
+def build(wanted: str | None = None) -> typer.Typer:
+    """Return the program, with one command if its name is given: the others are not imported."""
+    app = typer.Typer(
+        name="calibcli",
+        help=program.__doc__,
+        epilog="Exit codes: 0 done, 1 the answer is no (a gate failed, a target cannot be "
+        "reached), 2 wrong usage, 3 unusable input, 4 a bug, 130 interrupted.",
+        callback=program,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "CALIBCLI"},
+    )
+    for name in COMMANDS if wanted not in COMMANDS else (wanted,):
+        module = import_module(f"calibcli.cli.{name}")
+        app.command(module.NAME)(module.command)
+    return app
 
 
 def _version(wanted: bool) -> None:
@@ -34,7 +42,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def program(
     version: Annotated[
         bool,
@@ -53,7 +60,9 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in given or bool(os.environ.get("CALIBCLI_DEBUG"))
     try:
-        code = get_command(app).main(given, prog_name="calibcli", standalone_mode=False)
+        code = get_command(build(given[0] if given else None)).main(
+            given, prog_name="calibcli", standalone_mode=False
+        )
         return int(code or 0)
     except CalibcliError as error:
         if debug:

@@ -68,13 +68,15 @@ class CellTable:
             column = np.concatenate(columns)[order]
             return np.add.reduceat(column, starts) if len(column) else column
 
-        sums = [total(name) for name in _COLUMNS[2:]]
-        return cls(slot[starts], key[starts], *sums, tables[0].bits)
+        sums: dict[str, Any] = {name: total(name) for name in _COLUMNS[2:]}
+        return cls(slot[starts], key[starts], **sums, bits=tables[0].bits)
 
     def rows(self, which: NDArray[Any] | slice) -> Self:
         """Return the cells that an index, a mask or a slice selects."""
         columns: dict[str, Any] = {name: getattr(self, name) for name in _COLUMNS}
-        kept = {name: None if c is None else c[which] for name, c in columns.items()}
+        kept: dict[str, Any] = {
+            name: None if c is None else c[which] for name, c in columns.items()
+        }
         return replace(self, **kept)
 
     def slots(self, first: int, stop: int, keep: int = 1) -> Self:

@@ -99,14 +99,14 @@ class Grid:
         coarse[0] = 0
         points = probability_keys(np.array([0.0, *self.edges, 1.0]))
         inner = np.unique(np.concatenate([points, points + 1]))
-        inner = np.setdiff1d(inner[inner <= ONE_KEY], coarse)
-        starts = np.union1d(coarse, inner)
+        home = np.searchsorted(coarse, inner, side="right") - 1
+        fresh = (inner <= ONE_KEY) & (coarse[home] != inner)
+        inner, home = inner[fresh], home[fresh]
         before = np.searchsorted(inner, coarse, side="left")
-        after = np.append(before[1:], len(inner))
         put = object.__setattr__
-        put(self, "starts", starts)
-        put(self, "_first", np.searchsorted(starts, coarse).astype(np.int32))
-        put(self, "_split", after > before)
+        put(self, "starts", np.insert(coarse, home + 1, inner))
+        put(self, "_first", (np.arange(len(coarse)) + before).astype(np.int32))
+        put(self, "_split", np.bincount(home, minlength=len(coarse)) > 0)
         put(self, "_inner", inner)
         put(self, "_inner_before", before.astype(np.int32))
 

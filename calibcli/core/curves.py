@@ -13,8 +13,8 @@ from calibcli.errors import UsageError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from calibcli.core.stats import ScoreStats
     from calibcli.core.cell_table import Counts
+    from calibcli.core.stats import ScoreStats
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,17 @@ class Binning:
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """A reliability diagram's bins. Arrays are (B,); `index` is the bin of each cell (C,)."""
+    """A reliability diagram's bins.
+
+    Attributes:
+        index: the bin of each cell (C,).
+        low: lower ends (B,); `high` upper ends.
+        count: rows in each bin (B,), or their weight.
+        positive: those with label 1 (B,).
+        score_sum: sum of the scores (B,).
+        effective: how many equally weighted rows tell as much (B,): `count` when unweighted,
+            else the squared sum of the weights over the sum of their squares (Kish, 1965).
+    """
 
     index: NDArray[np.intp]
     low: NDArray[np.float64]
@@ -68,6 +78,7 @@ class Reliability:
     count: Counts
     positive: Counts
     score_sum: NDArray[np.float64]
+    effective: NDArray[np.float64]
 
     @property
     def used(self) -> NDArray[np.bool_]:
@@ -77,7 +88,8 @@ class Reliability:
     @property
     def weight(self) -> NDArray[np.float64]:
         """Share of rows in each bin."""
-        return self.count / max(self.count.sum(), 1e-300)
+        weight: NDArray[np.float64] = self.count / max(self.count.sum(), 1e-300)
+        return weight
 
     @property
     def score(self) -> NDArray[np.float64]:
@@ -99,9 +111,9 @@ def reliability(stats: ScoreStats, binning: Binning) -> Reliability:
     """Cut the cells into bins. Equal-mass bins that tied scores leave empty are dropped."""
     total = stats.total
     if binning.kind == "mass":
-        rank = np.cumsum(total) - (total + 1) / 2.0
-        place = np.floor(binning.bins * rank / max(stats.n, 1e-300)).astype(np.int64)
-        index = np.unique(np.clip(place, 0, binning.bins - 1), return_inverse=True)[1]
+        twice_rank = 2 * np.cumsum(total) - total  # of the middle of the tied rows
+        place = binning.bins * twice_rank // max(2 * stats.n, 1e-300)
+        index = np.unique(np.minimum(place, binning.bins - 1), return_inverse=True)[1]
         size = int(index.max(initial=-1)) + 1
         first = np.searchsorted(index, np.arange(size), side="left")
         last = np.searchsorted(index, np.arange(size), side="right") - 1
@@ -111,13 +123,19 @@ def reliability(stats: ScoreStats, binning: Binning) -> Reliability:
         side: Literal["left", "right"] = "left" if binning.closed == "right" else "right"
         index = np.searchsorted(probability_keys(edges[1:-1]), stats.key, side=side)
         size, low, high = len(edges) - 1, edges[:-1], edges[1:]
+    count = _binned(index, total, size)
+    effective = count.astype(np.float64)
+    if stats.table.pos_sq is not None and stats.table.neg_sq is not None:
+        squares = _binned(index, stats.table.pos_sq + stats.table.neg_sq, size)
+        effective = np.divide(effective**2, squares, out=np.zeros(size), where=squares > 0)
     return Reliability(
         index,
         low,
         high,
-        _binned(index, total, size),
+        count,
         _binned(index, stats.pos, size),
         _binned(index, total * stats.score, size),
+        effective,
     )
 
 
@@ -189,7 +207,7 @@ def _pool_by_stack(
         cells = 1
         while stack and stack[-1][0] * mass >= value * stack[-1][1]:
             before = stack.pop()
-            value, mass, cells = value + before[0], mass + before[1], cells + before[2]  # noqa: PLW2901
+            value, mass, cells = value + before[0], mass + before[1], cells + before[2]
         stack.append((value, mass, cells))
     pooled = np.array([s[0] for s in stack]), np.array([s[1] for s in stack])
     return *pooled, np.repeat(np.arange(len(stack)), [s[2] for s in stack])

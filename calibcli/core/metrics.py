@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibcli.core.curves import Binning, Reliability, pav, reliability
+from calibcli.core.smoothing import smoothed
 from calibcli.core.special import chi2_sf, norm_sf_two_sided
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from calibcli.core.stats import ScoreStats
 
 HOSMER_LEMESHOW_GROUPS = 10
-SMOOTH_POINTS = 2048
 
 
 class Undefined(Exception):  # noqa: N818  (a value's absence, not a failure)
@@ -57,7 +57,7 @@ class View:
     @cached_property
     def smooth(self) -> tuple[float, float]:
         """(smooth ECE, its bandwidth)."""
-        return _smooth_ece(self.stats, self.residual)
+        return smoothed(self.stats.score, self.residual / self.stats.n)
 
     def require_rows(self) -> None:
         """Raise Undefined when the slice is empty."""
@@ -105,53 +105,26 @@ def ece_debiased(view: View) -> float:
     """Return the square root of the debiased squared calibration error.
 
     Source: Kumar, Liang and Ma, 2019, section 5: sum of w_b [gap_b^2 - f_b (1 - f_b) / (n_b - 1)],
-    floored at 0; a bin with fewer than two rows contributes 0.
+    floored at 0; a bin with fewer than two rows contributes 0. Of weighted rows, n_b is the
+    effective number.
     """
     return float(np.sqrt(max(debiased_square(view.bins, view.bins.gap), 0.0)))
 
 
 def debiased_square(bins: Reliability, gap: NDArray[np.float64]) -> float:
     """Return the debiased squared error of given gaps (B,), which may be negative."""
-    return float((bins.weight * gap**2)[bins.count >= 2].sum() - debias_term(bins))
+    return float((bins.weight * gap**2)[_enough(bins)].sum() - debias_term(bins))
+
+
+def _enough(bins: Reliability) -> NDArray[np.bool_]:
+    return bins.effective >= 2.0 - 1e-9  # rounding apart
 
 
 def debias_term(bins: Reliability) -> float:
     """Return what the variance of the frequencies adds to the squared error on average."""
-    enough = bins.count >= 2
-    spread = bins.frequency * (1.0 - bins.frequency) / np.where(enough, bins.count - 1.0, 1.0)
+    enough = _enough(bins)
+    spread = bins.frequency * (1.0 - bins.frequency) / np.where(enough, bins.effective - 1.0, 1.0)
     return float((bins.weight * spread)[enough].sum())
-
-
-def _smooth_ece(stats: ScoreStats, residual: NDArray[np.float64]) -> tuple[float, float]:
-    """Find the bandwidth s with smECE_s = s (it falls as s grows) by bisection.
-
-    Residuals are put on a fine grid by linear interpolation and mirrored, so that the periodic
-    Gaussian filter is the kernel reflected at 0 and 1. Source: Blasiok and Nakkiran, 2023.
-    """
-    spectrum = np.fft.rfft(mirrored(stats.score, residual / stats.n, SMOOTH_POINTS))
-    squares = (np.pi * np.arange(SMOOTH_POINTS + 1)) ** 2
-
-    def error(bandwidth: float) -> float:
-        smooth = np.fft.irfft(spectrum * np.exp(-squares * bandwidth**2 / 2.0))
-        return float(np.abs(smooth).sum() / 2.0)
-
-    low, high = 0.0, 1.0
-    for _ in range(40):
-        middle = (low + high) / 2.0
-        low, high = (middle, high) if error(middle) > middle else (low, middle)
-    return error(high), high
-
-
-def mirrored(
-    score: NDArray[np.float64], mass: NDArray[np.float64], points: int
-) -> NDArray[np.float64]:
-    """Return mass by score on `points` cells of [0, 1] followed by its mirror image (2 points,)."""
-    place = np.clip(score * points - 0.5, 0.0, points - 1.0)
-    left = np.minimum(place.astype(np.int64), points - 2)
-    share = place - left
-    line = np.bincount(left, weights=mass * (1.0 - share), minlength=points)
-    line += np.bincount(left + 1, weights=mass * share, minlength=points)
-    return np.concatenate([line, line[::-1]])
 
 
 def smooth_ece(view: View) -> float:
@@ -202,12 +175,12 @@ def brier_miscalibration(view: View) -> float:
     Source: Dimitriadis, Gneiting and Jordan, 2021.
     Brier = miscalibration - discrimination + uncertainty, exactly.
     """
-    return brier(view) - _recalibrated_brier(view)
+    return max(brier(view) - _recalibrated_brier(view), 0.0)
 
 
 def brier_discrimination(view: View) -> float:
     """Return CORP's discrimination: uncertainty minus Brier after isotonic recalibration."""
-    return brier_uncertainty(view) - _recalibrated_brier(view)
+    return max(brier_uncertainty(view) - _recalibrated_brier(view), 0.0)
 
 
 def nll(view: View) -> float:
@@ -224,7 +197,10 @@ def auc(view: View) -> float:
 
 
 def average_precision(view: View) -> float:
-    """Return the sum of precision times the step in recall over distinct scores; no interpolation."""
+    """Return the sum over distinct scores of precision times the step in recall.
+
+    There is no interpolation.
+    """
     view.require_rows()
     if not view.stats.positives:
         raise Undefined("no row has label 1")

@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Norm = Callable[[Array], Array]
 
-DRAWS = 2000
+DRAWS = 1000
 _BLOCKS = 64
 _STEPS = 14
+_NEAR = 1e-4  # a fiftieth of the noise that the draws themselves leave
 _MOST_NUMBERS = 1 << 22
 _LARGEST = 1.0  # every metric here is a gap between probabilities
 
@@ -117,15 +118,15 @@ def _root(rising: Callable[[float], float], reach: float) -> float:
         at_high = rising(high)
     for _ in range(_STEPS):
         middle = (low * at_high - high * at_low) / (at_high - at_low)
-        if at_low == 0.0 or high - low <= 1e-4 * high:
+        if at_low == 0.0:
             middle = (low + high) / 2.0
         value = rising(middle)
         if value > 0.0:
             high, at_high, at_low = middle, value, at_low / 2.0
         else:
             low, at_low, at_high = middle, value, at_high / 2.0
-        if high - low <= 1e-5 * high:
-            break
+        if high - low <= _NEAR * high or abs(value) <= _NEAR * reach:
+            return middle
     return (low + high) / 2.0
 
 

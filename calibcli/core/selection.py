@@ -42,7 +42,15 @@ Score = Literal["nll", "brier"]
 Fit = Callable[["ScoreStats"], Calibrator]
 Clock = Callable[[], float]
 
-BINARY_CANDIDATES = ("identity", "temperature", "platt", "histogram", "isotonic")
+BINARY_CANDIDATES = (
+    "identity",
+    "temperature",
+    "platt",
+    "beta",
+    "spline",
+    "isotonic",
+    "venn-abers",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,9 +81,7 @@ def _log_beta(a: Array, b: Array) -> Array:
     return np.asarray(_lgamma(a) + _lgamma(b) - _lgamma(a + b), dtype=np.float64)
 
 
-def _beta_fraction(
-    a: Array, b: Array, x: Array
-) -> Array:
+def _beta_fraction(a: Array, b: Array, x: Array) -> Array:
     c = np.ones_like(x)
     d = 1.0 / (1.0 - (a + b) * x / (a + 1.0))
     h = d.copy()
@@ -106,19 +104,24 @@ def beta_ppf(q: ArrayLike, a: ArrayLike, b: ArrayLike) -> Array:
     """Return the quantile of Beta(a, b), elementwise, by Newton steps kept inside a bracket."""
     level, alpha, beta = _broadcast(q, a, b)
     low, high = np.zeros(level.shape), np.ones(level.shape)
-    x = alpha / (alpha + beta)
+    mean = alpha / (alpha + beta)
+    spread = np.sqrt(mean * (1.0 - mean) / (alpha + beta + 1.0))
+    guess = mean + spread * np.vectorize(norm_ppf)(level) if level.size else mean
+    x = np.clip(guess, mean * 0.1, 1.0 - (1.0 - mean) * 0.1)
     log_beta = _log_beta(alpha, beta)
     for _ in range(60):
         excess = betainc(alpha, beta, x) - level
         low, high = np.where(excess < 0, x, low), np.where(excess > 0, x, high)
         with np.errstate(all="ignore"):
-            density = np.exp((alpha - 1) * np.log(x) + (beta - 1) * np.log1p(-x) - log_beta)
-            step = x - excess / density
+            # Newton on the logit of x, where the distribution function is closer to a line.
+            slope = np.exp(alpha * np.log(x) + beta * np.log1p(-x) - log_beta)
+            odds = x / (1.0 - x) * np.exp(np.clip(-excess / slope, -30.0, 30.0))
+            step = odds / (1.0 + odds)
         inside = (step > low) & (step < high)
-        fresh = np.where(excess == 0, x, np.where(inside, step, (low + high) / 2))
-        if np.all(np.abs(fresh - x) <= 1e-12 * x):
-            return fresh
-        x = fresh
+        found = (excess == 0) | (np.abs(step - x) <= 1e-10 * x)
+        if found.all():
+            return x
+        x = np.where(found, x, np.where(inside, step, (low + high) / 2.0))
     return x
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import math
 import re
+import struct
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 _MAGIC = b"\x93NUMPY"
 _HEADER_LIMIT = 10_000
 _WHOLE_LIMIT = 2**31
+# What zipfile raises of encrypted, unknown and damaged archives.
+_ZIP = (RuntimeError, NotImplementedError, LookupError, struct.error, OverflowError)
 _SAVE_HINT = "save plain numbers: np.save(path, scores.astype(np.float32))"
 
 
@@ -207,7 +210,7 @@ class NpzReader:
             for info in archive.infolist():
                 name = info.filename.removesuffix(".npy")
                 shown = f"{show(source.name)}, array {name!r},"
-                with reading(source.name, "NPZ file"), archive.open(info) as file:
+                with reading(source.name, "NPZ file", _ZIP), archive.open(info) as file:
                     header = read_header(file, info.file_size, shown)  # type: ignore[arg-type]
                 if len(header.shape) in (1, 2) and header.dtype.kind in "biufUS":
                     columns[name] = _column(header, shown)
@@ -230,7 +233,7 @@ class NpzReader:
             total = part.rows or 0
             for first in range(0, total, plan.batch_rows):
                 rows = min(plan.batch_rows, total - first)
-                with reading(self.source.name, "NPZ file"):
+                with reading(self.source.name, "NPZ file", _ZIP):
                     columns = {name: member.take(rows) for name, member in members.items()}
                 yield Frame(first, rows, columns)
 
@@ -247,7 +250,7 @@ def _archive(source: Source) -> Iterator[zipfile.ZipFile]:
     import zipfile
 
     with ExitStack() as stack:
-        with reading(source.name, "NPZ file"):
+        with reading(source.name, "NPZ file", _ZIP):
             archive = stack.enter_context(zipfile.ZipFile(stack.enter_context(source.open())))
         yield archive
 
@@ -276,7 +279,7 @@ class _Member:
 def _member(archive: zipfile.ZipFile, name: str, source: Source) -> Iterator[_Member]:
     shown = f"{show(source.name)}, array {name!r},"
     with ExitStack() as stack:
-        with reading(source.name, "NPZ file"):
+        with reading(source.name, "NPZ file", _ZIP):
             listed = archive.namelist()
             info = archive.getinfo(f"{name}.npy" if f"{name}.npy" in listed else name)
             file = stack.enter_context(archive.open(info))

@@ -134,15 +134,17 @@ class CsvReader:
         name = show(self.source.name)
         first: tuple[int, str] | None = None
         count = at = 0
-        for block in self._stream(plan.numbers, {}, keep=False):
-            for column, values in zip(block.schema.names, block.columns, strict=True):
-                try:
-                    numbers(values)
-                except BadValueError as error:
-                    count += error.count
-                    if first is None or at + error.row < first[0]:
-                        first = (at + error.row, column)
-            at += block.num_rows
+        try:
+            for block in self._stream(plan.numbers, {}, keep=False):
+                for column, values in zip(block.schema.names, block.columns, strict=True):
+                    found = _bad_number(values)
+                    if found is not None:
+                        count += found.count
+                        first = min(first or (at + found.row, column), (at + found.row, column))
+                at += block.num_rows
+        except ValueError as error:
+            # As text the columns can fail only for another reason.
+            return self._explained(str(error).replace("conversion error", ""), plan)
         if first is None:
             return InputError(f"{name} cannot be parsed as a {self._what}")
         return not_a_number(first[1], name, first[0], count)
@@ -158,6 +160,14 @@ class CsvReader:
         import pyarrow as pa
 
         return pa.schema([(name, pa.string()) for name in self.columns])
+
+
+def _bad_number(values: Any) -> BadValueError | None:
+    try:
+        numbers(values)
+    except BadValueError as error:
+        return error
+    return None
 
 
 def not_a_number(column: str, path: str, row: int, count: int = 1) -> InputError:

@@ -38,14 +38,22 @@ def row_text(row: int) -> str:
 
 
 @contextmanager
-def reading(path: str, what: str = "file") -> Iterator[None]:
-    """Raise InputError in place of what a reader of `path` raises; `what` names the kind."""
+def reading(
+    path: str, what: str = "file", also: tuple[type[Exception], ...] = ()
+) -> Iterator[None]:
+    """Raise InputError in place of what a reader of `path` raises.
+
+    Args:
+        path: The file.
+        what: Its kind, for the message.
+        also: What this reader raises of a damaged file besides the errors of reading.
+    """
     try:
         yield
     except CalibcliError:
         raise
     except Exception as error:
-        if not _is_expected(error):
+        if not isinstance(error, also) and not _is_expected(error):
             raise
         raise _reading_failure(error, path, what) from error
 

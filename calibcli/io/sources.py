@@ -7,6 +7,7 @@ suffix says nothing.
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import glob
 import io
@@ -292,17 +293,21 @@ def _standard_input(input_format: str | None) -> Source:
         raise UsageError(
             "standard input is a terminal", hint="pipe scores into it: cat scores.csv | calibcli …"
         )
-    from calibcli.io.spool import keep
+    from calibcli.io.spool import keep_once
 
-    return _from_kept(STDIN, *keep(stdin.buffer), input_format)
+    buffer = stdin.buffer
+    kept = keep_once(buffer, lambda: contextlib.nullcontext(buffer))
+    return _from_kept(STDIN, *kept, input_format)
 
 
 def _spooled(name: str, path: str, kind: str | None) -> Source:
     """Read a pipe with a name (as `<(zcat scores.csv.gz)` makes one): it can be read only once."""
-    from calibcli.io.spool import keep
+    from calibcli.io.spool import keep_once
 
-    with reading(name), Path(path).open("rb") as pipe:
-        return _from_kept(name, *keep(pipe), kind)
+    with reading(name):
+        status = Path(path).stat()
+        kept = keep_once((status.st_dev, status.st_ino), lambda: Path(path).open("rb"))
+    return _from_kept(name, *kept, kind)
 
 
 def _from_kept(

@@ -6,11 +6,30 @@ import atexit
 import contextlib
 import shutil
 import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO
 
 IN_MEMORY = 64 * 2**20
 _CHUNK = 2**20
+
+
+# By stream or pipe: commands open their input more than once, a pipe gives its bytes only once.
+_kept: dict[object, tuple[bytes | None, str | None]] = {}
+
+
+def keep_once(
+    key: object, open_stream: Callable[[], AbstractContextManager[IO[bytes]]]
+) -> tuple[bytes | None, str | None]:
+    """Return what `keep` returned for the same key in this process, else open the stream and keep.
+
+    The key is kept too, so a stream that serves as one is not mistaken for a later one.
+    """
+    if key not in _kept:
+        with open_stream() as stream:
+            _kept[key] = keep(stream)
+    return _kept[key]
 
 
 def keep(stream: IO[bytes]) -> tuple[bytes | None, str | None]:

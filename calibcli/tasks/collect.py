@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.calibrators import calibrate
 from calibcli.core.stats import BUCKETS, ScoreStats
 from calibcli.core.tally import Tally
 from calibcli.engines.threads import map_ordered
@@ -305,6 +304,8 @@ def _calibrated_layout(layout: Layout) -> Layout:
 def _mapping(
     calibrator: Calibrator | tuple[Calibrator, ...], *, logits: bool
 ) -> Callable[[NDArray[Any], NDArray[np.int64]], NDArray[np.float64]]:
+    from calibcli.core.calibrators import calibrate
+
     if not isinstance(calibrator, tuple):
         return lambda scores, _: calibrate(calibrator, scores, logits=logits)
     folds = calibrator

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.calibrators.rowmath import finite_rows
 from calibcli.core.cells import logit_keys, probability_keys
 from calibcli.core.scales import softmax
 from calibcli.core.stats import buckets_of
@@ -64,7 +63,13 @@ def pairs_of(task: str, scores: NDArray[Any], labels: NDArray[Any], *, logits: b
     if task == "multilabel":
         key = _keys(scores.reshape(-1), logits)
         return [Pairs(CLASSES, key, labels.reshape(-1).astype(bool), column, classes)]
-    p = softmax(finite_rows(scores)) if logits else scores.astype(np.float64, copy=False)
+    if logits:
+        # Imported here: the calibrators' package costs binary scores a tenth of their start-up.
+        from calibcli.core.calibrators.rowmath import finite_rows
+
+        p = softmax(finite_rows(scores))
+    else:
+        p = scores.astype(np.float64, copy=False)
     predicted = scores.argmax(axis=1)
     confidence = np.take_along_axis(p, predicted[:, None], axis=1)[:, 0]
     right = predicted == labels

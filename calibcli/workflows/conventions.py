@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import nextafter
 from typing import Any, Literal
 
 from calibcli.core.curves import Binning
@@ -10,6 +11,8 @@ from calibcli.core.scales import EPS
 from calibcli.errors import UsageError
 
 _ALWAYS_EXACT = (10, 15, 20)
+_ABOVE_ALL = nextafter(1.0, 2.0)
+"""The cut-off at which nothing is positive, where some score is 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,12 @@ class Conventions:
             raise UsageError("--confidence must lie in [0.5, 1)", "for example --confidence 0.95")
         if any(not 0 <= value <= 1 for value in self.at):
             raise UsageError("--at must lie between 0 and 1", "for example --at 0.8")
-        if self.tolerance < 0:
+        if any(not 0 <= value <= _ABOVE_ALL for value in self.thresholds):
+            raise UsageError(
+                "--threshold must lie between 0 and 1: it cuts probabilities, also those of logits",
+                "for example --threshold 0.5",
+            )
+        if not self.tolerance >= 0:
             raise UsageError("--tolerance must not be negative", "for example --tolerance 0.05")
         for binning in self.all_binnings():
             binning.edges  # noqa: B018  raises for edges that cannot be used

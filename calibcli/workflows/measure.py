@@ -8,7 +8,6 @@ from calibcli._version import __version__
 from calibcli.core.gates import evaluate_gates, parse_gate
 from calibcli.io.artifacts import write_artifact
 from calibcli.workflows.gather import Gathered, gather, stats_payload
-from calibcli.workflows.loaded import load_calibrator, load_thresholds
 from calibcli.workflows.slices import slice_result
 from calibcli.workflows.warnings import calibrator_warnings, measure_warnings
 
@@ -56,9 +55,13 @@ def measure(
     mapping: Calibrator | None = None
     loaded = None
     if calibrator is not None:
+        from calibcli.workflows.loaded import load_calibrator
+
         loaded = load_calibrator(calibrator)
         mapping = loaded.calibrator
     if thresholds is not None:
+        from calibcli.workflows.loaded import load_thresholds
+
         chosen = load_thresholds(thresholds)
         if chosen.task == "binary":
             from dataclasses import replace

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli.core import intervals, multiclass, norms
-from calibcli.core.cells import probability_keys
 from calibcli.core.curves import threshold_curve
 from calibcli.core.metrics import View
 from calibcli.core.special import clopper_pearson
@@ -85,9 +84,8 @@ def _figure(found: Found) -> Result:
 def confusion(view: View, threshold: float, level: float | None) -> Result:
     """Return the confusion table at a threshold: positive means score >= threshold."""
     stats = view.stats
-    first = len(stats.key)
-    if threshold <= 1.0:
-        first = int(np.searchsorted(stats.key, probability_keys(np.array([threshold]))[0]))
+    # By value, as `apply` decides: the probability of a logit is rounded, its key is not.
+    first = int(np.searchsorted(stats.floor, threshold))
     alert = (np.arange(len(stats.key)) >= first).astype(np.float64)
     tp, fp = (c[first:].sum().item() for c in (stats.pos, stats.neg))
     fn, tn = (c[:first].sum().item() for c in (stats.pos, stats.neg))

@@ -230,6 +230,13 @@ class TestStandardInput:
         data = opened("-")
         assert [len(list(data.batches())) for _ in range(2)] == [1, 1]
 
+    def test_it_can_be_opened_twice(self, stdin, read):
+        stdin(CSV)
+        assert expand(["-"])[0].kind == "csv"
+        assert read("-").labels.tolist() == read("-").labels.tolist() == [1, 0]
+        stdin(b"score,label\n0.125,1\n")  # another stream
+        np.testing.assert_array_equal(read("-").scores, [0.125])
+
     def test_a_large_one_goes_to_a_temporary_file(self, stdin, opened, monkeypatch):
         monkeypatch.setattr(spool, "IN_MEMORY", 1_000)
         monkeypatch.setattr(spool, "_CHUNK", 300)
@@ -268,6 +275,7 @@ def test_a_named_pipe_is_read_like_standard_input(tmp_path, read):
     writer.start()
     np.testing.assert_array_equal(read(pipe).labels, [1, 0])
     writer.join()
+    np.testing.assert_array_equal(read(pipe).labels, [1, 0])
 
 
 def test_no_paths():

@@ -121,9 +121,11 @@ def width_edges(bins: int) -> FloatArray:
 def mass_edges(score: FloatArray, total: FloatArray, bins: int) -> FloatArray:
     """Return inner edges of about equal-mass bins of sorted distinct scores; ties stay whole.
 
-    A score goes where the middle of its rows falls, and an edge is the highest score below it.
+    A score goes where the middle of its rows falls, and an edge lies half way between two
+    scores, so that rounding moves no score across it.
     """
     middle = np.cumsum(total) - total / 2.0
     place = np.floor(bins * middle / total.sum())
-    edges: FloatArray = score[:-1][place[1:] != place[:-1]]
+    cut = np.flatnonzero(place[1:] != place[:-1])
+    edges: FloatArray = (score[cut] + score[cut + 1]) / 2.0
     return edges

@@ -29,6 +29,8 @@ from calibcli.core.calibrators.types import (
     require_both_classes,
     sums_by,
 )
+from calibcli.core.cell_table import CellTable
+from calibcli.core.folds import deal_rows
 from calibcli.core.scales import expit
 from calibcli.errors import InputError
 
@@ -215,7 +217,7 @@ class _Design:
 
 def _cross_validated(design: _Design, stats: ScoreStats) -> float:
     """Return the penalty of least held-out log loss."""
-    parts = [design.grouped(part) for part in stats.split(_FOLDS, seed=0)]
+    parts = _fold_counts(design, stats)
     pos, neg = (np.sum([part[side] for part in parts], axis=0) for side in (0, 1))
     losses = np.zeros(len(_PENALTIES))
     for own_pos, own_neg in parts:
@@ -227,3 +229,17 @@ def _cross_validated(design: _Design, stats: ScoreStats) -> float:
             theta = design.minimise(rest_pos, rest_neg, penalty, theta)
             losses[index] += log_loss(design.basis @ theta, own_pos, own_neg)
     return _PENALTIES[int(np.argmin(losses))]
+
+
+def _fold_counts(design: _Design, stats: ScoreStats) -> list[tuple[FloatArray, FloatArray]]:
+    """Return (pos, neg) of each group for each fold; rows of a group are exchangeable enough."""
+    if stats.parts is not None or stats.weighted:
+        return [design.grouped(part) for part in stats.split(_FOLDS, seed=0)]
+    pos, neg = (np.rint(side).astype(np.int64) for side in design.grouped(stats))
+    none = np.zeros(len(pos), dtype=np.int64)
+    key = np.arange(len(pos), dtype=np.int64)
+    parts = deal_rows(CellTable(none.astype(np.int32), key, pos, neg, none), _FOLDS, seed=0)
+    return [
+        (sums_by(part.key, part.pos * 1.0, len(pos)), sums_by(part.key, part.neg * 1.0, len(pos)))
+        for part in parts
+    ]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from calibcli.core.calibrators.logistic import MANY_CELLS, merged
 from calibcli.core.calibrators.rowmath import TemperatureSums, finite_rows
 from calibcli.core.calibrators.types import (
     BINARY,
@@ -82,12 +83,18 @@ class Temperature:
         """
         require_both_classes(stats)
         limits = certain_limits(stats)
-        derivatives = _binary_derivatives(limited(stats.logit, limits), *counts(stats))
+        z, (pos, neg) = limited(stats.logit, limits), counts(stats)
+        derivatives = _binary_derivatives(z, pos, neg)
         if temperatures is not None:
             chosen = _inverses(temperatures)
             losses = [derivatives(b)[0] for b in chosen]
             return cls(float(temperatures[int(np.argmin(losses))]), limits)
-        temperature, notes = _minimise(derivatives, 1.0, bounds, tolerance=1e-8)
+        begin = 1.0
+        if len(z) > MANY_CELLS:
+            few, few_pos, few_neg = merged(z[:, None], pos, neg)
+            coarse = _binary_derivatives(few[:, 0], few_pos, few_neg)
+            begin = 1.0 / _minimise(coarse, 1.0, bounds, tolerance=1e-4)[0]
+        temperature, notes = _minimise(derivatives, begin, bounds, tolerance=1e-6)
         return cls(temperature, limits, notes)
 
     @classmethod
