@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -39,3 +43,42 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("no folder of published score files beside the project")
     return folder
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a run of the program left: its exit code, and both streams."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The result, of a run with --format json; NaN and Infinity are no JSON."""
+        return json.loads(self.out, parse_constant=pytest.fail)
+
+
+@pytest.fixture
+def calibcli(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+    """Run the program in this process."""
+    from calibcli.cli.main import main
+
+    def run(*arguments: object) -> Ran:
+        capsys.readouterr()
+        code = main([str(argument) for argument in arguments])
+        return Ran(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def good(calibcli: Callable[..., Ran]) -> Callable[..., Ran]:
+    """Run the program in this process and expect success, with nothing on standard error."""
+
+    def run(*arguments: object) -> Ran:
+        ran = calibcli(*arguments)
+        assert (ran.code, ran.err) == (0, "")
+        return ran
+
+    return run

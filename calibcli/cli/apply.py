@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from calibcli.cli import console, options
-from calibcli.errors import ExitCode
+from calibcli.cli.outputs import keep_apart
+from calibcli.errors import ExitCode, UsageError
 
 NAME = "apply"
 
@@ -16,24 +17,41 @@ NAME = "apply"
 @options.spread_options
 def command(
     calibrator: Annotated[str, typer.Argument(metavar="CALIBRATOR", help="From calibcli fit.")],
-    paths: Annotated[list[str], typer.Argument(metavar="SCORES...", help=options.SCORES_HELP)],
     read: options.InputOptions,
     run: options.RunOptions,
     *,
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="SCORES...", help=options.SCORES_HELP)
+    ] = None,
     output: Annotated[
-        str,
+        str | None,
         typer.Option("--output", "-o", metavar="OUT", help="Parquet, CSV or NPY; - writes CSV."),
-    ],
+    ] = None,
     thresholds: Annotated[
         str | None, typer.Option(metavar="FILE", help="Add decisions by these thresholds.")
+    ] = None,
+    emit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="sql|python",
+            help="Print the mapping as one SQL expression of the column --score, or as a Python "
+            "function that needs the standard library only; no SCORES are read.",
+        ),
     ] = None,
 ) -> int:
     """Add calibrated probabilities, and decisions, to every row.
 
     Every input column and the order of the rows are kept.
     """
+    if emit is not None:
+        return _emit(calibrator, emit, read, thresholds, output)
+    if not paths:
+        raise UsageError("apply needs SCORES...", "calibcli apply CALIBRATOR SCORES... -o OUT")
+    if output is None:
+        raise UsageError("apply needs an output", "name it: -o OUT.parquet, or -o - for CSV")
     from calibcli.workflows.apply import apply
 
+    keep_apart([*paths, read.labels, calibrator, thresholds], [output])
     stream = sys.stdout.buffer if output == "-" else None
     with console.Progress(quiet=run.quiet) as progress, console.unbroken():
         result = apply(
@@ -47,4 +65,20 @@ def command(
         )
         if stream is None:
             console.emit(console.render("table", NAME, result))
+    return int(ExitCode.OK)
+
+
+def _emit(
+    calibrator: str,
+    kind: str,
+    read: options.InputOptions,
+    thresholds: str | None,
+    output: str | None,
+) -> int:
+    if thresholds is not None:
+        raise UsageError("--emit writes probabilities, not decisions", "leave out --thresholds")
+    from calibcli.workflows.emit import emit
+
+    keep_apart([calibrator], [output])
+    console.deliver(emit(calibrator, kind, score=read.score), output or "-")
     return int(ExitCode.OK)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
+
+from calibcli.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,12 +24,10 @@ _PATIENCE = 1.0
 def emit(text: str | bytes) -> None:
     """Write the result to standard output. A reader that has gone away is no failure of ours."""
     data = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
-    try:
+    with unbroken():
         sys.stdout.flush()
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        _close_stdout()
 
 
 def deliver(text: str, output: str) -> None:
@@ -41,21 +42,46 @@ def deliver(text: str, output: str) -> None:
 
 @contextmanager
 def unbroken() -> Iterator[None]:
-    """Let a stream of rows end quietly when its reader has gone away."""
+    """Let a stream of rows end quietly when its reader has gone away.
+
+    Raises:
+        InputError: standard output cannot be written to, for example because the disk is full.
+    """
     try:
         yield
     except BrokenPipeError:
         _close_stdout()
+    except OSError as error:
+        _close_stdout()
+        reason = os.strerror(error.errno or errno.EIO).lower()
+        raise InputError(
+            f"standard output: {reason}", "the result is not complete: write it elsewhere with -o"
+        ) from error
 
 
 def _close_stdout() -> None:
     """Point standard output at nothing, so that the interpreter's last flush cannot fail."""
     sink = os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, sys.stdout.fileno())
+    os.close(sink)
 
 
-def render(module: str, kind: str, result: dict[str, Any]) -> str:
-    """Return a result in a format; `kind` is the command that made it."""
+def open_closed() -> None:
+    """Point standard streams that the caller has closed at nothing.
+
+    Python leaves None in their place, and the first file that is opened would take their number.
+    """
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            sink = os.open(os.devnull, os.O_WRONLY)
+            if sink != number:
+                os.dup2(sink, number)
+                os.close(sink)
+            setattr(sys, name, os.fdopen(number, "w", encoding="utf-8"))
+
+
+def render(module: str, kind: str, result: dict[str, Any], output: str = "-") -> str:
+    """Return a result in a format for an output; `kind` is the command that made it."""
     from importlib import import_module
 
     if module == "json":
@@ -66,7 +92,7 @@ def render(module: str, kind: str, result: dict[str, Any]) -> str:
     chosen = getattr(import_module(f"calibcli.render.{names[module]}"), f"render_{kind}")
     if module != "table":
         return str(chosen(result))
-    terminal = sys.stdout.isatty()
+    terminal = output == "-" and sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if terminal else None
     color = terminal and not os.environ.get("NO_COLOR")
     return str(chosen(result, color=color, width=width))
@@ -84,20 +110,18 @@ def complain(line: str) -> None:
     """Write a line to standard error; names in it are shown, not obeyed."""
     from calibcli.render.names import visible
 
-    try:
+    # Nobody is left to tell when standard error fails.
+    with suppress(OSError, ValueError):
         sys.stderr.write(visible(line) + "\n")
         sys.stderr.flush()
-    except (BrokenPipeError, ValueError):
-        return
 
 
-def explain(error: CalibcliError) -> None:
-    """Say what failed and what to type."""
+def explain(error: CalibcliError, otherwise: str = "calibcli --help") -> None:
+    """Say what failed and what to type; `otherwise` where the error does not know."""
     word = "no" if error.exit_code == 1 else "error"
     complain(f"calibcli: {word}: {error.message}")
-    if error.hint:
-        sys.stderr.write("\n")
-        complain(f"hint: {error.hint}")
+    complain("")
+    complain(f"hint: {error.hint or otherwise}")
 
 
 class Progress:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from typing import Annotated
 
 import typer
 
 from calibcli.cli import console, options
+from calibcli.cli.outputs import keep_apart
 from calibcli.errors import ExitCode
 
 NAME = "fit"
@@ -33,20 +36,44 @@ def command(
     temperatures: Annotated[
         str | None, typer.Option(metavar="T,T…", help="Try only these temperatures.")
     ] = None,
+    per_class: Annotated[
+        bool,
+        typer.Option("--per-class", help="One map for each class against the rest, renormalised."),
+    ] = False,
+    per_group: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COL", help="One map for each value of this column; small ones borrow."
+        ),
+    ] = None,
+    ensemble: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COL,COL", help="Pool several models: their score columns, or their files."
+        ),
+    ] = None,
 ) -> int:
     """Learn the correction on held-out data, and write it as JSON.
 
     Figures after are cross-fitted: of maps that have not seen the rows they are judged on.
     """
+    keep_apart([*paths, read.labels], [output])
     conventions = how.conventions()
     from calibcli.workflows.fit import FitOptions, fit
+
+    # Seconds differ from run to run, so they are for people who watch and nowhere else.
+    watched = form.format is options.Format.TABLE and (run.verbose or sys.stdout.isatty())
 
     wanted = FitOptions(
         method=method,
         folds=folds,
         select=select,
         temperatures=options.numbers(temperatures, "--temperatures"),
+        per_class=per_class,
+        per_group=per_group,
+        models=options.texts(ensemble) or (),
         seed=how.seed,
+        clock=time.perf_counter if watched else None,
     )
     with console.Progress(quiet=run.quiet) as progress:
         result = fit(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from errno import EIO
 from importlib import import_module
 from typing import Annotated, NoReturn
 
@@ -11,8 +12,8 @@ import typer
 from typer.main import get_command
 
 from calibcli._version import __version__
-from calibcli.cli.console import complain, emit, explain
-from calibcli.errors import CalibcliError, ExitCode
+from calibcli.cli.console import complain, emit, explain, open_closed
+from calibcli.errors import CalibcliError, ExitCode, InputError, UsageError
 
 COMMANDS = ("measure", "fit", "apply", "threshold", "report")
 
@@ -45,7 +46,13 @@ def _version(wanted: bool) -> None:
 def program(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+        typer.Option(
+            "--version",
+            callback=_version,
+            is_eager=True,
+            allow_from_autoenv=False,  # CALIBCLI_VERSION is what a build script calls its pin
+            help="Show the version.",
+        ),
     ] = False,
 ) -> None:
     """Is the model honest? Measure, correct and threshold the scores of a classifier."""
@@ -58,24 +65,31 @@ def main(arguments: list[str] | None = None) -> int:
     "a gate failed"; this one keeps the codes of the contract.
     """
     given = sys.argv[1:] if arguments is None else arguments
-    debug = "--debug" in given or bool(os.environ.get("CALIBCLI_DEBUG"))
+    debug = "--debug" in given or any(map(os.environ.get, _debug_variables(given)))
     try:
         code = get_command(build(given[0] if given else None)).main(
             given, prog_name="calibcli", standalone_mode=False
         )
+        if code == ExitCode.INTERRUPTED:  # Typer's answer to an interrupt
+            raise KeyboardInterrupt
         return int(code or 0)
     except CalibcliError as error:
         if debug:
             _traceback()
-        explain(error)
+        explain(error, _help(given))
         return int(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         complain("calibcli: interrupted")
         return int(ExitCode.INTERRUPTED)
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # Typer leaves so when the reader of its help has left
         return int(ExitCode.OK)
     except MemoryError:
-        complain("calibcli: error: out of memory")
+        explain(InputError("out of memory", "fewer rows are in flight with --threads 1"))
+        return int(ExitCode.INPUT)
+    except OSError as error:
+        if debug:
+            _traceback()
+        explain(InputError(os.strerror(error.errno or EIO).lower(), "--debug shows where"))
         return int(ExitCode.INPUT)
     except Exception as error:  # noqa: BLE001  (the last rung: whatever is left is a bug)
         if hasattr(error, "format_message"):
@@ -91,14 +105,23 @@ def _usage(error: Exception) -> int:
     """Explain what Typer refused: an unknown option, a value of the wrong kind."""
     context = getattr(error, "ctx", None)
     if type(error).__name__ == "NoArgsIsHelpError" and context is not None:
-        emit(context.get_help() + "\n")
+        for line in context.get_help().splitlines():
+            complain(line)
         return int(ExitCode.USAGE)
     message = " ".join(str(error.format_message()).split())  # type: ignore[attr-defined]
     path = context.command_path if context is not None else "calibcli"
-    complain(f"calibcli: error: {message}")
-    sys.stderr.write("\n")
-    complain(f"hint: {path} --help")
+    explain(UsageError(message.replace(": Value error, ", ": "), f"{path} --help"))
     return int(ExitCode.USAGE)
+
+
+def _help(given: list[str]) -> str:
+    """Return what to type where an error has no hint of its own."""
+    return f"calibcli {given[0]} --help" if given and given[0] in COMMANDS else "calibcli --help"
+
+
+def _debug_variables(given: list[str]) -> tuple[str, ...]:
+    command = given[0].upper() if given else ""
+    return "CALIBCLI_DEBUG", f"CALIBCLI_{command}_DEBUG"
 
 
 def _traceback() -> None:
@@ -109,9 +132,12 @@ def _traceback() -> None:
 
 def run() -> NoReturn:
     """Run the program and exit with its code."""
+    open_closed()
     code = main()
     try:
-        sys.stdout.flush()
-    except (BrokenPipeError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        emit("")  # what Typer has printed is not flushed yet
+    except InputError as error:
+        if code == 0:
+            explain(error)
+            code = int(error.exit_code)
     sys.exit(code)

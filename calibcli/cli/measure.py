@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from calibcli.cli import console, options
+from calibcli.cli.outputs import keep_apart
 from calibcli.errors import ExitCode
 
 NAME = "measure"
@@ -50,6 +51,7 @@ def command(
 
     Every metric with its interval, confusion tables, reliability bins, per class and per group.
     """
+    keep_apart([*paths, read.labels, calibrator, thresholds], [output, save_stats])
     conventions = how.conventions(thresholds=tuple(threshold or [0.5]), at=tuple(at or ()))
     from calibcli.workflows.measure import measure
 
@@ -65,6 +67,6 @@ def command(
             progress=progress.callback,
         )
     console.warn(result, form.format, quiet=run.quiet)
-    console.deliver(console.render(form.format.value, NAME, result), output)
+    console.deliver(console.render(form.format.value, NAME, result, output), output)
     passed = all(gate["passed"] for gate in result["gates"])
     return int(ExitCode.OK if passed else ExitCode.NO)

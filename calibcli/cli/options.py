@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import wraps
+from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
@@ -196,14 +198,15 @@ def numbers(value: str | None, option: str) -> tuple[float, ...]:
     """Return the numbers of a comma-separated option.
 
     Raises:
-        UsageError: a part that is no number.
+        UsageError: a part that is no finite number.
     """
-    try:
-        return tuple(float(part) for part in texts(value) or ())
-    except ValueError:
-        raise UsageError(
-            f"{option} {value!r} is not a list of numbers", f"for example {option} 0.5,1,2"
-        ) from None
+    with suppress(ValueError):
+        found = tuple(float(part) for part in texts(value) or ())
+        if all(map(isfinite, found)):
+            return found
+    raise UsageError(
+        f"{option} {value!r} is not a list of numbers", f"for example {option} 0.5,1,2"
+    )
 
 
 def whole_numbers(value: str, option: str) -> tuple[int, ...]:

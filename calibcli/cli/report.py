@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from calibcli.cli import console, options
+from calibcli.cli.outputs import keep_apart
 from calibcli.errors import ExitCode
 
 NAME = "report"
@@ -55,6 +56,7 @@ def command(
     title: Annotated[str | None, typer.Option(help="Title of the page.")] = None,
 ) -> int:
     """Everything on one page that opens offline."""
+    keep_apart([*paths, read.labels, calibrator, thresholds], [output])
     conventions = how.conventions(thresholds=tuple(threshold or [0.5]), at=tuple(at or ()))
     from calibcli.workflows.report import report
 

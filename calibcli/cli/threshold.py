@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from calibcli.cli import console, options
-from calibcli.errors import ExitCode
+from calibcli.cli.outputs import keep_apart
+from calibcli.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 NAME = "threshold"
+
+
+class Equal(StrEnum):
+    """Figures that groups can share."""
+
+    RECALL = "recall"
+    FPR = "fpr"
+
+
+class Sets(StrEnum):
+    """Nonconformity scores of prediction sets."""
+
+    LAC = "lac"
+    APS = "aps"
+    RAPS = "raps"
 
 
 @options.spread_options
 def command(
     paths: Annotated[list[str], typer.Argument(metavar="SCORES...", help=options.SCORES_HELP)],
     read: options.InputOptions,
+    groups: options.GroupOptions,
     how: options.BinOptions,
     form: options.FormatOptions,
     run: options.RunOptions,
@@ -39,17 +60,59 @@ def command(
         list[str] | None,
         typer.Option(metavar="BOUND", help="Such as 'precision>=0.95'; repeatable."),
     ] = None,
+    guarantee: Annotated[
+        float | None,
+        typer.Option(
+            metavar="P", help="The bounds hold on new rows with this confidence, such as 0.95."
+        ),
+    ] = None,
     cost: Annotated[
         str | None,
         typer.Option(metavar="fp=1,fn=4", help="Minimise expected cost; also tp=, tn=, refer=."),
     ] = None,
+    cost_matrix: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Costs of deciding each class (columns) for each true one (rows), CSV or JSON; "
+            "one more column is the cost of referring.",
+        ),
+    ] = None,
     prior: Annotated[
-        float | None, typer.Option(metavar="P", help="Prevalence where it will be used.")
+        str | None,
+        typer.Option(metavar="P[,P…]", help="Prevalence where it will be used; one a class."),
     ] = None,
     per_class: Annotated[
         bool,
-        typer.Option("--per-class", help="One cut-off a class (what several classes always get)."),
+        typer.Option(
+            "--per-class",
+            help="One cut-off a class (what several classes always get), or sets that cover each.",
+        ),
     ] = False,
+    per_group: Annotated[
+        str | None,
+        typer.Option(metavar="COL", help="One cut-off for each value of this column."),
+    ] = None,
+    equal: Annotated[
+        Equal | None, typer.Option(help="The groups of --per-group get the same recall or fpr.")
+    ] = None,
+    abstain: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TARGET", help="Keep what meets 'accuracy>=0.99', refer the other rows."
+        ),
+    ] = None,
+    coverage: Annotated[
+        float | None,
+        typer.Option(
+            metavar="P",
+            help="Sets of classes that hold the true one with this probability; with --per-class "
+            "or --group in each class or group.",
+        ),
+    ] = None,
+    sets: Annotated[
+        Sets | None, typer.Option(help="How sets are made. [default: lac, the smallest]")
+    ] = None,
     candidates: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write every candidate as CSV.")
     ] = None,
@@ -58,22 +121,89 @@ def command(
 
     A target that cannot be met is exit 1: the best attainable value is printed, nothing written.
     """
+    keep_apart([*paths, read.labels, calibrator, cost_matrix], [output, candidates])
+    cut = {
+        "--maximize": maximize,
+        "--subject-to": subject_to,
+        "--cost": cost,
+        "--per-group": per_group,
+        "--equal": equal,
+        "--candidates": candidates,
+    }
+    _refuse_mixed(
+        {"--coverage": coverage, "--abstain": abstain, "--cost-matrix": cost_matrix},
+        cut,
+        {"--guarantee": guarantee, "--prior": prior, "--per-class": per_class or None},
+        sets,
+    )
     conventions = how.conventions()
-    from calibcli.workflows.threshold import Wish, threshold
-
-    del per_class
-    wish = Wish.parse(maximize, tuple(subject_to or ()), cost, prior)
+    shares = options.numbers(prior, "--prior") if prior is not None else None
+    spec = read.spec(paths, tuple(groups.group or ()))
     with console.Progress(quiet=run.quiet) as progress:
-        result = threshold(
-            read.spec(paths),
-            conventions,
-            wish,
-            calibrator=calibrator,
-            output=output,
-            candidates=candidates,
-            threads=run.threads,
-            progress=progress.callback,
-        )
+        common: dict[str, Any] = {
+            "calibrator": calibrator,
+            "output": output,
+            "threads": run.threads,
+            "progress": progress.callback,
+        }
+        if coverage is not None:
+            from calibcli.workflows.sets import prediction_sets
+
+            method = "lac" if sets is None else sets.value
+            result = prediction_sets(
+                spec, conventions, coverage, method=method, per_class=per_class, **common
+            )
+        elif abstain is not None:
+            from calibcli.workflows.abstain import abstention
+
+            result = abstention(spec, conventions, abstain, guarantee=guarantee, **common)
+        elif cost_matrix is not None:
+            from calibcli.workflows.cost_matrix import cheapest_class
+
+            result = cheapest_class(spec, conventions, cost_matrix, prior=shares, **common)
+        else:
+            from calibcli.workflows.threshold import Wish, threshold
+
+            wish = Wish.parse(
+                maximize,
+                tuple(subject_to or ()),
+                cost,
+                shares,
+                guarantee=guarantee,
+                per_group=per_group,
+                equal=None if equal is None else equal.value,
+            )
+            result = threshold(spec, conventions, wish, candidates=candidates, **common)
     console.warn(result, form.format, quiet=run.quiet)
     console.emit(console.render(form.format.value, NAME, result))
     return int(ExitCode.OK)
+
+
+def _refuse_mixed(
+    kinds: Mapping[str, object],
+    cut: Mapping[str, object],
+    extra: Mapping[str, object],
+    sets: Sets | None,
+) -> None:
+    """Refuse options of two kinds of decision in one run.
+
+    Raises:
+        UsageError: naming both.
+    """
+    chosen = [name for name, value in kinds.items() if value is not None]
+    if sets is not None and "--coverage" not in chosen:
+        raise UsageError("--sets says how prediction sets are made", "add --coverage 0.9")
+    if not chosen:
+        return
+    fits = {
+        "--coverage": {"--per-class"},
+        "--abstain": {"--guarantee"},
+        "--cost-matrix": {"--prior"},
+    }[chosen[0]]
+    others = chosen[1:] + [
+        name for name, value in {**cut, **extra}.items() if value is not None and name not in fits
+    ]
+    if others:
+        raise UsageError(
+            f"{chosen[0]} and {others[0]} are two kinds of decision", "give one of them a run"
+        )

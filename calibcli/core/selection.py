@@ -290,8 +290,7 @@ class _Comparison:
         keep = [i for i, name in enumerate(self.names) if name in valid]
         means = self.sums / self.rows
         errors = independent_errors(self.products, self.weighted, self.squares, means, self.rows)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.fmin(np.sqrt(self.implied) / self.rows / errors, 1.0)
+        ratio = implied_ratio(self.implied, errors, self.rows)
         if self.buckets:
             errors = clustered_errors(np.concatenate(self.buckets), means, self.rows)
         errors = errors * ratio
@@ -323,6 +322,20 @@ def independent_errors(
     spread = spread - 2.0 * mean * cross + mean**2 * squares
     out: FloatArray = np.sqrt(np.maximum(spread, 0.0)) / rows
     return out
+
+
+def implied_ratio(implied: FloatArray, errors: FloatArray, rows: float) -> FloatArray:
+    """Return how much smaller than the observed SE (m, m) the implied one is, at most 1.
+
+    Args:
+        implied: (m, m) summed variances of the loss difference between the column's candidate
+            and the row's, under the row's probabilities.
+        errors: (m, m) observed standard errors of independent rows.
+        rows: sum of weights.
+    """
+    expected = np.sqrt(np.maximum(implied, 0.0)) / rows
+    known = errors > 0.0
+    return np.where(known, np.minimum(expected / np.where(known, errors, 1.0), 1.0), 1.0)
 
 
 def clustered_errors(buckets: FloatArray, means: FloatArray, rows: float) -> FloatArray:

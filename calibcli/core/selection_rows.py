@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from calibcli.core.calibrators import CALIBRATORS, Identity, OneVsRest
+from calibcli.core.calibrators import CALIBRATORS, OneVsRest
 from calibcli.core.calibrators.one_vs_rest import class_stats
-from calibcli.core.calibrators.rowmath import finite_rows, fold_rows
+from calibcli.core.calibrators.rowmath import BLOCK, finite_rows, fold_rows, resolved_floor
 from calibcli.core.calibrators.types import (
     FREE_FORM_ROWS,
     MULTICLASS,
     BinaryCalibrator,
     Calibrator,
     FloatArray,
-    IntArray,
     RowCalibrator,
     RowSource,
     require_two_classes,
+    sums_by,
 )
 from calibcli.core.scales import EPS, softmax
 from calibcli.core.selection import (
@@ -30,6 +30,7 @@ from calibcli.core.selection import (
     Clock,
     Score,
     clustered_errors,
+    implied_ratio,
     independent_errors,
     one_standard_error,
 )
@@ -40,10 +41,9 @@ if TYPE_CHECKING:
 
     from calibcli.core.stats import ScoreStats
 
-ROW_CANDIDATES = ("identity", "temperature", "isotonic")
-ONE_VS_REST_CLASSES = 20
-"""One-vs-rest methods are candidates of `auto` up to this many classes."""
-_BLOCK_ROWS = 8192
+ROW_CANDIDATES = ("identity", "temperature", "vector", "dirichlet", "beta", "spline", "isotonic")
+MANY_CLASSES = 20
+"""Methods of K^2 numbers or of K fitted maps are candidates of `auto` up to this many classes."""
 _BUCKETS = 64
 
 
@@ -82,8 +82,9 @@ def cross_fit_rows(
             fit(fold_rows(rows, folds, fold, inside=False), n_classes, start=cast("Any", start))
             for fold in range(folds)
         )
-    by_fold = class_stats(rows, n_classes, folds)
-    return tuple(_one_vs_rest(method, _others(by_fold, fold)) for fold in range(folds))
+    floor = start.floor if isinstance(start, OneVsRest) else resolved_floor(rows)
+    by_fold = class_stats(rows, n_classes, folds, floor)
+    return tuple(_one_vs_rest(method, _others(by_fold, fold), floor) for fold in range(folds))
 
 
 def fit_method(rows: RowSource, n_classes: int, method: str) -> Calibrator:
@@ -91,7 +92,8 @@ def fit_method(rows: RowSource, n_classes: int, method: str) -> Calibrator:
     kind = CALIBRATORS[method]
     if MULTICLASS <= kind.tasks:
         return cast("type[RowCalibrator]", kind).fit_rows(rows, n_classes)
-    return _one_vs_rest(method, class_stats(rows, n_classes)[0])
+    floor = resolved_floor(rows)
+    return _one_vs_rest(method, class_stats(rows, n_classes, floor=floor)[0], floor)
 
 
 def auto_rows(
@@ -164,8 +166,10 @@ def _not_candidates(names: Sequence[str], n_classes: int, size: float) -> dict[s
         kind = CALIBRATORS[name]
         if kind.free_form and size < FREE_FORM_ROWS:
             reasons[name] = f"no candidate: free-form, and {size:.0f} rows are below 1000"
-        elif not MULTICLASS <= kind.tasks and n_classes > ONE_VS_REST_CLASSES:
-            reasons[name] = f"no candidate: one-vs-rest of more than {ONE_VS_REST_CLASSES} classes"
+        elif n_classes > MANY_CLASSES and name in {"matrix", "dirichlet"}:
+            reasons[name] = f"no candidate: K² weights of more than {MANY_CLASSES} classes"
+        elif n_classes > MANY_CLASSES and not MULTICLASS <= kind.tasks:
+            reasons[name] = f"no candidate: one-vs-rest of more than {MANY_CLASSES} classes"
     return reasons
 
 
@@ -187,8 +191,9 @@ def _others(by_fold: list[list[ScoreStats]], fold: int) -> list[ScoreStats]:
     return [reduce(lambda a, b: a.merge(b), parts) for parts in zip(*rest, strict=True)]
 
 
-def _one_vs_rest(method: str, classes: list[ScoreStats]) -> OneVsRest:
-    return OneVsRest.fit(classes, cast("type[BinaryCalibrator]", CALIBRATORS[method]).fit)
+def _one_vs_rest(method: str, classes: list[ScoreStats], floor: float | None) -> OneVsRest:
+    fit_one = cast("type[BinaryCalibrator]", CALIBRATORS[method]).fit
+    return OneVsRest.fit(classes, fit_one, floor=floor)
 
 
 def _compare(
@@ -201,54 +206,70 @@ def _compare(
     """Score every candidate on the rows that its fold calibrators have not seen, in one pass."""
     names = list(fits)
     size = len(names)
-    sums, weighted, products = np.zeros(size), np.zeros(size), np.zeros((size, size))
+    sums, weighted = np.zeros(size), np.zeros(size)
+    products, implied = np.zeros((size, size)), np.zeros((size, size))
     buckets = np.zeros((_BUCKETS, size + 1))
     total = squares = reference = 0.0
     for z, label, weight, bucket in rows():
         w = np.ones(len(label)) if weight is None else np.asarray(weight, dtype=np.float64)
         home = np.asarray(bucket).astype(np.int64)
-        losses = np.zeros((len(label), size))
-        base = np.zeros(len(label))
         for fold in range(folds):
-            for chosen in _pieces(np.flatnonzero(home % folds == fold)):
-                finite, truth = finite_rows(z[chosen]), label[chosen]
-                p = softmax(finite)
-                base[chosen] = row_losses(p, truth, select)
-                for column, name in enumerate(names):
-                    if name != Identity.method:
-                        one = fits[name][fold]
-                        q = one.apply(finite if one.space == "logit" else p)
-                        losses[chosen, column] = row_losses(q, truth, select) - base[chosen]
-        heavy = w * w
-        total += float(w.sum())
-        squares += float(heavy.sum())
-        reference += float(w @ base)
-        sums += w @ losses
-        weighted += heavy @ losses
-        products += (losses.T * heavy) @ losses
-        if clustered:
-            for column in range(size):
-                buckets[:, column] += np.bincount(home, w * losses[:, column], _BUCKETS)
-            buckets[:, size] += np.bincount(home, w, _BUCKETS)
+            for chosen in _pieces(np.flatnonzero(home % folds == fold), z.shape[1]):
+                losses, p = _class_losses(z[chosen], fits, fold, select)
+                truth = losses[:, np.arange(len(chosen)), label[chosen]]
+                own, apart = w[chosen], truth - truth[0]
+                heavy = own * own
+                total += float(own.sum())
+                squares += float(heavy.sum())
+                reference += float(truth[0] @ own)
+                sums += apart @ own
+                weighted += apart @ heavy
+                products += (apart * heavy) @ apart.T
+                for s in range(size):
+                    for b in range(size):
+                        swing = losses[s] - losses[b]
+                        mean = np.einsum("ij,ij->i", p[s], swing)
+                        spread = np.einsum("ij,ij,ij->i", p[s], swing, swing) - mean**2
+                        implied[s, b] += float(heavy @ spread)
+                if clustered:
+                    for column in range(size):
+                        buckets[:, column] += sums_by(home[chosen], own * apart[column], _BUCKETS)
+                    buckets[:, size] += sums_by(home[chosen], own, _BUCKETS)
     means = sums / total
+    errors = independent_errors(products, weighted, squares, means, total)
+    ratio = implied_ratio(implied, errors, total)
     if clustered:
         errors = clustered_errors(buckets[buckets[:, size] > 0], means, total)
-    else:
-        errors = independent_errors(products, weighted, squares, means, total)
     return one_standard_error(
-        names, reference / total + means, errors, [_rank(name) for name in names]
+        names, reference / total + means, errors * ratio, [_rank(name) for name in names]
     )
 
 
-def _pieces(index: NDArray[np.intp]) -> list[NDArray[np.intp]]:
-    return [index[s : s + _BLOCK_ROWS] for s in range(0, len(index), _BLOCK_ROWS)]
+def _class_losses(
+    z: NDArray[np.floating[Any]],
+    fits: dict[str, tuple[Calibrator, ...]],
+    fold: int,
+    select: Score,
+) -> tuple[FloatArray, FloatArray]:
+    """Return each candidate's loss for each label (m, n, K), and its probabilities (m, n, K)."""
+    finite = finite_rows(z)
+    p = softmax(finite)
+    mapped = [
+        p if one[fold].space == "probability" else one[fold].apply(finite) for one in fits.values()
+    ]
+    q = np.stack(mapped)
+    return label_losses(q, select), q
 
 
-def row_losses(p: FloatArray, label: IntArray, select: Score) -> FloatArray:
-    """Return the loss of each row (n,) at probabilities (n, K)."""
-    truth: FloatArray = p[np.arange(len(p)), label]
+def _pieces(index: NDArray[np.intp], n_classes: int) -> list[NDArray[np.intp]]:
+    height = max(BLOCK // n_classes, 1)
+    return [index[s : s + height] for s in range(0, len(index), height)]
+
+
+def label_losses(p: FloatArray, select: Score) -> FloatArray:
+    """Return the loss for each label (..., K) of probabilities (..., K)."""
     if select == "brier":
-        squared: FloatArray = np.einsum("ij,ij->i", p, p) - 2.0 * truth + 1.0
+        squared: FloatArray = np.sum(p * p, axis=-1, keepdims=True) - 2.0 * p + 1.0
         return squared
-    loss: FloatArray = -np.log(np.maximum(truth, EPS))
+    loss: FloatArray = -np.log(np.maximum(p, EPS))
     return loss

@@ -262,6 +262,24 @@ class ScoreStats:
         moved = replace(self, table=self.table.moved(key), parts=parts, logits=False, edges=())
         return moved._exact_losses()
 
+    def coarsened(self, bits: int) -> ScoreStats:
+        """Return the same rows in the cells of a grid of `bits` mantissa bits, or as they are.
+
+        Counts at the edges stay exact, and so do the summed losses. Statistics in a grid that is
+        as coarse already come back unchanged.
+        """
+        if self.table.bits is not None and self.table.bits <= bits:
+            return self
+        parts = None if self.parts is None else self._coarser(self.parts, bits, BUCKETS)
+        losses = (self.squared_loss_sum, self.log_loss_sum, float(self.certain_errors))
+        return replace(self, table=self._coarser(self.table, bits, 1), parts=parts, losses=losses)
+
+    def _coarser(self, table: CellTable, bits: int, slots: int) -> CellTable:
+        tally = Tally(slots, edges=self.edges, weighted=self.weighted, start_exact=False)
+        tally.coarsen_to(bits)
+        tally.add_table(table)
+        return tally.table()
+
     def part_cells(self) -> NDArray[np.intp]:
         """Return which distinct cell of `parts`, in key order, each own cell lies in (C,)."""
         if self.parts is None:

@@ -71,6 +71,7 @@ class Tally:
         self._tables: list[CellTable] = []
         self._held = 0
         self._grid: Grid | None = None
+        self._read: CellTable | None = None
         if not start_exact:
             self.enter_grid()
 
@@ -132,7 +133,7 @@ class Tally:
             self._make_room(int(table.slot[-1]) + 1)
         if table.bits is not None:
             self.enter_grid()
-            self._coarsen_to(table.bits)
+            self.coarsen_to(table.bits)
         if self._grid is None:
             self._tables.append(table)
             self._compact()
@@ -144,10 +145,12 @@ class Tally:
         self._compact()
         if self._grid is None:
             return self._tables[0] if self._tables else CellTable.empty(weighted=self.weighted)
+        if self._read is not None:
+            return self._read
         used = np.flatnonzero(self._counts.any(axis=1))
         slot, cell = np.divmod(used, len(self._grid))
         squares = self._squares
-        return CellTable(
+        self._read = CellTable(
             slot.astype(np.int32),
             self._grid.starts[cell],
             self._counts[used, 1],
@@ -157,6 +160,7 @@ class Tally:
             None if squares is None else squares[used, 0],
             self._grid.bits,
         )
+        return self._read
 
     def enter_grid(self) -> None:
         """Give up the distinct scores for the cells of a grid, if that has not happened yet."""
@@ -219,13 +223,15 @@ class Tally:
         self._add_to(self._grid, table)
 
     def _allocate(self, cells: Grid) -> None:
+        self._read = None
         size = _capacity(self.slots) * len(cells)
         kind = np.float64 if self.weighted else np.int64
         self._counts: Counts = np.zeros((size, 2), kind)
         self._offsets: Counts = np.zeros(size, kind)
         self._squares = np.zeros((size, 2)) if self.weighted else None
 
-    def _coarsen_to(self, bits: int) -> None:
+    def coarsen_to(self, bits: int) -> None:
+        """Widen the cells of a tally in the grid to `bits` mantissa bits; finer ones only."""
         if self._grid is not None and bits < self._grid.bits:
             table = self.table()
             self._grid = grid(bits, self.edges)
@@ -240,6 +246,7 @@ class Tally:
         slot: Slots | None,
         weight: NDArray[Any] | None,
     ) -> None:
+        self._read = None
         index = cells.cells(key).astype(np.int64)
         if slot is not None:
             index += slot.astype(np.int64) * len(cells)
@@ -257,6 +264,7 @@ class Tally:
 
     def _add_to(self, cells: Grid, table: CellTable) -> None:
         """Add cells that are no coarser than the grid: distinct scores, or a finer grid's."""
+        self._read = None
         index = cells.cells(table.key).astype(np.int64) + table.slot * np.int64(len(cells))
         base = table.key if table.bits is None else cell_base(table.key, table.bits)
         offset = table.offset + cells.offsets(base) * (table.pos + table.neg)

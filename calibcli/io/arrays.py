@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _MAGIC = b"\x93NUMPY"
 _HEADER_LIMIT = 10_000
-_WHOLE_LIMIT = 2**31
+_WHOLE_LIMIT = 2**30
 # What zipfile raises of encrypted, unknown and damaged archives.
 _ZIP = (RuntimeError, NotImplementedError, LookupError, struct.error, OverflowError)
 _SAVE_HINT = "save plain numbers: np.save(path, scores.astype(np.float32))"
@@ -139,12 +139,12 @@ def _column(header: Header, name: str) -> Column:
     if len(header.shape) not in (1, 2):
         raise InputError(
             f"{name} has the shape {header.shape}; scores are (n,) or (n, K)",
-            hint="images are --task segmentation" if len(header.shape) > 2 else None,
+            hint="images are --task segmentation" if len(header.shape) > 2 else _SAVE_HINT,
         )
     kind = "text" if header.dtype.kind in "US" else "number"
     width = header.shape[1] if len(header.shape) == 2 else None
     if width == 0:
-        raise InputError(f"{name} has the shape {header.shape}: no columns")
+        raise InputError(f"{name} has the shape {header.shape}: no columns", hint=_SAVE_HINT)
     return Column(kind, None if width == 1 else width)
 
 

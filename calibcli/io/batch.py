@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibcli.errors import InputError
-from calibcli.io.decode import BadValueError, Categories, Keys, Raw, categories, matrix, numbers
+from calibcli.io.buffers import BadValueError, Raw
+from calibcli.io.decode import matrix, numbers
 from calibcli.io.failures import row_text, show
 from calibcli.io.frames import ARRAY
+from calibcli.io.keys import Categories, Keys, categories
 from calibcli.io.labels import MISSING, Seen, one_hot
 
 if TYPE_CHECKING:
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
     from calibcli.io.side import SideTable
 
 
-@dataclass(frozen=True, slots=True)
+_ARRAY_HINT = "correct the file, or give the right one"
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Batch:
     """Consecutive rows of one source, as arrays.
 
@@ -74,11 +79,12 @@ def blaming(column: str, path: str, first_row: int) -> Iterator[None]:
         also = f" (and {error.count - 1:,} more)" if error.count > 1 else ""
         what = f"column {column!r} of {show(path)}" if column != ARRAY else show(path)
         raise InputError(
-            f"{what}, {row_text(first_row + error.row)}: {error.problem}{also}"
+            f"{what}, {row_text(first_row + error.row)}: {error.problem}{also}",
+            hint="correct the file, or name another column" if column != ARRAY else _ARRAY_HINT,
         ) from error
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Cutter:
     """Finds the rows of a frame in the scores or in the labels file.
 

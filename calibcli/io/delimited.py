@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from calibcli.errors import InputError
+from calibcli.io import ranges
+from calibcli.io.buffers import BadValueError
 from calibcli.io.columns import Column, Columns, refuse_duplicates
-from calibcli.io.decode import BadValueError, numbers
+from calibcli.io.decode import numbers
 from calibcli.io.failures import reading, row_text, show
 from calibcli.io.frames import Frame, Part, ReadPlan
 from calibcli.io.sources import Source
@@ -38,6 +40,7 @@ class CsvReader:
     delimiter: str
     header: tuple[str, ...]
     header_bytes: int
+    spans: tuple[ranges.Span, ...] = ()
 
     @classmethod
     def open(cls, source: Source) -> CsvReader:
@@ -51,8 +54,14 @@ class CsvReader:
         columns = {name: Column("any") for name in names}
         for name, _ in source.partition:
             columns.setdefault(name, Column("text"))
-        part = Part(0, None if more else 0)
-        return cls(source, columns, (part,), delimiter, tuple(names), len(line.encode()))
+        size = len(line.encode())
+        parts: tuple[Part, ...] = (Part(0, None if more else 0),)
+        spans: tuple[ranges.Span, ...] = ()
+        cuts = _cuts(source, line) if more else ()
+        if len(cuts) > 1:
+            parts = tuple(Part(p.first_row, p.rows, (i,)) for i, (p, _) in enumerate(cuts))
+            spans = tuple(span for _, span in cuts)
+        return cls(source, columns, parts, delimiter, tuple(names), size, spans)
 
     def read(self, part: Part, plan: ReadPlan) -> Iterator[Frame]:
         """Yield the rows, front to back.
@@ -62,9 +71,9 @@ class CsvReader:
                 not UTF-8, or a damaged compressed file; with the row where it can be told.
         """
         if part.rows != 0:
-            yield from frames(self._blocks(plan), part.first_row, plan, self.source)
+            yield from frames(self._blocks(part, plan), part.first_row, plan, self.source)
 
-    def _blocks(self, plan: ReadPlan) -> Iterator[Any]:
+    def _blocks(self, part: Part, plan: ReadPlan) -> Iterator[Any]:
         import pyarrow as pa
 
         types = dict.fromkeys(plan.numbers, pa.float64())
@@ -75,28 +84,35 @@ class CsvReader:
         elsewhere = {name for name, _ in self.source.partition} - set(self.header)
         wanted = self.header if plan.keep else [c for c in plan.columns if c not in elsewhere]
         try:
-            yield from self._stream(wanted, types, keep=plan.keep)
+            yield from self._stream(part, wanted, types, keep=plan.keep)
         except OSError as error:
             with reading(self.source.name, self._what):
                 raise error from None
         except (ValueError, KeyError) as error:
-            raise self._explained(str(error), plan) from error
+            raise self._explained(str(error), part, plan) from error
 
     @property
     def _what(self) -> str:
         return "TSV file" if self.delimiter == "\t" else "CSV file"
 
-    def _stream(self, wanted: Sequence[str], types: dict[str, Any], *, keep: bool) -> Iterator[Any]:
+    def _stream(
+        self, part: Part, wanted: Sequence[str], types: dict[str, Any], *, keep: bool
+    ) -> Iterator[Any]:
         import pyarrow as pa
         from pyarrow import csv as arrow_csv
 
         include = list(wanted) or list(self.header[:1])
         # Text in `keep` is what the file has: an empty field is null, "" is the empty text.
         missing: dict[str, Any] = {"null_values": [""]} if keep else {}
+        span = self.spans[part.units[0]] if part.units else None
         yield from arrow_csv.open_csv(
-            self.source.stream(),
+            self.source.stream()
+            if span is None
+            else pa.PythonFile(ranges.SpanFile(self.source.local, span), "r"),
             read_options=arrow_csv.ReadOptions(
-                use_threads=False, block_size=max(_BLOCK, 64 * self.header_bytes)
+                use_threads=False,
+                block_size=max(_BLOCK, 64 * self.header_bytes),
+                column_names=None if span is None else list(self.header),
             ),
             parse_options=arrow_csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True),
             convert_options=arrow_csv.ConvertOptions(
@@ -108,13 +124,15 @@ class CsvReader:
             ),
         )
 
-    def _explained(self, text: str, plan: ReadPlan) -> InputError:
+    def _explained(self, text: str, part: Part, plan: ReadPlan) -> InputError:
         """Put a failure of the parser, which quotes what is in the row, into our own words."""
         name = show(self.source.name)
         found = re.search(r"Expected (\d+) columns, got (\d+)", text)
         if found:
             row = re.search(r"Row #(\d+)", text)
-            where = f", {row_text(int(row[1]) - 2)}" if row else ""
+            # Arrow counts lines from 1, with the header where it has seen one.
+            before = part.first_row - (1 if part.units else 2)
+            where = f", {row_text(int(row[1]) + before)}" if row else ""
             return InputError(
                 f"{name}{where}: {found[2]} values, the header names {found[1]} columns",
                 hint="quote values that hold the delimiter, a quote or a line end",
@@ -124,7 +142,10 @@ class CsvReader:
                 f"{name} is not UTF-8 text", hint=f"iconv -f latin1 -t utf-8 {name} > utf8.csv"
             )
         if "straddling" in text:
-            return InputError(f"{name} has a row of more than {_BLOCK >> 20} MB")
+            return InputError(
+                f"{name} has a row of more than {_BLOCK >> 20} MB",
+                hint="look for a quote that is never closed",
+            )
         if "conversion error" in text:
             return self._text_in_numbers(plan)
         return InputError(f"{name} cannot be parsed as a {self._what}", hint="check its quotes")
@@ -132,27 +153,30 @@ class CsvReader:
     def _text_in_numbers(self, plan: ReadPlan) -> InputError:
         """Read the score columns again, as text, to count what is no number and find the first."""
         name = show(self.source.name)
-        first: tuple[int, str] | None = None
-        count = at = 0
-        try:
-            for block in self._stream(plan.numbers, {}, keep=False):
-                for column, values in zip(block.schema.names, block.columns, strict=True):
-                    found = _bad_number(values)
-                    if found is not None:
-                        count += found.count
-                        first = min(first or (at + found.row, column), (at + found.row, column))
-                at += block.num_rows
-        except ValueError as error:
-            # As text the columns can fail only for another reason.
-            return self._explained(str(error).replace("conversion error", ""), plan)
-        if first is None:
-            return InputError(f"{name} cannot be parsed as a {self._what}")
-        return not_a_number(first[1], name, first[0], count)
+        found: list[tuple[int, str]] = []
+        count = 0
+        for part in self.parts:
+            at = part.first_row
+            try:
+                for block in self._stream(part, plan.numbers, {}, keep=False):
+                    for column, values in zip(block.schema.names, block.columns, strict=True):
+                        bad = _bad_number(values)
+                        if bad is not None:
+                            count += bad.count
+                            found.append((at + bad.row, column))
+                    at += block.num_rows
+            except ValueError as error:
+                # As text the columns can fail only for another reason.
+                return self._explained(str(error).replace("conversion error", ""), part, plan)
+        if not found:
+            return InputError(f"{name} cannot be parsed as a {self._what}", hint="check its quotes")
+        row, column = min(found)
+        return not_a_number(column, name, row, count)
 
     def count(self) -> int:
         """Return the number of rows, reading the file."""
-        if self.parts[0].rows == 0:
-            return 0
+        if self.parts[0].rows is not None:
+            return sum(part.rows or 0 for part in self.parts)
         return sum(frame.rows for frame in self.read(self.parts[0], ReadPlan()))
 
     def schema(self) -> Any:
@@ -160,6 +184,22 @@ class CsvReader:
         import pyarrow as pa
 
         return pa.schema([(name, pa.string()) for name in self.columns])
+
+
+def _cuts(source: Source, line: str) -> tuple[tuple[Part, ranges.Span], ...]:
+    """Cut a large, plain, local file; a header that takes more than its line is left alone."""
+    if source.compression or source.remote or source.data is not None:
+        return ()
+    with reading(source.name, "CSV file"):
+        size = source.size()
+        if size <= ranges.LARGE:
+            return ()
+        with source.open() as file:
+            first = file.readline(_HEADER_LIMIT)
+        plain = (
+            first.endswith(b"\n") and first.removeprefix(b"\xef\xbb\xbf").strip() == line.encode()
+        )
+        return ranges.cut(source.local, len(first), size) if plain else ()
 
 
 def _bad_number(values: Any) -> BadValueError | None:
@@ -202,7 +242,10 @@ def _first_line(source: Source) -> tuple[str, bool]:
         raise InputError(f"{name} is empty", hint="write a header line and rows")
     end = _line_end(head)
     if end is None and len(head) > _HEADER_LIMIT:
-        raise InputError(f"{name}: its first line is longer than {_HEADER_LIMIT >> 20} MB")
+        raise InputError(
+            f"{name}: its first line is longer than {_HEADER_LIMIT >> 20} MB",
+            hint="is this a CSV file with a line for each row?",
+        )
     line = head if end is None else head[:end]
     try:
         return line.decode().strip("\r\n"), end is not None and bool(head[end:].strip())

@@ -76,7 +76,7 @@ def _reading_failure(error: Exception, path: str, what: str) -> InputError:
     if isinstance(error, PermissionError):
         return InputError(f"{name}: permission denied", hint="make the file readable")
     if isinstance(error, IsADirectoryError):
-        return InputError(f"{name} is a folder, not a file")
+        return InputError(f"{name} is a folder, not a file", hint="name a file inside it")
     if "runcated" in text or isinstance(error, EOFError):
         return InputError(
             f"{name} ends in the middle: a truncated {what}", hint="write or copy the file again"
@@ -87,9 +87,14 @@ def _reading_failure(error: Exception, path: str, what: str) -> InputError:
             hint="its suffix promises compressed data; rename it, or write it again",
         )
     if isinstance(error, MemoryError) or "out of memory" in text or "malloc" in text:
-        return InputError(f"{name}: a part of this {what} does not fit in memory")
+        return InputError(
+            f"{name}: a part of this {what} does not fit in memory",
+            hint="write it again in smaller row groups",
+        )
     if isinstance(error, OSError) and error.errno and not isinstance(error, ValueError):
-        return InputError(f"{name}: {os.strerror(error.errno).lower()}")
+        return InputError(
+            f"{name}: {os.strerror(error.errno).lower()}", hint="check the path and its disk"
+        )
     return InputError(
         f"{name} cannot be read as a {what}: it is damaged or of another type",
         hint="write or copy the file again, and check that its suffix names its type",
@@ -129,4 +134,4 @@ def _writing_failure(error: OSError, path: str) -> InputError:
     if error.errno == errno.EROFS:
         return InputError(f"{name}: read-only file system", hint="choose another output path")
     reason = os.strerror(error.errno).lower() if error.errno else "writing failed"
-    return InputError(f"{name}: {reason}")
+    return InputError(f"{name}: {reason}", hint="choose another output path")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from calibcli.io.buffers import Raw
     from calibcli.io.columns import Columns
-    from calibcli.io.decode import Raw
     from calibcli.io.sources import Source
 
 PART_ROWS = 2**20
@@ -49,7 +49,7 @@ class ReadPlan:
         return list(dict.fromkeys((*self.numbers, *self.keys, *self.ids)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Frame:
     """Some consecutive rows: raw columns by name, and all columns as a record batch if kept."""
 

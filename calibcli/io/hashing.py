@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calibcli.io.decode import Keys, as_text, bits, keys, primitive
+from calibcli.io.buffers import bits, primitive
+from calibcli.io.keys import Keys, as_text, keys
 
 _LEADING_ZERO, _NINE, _MINUS = 48, 57, 45
 _INT64_DIGITS = 19

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calibcli.io.decode import BadValueError, Keys, Raw, as_text, is_missing_text, keys, primitive
+from calibcli.io.buffers import BadValueError, Raw, primitive
+from calibcli.io.keys import Keys, as_text, is_missing_text, keys
 
 MISSING = -1
 UNKNOWN = -2

@@ -13,14 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibcli.io.arrays import NpyReader, open_npy
-from calibcli.io.decode import BadValueError, Keys, Raw, keys, matrix, primitive
+from calibcli.io.buffers import BadValueError, Raw, primitive
+from calibcli.io.decode import matrix
 from calibcli.io.hashing import ids
+from calibcli.io.keys import Keys, keys
 
 if TYPE_CHECKING:
     from calibcli.io.frames import Reader, ReadPlan
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SideTable:
     """The columns of the labels file(s), to be cut by the rows of the scores.
 

@@ -20,35 +20,12 @@ from urllib.parse import unquote
 
 from calibcli.errors import InputError, UsageError, did_you_mean
 from calibcli.io.failures import listing, reading, show
+from calibcli.io.kinds import INPUT_FORMATS, SUFFIXES, is_uri, kind_of_content, suffix_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 STDIN = "-"
-INPUT_FORMATS = ("csv", "tsv", "parquet", "arrow", "npy", "npz")
-_SUFFIXES = {
-    ".parquet": "parquet",
-    ".parq": "parquet",
-    ".pq": "parquet",
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".arrow": "arrow",
-    ".arrows": "arrow",
-    ".ipc": "arrow",
-    ".feather": "arrow",
-    ".npy": "npy",
-    ".npz": "npz",
-    ".json": "stats",
-}
-_COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
-_MAGIC = (
-    (b"PAR1", "parquet"),
-    (b"\x93NUMPY", "npy"),
-    (b"PK\x03\x04", "npz"),
-    (b"ARROW1", "arrow"),
-    (b"\xff\xff\xff\xff", "arrow"),
-    (b"{", "stats"),
-)
 _MISSING_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 _GLOB = re.compile(r"[*?\[]")
 
@@ -127,11 +104,6 @@ class Source:
         if self.remote:
             return int(self.arrow_file().size())
         return Path(self.local).stat().st_size
-
-
-def is_uri(path: str) -> bool:
-    """Tell a URI (`s3://…`, `file:///…`) from a path."""
-    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", path) is not None
 
 
 def expand(paths: Sequence[str], input_format: str | None = None) -> list[Source]:
@@ -225,10 +197,10 @@ def _folder(folder: Path, above: tuple[str, ...] = ()) -> list[Source]:
     found = [
         Source(str(p), "parquet", None, _hive([*above, *p.relative_to(folder).parts[:-1]]))
         for p in inside
-        if _SUFFIXES.get(p.suffix.lower()) == "parquet"
+        if SUFFIXES.get(p.suffix.lower()) == "parquet"
     ]
     if not found:
-        suffix = next((p.suffix for p in inside if p.suffix.lower() in _SUFFIXES), None)
+        suffix = next((p.suffix for p in inside if p.suffix.lower() in SUFFIXES), None)
         raise InputError(
             f"the folder {show(str(folder))} holds no Parquet files",
             hint=f"quote a glob for other types: '{show(str(folder))}/*{suffix}'"
@@ -251,8 +223,8 @@ def _file(
     input_format: str | None,
     partition: tuple[tuple[str, str | None], ...] = (),
 ) -> Source:
-    suffix, compression = _suffix(path)
-    kind = _SUFFIXES.get(suffix)
+    suffix, compression = suffix_of(path)
+    kind = SUFFIXES.get(suffix)
     if kind is not None and (compression is None or kind in ("csv", "tsv")):
         if not is_uri(path) and not Path(path).is_file():
             return _spooled(path, path, kind)
@@ -263,28 +235,14 @@ def _file(
     if kind is None:
         raise InputError(
             f"{show(path)}: its suffix does not name a type that is read here",
-            hint=f"known: {listing(_SUFFIXES)}, .csv.gz, .csv.zst; or give --input-format",
+            hint=f"known: {listing(SUFFIXES)}, .csv.gz, .csv.zst; or give --input-format",
         )
     return Source(path, kind, compression, partition)
 
 
-def _suffix(path: str) -> tuple[str, str | None]:
-    if is_uri(path):
-        path = path.partition("?")[0]
-    name = path.rsplit("/", 1)[-1].lower()
-    for ending, compression in _COMPRESSIONS.items():
-        if name.endswith(ending):
-            return Path(name[: -len(ending)]).suffix, compression
-    return Path(name).suffix, None
-
-
 def _sniff(source: Source) -> str | None:
     with reading(source.name), source.open() as file:
-        return _kind_of(file.read(8))
-
-
-def _kind_of(head: bytes) -> str | None:
-    return next((kind for magic, kind in _MAGIC if head.startswith(magic)), None)
+        return kind_of_content(file.read(8))
 
 
 def _standard_input(input_format: str | None) -> Source:
@@ -306,7 +264,7 @@ def _spooled(name: str, path: str, kind: str | None) -> Source:
 
     with reading(name):
         status = Path(path).stat()
-        kept = keep_once((status.st_dev, status.st_ino), lambda: Path(path).open("rb"))
+        kept = keep_once((status.st_dev, status.st_ino), lambda: Path(path).open("rb"))  # noqa: SIM115
     return _from_kept(name, *kept, kind)
 
 
@@ -351,11 +309,14 @@ def _remote(uri: str, input_format: str | None) -> list[Source]:
             wanted = plain[len(base) :].strip("/").split("/")
             matched = len(wanted) == len(inside) and all(map(fnmatch.fnmatchcase, inside, wanted))
         else:
-            matched = _suffix(entry)[0] in (".parquet", ".parq", ".pq") and not any(
+            matched = suffix_of(entry)[0] in (".parquet", ".parq", ".pq") and not any(
                 map(_is_hidden, inside)
             )
         if matched:
             found.append(_file(prefix + entry + mark + query, input_format, _hive(inside[:-1])))
     if not found:
-        raise InputError(f"no file matches {show(Source(uri, 'parquet').name)}")
+        raise InputError(
+            f"no file matches {show(Source(uri, 'parquet').name)}",
+            hint="check the pattern and its folder",
+        )
     return found

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from calibcli.errors import InputError
+from calibcli.io.buffers import TEXT_TYPES
 from calibcli.io.columns import Column, Columns, refuse_duplicates
 from calibcli.io.failures import reading, show
 from calibcli.io.frames import PART_ROWS, Frame, Part, ReadPlan
@@ -13,8 +14,6 @@ from calibcli.io.sources import Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-_TEXT = {"string", "large_string", "string_view"}
 
 
 def column_of(arrow_type: Any) -> Column:
@@ -39,7 +38,7 @@ def _kind(arrow_type: Any) -> str:
         "null",
     ):
         return "number"
-    return "text" if kind in _TEXT else "other"
+    return "text" if kind in TEXT_TYPES else "other"
 
 
 def _described(schema: Any, source: Source) -> Columns:
@@ -144,7 +143,7 @@ class ParquetReader:
         own = {field.name: str(field.type) for field in self.arrow_schema}
         inside = None if plan.keep else [c for c in plan.columns if c in own]
         # A dictionary in place of strings: only where codes are wanted, and not in what is kept.
-        coded = [] if plan.keep else [c for c in plan.keys if own.get(c) in _TEXT]
+        coded = [] if plan.keep else [c for c in plan.keys if own.get(c) in TEXT_TYPES]
         with reading(self.source.name, "Parquet file"):
             file = parquet.ParquetFile(
                 self.source.arrow_file(),

@@ -208,6 +208,44 @@ def confusion(table: Result, *, title: str) -> Spec:
     )
 
 
+def calibration_map(points: Sequence[Result], *, title: str) -> Spec:
+    """Return the calibrated probability against the score, with its interval as a band."""
+    ticks = [0, 0.2, 0.4, 0.6, 0.8, 1]
+    values = [
+        {
+            "x": point["score"],
+            "y": point["probability"],
+            "low": point.get("low"),
+            "high": point.get("high"),
+        }
+        for point in points
+    ]
+    x, y = field("x"), field("y")
+    diagonal = {
+        "data": {"values": [{"x": 0, "y": 0}, {"x": 1, "y": 1}]},
+        "mark": {"type": "line", "color": QUIET, "strokeDash": [4, 4], "strokeWidth": 1.5},
+    }
+    band = {
+        "data": {"values": [value for value in values if value["low"] is not None]},
+        "mark": {"type": "area", "color": AFTER, "opacity": 0.2},
+        "encoding": {"x": x, "y": field("low"), "y2": {"field": "high"}},
+    }
+    line = {
+        "data": {"values": values},
+        "mark": {"type": "line", "color": AFTER, "strokeWidth": 2},
+        "encoding": {"x": x, "y": y},
+    }
+    first = {
+        **diagonal,
+        "encoding": {
+            "x": unit("x", "score", ticks),
+            "y": unit("y", "calibrated probability", ticks),
+        },
+    }
+    body = {"width": SIDE, "height": SIDE, "layer": [first, band, line]}
+    return specification(body, title)
+
+
 def dots(parts: Sequence[Result], *, tolerance: float, title: str) -> Spec:
     """Return ECE with its interval, one line a slice, most harmful first; after beside before."""
     calibrated = any(part.get("calibrated") for part in parts)

@@ -14,18 +14,33 @@ if TYPE_CHECKING:
     Result = Mapping[str, Any]
 
 
+_UNSAID = frozenset({"schema", "version", "method", "notes", "limits", "exclusive", "normalize"})
+
+
 def parameters_words(calibrator: Result) -> str:
-    """Return a calibrator's parameters in one line: numbers as they are, lists by their length."""
+    """Return a calibrator's parameters in one line; of lists and parts their number."""
     said = []
     for key, value in calibrator.items():
-        if key in {"schema", "version", "method", "notes"} or isinstance(value, (str, dict)):
+        if key in _UNSAID or value is None or isinstance(value, str):
             continue
-        if isinstance(value, (list, tuple)):
-            said.append(f"{key}: {len(value)} values")
+        name = key.replace("_", " ")
+        if isinstance(value, dict):
+            if "method" in value:
+                told = parameters_words(value)
+                said.append(f"{name}: {value['method']}{f' ({told})' if told else ''}")
+            else:
+                said.append(f"{len(value)} {name}")
+        elif isinstance(value, (list, tuple)):
+            parts = value and isinstance(value[0], (dict, list))
+            said.append(f"{len(value)} {name}" if parts else f"{name}: {len(value)} values")
         elif isinstance(value, float):
-            said.append(f"{key} = {figures.short(value)}")
-        elif value is not None:
-            said.append(f"{key} = {value}")
+            said.append(f"{name} = {figures.short(value)}")
+        else:
+            said.append(f"{name} = {value}")
+    low, high = calibrator.get("limits") or (None, None)
+    if low is not None or high is not None:
+        ends = " to ".join(figures.short(end) if end is not None else "" for end in (low, high))
+        said.append(f"logits held to {ends.strip()}")
     return ", ".join(said)
 
 
@@ -62,10 +77,16 @@ def _seconds(value: float | None) -> str:
     return figures.NONE if value is None else f"{value:.2f}"
 
 
-def fitted_slices_table(parts: Sequence[Result], params: Result) -> Table | None:
-    """Return ECE and log loss before and after, one row a class or a group."""
+def fitted_slices_table(
+    parts: Sequence[Result], params: Result, title: str = "Per slice"
+) -> Table | None:
+    """Return ECE and log loss before and after, one row a class or a group.
+
+    Groups also tell how much of their map is their own, and why where nothing is.
+    """
     if not parts:
         return None
+    weighed = any("weight" in part for part in parts)
     rows = []
     for part in parts:
         before = (part.get("before") or {}).get("metrics") or {}
@@ -74,21 +95,48 @@ def fitted_slices_table(parts: Sequence[Result], params: Result) -> Table | None
             (
                 Cell(words.slice_name(part)),
                 Cell(figures.count((before.get("n") or {}).get("value"))),
+                *([Cell(_weight(part.get("weight")))] if weighed else []),
                 figure("ece", before.get("ece")),
                 figure("ece", after.get("ece")),
                 Cell(figures.metric((before.get("nll") or {}).get("value"))),
                 Cell(figures.metric((after.get("nll") or {}).get("value"))),
+                *([Cell(str(part.get("note") or ""))] if weighed else []),
             )
         )
     columns = (
         Column("slice", left=True),
         Column("n"),
+        *([Column("own map")] if weighed else []),
         Column("ece before", level(params)),
         Column("ece after", level(params)),
         Column("nll before", rank=1),
         Column("nll after", rank=1),
+        *([Column("note", left=True)] if weighed else []),
     )
-    return Table("Per slice", columns, tuple(rows))
+    return Table(title, columns, tuple(rows))
+
+
+def _weight(value: Any) -> str:
+    """Return the share of a slice's own map; of several labels the least and the most."""
+    if isinstance(value, (list, tuple)):
+        ends = sorted({figures.percent(one) for one in (min(value), max(value))})
+        return " to ".join(ends)
+    return figures.percent(value)
+
+
+def map_table(points: Sequence[Result], params: Result) -> Table | None:
+    """Return the calibrated probability at chosen scores, and how sure it is."""
+    if not points:
+        return None
+    rows = tuple(
+        (
+            Cell(figures.metric(point["score"])),
+            figure("probability", {**point, "value": point["probability"]}),
+        )
+        for point in points
+    )
+    columns = (Column("score"), Column("calibrated probability", level(params)))
+    return Table("The map", columns, rows)
 
 
 def slice_title(part: Result) -> str:

@@ -44,6 +44,7 @@ def fit_tables(result: Result) -> list[Table]:
         [
             tabulate.metrics_table(before, after, params, after_title=title),
             decisions.candidates_table(result.get("candidates") or [], params),
+            decisions.fitted_slices_table(result.get("groups") or [], params, "Per group"),
             decisions.fitted_slices_table(result.get("classes") or [], params),
         ]
     )

@@ -70,6 +70,21 @@ def edge(value: float) -> str:
     return f"{value:.4g}"
 
 
+def percent(value: float | None) -> str:
+    """Return a share in whole percent; a part that rounds to nothing or all is told from it.
+
+    >>> percent(0.873), percent(0.999), percent(0.0)
+    ('87%', '>99%', '0%')
+    """
+    if value is None:
+        return NONE
+    if 0.995 <= value < 1:
+        return ">99%"
+    if 0 < value < 0.005:
+        return "<1%"
+    return f"{100 * value:.0f}%"
+
+
 def exact(value: float | None) -> str:
     """Return the shortest text that reads back as the same float64.
 

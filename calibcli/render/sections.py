@@ -20,6 +20,7 @@ from calibcli.render.layout import Cell, Column, Table
 from calibcli.render.names import html, visible
 from calibcli.render.palette import AFTER, BEFORE
 from calibcli.render.parts import (
+    details_html,
     facts_html,
     figure_html,
     figures_html,
@@ -204,7 +205,7 @@ def calibrator(report: Result) -> str:
     params = report.get("params") or {}
     table = decisions.candidates_table(chosen.get("candidates") or [], params)
     facts = [("method", str(chosen.get("method", "")))]
-    told = decisions.parameters_words(chosen.get("params") or {})
+    told = decisions.parameters_words(chosen.get("calibrator") or {})
     if told:
         facts.append(("parameters", told))
     after = chosen.get("after") or {}
@@ -217,7 +218,24 @@ def calibrator(report: Result) -> str:
         )
         body += table_html(replace(made, caption="On the rows of the fit"))
     body += table_html(table) if table else ""
-    return section_html("Calibrator", "calibrator", body, lead)
+    groups = decisions.fitted_slices_table(chosen.get("groups") or [], params, "Groups of the fit")
+    body += table_html(groups) if groups else ""
+    return section_html("Calibrator", "calibrator", body + _map(chosen), lead)
+
+
+def _map(chosen: Result) -> str:
+    """Return the fitted map with its interval, as a chart and on demand as a table."""
+    points = chosen.get("map") or []
+    table = decisions.map_table(points, chosen.get("params") or {})
+    if table is None:
+        return ""
+    interval = tabulate.level(chosen.get("params") or {})
+    band = f"The band is the {interval} of the map, by bootstrap. " if interval else ""
+    spec = charts.calibration_map(points, title="The calibrator's map")
+    says = f"Calibrated probability against score at {len(points)} scores; the table has them."
+    caption = f"{html(band)}On the dashed line a score is left as it is."
+    drawn = figure_html(spec, "calibratormap", says=says, caption=caption)
+    return figures_html([drawn]) + details_html("Numbers of the map", table_html(table))
 
 
 def data(report: Result) -> str:

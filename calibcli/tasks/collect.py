@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from calibcli.core.calibrators import Calibrator
     from calibcli.io.dataset import Batch, Dataset, Partition
 
+    Mapping = Callable[[Batch, NDArray[Any], "Rows", NDArray[np.int64]], NDArray[np.float64]]
+    """(batch, its usable scores, which rows these are, their buckets) to probabilities."""
+    Rows = NDArray[np.bool_] | None
+    Unseen = dict[tuple[int, int], int]
+    """Rows of a batch, by source and first row, whose group a calibrator by group does not know."""
+
 MOST_GROUPS = 10_000
 
 
@@ -176,6 +182,7 @@ class Counted:
     first_bad: tuple[str, int] | None = None
     clipped: int = 0
     rows: int = 0
+    unseen: int = 0
     calibrated: Counted | None = field(default=None)
 
     def merge(self, other: Counted) -> None:
@@ -214,7 +221,7 @@ def _only(values: Any, rows: NDArray[np.bool_] | None) -> Any:
 def _count_batch(
     found: Counted,
     batch: Batch,
-    mapping: Callable[[NDArray[Any], NDArray[np.int64]], NDArray[np.float64]] | None,
+    mapping: Mapping | None,
 ) -> None:
     layout = found.layout
     rows, bad = usable(batch, layout)
@@ -229,11 +236,12 @@ def _count_batch(
     found.rows += len(scores)
     targets = [(found, pairs_of(layout.task, scores, labels, logits=layout.logits))]
     if mapping is not None and found.calibrated is not None:
-        after = mapping(scores, bucket)
+        after = mapping(batch, scores, rows, bucket)
         targets.append((found.calibrated, pairs_of(layout.task, after, labels, logits=False)))
     for target, pairs in targets:
         target.overall.add(pairs, weight, bucket)
-        for scope, group in zip(target.groups, batch.groups, strict=True):
+        # A calibrator may read one more group column than is shown.
+        for scope, group in zip(target.groups, batch.groups, strict=False):
             member = scope.members(_only(group.codes, rows), group.values)
             scope.add(pairs, weight, bucket, member)
             if scope.values is not None and len(scope.values) > MOST_GROUPS:
@@ -248,19 +256,23 @@ def count(
     layout: Layout,
     *,
     calibrator: Calibrator | tuple[Calibrator, ...] | None = None,
+    columns: tuple[str, ...] = (),
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Counted:
     """Read the data set once and count its pairs, before and after a calibrator if given.
 
     A tuple of calibrators is cross-fitted: the one at index f calibrates the rows whose
-    bucket % folds is f.
+    bucket % folds is f. `columns` names the batches' group columns, where a calibrator reads one.
 
     Raises:
         InputError: unusable scores; NaN unless `layout.drop_invalid`.
     """
     hopeless: set[str] = set()
-    mapping = None if calibrator is None else _mapping(calibrator, logits=layout.logits)
+    unseen: Unseen = {}
+    mapping = None
+    if calibrator is not None:
+        mapping = mapping_of(calibrator, columns, logits=layout.logits, unseen=unseen)
     after = _calibrated_layout(layout)
 
     def one(partition: Partition) -> Counted:
@@ -290,6 +302,7 @@ def count(
             f"{total.dropped:,} rows have no usable score; the first is row {row + 1:,} of {source}",
             "leave such rows out with --drop-invalid",
         )
+    total.unseen = sum(unseen.values())
     if not total.rows:
         raise InputError("no usable rows are left", "check the filters, weights and counts")
     return total
@@ -301,20 +314,68 @@ def _calibrated_layout(layout: Layout) -> Layout:
     return replace(layout, logits=False)
 
 
-def _mapping(
-    calibrator: Calibrator | tuple[Calibrator, ...], *, logits: bool
-) -> Callable[[NDArray[Any], NDArray[np.int64]], NDArray[np.float64]]:
-    from calibcli.core.calibrators import calibrate
+def mapping_of(
+    calibrator: Calibrator | tuple[Calibrator, ...],
+    columns: tuple[str, ...],
+    *,
+    logits: bool,
+    unseen: Unseen,
+) -> Mapping:
+    """Return what maps the usable rows of a batch to probabilities.
 
+    Args:
+        calibrator: one, or one for each fold.
+        columns: the batches' group columns.
+        logits: whether the scores are logits.
+        unseen: is told how many rows of each batch belong to no group that was fitted on.
+
+    Raises:
+        InputError: a calibrator by group, whose column is not among `columns`.
+    """
     if not isinstance(calibrator, tuple):
-        return lambda scores, _: calibrate(calibrator, scores, logits=logits)
-    folds = calibrator
+        return _one_mapping(calibrator, columns, logits=logits, unseen=unseen)
+    folds = [_one_mapping(one, columns, logits=logits, unseen={}) for one in calibrator]
 
-    def cross_fitted(scores: NDArray[Any], bucket: NDArray[np.int64]) -> NDArray[np.float64]:
+    def cross_fitted(
+        batch: Batch, scores: NDArray[Any], rows: Rows, bucket: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
         after = np.empty(scores.shape, np.float64)
+        fold_of = bucket % len(folds)
         for fold, one in enumerate(folds):
-            rows = bucket % len(folds) == fold
-            after[rows] = calibrate(one, scores[rows], logits=logits)
+            mine = fold_of == fold
+            own = np.zeros(len(batch), np.bool_)
+            own[np.flatnonzero(mine) if rows is None else np.flatnonzero(rows)[mine]] = True
+            after[mine] = one(batch, scores[mine], own, bucket[mine])
         return after
 
     return cross_fitted
+
+
+def _one_mapping(
+    calibrator: Calibrator, columns: tuple[str, ...], *, logits: bool, unseen: Unseen
+) -> Mapping:
+    from calibcli.core.calibrators import calibrate
+
+    if calibrator.method != "grouped":
+        return lambda _, scores, __, ___: calibrate(calibrator, scores, logits=logits)
+    from calibcli.core.grouped import Grouped
+
+    assert isinstance(calibrator, Grouped)
+    if calibrator.column not in columns:
+        raise InputError(
+            f"the calibrator has a map for each value of {calibrator.column!r}, which is not read",
+            "give the score files, with this column",
+        )
+    place = columns.index(calibrator.column)
+
+    def by_group(
+        batch: Batch, scores: NDArray[Any], rows: Rows, _: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        group = batch.groups[place]
+        codes = _only(group.codes, rows)
+        missed = calibrator.unseen(codes, group.values)
+        if missed:
+            unseen[batch.source_index, batch.first_row] = missed
+        return calibrator.calibrate(scores, codes, group.values, logits=logits)
+
+    return by_group

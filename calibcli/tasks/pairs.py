@@ -69,20 +69,14 @@ def pairs_of(task: str, scores: NDArray[Any], labels: NDArray[Any], *, logits: b
 
         p = softmax(finite_rows(scores))
     else:
-        p = scores.astype(np.float64, copy=False)
+        p = np.clip(scores.astype(np.float64, copy=False), 0.0, 1.0)
     predicted = scores.argmax(axis=1)
     confidence = np.take_along_axis(p, predicted[:, None], axis=1)[:, 0]
     right = predicted == labels
     truth = labels[:, None] == np.arange(classes)
     return [
-        Pairs(TOP, probability_keys(np.minimum(confidence, 1.0)), right, predicted, 1),
-        Pairs(
-            CLASSES,
-            probability_keys(np.minimum(p.reshape(-1), 1.0)),
-            truth.reshape(-1),
-            column,
-            classes,
-        ),
+        Pairs(TOP, probability_keys(confidence), right, predicted, 1),
+        Pairs(CLASSES, probability_keys(p.reshape(-1)), truth.reshape(-1), column, classes),
     ]
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from calibcli.io.dataset import Batch
 
 SUM_TOLERANCE = 1e-3
-"""How far a row of class probabilities may sum from 1."""
+"""How far a row of class probabilities may sum from 1, and so a rounded one of them lie outside."""
 
 
 def missing_rows(
@@ -33,16 +33,14 @@ def missing_rows(
         if np.isfinite(low) and np.isfinite(high):
             return None
         return _missing_logits(scores, task)
-    if not (low >= 0 and high <= 1):
-        missing: NDArray[np.bool_] | None = np.isnan(scores)
+    slack = SUM_TOLERANCE if task == "multiclass" else 0.0
+    missing: NDArray[np.bool_] | None = None
+    if not (low >= -slack and high <= 1 + slack):
         with np.errstate(invalid="ignore"):
-            wrong = (scores < 0) | (scores > 1)
+            wrong = (scores < -slack) | (scores > 1 + slack)
         if wrong.any():
             raise _out_of_range(batch, wrong, names)
-        if missing is not None and missing.ndim == 2:
-            missing = missing.any(axis=1)
-    else:
-        missing = None
+        missing = _not_a_number(scores)
     if task == "multiclass":
         total = scores.sum(axis=1, dtype=np.float64)
         off = np.abs(total - 1.0) > SUM_TOLERANCE
@@ -52,12 +50,15 @@ def missing_rows(
 
 
 def _missing_logits(scores: NDArray[Any], task: str) -> NDArray[np.bool_] | None:
-    missing = np.isnan(scores)
-    if scores.ndim == 2:
-        missing = missing.any(axis=1)
-        if task == "multiclass":
-            missing |= np.isneginf(scores).all(axis=1)
+    missing = _not_a_number(scores)
+    if task == "multiclass":
+        missing |= np.isneginf(scores).all(axis=1)
     return missing if missing.any() else None
+
+
+def _not_a_number(scores: NDArray[Any]) -> NDArray[np.bool_]:
+    nan: NDArray[np.bool_] = np.isnan(scores)
+    return nan.any(axis=1) if nan.ndim == 2 else nan
 
 
 def _place(batch: Batch, bad: NDArray[np.bool_]) -> str:

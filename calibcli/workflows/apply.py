@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -11,19 +11,32 @@ from calibcli._version import __version__
 from calibcli.engines.threads import map_ordered
 from calibcli.errors import InputError, UsageError
 from calibcli.io.dataset import open_dataset
+from calibcli.io.sources import expand
 from calibcli.io.writers import open_table_sink, output_type
 from calibcli.tasks.collect import Layout, usable
-from calibcli.workflows.loaded import load_calibrator, load_thresholds
+from calibcli.workflows.decision_columns import (
+    decision_arrays,
+    decision_names,
+    new_group_words,
+    rows_of_new_groups,
+)
+from calibcli.workflows.gather import unseen_words, with_group_of
+from calibcli.workflows.loaded import load_calibrator
+from calibcli.workflows.loaded_thresholds import load_thresholds
 from calibcli.workflows.warnings import check_fits
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import BinaryIO
 
     from numpy.typing import NDArray
 
-    from calibcli.io.dataset import Batch, Dataset, InputSpec
+    from calibcli.core.grouped import Grouped
+    from calibcli.io.dataset import Batch, Categories, Dataset, InputSpec
+    from calibcli.io.sources import Source
     from calibcli.workflows.gather import Progress
-    from calibcli.workflows.loaded import LoadedCalibrator, LoadedThresholds
+    from calibcli.workflows.loaded import LoadedCalibrator
+    from calibcli.workflows.loaded_thresholds import LoadedThresholds
 
 Result = dict[str, Any]
 
@@ -66,9 +79,14 @@ def apply(
         spec = replace(spec, classes=loaded.classes)
     if spec.task is None:
         spec = replace(spec, task=loaded.task)
+    spec = with_group_of(spec, loaded.calibrator)
+    if cuts is not None and cuts.group is not None and cuts.group not in spec.groups:
+        spec = replace(spec, groups=(*spec.groups, cuts.group))
+    sources = expand(spec.paths, spec.input_format)
     if spec.score is None and spec.scores is None and len(loaded.payload["input"]["scores"]) > 0:
-        spec = _bound(spec, loaded)
-    dataset = open_dataset(spec, need_labels=False, keep_columns=keep)
+        spec = _bound(spec, loaded, sources)
+    typed = plain in ("parquet", "arrow")
+    dataset = _opened(spec, loaded, sources, keep=keep, typed=typed)
     check_fits(loaded, dataset.task, dataset.classes, logits=spec.logits)
     layout = Layout(
         dataset.task, dataset.classes, dataset.score_names, logits=spec.logits, intervals=False
@@ -76,6 +94,10 @@ def apply(
     if keep and dataset.schema is not None:
         _refuse_taken(dataset, _added(loaded, cuts))
     rows = 0
+    unseen: list[int] = []
+    place = None if cuts is None or cuts.group is None else spec.groups.index(cuts.group)
+    text = plain in ("csv", "tsv")
+    strangers: list[int] = []
 
     def one(batch: Batch) -> Any:
         found, bad = usable(batch, layout)
@@ -84,11 +106,14 @@ def apply(
             raise InputError(
                 f"{batch.source}, row {row + 1:,}: no usable score", "every row needs a score"
             )
-        p = loaded.apply(batch.scores, logits=spec.logits)
+        p = _probabilities(loaded, batch, spec, unseen)
         if not keep:
             return p
         table = _scores_table(batch, loaded) if batch.table is None else batch.table
-        return _with_columns(table, p, loaded, cuts)
+        group = None if place is None else batch.groups[place]
+        if cuts is not None and group is not None:
+            strangers.append(rows_of_new_groups(cuts, group.codes, group.values))
+        return _with_columns(table, p, loaded, cuts, group, text=text)
 
     with open_table_sink(output, stream=stream) as sink:
         for made in map_ordered(one, dataset.batches(), threads):
@@ -96,6 +121,7 @@ def apply(
             rows += len(made)
             if progress is not None:
                 progress(rows)
+    said = [] if cuts is None or not sum(strangers) else [new_group_words(cuts, sum(strangers))]
     return {
         "schema": "calibcli/apply",
         "version": 1,
@@ -106,16 +132,48 @@ def apply(
         "method": loaded.payload.get("method", loaded.calibrator.method),
         "rows": rows,
         "output": output,
-        "warnings": [],
+        "warnings": ([unseen_words(sum(unseen))] if unseen else []) + said,
     }
 
 
-def _bound(spec: InputSpec, loaded: LoadedCalibrator) -> InputSpec:
+def _probabilities(
+    loaded: LoadedCalibrator, batch: Batch, spec: InputSpec, unseen: list[int]
+) -> NDArray[np.float64]:
+    """Calibrate a batch; `unseen` is told of rows whose group the calibrator does not know."""
+    if loaded.group is None:
+        return loaded.apply(batch.scores, logits=spec.logits)
+    group = batch.groups[spec.groups.index(loaded.group)]
+    missed = cast("Grouped", loaded.calibrator).unseen(group.codes, group.values)
+    if missed:
+        unseen.append(missed)
+    return loaded.apply_coded(batch.scores, group.codes, group.values, logits=spec.logits)
+
+
+def _opened(
+    spec: InputSpec, loaded: LoadedCalibrator, sources: Sequence[Source], *, keep: bool, typed: bool
+) -> Dataset:
+    try:
+        return open_dataset(
+            spec, need_labels=False, keep_columns=keep, sources=sources, typed=typed
+        )
+    except UsageError:
+        if not loaded.classes or spec.classes != loaded.classes:
+            raise
+        # The class names are not the user's own: say what does not fit them.
+        plain = open_dataset(replace(spec, classes=None), need_labels=False, sources=sources)
+        raise InputError(
+            f"the calibrator is for {len(loaded.classes)} classes, "
+            f"the input has {len(plain.classes)} scores a row",
+            "name the score columns of these classes: --scores COL,COL",
+        ) from None
+
+
+def _bound(spec: InputSpec, loaded: LoadedCalibrator, sources: Sequence[Source]) -> InputSpec:
     """Bind the score columns by the names that the calibrator was fitted on, where they exist."""
     names = tuple(loaded.payload["input"]["scores"])
     try:
         bound = replace(spec, scores=names) if loaded.classes else replace(spec, score=names[0])
-        open_dataset(bound, need_labels=False)
+        open_dataset(bound, need_labels=False, sources=sources)
     except InputError:
         return spec
     return bound
@@ -144,11 +202,7 @@ def _thresholds(path: str, loaded: LoadedCalibrator) -> LoadedThresholds:
 
 def _added(loaded: LoadedCalibrator, cuts: LoadedThresholds | None) -> list[str]:
     names = [f"probability_{name}" for name in loaded.classes] or ["probability"]
-    if cuts is None:
-        return names
-    if loaded.task == "multilabel":
-        return names + [f"decision_{name}" for name in loaded.classes]
-    return [*names, "decision"]
+    return names if cuts is None else names + decision_names(cuts)
 
 
 def _refuse_taken(dataset: Dataset, added: list[str]) -> None:
@@ -171,21 +225,21 @@ def _scores_table(batch: Batch, loaded: LoadedCalibrator) -> Any:
 
 
 def _with_columns(
-    table: Any, p: NDArray[np.float64], loaded: LoadedCalibrator, cuts: LoadedThresholds | None
+    table: Any,
+    p: NDArray[np.float64],
+    loaded: LoadedCalibrator,
+    cuts: LoadedThresholds | None,
+    group: Categories | None,
+    *,
+    text: bool,
 ) -> Any:
     import pyarrow as pa
 
     columns: list[NDArray[Any]] = [p] if p.ndim == 1 else list(np.ascontiguousarray(p.T))
     arrays = [pa.array(column) for column in columns]
     if cuts is not None:
-        decided = cuts.decide(p)
-        if loaded.task == "multiclass":
-            names = pa.array([*loaded.classes, None], pa.string())
-            index = np.where(decided < 0, len(loaded.classes), decided)
-            arrays.append(names.take(pa.array(index)))
-        else:
-            parts = [decided] if decided.ndim == 1 else list(decided.T)
-            arrays += [pa.array(part.astype(np.int8)) for part in parts]
+        codes, values = (None, None) if group is None else (group.codes, group.values)
+        arrays += decision_arrays(cuts, p, codes, values, text=text)
     for name, array in zip(_added(loaded, cuts), arrays, strict=True):
         table = table.append_column(name, array)
     return table

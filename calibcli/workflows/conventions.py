@@ -11,6 +11,7 @@ from calibcli.core.scales import EPS
 from calibcli.errors import UsageError
 
 _ALWAYS_EXACT = (10, 15, 20)
+MOST_BINS = 10_000
 _ABOVE_ALL = nextafter(1.0, 2.0)
 """The cut-off at which nothing is positive, where some score is 1."""
 
@@ -33,8 +34,12 @@ class Conventions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not self.bins or min(self.bins) < 1:
-            raise UsageError("--bins needs positive whole numbers", "for example --bins 15,10,20")
+        if not self.bins or not 1 <= min(self.bins) <= max(self.bins) <= MOST_BINS:
+            raise UsageError(
+                f"--bins needs whole numbers from 1 to {MOST_BINS:,}", "for example --bins 15,10,20"
+            )
+        if self.seed < 0:
+            raise UsageError("--seed must not be negative", "for example --seed 0")
         if self.confidence is not None and not 0.5 <= self.confidence < 1:
             raise UsageError("--confidence must lie in [0.5, 1)", "for example --confidence 0.95")
         if any(not 0 <= value <= 1 for value in self.at):
@@ -61,7 +66,7 @@ class Conventions:
         found = [self.headline]
         for bins in self.bins:
             for kind in (self.binning, "mass" if self.binning == "width" else "width"):
-                binning = Binning(kind, bins, self.closed)  # type: ignore[arg-type]
+                binning = Binning(kind, bins, self.closed)
                 if binning not in found:
                     found.append(binning)
         return found

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any
 from calibcli._version import __version__
 from calibcli.core.stats import ScoreStats
 from calibcli.errors import InputError, UsageError
-from calibcli.io.artifacts import read_artifact
+from calibcli.io.artifacts import parse_artifact, read_artifact
 from calibcli.io.dataset import InputSpec, open_dataset
 from calibcli.io.sources import expand
 from calibcli.tasks.collect import Counted, Layout, Population, Scope, count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from calibcli.core.calibrators import Calibrator
     from calibcli.io.dataset import Dataset
+    from calibcli.io.sources import Source
     from calibcli.workflows.conventions import Conventions
 
     Progress = Callable[[int], None]
@@ -68,24 +69,24 @@ def _binary(population: Population, k: int) -> Population:
     return Population("binary", replace(stats, parts=None) if population.rows_apart else stats)
 
 
-def opened(spec: InputSpec, *, need_labels: bool = True, keep_columns: bool = False) -> Dataset:
-    """Open score files.
+def holds_stats(sources: Sequence[Source]) -> bool:
+    """Return whether the input is saved statistics rather than scores.
 
     Raises:
-        InputError: files that cannot be used.
+        InputError: it is some of both.
     """
-    return open_dataset(spec, need_labels=need_labels, keep_columns=keep_columns)
-
-
-def is_stats(spec: InputSpec) -> bool:
-    """Return whether the input is saved statistics rather than scores."""
-    kinds = {source.kind for source in expand(spec.paths, spec.input_format)}
+    kinds = {source.kind for source in sources}
     if "stats" in kinds and len(kinds) > 1:
         raise InputError(
             "scores and saved statistics cannot be read as one data set",
             "save the statistics of the scores too: calibcli measure SCORES --save-stats FILE",
         )
     return kinds == {"stats"}
+
+
+def reads_stats(spec: InputSpec) -> bool:
+    """Return whether the input options name files of saved statistics; a pipe is left unread."""
+    return "-" not in spec.paths and holds_stats(expand(spec.paths, spec.input_format))
 
 
 def layout_of(dataset: Dataset, spec: InputSpec, conventions: Conventions) -> Layout:
@@ -118,18 +119,38 @@ def gather(
         InputError: input that cannot be used.
         UsageError: options that do not fit the input.
     """
-    if is_stats(spec):
+    sources = expand(spec.paths, spec.input_format)
+    if holds_stats(sources):
         if spec.groups:
             raise UsageError(
                 "--group cannot be read from saved statistics",
                 "they hold the groups that they were saved with",
             )
-        found = _from_stats(spec)
+        found = _from_stats(sources)
         return found if calibrator is None else _calibrated(found, calibrator)
-    dataset = opened(spec)
+    reading = with_group_of(spec, calibrator)
+    dataset = open_dataset(reading, sources=sources)
     layout = layout_of(dataset, spec, conventions)
-    counted = count(dataset, layout, calibrator=calibrator, threads=threads, progress=progress)
+    counted = count(
+        dataset,
+        layout,
+        calibrator=calibrator,
+        columns=reading.groups,
+        threads=threads,
+        progress=progress,
+    )
     return from_counted(dataset, spec, counted)
+
+
+def with_group_of(
+    spec: InputSpec, calibrator: Calibrator | tuple[Calibrator, ...] | None
+) -> InputSpec:
+    """Return the input options with the group column that a calibrator by group reads, if any."""
+    one = calibrator[0] if isinstance(calibrator, tuple) else calibrator
+    column = getattr(one, "column", None)
+    if column is None or column in spec.groups:
+        return spec
+    return replace(spec, groups=(*spec.groups, column))
 
 
 def from_counted(dataset: Dataset, spec: InputSpec, counted: Counted) -> Gathered:
@@ -147,6 +168,8 @@ def from_counted(dataset: Dataset, spec: InputSpec, counted: Counted) -> Gathere
     warnings = []
     if counted.dropped:
         warnings.append(f"{counted.dropped:,} rows without a usable score or label were left out")
+    if counted.unseen:
+        warnings.append(unseen_words(counted.unseen))
     return Gathered(
         dataset.task,
         dataset.classes,
@@ -154,11 +177,16 @@ def from_counted(dataset: Dataset, spec: InputSpec, counted: Counted) -> Gathere
         overall,
         tuple(groups),
         dataset.inputs,
-        _input_params(spec, dataset),
+        input_params(spec, dataset),
         counted.dropped,
         dataset,
         warnings,
     )
+
+
+def unseen_words(rows: int) -> str:
+    """Return the warning about rows of groups that a calibrator was not fitted on."""
+    return f"{rows:,} rows belong to groups that the calibrator has not seen: the overall map"
 
 
 def _group_slices(column: str, scope: Scope, after: Scope | None) -> list[Slice]:
@@ -181,7 +209,8 @@ def _natural(value: str) -> tuple[bool, float, str]:
         return True, 0.0, value
 
 
-def _input_params(spec: InputSpec, dataset: Dataset) -> Result:
+def input_params(spec: InputSpec, dataset: Dataset) -> Result:
+    """Return the input options as they stand in the JSON."""
     return {
         "score": list(dataset.score_names) or None,
         "label": spec.label,
@@ -246,21 +275,27 @@ def _merge(a: Population, b: Population) -> Population:
     )
 
 
-def _from_stats(spec: InputSpec) -> Gathered:
-    """Read and merge saved statistics; the same statistics twice are refused."""
-    paths = [source.path for source in expand(spec.paths, spec.input_format)]
+def _payload(source: Source) -> Result:
+    if source.data is None and source.spool is None:
+        return read_artifact(source.path, "stats")
+    with source.open() as file:
+        return parse_artifact(file.read(), source.name, "stats")
+
+
+def _from_stats(sources: Sequence[Source]) -> Gathered:
+    """Merge saved statistics; the same statistics twice are refused."""
     total: Population | None = None
     groups: dict[str, tuple[Result, Population]] = {}
     seen: dict[str, str] = {}
     first: Result = {}
     inputs: list[Result] = []
-    for path in paths:
-        payload = read_artifact(path, "stats")
+    for source in sources:
+        path, payload = source.name, _payload(source)
         first = first or payload
         for name in ("task", "classes", "logits"):
             if payload[name] != first[name]:
                 raise InputError(
-                    f"{path} and {paths[0]} differ in {name}", "merge statistics of one kind"
+                    f"{path} and {sources[0].name} differ in {name}", "merge statistics of one kind"
                 )
         own = _population(payload["task"], payload["families"]["overall"])
         digest = own.pairs.digest()

@@ -10,6 +10,8 @@ import numpy as np
 from calibcli.core.calibrators import calibrate, calibrator_from_dict
 from calibcli.errors import InputError
 from calibcli.io.artifacts import read_artifact
+from calibcli.tasks.validity import SUM_TOLERANCE
+from calibcli.workflows.loaded_thresholds import LoadedThresholds, load_thresholds
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -35,16 +37,59 @@ class LoadedCalibrator:
     calibrator: Calibrator
     payload: dict[str, Any]
 
-    def apply(self, scores: ArrayLike, *, logits: bool | None = None) -> NDArray[np.float64]:
+    @property
+    def group(self) -> str | None:
+        """The group column of a calibrator with a map for each group; None for any other."""
+        return getattr(self.calibrator, "column", None)
+
+    def apply(
+        self,
+        scores: ArrayLike,
+        *,
+        logits: bool | None = None,
+        groups: ArrayLike | None = None,
+    ) -> NDArray[np.float64]:
         """Return calibrated probabilities of scores (n,), or (n, K) for several classes.
 
         Args:
             scores: what the model puts out, of any float dtype.
             logits: whether these are logits; default what the calibrator was fitted on.
+            groups: (n,) values of the group column, for a calibrator by group. A value that it
+                has not seen has the overall map.
 
         Raises:
-            InputError: scores of another shape, or values that cannot be scores.
+            InputError: scores of another shape, or values that cannot be scores; groups that are
+                missing, or given to a calibrator that has none.
         """
+        values, kind = self._checked(scores, logits)
+        if self.group is None:
+            if groups is not None:
+                raise InputError("this calibrator has one map for all groups", "leave out groups")
+            return calibrate(self.calibrator, values, logits=kind)
+        if groups is None:
+            return self.calibrator.apply(values)  # says what is missing
+        texts = [_as_text(one) for one in np.asarray(groups).reshape(-1).tolist()]
+        names, codes = np.unique(np.array(texts, dtype=object), return_inverse=True)
+        return self.apply_coded(values, codes, names.tolist(), logits=kind)
+
+    def apply_coded(
+        self,
+        scores: ArrayLike,
+        codes: NDArray[np.integer[Any]],
+        values: list[str],
+        *,
+        logits: bool | None = None,
+    ) -> NDArray[np.float64]:
+        """Return what `apply` does, for groups given as indices (n,) into their texts."""
+        from calibcli.core.grouped import Grouped
+
+        checked, kind = self._checked(scores, logits)
+        assert isinstance(self.calibrator, Grouped)
+        if len(codes) != len(checked):
+            raise InputError(f"{len(codes):,} groups for {len(checked):,} scores")
+        return self.calibrator.calibrate(checked, codes, values, logits=kind)
+
+    def _checked(self, scores: ArrayLike, logits: bool | None) -> tuple[NDArray[Any], bool]:
         values = np.asarray(scores)
         kind = self.logits if logits is None else logits
         width = len(self.classes)
@@ -54,49 +99,19 @@ class LoadedCalibrator:
         low, high = (values.min(), values.max()) if values.size else (0.0, 0.0)
         if np.isnan(low):
             raise InputError("the scores hold NaN")
-        if not kind and (low < 0 or high > 1):
+        slack = SUM_TOLERANCE if self.task == "multiclass" else 0.0
+        if not kind and (low < -slack or high > 1 + slack):
             raise InputError("a probability must lie between 0 and 1", "pass logits=True")
-        return calibrate(self.calibrator, values, logits=kind)
+        if not kind and (low < 0 or high > 1):
+            values = np.clip(values, 0.0, 1.0)
+        return values, kind
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedThresholds:
-    """Thresholds from their JSON.
+def _as_text(value: object) -> str:
+    """Return a group value as a column of a file has it."""
+    from calibcli.io.keys import MISSING_GROUP, as_text
 
-    Attributes:
-        task: the task they were chosen for.
-        classes: names of the classes; () for binary.
-        values: one threshold, or one for each class; NaN for a class that got none.
-        calibrated: whether they apply to calibrated probabilities.
-        payload: the whole artifact.
-    """
-
-    task: str
-    classes: tuple[str, ...]
-    values: NDArray[np.float64]
-    calibrated: bool
-    payload: dict[str, Any]
-
-    def decide(self, probabilities: ArrayLike) -> NDArray[Any]:
-        """Return decisions: score >= threshold.
-
-        Binary: bool (n,). Multi-label: bool (n, K). Multi-class: the index (n,) of the most
-        probable class among those that reach their threshold, -1 where none does.
-        """
-        p = np.asarray(probabilities, dtype=np.float64)
-        if self.task == "binary":
-            if p.ndim != 1:
-                raise InputError(f"probabilities of shape {p.shape}, where (n,) is needed")
-            return p >= self.values[0]
-        if p.ndim != 2 or p.shape[1] != len(self.classes):
-            raise InputError(
-                f"probabilities of shape {p.shape}, where (n, {len(self.classes)}) is needed"
-            )
-        reached = p >= self.values
-        if self.task == "multilabel":
-            return reached
-        best = np.where(reached, p, -np.inf).argmax(axis=1)
-        return np.where(reached.any(axis=1), best, -1)
+    return MISSING_GROUP if value is None or value != value or value == "" else as_text(value)
 
 
 def load_calibrator(path: str) -> LoadedCalibrator:
@@ -113,23 +128,6 @@ def load_calibrator(path: str) -> LoadedCalibrator:
         calibrator_from_dict(payload["calibrator"]),
         payload,
     )
-
-
-def load_thresholds(path: str) -> LoadedThresholds:
-    """Read thresholds.
-
-    Raises:
-        InputError: no such artifact, or one that this version cannot read.
-    """
-    payload = read_artifact(path, "thresholds")
-    classes = tuple(payload["classes"])
-    found = {item["slice"].get("name"): item["threshold"] for item in payload["thresholds"]}
-    if payload["task"] == "binary":
-        values = [item["threshold"] for item in payload["thresholds"]][:1]
-    else:
-        values = [found.get(name) for name in classes]
-    array = np.array([np.nan if v is None else v for v in values], dtype=np.float64)
-    return LoadedThresholds(payload["task"], classes, array, bool(payload["calibrated"]), payload)
 
 
 def load(path: str) -> LoadedCalibrator | LoadedThresholds:

@@ -60,6 +60,10 @@ def slice_result(
     result["ece_by_bins"] = _ece_by_bins(population.pairs, conventions, found["ece"])
     if conventions.at:
         result["at"] = [read_at(view, at, conventions.tolerance) for at in conventions.at]
+    if not population.pairs.exact:
+        from calibcli.core.grid_error import grid_error
+
+        result["grid_error"] = grid_error(population.pairs)
     if curves and population.task != "multiclass":
         result |= _curves(population.pairs)
     return result

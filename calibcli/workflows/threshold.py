@@ -2,69 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from calibcli._version import __version__
-from calibcli.core.costs import Costs, cheapest_band, compare_cutoffs, odds_ratio, parse_costs
-from calibcli.core.metrics import View
-from calibcli.core.objectives import default_objective, parse_constraint, parse_objective
-from calibcli.core.thresholds import Choice, Curve, Unreachable, choose
-from calibcli.errors import AnswerNoError, InputError, UsageError
-from calibcli.io.artifacts import write_artifact
-from calibcli.workflows.gather import gather
+from calibcli.errors import AnswerNoError, InputError
+from calibcli.io.sources import expand
+from calibcli.workflows.by_group import check_task, equal_slices, in_groups, members, pairs_of
+from calibcli.workflows.choosing import DRAWS, Chosen, Refused, choose_slice
+from calibcli.workflows.gather import gather, holds_stats
 from calibcli.workflows.loaded import load_calibrator
-from calibcli.workflows.slices import confusion
+from calibcli.workflows.loaded_thresholds import CUT
+from calibcli.workflows.outcome import keep, outcome, spoilt, void
 from calibcli.workflows.warnings import calibrator_warnings
+from calibcli.workflows.wish import Wish
 
 if TYPE_CHECKING:
-    from calibcli.core.objectives import Constraint, Objective
-    from calibcli.core.stats import ScoreStats
+    from calibcli.core.thresholds import Curve
     from calibcli.io.dataset import InputSpec
-    from calibcli.tasks.collect import Population
     from calibcli.workflows.conventions import Conventions
     from calibcli.workflows.gather import Gathered, Progress, Slice
 
+__all__ = ["Wish", "threshold"]
+
 Result = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What the cut-off is to achieve: options of the command, understood."""
-
-    objective: Objective
-    constraints: tuple[Constraint, ...]
-    costs: Costs | None
-    prior: float | None
-
-    @classmethod
-    def parse(
-        cls,
-        maximize: str | None,
-        subject_to: tuple[str, ...],
-        cost: str | None,
-        prior: float | None,
-    ) -> Wish:
-        """Understand the options.
-
-        Raises:
-            UsageError: options that cannot be understood or contradict each other.
-        """
-        constraints = tuple(parse_constraint(text) for text in subject_to)
-        costs = None if cost is None else parse_costs(cost)
-        if maximize is not None and costs is not None:
-            raise UsageError("--maximize and --cost are two objectives", "give one of them")
-        if prior is not None and not 0 < prior < 1:
-            raise UsageError("--prior must lie between 0 and 1", "for example --prior 0.02")
-        if costs is not None:
-            objective = costs.objective()
-        elif maximize is not None:
-            objective = parse_objective(maximize)
-        elif constraints:
-            objective = default_objective(constraints)
-        else:
-            objective = parse_objective("f1")
-        return cls(objective, constraints, costs, prior)
+MOST_RESAMPLED = 100
+"""Slices up to which each cut-off gets an interval: resampling thousands takes minutes."""
 
 
 def threshold(
@@ -81,7 +43,7 @@ def threshold(
     """Choose the cut-off of a binary score, or one for each class against the rest.
 
     Args:
-        spec: what to read.
+        spec: what to read; what each cut-off does in `spec.groups` is shown.
         conventions: the level of the intervals.
         wish: what to achieve.
         calibrator: path of a calibrator to apply first.
@@ -93,10 +55,20 @@ def threshold(
     Raises:
         AnswerNoError: no cut-off meets the constraints; nothing is written.
         InputError: unusable input, one label only.
+        UsageError: options that do not fit the input, or each other.
     """
     loaded = None if calibrator is None else load_calibrator(calibrator)
-    mapping = None if loaded is None else loaded.calibrator
-    found = gather(spec, conventions, calibrator=mapping, threads=threads, progress=progress)
+    shown = spec.groups
+    if wish.per_group is not None and not saved(spec):
+        spec = replace(spec, groups=tuple(dict.fromkeys((*shown, wish.per_group))))
+    found = gather(
+        spec,
+        replace(conventions, confidence=None),  # no sums over several pairs of a row: no buckets
+        calibrator=None if loaded is None else loaded.calibrator,
+        threads=threads,
+        progress=progress,
+    )
+    check_task(found.task, wish)
     warnings = list(found.warnings)
     if loaded is not None:
         warnings += [
@@ -104,157 +76,163 @@ def threshold(
             for warning in calibrator_warnings(loaded, found, spec)
         ]
     slices = [found.overall] if found.task == "binary" else found.class_slices
-    chosen, curves = [], []
-    for one in slices:
-        population = _population(one)
-        name = "" if found.task == "binary" else f"class {one.where['name']!r}: "
-        item, curve, said = _choose(one.where, population, conventions, wish, name)
-        chosen.append(item)
-        curves.append((one.where, curve))
+    more: Result = {}
+    if wish.per_group is not None:
+        own = members(found, wish.per_group)
+        rest, said = _chosen(slices, found, conventions, wish)
+        if wish.equal is None:
+            parts, also = _chosen(own, found, conventions, wish)
+            said = list(dict.fromkeys([*said, *also]))
+        else:
+            parts, more["equal"] = equal_slices(own, conventions, wish)
+        chosen = rest + parts
+    else:
+        chosen, said = _chosen(slices, found, conventions, wish)
+    warnings += said
+    items = [one.item for one in chosen]
+    if found.groups:
+        columns = set(shown) or {str(one.where["column"]) for one in found.groups}
+        columns -= {wish.per_group or ""} - set(shown)
+        seen = [one for one in found.groups if one.where["column"] in columns]
+        more["groups"], said = in_groups(seen, items[: len(slices)], conventions, wish, found.task)
         warnings += said
-    result = {
-        "schema": "calibcli/threshold",
-        "version": 1,
-        "calibcli": __version__,
-        "inputs": found.inputs,
-        "params": {
+    kind = "empirical" if wish.guarantee is None else "certified"
+    if kind == "certified" and spoilt(warnings):
+        kind = "empirical"
+        warnings.append(void("the guarantee"))
+    result = outcome(
+        inputs=found.inputs,
+        params={
             **found.params,
             "confidence": conventions.confidence,
             "seed": conventions.seed,
-            "prior": wish.prior,
+            "prior": _plain(wish.prior),
             "calibrator": calibrator,
+            "guarantee": wish.guarantee,
+            "per_group": wish.per_group,
+            "equal": wish.equal,
         },
-        "task": found.task,
-        "objective": wish.objective.name,
-        "constraints": [str(constraint) for constraint in wish.constraints],
-        "kind": "empirical",
-        "thresholds": chosen,
-        "warnings": warnings,
-    }
+        task=found.task,
+        objective=wish.objective.name,
+        constraints=[str(constraint) for constraint in wish.constraints],
+        kind=kind,
+        thresholds=items,
+        warnings=warnings,
+        **more,
+    )
     if candidates is not None:
-        _write_candidates(candidates, curves)
-    if output is not None:
-        digest = None if loaded is None else loaded.payload.get("digest")
-        write_artifact(output, "thresholds", _artifact(found, result, digest))
+        _write_candidates(candidates, [(one.item["slice"], one.curve) for one in chosen], wish)
+    keep(output, result, found.classes, CUT, loaded)
     return result
 
 
-def _population(one: Slice) -> Population:
-    return one.population if one.calibrated is None else one.calibrated
+def saved(spec: InputSpec) -> bool:
+    """Return whether the input is saved statistics; standard input is taken for scores."""
+    return "-" not in spec.paths and holds_stats(expand(spec.paths, spec.input_format))
 
 
-def _choose(
-    where: Result, population: Population, conventions: Conventions, wish: Wish, name: str
-) -> tuple[Result, Curve, list[str]]:
-    stats = population.pairs
-    if wish.prior is not None and not (stats.positives and stats.negatives):
+def _plain(prior: tuple[float, ...] | None) -> float | list[float] | None:
+    return prior if prior is None else prior[0] if len(prior) == 1 else list(prior)
+
+
+def _chosen(
+    slices: list[Slice], found: Gathered, conventions: Conventions, wish: Wish
+) -> tuple[list[Chosen], list[str]]:
+    """Choose a cut-off in each slice; a class of one label gets none.
+
+    Raises:
+        AnswerNoError: a slice in which the constraints cannot be met.
+        InputError: no slice with both labels.
+    """
+    chosen: list[Chosen] = []
+    warnings: list[str] = []
+    refused: list[tuple[str, Refused]] = []
+    empty: list[str] = []
+    draws = DRAWS if len(slices) <= MOST_RESAMPLED else 0
+    classes = slices[0].where["kind"] == "class"
+    for place, one in enumerate(slices):
+        name = _name(one.where)
+        stats = pairs_of(one)
+        if classes and not (stats.positives and stats.negatives):
+            empty.append(str(one.where["name"]))
+            chosen.append(_nothing(one.where, stats))
+            continue
+        made = choose_slice(
+            one.where,
+            stats,
+            conventions,
+            wish,
+            prior=wish.prior_of(found.task, place if classes else 0, found.classes),
+            clustered=bool(found.params.get("cluster")),
+            draws=draws,
+        )
+        if isinstance(made, Refused):
+            refused.append((name, made))
+            continue
+        chosen.append(made)
+        warnings += [f"{name}{text}" for text in made.warnings]
+    if len(empty) == len(slices):
         raise InputError(
-            f"{name}only one label occurs: there is no prevalence to change",
-            "give rows of both labels, or leave out --prior",
+            "no class has both labels: there is nothing to choose",
+            "give held-out rows of several classes",
         )
-    curve = Curve.from_cells(stats.floor, stats.pos, stats.neg)
-    found = choose(curve, wish.objective, wish.constraints, prior=wish.prior)
-    if isinstance(found, Unreachable):
-        if not wish.constraints:
-            raise InputError(
-                f"{name}{wish.objective.name} is undefined at every cut-off: "
-                f"{_labels(stats)} among {stats.n:,} rows",
-                "give held-out rows of both labels",
-            )
-        raise AnswerNoError(f"{name}{found.message()}", "no thresholds were written")
-    table = confusion(View(stats, conventions.headline), found.threshold, conventions.confidence)
-    item: Result = {
-        "slice": where,
-        "threshold": found.threshold,
-        "n": stats.n,
-        "value": found.value,
-        "confusion": table,
-    }
-    warnings = []
-    if wish.costs is not None:
-        item["cost"], said = _cost(stats, wish.costs, found, wish.prior, conventions.seed)
-        warnings = [f"{name}{text}" for text in said]
-    if not stats.positives or not stats.negatives:
-        warnings.append(f"{name}{_labels(stats)}: the cut-off says nothing about the other label")
-    return item, curve, warnings
-
-
-def _labels(stats: ScoreStats) -> str:
-    if stats.positives and stats.negatives:
-        return "both labels"
-    return "only label 1 occurs" if stats.positives else "only label 0 occurs"
-
-
-def _cost(
-    stats: ScoreStats, costs: Costs, found: Choice, prior: float | None, seed: int
-) -> tuple[Result, list[str]]:
-    compared = compare_cutoffs(
-        stats.floor,
-        stats.pos,
-        stats.neg,
-        costs,
-        prior=prior,
-        weighted=stats.weighted,
-        seed=seed,
-    )
-    cost: Result = {
-        "expected": compared.empirical_cost,
-        "closed_form_threshold": compared.closed_form,
-        "closed_form_cost": compared.closed_form_cost,
-        "p_value": compared.p_value,
-    }
-    warnings = []
-    if compared.miscalibrated:
+    if refused:
+        raise _refusal(refused, len(slices))
+    if empty:
+        named = ", ".join(map(repr, empty[:5])) + (" …" if len(empty) > 5 else "")
         warnings.append(
-            f"the closed-form cut-off {compared.closed_form:.4g} costs more than the empirical "
-            f"{found.threshold:.4g} beyond chance: the scores are not calibrated, fit first"
+            f"{len(empty)} of {len(slices)} classes have one label only and get no cut-off, so "
+            f"they are never decided for: {named}"
         )
-    if costs.refer is not None:
-        shift = 1.0
-        if prior is not None:
-            shift = odds_ratio(float(stats.positives), float(stats.negatives), prior)
-        closed = costs.band(shift)
-        band = cheapest_band(stats.floor, stats.pos, stats.neg, costs, prior=prior)
-        cost["closed_form_band"] = None if closed is None else list(closed)
-        cost["band"] = {
-            "low": band.low,
-            "high": band.high,
-            "cost": band.cost,
-            "referred": band.referred,
-            "tp": band.tp,
-            "fp": band.fp,
-            "fn": band.fn,
-            "tn": band.tn,
-        }
-    return cost, warnings
+    if not draws and conventions.confidence is not None:
+        warnings.append(f"no intervals of cut-offs: more than {MOST_RESAMPLED} slices")
+    if wish.guarantee is not None and len(slices) > 1:
+        warnings.append(
+            f"each of {len(slices)} cut-offs keeps its promise with confidence "
+            f"{wish.guarantee:g}; that all keep theirs at once is not promised"
+        )
+    return chosen, warnings
 
 
-def _write_candidates(path: str, curves: list[tuple[Result, Curve]]) -> None:
+def _name(where: Result) -> str:
+    if where["kind"] == "class":
+        return f"class {where['name']!r}: "
+    return f"{where['column']}={where['value']}: " if where["kind"] == "group" else ""
+
+
+def _nothing(where: Result, stats: Any) -> Chosen:
+    from calibcli.core.thresholds import Curve
+
+    item = {"slice": where, "threshold": None, "n": stats.n, "reason": "one label only"}
+    return Chosen(item, Curve.from_cells(stats.floor, stats.pos, stats.neg))
+
+
+def _refusal(refused: list[tuple[str, Refused]], slices: int) -> AnswerNoError | InputError:
+    """Return the error for slices without a cut-off: the first, and how many there are."""
+    name, first = next((one for one in refused if one[1].unreachable), refused[0])
+    more = f" (and {len(refused) - 1} of {slices} more)" if len(refused) > 1 else ""
+    if first.unreachable:
+        return AnswerNoError(f"{name}{first.reason}{more}", first.hint)
+    return InputError(f"{name}{first.reason}{more}", first.hint)
+
+
+def _write_candidates(path: str, curves: list[tuple[Result, Curve]], wish: Wish) -> None:
+    """Write the whole curve: counts, rates and the objective at every candidate."""
+    import csv
+    from io import StringIO
+
+    from calibcli.core.objectives import FIGURES
     from calibcli.io.sink import write_atomic
 
-    lines = ["slice,threshold,tp,fp,fn,tn"]
+    rates = {name: FIGURES[name] for name in ("precision", "recall", "fpr")}
+    rates[wish.objective.name] = wish.objective.function
+    out = StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["slice", "threshold", "tp", "fp", "fn", "tn", *rates])
     for where, curve in curves:
-        name = str(where.get("name", "overall")).replace('"', '""')
-        columns = (curve.threshold, curve.tp, curve.fp, curve.fn, curve.tn)
-        rows = zip(*(column.tolist() for column in columns), strict=True)
-        lines += [f'"{name}",{",".join(map(repr, row))}' for row in rows]
-    write_atomic(path, "\n".join(lines) + "\n")
-
-
-def _artifact(found: Gathered, result: Result, digest: str | None) -> Result:
-    return {
-        "calibcli": __version__,
-        "task": found.task,
-        "classes": list(found.classes),
-        "rule": "score >= threshold",
-        "kind": result["kind"],
-        "objective": result["objective"],
-        "constraints": result["constraints"],
-        "calibrated": result["params"]["calibrator"] is not None,
-        "calibrator": digest,
-        "thresholds": result["thresholds"],
-        "rows": sum(one["rows"] or 0 for one in found.inputs),
-        "inputs": found.inputs,
-        "params": result["params"],
-        "warnings": result["warnings"],
-    }
+        name = where.get("name") or where.get("value") or "overall"
+        columns = [curve.threshold, curve.tp, curve.fp, curve.fn, curve.tn]
+        columns += [curve.figure(function) for function in rates.values()]
+        lists = [["" if v != v else v for v in c.tolist()] for c in columns]
+        writer.writerows([name, *row] for row in zip(*lists, strict=True))
+    write_atomic(path, out.getvalue())

@@ -8,7 +8,7 @@ from calibcli.core.intervals import buckets
 from calibcli.errors import InputError
 
 if TYPE_CHECKING:
-    from calibcli.io.dataset import InputSpec
+    from calibcli.io.dataset import Dataset, InputSpec
     from calibcli.workflows.gather import Gathered
     from calibcli.workflows.loaded import LoadedCalibrator
 
@@ -43,7 +43,9 @@ def measure_warnings(found: Gathered, result: Result) -> list[str]:
     return warnings
 
 
-def calibrator_warnings(loaded: LoadedCalibrator, found: Gathered, spec: InputSpec) -> list[str]:
+def calibrator_warnings(
+    loaded: LoadedCalibrator, found: Gathered | Dataset, spec: InputSpec
+) -> list[str]:
     """Check that a calibrator fits the input, and say what is odd.
 
     Raises:

@@ -5,7 +5,7 @@ import pytest
 from scipy.special import log_softmax, softmax
 
 from calibcli.core.calibrators import OneVsRest, Temperature
-from calibcli.core.selection_rows import auto_rows, cross_fit_rows, row_losses
+from calibcli.core.selection_rows import auto_rows, cross_fit_rows, label_losses
 from calibcli.errors import InputError
 
 
@@ -56,7 +56,17 @@ def test_scores_are_the_held_out_losses_by_hand():
         fitted[out] = -log_softmax(z[out] / t, axis=1)[np.arange(out.sum()), y[out]]
     assert table["identity"].score == pytest.approx(own.mean(), rel=1e-12)
     assert table["temperature"].score == pytest.approx(fitted.mean(), rel=1e-8)
-    assert table["identity"].se == pytest.approx(np.std(own - fitted) / np.sqrt(1500), rel=1e-6)
+    p, by_label = softmax(z, axis=1), -log_softmax(z, axis=1)
+    implied = 0.0
+    for fold in range(5):
+        out = bucket % 5 == fold
+        t = Temperature.fit_rows(source(z[~out], y[~out]), 4).temperature
+        swing = by_label[out] + log_softmax(z[out] / t, axis=1)
+        mean = (p[out] * swing).sum(axis=1, keepdims=True)
+        implied += np.sum(p[out] * (swing - mean) ** 2)
+    observed = np.std(own - fitted) / np.sqrt(1500)
+    least = min(observed, np.sqrt(implied) / 1500)
+    assert table["identity"].se == pytest.approx(least, rel=1e-6)
 
 
 def test_fold_calibrators_have_not_seen_their_fold():
@@ -101,9 +111,20 @@ def test_one_class_is_refused():
         auto_rows(source(np.eye(3), np.zeros(3, dtype=int)), 3)
 
 
-def test_row_losses():
+def test_label_losses():
     p = softmax(np.random.default_rng(0).standard_normal((20, 3)), axis=1)
     y = np.arange(20) % 3
-    assert row_losses(p, y, "nll") == pytest.approx(-np.log(p[np.arange(20), y]))
+    assert label_losses(p, "nll")[np.arange(20), y] == pytest.approx(-np.log(p[np.arange(20), y]))
     brier = ((p - np.eye(3)[y]) ** 2).sum(axis=1)
-    assert row_losses(p, y, "brier") == pytest.approx(brier, abs=1e-15)
+    assert label_losses(p, "brier")[np.arange(20), y] == pytest.approx(brier, abs=1e-15)
+
+
+def test_a_certain_error_does_not_hide_behind_its_own_noise():
+    z, y = drawn(2000, 1.3, seed=1)
+    z[0] = [0.0, 0.0, 0.0, 60.0]
+    y[0] = 0
+    table = {
+        row.method: row for row in auto_rows(source(z, y), 4, methods=("temperature",)).candidates
+    }
+    assert table["temperature"].chosen
+    assert table["identity"].se < 34.5 / 2000 / 2

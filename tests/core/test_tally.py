@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from calibcli.core import tally
 from calibcli.core.cell_table import CellTable
-from calibcli.core.cells import Grid, grid, key_probabilities, probability_keys
+from calibcli.core.cells import grid, key_probabilities, probability_keys
 from calibcli.core.tally import Tally
 
 EDGES = (0.25, 0.3, 0.75)
@@ -257,4 +257,3 @@ def test_empty_batches_and_tallies_are_nothing() -> None:
     table = found.table()
     assert len(table) == 0
     assert table.pos.dtype == np.float64
-    assert isinstance(grid(10, ()), Grid)

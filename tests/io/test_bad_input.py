@@ -29,7 +29,8 @@ def fail():
         error = caught.value
         assert error.exit_code == ExitCode.INPUT
         assert "\n" not in error.message
-        assert error.hint is None or "\n" not in error.hint
+        assert error.hint
+        assert "\n" not in error.hint
         assert SECRET not in f"{error.message} {error.hint}"
         return error
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli.core.calibrators.beta import Beta
+from calibcli.core.calibrators.dirichlet import Dirichlet, Matrix
 from calibcli.core.calibrators.histogram import Histogram
 from calibcli.core.calibrators.identity import Identity
 from calibcli.core.calibrators.isotonic import Isotonic
@@ -21,6 +22,7 @@ from calibcli.core.calibrators.scaling_binning import ScalingBinning
 from calibcli.core.calibrators.spline import Spline
 from calibcli.core.calibrators.temperature import Temperature
 from calibcli.core.calibrators.types import Calibrator, FloatArray, RowBatch, RowSource
+from calibcli.core.calibrators.vector import Vector
 from calibcli.core.calibrators.venn_abers import VennAbers
 from calibcli.core.scales import expit, logit, softmax
 from calibcli.errors import InputError, did_you_mean
@@ -40,6 +42,9 @@ CALIBRATORS: dict[str, type[Calibrator]] = {
         Spline,
         Isotonic,
         VennAbers,
+        Vector,
+        Matrix,
+        Dirichlet,
         OneVsRest,
     )
 }
@@ -48,9 +53,11 @@ __all__ = [
     "CALIBRATORS",
     "Beta",
     "Calibrator",
+    "Dirichlet",
     "Histogram",
     "Identity",
     "Isotonic",
+    "Matrix",
     "OneVsRest",
     "Platt",
     "RowBatch",
@@ -58,6 +65,7 @@ __all__ = [
     "ScalingBinning",
     "Spline",
     "Temperature",
+    "Vector",
     "VennAbers",
     "calibrate",
     "calibrator_from_dict",
@@ -92,14 +100,28 @@ def calibrator_from_dict(payload: dict[str, Any]) -> Calibrator:
         InputError: when the method is unknown or its parameters are missing or malformed.
     """
     method = str(payload.get("method"))
-    if method not in CALIBRATORS:
+    kind = CALIBRATORS.get(method) or _composed(method)
+    if kind is None:
         raise InputError(
             f"unknown calibration method {method!r}", did_you_mean(method, CALIBRATORS)
         )
     try:
-        return CALIBRATORS[method].from_dict(payload)
+        return kind.from_dict(payload)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
             f"the {method} calibrator's parameters are missing or malformed "
             f"({type(error).__name__}: {error})"
         ) from error
+
+
+def _composed(method: str) -> type[Calibrator] | None:
+    """Return a calibrator that is made of others: fitted by a workflow, not by its name."""
+    if method == "shrunk":
+        from calibcli.core.shrinkage import Shrunk
+
+        return Shrunk
+    if method == "grouped":
+        from calibcli.core.grouped import Grouped
+
+        return Grouped
+    return None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from calibcli.core.calibrators.identity import Identity
-from calibcli.core.calibrators.rowmath import finite_rows, one_vs_rest_logits
+from calibcli.core.calibrators.rowmath import finite_rows, one_vs_rest_logits, raised
 from calibcli.core.calibrators.types import (
     MULTICLASS,
     BinaryCalibrator,
@@ -36,10 +36,12 @@ class OneVsRest:
         normalize: True where the classes exclude each other: rows are divided by their sum, and
             a row whose sum is 0 keeps its uncalibrated probabilities. False where each column is
             a problem of its own: `apply` then takes binary logits, column by column.
+        floor: logits of a row below it are read as it (see `resolved_floor`), or None.
     """
 
     calibrators: tuple[Calibrator, ...]
     normalize: bool = True
+    floor: float | None = None
     notes: tuple[str, ...] = ()
 
     method: ClassVar[str] = "one-vs-rest"
@@ -55,6 +57,7 @@ class OneVsRest:
         fit_one: Callable[[ScoreStats], BinaryCalibrator],
         *,
         normalize: bool = True,
+        floor: float | None = None,
         names: Sequence[str] | None = None,
     ) -> Self:
         """Fit each class's pairs (its probability, whether it is the label).
@@ -65,6 +68,7 @@ class OneVsRest:
             classes: pairs of each class, in class order.
             fit_one: for example `Isotonic.fit`.
             normalize: see the class.
+            floor: what `class_stats` was given.
             names: class names for the notes; default their indices.
         """
         fitted: list[Calibrator] = []
@@ -78,7 +82,7 @@ class OneVsRest:
             else:
                 notes.append(f"class {name} has rows of one label only: its scores are kept")
                 fitted.append(Identity())
-        return cls(tuple(fitted), normalize, tuple(notes))
+        return cls(tuple(fitted), normalize, floor, tuple(notes))
 
     def apply(self, x: FloatArray) -> FloatArray:
         """Return probabilities (n, K) of rows of logits or log-probabilities (n, K).
@@ -92,7 +96,7 @@ class OneVsRest:
                 f"{x.shape[-1]} score columns, but the calibrator was fitted on "
                 f"{len(self.calibrators)} classes"
             )
-        odds = one_vs_rest_logits(x) if self.normalize else x
+        odds = one_vs_rest_logits(raised(finite_rows(x), self.floor)) if self.normalize else x
         p = np.empty(x.shape, dtype=np.float64)
         for k, one in enumerate(self.calibrators):
             column = odds[:, k]
@@ -111,6 +115,7 @@ class OneVsRest:
         return {
             "method": self.method,
             "normalize": self.normalize,
+            "floor": self.floor,
             "calibrators": [one.to_dict() for one in self.calibrators],
             "notes": list(self.notes),
         }
@@ -121,10 +126,13 @@ class OneVsRest:
         from calibcli.core.calibrators import calibrator_from_dict
 
         parts = tuple(calibrator_from_dict(one) for one in payload["calibrators"])
-        return cls(parts, bool(payload["normalize"]), tuple(payload["notes"]))
+        floor = None if payload["floor"] is None else float(payload["floor"])
+        return cls(parts, bool(payload["normalize"]), floor, tuple(payload["notes"]))
 
 
-def class_stats(rows: RowSource, n_classes: int, folds: int = 1) -> list[list[ScoreStats]]:
+def class_stats(
+    rows: RowSource, n_classes: int, folds: int = 1, floor: float | None = None
+) -> list[list[ScoreStats]]:
     """Return the pairs (probability of the class, is it the label) by fold and class.
 
     One pass. Pairs are collapsed from `one_vs_rest_logits`, which is what `OneVsRest.apply`
@@ -138,7 +146,7 @@ def class_stats(rows: RowSource, n_classes: int, folds: int = 1) -> list[list[Sc
         if not tallies:
             weighted = weight is not None
             tallies = [Tally(folds, logits=True, weighted=weighted) for _ in range(n_classes)]
-        odds = one_vs_rest_logits(z)
+        odds = one_vs_rest_logits(raised(finite_rows(z), floor))
         slot = None if folds == 1 else (np.asarray(bucket) % folds).astype(np.int64)
         for k, tally in enumerate(tallies):
             tally.add(logit_keys(odds[:, k]), label == k, slot, weight)

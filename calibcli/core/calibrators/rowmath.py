@@ -52,6 +52,27 @@ def clipped_log(p: NDArray[np.floating[Any]]) -> FloatArray:
     return out
 
 
+def resolved_floor(rows: RowSource) -> float | None:
+    """Return the log-probability to put exact zeros at, or None where there are none. One pass.
+
+    Probabilities of exactly 0 are rounded ones. Where a fit has a weight for each class, their
+    clipped logarithm would decide it, so they are put at half the least probability that is not
+    zero: the substitution of half the detection limit, as `certain_limits` does for one score.
+    """
+    zero = np.log(LOG_FLOOR)
+    least, zeros = np.inf, False
+    for z, _, _ in blocks(rows()):
+        above = z[z > zero]
+        zeros = zeros or bool((z == zero).any())
+        least = min(least, float(above.min(initial=np.inf)))
+    return least - float(np.log(2.0)) if zeros and np.isfinite(least) else None
+
+
+def raised(z: FloatArray, floor: float | None) -> FloatArray:
+    """Return logits that are no lower than the floor."""
+    return z if floor is None else np.maximum(z, floor)
+
+
 def one_vs_rest_logits(z: NDArray[np.floating[Any]]) -> FloatArray:
     """Return log(p_k / (1 - p_k)) of softmax rows (n, K), precise when one class is near 1.
 

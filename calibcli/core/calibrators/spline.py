@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _KNOTS = 32
 _GROUPS = 512
+_PATIENCE = 2
 _FOLDS = 5
 _PENALTIES = tuple(10.0**power for power in range(5, -3, -1))
 
@@ -216,19 +217,29 @@ class _Design:
 
 
 def _cross_validated(design: _Design, stats: ScoreStats) -> float:
-    """Return the penalty of least held-out log loss."""
+    """Return the penalty of least held-out log loss, from strong to weak until it has risen."""
     parts = _fold_counts(design, stats)
     pos, neg = (np.sum([part[side] for part in parts], axis=0) for side in (0, 1))
-    losses = np.zeros(len(_PENALTIES))
-    for own_pos, own_neg in parts:
-        rest_pos, rest_neg = pos - own_pos, neg - own_neg
-        if min(rest_pos.sum(), rest_neg.sum()) <= 0:
-            return _PENALTIES[0]
-        theta = design.start(rest_pos, rest_neg)
-        for index, penalty in enumerate(_PENALTIES):
-            theta = design.minimise(rest_pos, rest_neg, penalty, theta)
-            losses[index] += log_loss(design.basis @ theta, own_pos, own_neg)
-    return _PENALTIES[int(np.argmin(losses))]
+    rests = [(pos - own_pos, neg - own_neg) for own_pos, own_neg in parts]
+    if min(min(ones.sum(), zeros.sum()) for ones, zeros in rests) <= 0:
+        return _PENALTIES[0]
+    thetas = [design.start(*rest) for rest in rests]
+    best, least, rises = _PENALTIES[0], np.inf, 0
+    for penalty in _PENALTIES:
+        thetas = [
+            design.minimise(*rest, penalty, theta)
+            for rest, theta in zip(rests, thetas, strict=True)
+        ]
+        loss = sum(
+            log_loss(design.basis @ theta, *part) for part, theta in zip(parts, thetas, strict=True)
+        )
+        if loss < least:
+            best, least, rises = penalty, loss, 0
+        else:
+            rises += 1
+            if rises == _PATIENCE:
+                break
+    return best
 
 
 def _fold_counts(design: _Design, stats: ScoreStats) -> list[tuple[FloatArray, FloatArray]]:

@@ -209,8 +209,9 @@ def _minimise(
     low_seen = high_seen = False
     b, previous = min(max(start, low), high), math.inf
     for _ in range(_MAX_STEPS):
-        loss, slope, curve = derivatives(b)
-        if slope == 0.0 and curve == 0.0 and loss > 0.0:
+        _, slope, curve = derivatives(b)
+        # Far from 0 separable labels underflow to this as well; near 0 only equal scores do.
+        if slope == curve == 0.0 and not any(derivatives(1.0 / hottest)[1:]):
             return 1.0, ("all scores are equal: every temperature fits alike, 1 is kept",)
         if slope > 0.0:
             if b <= low:

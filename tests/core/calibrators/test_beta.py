@@ -105,7 +105,8 @@ def test_the_map_never_decreases_and_no_face_is_better(pairs):
         return
     fitted = Beta.fit(ScoreStats.from_arrays(z, y, logits=True))
     assert min(fitted.a, fitted.b) >= 0
-    assert (np.diff(fitted.apply(np.linspace(-50, 50, 501))) >= 0).all()
+    # exp itself may round down by a unit in the last place.
+    assert (np.diff(fitted.apply(np.linspace(-50, 50, 501))) >= -1e-15).all()
     theta, target = np.array([fitted.a, fitted.b, fitted.c]), targets(y)
     least = loss(theta, z, target)
     for step in 0.01 * np.vstack([np.eye(3), -np.eye(3)]):

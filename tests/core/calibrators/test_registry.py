@@ -69,7 +69,8 @@ def test_probabilities_and_their_logits_calibrate_alike(method, stats, pairs):
     assert from_logits == pytest.approx(from_probabilities, abs=1e-9)
 
 
-@pytest.mark.parametrize("method", ROWS)
+# Vector and matrix scaling are defined on logits as they are, common shift included.
+@pytest.mark.parametrize("method", sorted(set(ROWS) - {"vector", "matrix"}))
 def test_rows_of_probabilities_and_logits_calibrate_alike(method, multi, row_source):
     z, y = multi
     fitted = CALIBRATORS[method].fit_rows(row_source(z, y), 3)
@@ -91,7 +92,7 @@ def test_every_binary_method_returns_probabilities_everywhere(method, stats):
 @pytest.mark.parametrize("method", sorted(set(BINARY) - {"histogram", "identity"}))
 def test_every_other_binary_method_never_decreases(method, stats):
     out = calibrate(CALIBRATORS[method].fit(stats), np.linspace(-40, 40, 4001), logits=True)
-    assert (np.diff(out) >= 0).all()
+    assert (np.diff(out) >= -1e-15).all()  # exp itself may round down
 
 
 @pytest.mark.parametrize("method", BINARY)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
-from scipy.special import expit, rel_entr
+from scipy.special import expit
 
 from calibcli.core.calibrators import Platt, Spline
 from calibcli.core.calibrators.spline import _Design
@@ -118,5 +118,5 @@ def test_the_map_never_decreases(rows):
         return
     fitted = Spline.fit(ScoreStats.from_arrays(z, y, w, logits=True))
     p = fitted.apply(np.sort(np.append(np.linspace(-25, 25, 301), z)))
-    assert (np.diff(p) >= 0).all()
+    assert (np.diff(p) >= -1e-15).all()  # exp itself may round down
     assert ((p >= 0) & (p <= 1)).all()

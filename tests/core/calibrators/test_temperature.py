@@ -167,6 +167,8 @@ def test_constant_scores_keep_temperature_one(row_source):
     assert (constant.temperature, len(constant.notes)) == (1.0, 1)
     rows = Temperature.fit_rows(row_source(np.full((6, 3), 4.0), np.arange(6) % 3), 3)
     assert (rows.temperature, len(rows.notes)) == (1.0, 1)
+    zero = ScoreStats.from_arrays([0.0, -8.0], [1, 0], logits=True)
+    assert Temperature.fit(zero).temperature == 0.01  # separable, not constant
     off_centre = Temperature.fit(ScoreStats.from_arrays([0.9] * 4, [0, 1, 1, 1]))
     assert Temperature(off_centre.temperature).apply(np.log([9.0]))[0] == pytest.approx(0.75)
 

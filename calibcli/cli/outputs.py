@@ -1,0 +1,50 @@
+"""An output never takes the place of what the run reads, nor of another output."""
+
+from __future__ import annotations
+
+import glob
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from calibcli.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+
+def keep_apart(inputs: Sequence[str | None], outputs: Iterable[str | None]) -> None:
+    """Refuse an output that is an input: the scores would be gone.
+
+    Args:
+        inputs: score files, folders and globs as they were given, labels, artifacts.
+        outputs: paths to write; None and "-" (standard output) are no files.
+
+    Raises:
+        InputError: an output that is an input, under whatever name.
+        UsageError: two outputs with one path.
+    """
+    seen: set[Path] = set()
+    for output in outputs:
+        if output is None or output == "-":
+            continue
+        path = Path(output)
+        if path.absolute() in seen:
+            raise UsageError(f"two outputs are named {output}", "give each a path of its own")
+        seen.add(path.absolute())
+        if path.is_file() and any(path.samefile(other) for other in _files(inputs, path)):
+            raise InputError(f"{output} is an input of this run", "write to another path")
+
+
+def _files(inputs: Iterable[str | None], output: Path) -> Iterator[Path]:
+    """Yield the input files that may be `output`."""
+    for name in inputs:
+        if name is None or name == "-":
+            continue
+        given = Path(name)
+        if given.is_dir():
+            if output.resolve().is_relative_to(given.resolve()):
+                yield output
+        elif given.exists():
+            yield given
+        else:
+            yield from (Path(match) for match in glob.glob(name, recursive=True))  # noqa: PTH207

@@ -1,0 +1,78 @@
+"""Types for the text columns of CSV files, for outputs that have types.
+
+A type is given only where every value of every file allows it and reads back as the same value:
+"007", a 20-digit id or a column with one word in it stays text. It takes a pass over the files.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from calibcli.io.frames import ReadPlan
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from calibcli.io.frames import Reader
+
+_PATTERNS = {
+    "bool": r"^(true|false|True|False)?$",
+    "int64": r"^(-?(0|[1-9][0-9]{0,17}))?$",
+    # Up to 15 digits, which a double keeps; a leading zero marks a code, not a number.
+    "double": r"^([+-]?((0|[1-9][0-9]{0,14})(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
+    r"|[+-]?(inf|Inf|nan|NaN))?$",
+}
+
+
+def typed_schema(readers: Sequence[Reader], schema: Any) -> Any:
+    """Return `schema` with types for the text columns, as the rows of all `readers` allow."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    wanted = {"bool": pa.bool_(), "int64": pa.int64(), "double": pa.float64()}
+    possible = {
+        field.name: list(wanted) for field in schema if str(field.type) in ("string", "null")
+    }
+    filled: set[str] = set()
+    for reader in readers:
+        for part in reader.parts:
+            for frame in reader.read(part, ReadPlan(keep=True)):
+                for name, kinds in possible.items():
+                    column = frame.table.column(name)
+                    if str(column.type) != "string":
+                        kinds.clear()  # a file with types of its own sets them
+                        continue
+                    if compute.any(compute.not_equal(column, "")).as_py():
+                        filled.add(name)
+                    kinds[:] = [
+                        kind
+                        for kind in kinds
+                        if compute.all(
+                            compute.match_substring_regex(column, _PATTERNS[kind])
+                        ).as_py()
+                        is not False
+                    ]
+    fields = [
+        pa.field(field.name, wanted[possible[field.name][0]])
+        if field.name in filled and possible.get(field.name)
+        else field
+        for field in schema
+    ]
+    return pa.schema(fields)
+
+
+def cast(column: Any, wanted: Any) -> Any:
+    """Cast a column to a type of a schema; an empty text is a missing number.
+
+    Raises:
+        pyarrow.ArrowInvalid: A value that the type cannot hold.
+    """
+    if column.type == wanted:
+        return column
+    if str(column.type) == "string":
+        import pyarrow as pa
+        from pyarrow import compute
+
+        blank = compute.equal(column, "")
+        column = compute.if_else(blank, pa.scalar(None, pa.string()), column)
+    return column.cast(wanted)

@@ -1,0 +1,179 @@
+"""What a fit says and writes: the JSON result, and the calibrator artifact with its statistics."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from calibcli._version import __version__
+from calibcli.core.calibrators import CALIBRATORS, OneVsRest
+from calibcli.core.calibrators.types import FREE_FORM_ROWS
+from calibcli.core.grouped import Grouped
+from calibcli.core.map_intervals import map_points
+from calibcli.workflows.gather import Slice
+from calibcli.workflows.slices import slice_result
+
+if TYPE_CHECKING:
+    from calibcli.core.calibrators import Calibrator
+    from calibcli.core.stats import ScoreStats
+    from calibcli.tasks.collect import Population
+    from calibcli.workflows.conventions import Conventions
+    from calibcli.workflows.fitted import FitOptions, Fitted
+    from calibcli.workflows.gather import Gathered
+
+Result = dict[str, Any]
+
+STATS_CELLS = 2000
+"""Cells of all statistics in an artifact together; more are coarsened."""
+STATS_CLASSES = 20
+"""Classes whose statistics one by one are in an artifact."""
+
+
+def result_of(
+    found: Gathered, conventions: Conventions, options: FitOptions, fitted: Fitted
+) -> Result:
+    """Return the JSON result."""
+    where: Result = {"kind": "overall"}
+    before = slice_result(where, found.overall.population, conventions)
+    after = slice_result(where, fitted.after, conventions)
+    notes = list(fitted.notes)
+    kind = CALIBRATORS.get(fitted.method, OneVsRest)
+    few = found.overall.population.pairs.n < FREE_FORM_ROWS
+    if kind.free_form and few and not any("free-form" in note for note in notes):
+        notes.append(f"{fitted.method} is free-form and needs {FREE_FORM_ROWS:,} rows or more")
+    classes = []
+    after_slices = replace(found, overall=Slice(where, fitted.after)).class_slices
+    for own, changed in zip(found.class_slices, after_slices, strict=True):
+        classes.append(
+            {
+                "slice": own.where,
+                "before": _brief(slice_result(own.where, own.population, conventions)),
+                "after": _brief(slice_result(own.where, changed.population, conventions)),
+            }
+        )
+    return {
+        "schema": "calibcli/fit",
+        "version": 1,
+        "calibcli": __version__,
+        "inputs": [_with_digest(one) for one in found.inputs],
+        "params": {
+            **found.params,
+            **conventions.to_dict(),
+            "method": options.method,
+            "folds": options.folds,
+            "select": options.select,
+            "temperatures": list(options.temperatures) or None,
+            "per_class": options.per_class,
+            "per_group": options.per_group,
+            "ensemble": list(options.models) or None,
+        },
+        "task": found.task,
+        "method": fitted.method,
+        "calibrator": fitted.calibrator.to_dict(),
+        "before": _brief(before),
+        "after": {**_brief(after), "kind": fitted.kind},
+        "classes": classes,
+        "groups": [
+            {
+                "slice": one.where,
+                "rows": one.rows,
+                "weight": one.weight[0] if len(one.weight) == 1 else list(one.weight),
+                "note": one.note,
+                "before": _brief(slice_result(one.where, one.before, conventions)),
+                "after": _brief(slice_result(one.where, one.after, conventions)),
+            }
+            for one in fitted.groups
+        ],
+        "candidates": [candidate.to_dict() for candidate in fitted.candidates],
+        "map": _map(found, fitted.calibrator, conventions),
+        "warnings": list(found.warnings) + notes,
+    }
+
+
+def _brief(result: Result) -> Result:
+    return {"metrics": result["metrics"], "bins": result["bins"]}
+
+
+def _with_digest(item: Result) -> Result:
+    """Return an input with the digest of its file, where it is one on this machine."""
+    path = Path(str(item["path"]))
+    if "digest" in item or not path.is_file():
+        return item
+    from calibcli.io.hashing import file_digest
+
+    return {**item, "digest": file_digest(str(path))}
+
+
+def _map(found: Gathered, calibrator: Calibrator, conventions: Conventions) -> list[Result]:
+    """Return the calibrated probability at chosen scores with its interval; binary scores only."""
+    if found.task != "binary":
+        return []
+    one = calibrator.overall if isinstance(calibrator, Grouped) else calibrator
+    if one.method not in CALIBRATORS:
+        return []
+    points = map_points(
+        one,
+        found.overall.population.pairs,
+        confidence=conventions.confidence,
+        seed=conventions.seed,
+    )
+    return [point.to_dict() for point in points]
+
+
+def artifact_of(found: Gathered, fitted: Fitted, result: Result) -> Result:
+    """Return the calibrator artifact: the same for the same rows, however long the fit took."""
+    return {
+        "calibcli": __version__,
+        "task": found.task,
+        "classes": list(found.classes),
+        "method": fitted.method,
+        "input": {
+            "scores": found.params["score"] or [],
+            "logits": found.logits,
+            "positive": found.params["positive"],
+        },
+        "calibrator": result["calibrator"],
+        "params": result["params"],
+        "rows": sum(one["rows"] or 0 for one in found.inputs),
+        "inputs": result["inputs"],
+        "before": {"metrics": result["before"]["metrics"]},
+        "after": {"metrics": result["after"]["metrics"], "kind": fitted.kind},
+        "groups": [
+            {key: one[key] for key in ("slice", "rows", "weight", "note")}
+            for one in result["groups"]
+        ],
+        "candidates": [
+            {key: value for key, value in one.items() if key != "seconds"}
+            for one in result["candidates"]
+        ],
+        "map": result["map"],
+        "stats": compact_stats(found.overall.population),
+        "warnings": result["warnings"],
+    }
+
+
+def compact_stats(population: Population) -> Result:
+    """Return the families of pairs as in a statistics artifact, coarsened to stay small.
+
+    Clusters are left out. Of more than `STATS_CLASSES` classes only the pairs of the predicted
+    class, all together, are kept.
+    """
+    if population.task == "binary":
+        return {"rows_apart": False, "pairs": _compact([population.pairs])[0]}
+    several = len(population.classes) <= STATS_CLASSES
+    if population.task == "multiclass":
+        top = _compact(population.top if several else (population.pairs,))
+    else:
+        top = [] if several else _compact((population.pairs,))
+    classes = _compact(population.classes) if several else []
+    return {"rows_apart": False, "top": top, "classes": classes}
+
+
+def _compact(family: Any) -> list[Result]:
+    bare: list[ScoreStats] = [replace(stats, parts=None) for stats in family]
+    bits = 10
+    while sum(len(stats.key) for stats in bare) > STATS_CELLS and bits > 2:
+        bits -= 1
+        bare = [stats.coarsened(bits) for stats in bare]
+    return [stats.to_dict() for stats in bare]

@@ -1,0 +1,115 @@
+"""What a fit is asked for, and what it hands on to be shown and written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from calibcli.core.calibrators import CALIBRATORS, OneVsRest
+from calibcli.core.calibrators.types import BINARY
+from calibcli.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from calibcli.core.calibrators import Calibrator
+    from calibcli.core.selection import Candidate
+    from calibcli.tasks.collect import Population
+
+
+@dataclass(frozen=True, slots=True)
+class FitOptions:
+    """What to fit and how to choose.
+
+    Attributes:
+        method: a method by name, or "auto".
+        folds: of cross-fitting.
+        select: the proper score that decides, "nll" or "brier".
+        temperatures: limits temperature scaling to a list.
+        per_class: several classes: one map for each class against the rest.
+        per_group: a column: one map for each of its values.
+        models: columns or files of several models, to be pooled into one probability.
+        seed: of everything that is drawn.
+        clock: seconds, to time the candidates' fits with; left out of artifacts.
+    """
+
+    method: str = "auto"
+    folds: int = 5
+    select: str = "nll"
+    temperatures: tuple[float, ...] = ()
+    per_class: bool = False
+    per_group: str | None = None
+    models: tuple[str, ...] = ()
+    seed: int = 0
+    clock: Callable[[], float] | None = None
+
+    def __post_init__(self) -> None:
+        known = [*(m for m in CALIBRATORS if m != OneVsRest.method), "auto"]
+        if self.method not in known:
+            hint = did_you_mean(self.method, known) or f"one of: {', '.join(known)}"
+            raise UsageError(f"unknown method {self.method!r}", hint)
+        if self.select not in ("nll", "brier"):
+            raise UsageError(f"--select {self.select!r}", "nll or brier")
+        if not 2 <= self.folds <= 50:
+            raise UsageError("--folds must lie between 2 and 50", "for example --folds 5")
+        if self.temperatures and min(self.temperatures) <= 0:
+            raise UsageError("temperatures must be positive", "for example --temperatures 0.5,1,2")
+        if self.temperatures and self.method not in ("auto", "temperature"):
+            raise UsageError(
+                f"--temperatures is for temperature scaling, not {self.method}",
+                "--method temperature --temperatures 0.5,1,2",
+            )
+        if self.per_class and self.per_group is not None:
+            raise UsageError("--per-class and --per-group are two fits", "give one of them")
+        if self.models and (self.per_class or self.per_group is not None):
+            raise UsageError("--ensemble is one map for all rows", "leave out --per-class/-group")
+        if len(self.models) == 1 or len(set(self.models)) < len(self.models):
+            raise UsageError("--ensemble needs two or more models", "--ensemble p_a,p_b")
+
+
+@dataclass(frozen=True, slots=True)
+class GroupOutcome:
+    """One value of the group column: how much of the map is its own, and the rows before, after."""
+
+    where: dict[str, Any]
+    rows: float
+    weight: tuple[float, ...]
+    note: str
+    before: Population
+    after: Population
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A calibrator, how it was chosen, and the same rows after it, held out or in-sample.
+
+    Attributes:
+        method: as it is shown.
+        calibrator: fitted on all rows.
+        candidates: what was compared.
+        after: the rows under maps that have not seen them, where `kind` is "cross-fitted".
+        kind: "cross-fitted", "in-sample" or "unchanged".
+        notes: warnings.
+        groups: what became of each group.
+    """
+
+    method: str
+    calibrator: Calibrator
+    candidates: tuple[Candidate, ...]
+    after: Population
+    kind: str
+    notes: tuple[str, ...]
+    groups: tuple[GroupOutcome, ...] = ()
+
+
+def check_method(method: str, task: str) -> None:
+    """Refuse a method that does not serve the task.
+
+    Raises:
+        UsageError: a method of several classes for binary pairs.
+    """
+    if not CALIBRATORS[method].tasks >= BINARY:
+        usable = [m for m, kind in CALIBRATORS.items() if kind.tasks >= BINARY]
+        raise UsageError(
+            f"{method} is for several classes, these scores are {task}",
+            f"one of: {', '.join(usable)}",
+        )

@@ -1,0 +1,140 @@
+"""What a cut-off is to achieve: the options of `threshold`, understood."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from calibcli.core.costs import Costs, parse_costs
+from calibcli.core.objectives import default_objective, parse_constraint, parse_objective
+from calibcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from calibcli.core.objectives import Constraint, Objective
+    from calibcli.core.parity import Equal
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the cut-off is to achieve.
+
+    Attributes:
+        objective: what is made as large, or costs as small, as can be.
+        constraints: what must hold.
+        costs: of the four outcomes, and of referring.
+        prior: prevalence where it will be used: one, or one a class.
+        guarantee: the confidence with which the constraints are to hold on new rows.
+        per_group: the column of which each value gets a cut-off of its own.
+        equal: the figure that is to be the same in each of those groups.
+    """
+
+    objective: Objective
+    constraints: tuple[Constraint, ...] = ()
+    costs: Costs | None = None
+    prior: tuple[float, ...] | None = None
+    guarantee: float | None = None
+    per_group: str | None = None
+    equal: Equal | None = None
+
+    @classmethod
+    def parse(
+        cls,
+        maximize: str | None = None,
+        subject_to: tuple[str, ...] = (),
+        cost: str | None = None,
+        prior: tuple[float, ...] | None = None,
+        *,
+        guarantee: float | None = None,
+        per_group: str | None = None,
+        equal: Equal | None = None,
+    ) -> Wish:
+        """Understand the options.
+
+        Raises:
+            UsageError: options that cannot be understood or contradict each other.
+        """
+        constraints = tuple(parse_constraint(text) for text in subject_to)
+        costs = None if cost is None else parse_costs(cost)
+        if maximize is not None and costs is not None:
+            raise UsageError("--maximize and --cost are two objectives", "give one of them")
+        check_prior(prior)
+        if guarantee is not None:
+            _check_guarantee(guarantee, constraints, equal)
+        if equal is not None:
+            _check_equal(equal, constraints, per_group, costs, prior)
+        if costs is not None:
+            objective = costs.objective()
+        elif maximize is not None:
+            objective = parse_objective(maximize)
+        elif constraints:
+            objective = default_objective(constraints)
+        else:
+            objective = parse_objective("f1")
+        return cls(objective, constraints, costs, prior, guarantee, per_group, equal)
+
+    def prior_of(self, task: str, place: int, classes: tuple[str, ...]) -> float | None:
+        """Return the prevalence for one slice: the binary score, or class number `place`.
+
+        Raises:
+            UsageError: as many prevalences as there are no classes.
+        """
+        if self.prior is None:
+            return None
+        wanted = 1 if task == "binary" else len(classes)
+        if len(self.prior) != wanted:
+            raise UsageError(
+                f"--prior has {len(self.prior)} values, where {wanted} are needed",
+                "one prevalence a class, in class order: --prior 0.2,0.3,0.5"
+                if wanted > 1
+                else "one prevalence: --prior 0.02",
+            )
+        return self.prior[place]
+
+
+def check_prior(prior: tuple[float, ...] | None) -> None:
+    """Raise UsageError unless each prevalence lies between 0 and 1."""
+    if prior is not None and any(not 0 < one < 1 for one in prior):
+        raise UsageError("--prior must lie between 0 and 1", "for example --prior 0.02")
+
+
+def check_confidence(guarantee: float) -> None:
+    """Raise UsageError unless a guarantee's confidence is one."""
+    if not 0.5 <= guarantee < 1:
+        raise UsageError(
+            f"--guarantee is a confidence from 0.5 up to 1, not {guarantee!r}", "--guarantee 0.95"
+        )
+
+
+def _check_guarantee(
+    guarantee: float, constraints: tuple[Constraint, ...], equal: Equal | None
+) -> None:
+    check_confidence(guarantee)
+    if not constraints:
+        raise UsageError("--guarantee has nothing to promise", "add --subject-to 'precision>=0.95'")
+    if equal is not None:
+        raise UsageError(
+            "--equal and --guarantee cannot be combined",
+            "--per-group with --guarantee certifies a cut-off in each group",
+        )
+
+
+def _check_equal(
+    equal: Equal,
+    constraints: tuple[Constraint, ...],
+    per_group: str | None,
+    costs: Costs | None,
+    prior: tuple[float, ...] | None,
+) -> None:
+    if per_group is None:
+        raise UsageError(f"--equal {equal} needs groups", f"--per-group COL --equal {equal}")
+    if costs is not None and costs.refer is not None:
+        raise UsageError("--equal has no referral", "leave out refer=")
+    if prior is not None:
+        raise UsageError("--equal and --prior cannot be combined", "leave out --prior")
+    op = ">=" if equal == "recall" else "<="
+    fits = [c for c in constraints if c.name == equal and c.op == op]
+    if len(constraints) > 1 or len(fits) != len(constraints):
+        raise UsageError(
+            f"--equal {equal} takes one constraint, its level",
+            f"--equal {equal} --subject-to '{equal}{op}{0.9 if equal == 'recall' else 0.1}'",
+        )
