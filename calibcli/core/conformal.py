@@ -31,7 +31,7 @@ def nonconformity(
     """Return the nonconformity score of every class, float64 (n, K), from probabilities (n, K).
 
     Classes of equal probability rank by index. The score of APS includes the class itself whole:
-    no randomness, sets never empty, coverage at least what was promised.
+    no randomness, coverage at least what was promised.
     """
     p = np.asarray(probability, dtype=np.float64)
     if method == "lac":
@@ -187,19 +187,24 @@ class ConformalSets:
         """Return which classes are in each row's set, bool (n, K), from probabilities (n, K).
 
         A group that was not there when fitting gets every class: nothing is promised for less.
+        With APS and RAPS the most probable class is always in: they are never empty.
         """
         p = np.asarray(probability, dtype=np.float64)
         if p.ndim != 2 or p.shape[1] != self.classes:
             raise InputError(f"these sets were fitted on {self.classes} classes")
         score = nonconformity(p, self.method, penalty=self.penalty, free_rank=self.free_rank)
+        limit: float | Array = self.quantiles.get("", math.inf)
         if self.by == "class":
-            return score <= np.array([self.quantiles[str(k)] for k in range(self.classes)])
-        if self.by == "group":
+            limit = np.array([self.quantiles[str(k)] for k in range(self.classes)])
+        elif self.by == "group":
             if group is None:
                 raise InputError("these sets are by group, and no group is given")
-            limit = [self.quantiles.get(str(v), math.inf) for v in group]
-            return score <= np.array(limit, dtype=np.float64)[:, None]
-        return score <= self.quantiles[""]
+            found = [self.quantiles.get(str(v), math.inf) for v in group]
+            limit = np.array(found, dtype=np.float64)[:, None]
+        inside = score <= limit
+        if self.method != "lac":  # where one class alone exceeds the quantile
+            inside[np.arange(len(p)), p.argmax(axis=1)] = True
+        return inside
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values; an infinite quantile is null."""

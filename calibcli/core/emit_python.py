@@ -156,11 +156,11 @@ def emit_rows(
         head.append(f"    return _softmax([v / {calibrator.temperature!r} for v in z])")
     elif isinstance(calibrator, Vector):
         weights = list(zip(calibrator.w.tolist(), calibrator.c.tolist(), strict=True))
-        head.append(f"    z = {_raised(floor)}")
+        head += _raise(floor)
         head.append(f"    weights = {weights!r}")
         head.append("    return _softmax([w * v + c for v, (w, c) in zip(z, weights)])")
     elif isinstance(calibrator, Matrix | Dirichlet):
-        head.append(f"    z = {_raised(floor)}")
+        head += _raise(floor)
         if isinstance(calibrator, Dirichlet):
             head.append("    z = _log_softmax(z)")
         head.append("    return _softmax([_dot(row, z) + row[-1] for row in _WEIGHTS])")
@@ -172,6 +172,10 @@ def emit_rows(
             "use apply",
         )
     return _module(title, before + "\n".join(head) + "\n")
+
+
+def _raise(floor: float | None) -> list[str]:
+    return [] if floor is None else [f"    z = {_raised(floor)}"]
 
 
 def _raised(floor: float | None) -> str:

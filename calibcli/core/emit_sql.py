@@ -95,11 +95,11 @@ def _cuts(s: str, pieces: Pieces) -> list[str]:
     """Return the condition s < start of each piece but the first.
 
     Written as s <= the double before where that is shorter. Where the map is continuous the last
-    bit of a start does not matter.
+    bit of a start does not matter; the clip near 1 makes a small step.
     """
     found = []
     for start, (left, right) in zip(pieces.starts, pairwise(pieces.pieces), strict=True):
-        step = isinstance(left, Constant) and isinstance(right, Constant)
+        step = isinstance(right, Constant) and (isinstance(left, Constant) or 1 - 1e-14 < start < 1)
         before = math.nextafter(start, -math.inf)
         sign, at = ("<=", before) if len(repr(before)) < len(repr(start)) else ("<", start)
         found.append(f"{s} {sign} {exactly(at) if step else number(at)}")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibcli.core import norms
+from calibcli.core.gaps import NORMS
 from calibcli.core.metrics import METRICS, Undefined, View
 from calibcli.core.special import norm_ppf, t_ppf, wilson
 
@@ -52,6 +53,7 @@ def variance(stats: ScoreStats, slope: Gradient) -> float:
     """Return the variance of a statistic from its gradient by the counts of each cell.
 
     Args:
+        stats: the slice.
         slope: (by the positives of each cell (C,), by the negatives (C,)).
 
     Source: the infinitesimal jackknife (Jaeckel, 1972); for AUC it is DeLong's variance.
@@ -233,8 +235,8 @@ def interval(view: View, name: str, value: float, confidence: float, seed: int) 
         return _uncertainty(view, confidence)
     if name in ("brier_miscalibration", "brier_discrimination"):
         return _corp(view, name, value, confidence)
-    if name in norms.NORMS:
-        return norms.interval(norms.NORMS[name](view), confidence, seed)
+    if name in NORMS:
+        return norms.interval(NORMS[name](view), confidence, seed)
     return None
 
 

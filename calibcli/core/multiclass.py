@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli.core import intervals, norms
+from calibcli.core.gaps import ece_gaps
 from calibcli.core.metrics import METRICS, Undefined, View
 
 if TYPE_CHECKING:
@@ -212,7 +213,7 @@ def _classwise_ece(classes: Sequence[View], confidence: float | None, seed: int)
     value = float(np.mean([METRICS["ece"](view) for view in classes]))
     if confidence is None:
         return value, None, None, None
-    problem = norms.joined([norms.ece_gaps(view) for view in classes], len(classes))
+    problem = norms.joined([ece_gaps(view) for view in classes], len(classes))
     return value, *norms.interval(problem, confidence, seed), None
 
 
@@ -223,7 +224,5 @@ def _top_label_ece(top: Sequence[View], confidence: float | None, seed: int) -> 
     value = sum(METRICS["ece"](view) * _rows(view) for view in used) / n
     if confidence is None:
         return value, None, None, None
-    problem = norms.joined(
-        [norms.scaled(norms.ece_gaps(view), _rows(view) / n) for view in used], 1
-    )
+    problem = norms.joined([norms.scaled(ece_gaps(view), _rows(view) / n) for view in used], 1)
     return value, *norms.interval(problem, confidence, seed), None

@@ -15,21 +15,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibcli.core.curves import Binning, Reliability, reliability
-from calibcli.core.metrics import View, debias_term
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from calibcli.core.stats import ScoreStats
-
     Array = NDArray[np.float64]
     Norm = Callable[[Array], Array]
 
 DRAWS = 1000
-_BLOCKS = 64
 _STEPS = 14
 _NEAR = 1e-4  # a fiftieth of the noise that the draws themselves leave
 _MOST_NUMBERS = 1 << 22
@@ -172,112 +166,6 @@ def between_buckets(centred: Array) -> Noise:
     return Noise(draw, (rows_of**2).sum(axis=0), centred)
 
 
-# -- what the gaps of each metric are ----------------------------------------------------------
-
-
-def _squares(stats: ScoreStats, index: NDArray[np.intp], size: int) -> NDArray[np.float64]:
-    """Return sum of (label - score)^2 by block, with one row added at the block's own score.
-
-    That row keeps a block where every label agrees from having no variance.
-    """
-    score = stats.score
-    pos = stats.pos if stats.table.pos_sq is None else stats.table.pos_sq
-    neg = stats.neg if stats.table.neg_sq is None else stats.table.neg_sq
-    found = np.bincount(index, weights=pos * (1 - score) ** 2 + neg * score**2, minlength=size)
-    mass = np.bincount(index, weights=stats.total, minlength=size)
-    mean = np.bincount(index, weights=stats.total * score, minlength=size)
-    mean = mean / np.where(mass > 0, mass, 1)
-    return found + np.where(mass > 0, mean * (1.0 - mean), 0.0)
-
-
-def _clustered(
-    stats: ScoreStats, index: NDArray[np.intp], size: int, *, residual: bool = True
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return (sum of label - score, or of label; rows) by bucket and block, (buckets, size)."""
-    parts = stats.parts
-    assert parts is not None
-    cells, inverse = np.unique(parts.key, return_inverse=True)
-    home = stats.part_cells()
-    mass = np.bincount(home, weights=stats.total, minlength=len(cells))
-    mean = np.bincount(home, weights=stats.total * stats.score, minlength=len(cells))
-    mean = mean / np.where(mass > 0, mass, 1)
-    block = np.zeros(len(cells), dtype=np.int64)
-    block[home] = index
-    buckets, bucket = np.unique(parts.slot, return_inverse=True)
-    joint = bucket * size + block[inverse]
-    total = parts.pos + parts.neg
-    value = parts.pos - total * mean[inverse] if residual else parts.pos
-    shape = (len(buckets), size)
-    return (
-        np.bincount(joint, weights=value, minlength=shape[0] * size).reshape(shape),
-        np.bincount(joint, weights=total, minlength=shape[0] * size).reshape(shape),
-    )
-
-
-def _shares(
-    view: View, index: NDArray[np.intp], size: int, norm: Norm, linear: Norm | None = None
-) -> GapNorm:
-    """Gaps as shares of all rows: g_b = sum over block b of (label - score) / n."""
-    stats = view.stats
-    gaps = np.bincount(index, weights=view.residual, minlength=size) / stats.n
-    if stats.parts is not None:
-        sums, rows = _clustered(stats, index, size)
-        centred = (sums - rows.sum(axis=1, keepdims=True) * gaps) / stats.n
-        return GapNorm(gaps, between_buckets(centred), norm, linear=linear)
-    noise = of_shares(gaps, _squares(stats, index, size), stats.n)
-    return GapNorm(gaps, noise, norm, linear=linear)
-
-
-def _means(view: View, norm: Norm, statistic: Norm | None = None) -> GapNorm:
-    """Gaps as means within the non-empty bins: g_b = mean of (label - score) in bin b."""
-    stats, bins = view.stats, view.bins
-    used = bins.used
-    count, gaps = bins.count[used].astype(np.float64), bins.gap[used]
-    if stats.parts is not None:
-        sums, rows = _clustered(stats, bins.index, len(bins.count))
-        centred = (sums[:, used] - rows[:, used] * gaps) / count
-        return GapNorm(gaps, between_buckets(centred), norm, statistic)
-    squares = _squares(stats, bins.index, len(bins.count))[used]
-    spread = (squares - gaps**2) / count**2
-    return GapNorm(gaps, independent(spread), norm, statistic)
-
-
-def effective_rows(view: View) -> Array:
-    """Return how many independent rows each bin is worth (B,), never more than it holds.
-
-    With clusters that is f (1 - f) over the variance of the frequency f between buckets; with
-    weights it is Kish's (sum w)^2 / sum w^2; otherwise the count.
-    """
-    stats, bins = view.stats, view.bins
-    count = bins.count.astype(np.float64)
-    if stats.parts is not None:
-        positives, rows = _clustered(stats, bins.index, len(count), residual=False)
-        centred = (positives - rows * bins.frequency) / np.where(count > 0, count, 1.0)
-        spread = between_buckets(centred).variance
-        flat = np.minimum((rows > 0).sum(axis=0), count)
-        worth = bins.frequency * (1.0 - bins.frequency)
-        effective = np.divide(worth, spread, out=flat.astype(np.float64), where=spread > 0)
-        return np.minimum(effective, count)
-    if stats.table.pos_sq is not None and stats.table.neg_sq is not None:
-        squares = stats.table.pos_sq + stats.table.neg_sq
-        squares = np.bincount(bins.index, weights=squares, minlength=len(count))
-        return np.divide(count**2, squares, out=np.zeros_like(count), where=squares > 0)
-    return count
-
-
-def _sum(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.abs(x).sum(axis=1)
-
-
-def _largest(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.abs(x).max(axis=1)
-
-
-def ece_gaps(view: View) -> GapNorm:
-    """Return the gaps of ECE: the sum of |shares| over bins."""
-    return _shares(view, view.bins.index, len(view.bins.count), _sum)
-
-
 def scaled(problem: GapNorm, factor: float) -> GapNorm:
     """Return the gaps as shares of a larger population, of which these rows are `factor`."""
     noise = problem.noise
@@ -314,62 +202,3 @@ def joined(problems: list[GapNorm], classes: int) -> GapNorm:
         return np.concatenate([p.noise.draw(rng, rows) for p in problems], axis=1)
 
     return GapNorm(gaps, Noise(draw, variance), norm)
-
-
-def _ece_debiased(view: View) -> GapNorm:
-    bins: Reliability = view.bins
-    weight = bins.weight[bins.used]
-    enough = weight * (bins.count[bins.used] >= 2)
-    term = debias_term(bins)
-    return _means(
-        view,
-        lambda x: np.sqrt((x**2) @ weight),
-        lambda x: np.sqrt(np.maximum((x**2) @ enough - term, 0.0)),
-    )
-
-
-def _ks_blocks(view: View) -> NDArray[np.intp]:
-    return reliability(view.stats, Binning("mass", _BLOCKS)).index
-
-
-def _walk(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.cumsum(x, axis=1)
-
-
-def _ks(view: View) -> GapNorm:
-    index = _ks_blocks(view)
-    return _shares(view, index, int(index.max()) + 1, _largest, _walk)
-
-
-def _kuiper(view: View) -> GapNorm:
-    index = _ks_blocks(view)
-
-    def norm(x: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.maximum(x.max(axis=1), 0.0) - np.minimum(x.min(axis=1), 0.0)
-
-    return _shares(view, index, int(index.max()) + 1, norm, _walk)
-
-
-def _smooth_ece(view: View) -> GapNorm:
-    """Smoothed at the bandwidth that was found, over blocks of equal width."""
-    bandwidth = max(view.smooth[1], 1.0 / _BLOCKS)
-    index = np.minimum((view.stats.score * _BLOCKS).astype(np.int64), _BLOCKS - 1)
-    used, index = np.unique(index, return_inverse=True)
-    centres = (np.arange(_BLOCKS) + 0.5) / _BLOCKS
-    images = np.concatenate([centres, -centres, 2.0 - centres])
-    distance = (images[:, None] - centres[used][None, :]) / bandwidth
-    kernel = np.exp(-0.5 * distance**2).reshape(3, _BLOCKS, len(used)).sum(axis=0)
-    kernel /= kernel.sum(axis=0)
-
-    return _shares(view, index, len(used), _sum, lambda x: x @ kernel.T)
-
-
-NORMS: dict[str, Callable[[View], GapNorm]] = {
-    "ece": ece_gaps,
-    "ece_debiased": _ece_debiased,
-    "mce": lambda view: _means(view, _largest),
-    "ace": lambda view: _means(view, lambda x: np.abs(x).mean(axis=1)),
-    "smooth_ece": _smooth_ece,
-    "ks": _ks,
-    "kuiper": _kuiper,
-}

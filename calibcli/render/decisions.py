@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from calibcli.render import figures, words
+from calibcli.render import choices, figures, words
 from calibcli.render.layout import Cell, Column, Style, Table
 from calibcli.render.tabulate import RATES, entry, figure, level, short_level
 
@@ -145,7 +145,8 @@ def slice_title(part: Result) -> str:
     if where.get("kind", "overall") == "overall":
         return "overall"
     if where["kind"] == "group":
-        return f"{where.get('column', 'group')}={words.slice_name(part)}"
+        title = f"{where.get('column', 'group')}={words.slice_name(part)}"
+        return f"{title}, {where['class']}" if "class" in where else title
     return words.slice_name(part)
 
 
@@ -159,6 +160,9 @@ def objective_words(result: Result) -> str:
 
 def thresholds_headline(result: Result) -> str:
     """Return the answer in a line: the cut-off exactly, and what it is best at."""
+    other = choices.headline(result)
+    if other:
+        return other
     chosen = result.get("thresholds") or []
     if len(chosen) != 1:
         return f"{len(chosen)} thresholds: each {objective_words(result)}"
@@ -171,6 +175,8 @@ def thresholds_headline(result: Result) -> str:
 def kind_words(result: Result) -> str:
     """Return how far the choice can be trusted."""
     confidence = (result.get("params") or {}).get("guarantee")
+    if result.get("kind") == "conformal":
+        return "conformal: holds on new rows like these, whatever the model"
     if result.get("kind") == "certified":
         level_words = f" with confidence {figures.short(confidence)}" if confidence else ""
         return f"certified: the constraint holds on new rows like these{level_words}"
@@ -189,7 +195,7 @@ def thresholds_table(result: Result) -> Table | None:
         rows.append(
             (
                 Cell(slice_title(item)),
-                Cell(figures.exact(item.get("threshold")), "", "bold"),
+                Cell(figures.exact(item.get("threshold")), _cut_interval(item), "bold"),
                 Cell(figures.count(item.get("n"))),
                 *(Cell(figures.count(confusion.get(key))) for key in ("tp", "fp", "fn", "tn")),
                 *(figure(key, confusion.get(key)) for key in shown),
@@ -199,12 +205,52 @@ def thresholds_table(result: Result) -> Table | None:
     ranks = {"fpr": 3, "specificity": 2, "f1": 1}
     columns = (
         Column("slice", left=True),
-        Column("threshold"),
+        Column("threshold", short_level(params) if any(map(_cut_interval, chosen)) else ""),
         Column("n"),
         *(Column(key) for key in ("tp", "fp", "fn", "tn")),
         *(Column(key, short_level(params), rank=ranks.get(key, 0)) for key in shown),
     )
     return Table("Chosen thresholds: positive means score >= threshold", columns, tuple(rows))
+
+
+def _cut_interval(item: Result) -> str:
+    low, high = item.get("threshold_low"), item.get("threshold_high")
+    return "" if low is None or high is None else f"[{figures.short(low)}, {figures.short(high)}]"
+
+
+def groups_table(result: Result) -> Table | None:
+    """Return what the chosen cut-offs do in each group, and which constraints they break."""
+    parts = result.get("groups") or []
+    if not parts:
+        return None
+    limited = "".join(str(c) for c in result.get("constraints") or [])
+    shown = [key for key in RATES if key in limited] or ["precision", "recall"]
+    rows = []
+    for part in parts:
+        table, breaks = part.get("confusion") or {}, part.get("breaks") or []
+        sure = part.get("beyond_chance") or []
+        style: Style = "bad" if sure else "warn" if breaks else ""
+        said = "breaks " + ", ".join(map(str, breaks)) if breaks else ""
+        rows.append(
+            (
+                Cell(slice_title(part)),
+                Cell(figures.short(part.get("threshold"))),
+                Cell(figures.count(part.get("n"))),
+                *(Cell(figures.count(table.get(key))) for key in ("tp", "fp", "fn", "tn")),
+                *(figure(key, table.get(key)) for key in shown),
+                Cell(f"{said} beyond chance" if sure else said, "", style),
+            )
+        )
+    params = result.get("params") or {}
+    columns = (
+        Column("slice", left=True),
+        Column("threshold", rank=1),
+        Column("n"),
+        *(Column(key) for key in ("tp", "fp", "fn", "tn")),
+        *(Column(key, short_level(params)) for key in shown),
+        Column("constraint", left=True),
+    )
+    return Table("What the cut-off does in each group", columns, tuple(rows))
 
 
 def costs_table(result: Result) -> Table | None:
@@ -222,8 +268,17 @@ def costs_table(result: Result) -> Table | None:
 
 
 def _cost_cell(value: Any) -> Cell:
+    if isinstance(value, dict) and "referred" in value:
+        cost, referred = figures.metric(value["cost"]), figures.count(value["referred"])
+        return Cell(_band_words(value["low"], value["high"]), f"{cost} a row, {referred} referred")
     if isinstance(value, dict):
         return figure("cost", value)
+    if isinstance(value, list) and len(value) == 2:
+        return Cell(_band_words(*value))
     if isinstance(value, bool) or value is None or isinstance(value, (str, list)):
         return Cell(figures.NONE if value is None else str(value))
     return Cell(figures.short(value))
+
+
+def _band_words(low: float, high: float) -> str:
+    return f"refer [{figures.short(low)}, {figures.short(high)})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from calibcli.render import decisions, figures, slices, tabulate, words
+from calibcli.render import choices, decisions, figures, slices, tabulate, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -51,8 +51,15 @@ def fit_tables(result: Result) -> list[Table]:
 
 
 def threshold_tables(result: Result) -> list[Table]:
-    """Return the tables of a threshold result: the cut-offs and their costs."""
-    return _present([decisions.thresholds_table(result), decisions.costs_table(result)])
+    """Return the tables of a threshold result: cut-offs, costs, groups, or other decisions."""
+    return _present(
+        [
+            decisions.thresholds_table(result),
+            decisions.costs_table(result),
+            decisions.groups_table(result),
+            *choices.tables(result),
+        ]
+    )
 
 
 def confusion_parts(part: Result) -> list[tuple[str, Result]]:

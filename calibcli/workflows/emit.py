@@ -1,4 +1,4 @@
-"""`apply --emit`: a calibrator as an SQL expression or a Python function, without reading scores."""
+"""`apply --emit`: a calibrator as an SQL expression or a Python function; no scores are read."""
 
 from __future__ import annotations
 

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
+SIMPLE = ("temperature", "vector")
+"""Methods of a group's own map that `auto` takes over from the whole; else it is a temperature."""
 _BLOCK = 8192
 
 
@@ -64,11 +66,13 @@ def fit_group_rows(
     passes = passes_over(found, spec, conventions, place=0)
     rows, size = passes.source(), len(found.classes)
     overall, method = _overall(rows, size, options)
-    own_method = Temperature.method if method == Identity.method else method
+    own_method = method
+    if method == Identity.method or (options.method == "auto" and method not in SIMPLE):
+        own_method = Temperature.method
     mass = _masses(passes, size, options.folds)
     names = list(passes.values)
     folds = [
-        _fit_outside(passes, size, fold, own_method, overall, mass, options)
+        _fit_outside(passes, size, fold, (method, own_method), overall, mass, options)
         for fold in range(options.folds)
     ]
     losses, squares, total = _compare(passes, folds, options)
@@ -182,23 +186,19 @@ def _fit_outside(
     passes: RowPasses,
     size: int,
     fold: int,
-    method: str,
+    methods: tuple[str, str],
     start: Calibrator,
     mass: Array,
     options: FitOptions,
 ) -> _Fold:
     rest = fold_rows(passes.source(), options.folds, fold, inside=False)
-    overall = _fit(rest, size, start.method, options, start) if _named(start) else start
+    overall = _fit(rest, size, methods[0], options, start)
     outside = mass.sum(axis=0) - mass[fold]
     own = tuple(
-        _own(passes, member, size, method, outside[member], start, options, fold)[0]
+        _own(passes, member, size, methods[1], outside[member], start, options, fold)[0]
         for member in range(mass.shape[1])
     )
     return _Fold(overall, own, outside)
-
-
-def _named(calibrator: Calibrator) -> bool:
-    return calibrator.method in CALIBRATORS and MULTICLASS <= CALIBRATORS[calibrator.method].tasks
 
 
 def _compare(

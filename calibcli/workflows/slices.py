@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core import intervals, multiclass, norms
+from calibcli.core import intervals, multiclass
 from calibcli.core.curves import threshold_curve
+from calibcli.core.gaps import effective_rows
 from calibcli.core.metrics import View
 from calibcli.core.special import clopper_pearson
 
@@ -144,7 +145,7 @@ def bin_rows(view: View, level: float | None) -> list[Result]:
     bins = view.bins
     low = high = None
     if level is not None and len(bins.count):
-        rows_of = norms.effective_rows(view)
+        rows_of = effective_rows(view)
         low, high = clopper_pearson(bins.frequency * rows_of, rows_of, level)
     rows = []
     for b in range(len(bins.count)):

@@ -1,0 +1,199 @@
+"""What the signed gaps of each norm-like metric are, and how noisy: from the cells of a view.
+
+A gap is either a share of all rows (the sum of label - score over a block, divided by n) or a mean
+within a bin. Rows are independent, or come in buckets of whole clusters.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from calibcli.core.curves import Binning, reliability
+from calibcli.core.metrics import View, debias_term
+from calibcli.core.norms import GapNorm, between_buckets, independent, of_shares
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from calibcli.core.curves import Reliability
+    from calibcli.core.norms import Array, Norm
+    from calibcli.core.stats import ScoreStats
+
+_BLOCKS = 64
+
+
+def _totals(index: NDArray[np.intp], weights: Any, size: int) -> Array:
+    """Return the sum of weights by index (size,), in float64."""
+    return np.asarray(np.bincount(index, weights=weights, minlength=size), dtype=np.float64)
+
+
+def _squares(stats: ScoreStats, index: NDArray[np.intp], size: int) -> NDArray[np.float64]:
+    """Return sum of (label - score)^2 by block, with one row added at the block's own score.
+
+    That row keeps a block where every label agrees from having no variance.
+    """
+    score = stats.score
+    pos = stats.pos if stats.table.pos_sq is None else stats.table.pos_sq
+    neg = stats.neg if stats.table.neg_sq is None else stats.table.neg_sq
+    found = _totals(index, pos * (1 - score) ** 2 + neg * score**2, size)
+    mass = _totals(index, stats.total, size)
+    mean = _totals(index, stats.total * score, size)
+    mean = mean / np.where(mass > 0, mass, 1)
+    return found + np.where(mass > 0, mean * (1.0 - mean), 0.0)
+
+
+def _clustered(
+    stats: ScoreStats, index: NDArray[np.intp], size: int, *, residual: bool = True
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return (sum of label - score, or of label; rows) by bucket and block, (buckets, size)."""
+    parts = stats.parts
+    assert parts is not None
+    cells, inverse = np.unique(parts.key, return_inverse=True)
+    home = stats.part_cells()
+    mass = _totals(home, stats.total, len(cells))
+    mean = _totals(home, stats.total * stats.score, len(cells))
+    mean = mean / np.where(mass > 0, mass, 1)
+    block = np.zeros(len(cells), dtype=np.int64)
+    block[home] = index
+    buckets, bucket = np.unique(parts.slot, return_inverse=True)
+    joint = bucket * size + block[inverse]
+    total = parts.pos + parts.neg
+    value = parts.pos - total * mean[inverse] if residual else parts.pos
+    shape = (len(buckets), size)
+    return (
+        _totals(joint, value, shape[0] * size).reshape(shape),
+        _totals(joint, total, shape[0] * size).reshape(shape),
+    )
+
+
+def _shares(
+    view: View, index: NDArray[np.intp], size: int, norm: Norm, linear: Norm | None = None
+) -> GapNorm:
+    """Gaps as shares of all rows: g_b = sum over block b of (label - score) / n."""
+    stats = view.stats
+    gaps = _totals(index, view.residual, size) / stats.n
+    if stats.parts is not None:
+        sums, rows = _clustered(stats, index, size)
+        centred = (sums - rows.sum(axis=1, keepdims=True) * gaps) / stats.n
+        return GapNorm(gaps, between_buckets(centred), norm, linear=linear)
+    noise = of_shares(gaps, _squares(stats, index, size), stats.n)
+    return GapNorm(gaps, noise, norm, linear=linear)
+
+
+def _means(view: View, norm: Norm, statistic: Norm | None = None) -> GapNorm:
+    """Gaps as means within the non-empty bins: g_b = mean of (label - score) in bin b."""
+    stats, bins = view.stats, view.bins
+    used = bins.used
+    count, gaps = bins.count[used].astype(np.float64), bins.gap[used]
+    if stats.parts is not None:
+        sums, rows = _clustered(stats, bins.index, len(bins.count))
+        centred = (sums[:, used] - rows[:, used] * gaps) / count
+        return GapNorm(gaps, between_buckets(centred), norm, statistic)
+    squares = _squares(stats, bins.index, len(bins.count))[used]
+    spread = (squares - gaps**2) / count**2
+    return GapNorm(gaps, independent(spread), norm, statistic)
+
+
+def effective_rows(view: View) -> Array:
+    """Return how many independent rows each bin is worth (B,), never more than it holds.
+
+    With clusters that is f (1 - f) over the variance of the frequency f between buckets; with
+    weights it is Kish's (sum w)^2 / sum w^2; otherwise the count.
+    """
+    stats, bins = view.stats, view.bins
+    count = bins.count.astype(np.float64)
+    if stats.parts is not None:
+        positives, rows = _clustered(stats, bins.index, len(count), residual=False)
+        centred = (positives - rows * bins.frequency) / np.where(count > 0, count, 1.0)
+        spread = between_buckets(centred).variance
+        flat = np.minimum((rows > 0).sum(axis=0), count)
+        worth = bins.frequency * (1.0 - bins.frequency)
+        effective: Array = flat.astype(np.float64)
+        np.divide(worth, spread, out=effective, where=spread > 0)
+        return np.minimum(effective, count)
+    if stats.table.pos_sq is not None and stats.table.neg_sq is not None:
+        squares = stats.table.pos_sq + stats.table.neg_sq
+        sums = _totals(bins.index, squares, len(count))
+        kish: Array = np.zeros_like(count)
+        np.divide(count**2, sums, out=kish, where=sums > 0)
+        return kish
+    return count
+
+
+def _sum(x: Array) -> Array:
+    total: Array = np.abs(x).sum(axis=1)
+    return total
+
+
+def _largest(x: Array) -> Array:
+    largest: Array = np.abs(x).max(axis=1)
+    return largest
+
+
+def ece_gaps(view: View) -> GapNorm:
+    """Return the gaps of ECE: the sum of |shares| over bins."""
+    return _shares(view, view.bins.index, len(view.bins.count), _sum)
+
+
+def _ece_debiased(view: View) -> GapNorm:
+    bins: Reliability = view.bins
+    weight = bins.weight[bins.used]
+    enough = weight * (bins.count[bins.used] >= 2)
+    term = debias_term(bins)
+    return _means(
+        view,
+        lambda x: np.sqrt((x**2) @ weight),
+        lambda x: np.sqrt(np.maximum((x**2) @ enough - term, 0.0)),
+    )
+
+
+def _ks_blocks(view: View) -> NDArray[np.intp]:
+    return reliability(view.stats, Binning("mass", _BLOCKS)).index
+
+
+def _walk(x: Array) -> Array:
+    walk: Array = np.cumsum(x, axis=1)
+    return walk
+
+
+def _ks(view: View) -> GapNorm:
+    index = _ks_blocks(view)
+    return _shares(view, index, int(index.max()) + 1, _largest, _walk)
+
+
+def _kuiper(view: View) -> GapNorm:
+    index = _ks_blocks(view)
+
+    def norm(x: Array) -> Array:
+        return np.maximum(x.max(axis=1), 0.0) - np.minimum(x.min(axis=1), 0.0)
+
+    return _shares(view, index, int(index.max()) + 1, norm, _walk)
+
+
+def _smooth_ece(view: View) -> GapNorm:
+    """Smoothed at the bandwidth that was found, over blocks of equal width."""
+    bandwidth = max(view.smooth[1], 1.0 / _BLOCKS)
+    index = np.minimum((view.stats.score * _BLOCKS).astype(np.int64), _BLOCKS - 1)
+    used, index = np.unique(index, return_inverse=True)
+    centres = (np.arange(_BLOCKS) + 0.5) / _BLOCKS
+    images = np.concatenate([centres, -centres, 2.0 - centres])
+    distance = (images[:, None] - centres[used][None, :]) / bandwidth
+    kernel = np.exp(-0.5 * distance**2).reshape(3, _BLOCKS, len(used)).sum(axis=0)
+    kernel /= kernel.sum(axis=0)
+
+    return _shares(view, index, len(used), _sum, lambda x: x @ kernel.T)
+
+
+NORMS: dict[str, Callable[[View], GapNorm]] = {
+    "ece": ece_gaps,
+    "ece_debiased": _ece_debiased,
+    "mce": lambda view: _means(view, _largest),
+    "ace": lambda view: _means(view, lambda x: np.abs(x).mean(axis=1)),
+    "smooth_ece": _smooth_ece,
+    "ks": _ks,
+    "kuiper": _kuiper,
+}
