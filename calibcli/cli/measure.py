@@ -32,6 +32,13 @@ def command(
     calibrator: Annotated[
         str | None, typer.Option(metavar="FILE", help="Figures before and after this calibrator.")
     ] = None,
+    versus: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COL|FILE",
+            help="A second model on the same rows: paired differences, second less first.",
+        ),
+    ] = None,
     at: Annotated[
         list[float] | None,
         typer.Option(metavar="P", help="Read the reliability curve at this confidence."),
@@ -51,7 +58,7 @@ def command(
 
     Every metric with its interval, confusion tables, reliability bins, per class and per group.
     """
-    keep_apart([*paths, read.labels, calibrator, thresholds], [output, save_stats])
+    keep_apart([*paths, read.labels, calibrator, thresholds, versus], [output, save_stats])
     conventions = how.conventions(thresholds=tuple(threshold or [0.5]), at=tuple(at or ()))
     from calibcli.workflows.measure import measure
 
@@ -61,6 +68,7 @@ def command(
             conventions,
             calibrator=calibrator,
             thresholds=thresholds,
+            versus=versus,
             fail_if=fail_if or (),
             save_stats=save_stats,
             threads=run.threads,

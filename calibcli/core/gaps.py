@@ -169,7 +169,8 @@ def _kuiper(view: View) -> GapNorm:
     index = _ks_blocks(view)
 
     def norm(x: Array) -> Array:
-        return np.maximum(x.max(axis=1), 0.0) - np.minimum(x.min(axis=1), 0.0)
+        span: Array = np.maximum(x.max(axis=1), 0.0) - np.minimum(x.min(axis=1), 0.0)
+        return span
 
     return _shares(view, index, int(index.max()) + 1, norm, _walk)
 

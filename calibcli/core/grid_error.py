@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibcli.core.cells import ONE_KEY, UNIT_SHIFT, grid, key_probabilities, key_tails
+from calibcli.core.metrics import precision_at_cells
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,7 +37,7 @@ def grid_error(stats: ScoreStats) -> dict[str, float]:
         return dict.fromkeys(names, 0.0)
     starts = grid(stats.table.bits or 0, stats.edges).starts
     following = np.append(starts, ONE_KEY + 1)[np.searchsorted(starts, stats.key, side="right")]
-    mixed = following > stats.key + 1  # cells of one key, like the edges, hold one score only
+    mixed = stats.mixed
     pos, neg = stats.pos * mixed.astype(np.float64), stats.neg * mixed.astype(np.float64)
     moved = _mean_score(stats)
     rise, fall = _walk(stats, pos, neg, key_probabilities(following - 1))
@@ -87,7 +88,7 @@ def _average_precision(stats: ScoreStats, mixed: NDArray[np.bool_]) -> float:
     total = stats.total[::-1].astype(np.float64)
     tp, alerts = np.cumsum(pos), np.cumsum(total)
     before, found = tp - pos, alerts - total
-    held = pos * tp / alerts
+    held = pos * precision_at_cells(stats)
     best = pos * tp / np.where(pos > 0, found + pos, 1.0)
     first = alerts - pos  # alerts before the first positive of the worst order
     growth = np.log1p(np.divide(pos, first, out=np.zeros(len(pos)), where=first > 0))

@@ -205,8 +205,25 @@ def average_precision(view: View) -> float:
     if not view.stats.positives:
         raise Undefined("no row has label 1")
     pos = view.stats.pos[::-1].astype(np.float64)
-    precision = np.cumsum(pos) / np.cumsum(view.stats.total[::-1])
-    return float(pos @ precision) / view.stats.positives
+    return float(pos @ precision_at_cells(view.stats)) / view.stats.positives
+
+
+def precision_at_cells(stats: ScoreStats) -> NDArray[np.float64]:
+    """Return the mean precision at the positives of each cell (C,), highest score first.
+
+    Rows of one score are alerts together. A cell of a grid holds several scores in an order that
+    is not known; about the middle of it is what a random order has.
+    """
+    pos, total = stats.pos[::-1].astype(np.float64), stats.total[::-1].astype(np.float64)
+    tp, alerts = np.cumsum(pos), np.cumsum(total)
+    inside = stats.mixed[::-1] & (pos > 0)
+    one = 1.0
+    if stats.table.pos_sq is not None and stats.table.neg_sq is not None:
+        one = float(stats.table.pos_sq.sum() + stats.table.neg_sq.sum()) / float(stats.n)
+    tp -= np.where(inside, (pos - one) / 2.0, 0.0)
+    alerts -= np.where(inside, (total - one) / 2.0, 0.0)
+    precision: NDArray[np.float64] = tp / alerts
+    return precision
 
 
 def spiegelhalter_z(view: View) -> float:

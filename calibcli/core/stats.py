@@ -153,6 +153,16 @@ class ScoreStats:
         return key_probabilities(self.key)
 
     @cached_property
+    def mixed(self) -> NDArray[np.bool_]:
+        """Whether each cell may hold several distinct scores; edges of a grid never do."""
+        if self.table.bits is None:
+            return np.zeros(len(self.key), dtype=bool)
+        starts = grid(self.table.bits, self.edges).starts
+        following = np.append(starts, ONE_KEY + 1)[np.searchsorted(starts, self.key, "right")]
+        mixed: NDArray[np.bool_] = following > self.key + 1
+        return mixed
+
+    @cached_property
     def logit(self) -> NDArray[np.float64]:
         """Logit of each cell, precise in both tails; probabilities are clipped at 1e-15."""
         tail, upper = key_tails(self._mean_key)

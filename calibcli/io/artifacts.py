@@ -62,7 +62,9 @@ def _text(value: Any, indent: str) -> str:
 
 
 def _plain(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    # Controls, and names of files that are not UTF-8, are escapes.
+    return text if text.isprintable() else json.dumps(value, allow_nan=False)
 
 
 def write_artifact(path: str, kind: str, payload: dict[str, Any]) -> str:

@@ -2,9 +2,10 @@
 
 | column | meaning |
 | --- | --- |
-| stage | `before`, `calibrated` (measure), `after` (fit), or `chosen` (threshold) |
+| stage | `before`, `calibrated` (measure), `after` (fit), `chosen` or `group` (threshold) |
 | slice, column, name | `overall`; `class` and its name; `group`, its column and its value |
-| table | `metrics`, `confusion`, `bins`, `ece_by_bins`, `at`, `candidates`, `gates` |
+| table | `metrics`, `confusion`, `bins`, `ece_by_bins`, `at`, `candidates`, `gates`, |
+| | `cost`, `breaks` (a constraint in a group), `abstain`, `sets` |
 | at | where in the table: the cut-off, the bin's number from 1, `15 width`, the confidence |
 | metric | the metric's name, or the bin's `low`, `high`, `count`, `score`, `frequency`, `gap` |
 | value, low, high | the number exactly, and its interval; empty where there is none |
@@ -21,7 +22,7 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any, Final
 
-from calibcli.render import names
+from calibcli.render import names, paired
 from calibcli.render.documents import fit_kind
 from calibcli.render.tabulate import RATES, entry
 from calibcli.render.words import slice_name
@@ -46,6 +47,7 @@ def render_measure(result: Result) -> str:
         rows += _slice_rows("before", where, part)
         if part.get("calibrated"):
             rows += _slice_rows("calibrated", where, part["calibrated"])
+    rows += paired.versus_rows(result)
     for gate in result.get("gates") or []:
         told = "passed" if gate["passed"] else "failed"
         where = ("overall", "", "")
@@ -81,13 +83,51 @@ def render_threshold(result: Result) -> str:
         where = _where(item.get("slice") or {})
         at = item.get("threshold")
         start = ("chosen", *where, "confusion", at)
-        rows.append((*start, "threshold", at, "", "", result.get("kind", "")))
+        ends = (item.get("threshold_low"), item.get("threshold_high"))
+        rows.append((*start, "threshold", at, *ends, result.get("kind", "")))
         rows.append((*start, f"objective {objective}", *_figures(item.get("value"))))
         rows.append((*start, "n", item.get("n"), "", "", ""))
         rows += _confusion_rows("chosen", where, item.get("confusion") or {}, at)
         for name, value in (item.get("cost") or {}).items():
-            rows.append((*start[:4], "cost", at, name, *_figures(value)))
-    return _text(rows)
+            rows += _cost_rows(("chosen", *where, "cost", at), name, value)
+    for part in result.get("groups") or []:
+        where = _where(part.get("slice") or {})
+        at = part.get("threshold")
+        rows += _confusion_rows("group", where, part.get("confusion") or {}, at)
+        for broken in part.get("breaks") or []:
+            sure = "beyond chance" if broken in part["beyond_chance"] else ""
+            rows.append(("group", *where, "breaks", at, broken, "", "", "", sure))
+    return _text([*rows, *_other_rows(result)])
+
+
+def _cost_rows(start: tuple[Any, ...], name: str, value: Any) -> Iterator[Row]:
+    """Yield a cost, or the parts of a band."""
+    if isinstance(value, dict) and "referred" in value:
+        for key, part in value.items():
+            yield (*start, f"{name} {key}", *_figures(part))
+    elif isinstance(value, list):
+        for key, part in zip(("low", "high"), value, strict=False):
+            yield (*start, f"{name} {key}", *_figures(part))
+    else:
+        yield (*start, name, *_figures(value))
+
+
+def _other_rows(result: Result) -> Iterator[Row]:
+    """Yield what is kept, the quantiles of sets, or the costs of a matrix."""
+    kept: Result = result.get("abstain") or {}
+    for part in [kept, *(kept.get("groups") or [])] if kept else []:
+        start = ("chosen", *_where(part.get("slice") or {}), "abstain", kept["threshold"])
+        for key in ("n", "kept", "referred", "errors", "coverage", "accuracy", "accuracy_of_all"):
+            yield (*start, key, *_figures(part.get(key)))
+    sets: Result = result.get("sets") or {}
+    for part in sets.get("slices") or []:
+        start = ("chosen", *_where(part["slice"]), "sets", part["quantile"])
+        yield (*start, "quantile", part["quantile"], "", "", str(sets["method"]))
+        yield (*start, "n", part["n"], "", "", "")
+        yield (*start, "coverage", *_figures(part.get("coverage")))
+    cost: Result = result.get("cost_matrix") or {}
+    for key in ("expected", "claimed", "most_probable") if cost else ():
+        yield ("chosen", "overall", "", "", "cost", "", key, *_figures(cost.get(key)))
 
 
 def _parts(result: Result) -> Iterator[Result]:

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     Result = Mapping[str, Any]
 
 
-_UNSAID = frozenset({"schema", "version", "method", "notes", "limits", "exclusive", "normalize"})
+_UNSAID = frozenset(
+    {"schema", "version", "method", "notes", "limits", "exclusive", "normalize", "files"}
+)
 
 
 def parameters_words(calibrator: Result) -> str:
@@ -31,6 +33,9 @@ def parameters_words(calibrator: Result) -> str:
             else:
                 said.append(f"{len(value)} {name}")
         elif isinstance(value, (list, tuple)):
+            if value and all(isinstance(one, str) for one in value):
+                said.append(f"{name}: {', '.join(value)}")
+                continue
             parts = value and isinstance(value[0], (dict, list))
             said.append(f"{len(value)} {name}" if parts else f"{name}: {len(value)} values")
         elif isinstance(value, float):

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from calibcli.render import charts, decisions, documents, figures, tabulate, words
+from calibcli.render import (
+    charts,
+    decision_charts,
+    decisions,
+    documents,
+    figures,
+    held,
+    tabulate,
+    words,
+)
 from calibcli.render.layout import Cell, Column, Table
 from calibcli.render.names import html
 from calibcli.render.parts import (
@@ -92,8 +101,8 @@ def thresholds(report: Result) -> str:
             for i, item in enumerate((part.get("confusion") or [])[:MATRICES])
         )
         return section_html("At the cut-off", "cutoff", body + table_html(table))
-    items = chosen.get("thresholds") or []
-    drawn = [item for item in items if item.get("confusion")][:MATRICES]
+    items = held.measured(report)
+    drawn = items[:MATRICES]
     body = figures_html(
         _matrix(item["confusion"], _slice_title(item), f"confusion{i}")
         for i, item in enumerate(drawn)
@@ -103,10 +112,38 @@ def thresholds(report: Result) -> str:
             f'<p class="note">Left out here: matrices are drawn for {len(drawn)} of '
             f"{len(items)}; the table has all.</p>"
         )
-    body += "".join(table_html(table) for table in documents.threshold_tables(chosen))
+    body += "".join(table_html(table) for table in held.tables(report))
     lead = f"{_capital(decisions.thresholds_headline(chosen))}. "
     lead += f"{_capital(decisions.kind_words(chosen))}."
+    if items:
+        lead += " The counts are those of the rows of this report."
     return section_html("At the chosen cut-off", "cutoff", body, lead)
+
+
+def trade_offs(report: Result) -> str:
+    """Return net benefit and risk against coverage, before and after calibration."""
+    overall = report["measure"]["overall"]
+    parts = [overall, overall.get("calibrated") or {}]
+    both = " Orange: before, blue: calibrated." if parts[1] else ""
+    made = []
+    curves = [part["net_benefit"] for part in parts if part.get("net_benefit")]
+    if curves:
+        text = (
+            "Net benefit of acting on the scores at each threshold probability."
+            f"{both} Dashed: acting on every row, and on none."
+        )
+        spec = decision_charts.net_benefit(curves, title="Net benefit")
+        made.append(figure_html(spec, "benefit", says=text, caption=html(text)))
+    curves = [part["risk_coverage"] for part in parts if part.get("risk_coverage")]
+    if curves:
+        areas = " -> ".join(figures.metric(curve["area"]) for curve in curves)
+        text = f"Errors among the rows of highest confidence; area {areas}.{both}"
+        spec = decision_charts.risk_coverage(curves, title="Risk and coverage")
+        made.append(figure_html(spec, "risk", says=text, caption=html(text)))
+    if not made:
+        return ""
+    lead = "What acting on the scores is worth, and what keeping the surest rows would leave."
+    return section_html("Decisions", "decisions", figures_html(made), lead)
 
 
 def _capital(text: str) -> str:
@@ -153,8 +190,8 @@ def _points(report: Result) -> list[dict[str, Any]]:
     if report.get("thresholds"):
         tables = [
             item["confusion"]
-            for item in report["thresholds"].get("thresholds") or []
-            if decisions.slice_title(item) == "overall" and item.get("confusion")
+            for item in held.measured(report)
+            if decisions.slice_title(item) == "overall"
         ]
     made = []
     for table in tables:

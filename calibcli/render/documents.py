@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from calibcli.render import choices, decisions, figures, slices, tabulate, words
+from calibcli.render import choices, decisions, figures, paired, slices, tabulate, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,6 +22,7 @@ def measure_tables(result: Result, *, limit: int | None = None) -> list[Table]:
         [
             tabulate.gates_table(result.get("gates") or []),
             tabulate.metrics_table(overall["metrics"], after and after["metrics"], params),
+            paired.versus_table(result),
             tabulate.ece_by_bins_table(overall, params),
             tabulate.confusion_table(confusion_parts(overall), params),
             slices.at_table(result),

@@ -35,6 +35,7 @@ def render_report_html(report: Result) -> str:
         sections.metrics(measure),
         decisions_html.curves(report),
         decisions_html.thresholds(report),
+        decisions_html.trade_offs(report),
     ]
     for place, (kind, parts) in enumerate(words.slices_by_kind(measure).items()):
         body.append(sections.slices_section(kind, parts, measure, f"slices{place}"))

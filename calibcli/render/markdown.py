@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from calibcli.render import decisions, documents, names, verdicts, words
+from calibcli.render import decisions, documents, held, names, verdicts, words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,7 +69,13 @@ def render_report(report: Result) -> str:
         )
         parts.append(_document(lines, {}, [table] if table else []))
     if report.get("thresholds"):
-        parts.append(render_threshold(report["thresholds"]))
+        chosen = report["thresholds"]
+        lines = [
+            "## Thresholds",
+            f"**{names.markdown(decisions.thresholds_headline(chosen))}**",
+            names.markdown(decisions.kind_words(chosen)),
+        ]
+        parts.append(_document(lines, {}, held.tables(report)))
     return "\n".join(parts)
 
 

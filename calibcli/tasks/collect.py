@@ -356,6 +356,8 @@ def _one_mapping(
 ) -> Mapping:
     from calibcli.core.calibrators import calibrate
 
+    if calibrator.method == "pool":
+        return _pool_mapping(calibrator, logits=logits)
     if calibrator.method != "grouped":
         return lambda _, scores, __, ___: calibrate(calibrator, scores, logits=logits)
     from calibcli.core.grouped import Grouped
@@ -379,3 +381,22 @@ def _one_mapping(
         return calibrator.calibrate(scores, codes, group.values, logits=logits)
 
     return by_group
+
+
+def _pool_mapping(calibrator: Calibrator, *, logits: bool) -> Mapping:
+    from calibcli.core.model_pool import ModelPool
+
+    assert isinstance(calibrator, ModelPool)
+
+    def pooled(
+        batch: Batch, _: NDArray[Any], rows: Rows, __: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        models = getattr(batch, "models", None)
+        if models is None:
+            raise InputError(
+                "the calibrator pools several models, and one is read",
+                f"the models are {', '.join(calibrator.models)}",
+            )
+        return calibrator.combine(_only(models, rows), logits=logits)
+
+    return pooled

@@ -20,7 +20,7 @@ from calibcli.workflows.decision_columns import (
     new_group_words,
     rows_of_new_groups,
 )
-from calibcli.workflows.gather import unseen_words, with_group_of
+from calibcli.workflows.gather import open_for, unseen_words, with_group_of
 from calibcli.workflows.loaded import load_calibrator
 from calibcli.workflows.loaded_thresholds import load_thresholds
 from calibcli.workflows.warnings import check_fits
@@ -141,7 +141,8 @@ def _probabilities(
 ) -> NDArray[np.float64]:
     """Calibrate a batch; `unseen` is told of rows whose group the calibrator does not know."""
     if loaded.group is None:
-        return loaded.apply(batch.scores, logits=spec.logits)
+        scores = getattr(batch, "models", None)
+        return loaded.apply(batch.scores if scores is None else scores, logits=spec.logits)
     group = batch.groups[spec.groups.index(loaded.group)]
     missed = cast("Grouped", loaded.calibrator).unseen(group.codes, group.values)
     if missed:
@@ -153,8 +154,13 @@ def _opened(
     spec: InputSpec, loaded: LoadedCalibrator, sources: Sequence[Source], *, keep: bool, typed: bool
 ) -> Dataset:
     try:
-        return open_dataset(
-            spec, need_labels=False, keep_columns=keep, sources=sources, typed=typed
+        return open_for(
+            loaded.calibrator,
+            spec,
+            sources,
+            need_labels=False,
+            keep_columns=keep,
+            typed=typed,
         )
     except UsageError:
         if not loaded.classes or spec.classes != loaded.classes:

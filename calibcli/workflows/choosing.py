@@ -112,7 +112,7 @@ def choose_slice(
             "high": certified.high,
         }
     if wish.costs is not None:
-        item["cost"], warnings = _cost(stats, wish.costs, found, prior, conventions.seed)
+        item["cost"], warnings = _cost(stats, wish.costs, found, prior, conventions.seed, clustered)
     if not stats.positives or not stats.negatives:
         warnings.append(f"{labels(stats)}: the cut-off says nothing about the other label")
     return Chosen(item, curve, tuple(warnings))
@@ -213,7 +213,12 @@ def _resampled(
 
 
 def _cost(
-    stats: ScoreStats, costs: Costs, found: Choice, prior: float | None, seed: int
+    stats: ScoreStats,
+    costs: Costs,
+    found: Choice,
+    prior: float | None,
+    seed: int,
+    clustered: bool,
 ) -> tuple[Result, list[str]]:
     # The closed form is of probabilities, so cells count at their mean score.
     compared = compare_cutoffs(
@@ -222,7 +227,7 @@ def _cost(
         stats.neg,
         costs,
         prior=prior,
-        weighted=stats.weighted,
+        weighted=stats.weighted or clustered,  # chance is known for independent rows only
         seed=seed,
     )
     cost: Result = {

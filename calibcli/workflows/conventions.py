@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import nextafter
 from typing import Any, Literal
 
@@ -70,6 +70,10 @@ class Conventions:
                 if binning not in found:
                     found.append(binning)
         return found
+
+    def cutting(self, *thresholds: float) -> Conventions:
+        """Return the same conventions with more cut-offs, before those that there are."""
+        return replace(self, thresholds=tuple(dict.fromkeys((*thresholds, *self.thresholds))))
 
     @property
     def exact_at(self) -> tuple[float, ...]:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from calibcli.core.buckets import BUCKETS
 from calibcli.core.calibrators import CALIBRATORS, Identity, Temperature
 from calibcli.core.calibrators.rowmath import finite_rows, fold_rows
 from calibcli.core.calibrators.types import MULTICLASS
 from calibcli.core.grouped import Grouped, GroupMap
 from calibcli.core.pooling import log_pool_rows
 from calibcli.core.scales import softmax
-from calibcli.core.selection import Candidate
+from calibcli.core.selection import Candidate, clustered_errors
 from calibcli.core.selection_rows import auto_rows, fit_method, label_losses
 from calibcli.core.shrinkage import FEWEST, PRIOR_ROWS
 from calibcli.errors import InputError
@@ -75,9 +76,7 @@ def fit_group_rows(
         _fit_outside(passes, size, fold, (method, own_method), overall, mass, options)
         for fold in range(options.folds)
     ]
-    losses, squares, total = _compare(passes, folds, options)
-    means = losses / total
-    errors = np.sqrt(np.maximum(squares - total * means**2, 0.0)) / total
+    means, errors = _compare(passes, folds, options, clustered=spec.cluster is not None)
     relative = means - means[-1]
     best = min(range(len(PRIOR_ROWS)), key=lambda i: (means[i], -PRIOR_ROWS[i]))
     if options.method == "auto" and -relative[best] <= errors[best]:
@@ -202,36 +201,57 @@ def _fit_outside(
 
 
 def _compare(
-    passes: RowPasses, folds: list[_Fold], options: FitOptions
-) -> tuple[Array, Array, float]:
-    """Return by n0 the summed held-out losses, the squares of their excess over one map, rows."""
+    passes: RowPasses, folds: list[_Fold], options: FitOptions, *, clustered: bool
+) -> tuple[Array, Array]:
+    """Return by n0 the mean held-out loss, and the SE of its difference to one map for all."""
     select = cast("Any", options.select)
-    sums, squares = np.zeros(len(PRIOR_ROWS)), np.zeros(len(PRIOR_ROWS))
-    total = 0.0
+    size = len(PRIOR_ROWS)
+    base_sum = 0.0
+    squares, buckets = np.zeros(size), np.zeros((BUCKETS, size + 1))
     for (z, label, weight, bucket), group in passes.with_groups():
         mass = np.ones(len(label)) if weight is None else weight
-        fold_of = np.asarray(bucket) % len(folds)
-        total += float(mass.sum())
+        home = np.asarray(bucket).astype(np.int64)
         for place, fold in enumerate(folds):
-            inside = np.flatnonzero(fold_of == place)
+            inside = np.flatnonzero(home % len(folds) == place)
             for member in np.unique(group[inside]).tolist():
                 mine = inside[group[inside] == member]
                 for start in range(0, len(mine), _BLOCK):
                     chosen = mine[start : start + _BLOCK]
-                    finite, truth = finite_rows(z[chosen]), label[chosen]
-                    shared = _apply(fold.overall, finite)
-                    base = _losses(shared, truth, select)
-                    own_map = fold.own[member]
-                    own = shared if own_map is None else _apply(own_map, finite)
-                    for i, prior in enumerate(PRIOR_ROWS):
-                        w = 0.0 if own_map is None else _weight(fold.mass[member], prior)
-                        loss = base
-                        if w:
-                            pooled = log_pool_rows((own, shared), (w, 1.0 - w))
-                            loss = _losses(pooled, truth, select)
-                        sums[i] += float(mass[chosen] @ loss)
-                        squares[i] += float((mass[chosen] * (loss - base)) @ (loss - base))
-    return sums, squares, total
+                    base, apart = _apart(
+                        fold, member, finite_rows(z[chosen]), label[chosen], select
+                    )
+                    own = mass[chosen]
+                    base_sum += float(own @ base)
+                    squares += (own * own) @ apart**2
+                    for column in range(size):
+                        worth = own * apart[:, column]
+                        buckets[:, column] += np.bincount(home[chosen], worth, BUCKETS)
+                    buckets[:, size] += np.bincount(home[chosen], own, BUCKETS)
+    total = float(buckets[:, size].sum())
+    means = buckets[:, :size].sum(axis=0) / total
+    errors = np.sqrt(np.maximum(squares - total * means**2, 0.0)) / total
+    if clustered:
+        used = np.insert(buckets[buckets[:, size] > 0], 0, 0.0, axis=1)
+        errors = clustered_errors(used, np.append(0.0, means), total)[0, 1:]
+    return base_sum / total + means, errors
+
+
+def _apart(
+    fold: _Fold, member: int, z: Array, label: NDArray[np.int64], select: Any
+) -> tuple[Array, Array]:
+    """Return the loss of one map for all (n,), and by n0 how much that of the pool exceeds it."""
+    shared = _apply(fold.overall, z)
+    base = _losses(shared, label, select)
+    apart = np.zeros((len(z), len(PRIOR_ROWS)))
+    own_map = fold.own[member]
+    if own_map is not None:
+        own = _apply(own_map, z)
+        for i, prior in enumerate(PRIOR_ROWS):
+            w = _weight(fold.mass[member], prior)
+            if w:
+                pooled = log_pool_rows((own, shared), (w, 1.0 - w))
+                apart[:, i] = _losses(pooled, label, select) - base
+    return base, apart
 
 
 def _losses(p: Array, label: NDArray[np.int64], select: Any) -> Array:

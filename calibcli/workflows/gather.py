@@ -129,7 +129,7 @@ def gather(
         found = _from_stats(sources)
         return found if calibrator is None else _calibrated(found, calibrator)
     reading = with_group_of(spec, calibrator)
-    dataset = open_dataset(reading, sources=sources)
+    dataset = open_for(calibrator, reading, sources)
     layout = layout_of(dataset, spec, conventions)
     counted = count(
         dataset,
@@ -140,6 +140,27 @@ def gather(
         progress=progress,
     )
     return from_counted(dataset, spec, counted)
+
+
+def open_for(
+    calibrator: Calibrator | tuple[Calibrator, ...] | None,
+    spec: InputSpec,
+    sources: Sequence[Source],
+    **options: bool,
+) -> Dataset:
+    """Open score files as a calibrator reads them: one score, or those of several models.
+
+    Raises:
+        InputError: files that cannot be used.
+    """
+    one = calibrator[0] if isinstance(calibrator, tuple) else calibrator
+    if one is None or one.method != "pool":
+        return open_dataset(spec, sources=sources, **options)
+    from calibcli.core.model_pool import ModelPool
+    from calibcli.tasks.models import open_models
+
+    assert isinstance(one, ModelPool)
+    return open_models(spec, one.models, files=one.files, sources=sources, **options)
 
 
 def with_group_of(

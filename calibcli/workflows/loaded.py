@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from calibcli.core.calibrators import Calibrator
 
+__all__ = ["LoadedCalibrator", "LoadedThresholds", "load", "load_calibrator", "load_thresholds"]
+
 
 @dataclass(frozen=True, slots=True)
 class LoadedCalibrator:
@@ -51,6 +53,8 @@ class LoadedCalibrator:
     ) -> NDArray[np.float64]:
         """Return calibrated probabilities of scores (n,), or (n, K) for several classes.
 
+        A pool of M models takes their scores as (n, M) and returns (n,).
+
         Args:
             scores: what the model puts out, of any float dtype.
             logits: whether these are logits; default what the calibrator was fitted on.
@@ -65,6 +69,8 @@ class LoadedCalibrator:
         if self.group is None:
             if groups is not None:
                 raise InputError("this calibrator has one map for all groups", "leave out groups")
+            if hasattr(self.calibrator, "combine"):
+                return np.asarray(self.calibrator.combine(values, logits=kind))
             return calibrate(self.calibrator, values, logits=kind)
         if groups is None:
             return self.calibrator.apply(values)  # says what is missing
@@ -92,7 +98,7 @@ class LoadedCalibrator:
     def _checked(self, scores: ArrayLike, logits: bool | None) -> tuple[NDArray[Any], bool]:
         values = np.asarray(scores)
         kind = self.logits if logits is None else logits
-        width = len(self.classes)
+        width = len(self.classes) or len(getattr(self.calibrator, "models", ()))
         if values.ndim != (2 if width else 1) or (width and values.shape[1] != width):
             wanted = f"(n, {width})" if width else "(n,)"
             raise InputError(f"scores of shape {values.shape}, where {wanted} is needed")

@@ -12,7 +12,7 @@ from calibcli.workflows.slices import slice_result
 from calibcli.workflows.warnings import calibrator_warnings, measure_warnings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from calibcli.core.calibrators import Calibrator
     from calibcli.io.dataset import InputSpec
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from calibcli.workflows.gather import Progress, Slice
 
 Result = dict[str, Any]
+MOST_EXACT = 200
+"""Cut-offs of classes up to which counts at each stay exact in a grid."""
 
 
 def measure(
@@ -28,6 +30,7 @@ def measure(
     *,
     calibrator: str | None = None,
     thresholds: str | None = None,
+    versus: str | None = None,
     fail_if: Sequence[str] = (),
     save_stats: str | None = None,
     threads: int | None = None,
@@ -41,6 +44,7 @@ def measure(
         conventions: how to bin, where to cut, how sure to be.
         calibrator: path of a calibrator, to show figures before and after.
         thresholds: path of thresholds, whose cut-offs are shown too.
+        versus: a second model on the same rows: a score column, or a file.
         fail_if: gates.
         save_stats: path to write the statistics to.
         threads: how many threads read; default all cores of this process.
@@ -54,6 +58,7 @@ def measure(
     gates = [parse_gate(text) for text in fail_if]
     mapping: Calibrator | None = None
     loaded = None
+    cuts: dict[str, float] = {}
     if calibrator is not None:
         from calibcli.workflows.loaded import load_calibrator
 
@@ -64,16 +69,22 @@ def measure(
 
         chosen = load_thresholds(thresholds)
         if chosen.task == "binary":
-            from dataclasses import replace
-
-            cuts = (float(chosen.values[0]), *conventions.thresholds)
-            conventions = replace(conventions, thresholds=tuple(dict.fromkeys(cuts)))
-    found = gather(spec, conventions, calibrator=mapping, threads=threads, progress=progress)
+            conventions = conventions.cutting(*chosen.values.tolist())
+        else:
+            values = zip(chosen.classes, chosen.values.tolist(), strict=False)
+            cuts = {name: value for name, value in values if value == value}
+    reading = conventions.cutting(*cuts.values()) if len(cuts) <= MOST_EXACT else conventions
+    found = gather(spec, reading, calibrator=mapping, threads=threads, progress=progress)
     warnings = list(found.warnings)
     if loaded is not None:
         warnings += calibrator_warnings(loaded, found, spec)
-    result = measured(found, conventions, curves=curves)
+    result = measured(found, conventions, curves=curves, cuts=cuts)
     result["warnings"] = warnings + measure_warnings(found, result)
+    if versus is not None:
+        from calibcli.workflows.versus import versus as compare
+
+        result["versus"] = compare(found, spec, conventions, versus, threads=threads)
+        result["params"]["versus"] = versus
     result["gates"] = [verdict.to_dict() for verdict in evaluate_gates(gates, result)]
     if calibrator is not None:
         result["params"]["calibrator"] = calibrator
@@ -82,13 +93,25 @@ def measure(
     return result
 
 
-def measured(found: Gathered, conventions: Conventions, *, curves: bool = False) -> Result:
-    """Return the measure result of gathered populations, without gates and warnings."""
+def measured(
+    found: Gathered,
+    conventions: Conventions,
+    *,
+    curves: bool = False,
+    cuts: Mapping[str, float] | None = None,
+) -> Result:
+    """Return the measure result of gathered populations, without gates and warnings.
+
+    `cuts` holds the cut-offs of classes that have one of their own.
+    """
 
     def shown(one: Slice, *, curves: bool) -> Result:
-        result = slice_result(one.where, one.population, conventions, curves=curves)
+        own = conventions
+        if one.where["kind"] == "class" and one.where["name"] in (cuts or {}):
+            own = conventions.cutting((cuts or {})[one.where["name"]])
+        result = slice_result(one.where, one.population, own, curves=curves)
         if one.calibrated is not None:
-            after = slice_result(one.where, one.calibrated, conventions, curves=curves)
+            after = slice_result(one.where, one.calibrated, own, curves=curves)
             result["calibrated"] = {k: v for k, v in after.items() if k != "slice"}
         return result
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from calibcli.errors import UsageError
-from calibcli.io.dataset import open_dataset
 from calibcli.io.sources import expand
 from calibcli.tasks.rows import Accumulator, scan
 from calibcli.workflows.gather import (
     holds_stats,
     input_params,
     layout_of,
+    open_for,
     unseen_words,
     with_group_of,
 )
@@ -76,7 +76,7 @@ class RowPass:
             raise UsageError(f"{option} needs whole rows", "give the score files instead")
         loaded = None if calibrator is None else load_calibrator(calibrator)
         reading = with_group_of(spec, None if loaded is None else loaded.calibrator)
-        dataset = open_dataset(reading, sources=sources)
+        dataset = open_for(None if loaded is None else loaded.calibrator, reading, sources)
         layout = layout_of(dataset, spec, conventions)
         return cls(spec, reading.groups, dataset, layout, loaded, threads, progress)
 

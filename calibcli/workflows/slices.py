@@ -67,6 +67,10 @@ def slice_result(
         result["grid_error"] = grid_error(population.pairs)
     if curves and population.task != "multiclass":
         result |= _curves(population.pairs)
+    if curves and where["kind"] == "overall":
+        from calibcli.workflows.decision_curves import decision_curves
+
+        result |= decision_curves(population)
     return result
 
 

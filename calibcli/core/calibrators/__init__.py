@@ -124,4 +124,8 @@ def _composed(method: str) -> type[Calibrator] | None:
         from calibcli.core.grouped import Grouped
 
         return Grouped
+    if method == "pool":
+        from calibcli.core.model_pool import ModelPool
+
+        return ModelPool
     return None

@@ -129,16 +129,16 @@ def _derivatives(
         classes += np.bincount(label, weights=weight, minlength=size)
         residual = p * weight[:, None]
         residual[np.arange(len(p)), label] -= weight
-        gradient += np.concatenate([np.einsum("ij,ij->j", residual, z), residual.sum(axis=0)])
+        gradient += np.concatenate([(residual * z).sum(axis=0), residual.sum(axis=0)])
         # d logit_k / d (w_k, c_k) = (z_k, 1), so every block is diag(p) - p pᵀ seen through it.
-        through = np.hstack([p * z, p])
+        scaled = p * z
+        through = np.hstack([scaled, p])
         hessian -= (through * weight[:, None]).T @ through
-        mass = p * weight[:, None]
         own = np.arange(size)
-        hessian[own, own] += np.einsum("ij,ij,ij->j", mass, z, z)
-        cross = np.einsum("ij,ij->j", mass, z)
+        cross = weight @ scaled
+        hessian[own, own] += weight @ (scaled * z)
         hessian[own, own + size] += cross
         hessian[own + size, own] += cross
-        hessian[own + size, own + size] += mass.sum(axis=0)
+        hessian[own + size, own + size] += weight @ p
     require_two_classes(classes)
     return loss, gradient, hessian

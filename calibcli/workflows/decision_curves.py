@@ -1,0 +1,38 @@
+"""Curves about decisions, for the report: net benefit, and risk against coverage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from calibcli.core.costs import decision_curve
+from calibcli.core.thresholds import Curve
+
+if TYPE_CHECKING:
+    from calibcli.tasks.collect import Population
+
+Result = dict[str, Any]
+POINTS = 100
+
+
+def decision_curves(population: Population) -> Result:
+    """Return what a task has of `net_benefit` (binary) and `risk_coverage` (one label a row)."""
+    stats = population.pairs
+    if population.task == "multilabel" or not stats.n:
+        return {}
+    from calibcli.core.abstention import risk_coverage
+    from calibcli.workflows.abstain import confidence_pairs, thinned
+
+    sure = confidence_pairs(population)
+    found = risk_coverage(sure.floor, sure.pos, sure.neg)
+    made: Result = {
+        "risk_coverage": {**thinned(found), "area": found.area, "excess_area": found.excess}
+    }
+    if population.task == "binary":
+        curve = Curve.from_cells(stats.floor, stats.pos, stats.neg)
+        made["net_benefit"] = {
+            name: values.tolist()
+            for name, values in decision_curve(curve, np.arange(POINTS) / POINTS).items()
+        }
+    return made

@@ -1,0 +1,80 @@
+"""What each command imports: a light command must stay light."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("numpy", "pandas", "pyarrow", "rich", "scipy", "sklearn", "vl_convert", "pydantic")
+RUN = """
+import sys
+from calibcli.cli.main import main
+arguments = sys.argv[1:]
+code = main(arguments)
+found = [name for name in {heavy!r} if name in sys.modules]
+print(code, *found, file=sys.stderr)
+"""
+
+
+@pytest.fixture
+def imported():
+    def run(*arguments):
+        ran = subprocess.run(
+            [sys.executable, "-c", RUN.format(heavy=HEAVY), *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        code, *found = ran.stderr.split()
+        assert code == "0", ran.stderr
+        return set(found)
+
+    return run
+
+
+@pytest.mark.parametrize("options", [(), ("--no-ci",), ("--format", "json", "--cluster", "visit")])
+def test_measure_of_a_csv(imported, scores, options):
+    assert imported("measure", scores, *options) == {"numpy", "pyarrow"}
+
+
+def test_measure_of_arrays_needs_numpy_only(imported, write, binary, classes):
+    scores, labels = write("s.npy", binary["score"]), write("y.npy", binary["label"])
+    assert imported("measure", scores, "--labels", labels) == {"numpy"}
+    rows, truth = write("z.npy", classes["z"]), write("t.npy", classes["label"])
+    assert imported("measure", rows, "--labels", truth, "--logits") == {"numpy"}
+
+
+def test_measure_of_parquet_and_of_statistics(imported, write, binary, tmp_path):
+    stats = tmp_path / "stats.json"
+    assert imported(
+        "measure", write("x.parquet", binary), "--save-stats", stats
+    ) == {"numpy", "pyarrow"}  # fmt: skip
+    assert imported("measure", stats) == {"numpy"}
+
+
+def test_measure_with_a_calibrator_and_gates(imported, scores, calibrator):
+    found = imported("measure", scores, "--calibrator", calibrator, "--fail-if", "ece>0.9")
+    assert found == {"numpy", "pyarrow"}
+
+
+def test_apply(imported, scores, calibrator, tmp_path):
+    assert imported("apply", calibrator, scores, "-o", tmp_path / "o.csv") == {"numpy", "pyarrow"}
+
+
+@pytest.mark.parametrize("arguments", [("--version",), ("--help",), ("measure", "--help")])
+def test_help_and_version_import_no_numpy(imported, arguments):
+    assert imported(*arguments) == set()
+
+
+def test_loading_and_applying_a_calibrator_needs_numpy_only(calibrator):
+    code = f"""
+import sys, calibcli
+assert not {set(HEAVY)!r} & set(sys.modules)
+print(calibcli.load({str(calibrator)!r}).apply([0.02, 0.5, 0.98]))
+print(*{set(HEAVY)!r} & set(sys.modules))
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines()[-1] == "numpy"
+    assert ran.stderr == ""
