@@ -38,7 +38,7 @@ def test_f1_of_eight_scores_is_best_at_055(good, table, tmp_path):
     ran = good("threshold", table(*EIGHT), "--format", "json", "-o", tmp_path / "t.json")
     (chosen,) = ran.json["thresholds"]
     assert chosen["threshold"] == 0.55
-    assert chosen["value"] == 0.75
+    assert chosen["value"]["value"] == 0.75
     assert counts(chosen["confusion"]) == (3, 1, 1, 3)
     assert chosen["confusion"]["f1"]["value"] == 0.75
     assert json.loads((tmp_path / "t.json").read_text())["thresholds"][0]["threshold"] == 0.55

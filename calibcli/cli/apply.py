@@ -30,6 +30,14 @@ def command(
     thresholds: Annotated[
         str | None, typer.Option(metavar="FILE", help="Add decisions by these thresholds.")
     ] = None,
+    prior: Annotated[
+        str | None,
+        typer.Option(
+            metavar="P|em",
+            help="Prevalence where the scores are used (one, or one a class with commas); em "
+            "estimates it from these unlabelled scores and says how sure it is.",
+        ),
+    ] = None,
     emit: Annotated[
         str | None,
         typer.Option(
@@ -44,7 +52,7 @@ def command(
     Every input column and the order of the rows are kept.
     """
     if emit is not None:
-        return _emit(calibrator, emit, read, thresholds, output)
+        return _emit(calibrator, emit, read, prior, thresholds, output)
     if not paths:
         raise UsageError("apply needs SCORES...", "calibcli apply CALIBRATOR SCORES... -o OUT")
     if output is None:
@@ -59,12 +67,18 @@ def command(
             read.spec(paths),
             output,
             thresholds=thresholds,
+            prior=prior,
             stream=stream,
             threads=run.threads,
             progress=progress.callback,
         )
         if stream is None:
             console.emit(console.render("table", NAME, result))
+        elif not run.quiet:
+            if "prevalence" in result:
+                console.complain(f"calibcli: prevalence {result['prevalence']}")
+            for warning in result["warnings"]:
+                console.complain(f"calibcli: warning: {warning}")
     return int(ExitCode.OK)
 
 
@@ -72,6 +86,7 @@ def _emit(
     calibrator: str,
     kind: str,
     read: options.InputOptions,
+    prior: str | None,
     thresholds: str | None,
     output: str | None,
 ) -> int:
@@ -80,5 +95,5 @@ def _emit(
     from calibcli.workflows.emit import emit
 
     keep_apart([calibrator], [output])
-    console.deliver(emit(calibrator, kind, score=read.score), output or "-")
+    console.deliver(emit(calibrator, kind, score=read.score, prior=prior), output or "-")
     return int(ExitCode.OK)

@@ -1,9 +1,10 @@
 """How sure is a fitted map? The interval of the calibrated probability at given scores.
 
 The bootstrap (Efron 1979): rows are drawn again from the cells, as many as there are, the method
-is fitted again, and the percentiles of the maps are the interval at each score. Clusters are
-drawn whole. It is the interval of the map of *this* method: that the true curve may have another
-shape is not in it, and of methods with steps (isotonic, histogram) it is rough.
+is fitted again, and the standard deviation of the maps' logits gives the interval at each score,
+which then stays inside (0, 1). Clusters are drawn whole. It is the interval of the map of *this*
+method: that the true curve may have another shape is not in it, and of methods with steps
+(isotonic, histogram) it is rough.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from calibcli.core.calibrators import CALIBRATORS, calibrate
+from calibcli.core.scales import expit, logit
+from calibcli.core.special import norm_ppf
 from calibcli.core.stats import ScoreStats
 from calibcli.errors import InputError
 
@@ -23,8 +26,9 @@ if TYPE_CHECKING:
     from calibcli.core.calibrators import Calibrator
     from calibcli.core.calibrators.types import BinaryCalibrator, FloatArray
 
-DRAWS = 200
-SLOW_DRAWS = 100
+DRAWS = 100
+FEW_DRAWS = {"spline": 40}
+"""Of methods that choose a penalty in each fit; 40 draws know a standard deviation to 11 %."""
 FINE_CELLS = 1500
 """Cells that are drawn from; statistics of more are coarsened first."""
 _QUANTILES = 14
@@ -64,7 +68,7 @@ def map_points(
         stats: the pairs; scores that are logits are shown as probabilities.
         confidence: level of the interval; None for none.
         seed: of the draws.
-        draws: how many; default 200, or 100 for methods that take longer.
+        draws: how many; default 100, fewer for methods that take long.
     """
     scores = grid_of_scores(stats)
     fitted = calibrate(calibrator, scores, logits=False)
@@ -72,13 +76,12 @@ def map_points(
     high = list(low)
     if confidence is not None and calibrator.method != "identity":
         if draws is None:
-            draws = SLOW_DRAWS if calibrator.free_form else DRAWS
+            draws = FEW_DRAWS.get(calibrator.method, DRAWS)
         curves = np.array(list(_curves(calibrator, stats, scores, draws, seed)))
         if len(curves) >= draws / 2:
-            tail = (1.0 - confidence) / 2.0
-            # The map itself may lie beyond a percentile where the bootstrap is biased.
-            low = np.minimum(np.quantile(curves, tail, axis=0), fitted).tolist()
-            high = np.maximum(np.quantile(curves, 1.0 - tail, axis=0), fitted).tolist()
+            margin = norm_ppf((1.0 + confidence) / 2.0) * logit(curves).std(axis=0, ddof=1)
+            low = np.minimum(expit(logit(fitted) - margin), fitted).tolist()
+            high = np.maximum(expit(logit(fitted) + margin), fitted).tolist()
     points = zip(scores.tolist(), fitted.tolist(), low, high, strict=True)
     return [MapPoint(*point) for point in points]
 

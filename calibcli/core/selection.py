@@ -6,10 +6,9 @@ with the standard error of the *paired* difference to the best candidate: both a
 same rows, and what the rows have in common cancels. The identity is the simplest candidate, so
 anything else has to beat it by more than the noise of its own comparison.
 
-Two estimates of that standard error hold where the simpler candidate's probabilities are right:
-the spread of the differences, and the spread that these probabilities themselves imply. Where
-they are wrong, the first is blown up by the very rows that show it (one certain error has a log
-loss of 34.5), so the smaller of the two counts.
+Where the simpler candidate's probabilities are right, they themselves imply how much the
+difference should vary. Where they are wrong, the observed spread is blown up by the very rows
+that show it (one certain error has a log loss of 34.5), so it counts up to twice the implied one.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -32,13 +31,38 @@ from calibcli.core.calibrators.types import (
     effective_rows,
     require_both_classes,
 )
+from calibcli.core.comparison import (
+    Candidate,
+    Choice,
+    Score,
+    clustered_errors,
+    implied_ratio,
+    independent_errors,
+    one_standard_error,
+)
 from calibcli.core.scales import EPS
 from calibcli.errors import InputError
 
 if TYPE_CHECKING:
     from calibcli.core.stats import ScoreStats
 
-Score = Literal["nll", "brier"]
+__all__ = [
+    "BINARY_CANDIDATES",
+    "Candidate",
+    "Choice",
+    "Score",
+    "Selection",
+    "apply_to_cells",
+    "auto",
+    "cell_losses",
+    "clustered_errors",
+    "cross_fit",
+    "folds_of",
+    "implied_ratio",
+    "independent_errors",
+    "one_standard_error",
+]
+
 Fit = Callable[["ScoreStats"], Calibrator]
 Clock = Callable[[], float]
 
@@ -53,39 +77,8 @@ BINARY_CANDIDATES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One row of the table of candidates.
-
-    Attributes:
-        method: its name.
-        score: mean held-out loss of a row; None when it was no candidate.
-        difference: score minus the best candidate's.
-        se: standard error of that paired difference; 0 for the best itself.
-        seconds: time of its fits, where a clock was given.
-        chosen: whether it is the outcome.
-        note: why it was no candidate, or warnings of its fit on all rows.
-    """
-
-    method: str
-    score: float | None
-    difference: float | None
-    se: float | None
-    seconds: float | None
-    chosen: bool
-    note: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types, in fixed order."""
-        row: dict[str, Any] = {
-            "method": self.method,
-            "score": self.score,
-            "difference": self.difference,
-            "se": self.se,
-        }
-        if self.seconds is not None:
-            row["seconds"] = self.seconds
-        return row | {"chosen": self.chosen, "note": self.note}
+REPEATS = 5
+"""Below 1,000 rows the luck of one split is averaged out over this many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +162,15 @@ def auto(
     scarce = min(float(stats.positives), float(stats.negatives)) * effective / float(stats.n)
     notes: tuple[str, ...] = ()
     pairs: list[tuple[ScoreStats, ScoreStats]] = []
+    repeats = 1
     if scarce < folds:
         notes = (f"about {scarce:.0f} rows of one label: too few to compare methods, scores kept",)
         reasons |= dict.fromkeys(names[1:], "no candidate: too few rows of one label")
     else:
-        pairs = folds_of(stats, folds, seed)
+        repeats = REPEATS if effective < FREE_FORM_ROWS else 1
+        pairs = [pair for again in range(repeats) for pair in folds_of(stats, folds, seed + again)]
     running = [name for name in names if name not in reasons]
-    comparison = _Comparison(running, select)
+    comparison = _Comparison(running, select, repeats)
     fold_fits: dict[str, list[Calibrator]] = {name: [] for name in running}
     seconds = dict.fromkeys(running, 0.0)
     for rest, held_out in pairs:
@@ -201,8 +196,9 @@ def auto(
         rows.append(Candidate(name, score, difference, se, spent, taken, note))
     held = stats
     if result.chosen != Identity.method:
-        fits = fold_fits[result.chosen]
-        mapped = [h.map(apply_to_cells(f, h)) for (_, h), f in zip(pairs, fits, strict=True)]
+        first = len(pairs) // repeats
+        fits = zip(pairs[:first], fold_fits[result.chosen][:first], strict=True)
+        mapped = [part.map(apply_to_cells(one, part)) for (_, part), one in fits]
         held = reduce(lambda a, b: a.merge(b), mapped)
     return Selection(calibrator, tuple(rows), held, notes)
 
@@ -214,40 +210,11 @@ def _fit(name: str, stats: ScoreStats) -> Calibrator:
     raise InputError(f"{name} does not calibrate binary scores")
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The one-standard-error rule's outcome: name -> (score, difference to best, its SE)."""
-
-    chosen: str
-    table: dict[str, tuple[float, float, float]]
-
-
-def one_standard_error(
-    names: Sequence[str], scores: FloatArray, errors: FloatArray, complexity: Sequence[int]
-) -> Choice:
-    """Return the simplest candidate within one paired standard error of the best.
-
-    Args:
-        names: m candidates.
-        scores: (m,) mean held-out losses.
-        errors: (m, m) standard errors of the paired differences.
-        complexity: m ranks; the lower of two equal losses wins a tie of ranks.
-    """
-    best = int(np.argmin(scores))
-    gaps, noise = scores - scores[best], errors[:, best]
-    near = [i for i in range(len(names)) if gaps[i] <= noise[i]]
-    winner = min(near, key=lambda i: (complexity[i], scores[i]))
-    table = {
-        name: (float(scores[i]), float(gaps[i]), float(noise[i])) for i, name in enumerate(names)
-    }
-    return Choice(names[winner], table)
-
-
 class _Comparison:
     """Sums of the candidates' losses relative to the identity's, and of their products."""
 
-    def __init__(self, names: Sequence[str], select: Score) -> None:
-        self.names, self.select = list(names), select
+    def __init__(self, names: Sequence[str], select: Score, repeats: int) -> None:
+        self.names, self.select, self.repeats = list(names), select, repeats
         size = len(self.names)
         self.reference = self.rows = self.squares = 0.0
         self.sums, self.weighted = np.zeros(size), np.zeros(size)
@@ -293,7 +260,8 @@ class _Comparison:
         ratio = implied_ratio(self.implied, errors, self.rows)
         if self.buckets:
             errors = clustered_errors(np.concatenate(self.buckets), means, self.rows)
-        errors = errors * ratio
+        # Every repeat scores the same rows, so the sums hold no more evidence than one of them.
+        errors = errors * ratio * np.sqrt(self.repeats)
         names = [self.names[i] for i in keep]
         return one_standard_error(
             names,
@@ -301,53 +269,6 @@ class _Comparison:
             errors[np.ix_(keep, keep)],
             [CALIBRATORS[name].complexity for name in names],
         )
-
-
-def independent_errors(
-    products: FloatArray, weighted: FloatArray, squares: float, means: FloatArray, rows: float
-) -> FloatArray:
-    """Return SEs of the paired mean differences (m, m): sqrt(sum w²(d - mean d)²) / sum w.
-
-    Args:
-        products: (m, m) sums of w² times the products of two candidates' losses.
-        weighted: (m,) sums of w² times a loss.
-        squares: sum of w².
-        means: (m,) mean losses.
-        rows: sum of w.
-    """
-    second = np.diag(products)
-    mean = means[:, None] - means[None, :]
-    cross = weighted[:, None] - weighted[None, :]
-    spread = second[:, None] + second[None, :] - 2.0 * products
-    spread = spread - 2.0 * mean * cross + mean**2 * squares
-    out: FloatArray = np.sqrt(np.maximum(spread, 0.0)) / rows
-    return out
-
-
-def implied_ratio(implied: FloatArray, errors: FloatArray, rows: float) -> FloatArray:
-    """Return how much smaller than the observed SE (m, m) the implied one is, at most 1.
-
-    Args:
-        implied: (m, m) summed variances of the loss difference between the column's candidate
-            and the row's, under the row's probabilities.
-        errors: (m, m) observed standard errors of independent rows.
-        rows: sum of weights.
-    """
-    expected = np.sqrt(np.maximum(implied, 0.0)) / rows
-    known = errors > 0.0
-    return np.where(known, np.minimum(expected / np.where(known, errors, 1.0), 1.0), 1.0)
-
-
-def clustered_errors(buckets: FloatArray, means: FloatArray, rows: float) -> FloatArray:
-    """Return SEs (m, m) from sums by bucket (B, m) with the bucket's rows as last column."""
-    centred = buckets[:, :-1] - buckets[:, -1:] * means
-    products = centred.T @ centred
-    second = np.diag(products)
-    spread = second[:, None] + second[None, :] - 2.0 * products
-    size = len(buckets)
-    factor = size / max(size - 1, 1)
-    out: FloatArray = np.sqrt(np.maximum(spread * factor, 0.0)) / rows
-    return out
 
 
 def cell_losses(p: FloatArray, select: Score) -> tuple[FloatArray, FloatArray]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import permutations
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from calibcli.core.calibrators import CALIBRATORS, OneVsRest
+from calibcli.core.calibrators import CALIBRATORS, Identity, OneVsRest
 from calibcli.core.calibrators.one_vs_rest import class_stats
 from calibcli.core.calibrators.rowmath import BLOCK, finite_rows, fold_rows, resolved_floor
 from calibcli.core.calibrators.types import (
@@ -18,22 +19,25 @@ from calibcli.core.calibrators.types import (
     BinaryCalibrator,
     Calibrator,
     FloatArray,
+    IntArray,
+    RowBatch,
     RowCalibrator,
     RowSource,
     require_two_classes,
     sums_by,
 )
-from calibcli.core.scales import EPS, softmax
-from calibcli.core.selection import (
+from calibcli.core.comparison import (
     Candidate,
     Choice,
-    Clock,
     Score,
     clustered_errors,
     implied_ratio,
     independent_errors,
     one_standard_error,
 )
+from calibcli.core.scales import EPS, softmax
+from calibcli.core.selection import REPEATS, Clock
+from calibcli.core.stats import BUCKETS
 from calibcli.errors import InputError
 
 if TYPE_CHECKING:
@@ -44,7 +48,6 @@ if TYPE_CHECKING:
 ROW_CANDIDATES = ("identity", "temperature", "vector", "dirichlet", "beta", "spline", "isotonic")
 MANY_CLASSES = 20
 """Methods of K^2 numbers or of K fitted maps are candidates of `auto` up to this many classes."""
-_BUCKETS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,20 +133,28 @@ def auto_rows(
     if (np.count_nonzero(by_fold.sum(axis=0) - by_fold > 0, axis=1) < 2).any() or size < folds:
         notes = (f"{size:.0f} rows are too few to compare methods: the scores are kept",)
         reasons |= dict.fromkeys(names[1:], "no candidate: too few rows")
-    fits: dict[str, tuple[Calibrator, tuple[Calibrator, ...]]] = {}
+    whole: dict[str, Calibrator] = {}
+    fold_fits: dict[str, tuple[Calibrator, ...]] = {}
     seconds: dict[str, float] = {}
-    for name in names:
-        if name in reasons:
-            continue
-        began = clock() if clock else 0.0
-        try:
-            whole = fit_method(rows, n_classes, name)
-            fits[name] = whole, cross_fit_rows(rows, n_classes, name, folds=folds, start=whole)
-        except InputError as error:
-            reasons[name] = f"no candidate: a fold could not be fitted ({error.message})"
-        seconds[name] = (clock() - began) if clock else 0.0
-    choice = _compare(rows, {name: fit[1] for name, fit in fits.items()}, folds, select, clustered)
-    calibrator, fold_calibrators = fits[choice.chosen]
+    comparison = _Comparison([name for name in names if name not in reasons], select, clustered)
+    for again in range(REPEATS if size < FREE_FORM_ROWS and not notes else 1):
+        source = rows if again == 0 else _dealt_anew(rows, again)
+        fits: dict[str, tuple[Calibrator, ...]] = {}
+        for name in comparison.names:
+            if name in reasons:
+                continue
+            began = clock() if clock else 0.0
+            try:
+                if again == 0:
+                    whole[name] = fit_method(rows, n_classes, name)
+                fits[name] = cross_fit_rows(source, n_classes, name, folds=folds, start=whole[name])
+            except InputError as error:
+                reasons[name] = f"no candidate: a fold could not be fitted ({error.message})"
+            seconds[name] = seconds.get(name, 0.0) + ((clock() - began) if clock else 0.0)
+        comparison.add(source, fits, folds)
+        fold_fits = fold_fits or fits
+    choice = comparison.choose([name for name in comparison.names if name not in reasons])
+    calibrator = whole[choice.chosen]
     table = []
     for name in names:
         score, difference, se = choice.table.get(name, (None, None, None))
@@ -151,7 +162,7 @@ def auto_rows(
         note = reasons.get(name, "; ".join(calibrator.notes) if taken else "")
         spent = seconds.get(name) if clock else None
         table.append(Candidate(name, score, difference, se, spent, taken, note))
-    return RowSelection(calibrator, tuple(table), fold_calibrators, notes)
+    return RowSelection(calibrator, tuple(table), fold_fits[choice.chosen], notes)
 
 
 def _rank(name: str) -> int:
@@ -196,69 +207,88 @@ def _one_vs_rest(method: str, classes: list[ScoreStats], floor: float | None) ->
     return OneVsRest.fit(classes, fit_one, floor=floor)
 
 
-def _compare(
-    rows: RowSource,
-    fits: dict[str, tuple[Calibrator, ...]],
-    folds: int,
-    select: Score,
-    clustered: bool,
-) -> Choice:
-    """Score every candidate on the rows that its fold calibrators have not seen, in one pass."""
-    names = list(fits)
-    size = len(names)
-    sums, weighted = np.zeros(size), np.zeros(size)
-    products, implied = np.zeros((size, size)), np.zeros((size, size))
-    buckets = np.zeros((_BUCKETS, size + 1))
-    total = squares = reference = 0.0
-    for z, label, weight, bucket in rows():
-        w = np.ones(len(label)) if weight is None else np.asarray(weight, dtype=np.float64)
-        home = np.asarray(bucket).astype(np.int64)
-        for fold in range(folds):
-            for chosen in _pieces(np.flatnonzero(home % folds == fold), z.shape[1]):
-                losses, p = _class_losses(z[chosen], fits, fold, select)
-                truth = losses[:, np.arange(len(chosen)), label[chosen]]
-                own, apart = w[chosen], truth - truth[0]
-                heavy = own * own
-                total += float(own.sum())
-                squares += float(heavy.sum())
-                reference += float(truth[0] @ own)
-                sums += apart @ own
-                weighted += apart @ heavy
-                products += (apart * heavy) @ apart.T
-                for s in range(size):
-                    for b in range(size):
-                        swing = losses[s] - losses[b]
-                        mean = np.einsum("ij,ij->i", p[s], swing)
-                        spread = np.einsum("ij,ij,ij->i", p[s], swing, swing) - mean**2
-                        implied[s, b] += float(heavy @ spread)
-                if clustered:
-                    for column in range(size):
-                        buckets[:, column] += sums_by(home[chosen], own * apart[column], _BUCKETS)
-                    buckets[:, size] += sums_by(home[chosen], own, _BUCKETS)
-    means = sums / total
-    errors = independent_errors(products, weighted, squares, means, total)
-    ratio = implied_ratio(implied, errors, total)
-    if clustered:
-        errors = clustered_errors(buckets[buckets[:, size] > 0], means, total)
-    return one_standard_error(
-        names, reference / total + means, errors * ratio, [_rank(name) for name in names]
-    )
+def _dealt_anew(rows: RowSource, seed: int) -> RowSource:
+    """Return the same rows with their buckets renumbered, so that the folds are others."""
+    number = np.random.default_rng(seed).permutation(BUCKETS)
+
+    def source() -> Iterator[RowBatch]:
+        for z, label, weight, bucket in rows():
+            yield z, label, weight, number[np.asarray(bucket)]
+
+    return source
 
 
-def _class_losses(
-    z: NDArray[np.floating[Any]],
-    fits: dict[str, tuple[Calibrator, ...]],
-    fold: int,
-    select: Score,
-) -> tuple[FloatArray, FloatArray]:
-    """Return each candidate's loss for each label (m, n, K), and its probabilities (m, n, K)."""
-    finite = finite_rows(z)
-    p = softmax(finite)
-    mapped = [
-        p if one[fold].space == "probability" else one[fold].apply(finite) for one in fits.values()
-    ]
-    q = np.stack(mapped)
-    return label_losses(q, select), q
+class _Comparison:
+    """Sums over the rows, each scored by calibrators that have not seen it."""
+
+    def __init__(self, names: Sequence[str], select: Score, clustered: bool) -> None:
+        self.names, self.select, self.clustered = list(names), select, clustered
+        size = len(self.names)
+        self.repeats = 0
+        self.rows = self.squares = self.reference = 0.0
+        self.sums, self.weighted = np.zeros(size), np.zeros(size)
+        self.products, self.implied = np.zeros((size, size)), np.zeros((size, size))
+        self.buckets: list[FloatArray] = []
+
+    def add(self, rows: RowSource, fits: dict[str, tuple[Calibrator, ...]], folds: int) -> None:
+        """Score all rows once, in one pass; the identity stands in for a missing fit."""
+        self.repeats += 1
+        fold_fits = [
+            [fits[name][fold] if name in fits else Identity() for name in self.names]
+            for fold in range(folds)
+        ]
+        buckets = np.zeros((BUCKETS, len(self.names) + 1))
+        for z, label, weight, bucket in rows():
+            w = np.ones(len(label)) if weight is None else np.asarray(weight, dtype=np.float64)
+            home = np.asarray(bucket).astype(np.int64)
+            for fold, fitted in enumerate(fold_fits):
+                for piece in _pieces(np.flatnonzero(home % folds == fold), z.shape[1]):
+                    apart = self._add_piece(z[piece], label[piece], w[piece], fitted)
+                    for column, difference in enumerate(apart):
+                        buckets[:, column] += sums_by(home[piece], w[piece] * difference, BUCKETS)
+                    buckets[:, -1] += sums_by(home[piece], w[piece], BUCKETS)
+        self.buckets.append(buckets[buckets[:, -1] > 0])
+
+    def _add_piece(
+        self,
+        z: NDArray[np.floating[Any]],
+        label: IntArray,
+        weight: FloatArray,
+        fitted: list[Calibrator],
+    ) -> FloatArray:
+        """Add some rows; returns each candidate's loss less the identity's (m, n)."""
+        finite = finite_rows(z)
+        own = softmax(finite)
+        p = [own if one.space == "probability" else one.apply(finite) for one in fitted]
+        losses = [label_losses(q, self.select) for q in p]
+        truth = np.array([loss[np.arange(len(label)), label] for loss in losses])
+        apart: FloatArray = truth - truth[0]
+        heavy = weight * weight
+        self.rows += float(weight.sum())
+        self.squares += float(heavy.sum())
+        self.reference += float(truth[0] @ weight)
+        self.sums += apart @ weight
+        self.weighted += apart @ heavy
+        self.products += (apart * heavy) @ apart.T
+        for i, j in permutations(range(len(p)), 2):
+            swing = losses[i] - losses[j]
+            mean = np.einsum("ij,ij->i", p[i], swing)
+            square = np.einsum("ij,ij->i", p[i], swing * swing)
+            self.implied[i, j] += float(heavy @ (square - mean**2))
+        return apart
+
+    def choose(self, valid: Sequence[str]) -> Choice:
+        """Apply the rule to the candidates that every fold could fit."""
+        keep = [self.names.index(name) for name in valid]
+        means = self.sums / self.rows
+        errors = independent_errors(self.products, self.weighted, self.squares, means, self.rows)
+        ratio = implied_ratio(self.implied, errors, self.rows)
+        if self.clustered:
+            errors = clustered_errors(np.concatenate(self.buckets), means, self.rows)
+        errors = errors * ratio * np.sqrt(self.repeats)
+        scores = (self.reference / self.rows + means)[keep]
+        ranks = [_rank(name) for name in valid]
+        return one_standard_error(valid, scores, errors[np.ix_(keep, keep)], ranks)
 
 
 def _pieces(index: NDArray[np.intp], n_classes: int) -> list[NDArray[np.intp]]:

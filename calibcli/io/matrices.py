@@ -29,11 +29,11 @@ class NamedMatrix:
     columns: list[str] | None
 
 
-def read_matrix(path: str) -> NamedMatrix:
+def read_matrix(path: str, classes: tuple[str, ...]) -> NamedMatrix:
     """Read a matrix from CSV, or JSON: rows of numbers.
 
-    A CSV may begin with a line of column names, and each line with a row name. JSON is a list of
-    lists, or {"rows": [...], "columns": [...], "values": [[...]]}.
+    A CSV may begin with a line of column names, and each line with the name of one of `classes`.
+    JSON is a list of lists, or {"rows": [...], "columns": [...], "values": [[...]]}.
 
     Raises:
         InputError: no such file, or one that holds no matrix of numbers.
@@ -48,23 +48,26 @@ def read_matrix(path: str) -> NamedMatrix:
         raise _unusable(path, "is not text") from None
     if text.lstrip()[:1] in ("[", "{"):
         return _from_json(path, text)
-    return _from_csv(path, text)
+    return _from_csv(path, text, classes)
 
 
-def _from_csv(path: str, text: str) -> NamedMatrix:
+def _from_csv(path: str, text: str, classes: tuple[str, ...]) -> NamedMatrix:
     lines = [line for line in csv.reader(text.splitlines()) if any(cell.strip() for cell in line)]
+    lines = [[cell.strip() for cell in line] for line in lines]
     if not lines:
         raise _unusable(path, "is empty")
-    columns = None
-    if any(_number(cell) is None for cell in lines[0][1:]):
-        columns, lines = [cell.strip() for cell in lines[0]], lines[1:]
+    k = len(classes)
+    columns = lines[0] if len(lines) == k + 1 else None
+    body = lines[1:] if columns is not None else lines
+    named = all(_number(line[0]) is None for line in body)
+    if columns is not None:
+        # Names of classes may be numbers, so the heading decides.
+        named |= len(columns) == k + 2 or sorted(columns[1:]) == sorted(classes)
     rows = None
-    if lines and all(_number(line[0]) is None for line in lines):
-        rows = [line[0].strip() for line in lines]
-        lines = [line[1:] for line in lines]
-    if columns is not None and lines and len(columns) == len(lines[0]) + 1:
-        columns = columns[1:]
-    return _checked(path, [[_number(cell) for cell in line] for line in lines], rows, columns)
+    if named:
+        rows, body = [line[0] for line in body], [line[1:] for line in body]
+        columns = None if columns is None else columns[1:]
+    return _checked(path, [[_number(cell) for cell in line] for line in body], rows, columns)
 
 
 def _from_json(path: str, text: str) -> NamedMatrix:

@@ -4,7 +4,7 @@
 | --- | --- |
 | stage | `before`, `calibrated` (measure), `after` (fit), `chosen` or `group` (threshold) |
 | slice, column, name | `overall`; `class` and its name; `group`, its column and its value |
-| table | `metrics`, `confusion`, `bins`, `ece_by_bins`, `at`, `candidates`, `gates`, |
+| table | `metrics`, `confusion`, `bins`, `ece_by_bins`, `at`, `candidates`, `gates`, `versus`, |
 | | `cost`, `breaks` (a constraint in a group), `abstain`, `sets` |
 | at | where in the table: the cut-off, the bin's number from 1, `15 width`, the confidence |
 | metric | the metric's name, or the bin's `low`, `high`, `count`, `score`, `frequency`, `gap` |

@@ -30,7 +30,7 @@ def versus_table(result: Result) -> Table | None:
     columns = (
         Column("metric", left=True),
         Column("first"),
-        Column("second"),
+        Column(f"second ({compared['score']})"),
         Column("difference", tabulate.level(result.get("params") or {})),
     )
     caption = f"Versus {compared['score']}: second less first, paired"

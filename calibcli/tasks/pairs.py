@@ -64,10 +64,7 @@ def pairs_of(task: str, scores: NDArray[Any], labels: NDArray[Any], *, logits: b
         key = _keys(scores.reshape(-1), logits)
         return [Pairs(CLASSES, key, labels.reshape(-1).astype(bool), column, classes)]
     if logits:
-        # Imported here: the calibrators' package costs binary scores a tenth of their start-up.
-        from calibcli.core.calibrators.rowmath import finite_rows
-
-        p = softmax(finite_rows(scores))
+        p = softmax(scores)
     else:
         p = np.clip(scores.astype(np.float64, copy=False), 0.0, 1.0)
     predicted = scores.argmax(axis=1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli.core.abstention import abstain, risk_coverage
-from calibcli.core.cells import key_probabilities, probability_keys
+from calibcli.core.cells import grid, key_probabilities, probability_keys
 from calibcli.core.metrics import View
 from calibcli.core.objectives import parse_constraint
 from calibcli.core.stats import ScoreStats
@@ -146,24 +146,26 @@ def confidence_pairs(population: Population) -> ScoreStats:
     stats = population.pairs
     if population.task != "binary":
         return stats
-    parts = None if stats.parts is None else _turned(stats.parts)
-    return ScoreStats(_turned(stats.table), weighted=stats.weighted, parts=parts)
+    parts = None if stats.parts is None else _turned(stats.parts, stats.edges)
+    return ScoreStats(_turned(stats.table, stats.edges), weighted=stats.weighted, parts=parts)
 
 
-def _turned(table: CellTable) -> CellTable:
+def _turned(table: CellTable, edges: tuple[float, ...]) -> CellTable:
     """Return cells of probabilities as cells of confidence and of right and wrong.
 
-    A cell of a grid turns over below one half: its lowest probability is its highest confidence.
-    A cut-off has to be a lowest one, so it is taken just above that of the next cell.
+    A cell of a grid turns over below one half: its highest probability is its lowest confidence,
+    and belongs to the nearest cell border from 0.5 up, so that one cut-off parts both sides alike.
     """
     p = key_probabilities(table.key)
     positive = p >= 0.5
     confidence = np.where(positive, p, 1.0 - p)
     if table.bits is not None:
-        cells, index = np.unique(p, return_inverse=True)
-        above = np.append(cells[1:], 1.0)[index]
-        lowest = np.maximum(np.nextafter(1.0 - above, 2.0), 0.5)
-        confidence = np.where(positive, p, np.minimum(lowest, confidence))
+        borders = key_probabilities(grid(table.bits, edges).starts)
+        upper = borders[borders >= 0.5]
+        above = np.append(borders, 1.0)[np.searchsorted(borders, p, side="right")]
+        lowest = 1.0 - np.nextafter(above, 0.0)
+        place = np.searchsorted(upper, lowest, side="right") - 1
+        confidence = np.where(positive, p, upper[np.maximum(place, 0)])
 
     def swapped(yes: Counts | None, no: Counts | None) -> Any:
         return None if yes is None or no is None else np.where(positive, yes, no)

@@ -47,6 +47,7 @@ def apply(
     output: str,
     *,
     thresholds: str | None = None,
+    prior: str | None = None,
     stream: BinaryIO | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
@@ -58,6 +59,7 @@ def apply(
         spec: what to read; labels are not needed.
         output: where to write; the suffix tells the type. NPY holds the probabilities alone.
         thresholds: path of thresholds, for a decision beside the probability.
+        prior: the prevalence where the scores are used, or of each class, or "em".
         stream: write CSV here instead (standard output).
         threads: how many threads calibrate.
         progress: called with the number of rows written so far.
@@ -99,14 +101,32 @@ def apply(
     text = plain in ("csv", "tsv")
     strangers: list[int] = []
 
-    def one(batch: Batch) -> Any:
+    def calibrated(batch: Batch, unseen: list[int]) -> NDArray[np.float64]:
         found, bad = usable(batch, layout)
         if bad and found is not None:
             row = batch.row(int((~found).argmax()))
             raise InputError(
                 f"{batch.source}, row {row + 1:,}: no usable score", "every row needs a score"
             )
-        p = _probabilities(loaded, batch, spec, unseen)
+        return _probabilities(loaded, batch, spec, unseen)
+
+    shift = None
+    if prior is not None:
+        from calibcli.workflows.prior import shift_of
+
+        shift = shift_of(
+            loaded,
+            prior,
+            (
+                (calibrated(batch, []), batch.count if batch.weight is None else batch.weight)
+                for batch in dataset.batches()
+            ),
+        )
+
+    def one(batch: Batch) -> Any:
+        p = calibrated(batch, unseen)
+        if shift is not None:
+            p = shift.apply(p)
         if not keep:
             return p
         table = _scores_table(batch, loaded) if batch.table is None else batch.table
@@ -122,7 +142,11 @@ def apply(
             if progress is not None:
                 progress(rows)
     said = [] if cuts is None or not sum(strangers) else [new_group_words(cuts, sum(strangers))]
-    return {
+    if shift is not None:
+        said += shift.caution()
+        if cuts is not None:
+            said.append("the thresholds were chosen before --prior moved the probabilities")
+    result = {
         "schema": "calibcli/apply",
         "version": 1,
         "calibcli": __version__,
@@ -134,6 +158,10 @@ def apply(
         "output": output,
         "warnings": ([unseen_words(sum(unseen))] if unseen else []) + said,
     }
+    if shift is not None:
+        result["prevalence"] = shift.words()
+        result["prior"] = shift.to_dict()
+    return result
 
 
 def _probabilities(

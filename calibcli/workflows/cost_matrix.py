@@ -114,7 +114,7 @@ def load_costs(path: str, classes: tuple[str, ...]) -> CostMatrix:
         InputError: another number of classes, or other names.
         UsageError: costs that make no sense.
     """
-    found = read_matrix(path)
+    found = read_matrix(path, classes)
     k = len(classes)
     values = np.array(found.values, dtype=np.float64)
     if values.shape not in ((k, k), (k, k + 1)):

@@ -135,7 +135,7 @@ def artifact_of(found: Gathered, fitted: Fitted, result: Result) -> Result:
         },
         "calibrator": result["calibrator"],
         "params": result["params"],
-        "rows": sum(one["rows"] or 0 for one in found.inputs),
+        "rows": _rows(found, fitted.calibrator),
         "inputs": result["inputs"],
         "before": {"metrics": result["before"]["metrics"]},
         "after": {"metrics": result["after"]["metrics"], "kind": fitted.kind},
@@ -151,6 +151,12 @@ def artifact_of(found: Gathered, fitted: Fitted, result: Result) -> Result:
         "stats": compact_stats(found.overall.population),
         "warnings": result["warnings"],
     }
+
+
+def _rows(found: Gathered, calibrator: Calibrator) -> int:
+    """Return the rows read; models of a file each have the same rows."""
+    rows = [int(one["rows"] or 0) for one in found.inputs]
+    return rows[0] if getattr(calibrator, "files", False) else sum(rows)
 
 
 def compact_stats(population: Population) -> Result:

@@ -51,11 +51,13 @@ def calibrator_warnings(
     Raises:
         InputError: another task, other classes, or logits where probabilities were fitted.
     """
-    check_fits(loaded, found.task, found.classes, logits=spec.logits)
+    # Saved statistics know by themselves what they were counted from.
+    logits = bool(getattr(found, "logits", spec.logits))
+    check_fits(loaded, found.task, found.classes, logits=logits)
     warnings = []
-    fitted = [(one["path"], one["rows"], one.get("digest")) for one in loaded.payload["inputs"]]
-    now = [(one["path"], one["rows"], one.get("digest")) for one in found.inputs]
-    if fitted and {(p, r) for p, r, _ in fitted} & {(p, r) for p, r, _ in now}:
+    fitted = {(one["path"], one["rows"]) for one in loaded.payload["inputs"]}
+    now = {(one["path"], one["rows"]) for one in found.inputs if one["path"] != "-"}
+    if fitted & now:
         warnings.append(
             "the calibrator was fitted on this very file: figures after it are in-sample"
         )

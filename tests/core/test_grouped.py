@@ -7,7 +7,7 @@ import pytest
 
 from calibcli.core.calibrators import Platt, Temperature, calibrator_from_dict
 from calibcli.core.calibrators.one_vs_rest import OneVsRest
-from calibcli.core.grouped import GroupMap, Grouped
+from calibcli.core.grouped import Grouped, GroupMap
 from calibcli.core.scales import softmax
 from calibcli.errors import InputError
 

@@ -2,7 +2,8 @@
 
 The truth of a scenario is the metric itself on a population: thousands of scores with the exact
 probability of a label as weights. Seeds are fixed, so a failure is a change of the method, not
-bad luck; the floors leave room for the error of a simulation of this size.
+bad luck. The floors leave room for the error of a simulation of this size: at a true 95%,
+fewer than 86% of 60 runs hold the truth three times in a thousand.
 """
 
 from __future__ import annotations
@@ -132,9 +133,9 @@ def test_intervals_of_clustered_rows_cover_only_with_their_clusters(scenario: st
 
 @pytest.mark.slow
 def test_calibration_errors_of_clustered_rows_cover_only_with_their_clusters() -> None:
-    options: dict[str, Any] = {"rows": 2000, "runs": 40, "size": 40, "correlation": 0.3}
+    options: dict[str, Any] = {"rows": 2000, "runs": 60, "size": 40, "correlation": 0.3}
     with_clusters = coverage("calibrated", NORMS, use_clusters=True, **options)
-    assert min(with_clusters.values()) >= 0.88, with_clusters
+    assert min(with_clusters.values()) >= 0.86, with_clusters
     without = coverage("calibrated", NORMS, **options)
     for name in ("ece", "ace", "smooth_ece", "ks", "kuiper"):
         assert without[name] <= 0.87, without

@@ -152,4 +152,3 @@ def test_intervals_cover_the_true_difference():
     shares = {name: hits[name] / runs for name in NAMES}
     for name in ("nll", "brier", "auc", "average_precision", "mean_score"):
         assert 0.91 <= shares[name] <= 0.985, shares
-    print(shares)

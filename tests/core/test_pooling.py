@@ -39,4 +39,4 @@ def test_linear_pool_is_the_weighted_mean():
 def test_weights_may_differ_by_column():
     own, overall = np.array([[0.9, 0.9]]), np.array([[0.2, 0.2]])
     weights = np.array([1.0, 0.0])
-    assert log_pool((own, overall), (weights, 1 - weights)) == pytest.approx([[0.9, 0.2]])
+    assert log_pool((own, overall), (weights, 1 - weights)) == pytest.approx(np.array([[0.9, 0.2]]))

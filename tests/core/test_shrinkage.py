@@ -107,7 +107,7 @@ def test_different_slices_have_maps_of_their_own():
 def test_borrowing_beats_both_extremes_on_many_small_slices():
     # Random slopes and shifts: the textbook case for shrinkage.
     rng = np.random.default_rng(5)
-    truth = [(1 + 0.3 * rng.normal(), 0.7 * rng.normal()) for _ in range(40)]
+    truth = [(1 + 0.2 * rng.normal(), 0.4 * rng.normal()) for _ in range(40)]
     train = [pairs(60, a, b, seed) for seed, (a, b) in enumerate(truth)]
     fresh = [pairs(4000, a, b, 1000 + seed) for seed, (a, b) in enumerate(truth)]
     found = family(train)
