@@ -47,6 +47,7 @@ SCENARIOS = {
     "one bad bin, 1,000": (1000, uniform, one_bump, 1),
     "rare positives, 2,000": (2000, rare, over_confident, 1),
     "clusters of 5, 2,000": (2000, uniform, over_confident, 5),
+    "rare, clusters of 10, 2,000": (2000, rare, over_confident, 10),
 }
 
 

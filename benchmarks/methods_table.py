@@ -88,8 +88,9 @@ def cases(folder: Path) -> Iterator[Case]:
     for name in ("20news", "imdb", "mnist"):
         p = np.load(folder / "label_errors" / f"{name}_probs.npy")
         y = np.load(folder / "label_errors" / f"{name}_labels.npy").reshape(-1)
-        two_columns = p.shape[1] == 2
-        yield halves(name, p[:, 1] if two_columns else p, y.astype(bool) if two_columns else y)
+        if p.shape[1] == 2:  # its rows sum to 1 up to 1e-5
+            p, y = p[:, 1].astype(np.float64) / p.sum(axis=1, dtype=np.float64), y.astype(bool)
+        yield halves(name, p, y)
     pair = [
         tuple(
             np.load(folder / "mnist4_splinecalib" / f"{part}_{kind}.npy")

@@ -113,15 +113,16 @@ def test_console_script_answers_with_its_version():
 
 
 def test_minimum_versions_are_the_lower_bounds(root, project):
-    bounds = dict(dependency.split(">=") for dependency in project["project"]["dependencies"])
+    declared = project["project"]["dependencies"]
+    bounds = dict(dependency.split(",")[0].split(">=") for dependency in declared)
     lines = (root / "tests" / "minimum-versions.txt").read_text(encoding="utf-8").splitlines()
     pinned = dict(line.split("==") for line in lines if line and not line.startswith("#"))
-    assert pinned == bounds
+    assert pinned == bounds | {"scikit-learn": pinned["scikit-learn"]}  # the tests' oracle
 
 
 def test_every_dependency_is_imported_somewhere(root, project):
-    names = {re.split(r"[><=]", d)[0] for d in project["project"]["dependencies"]}
-    as_imported = {"scikit-learn": "sklearn", "vl-convert-python": "vl_convert"}
+    names = {re.split(r"[><=,]", d)[0] for d in project["project"]["dependencies"]}
+    as_imported = {"vl-convert-python": "vl_convert"}
     used = set().union(*map(imported, modules(root / "calibcli").values()))
     assert {as_imported.get(name, name) for name in names} <= used
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from calibcli.core.curves import Binning, reliability
 from calibcli.core.metrics import View, debias_term
-from calibcli.core.norms import GapNorm, between_buckets, independent, of_shares
+from calibcli.core.norms import GapNorm, Noise, between_buckets, independent, of_shares
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,8 @@ def _totals(index: NDArray[np.intp], weights: Any, size: int) -> Array:
 def _squares(stats: ScoreStats, index: NDArray[np.intp], size: int) -> NDArray[np.float64]:
     """Return sum of (label - score)^2 by block, with one row added at the block's own score.
 
-    That row keeps a block where every label agrees from having no variance.
+    That row keeps a block where every label agrees from having no variance. Rows are weighted by
+    the square of their weight, the added one by that of a typical weight.
     """
     score = stats.score
     pos = stats.pos if stats.table.pos_sq is None else stats.table.pos_sq
@@ -43,7 +44,42 @@ def _squares(stats: ScoreStats, index: NDArray[np.intp], size: int) -> NDArray[n
     mass = _totals(index, stats.total, size)
     mean = _totals(index, stats.total * score, size)
     mean = mean / np.where(mass > 0, mass, 1)
-    return found + np.where(mass > 0, mean * (1.0 - mean), 0.0)
+    typical = float(stats.n) / effective_n(stats)
+    return found + np.where(mass > 0, typical**2 * mean * (1.0 - mean), 0.0)
+
+
+def effective_n(stats: ScoreStats) -> float:
+    """Return how many equally weighted rows tell as much: n, or (sum w)^2 / sum w^2."""
+    pos_sq, neg_sq = stats.table.pos_sq, stats.table.neg_sq
+    if pos_sq is None or neg_sq is None:
+        return float(stats.n)
+    return float(stats.n) ** 2 / float(pos_sq.sum() + neg_sq.sum())
+
+
+_FEW_BUCKETS = 5.0
+
+
+def _noise_of_buckets(centred: Array, rows: Array, independent_rows: Array) -> Noise:
+    """Return noise between buckets, steadied where few of them reach a gap.
+
+    A gap that one bucket reaches would seem free of noise. So the variance between buckets is
+    mixed with that of independent rows times the common design effect, which has the weight of
+    five buckets.
+
+    Args:
+        centred: what each bucket contributes to each gap (buckets, m).
+        rows: how many rows of each bucket count in each gap (buckets, m).
+        independent_rows: variance of each gap if rows were independent (m,).
+    """
+    squares = (rows**2).sum(axis=0)
+    reached = np.divide(
+        rows.sum(axis=0) ** 2, squares, out=np.zeros(rows.shape[1]), where=squares > 0
+    )
+    share = reached / (reached + _FEW_BUCKETS)
+    between = between_buckets(centred).variance
+    total = float(share @ independent_rows)
+    effect = max(float(share @ between) / total, 1.0) if total > 0 else 1.0
+    return between_buckets(centred * np.sqrt(share), (1.0 - share) * effect * independent_rows)
 
 
 def _clustered(
@@ -76,12 +112,12 @@ def _shares(
     """Gaps as shares of all rows: g_b = sum over block b of (label - score) / n."""
     stats = view.stats
     gaps = _totals(index, view.residual, size) / stats.n
+    spread = _squares(stats, index, size) / float(stats.n) ** 2
     if stats.parts is not None:
         sums, rows = _clustered(stats, index, size)
         centred = (sums - rows.sum(axis=1, keepdims=True) * gaps) / stats.n
-        return GapNorm(gaps, between_buckets(centred), norm, linear=linear)
-    noise = of_shares(gaps, _squares(stats, index, size), stats.n)
-    return GapNorm(gaps, noise, norm, linear=linear)
+        return GapNorm(gaps, _noise_of_buckets(centred, rows, spread), norm, linear=linear)
+    return GapNorm(gaps, of_shares(gaps, spread, effective_n(stats)), norm, linear=linear)
 
 
 def _means(view: View, norm: Norm, statistic: Norm | None = None) -> GapNorm:
@@ -89,12 +125,12 @@ def _means(view: View, norm: Norm, statistic: Norm | None = None) -> GapNorm:
     stats, bins = view.stats, view.bins
     used = bins.used
     count, gaps = bins.count[used].astype(np.float64), bins.gap[used]
+    spread = _squares(stats, bins.index, len(bins.count))[used] / count**2
     if stats.parts is not None:
         sums, rows = _clustered(stats, bins.index, len(bins.count))
         centred = (sums[:, used] - rows[:, used] * gaps) / count
-        return GapNorm(gaps, between_buckets(centred), norm, statistic)
-    squares = _squares(stats, bins.index, len(bins.count))[used]
-    spread = (squares - gaps**2) / count**2
+        noise = _noise_of_buckets(centred, rows[:, used], spread)
+        return GapNorm(gaps, noise, norm, statistic)
     return GapNorm(gaps, independent(spread), norm, statistic)
 
 
@@ -115,13 +151,7 @@ def effective_rows(view: View) -> Array:
         effective: Array = flat.astype(np.float64)
         np.divide(worth, spread, out=effective, where=spread > 0)
         return np.minimum(effective, count)
-    if stats.table.pos_sq is not None and stats.table.neg_sq is not None:
-        squares = stats.table.pos_sq + stats.table.neg_sq
-        sums = _totals(bins.index, squares, len(count))
-        kish: Array = np.zeros_like(count)
-        np.divide(count**2, sums, out=kish, where=sums > 0)
-        return kish
-    return count
+    return bins.effective
 
 
 def _sum(x: Array) -> Array:
@@ -142,7 +172,7 @@ def ece_gaps(view: View) -> GapNorm:
 def _ece_debiased(view: View) -> GapNorm:
     bins: Reliability = view.bins
     weight = bins.weight[bins.used]
-    enough = weight * (bins.count[bins.used] >= 2)
+    enough = weight * (bins.effective[bins.used] >= 2.0 - 1e-9)
     term = debias_term(bins)
     return _means(
         view,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibcli.core import norms
-from calibcli.core.gaps import NORMS
+from calibcli.core.gaps import NORMS, effective_n
 from calibcli.core.metrics import METRICS, Undefined, View
 from calibcli.core.special import norm_ppf, t_ppf, wilson
 
@@ -154,10 +154,11 @@ def proportion(
     unweighted rows and fewer with clusters or weights (Korn and Graubard, 1998).
     """
     spread = variance(stats, slope)
-    effective = value * (1.0 - value) / spread if spread > 0.0 else rows
+    most = rows * effective_n(stats) / float(stats.n)
+    effective = value * (1.0 - value) / spread if spread > 0.0 else most
     if stats.parts is not None and spread <= 0.0:
-        effective = min(rows, buckets(stats))
-    return wilson(value, max(min(effective, rows), 1e-9), quantile(stats, confidence))
+        effective = min(most, buckets(stats))
+    return wilson(value, max(min(effective, most), 1e-9), quantile(stats, confidence))
 
 
 def _perfect_ranking(view: View, value: float, confidence: float) -> Interval:
@@ -202,10 +203,17 @@ def corp_optimism(view: View) -> float:
 
 
 def _block_noise(view: View) -> NDArray[np.float64]:
+    """Return what the noise of each block's level adds to its fit: f (1 - f) / n, unweighted."""
+    stats = view.stats
     fit, block = view.isotonic
     level = np.zeros(int(block[-1]) + 1)
     level[block] = fit
-    return level * (1.0 - level) / view.stats.n
+    squares, total = stats.total, stats.total
+    if stats.table.pos_sq is not None and stats.table.neg_sq is not None:
+        squares = stats.table.pos_sq + stats.table.neg_sq
+    share = np.bincount(block, weights=squares) / np.bincount(block, weights=total)
+    noise: NDArray[np.float64] = level * (1.0 - level) * share / float(stats.n)
+    return noise
 
 
 def _corp(view: View, name: str, value: float, confidence: float) -> Interval:
@@ -236,7 +244,7 @@ def interval(view: View, name: str, value: float, confidence: float, seed: int) 
     if name in ("brier_miscalibration", "brier_discrimination"):
         return _corp(view, name, value, confidence)
     if name in NORMS:
-        return norms.interval(NORMS[name](view), confidence, seed)
+        return norms.interval(NORMS[name](view), confidence, seed, value)
     return None
 
 

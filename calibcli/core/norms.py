@@ -35,12 +35,13 @@ class Noise:
     """The sampling noise of m gaps.
 
     How to draw rows of it (R, m), the variances (m,), and where rows come in buckets what each
-    bucket contributes (buckets, m).
+    bucket contributes (buckets, m) and the variance of noise apart from the buckets (m,).
     """
 
     draw: Callable[[np.random.Generator, int], Array]
     variance: Array
     by_bucket: Array | None = None
+    apart: Array | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,17 @@ class GapNorm:
     linear: Norm | None = None
 
 
-def interval(problem: GapNorm, confidence: float, seed: int) -> tuple[float, float]:
-    """Return the values of f under which the observed statistic is not in either tail."""
+def interval(
+    problem: GapNorm, confidence: float, seed: int, value: float | None = None
+) -> tuple[float, float]:
+    """Return the values of f under which the observed statistic is not in either tail.
+
+    Args:
+        problem: what is known of the gaps.
+        confidence: level of the interval.
+        seed: of the draws.
+        value: the metric itself, where the gaps are of coarser blocks; the interval holds it.
+    """
     linear = problem.linear or (lambda x: x)
     statistic = problem.statistic or problem.norm
     gaps = linear(problem.gaps[None, :])
@@ -71,7 +81,7 @@ def interval(problem: GapNorm, confidence: float, seed: int) -> tuple[float, flo
     noise = linear(np.concatenate([half, -half]))
     surprise = round((1.0 - confidence) / 2.0 * len(noise))
     reach = 2.0 * (observed + float(problem.norm(spread)[0]))
-    low = high = observed
+    low = high = observed if value is None else value
     for direction in _directions(problem, linear):
 
         def excess(truth: float, place: int, direction: Array = direction) -> float:
@@ -81,7 +91,7 @@ def interval(problem: GapNorm, confidence: float, seed: int) -> tuple[float, flo
 
         low = min(low, _root(lambda t: excess(t, len(noise) - 1 - surprise), reach))
         high = max(high, _root(lambda t: excess(t, surprise), reach))
-    return low, high
+    return low, max(min(high, _LARGEST), low)
 
 
 def _directions(problem: GapNorm, linear: Norm) -> list[Array]:
@@ -133,37 +143,42 @@ def independent(variance: Array) -> Noise:
     return Noise(lambda rng, rows: rng.standard_normal((rows, len(root))) * root, variance)
 
 
-def of_shares(gaps: Array, squares: Array, n: float) -> Noise:
-    """Return the noise of shares of n rows: covariance diag(squares / n^2) - g g' / n.
+def of_shares(gaps: Array, spread: Array, rows: float) -> Noise:
+    """Return the noise of shares of all rows: covariance diag(spread) - g g' / rows.
 
-    Drawn without a factorisation: with D = diag(squares / n^2) and q = g' D^-1 g <= n, the map
-    x -> x - c g (g' D^-1 x), c = (1 - sqrt(1 - q / n)) / q, takes N(0, D) there.
+    Drawn without a factorisation: with D = diag(spread) and q = g' D^-1 g <= rows, the map
+    x -> x - c g (g' D^-1 x), c = (1 - sqrt(1 - q / rows)) / q, takes N(0, D) there.
     """
-    spread = squares / n**2
     root = np.sqrt(spread)
     pull = np.divide(gaps, spread, out=np.zeros_like(gaps), where=spread > 0)
-    q = min(float(gaps @ pull), n)
-    c = (1.0 - np.sqrt(1.0 - q / n)) / q if q > 0.0 else 0.0
+    q = min(float(gaps @ pull), rows)
+    c = (1.0 - np.sqrt(1.0 - q / rows)) / q if q > 0.0 else 0.0
 
-    def draw(rng: np.random.Generator, rows: int) -> Array:
-        noise = rng.standard_normal((rows, len(root))) * root
+    def draw(rng: np.random.Generator, size: int) -> Array:
+        noise = rng.standard_normal((size, len(root))) * root
         drawn: Array = noise - np.outer(noise @ pull, c * gaps)
         return drawn
 
-    return Noise(draw, np.maximum(spread - gaps**2 / n, 0.0))
+    return Noise(draw, np.maximum(spread - gaps**2 / rows, 0.0))
 
 
-def between_buckets(centred: Array) -> Noise:
-    """Return multivariate t noise from what each bucket of clusters contributes (buckets, m)."""
+def between_buckets(centred: Array, apart: Array | None = None) -> Noise:
+    """Return multivariate t noise from what each bucket of clusters contributes (buckets, m).
+
+    `apart` is a variance (m,) on top of it, independent between gaps.
+    """
     df = max(len(centred) - 1, 1)
     rows_of = centred * np.sqrt(len(centred) / df)
+    extra = np.zeros(centred.shape[1]) if apart is None else apart
 
-    def draw(rng: np.random.Generator, rows: int) -> Array:
-        scale = np.sqrt(df / rng.chisquare(df, rows))
-        drawn: Array = (rng.standard_normal((rows, len(rows_of))) * scale[:, None]) @ rows_of
+    def draw(rng: np.random.Generator, size: int) -> Array:
+        scale = np.sqrt(df / rng.chisquare(df, size))[:, None]
+        drawn: Array = (rng.standard_normal((size, len(rows_of))) * scale) @ rows_of
+        if extra.any():
+            drawn += rng.standard_normal((size, len(extra))) * np.sqrt(extra) * scale
         return drawn
 
-    return Noise(draw, (rows_of**2).sum(axis=0), centred)
+    return Noise(draw, (rows_of**2).sum(axis=0) + extra, centred, extra)
 
 
 def scaled(problem: GapNorm, factor: float) -> GapNorm:
@@ -175,6 +190,7 @@ def scaled(problem: GapNorm, factor: float) -> GapNorm:
             lambda rng, rows: noise.draw(rng, rows) * factor,
             noise.variance * factor**2,
             None if noise.by_bucket is None else noise.by_bucket * factor,
+            None if noise.apart is None else noise.apart * factor**2,
         ),
         problem.norm,
     )
@@ -195,7 +211,8 @@ def joined(problems: list[GapNorm], classes: int) -> GapNorm:
     shares = [p.noise.by_bucket for p in problems]
     known = [share for share in shares if share is not None]
     if len(known) == len(problems) and len({len(share) for share in known}) == 1:
-        return GapNorm(gaps, between_buckets(np.concatenate(known, axis=1)), norm)
+        apart = np.concatenate([p.noise.apart for p in problems if p.noise.apart is not None])
+        return GapNorm(gaps, between_buckets(np.concatenate(known, axis=1), apart), norm)
     variance = np.concatenate([p.noise.variance for p in problems])
 
     def draw(rng: np.random.Generator, rows: int) -> Array:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from calibcli.core.buckets import BUCKETS
 from calibcli.core.calibrators import CALIBRATORS, Identity, OneVsRest
 from calibcli.core.calibrators.one_vs_rest import class_stats
 from calibcli.core.calibrators.rowmath import BLOCK, finite_rows, fold_rows, resolved_floor
@@ -37,7 +38,6 @@ from calibcli.core.comparison import (
 )
 from calibcli.core.scales import EPS, softmax
 from calibcli.core.selection import REPEATS, Clock
-from calibcli.core.stats import BUCKETS
 from calibcli.errors import InputError
 
 if TYPE_CHECKING:

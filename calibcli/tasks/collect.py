@@ -131,7 +131,8 @@ class Scope:
         here = np.zeros(len(values), np.int64)
         for code in used.tolist():
             here[code] = self.values.setdefault(values[code], len(self.values))
-        return here[codes]
+        member: NDArray[np.int64] = here[codes]
+        return member
 
     def merge(self, other: Scope) -> None:
         """Add another partition's counts."""
@@ -299,7 +300,7 @@ def count(
     if total.first_bad is not None and not layout.drop_invalid:
         source, row = total.first_bad
         raise InputError(
-            f"{total.dropped:,} rows have no usable score; the first is row {row + 1:,} of {source}",
+            f"{total.dropped:,} rows without a score, the first is row {row + 1:,} of {source}",
             "leave such rows out with --drop-invalid",
         )
     total.unseen = sum(unseen.values())

@@ -58,7 +58,9 @@ def _missing_logits(scores: NDArray[Any], task: str) -> NDArray[np.bool_] | None
 
 def _not_a_number(scores: NDArray[Any]) -> NDArray[np.bool_]:
     nan: NDArray[np.bool_] = np.isnan(scores)
-    return nan.any(axis=1) if nan.ndim == 2 else nan
+    if nan.ndim == 2:
+        nan = np.logical_or.reduce(nan, axis=1)
+    return nan
 
 
 def _place(batch: Batch, bad: NDArray[np.bool_]) -> str:

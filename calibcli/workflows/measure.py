@@ -9,7 +9,7 @@ from calibcli.core.gates import evaluate_gates, parse_gate
 from calibcli.io.artifacts import write_artifact
 from calibcli.workflows.gather import Gathered, gather, stats_payload
 from calibcli.workflows.slices import slice_result
-from calibcli.workflows.warnings import calibrator_warnings, measure_warnings
+from calibcli.workflows.warnings import calibrator_warnings, measure_warnings, thresholds_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -64,8 +64,9 @@ def measure(
 
         loaded = load_calibrator(calibrator)
         mapping = loaded.calibrator
+    chosen = None
     if thresholds is not None:
-        from calibcli.workflows.loaded import load_thresholds
+        from calibcli.workflows.loaded_thresholds import load_thresholds
 
         chosen = load_thresholds(thresholds)
         if chosen.task == "binary":
@@ -78,6 +79,8 @@ def measure(
     warnings = list(found.warnings)
     if loaded is not None:
         warnings += calibrator_warnings(loaded, found, spec)
+    if thresholds is not None and chosen is not None:
+        warnings += thresholds_warnings(thresholds, chosen, loaded, found)
     result = measured(found, conventions, curves=curves, cuts=cuts)
     result["warnings"] = warnings + measure_warnings(found, result)
     if versus is not None:

@@ -47,7 +47,6 @@ def report(
     )
     fitted = None if calibrator is None else read_artifact(calibrator, "calibrator")
     chosen = None if thresholds is None else read_artifact(thresholds, "thresholds")
-    _note(measured, chosen)
     return {
         "schema": "calibcli/report",
         "version": 1,
@@ -62,12 +61,3 @@ def report(
         "gates": measured["gates"],
         "warnings": measured["warnings"],
     }
-
-
-def _note(measured: Result, chosen: Result | None) -> None:
-    """Warn where cut-offs were chosen on other scores than these."""
-    if chosen is not None and chosen["calibrated"] and "calibrated" not in measured["overall"]:
-        measured["warnings"].append(
-            "the thresholds are of calibrated probabilities, and no calibrator is given: what they "
-            "do here is not shown (add --calibrator FILE)"
-        )

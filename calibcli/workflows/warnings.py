@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from calibcli.io.dataset import Dataset, InputSpec
     from calibcli.workflows.gather import Gathered
     from calibcli.workflows.loaded import LoadedCalibrator
+    from calibcli.workflows.loaded_thresholds import LoadedThresholds
 
 Result = dict[str, Any]
 FEW_ROWS = 100
@@ -62,6 +63,38 @@ def calibrator_warnings(
             "the calibrator was fitted on this very file: figures after it are in-sample"
         )
     return warnings
+
+
+def thresholds_warnings(
+    path: str, chosen: LoadedThresholds, loaded: LoadedCalibrator | None, found: Gathered
+) -> list[str]:
+    """Check that thresholds fit the input and the calibrator, and say what is odd.
+
+    Raises:
+        InputError: another task or other classes, or chosen after another calibrator.
+    """
+    if (chosen.task, chosen.classes) != (found.task, found.classes):
+        raise InputError(
+            f"{path} was chosen for other scores: {_scores(chosen.task, chosen.classes)}, "
+            f"these are {_scores(found.task, found.classes)}",
+            "choose thresholds on scores of this kind: calibcli threshold",
+        )
+    if loaded is None:
+        if chosen.calibrated:
+            said = "was chosen on calibrated probabilities, and these are not calibrated"
+            return [f"{path} {said}: add --calibrator FILE"]
+        return []
+    digest = chosen.payload.get("calibrator")
+    if digest is not None and digest != loaded.payload.get("digest"):
+        raise InputError(
+            f"{path} was chosen after another calibrator",
+            "choose the thresholds again with this calibrator",
+        )
+    return []
+
+
+def _scores(task: str, classes: tuple[str, ...]) -> str:
+    return f"{task} of {len(classes)} classes" if classes else task
 
 
 def check_fits(

@@ -533,3 +533,18 @@ def test_an_interrupt_leaves_the_old_output(calibcli, scores, calibrator, write,
     assert calibcli("apply", calibrator, scores, "-o", old).code == 130
     assert old.read_text() == SECRET
     assert sorted(old.parent.glob(".*")) == []
+
+
+def test_thresholds_of_other_scores(calibcli, fails, scores, calibrator, write, classes, tmp_path):
+    rows, labels = write("p.npy", classes["p"]), ("--labels", write("y.npy", classes["label"]))
+    other, cuts, three = (tmp_path / f"{name}.json" for name in ("other", "cuts", "three"))
+    assert calibcli("threshold", rows, *labels, "-o", three, "-q").code == 0
+    assert "multiclass of 3 classes" in fails("measure", scores, "--thresholds", three)[0]
+    assert calibcli("fit", scores, "--method", "platt", "-o", other, "-q").code == 0
+    assert calibcli("threshold", scores, "--calibrator", other, "-o", cuts, "-q").code == 0
+    error, _ = fails("measure", scores, "--calibrator", calibrator, "--thresholds", cuts)
+    assert "after another calibrator" in error
+    for command in ("measure", "report"):
+        ran = calibcli(command, scores, "--thresholds", cuts, "--format", "json")
+        assert ran.code == 0
+        assert "--calibrator" in "".join(ran.json["warnings"])

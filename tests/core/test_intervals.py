@@ -251,7 +251,6 @@ def test_every_interval_holds_its_value(scenario: str) -> None:
         assert low <= value <= high, name
 
 
-@pytest.mark.xfail(strict=True, reason="their intervals belong to the value over 64 blocks")
 def test_intervals_of_running_sums_and_smoothed_errors_hold_their_value() -> None:
     for seed in range(20):
         score, label, _ = draw("calibrated", 400, seed)
@@ -260,7 +259,6 @@ def test_intervals_of_running_sums_and_smoothed_errors_hold_their_value() -> Non
             assert low <= value <= high, name
 
 
-@pytest.mark.xfail(strict=True, reason="the interval of a gap is not cut at 1")
 def test_a_gap_between_probabilities_is_at_most_1() -> None:
     for seed in range(20):
         score, label, _ = draw("rare positives", 400, seed)
@@ -268,7 +266,6 @@ def test_a_gap_between_probabilities_is_at_most_1() -> None:
         assert bounds(view, ["mce"])["mce"][2] <= 1.0
 
 
-@pytest.mark.xfail(strict=True, reason="some count the sum of the weights as rows")
 def test_intervals_do_not_depend_on_the_scale_of_weights() -> None:
     score, label, _ = draw("over-confident", 500, 0)
     weight = np.random.default_rng(0).random(500)
@@ -281,7 +278,6 @@ def test_intervals_do_not_depend_on_the_scale_of_weights() -> None:
         assert found[2][name] == pytest.approx(found[1][name], rel=1e-3), name
 
 
-@pytest.mark.xfail(strict=True, reason="a bin that only one bucket reaches seems free of noise")
 def test_bins_of_a_few_clustered_rows_cover() -> None:
     options: dict[str, Any] = {"rows": 2000, "runs": 40, "size": 10, "correlation": 0.4}
     found = coverage("rare positives", ("mce", "ace"), use_clusters=True, **options)
