@@ -120,9 +120,7 @@ def test_missing_scores_are_counted_over_the_whole_data_set(write):
         part = scores.copy()
         part[[10, 20]] = np.nan
         paths.append(str(write(f"{n}.parquet", {"score": part, "label": np.ones(50, int)})))
-    with pytest.raises(
-        InputError, match=r"6 rows without a score, the first is row 11 of .*0\.p"
-    ):
+    with pytest.raises(InputError, match=r"6 rows without a score, the first is row 11 of .*0\.p"):
         count(open_dataset(InputSpec(tuple(paths))), Layout("binary"), threads=3)
     left = count(
         open_dataset(InputSpec(tuple(paths), drop_invalid=True)),
