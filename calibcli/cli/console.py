@@ -127,8 +127,9 @@ def explain(error: CalibcliError, otherwise: str = "calibcli --help") -> None:
 class Progress:
     """A count of rows on stderr, where stderr is a terminal and the work takes longer."""
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool, verbose: bool = False) -> None:
         self.shown = sys.stderr.isatty() and not quiet
+        self.verbose = verbose
         self.began = time.monotonic()
         self._bar: Any = None
 
@@ -147,6 +148,18 @@ class Progress:
             self._bar = Status("reading", console=Console(stderr=True))
             self._bar.start()
         self._bar.update(f"{rows:,} rows")
+
+    def tell(self, result: dict[str, Any]) -> None:
+        """Say what was read, as what, and how long it took, where the user wants to know."""
+        if not self.verbose:
+            return
+        for one in result["inputs"]:
+            complain(f"calibcli: {one['path']}: {one['rows'] or 0:,} rows")
+        params = result["params"]
+        columns = ", ".join(params.get("score") or ()) or "an array"
+        kind = "logits" if params.get("logits") else "probabilities"
+        complain(f"calibcli: {result['task']}, {kind}, scores: {columns}")
+        complain(f"calibcli: {time.monotonic() - self.began:.2f} s")
 
     def __enter__(self) -> Progress:
         return self

@@ -57,7 +57,7 @@ def command(
 
     Figures after are cross-fitted: of maps that have not seen the rows they are judged on.
     """
-    keep_apart([*paths, read.labels], [output])
+    keep_apart([*paths, read.labels], files=[output])
     conventions = how.conventions()
     from calibcli.workflows.fit import FitOptions, fit
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from errno import EIO
 from importlib import import_module
 from typing import Annotated, NoReturn
@@ -133,6 +134,7 @@ def _traceback() -> None:
 def run() -> NoReturn:
     """Run the program and exit with its code."""
     open_closed()
+    warnings.simplefilter("ignore")  # of libraries: nobody asked, and stderr is ours
     code = main()
     try:
         emit("")  # what Typer has printed is not flushed yet

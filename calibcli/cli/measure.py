@@ -58,11 +58,11 @@ def command(
 
     Every metric with its interval, confusion tables, reliability bins, per class and per group.
     """
-    keep_apart([*paths, read.labels, calibrator, thresholds, versus], [output, save_stats])
+    keep_apart([*paths, read.labels, calibrator, thresholds, versus], [output], [save_stats])
     conventions = how.conventions(thresholds=tuple(threshold or [0.5]), at=tuple(at or ()))
     from calibcli.workflows.measure import measure
 
-    with console.Progress(quiet=run.quiet) as progress:
+    with console.Progress(quiet=run.quiet, verbose=run.verbose) as progress:
         result = measure(
             read.spec(paths, tuple(groups.group or ())),
             conventions,
@@ -74,6 +74,7 @@ def command(
             threads=run.threads,
             progress=progress.callback,
         )
+    progress.tell(result)
     console.warn(result, form.format, quiet=run.quiet)
     console.deliver(console.render(form.format.value, NAME, result, output), output)
     passed = all(gate["passed"] for gate in result["gates"])

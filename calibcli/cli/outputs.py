@@ -12,19 +12,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 
-def keep_apart(inputs: Sequence[str | None], outputs: Iterable[str | None]) -> None:
+def keep_apart(
+    inputs: Sequence[str | None],
+    outputs: Sequence[str | None] = (),
+    files: Sequence[str | None] = (),
+) -> None:
     """Refuse an output that is an input: the scores would be gone.
 
     Args:
         inputs: score files, folders and globs as they were given, labels, artifacts.
         outputs: paths to write; None and "-" (standard output) are no files.
+        files: the same of what standard output has no place for, beside the result.
 
     Raises:
         InputError: an output that is an input, under whatever name.
-        UsageError: two outputs with one path.
+        UsageError: two outputs with one path, or "-" where a file is needed.
     """
+    if "-" in files:
+        raise UsageError("an artifact is written to a file, not to -", "give it a path")
     seen: set[Path] = set()
-    for output in outputs:
+    for output in (*outputs, *files):
         if output is None or output == "-":
             continue
         path = Path(output)

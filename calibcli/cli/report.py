@@ -60,7 +60,7 @@ def command(
     conventions = how.conventions(thresholds=tuple(threshold or [0.5]), at=tuple(at or ()))
     from calibcli.workflows.report import report
 
-    with console.Progress(quiet=run.quiet) as progress:
+    with console.Progress(quiet=run.quiet, verbose=run.verbose) as progress:
         result = report(
             read.spec(paths, tuple(groups.group or ())),
             conventions,
@@ -72,6 +72,7 @@ def command(
             progress=progress.callback,
         )
         page = _page(result, format, output)
+    progress.tell(result)
     console.warn(result, options.Format.JSON, quiet=run.quiet)
     console.deliver(page, output)
     passed = all(gate["passed"] for gate in result["gates"])

@@ -121,7 +121,7 @@ def command(
 
     A target that cannot be met is exit 1: the best attainable value is printed, nothing written.
     """
-    keep_apart([*paths, read.labels, calibrator, cost_matrix], [output, candidates])
+    keep_apart([*paths, read.labels, calibrator, cost_matrix], files=[output, candidates])
     cut = {
         "--maximize": maximize,
         "--subject-to": subject_to,

@@ -263,7 +263,9 @@ def hosmer_lemeshow_p(view: View) -> float:
     used = spread > 0
     if not used.any():
         raise Undefined("every score is 0 or 1")
-    return chi2_sf(float((excess[used] ** 2 / spread[used]).sum()), int(used.sum()))
+    with np.errstate(over="ignore"):  # where the spread is below 1e-300
+        statistic = float((excess[used] ** 2 / spread[used]).sum())
+    return chi2_sf(statistic, int(used.sum())) if np.isfinite(statistic) else 0.0
 
 
 def n(view: View) -> float:

@@ -165,6 +165,24 @@ def auto_rows(
     return RowSelection(calibrator, tuple(table), fold_fits[choice.chosen], notes)
 
 
+def earns_its_place(
+    rows: RowSource, fitted: tuple[Calibrator, ...], *, select: Score, clustered: bool
+) -> bool:
+    """Return whether cross-fitted one-vs-rest maps beat no calibration by the same rule.
+
+    Args:
+        rows: source of passes; the map at index f has not seen rows with bucket % folds = f.
+        fitted: one map a fold.
+        select: the loss.
+        clustered: whether rows of one bucket may depend on each other.
+    """
+    names = (Identity.method, OneVsRest.method)
+    comparison = _Comparison(names, select, clustered)
+    same = tuple(Identity() for _ in fitted)
+    comparison.add(rows, dict(zip(names, (same, fitted), strict=True)), len(fitted))
+    return comparison.choose(names).chosen != Identity.method
+
+
 def _rank(name: str) -> int:
     """Order by complexity, one-vs-rest methods (K maps each) after those of whole rows."""
     kind = CALIBRATORS[name]

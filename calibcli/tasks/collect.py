@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     """Rows of a batch, by source and first row, whose group a calibrator by group does not know."""
 
 MOST_GROUPS = 10_000
+MOST_WEIGHT = 1e100
+"""Total weight up to which its squares are numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +185,7 @@ class Counted:
     first_bad: tuple[str, int] | None = None
     clipped: int = 0
     rows: int = 0
+    weight: float = 0.0
     unseen: int = 0
     calibrated: Counted | None = field(default=None)
 
@@ -193,6 +196,7 @@ class Counted:
             mine.merge(theirs)
         self.dropped += other.dropped
         self.rows += other.rows
+        self.weight += other.weight
         self.first_bad = self.first_bad or other.first_bad
         if self.calibrated is not None and other.calibrated is not None:
             self.calibrated.merge(other.calibrated)
@@ -235,6 +239,7 @@ def _count_batch(
     scores, labels = _only(batch.scores, rows), _only(batch.labels, rows)
     weight, bucket = _only(weight, rows), row_buckets(batch, rows)
     found.rows += len(scores)
+    found.weight += 0.0 if weight is None else float(weight.sum())
     targets = [(found, pairs_of(layout.task, scores, labels, logits=layout.logits))]
     if mapping is not None and found.calibrated is not None:
         after = mapping(batch, scores, rows, bucket)
@@ -305,7 +310,9 @@ def count(
         )
     total.unseen = sum(unseen.values())
     if not total.rows:
-        raise InputError("no usable rows are left", "check the filters, weights and counts")
+        raise InputError("no usable rows are left", "check the scores, weights and counts")
+    if not total.weight <= MOST_WEIGHT:
+        raise InputError("the weights sum to more than 1e100", "divide them all by the largest")
     return total
 
 

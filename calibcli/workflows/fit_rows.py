@@ -10,7 +10,12 @@ from calibcli.core.calibrators import CALIBRATORS, Identity, OneVsRest, Temperat
 from calibcli.core.calibrators.rowmath import resolved_floor
 from calibcli.core.calibrators.types import BINARY, MULTICLASS
 from calibcli.core.selection import BINARY_CANDIDATES
-from calibcli.core.selection_rows import auto_rows, cross_fit_rows, fit_method
+from calibcli.core.selection_rows import (
+    auto_rows,
+    cross_fit_rows,
+    earns_its_place,
+    fit_method,
+)
 from calibcli.errors import InputError, UsageError
 from calibcli.tasks.collect import count
 from calibcli.workflows.fit_binary import fitter
@@ -163,6 +168,11 @@ def _per_class(
     calibrator = replace(joined(family.overall, family.slices), notes=notes)
     folds = tuple(joined(overall, slices) for overall, slices in family.folds)
     tried = candidates_of(list(families.values()), family, "class")
+    if options.method == "auto":
+        clustered = found.overall.population.pairs.parts is not None
+        select = cast("Any", options.select)
+        if not earns_its_place(rows, folds, select=select, clustered=clustered):
+            return Identity(), (), tried, Identity.method
     return calibrator, folds, tried, f"{method} per class"
 
 

@@ -9,7 +9,8 @@ from calibcli.errors import AnswerNoError, InputError
 from calibcli.io.sources import expand
 from calibcli.workflows.by_group import check_task, equal_slices, in_groups, members, pairs_of
 from calibcli.workflows.choosing import DRAWS, Chosen, Refused, choose_slice
-from calibcli.workflows.gather import gather, holds_stats
+from calibcli.workflows.class_cuts import gather_cuts
+from calibcli.workflows.gather import holds_stats
 from calibcli.workflows.loaded import load_calibrator
 from calibcli.workflows.loaded_thresholds import CUT
 from calibcli.workflows.outcome import keep, outcome, spoilt, void
@@ -61,9 +62,10 @@ def threshold(
     shown = spec.groups
     if wish.per_group is not None and not saved(spec):
         spec = replace(spec, groups=tuple(dict.fromkeys((*shown, wish.per_group))))
-    found = gather(
+    found = gather_cuts(
         spec,
-        replace(conventions, confidence=None),  # no sums over several pairs of a row: no buckets
+        conventions,
+        wish,
         calibrator=None if loaded is None else loaded.calibrator,
         threads=threads,
         progress=progress,

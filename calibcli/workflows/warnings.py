@@ -38,10 +38,22 @@ def measure_warnings(found: Gathered, result: Result) -> list[str]:
         warnings.append(f"auc is undefined: {overall['metrics']['auc'].get('reason')}")
     if len(stats.key) == 1 and n > 1:
         warnings.append("all scores are equal")
-    for part in result["classes"]:
-        if found.task != "binary" and part["metrics"]["prevalence"]["value"] == 0:
-            warnings.append(f"class {part['slice']['name']!r} does not occur among the labels")
+    absent = [
+        repr(part["slice"]["name"])
+        for part in result["classes"]
+        if part["metrics"]["prevalence"]["value"] == 0
+    ]
+    if len(absent) == 1:
+        warnings.append(f"class {absent[0]} does not occur among the labels")
+    elif absent:
+        of = f"{len(absent):,} of {len(result['classes']):,} classes"
+        warnings.append(f"{of} do not occur among the labels: {_some(absent)}")
     return warnings
+
+
+def _some(names: list[str], most: int = 5) -> str:
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def calibrator_warnings(

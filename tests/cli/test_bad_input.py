@@ -138,6 +138,24 @@ def test_no_probability(fails, write, value):
     assert "--logits" in hint
 
 
+@pytest.mark.parametrize("weight", ["-1", "nan", "inf", "x", "1e101"])
+def test_no_weight(fails, write, weight):
+    path = write("x.csv", f"score,label,w\n.5,1,1\n.2,0,{weight}\n")
+    assert "weight" in fails("measure", path, "--weight", "w")[0]
+
+
+@pytest.mark.parametrize("count", ["-1", "1.5", "nan", "x"])
+def test_no_count(fails, write, count):
+    path = write("x.csv", f"score,label,k\n.5,1,1\n.2,0,{count}\n")
+    assert "column 'k'" in fails("measure", path, "--count", "k")[0]
+
+
+def test_nothing_but_rows_of_weight_zero(fails, write):
+    path = write("x.csv", "score,label,w\n.5,1,0\n.2,0,0\n")
+    for option in ("--weight", "--count"):
+        assert "no usable rows" in fails("measure", path, option, "w")[0]
+
+
 def test_nothing_but_invalid_rows(fails, write):
     path = write("x.csv", "score,label\nnan,1\n,0\n")
     assert "no usable rows" in fails("measure", path, "--drop-invalid")[0]
@@ -262,6 +280,14 @@ def test_an_output_is_never_an_input(fails, scores, calibrator, tmp_path):
 def test_two_outputs_have_two_paths(fails, scores, tmp_path):
     fails("measure", scores, "-o", tmp_path / "x", "--save-stats", tmp_path / "x", code=2)
     assert not (tmp_path / "x").exists()
+
+
+def test_an_artifact_needs_a_file(fails, scores, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fails("measure", scores, "--save-stats", "-", code=2)
+    fails("fit", scores, "-o", "-", code=2)
+    fails("threshold", scores, "-o", "-", code=2)
+    assert not (tmp_path / "-").exists()
 
 
 def test_a_failed_run_leaves_the_old_output(fails, write, scores, calibrator, tmp_path):

@@ -172,3 +172,17 @@ def test_one_label_only_is_refused(tmp_path):
     pd.DataFrame({"score": [0.1, 0.5], "label": [1, 1]}).to_csv(path, index=False)
     with pytest.raises(InputError, match="label 1"):
         fit(spec(str(path)), QUICK, FitOptions(method="platt"))
+
+
+def test_per_class_auto_keeps_calibrated_scores_and_corrects_others(tmp_path):
+    rng = np.random.default_rng(0)
+    z = 1.5 * rng.normal(size=(1500, 4))
+    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    np.save(tmp_path / "y.npy", (p.cumsum(axis=1) > rng.random((1500, 1))).argmax(axis=1))
+    methods = {}
+    for name, scale in (("honest", 1.0), ("loud", 3.0)):
+        np.save(tmp_path / "z.npy", scale * z)
+        spec = InputSpec((str(tmp_path / "z.npy"),), labels=str(tmp_path / "y.npy"), logits=True)
+        methods[name] = fit(spec, Conventions(), FitOptions(per_class=True))["method"]
+    assert methods["honest"] == "identity"
+    assert methods["loud"].endswith("per class")

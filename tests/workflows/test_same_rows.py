@@ -576,3 +576,12 @@ def test_rows_that_a_calibrator_has_seen_are_noticed(calibcli, write, table, cal
     assert "in-sample" in seen.out
     other = calibcli("measure", write("other.csv", binary), "--calibrator", calibrator)
     assert "in-sample" not in other.out
+
+
+def test_many_absent_classes_are_one_warning(calibcli, write):
+    p = np.random.default_rng(0).dirichlet(np.ones(12), 200)
+    labels = ("--labels", write("y.npy", np.arange(200) % 2))
+    ran = calibcli("measure", write("p.npy", p), *labels, "--no-ci", "--format", "json")
+    (warning,) = ran.json["warnings"]
+    assert warning.startswith("10 of 12 classes do not occur among the labels: '2', '3', ")
+    assert warning.endswith(" and 5 more")

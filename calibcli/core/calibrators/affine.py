@@ -15,6 +15,7 @@ import numpy as np
 
 from calibcli.core.calibrators.rowmath import blocks
 from calibcli.core.calibrators.types import FloatArray, require_two_classes
+from calibcli.core.scales import log_softmax
 
 if TYPE_CHECKING:
     from calibcli.core.calibrators.types import RowSource
@@ -63,9 +64,10 @@ def _sums(rows: RowSource, features: Features, theta: FloatArray, *, curvature: 
     )
     for z, label, weight in blocks(rows()):
         x = np.column_stack([features(z), np.ones(len(z))])
-        p = map_rows(x[:, :-1], theta)
-        truth = p[np.arange(len(p)), label]
-        found.loss -= float(weight @ np.log(np.maximum(truth, np.finfo(np.float64).tiny)))
+        # From the logits: the logarithm of a probability that underflows would be flat.
+        logs = log_softmax(x @ theta.T)
+        p = np.exp(logs)
+        found.loss -= float(weight @ logs[np.arange(len(p)), label])
         found.classes += np.bincount(label, weights=weight, minlength=size)
         residual = p * weight[:, None]
         residual[np.arange(len(p)), label] -= weight

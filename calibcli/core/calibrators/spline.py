@@ -193,9 +193,10 @@ class _Design:
             gradient = self.basis.T @ (total * p - pos) + 2.0 * curb @ theta
             weighted = self.basis * (total * p * (1.0 - p))[:, None]
             hessian = weighted.T @ self.basis + 2.0 * curb
-            free = (theta > 0.0) | (gradient < 0.0)
+            # A slope that is all but 0 and wants to fall is put there, or it would hold up the rest.
+            free = (theta > 1e-8 * np.abs(theta).max()) | (gradient < 0.0)
             free[0] = True
-            step = np.zeros_like(theta)
+            step = np.where(free, 0.0, -theta)
             block = hessian[np.ix_(free, free)]
             block += np.eye(len(block)) * 1e-10 * np.trace(block) / len(block)
             step[free] = np.linalg.solve(block, -gradient[free])
@@ -211,7 +212,7 @@ class _Design:
                 break
             gain = value - trial_value
             theta, value = trial, trial_value
-            if gain <= 1e-10 * value:
+            if gain <= 1e-12 * value:
                 break
         return theta
 

@@ -20,7 +20,7 @@ from calibcli.core.calibrators.types import (
     floats,
     require_two_classes,
 )
-from calibcli.core.scales import softmax
+from calibcli.core.scales import log_softmax, softmax
 from calibcli.errors import InputError
 
 _MAX_STEPS = 100
@@ -123,9 +123,10 @@ def _derivatives(
     classes = np.zeros(size)
     for raw, label, weight in blocks(rows()):
         z = raised(raw, floor)
-        p = softmax(z * w + c)
-        truth = p[np.arange(len(p)), label]
-        loss -= float(weight @ np.log(np.maximum(truth, np.finfo(np.float64).tiny)))
+        # From the logits: the logarithm of a probability that underflows would be flat.
+        logs = log_softmax(z * w + c)
+        p = np.exp(logs)
+        loss -= float(weight @ logs[np.arange(len(p)), label])
         classes += np.bincount(label, weights=weight, minlength=size)
         residual = p * weight[:, None]
         residual[np.arange(len(p)), label] -= weight

@@ -98,6 +98,20 @@ def test_degenerate_input_has_a_clear_outcome():
         Beta.fit(ScoreStats.from_arrays([0.1, 0.2], [0, 0]))
 
 
+@pytest.mark.parametrize("scale", [1.0, 10.0, 100.0])
+def test_saturated_scores_do_not_stop_the_search_short(scale):
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        z, y = scale * rng.standard_normal(8), np.arange(8) % 2 == 0
+        fitted = Beta.fit(ScoreStats.from_arrays(z, y, logits=True))
+        x = np.column_stack([features(z), np.ones(8)])
+        theta = np.array([fitted.a, fitted.b, fitted.c])
+        slope = x.T @ (expit(x @ theta) - targets(y)) / np.sqrt(np.mean(x**2, axis=0))
+        free = np.append(theta[:2] > 0, True)
+        assert np.abs(slope[free]).max() < 1e-6
+        assert (slope[~free] > -1e-6).all()
+
+
 @given(st.lists(st.tuples(st.floats(-40, 40), st.booleans()), min_size=2, max_size=40))
 def test_the_map_never_decreases_and_no_face_is_better(pairs):
     z, y = (np.array(column) for column in zip(*pairs, strict=True))

@@ -123,6 +123,26 @@ def test_one_class_is_refused():
         Platt.fit(stats_of([1.0, 2.0], [0, 0]))
 
 
+@pytest.mark.parametrize(
+    ("z", "y"),
+    [
+        ([3.0, 3.0, 3.0, 6.0], [0, 0, 1, 0]),
+        ([6.0, 12.0, 12.0, 12.0], [0, 0, 0, 1]),
+        ([0.0, 32.0], [1, 0]),
+        ([600.0, 610.0, 620.0, 640.0], [1, 0, 1, 0]),
+        ([-500.0, 0.1, 0.2, 500.0], [1, 0, 1, 0]),
+    ],
+)
+def test_saturated_scores_do_not_stop_the_search_short(z, y):
+    """Where curvature vanishes and the gradient does not, a plain Newton step goes nowhere."""
+    z, y = np.array(z), np.array(y, dtype=bool)
+    fitted = Platt.fit(stats_of(z, y))
+    target = np.where(y, (y.sum() + 1) / (y.sum() + 2), 1 / ((~y).sum() + 2))
+    residual = expit(-(fitted.a * z + fitted.b)) - target
+    assert abs(residual.sum()) < 1e-7
+    assert abs(residual @ z) < 1e-7 * np.abs(z).sum()
+
+
 @settings(max_examples=80, deadline=None)
 @given(
     st.lists(st.tuples(st.floats(-30, 30), st.booleans()), min_size=2, max_size=30),

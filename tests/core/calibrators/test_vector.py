@@ -100,3 +100,14 @@ def test_zeros_that_rounding_made_do_not_decide_the_fit(row_source):
         q = fitted.apply(clipped_log(scores))
         losses.append(-np.mean(np.log(q[np.arange(6000), y])))
     assert losses[1] == pytest.approx(losses[0], rel=0.05)
+
+
+@pytest.mark.parametrize("scale", [10.0, 300.0, 3000.0])
+def test_logits_whose_probabilities_underflow_are_fitted_to_the_optimum(row_source, scale):
+    rng = np.random.default_rng(0)
+    z, y = scale * rng.standard_normal((200, 3)), np.arange(200) % 3
+    fitted = Vector.fit_rows(row_source(z, y), 3)
+    residual = softmax(z * fitted.w + fitted.c, axis=1)
+    residual[np.arange(200), y] -= 1
+    slope = np.r_[(residual * z).sum(axis=0) + fitted.w - 1, residual.sum(axis=0) + fitted.c]
+    assert np.abs(slope).max() < 1e-6 * scale * 200
