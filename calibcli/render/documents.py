@@ -108,7 +108,7 @@ def measure_headline(result: Result) -> str:
     text = f"ECE {figures.with_interval(overall['metrics'].get('ece'))}"
     if overall.get("calibrated"):
         after = overall["calibrated"]["metrics"].get("ece")
-        text += f" -> {figures.with_interval(after)} calibrated"
+        text += f" to {figures.with_interval(after)} calibrated"
     return text
 
 

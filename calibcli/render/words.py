@@ -43,7 +43,7 @@ def other_binning(result: Mapping[str, Any]) -> str:
         return ""
     text = f"with {binning_words(rows[1])}: ECE {figures.with_interval(rows[1]['ece'])}"
     after = (result["overall"].get("calibrated") or {}).get("ece_by_bins") or []
-    return f"{text} -> {figures.with_interval(after[1]['ece'])}" if len(after) == 2 else text
+    return f"{text} to {figures.with_interval(after[1]['ece'])}" if len(after) == 2 else text
 
 
 def confidence_of(params: Mapping[str, Any]) -> float:

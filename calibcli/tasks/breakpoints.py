@@ -26,6 +26,7 @@ from calibcli.engines.threads import map_ordered
 from calibcli.errors import InputError
 from calibcli.tasks.collect import MOST_WEIGHT, mapping_of, usable
 from calibcli.tasks.pairs import row_buckets
+from calibcli.tasks.validity import refuse_gaps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -216,15 +217,7 @@ def count_at_positives(
         total.merge(found)
         if progress is not None:
             progress(total.rows)
-    if total.first_bad is not None and not layout.drop_invalid:
-        source, row = total.first_bad
-        raise InputError(
-            f"{total.dropped:,} rows have no usable score; the first is row {row + 1:,} of "
-            f"{source}",
-            "leave such rows out with --drop-invalid",
-        )
-    if not total.rows:
-        raise InputError("no usable rows are left", "check the scores, weights and counts")
+    refuse_gaps(total.dropped, total.first_bad, total.rows, drop=layout.drop_invalid)
     if not total.mass <= MOST_WEIGHT:
         raise InputError("the weights sum to more than 1e100", "divide them all by the largest")
     table = total.table(weighted=layout.weighted)

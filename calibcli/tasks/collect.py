@@ -12,7 +12,7 @@ from calibcli.core.tally import Tally
 from calibcli.engines.threads import map_ordered
 from calibcli.errors import InputError
 from calibcli.tasks.pairs import CLASSES, FAMILIES, PAIRS, TOP, Pairs, pairs_of, row_buckets, width
-from calibcli.tasks.validity import missing_rows
+from calibcli.tasks.validity import missing_rows, refuse_gaps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -302,15 +302,8 @@ def count(
         if progress is not None:
             progress(total.rows)
     assert total is not None
-    if total.first_bad is not None and not layout.drop_invalid:
-        source, row = total.first_bad
-        raise InputError(
-            f"{total.dropped:,} rows without a score, the first is row {row + 1:,} of {source}",
-            "leave such rows out with --drop-invalid",
-        )
+    refuse_gaps(total.dropped, total.first_bad, total.rows, drop=layout.drop_invalid)
     total.unseen = sum(unseen.values())
-    if not total.rows:
-        raise InputError("no usable rows are left", "check the scores, weights and counts")
     if not total.weight <= MOST_WEIGHT:
         raise InputError("the weights sum to more than 1e100", "divide them all by the largest")
     return total

@@ -13,9 +13,9 @@ import numpy as np
 
 from calibcli.core.scales import expit, softmax
 from calibcli.engines.threads import map_ordered
-from calibcli.errors import InputError
 from calibcli.tasks.collect import mapping_of, usable
 from calibcli.tasks.pairs import row_buckets
+from calibcli.tasks.validity import refuse_gaps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,14 +123,8 @@ def scan(
             total.merge(found)
         if progress is not None:
             progress(rows)
-    if first is not None and not layout.drop_invalid:
-        raise InputError(
-            f"{dropped:,} rows have no usable score; the first is row {first[1] + 1:,} of "
-            f"{first[0]}",
-            "leave such rows out with --drop-invalid",
-        )
-    if total is None or not rows:
-        raise InputError("no usable rows are left", "check the filters, weights and counts")
+    refuse_gaps(dropped, first, rows, drop=layout.drop_invalid)
+    assert total is not None
     return total, Scanned(rows, dropped, sum(unseen.values()))
 
 

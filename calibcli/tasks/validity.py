@@ -49,6 +49,26 @@ def missing_rows(
     return missing
 
 
+def refuse_gaps(dropped: int, first: tuple[str, int] | None, rows: int, *, drop: bool) -> None:
+    """Raise InputError for rows without a score unless they may be dropped, or if none is left.
+
+    Args:
+        dropped: how many rows have no usable score.
+        first: source and 0-based row of the first of them.
+        rows: how many rows are left.
+        drop: whether such rows may be dropped.
+    """
+    if first is not None and not drop:
+        source, row = first
+        count = "1 row" if dropped == 1 else f"{dropped:,} rows"
+        raise InputError(
+            f"{count} without a score, the first is row {row + 1:,} of {source}",
+            "leave such rows out with --drop-invalid",
+        )
+    if not rows:
+        raise InputError("no usable rows are left", "check the scores, weights and counts")
+
+
 def _missing_logits(scores: NDArray[Any], task: str) -> NDArray[np.bool_] | None:
     missing = _not_a_number(scores)
     if task == "multiclass":

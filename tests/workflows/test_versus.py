@@ -127,7 +127,7 @@ def test_rows_that_only_one_model_scored_are_left_out(frame, tmp_path):
     close(result, expected(frame.drop(index=[5, 7, 300])))
     frame.loc[5, "score"] = 0.5
     frame.to_csv(tmp_path / "holes.csv", index=False)
-    with pytest.raises(InputError, match="no usable score"):
+    with pytest.raises(InputError, match="2 rows without a score"):
         run(InputSpec(path, score="score"), "other")
 
 

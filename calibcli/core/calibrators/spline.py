@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 _KNOTS = 32
 _GROUPS = 512
 _PATIENCE = 2
+_MAX_STEPS = 200
+_MOST_DAMPING = 1e6
+_ROUNDING = 1e-14
 _FOLDS = 5
 _PENALTIES = tuple(10.0**power for power in range(5, -3, -1))
 
@@ -174,7 +177,8 @@ class _Design:
     ) -> FloatArray:
         """Return the parameters of least penalised loss with slopes of at least 0.
 
-        Newton's method on the slopes that are free, projected (Bertsekas 1982).
+        Newton's method on the slopes that are free, projected (Bertsekas 1982), and damped by a
+        multiple of the curvature's upper bound, since curvature vanishes where scores saturate.
         """
         n_pos, n_neg = pos.sum(), neg.sum()
         high, low = (n_pos + 1.0) / (n_pos + 2.0), 1.0 / (n_neg + 2.0)
@@ -188,32 +192,33 @@ class _Design:
             )
 
         value = loss(theta)
-        for _ in range(60):
+        bound = 0.25 * total @ self.basis**2 + 2.0 * np.diag(curb)
+        bound = np.maximum(bound, 1e-12 * bound.max())
+        damping = 1e-4
+        for _ in range(_MAX_STEPS):
             p = expit(self.basis @ theta)
             gradient = self.basis.T @ (total * p - pos) + 2.0 * curb @ theta
             weighted = self.basis * (total * p * (1.0 - p))[:, None]
             hessian = weighted.T @ self.basis + 2.0 * curb
-            # A slope that is all but 0 and wants to fall is put there, or it would hold up the rest.
-            free = (theta > 1e-8 * np.abs(theta).max()) | (gradient < 0.0)
+            free = (theta > 0.0) | (gradient < 0.0)
             free[0] = True
-            step = np.where(free, 0.0, -theta)
-            block = hessian[np.ix_(free, free)]
-            block += np.eye(len(block)) * 1e-10 * np.trace(block) / len(block)
-            step[free] = np.linalg.solve(block, -gradient[free])
-            size = 1.0
-            for _ in range(30):
-                trial = theta + size * step
+            while damping <= _MOST_DAMPING:
+                block = hessian[np.ix_(free, free)] + np.diag(damping * bound[free])
+                trial = theta.copy()
+                trial[free] -= np.linalg.solve(block, gradient[free])
                 trial[1:] = np.maximum(trial[1:], 0.0)
                 trial_value = loss(trial)
-                if trial_value <= value + 1e-4 * float(gradient @ (trial - theta)):
+                wanted = 1e-4 * min(float(gradient @ (trial - theta)), 0.0)
+                if trial_value <= value + wanted + _ROUNDING * abs(value):
                     break
-                size /= 2.0
+                damping *= 8.0
             else:
                 break
-            gain = value - trial_value
+            gain, nearly_newton = value - trial_value, damping <= 1e-6
             theta, value = trial, trial_value
-            if gain <= 1e-12 * value:
+            if gain <= 1e-10 * value and nearly_newton:
                 break
+            damping = max(damping / 64.0, 1e-12)
         return theta
 
 

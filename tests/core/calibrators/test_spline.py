@@ -68,6 +68,27 @@ def test_the_fit_is_the_constrained_optimum(penalty):
     assert loss(theta)[0] <= oracle.fun * (1 + 1e-7)
 
 
+@pytest.mark.parametrize("scale", [1.0, 30.0, 150.0])
+def test_saturated_scores_do_not_stop_the_search_short(scale):
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        z, y = scale * rng.standard_normal(9), np.arange(9) % 3 == 0
+        design = _Design.of(ScoreStats.from_arrays(z, y, logits=True))
+        pos, neg = design.grouped(ScoreStats.from_arrays(z, y, logits=True))
+        penalty = 10.0 ** rng.uniform(-2, 5)
+        theta = design.minimise(pos, neg, penalty, design.start(pos, neg))
+        high, low = (pos.sum() + 1) / (pos.sum() + 2), 1 / (neg.sum() + 2)
+        ones = pos * high + neg * low
+        slope = design.basis.T @ ((pos + neg) * expit(design.basis @ theta) - ones)
+        slope += 2 * penalty * design.bends.T @ (design.bends @ theta)
+        slope /= np.sqrt(np.mean(design.basis**2, axis=0)) + np.sqrt(penalty) * np.sqrt(
+            np.sum(design.bends**2, axis=0)
+        )
+        free = np.append(True, theta[1:] > 0)
+        assert np.abs(slope[free]).max() < 1e-3
+        assert (slope[~free] > -1e-3).all()
+
+
 def test_published_files_are_fitted_as_well_as_by_the_published_spline(shared_data):
     """Test log losses of Lucena's splinecalib on its own data."""
     import csv
