@@ -69,7 +69,7 @@ def test_the_best_of_four_temperatures_is_one_half(good, table, tmp_path):
 
     shown = good("measure", path, "--logits", "--calibrator", out, *THIRDS).out
     assert shown.startswith("ECE 0.1261 ")
-    assert "-> 0.0448 " in shown.splitlines()[0]
+    assert " to 0.0448 " in shown.splitlines()[0]
 
 
 def test_unrestricted_the_temperature_runs_to_its_bound_and_says_so(calibcli, table, tmp_path):

@@ -4,6 +4,7 @@ import datetime
 import decimal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -125,14 +126,17 @@ def test_compressed_arrow(tmp_path, read):
 
 
 MEMORY = """
-import resource, sys
+import pathlib, sys
 from calibcli.io.dataset import InputSpec, open_dataset
 data = open_dataset(InputSpec((sys.argv[1],)))
 print(sum(len(batch) for batch in data.batches()))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+peak = next(l for l in pathlib.Path("/proc/self/status").read_text().splitlines() if "VmHWM" in l)
+print(int(peak.split()[1]) // 1024)
 """
+# The kernel's own peak of this program: ru_maxrss would count the parent before exec.
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from /proc")
 @pytest.mark.parametrize("kind", ["parquet", "csv"])
 def test_memory_does_not_grow_with_the_rows(kind, tmp_path):
     """One row group of all rows is the hardest case for Parquet."""
@@ -150,5 +154,6 @@ def test_memory_does_not_grow_with_the_rows(kind, tmp_path):
         )
         rows, used[n] = map(int, done.stdout.split())
         assert rows == n
-    # 3M rows are 48 MB of arrays; block buffers and the allocator's reserve are not.
-    assert used[3_000_000] - used[200_000] < 30
+    # Held whole, 3M rows are 48 MB of arrays and a CSV another 33 MB of text; what may grow are
+    # blocks read ahead, which are full from 12M rows on (74, 119, 145, 147 MB at .2, 3, 12, 24M).
+    assert used[3_000_000] - used[200_000] < {"parquet": 30, "csv": 65}[kind]
