@@ -6,7 +6,6 @@ these: a message that says what is wrong and where, and a hint that says what to
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -56,5 +55,7 @@ class InputError(CalibcliError):
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     """Return "did you mean 'x'?" for the nearest of `known`, or None when nothing is near."""
+    from difflib import get_close_matches  # only a mistake pays for it
+
     near = get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"did you mean {near[0]!r}?" if near else None

@@ -61,17 +61,21 @@ def command(
 
     keep_apart([*paths, read.labels, calibrator, thresholds], [output])
     stream = sys.stdout.buffer if output == "-" else None
-    with console.Progress(quiet=run.quiet) as progress, console.unbroken():
-        result = apply(
-            calibrator,
-            read.spec(paths),
-            output,
-            thresholds=thresholds,
-            prior=prior,
-            stream=stream,
-            threads=run.threads,
-            progress=progress.callback,
-        )
+    # Rows on a terminal show by themselves how far they are.
+    still = run.quiet or (stream is not None and sys.stdout.isatty())
+    with console.unbroken():
+        with console.Progress(quiet=still, verbose=run.verbose) as progress:
+            result = apply(
+                calibrator,
+                read.spec(paths),
+                output,
+                thresholds=thresholds,
+                prior=prior,
+                stream=stream,
+                threads=run.threads,
+                progress=progress.callback,
+            )
+        progress.tell(result)
         if stream is None:
             console.emit(console.render("table", NAME, result))
         elif not run.quiet:

@@ -156,9 +156,10 @@ class Progress:
         for one in result["inputs"]:
             complain(f"calibcli: {one['path']}: {one['rows'] or 0:,} rows")
         params = result["params"]
-        columns = ", ".join(params.get("score") or ()) or "an array"
-        kind = "logits" if params.get("logits") else "probabilities"
-        complain(f"calibcli: {result['task']}, {kind}, scores: {columns}")
+        if "score" in params:
+            columns = ", ".join(params["score"] or ()) or "an array"
+            kind = "logits" if params.get("logits") else "probabilities"
+            complain(f"calibcli: {result['task']}, {kind}, scores: {columns}")
         complain(f"calibcli: {time.monotonic() - self.began:.2f} s")
 
     def __enter__(self) -> Progress:

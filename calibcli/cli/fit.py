@@ -75,7 +75,7 @@ def command(
         seed=how.seed,
         clock=time.perf_counter if watched else None,
     )
-    with console.Progress(quiet=run.quiet) as progress:
+    with console.Progress(quiet=run.quiet, verbose=run.verbose) as progress:
         result = fit(
             read.spec(paths),
             conventions,
@@ -85,5 +85,6 @@ def command(
             progress=progress.callback,
         )
     console.warn(result, form.format, quiet=run.quiet)
+    progress.tell(result)
     console.emit(console.render(form.format.value, NAME, result))
     return int(ExitCode.OK)

@@ -139,7 +139,7 @@ def command(
     conventions = how.conventions()
     shares = options.numbers(prior, "--prior") if prior is not None else None
     spec = read.spec(paths, tuple(groups.group or ()))
-    with console.Progress(quiet=run.quiet) as progress:
+    with console.Progress(quiet=run.quiet, verbose=run.verbose) as progress:
         common: dict[str, Any] = {
             "calibrator": calibrator,
             "output": output,
@@ -175,6 +175,7 @@ def command(
             )
             result = threshold(spec, conventions, wish, candidates=candidates, **common)
     console.warn(result, form.format, quiet=run.quiet)
+    progress.tell(result)
     console.emit(console.render(form.format.value, NAME, result))
     return int(ExitCode.OK)
 

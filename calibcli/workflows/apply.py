@@ -14,6 +14,7 @@ from calibcli.io.dataset import open_dataset
 from calibcli.io.sources import expand
 from calibcli.io.writers import open_table_sink, output_type
 from calibcli.tasks.collect import Layout, usable
+from calibcli.tasks.validity import rows_of
 from calibcli.workflows.decision_columns import (
     decision_arrays,
     decision_names,
@@ -101,13 +102,22 @@ def apply(
     text = plain in ("csv", "tsv")
     strangers: list[int] = []
 
-    def calibrated(batch: Batch, unseen: list[int]) -> NDArray[np.float64]:
+    dropped: list[int] = []
+
+    def readable(batch: Batch) -> Batch:
         found, bad = usable(batch, layout)
-        if bad and found is not None:
-            row = batch.row(int((~found).argmax()))
-            raise InputError(
-                f"{batch.source}, row {row + 1:,}: no usable score", "every row needs a score"
-            )
+        if found is None or not bad:
+            return batch
+        if spec.drop_invalid:
+            dropped.append(bad)
+            return rows_of(batch, found)
+        row = batch.row(int((~found).argmax()))
+        raise InputError(
+            f"{batch.source}, row {row + 1:,}: no usable score",
+            "leave such rows out with --drop-invalid",
+        )
+
+    def calibrated(batch: Batch, unseen: list[int]) -> NDArray[np.float64]:
         return _probabilities(loaded, batch, spec, unseen)
 
     shift = None
@@ -119,11 +129,14 @@ def apply(
             prior,
             (
                 (calibrated(batch, []), batch.count if batch.weight is None else batch.weight)
-                for batch in dataset.batches()
+                for batch in map(readable, dataset.batches())
             ),
         )
 
+    dropped.clear()
+
     def one(batch: Batch) -> Any:
+        batch = readable(batch)
         p = calibrated(batch, unseen)
         if shift is not None:
             p = shift.apply(p)
@@ -142,6 +155,8 @@ def apply(
             if progress is not None:
                 progress(rows)
     said = [] if cuts is None or not sum(strangers) else [new_group_words(cuts, sum(strangers))]
+    if dropped:
+        said.append(f"{sum(dropped):,} rows without a usable score were left out")
     if shift is not None:
         said += shift.caution()
         if cuts is not None:

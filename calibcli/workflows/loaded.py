@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from os import fspath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from calibcli.tasks.validity import SUM_TOLERANCE
 from calibcli.workflows.loaded_thresholds import LoadedThresholds, load_thresholds
 
 if TYPE_CHECKING:
+    from os import PathLike
+
     from numpy.typing import ArrayLike, NDArray
 
     from calibcli.core.calibrators import Calibrator
@@ -97,6 +100,8 @@ class LoadedCalibrator:
 
     def _checked(self, scores: ArrayLike, logits: bool | None) -> tuple[NDArray[Any], bool]:
         values = np.asarray(scores)
+        if values.dtype.kind not in "fiub":
+            raise InputError(f"scores of type {values.dtype}, where numbers are needed")
         kind = self.logits if logits is None else logits
         width = len(self.classes) or len(getattr(self.calibrator, "models", ()))
         if values.ndim != (2 if width else 1) or (width and values.shape[1] != width):
@@ -136,7 +141,7 @@ def load_calibrator(path: str) -> LoadedCalibrator:
     )
 
 
-def load(path: str) -> LoadedCalibrator | LoadedThresholds:
+def load(path: str | PathLike[str]) -> LoadedCalibrator | LoadedThresholds:
     """Read a calibrator or thresholds, whichever the file holds.
 
     Raises:
@@ -144,9 +149,10 @@ def load(path: str) -> LoadedCalibrator | LoadedThresholds:
     """
     from calibcli.io.artifacts import kind_of
 
-    kind = kind_of(path)
+    name = fspath(path)
+    kind = kind_of(name)
     if kind == "calibrator":
-        return load_calibrator(path)
+        return load_calibrator(name)
     if kind == "thresholds":
-        return load_thresholds(path)
-    raise InputError(f"{path} is neither a calibrator nor thresholds", "calibcli fit writes one")
+        return load_thresholds(name)
+    raise InputError(f"{name} is neither a calibrator nor thresholds", "calibcli fit writes one")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from calibcli._version import __version__
-from calibcli.core.gates import evaluate_gates, parse_gate
 from calibcli.io.artifacts import write_artifact
 from calibcli.workflows.gather import Gathered, gather, stats_payload
 from calibcli.workflows.slices import slice_result
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from calibcli.core.calibrators import Calibrator
+    from calibcli.core.gates import Gate
     from calibcli.io.dataset import InputSpec
     from calibcli.workflows.conventions import Conventions
     from calibcli.workflows.gather import Progress, Slice
@@ -55,7 +55,7 @@ def measure(
         InputError: unusable input or artifacts.
         UsageError: a gate that cannot be understood or evaluated.
     """
-    gates = [parse_gate(text) for text in fail_if]
+    gates = _parsed(fail_if)
     mapping: Calibrator | None = None
     loaded = None
     cuts: dict[str, float] = {}
@@ -82,18 +82,30 @@ def measure(
     if thresholds is not None and chosen is not None:
         warnings += thresholds_warnings(thresholds, chosen, loaded, found)
     result = measured(found, conventions, curves=curves, cuts=cuts)
-    result["warnings"] = warnings + measure_warnings(found, result)
+    result["warnings"] = warnings + measure_warnings(found, result, conventions)
     if versus is not None:
         from calibcli.workflows.versus import versus as compare
 
         result["versus"] = compare(found, spec, conventions, versus, threads=threads)
         result["params"]["versus"] = versus
-    result["gates"] = [verdict.to_dict() for verdict in evaluate_gates(gates, result)]
+    if gates:
+        from calibcli.core.gates import evaluate_gates
+
+        result["gates"] = [verdict.to_dict() for verdict in evaluate_gates(gates, result)]
     if calibrator is not None:
         result["params"]["calibrator"] = calibrator
     if save_stats is not None:
         write_artifact(save_stats, "stats", stats_payload(found))
     return result
+
+
+def _parsed(fail_if: Sequence[str]) -> list[Gate]:
+    """Understand the gates before anything is read; without any, their module is not imported."""
+    if not fail_if:
+        return []
+    from calibcli.core.gates import parse_gate
+
+    return [parse_gate(text) for text in fail_if]
 
 
 def measured(

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from calibcli.core.intervals import buckets
 from calibcli.errors import InputError
 
 if TYPE_CHECKING:
+    from calibcli.core.stats import ScoreStats
     from calibcli.io.dataset import Dataset, InputSpec
+    from calibcli.workflows.conventions import Conventions
     from calibcli.workflows.gather import Gathered
     from calibcli.workflows.loaded import LoadedCalibrator
     from calibcli.workflows.loaded_thresholds import LoadedThresholds
@@ -18,14 +22,15 @@ FEW_ROWS = 100
 FEW_CLUSTERS = 20
 
 
-def measure_warnings(found: Gathered, result: Result) -> list[str]:
+def measure_warnings(found: Gathered, result: Result, conventions: Conventions) -> list[str]:
     """Return warnings about the numbers of a measure result."""
-    warnings = []
+    warnings = _split_cells(found.overall.population.pairs, conventions)
     overall = result["overall"]
     stats = found.overall.population.pairs
     n = overall["metrics"]["n"]["value"]
     if n < FEW_ROWS:
-        warnings.append(f"{n:g} rows: too few to tell calibration from chance, see the intervals")
+        rows = "row" if n == 1 else "rows"
+        warnings.append(f"{n:g} {rows}: too few to tell calibration from chance, see the intervals")
     if stats.parts is not None and found.task == "binary" and buckets(stats) < FEW_CLUSTERS:
         warnings.append("few clusters: the intervals are rough")
     nll = overall["metrics"].get("nll", {})
@@ -49,6 +54,20 @@ def measure_warnings(found: Gathered, result: Result) -> list[str]:
         of = f"{len(absent):,} of {len(result['classes']):,} classes"
         warnings.append(f"{of} do not occur among the labels: {_some(absent)}")
     return warnings
+
+
+def _split_cells(stats: ScoreStats, conventions: Conventions) -> list[str]:
+    """Warn of bins and cut-offs at which saved statistics do not know the counts exactly."""
+    if stats.exact:
+        return []
+    asked = np.array(sorted(set(conventions.exact_at) - set(stats.edges)))
+    cell = np.clip(np.searchsorted(stats.floor, asked, side="right") - 1, 0, None)
+    rows = float(np.where(stats.floor[cell] < asked, stats.total[cell], 0).max(initial=0))
+    if not rows:
+        return []
+    said = "the statistics were saved for other bins or cut-offs: counts here are off by up to"
+    again = "save them with the same --bins, --edges, --at and --threshold"
+    return [f"{said} {rows:,.0f} rows; {again}"]
 
 
 def _some(names: list[str], most: int = 5) -> str:

@@ -98,6 +98,9 @@ def test_a_full_disk_behind_standard_output(bash, scores, calibrator):
         assert code == 3, command
         assert len(err.splitlines()) == 3, err
         assert "space" in err or "full" in err
+    code, out, err = bash("calibcli measure scores.csv -o /dev/full")
+    assert (code, out) == (3, "")
+    assert "the disk is full" in err
 
 
 def test_silence_on_a_quiet_success(good, scores, tmp_path):

@@ -585,3 +585,50 @@ def test_many_absent_classes_are_one_warning(calibcli, write):
     (warning,) = ran.json["warnings"]
     assert warning.startswith("10 of 12 classes do not occur among the labels: '2', '3', ")
     assert warning.endswith(" and 5 more")
+
+
+def test_statistics_of_a_grid_say_where_they_are_not_exact(
+    calibcli, metrics, write, monkeypatch, tmp_path
+):
+    monkeypatch.setattr("calibcli.core.tally.EXACT_CELLS", 100)
+    rng = np.random.default_rng(9)
+    p = rng.uniform(size=20_000)
+    y = (rng.uniform(size=20_000) < p).astype(int)
+    path, stats = write("x.parquet", {"score": p, "label": y}), tmp_path / "s.json"
+    options = ("--threshold", "0.123", "--bins", "7", "--no-ci", "--format", "json")
+    assert calibcli("measure", path, *options, "--save-stats", stats).json["warnings"] == []
+    same_options = calibcli("measure", stats, *options).json
+    assert same_options["warnings"] == []
+    (table,) = same_options["overall"]["confusion"]
+    assert table["tp"] == ((p >= 0.123) & (y == 1)).sum()
+    other = calibcli("measure", stats, "--threshold", "0.321", "--no-ci", "--format", "json").json
+    (warning,) = other["warnings"]
+    most = int(warning.partition("up to ")[2].split()[0].replace(",", ""))
+    (table,) = other["overall"]["confusion"]
+    assert 0 < abs(table["tp"] + table["fp"] - (p >= 0.321).sum()) <= most
+    before = calibcli("measure", stats, "--no-ci", "--format", "json").json
+    assert before["warnings"] == []
+
+
+def test_apply_leaves_out_rows_without_a_score_only_when_told(
+    calibcli, write, calibrator, tmp_path
+):
+    rows = "score,label,note\n.5,1,a\nnan,0,b\n.25,,c\n,1,d\n1,0,e\n"
+    path, out = write("in.csv", rows), tmp_path / "out.csv"
+    ran = calibcli("apply", calibrator, path, "-o", out)
+    assert (ran.code, out.exists()) == (3, False)
+    assert "row 2: no usable score" in ran.err
+    ran = calibcli("apply", calibrator, path, "-o", out, "--drop-invalid")
+    assert ran.code == 0
+    assert "2 rows without a usable score were left out" in ran.out
+    with out.open(newline="") as file:
+        written = list(csv.DictReader(file))
+    assert [row["note"] for row in written] == ["a", "c", "e"]
+    for suffix in ("npy", "parquet"):
+        other = tmp_path / f"out.{suffix}"
+        assert calibcli("apply", calibrator, path, "-o", other, "--drop-invalid").code == 0
+        column = np.load(other) if suffix == "npy" else parquet.read_table(other)["probability"]
+        assert np.asarray(column).tolist() == [float(row["probability"]) for row in written]
+    piped = calibcli("apply", calibrator, path, "-o", "-", "--drop-invalid")
+    assert piped.out.encode() == out.read_bytes()
+    assert "2 rows" in piped.err
