@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from calibcli.core.conformal import ConformalSets
-from calibcli.core.guarantees import Certified, certify
-from calibcli.core.objectives import default_objective, parse_constraint
+from calibcli.core.decisions.conformal import ConformalSets
+from calibcli.core.decisions.guarantees import Certified, certify
+from calibcli.core.decisions.objectives import default_objective, parse_constraint
+from calibcli.core.decisions.thresholds import Curve
 from calibcli.core.stats import ScoreStats
-from calibcli.core.thresholds import Curve
 
 ROOT = Path(__file__).parent.parent
 HOME = ROOT / "build" / "mapie"

@@ -22,9 +22,9 @@ import numpy as np
 from calibcli.core.calibrators import CALIBRATORS, OneVsRest, calibrate
 from calibcli.core.calibrators.rowmath import clipped_log
 from calibcli.core.calibrators.types import BINARY, MULTICLASS
+from calibcli.core.fitting.selection import auto
+from calibcli.core.fitting.selection_rows import auto_rows, fit_method
 from calibcli.core.scales import EPS
-from calibcli.core.selection import auto
-from calibcli.core.selection_rows import auto_rows, fit_method
 from calibcli.core.stats import ScoreStats, buckets_of
 from calibcli.errors import InputError
 

@@ -361,7 +361,7 @@ def _one_mapping(
         return _pool_mapping(calibrator, logits=logits)
     if calibrator.method != "grouped":
         return lambda _, scores, __, ___: calibrate(calibrator, scores, logits=logits)
-    from calibcli.core.grouped import Grouped
+    from calibcli.core.fitting.grouped import Grouped
 
     assert isinstance(calibrator, Grouped)
     if calibrator.column not in columns:
@@ -385,7 +385,7 @@ def _one_mapping(
 
 
 def _pool_mapping(calibrator: Calibrator, *, logits: bool) -> Mapping:
-    from calibcli.core.model_pool import ModelPool
+    from calibcli.core.fitting.model_pool import ModelPool
 
     assert isinstance(calibrator, ModelPool)
 

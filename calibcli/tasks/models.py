@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from calibcli.core.model_pool import averaged
+from calibcli.core.fitting.model_pool import averaged
 from calibcli.errors import InputError, UsageError
 from calibcli.io.dataset import Batch, Dataset, InputSpec, open_dataset
 from calibcli.io.sources import expand

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.abstention import abstain, risk_coverage
 from calibcli.core.cells import grid, key_probabilities, probability_keys
+from calibcli.core.decisions.abstention import abstain, risk_coverage
+from calibcli.core.decisions.objectives import parse_constraint
+from calibcli.core.decisions.thresholds import Choice, Curve, Unreachable
 from calibcli.core.metrics import View
-from calibcli.core.objectives import parse_constraint
 from calibcli.core.stats import ScoreStats
-from calibcli.core.thresholds import Choice, Curve, Unreachable
 from calibcli.errors import AnswerNoError, UsageError
 from calibcli.workflows.gather import gather
 from calibcli.workflows.loaded import load_calibrator
@@ -23,9 +23,9 @@ from calibcli.workflows.warnings import calibrator_warnings
 from calibcli.workflows.wish import check_confidence
 
 if TYPE_CHECKING:
-    from calibcli.core.abstention import RiskCoverage
     from calibcli.core.cell_table import CellTable, Counts
-    from calibcli.core.guarantees import Certified, Uncertified
+    from calibcli.core.decisions.abstention import RiskCoverage
+    from calibcli.core.decisions.guarantees import Certified, Uncertified
     from calibcli.io.dataset import InputSpec
     from calibcli.tasks.collect import Population
     from calibcli.workflows.conventions import Conventions
@@ -184,7 +184,7 @@ def _choice(made: Choice | Unreachable | Certified | Uncertified) -> Choice:
         return made
     if isinstance(made, Unreachable):
         raise AnswerNoError(_renamed(made.message()), "no thresholds were written")
-    from calibcli.core.guarantees import Certified
+    from calibcli.core.decisions.guarantees import Certified
 
     if isinstance(made, Certified):
         return made.choice

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from calibcli.core.grouped import Grouped
+    from calibcli.core.fitting.grouped import Grouped
     from calibcli.io.dataset import Batch, Categories, Dataset, InputSpec
     from calibcli.io.sources import Source
     from calibcli.workflows.gather import Progress

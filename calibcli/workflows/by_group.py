@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from calibcli.core.decisions.parity import broken, equal_thresholds
+from calibcli.core.decisions.thresholds import Confusion, Curve
 from calibcli.core.metrics import View
-from calibcli.core.parity import broken, equal_thresholds
-from calibcli.core.thresholds import Confusion, Curve
 from calibcli.errors import InputError, UsageError, did_you_mean
 from calibcli.workflows.choosing import Chosen
 from calibcli.workflows.slices import confusion
 
 if TYPE_CHECKING:
-    from calibcli.core.objectives import Constraint
+    from calibcli.core.decisions.objectives import Constraint
     from calibcli.core.stats import ScoreStats
     from calibcli.workflows.conventions import Conventions
     from calibcli.workflows.gather import Gathered, Slice

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.costs import cheapest_band, compare_cutoffs, odds_ratio
+from calibcli.core.decisions.costs import cheapest_band, compare_cutoffs, odds_ratio
+from calibcli.core.decisions.thresholds import Choice, Curve, Unreachable, choose
 from calibcli.core.metrics import View
-from calibcli.core.thresholds import Choice, Curve, Unreachable, choose
 from calibcli.workflows.slices import confusion
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from calibcli.core.costs import Costs
-    from calibcli.core.guarantees import Certified, Uncertified
+    from calibcli.core.decisions.costs import Costs
+    from calibcli.core.decisions.guarantees import Certified, Uncertified
     from calibcli.core.stats import ScoreStats
     from calibcli.workflows.conventions import Conventions
     from calibcli.workflows.wish import Wish
@@ -128,7 +128,7 @@ def labels(stats: ScoreStats) -> str:
 def _certify(
     curve: Curve, stats: ScoreStats, wish: Wish, prior: float | None, clustered: bool
 ) -> Certified | Refused:
-    from calibcli.core.guarantees import Uncertified, certify
+    from calibcli.core.decisions.guarantees import Uncertified, certify
 
     assert wish.guarantee is not None
     found = certify(
@@ -176,7 +176,7 @@ def _resampled(
     draws: int,
 ) -> None:
     """Add the interval of the cut-off and of the objective, by resampling rows or clusters."""
-    from calibcli.core.stability import stability
+    from calibcli.core.decisions.stability import stability
 
     assert conventions.confidence is not None
     table, buckets, squares = stats.table, None, None

@@ -27,7 +27,7 @@ from calibcli.workflows.gather import (
 
 if TYPE_CHECKING:
     from calibcli.core.calibrators import Calibrator
-    from calibcli.core.objectives import Constraint
+    from calibcli.core.decisions.objectives import Constraint
     from calibcli.io.dataset import Dataset, InputSpec
     from calibcli.workflows.conventions import Conventions
     from calibcli.workflows.gather import Progress

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.decisions import REFER, CostMatrix
+from calibcli.core.decisions.rules import REFER, CostMatrix
 from calibcli.core.special import norm_ppf
 from calibcli.errors import InputError, UsageError, did_you_mean
 from calibcli.io.matrices import read_matrix

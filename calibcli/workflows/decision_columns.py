@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.decisions import REFER
+from calibcli.core.decisions.rules import REFER
 from calibcli.workflows.loaded_thresholds import SETS
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.costs import decision_curve
-from calibcli.core.thresholds import Curve
+from calibcli.core.decisions.costs import decision_curve
+from calibcli.core.decisions.thresholds import Curve
 
 if TYPE_CHECKING:
     from calibcli.tasks.collect import Population
@@ -21,7 +21,7 @@ def decision_curves(population: Population) -> Result:
     stats = population.pairs
     if population.task == "multilabel" or not stats.n:
         return {}
-    from calibcli.core.abstention import risk_coverage
+    from calibcli.core.decisions.abstention import risk_coverage
     from calibcli.workflows.abstain import confidence_pairs, thinned
 
     sure = confidence_pairs(population)

@@ -39,11 +39,11 @@ def emit(path: str, kind: str, *, score: str | None = None, prior: str | None = 
             )
         if prior is not None:
             raise UsageError("--emit with --prior is for binary scores", "shift with apply --prior")
-        from calibcli.core.emit_python import emit_rows
+        from calibcli.core.export.python import emit_rows
 
         name = score or "scores"
         return emit_rows(loaded.calibrator, loaded.classes, title, name, logits=loaded.logits)
-    from calibcli.core.pieces import pieces_of
+    from calibcli.core.export.pieces import pieces_of
 
     pieces = pieces_of(loaded.calibrator, logits=loaded.logits)
     if prior is not None:
@@ -51,10 +51,10 @@ def emit(path: str, kind: str, *, score: str | None = None, prior: str | None = 
         title += f", shifted to a prevalence of {prior}"
     fitted = loaded.payload["input"]["scores"]
     if kind == "sql":
-        from calibcli.core.emit_sql import emit_sql
+        from calibcli.core.export.sql import emit_sql
 
         return emit_sql(pieces, score or (fitted[0] if fitted else "score")) + "\n"
-    from calibcli.core.emit_python import emit_binary
+    from calibcli.core.export.python import emit_binary
 
     known = fitted[0] if fitted and fitted[0].isidentifier() else "score"
     return emit_binary(pieces, f"{'logit' if loaded.logits else 'score'}: {title}", score or known)

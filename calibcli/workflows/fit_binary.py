@@ -7,7 +7,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any, cast
 
 from calibcli.core.calibrators import CALIBRATORS, Identity, OneVsRest, Temperature
-from calibcli.core.selection import apply_to_cells, auto, cross_fit
+from calibcli.core.fitting.selection import apply_to_cells, auto, cross_fit
 from calibcli.errors import InputError
 from calibcli.tasks.collect import Population
 from calibcli.workflows.fitted import FitOptions, Fitted, check_method

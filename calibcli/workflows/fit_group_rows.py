@@ -12,12 +12,12 @@ from calibcli.core.buckets import BUCKETS
 from calibcli.core.calibrators import CALIBRATORS, Identity, Temperature
 from calibcli.core.calibrators.rowmath import finite_rows, fold_rows
 from calibcli.core.calibrators.types import MULTICLASS
-from calibcli.core.grouped import Grouped, GroupMap
-from calibcli.core.pooling import log_pool_rows
+from calibcli.core.fitting.grouped import Grouped, GroupMap
+from calibcli.core.fitting.pooling import log_pool_rows
+from calibcli.core.fitting.selection import Candidate, clustered_errors
+from calibcli.core.fitting.selection_rows import auto_rows, fit_method, label_losses
+from calibcli.core.fitting.shrinkage import FEWEST, PRIOR_ROWS
 from calibcli.core.scales import softmax
-from calibcli.core.selection import Candidate, clustered_errors
-from calibcli.core.selection_rows import auto_rows, fit_method, label_losses
-from calibcli.core.shrinkage import FEWEST, PRIOR_ROWS
 from calibcli.errors import InputError
 from calibcli.tasks.collect import count
 from calibcli.workflows.fit_rows import passes_over

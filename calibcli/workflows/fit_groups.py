@@ -6,9 +6,9 @@ import math
 from typing import TYPE_CHECKING, Any, cast
 
 from calibcli.core.calibrators import Identity, OneVsRest
-from calibcli.core.grouped import Grouped, GroupMap
-from calibcli.core.selection import Candidate, auto
-from calibcli.core.shrinkage import deal, fit_family, merged
+from calibcli.core.fitting.grouped import Grouped, GroupMap
+from calibcli.core.fitting.selection import Candidate, auto
+from calibcli.core.fitting.shrinkage import deal, fit_family, merged
 from calibcli.errors import InputError, UsageError
 from calibcli.tasks.collect import Population
 from calibcli.workflows.fit_binary import fitter, label_population
@@ -17,7 +17,7 @@ from calibcli.workflows.fitted import Fitted, GroupOutcome, check_method
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from calibcli.core.shrinkage import Family
+    from calibcli.core.fitting.shrinkage import Family
     from calibcli.core.stats import ScoreStats
     from calibcli.workflows.fitted import FitOptions
     from calibcli.workflows.gather import Gathered, Slice

@@ -10,8 +10,8 @@ import numpy as np
 from calibcli.core.buckets import BUCKETS
 from calibcli.core.calibrators import calibrate
 from calibcli.core.cells import logit_keys, probability_keys
-from calibcli.core.model_pool import ModelPool, averaged, logits_of, pooled
-from calibcli.core.selection import (
+from calibcli.core.fitting.model_pool import ModelPool, averaged, logits_of, pooled
+from calibcli.core.fitting.selection import (
     Candidate,
     auto,
     cell_losses,
@@ -19,7 +19,7 @@ from calibcli.core.selection import (
     independent_errors,
     one_standard_error,
 )
-from calibcli.core.shrinkage import merged
+from calibcli.core.fitting.shrinkage import merged
 from calibcli.core.stats import ScoreStats
 from calibcli.core.tally import Tally
 from calibcli.errors import InputError
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibcli.core.calibrators import Calibrator
-    from calibcli.core.pooling import Pool
+    from calibcli.core.fitting.pooling import Pool
     from calibcli.io.dataset import Dataset, InputSpec
     from calibcli.tasks.collect import Layout
     from calibcli.workflows.conventions import Conventions

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from calibcli._version import __version__
 from calibcli.core.calibrators import CALIBRATORS, OneVsRest
 from calibcli.core.calibrators.types import FREE_FORM_ROWS
-from calibcli.core.grouped import Grouped
-from calibcli.core.map_intervals import map_points
+from calibcli.core.fitting.grouped import Grouped
+from calibcli.core.fitting.map_intervals import map_points
 from calibcli.workflows.gather import Slice
 from calibcli.workflows.slices import slice_result
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 from calibcli.core.calibrators import CALIBRATORS, Identity, OneVsRest, Temperature
 from calibcli.core.calibrators.rowmath import resolved_floor
 from calibcli.core.calibrators.types import BINARY, MULTICLASS
-from calibcli.core.selection import BINARY_CANDIDATES
-from calibcli.core.selection_rows import (
+from calibcli.core.fitting.selection import BINARY_CANDIDATES
+from calibcli.core.fitting.selection_rows import (
     auto_rows,
     cross_fit_rows,
     earns_its_place,
@@ -25,7 +25,7 @@ from calibcli.workflows.row_passes import RowPasses
 
 if TYPE_CHECKING:
     from calibcli.core.calibrators import Calibrator, RowSource
-    from calibcli.core.selection import Candidate
+    from calibcli.core.fitting.selection import Candidate
     from calibcli.io.dataset import InputSpec
     from calibcli.tasks.collect import Population
     from calibcli.workflows.conventions import Conventions
@@ -128,7 +128,7 @@ def _per_class(
 ) -> tuple[Calibrator, tuple[Calibrator, ...], tuple[Candidate, ...], str]:
     """Fit one map for each class against the rest; small classes borrow from all."""
     from calibcli.core.calibrators.one_vs_rest import class_stats
-    from calibcli.core.shrinkage import fit_family
+    from calibcli.core.fitting.shrinkage import fit_family
     from calibcli.workflows.fit_groups import candidates_of, own_methods
 
     size = len(found.classes)

@@ -12,7 +12,7 @@ from calibcli.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from calibcli.core.calibrators import Calibrator
-    from calibcli.core.selection import Candidate
+    from calibcli.core.fitting.selection import Candidate
     from calibcli.tasks.collect import Population
 
 

@@ -156,7 +156,7 @@ def open_for(
     one = calibrator[0] if isinstance(calibrator, tuple) else calibrator
     if one is None or one.method != "pool":
         return open_dataset(spec, sources=sources, **options)
-    from calibcli.core.model_pool import ModelPool
+    from calibcli.core.fitting.model_pool import ModelPool
     from calibcli.tasks.models import open_models
 
     assert isinstance(one, ModelPool)
@@ -347,7 +347,7 @@ def _from_stats(sources: Sequence[Source]) -> Gathered:
 
 def _calibrated(found: Gathered, calibrator: Calibrator | tuple[Calibrator, ...]) -> Gathered:
     """Calibrate the cells of saved binary statistics."""
-    from calibcli.core.selection import apply_to_cells
+    from calibcli.core.fitting.selection import apply_to_cells
 
     if found.task != "binary" or isinstance(calibrator, tuple):
         raise UsageError(

@@ -90,7 +90,7 @@ class LoadedCalibrator:
         logits: bool | None = None,
     ) -> NDArray[np.float64]:
         """Return what `apply` does, for groups given as indices (n,) into their texts."""
-        from calibcli.core.grouped import Grouped
+        from calibcli.core.fitting.grouped import Grouped
 
         checked, kind = self._checked(scores, logits)
         assert isinstance(self.calibrator, Grouped)

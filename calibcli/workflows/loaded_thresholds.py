@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.decisions import REFER, CostMatrix, decide_band, decide_classes
+from calibcli.core.decisions.rules import REFER, CostMatrix, decide_band, decide_classes
 from calibcli.errors import InputError
 from calibcli.io.artifacts import read_artifact
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from calibcli.core.conformal import ConformalSets
+    from calibcli.core.decisions.conformal import ConformalSets
 
 CUT = "score >= threshold"
 KEEP = "most probable class when its probability >= threshold, else refer"
@@ -262,7 +262,7 @@ def _kept(p: NDArray[np.float64], at: float) -> NDArray[np.int64]:
 
 
 def _sets(entry: dict[str, Any]) -> ConformalSets:
-    from calibcli.core.conformal import ConformalSets
+    from calibcli.core.decisions.conformal import ConformalSets
 
     names = ("method", "coverage", "classes", "by", "quantiles", "rows", "penalty", "free_rank")
     return ConformalSets.from_dict({name: entry[name] for name in names})

@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.conformal import (
+from calibcli.core.decisions.conformal import (
     ConformalSets,
     coverage_interval,
     nonconformity,
     parse_method,
     rows_for,
 )
-from calibcli.core.true_scores import TrueScores
+from calibcli.core.decisions.true_scores import TrueScores
 from calibcli.errors import UsageError
 from calibcli.workflows.loaded_thresholds import SETS
 from calibcli.workflows.outcome import keep, outcome, spoilt, void
 from calibcli.workflows.passes import RowPass
 
 if TYPE_CHECKING:
-    from calibcli.core.conformal import Method
+    from calibcli.core.decisions.conformal import Method
     from calibcli.io.dataset import InputSpec
     from calibcli.tasks.rows import Rows
     from calibcli.workflows.conventions import Conventions

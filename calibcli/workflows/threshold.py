@@ -18,7 +18,7 @@ from calibcli.workflows.warnings import calibrator_warnings
 from calibcli.workflows.wish import Wish
 
 if TYPE_CHECKING:
-    from calibcli.core.thresholds import Curve
+    from calibcli.core.decisions.thresholds import Curve
     from calibcli.io.dataset import InputSpec
     from calibcli.workflows.conventions import Conventions
     from calibcli.workflows.gather import Gathered, Progress, Slice
@@ -203,7 +203,7 @@ def _name(where: Result) -> str:
 
 
 def _nothing(where: Result, stats: Any) -> Chosen:
-    from calibcli.core.thresholds import Curve
+    from calibcli.core.decisions.thresholds import Curve
 
     item = {"slice": where, "threshold": None, "n": stats.n, "reason": "one label only"}
     return Chosen(item, Curve.from_cells(stats.floor, stats.pos, stats.neg))
@@ -223,7 +223,7 @@ def _write_candidates(path: str, curves: list[tuple[Result, Curve]], wish: Wish)
     import csv
     from io import StringIO
 
-    from calibcli.core.objectives import FIGURES
+    from calibcli.core.decisions.objectives import FIGURES
     from calibcli.io.sink import write_atomic
 
     rates = {name: FIGURES[name] for name in ("precision", "recall", "fpr")}

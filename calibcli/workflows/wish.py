@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from calibcli.core.costs import Costs, parse_costs
-from calibcli.core.objectives import default_objective, parse_constraint, parse_objective
+from calibcli.core.decisions.costs import Costs, parse_costs
+from calibcli.core.decisions.objectives import default_objective, parse_constraint, parse_objective
 from calibcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from calibcli.core.objectives import Constraint, Objective
-    from calibcli.core.parity import Equal
+    from calibcli.core.decisions.objectives import Constraint, Objective
+    from calibcli.core.decisions.parity import Equal
 
 
 @dataclass(frozen=True, slots=True)

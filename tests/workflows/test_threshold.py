@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from calibcli.cli.main import main
-from calibcli.core.decisions import NONE, REFER
+from calibcli.core.decisions.rules import NONE, REFER
 from calibcli.errors import AnswerNoError, InputError, UsageError
 from calibcli.io.dataset import InputSpec
 from calibcli.io.schema import load_schema

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
-from calibcli.core.conformal import nonconformity
-from calibcli.core.decisions import REFER
-from calibcli.core.true_scores import TrueScores
+from calibcli.core.decisions.conformal import nonconformity
+from calibcli.core.decisions.rules import REFER
+from calibcli.core.decisions.true_scores import TrueScores
 from calibcli.errors import AnswerNoError, InputError, UsageError
 from calibcli.io.dataset import InputSpec
 from calibcli.io.schema import load_schema

@@ -117,15 +117,15 @@ def calibrator_from_dict(payload: dict[str, Any]) -> Calibrator:
 def _composed(method: str) -> type[Calibrator] | None:
     """Return a calibrator that is made of others: fitted by a workflow, not by its name."""
     if method == "shrunk":
-        from calibcli.core.shrinkage import Shrunk
+        from calibcli.core.fitting.shrinkage import Shrunk
 
         return Shrunk
     if method == "grouped":
-        from calibcli.core.grouped import Grouped
+        from calibcli.core.fitting.grouped import Grouped
 
         return Grouped
     if method == "pool":
-        from calibcli.core.model_pool import ModelPool
+        from calibcli.core.fitting.model_pool import ModelPool
 
         return ModelPool
     return None

@@ -1,0 +1,1 @@
+"""From scores to decisions: cut-offs, costs, guarantees, abstention, sets of classes."""

@@ -1,0 +1,1 @@
+"""A calibrator as an expression of another language."""

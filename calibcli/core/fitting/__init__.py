@@ -1,0 +1,1 @@
+"""Which calibrator to take, and for whom: selection by cross-fitting, slices, several models."""
