@@ -1,0 +1,170 @@
+"""Two samples of scores in the same cells and the same bins, and what their rows are worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from calibcli.core.cells import grid
+from calibcli.core.gaps import effective_n
+from calibcli.core.metrics import Undefined
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from calibcli.core.stats import ScoreStats
+
+    Array = NDArray[np.float64]
+
+BINS = 10
+FEWEST_ROWS = 5
+"""Rows that a bin has on average in the smaller sample; fewer rows, fewer bins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """Two samples as shares of B bins, and how many independent rows each is worth.
+
+    Attributes:
+        reference: (B,) shares of the reference; `current` of the current rows.
+        n: effective rows of the reference; `m` of the current ones.
+    """
+
+    reference: Array
+    current: Array
+    n: float
+    m: float
+
+    @property
+    def noise(self) -> float:
+        """1/n + 1/m."""
+        return 1.0 / self.n + 1.0 / self.m
+
+
+def binned(reference: ScoreStats, current: ScoreStats, bins: int = BINS) -> Shares:
+    """Return both samples in bins of equal shares of the reference.
+
+    Bins never split tied scores, and a tied score with a whole bin's share has its own.
+
+    Raises:
+        Undefined: one of the two has no rows.
+    """
+    shared = _common(reference, current)
+    least = min(effective_n(reference), effective_n(current))
+    index = _mass_bins(shared, max(2, min(bins, int(least / FEWEST_ROWS))))
+    size = int(index.max()) + 1
+
+    def shares(counts: Array) -> Array:
+        return _share(np.bincount(index, weights=counts, minlength=size).astype(np.float64))
+
+    n = _independent_rows(reference, index[shared.of_reference], size)
+    m = _independent_rows(current, index[shared.of_current], size)
+    return Shares(shares(shared.reference), shares(shared.current), n, m)
+
+
+def distributions(reference: ScoreStats, current: ScoreStats) -> Shares:
+    """Return both samples in their common cells, in score order; rows count as in the bins.
+
+    Raises:
+        Undefined: one of the two has no rows.
+    """
+    shared = _common(reference, current)
+    index = _mass_bins(shared, BINS)
+    size = int(index.max()) + 1
+    n = _independent_rows(reference, index[shared.of_reference], size)
+    m = _independent_rows(current, index[shared.of_current], size)
+    return Shares(_share(shared.reference), _share(shared.current), n, m)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """Counts of two samples (C,) in common cells, and which of them each own cell lies in."""
+
+    reference: Array
+    current: Array
+    of_reference: NDArray[np.intp]
+    of_current: NDArray[np.intp]
+
+
+def _common(reference: ScoreStats, current: ScoreStats) -> _Shared:
+    """Return the distinct scores of both, or the cells of the coarser grid of the two."""
+    if not reference.n or not current.n:
+        raise Undefined("no rows" if not current.n else "no rows in the reference")
+    keys = [reference.key, current.key]
+    bits = [stats.table.bits for stats in (reference, current) if stats.table.bits is not None]
+    if bits:
+        coarse = grid(min(bits), ())
+        keys = [coarse.starts[coarse.cells(key)] for key in keys]
+    cells, index = np.unique(np.concatenate(keys), return_inverse=True)
+    first, second = index[: len(keys[0])], index[len(keys[0]) :]
+
+    def counts(index: NDArray[np.intp], total: Any) -> Array:
+        return np.bincount(index, weights=total, minlength=len(cells)).astype(np.float64)
+
+    return _Shared(counts(first, reference.total), counts(second, current.total), first, second)
+
+
+def _mass_bins(shared: _Shared, bins: int) -> NDArray[np.intp]:
+    """Return the bin of each common cell (C,)."""
+    counts, n = shared.reference, shared.reference.sum()
+    twice_rank = 2.0 * np.cumsum(counts) - counts
+    place = np.minimum(np.floor(bins * twice_rank / (2.0 * n)), bins - 1)
+    tied = counts >= n / bins
+    apart = np.append(False, tied[1:] | tied[:-1])
+    index = np.cumsum(np.append(False, place[1:] != place[:-1]) | apart)
+    return _merged(index, _share(counts), _share(shared.current), 1.0 / (4.0 * bins))
+
+
+def _merged(index: NDArray[Any], p: Array, q: Array, least: float) -> NDArray[np.intp]:
+    """Join bins that are small in both samples to the smaller of their neighbours."""
+    size = int(index[-1]) + 1
+    first = np.bincount(index, weights=p, minlength=size).tolist()
+    second = np.bincount(index, weights=q, minlength=size).tolist()
+    homes = [[b] for b in range(size)]
+    while len(homes) > 1:
+        largest = [max(a, b) for a, b in zip(first, second, strict=True)]
+        small = min(range(len(homes)), key=largest.__getitem__)
+        if largest[small] >= least:
+            break
+        sides = [b for b in (small - 1, small + 1) if 0 <= b < len(homes)]
+        into = min(sides, key=largest.__getitem__)
+        left = min(small, into)
+        for column in (first, second):
+            column[left] += column.pop(left + 1)
+        homes[left] += homes.pop(left + 1)
+    table = np.empty(size, np.intp)
+    for number, home in enumerate(homes):
+        table[home] = number
+    found: NDArray[np.intp] = table[index]
+    return found
+
+
+def _independent_rows(stats: ScoreStats, index: NDArray[np.intp], size: int) -> float:
+    """Return how many independent rows tell the shares of bins as precisely.
+
+    Without clusters that is Kish's effective number. With clusters it is n over the mean design
+    effect of the bins (Rao and Scott, "On chi-squared tests for multiway contingency tables",
+    Annals of Statistics 12, 1984), from the sums by bucket, and never more than n.
+    """
+    most = effective_n(stats)
+    if stats.parts is None or size < 2:
+        return most
+    inside = np.zeros((len(stats.key), size))
+    inside[np.arange(len(stats.key)), index] = 1.0 / float(stats.n)
+    sums = stats.bucket_sums(inside, inside)
+    share = sums.sum(axis=0)
+    centred = sums - sums.sum(axis=1, keepdims=True) * share
+    groups = len(sums)
+    if groups < 2:
+        return 1.0
+    variance = (centred**2).sum(axis=0) * groups / (groups - 1)
+    used = share > 0
+    effect = most * float((variance[used] / share[used]).sum()) / max(int(used.sum()) - 1, 1)
+    return most / max(effect, 1.0)
+
+
+def _share(counts: Array) -> Array:
+    share: Array = counts / counts.sum()
+    return share
