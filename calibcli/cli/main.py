@@ -7,7 +7,7 @@ import sys
 import warnings
 from errno import EIO
 from importlib import import_module
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.main import get_command
@@ -34,8 +34,23 @@ def build(wanted: str | None = None) -> typer.Typer:
     )
     for name in COMMANDS if wanted not in COMMANDS else (wanted,):
         module = import_module(f"calibcli.cli.{name}")
-        app.command(module.NAME)(module.command)
+        variable = f"CALIBCLI_{module.NAME.upper()}_SCORE"
+        app.command(
+            module.NAME,
+            epilog=f"An option can come from the environment too, {variable}=p for "
+            "--score p; the command line wins.",
+        )(module.command)
     return app
+
+
+def commands(wanted: str | None = None) -> Any:
+    """Return the program as Typer runs it, or with the one command that is wanted."""
+    root = get_command(build(wanted))
+    for command in (root, *getattr(root, "commands", {}).values()):
+        for parameter in command.params:
+            if hasattr(parameter, "show_envvar"):
+                parameter.show_envvar = False  # would double the help; the epilog tells the rule
+    return root
 
 
 def _version(wanted: bool) -> None:
@@ -68,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in given or any(map(os.environ.get, _debug_variables(given)))
     try:
-        code = get_command(build(given[0] if given else None)).main(
+        code = commands(given[0] if given else None).main(
             given, prog_name="calibcli", standalone_mode=False
         )
         if code == ExitCode.INTERRUPTED:  # Typer's answer to an interrupt

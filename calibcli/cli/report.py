@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from calibcli.cli import console, options
 from calibcli.cli.outputs import keep_apart
-from calibcli.errors import ExitCode
+from calibcli.errors import ExitCode, UsageError
 
 NAME = "report"
 
@@ -57,6 +58,12 @@ def command(
 ) -> int:
     """Everything on one page that opens offline."""
     keep_apart([*paths, read.labels, calibrator, thresholds], [output])
+    chosen = _form(format, output)
+    if chosen is ReportFormat.HTML and output == "-" and sys.stdout.isatty():
+        raise UsageError(
+            "a page of HTML is nothing for a terminal",
+            "name a file, -o report.html, or --format md",
+        )
     conventions = how.conventions(thresholds=tuple(threshold or [0.5]), at=tuple(at or ()))
     from calibcli.workflows.report import report
 
@@ -71,7 +78,7 @@ def command(
             threads=run.threads,
             progress=progress.callback,
         )
-        page = _page(result, format, output)
+        page = _page(result, chosen)
     progress.tell(result)
     console.warn(result, options.Format.JSON, quiet=run.quiet)
     console.deliver(page, output)
@@ -79,9 +86,12 @@ def command(
     return int(ExitCode.OK if passed else ExitCode.NO)
 
 
-def _page(result: dict[str, object], form: ReportFormat | None, output: str) -> str:
+def _form(form: ReportFormat | None, output: str) -> ReportFormat:
     suffixes = {"md": ReportFormat.MD, "markdown": ReportFormat.MD, "json": ReportFormat.JSON}
-    chosen = form or suffixes.get(output.rsplit(".", 1)[-1].lower(), ReportFormat.HTML)
+    return form or suffixes.get(output.rsplit(".", 1)[-1].lower(), ReportFormat.HTML)
+
+
+def _page(result: dict[str, object], chosen: ReportFormat) -> str:
     if chosen is ReportFormat.JSON:
         from calibcli.render.jsonout import render_json
 

@@ -226,13 +226,19 @@ def precision_at_cells(stats: ScoreStats) -> NDArray[np.float64]:
     return precision
 
 
+def _require_independent_rows(view: View) -> None:
+    if view.stats.weighted:
+        raise Undefined("the test needs unweighted rows")
+    if view.stats.parts is not None:
+        raise Undefined("rows come in clusters")
+
+
 def spiegelhalter_z(view: View) -> float:
     """Return Spiegelhalter's statistic, standard normal when the scores are calibrated.
 
     Source: Spiegelhalter, 1986.
     """
-    if view.stats.weighted:
-        raise Undefined("the test needs unweighted rows")
+    _require_independent_rows(view)
     score, total = view.stats.score, view.stats.total
     lean = 1.0 - 2.0 * score
     spread = float(total @ (lean**2 * score * (1.0 - score)))
@@ -252,8 +258,7 @@ def hosmer_lemeshow_p(view: View) -> float:
     Degrees of freedom are the number of groups, as the scores were not fitted on these rows.
     Source: Hosmer and Lemeshow, 1980; Hosmer, Lemeshow and Sturdivant, 2013, section 5.2.2.
     """
-    if view.stats.weighted:
-        raise Undefined("the test needs unweighted rows")
+    _require_independent_rows(view)
     groups = reliability(view.stats, Binning("mass", HOSMER_LEMESHOW_GROUPS))
     expected, count = groups.score_sum, groups.count
     spread = expected * (1.0 - expected / count)
@@ -297,4 +302,7 @@ METRICS: dict[str, Callable[[View], float]] = {
 }
 """Metrics of one slice of pairs (binary, or one class against the rest), in display order."""
 
-__all__ = ["METRICS", "Undefined", "View"]
+TESTS = ("spiegelhalter_z", "spiegelhalter_p", "hosmer_lemeshow_p")
+"""Tests of calibration, which need independent rows of one weight."""
+
+__all__ = ["METRICS", "TESTS", "Undefined", "View"]

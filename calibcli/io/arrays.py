@@ -200,6 +200,8 @@ class NpzReader:
     source: Source
     columns: Columns
     parts: tuple[Part, ...]
+    lengths: dict[str, int]
+    """How many rows each array has; those of another length than the longest are no columns."""
 
     @classmethod
     def open(cls, source: Source) -> NpzReader:
@@ -220,7 +222,7 @@ class NpzReader:
         # Arrays of another length (class names, say) are no columns of the table.
         most = max(rows.values())
         kept = {name: column for name, column in columns.items() if rows[name] == most}
-        return cls(source, kept, (Part(0, most),))
+        return cls(source, kept, (Part(0, most),), rows)
 
     def read(self, part: Part, plan: ReadPlan) -> Iterator[Frame]:
         """Yield rows of the arrays asked for, each member being streamed by itself."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from calibcli.errors import InputError
 from calibcli.io.batch import Batch, Cutter, blaming
 from calibcli.io.buffers import BadValueError
+from calibcli.io.columns import LABEL_NAMES, ROW_NAMES, SCORE_NAMES
 from calibcli.io.failures import show
 from calibcli.io.frames import ARRAY, Reader, ReadPlan
 from calibcli.io.keys import Categories
@@ -101,6 +102,7 @@ def open_dataset(
         )
     side_readers = tuple(map(open_reader, expand((spec.labels,)))) if spec.labels else ()
     side_first = side_readers[0] if side_readers else None
+    _refuse_unequal(spec, first)
     recipe = make_recipe(
         spec, first, side_first, need_labels=need_labels, width=_list_width(spec, first)
     )
@@ -128,9 +130,23 @@ def open_dataset(
         score_names=() if recipe.scores == (ARRAY,) else recipe.scores,
         partitions=shared.partitions,
         schema=schema,
-        paths=tuple(source.name for source in sources),
+        paths=tuple(source.shown for source in sources),
         shared=shared,
     )
+
+
+def _refuse_unequal(spec: InputSpec, reader: Reader) -> None:
+    """Refuse an NPZ file in which an array that is asked for has another length than the others."""
+    lengths: dict[str, int] = getattr(reader, "lengths", {})
+    named = (spec.score, spec.label, spec.weight, spec.count, spec.cluster, *spec.groups)
+    wanted = {*SCORE_NAMES, *ROW_NAMES, *LABEL_NAMES, *named, *(spec.scores or ())}
+    asked = {name: rows for name, rows in lengths.items() if name in wanted}
+    if asked.keys() - reader.columns.keys():
+        told = ", ".join(f"{name} has {rows:,} rows" for name, rows in asked.items())
+        raise InputError(
+            f"{show(reader.source.name)}: its arrays differ in length: {told}",
+            hint="scores and labels belong together row by row: save arrays of the same length",
+        )
 
 
 def _typed(readers: list[Reader], schema: Any) -> Any:

@@ -19,7 +19,7 @@ from calibcli.io.columns import Column, Columns, refuse_duplicates
 from calibcli.io.decode import numbers
 from calibcli.io.failures import reading, row_text, show
 from calibcli.io.frames import Frame, Part, ReadPlan
-from calibcli.io.sources import Source
+from calibcli.io.sources import STDIN, Source
 from calibcli.io.tables import frames
 
 if TYPE_CHECKING:
@@ -138,9 +138,8 @@ class CsvReader:
                 hint="quote values that hold the delimiter, a quote or a line end",
             )
         if "UTF8" in text:
-            return InputError(
-                f"{name} is not UTF-8 text", hint=f"iconv -f latin1 -t utf-8 {name} > utf8.csv"
-            )
+            file = "" if self.source.path == STDIN else f" {name} > utf8.csv"
+            return InputError(f"{name} is not UTF-8 text", hint=f"iconv -f latin1 -t utf-8{file}")
         if "straddling" in text:
             return InputError(
                 f"{name} has a row of more than {_BLOCK >> 20} MB",

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibcli.errors import InputError
+from calibcli.io.arrow_arrays import text_array, text_scalar
 from calibcli.io.failures import show
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ class Csv:
         self._compression = kind.compression
         self._file = file
         names = pa.RecordBatch.from_arrays(
-            [pa.array([name], pa.string()) for name in schema.names],
+            [text_array([name]) for name in schema.names],
             names=[str(i) for i in range(len(schema.names))],
         )
         self.write(names)
@@ -202,16 +203,14 @@ class Csv:
             quoted = compute.binary_join_element_wise(_large('"'), doubled, _large('"'), _large(""))
             text = compute.if_else(special, quoted, text)
         # A line of one missing value would be a blank line, which readers skip.
-        return text.fill_null('""') if alone else text
+        return text.fill_null(_large('""')) if alone else text
 
     def finish(self) -> None:
         """Nothing is held back."""
 
 
 def _large(text: str) -> Any:
-    import pyarrow as pa
-
-    return pa.scalar(text, pa.large_string())
+    return text_scalar(text, large=True)
 
 
 class Npy:

@@ -37,6 +37,15 @@ def row_text(row: int) -> str:
     return f"row {row + 1:,}"
 
 
+def count_of(number: int, what: str) -> str:
+    """Return `1 score`, `10 scores`.
+
+    >>> count_of(1, "score"), count_of(1000, "score")
+    ('1 score', '1,000 scores')
+    """
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 @contextmanager
 def reading(
     path: str, what: str = "file", also: tuple[type[Exception], ...] = ()

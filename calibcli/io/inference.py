@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from calibcli.io.arrow_arrays import text_scalar
 from calibcli.io.frames import ReadPlan
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def typed_schema(readers: Sequence[Reader], schema: Any) -> Any:
         field.name: list(wanted) for field in schema if str(field.type) in ("string", "null")
     }
     filled: set[str] = set()
+    empty = text_scalar("")
     for reader in readers:
         for part in reader.parts:
             for frame in reader.read(part, ReadPlan(keep=True)):
@@ -42,7 +44,7 @@ def typed_schema(readers: Sequence[Reader], schema: Any) -> Any:
                     if str(column.type) != "string":
                         kinds.clear()  # a file with types of its own sets them
                         continue
-                    if compute.any(compute.not_equal(column, "")).as_py():
+                    if compute.any(compute.not_equal(column, empty)).as_py():
                         filled.add(name)
                     kinds[:] = [
                         kind
@@ -70,9 +72,8 @@ def cast(column: Any, wanted: Any) -> Any:
     if column.type == wanted:
         return column
     if str(column.type) == "string":
-        import pyarrow as pa
         from pyarrow import compute
 
-        blank = compute.equal(column, "")
-        column = compute.if_else(blank, pa.scalar(None, pa.string()), column)
+        blank = compute.equal(column, text_scalar(""))
+        column = compute.if_else(blank, text_scalar(None), column)
     return column.cast(wanted)

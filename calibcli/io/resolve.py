@@ -14,7 +14,7 @@ from calibcli.io.columns import (
     find,
     suffixes,
 )
-from calibcli.io.failures import listing, show
+from calibcli.io.failures import count_of, listing, show
 from calibcli.io.frames import ARRAY
 from calibcli.io.labels import BinaryCoder, ClassCoder
 from calibcli.io.recipe import InputSpec, Place, Recipe
@@ -54,7 +54,7 @@ def make_recipe(
     found = 1 if label_width is None else label_width
     if task == "multilabel" and label and found not in (0, k):
         raise InputError(
-            f"{show(path)} has {k} scores a row, but there are {found} labels",
+            f"{show(path)} has {count_of(k, 'score')} in each row, but {count_of(found, 'label')}",
             hint="one label of 0 or 1 for each score, or --task multiclass",
         )
     if task == "multilabel" and len(label) > 1:
@@ -163,17 +163,17 @@ def _task(spec: InputSpec, k: int, label_width: int | None, path: str) -> str:
             task = "multiclass" if label_width is None else "multilabel"
     if task == "binary" and k > 2:
         raise InputError(
-            f"{show(path)} has {k} scores a row, which is not binary",
+            f"{show(path)} has {k} scores in each row, which is not binary",
             hint="leave out --task, or name one column with --score",
         )
     if task == "multiclass" and k < 2:
         raise InputError(
-            f"{show(path)} has one score a row, which is not multi-class",
+            f"{show(path)} has one score in each row, which is not multi-class",
             hint="name the columns of all classes: --scores COL,COL or --scores 'prefix_*'",
         )
     if task == "binary" and label_width not in (None, 1):
         raise InputError(
-            f"{show(path)} has one score a row, but rows of several labels",
+            f"{show(path)} has one score in each row, but rows of several labels",
             hint="--task multilabel needs as many score columns as labels",
         )
     return task
@@ -188,7 +188,7 @@ def _classes(
             raise UsageError("--classes names a class twice", hint="give each class its own name")
         if len(named) != k:
             raise UsageError(
-                f"--classes names {len(named)} classes, but there are {k} scores a row",
+                f"--classes names {len(named)} classes, but each row has {count_of(k, 'score')}",
                 hint="one name for each score column, in their order",
             )
     if spec.positive is not None and task == "multiclass":

@@ -53,7 +53,12 @@ class Source:
 
     @property
     def name(self) -> str:
-        """The path as it may be shown: credentials in a URI are left out."""
+        """What messages call it: its path without credentials, or standard input."""
+        return "standard input" if self.path == STDIN else self.shown
+
+    @property
+    def shown(self) -> str:
+        """The path as it stands in results: credentials in a URI are left out."""
         return re.sub(r"(?<=://)[^/@]*@", "", self.path)
 
     @property
@@ -65,6 +70,15 @@ class Source:
     def local(self) -> str:
         """The path in the local file system that holds the content."""
         return self.spool if self.spool is not None else self.path
+
+    @property
+    def nameable(self) -> bool:
+        """Whether Arrow can be told the path: it takes UTF-8 only."""
+        try:
+            self.local.encode()
+        except UnicodeEncodeError:
+            return False
+        return True
 
     def open(self) -> BinaryIO:
         """Open the raw (still compressed) content as a seekable binary file."""
@@ -86,6 +100,8 @@ class Source:
 
             system, path = fs.FileSystem.from_uri(self.path)
             return system.open_input_file(path)
+        if not self.nameable:
+            return _mapped(self.local)
         return pa.OSFile(self.local, "rb")
 
     def stream(self) -> Any:
@@ -104,6 +120,18 @@ class Source:
         if self.remote:
             return int(self.arrow_file().size())
         return Path(self.local).stat().st_size
+
+
+def _mapped(path: str) -> Any:
+    """Open a file whose name Arrow cannot encode: a map of it, which needs no name."""
+    import mmap
+
+    import pyarrow as pa
+
+    with Path(path).open("rb") as file:
+        if not Path(path).stat().st_size:
+            return pa.BufferReader(b"")
+        return pa.BufferReader(pa.py_buffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
 
 
 def expand(paths: Sequence[str], input_format: str | None = None) -> list[Source]:
@@ -249,7 +277,8 @@ def _standard_input(input_format: str | None) -> Source:
     stdin = sys.stdin
     if stdin is None or stdin.isatty():
         raise UsageError(
-            "standard input is a terminal", hint="pipe scores into it: cat scores.csv | calibcli …"
+            f"standard input is {'closed' if stdin is None else 'a terminal'}",
+            hint="pipe scores into it: cat scores.csv | calibcli …",
         )
     from calibcli.io.spool import keep_once
 
@@ -276,9 +305,9 @@ def _from_kept(
     if input_format is None and magic == "stats":
         return Source(name, "stats", data=data, spool=spool)
     if magic is not None and magic != source.kind and source.kind in ("csv", "tsv"):
-        shown = "standard input" if name == STDIN else show(name)
         raise InputError(
-            f"{shown} does not hold {source.kind.upper()}", hint=f"--input-format {magic}"
+            f"{show(source.name)} does not hold {source.kind.upper()}",
+            hint=f"--input-format {magic}",
         )
     return source
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from calibcli.errors import InputError
+from calibcli.io.arrow_arrays import text_scalar
 from calibcli.io.buffers import TEXT_TYPES
 from calibcli.io.columns import Column, Columns, refuse_duplicates
 from calibcli.io.failures import reading, show
@@ -62,7 +63,7 @@ def constant(value: str | None, rows: int) -> Any:
     """Return a text column with one value in every row."""
     import pyarrow as pa
 
-    return pa.nulls(rows, pa.string()) if value is None else pa.repeat(value, rows)
+    return pa.nulls(rows, pa.string()) if value is None else pa.repeat(text_scalar(value), rows)
 
 
 def grouped(rows: Iterable[int]) -> tuple[Part, ...]:
@@ -180,7 +181,7 @@ class ParquetReader:
 def _mapped(source: Source) -> Any:
     import pyarrow as pa
 
-    if source.data is not None or source.remote:
+    if source.data is not None or source.remote or not source.nameable:
         return source.arrow_file()
     return pa.memory_map(source.local, "r")
 

@@ -71,7 +71,7 @@ def candidates_table(candidates: Sequence[Result], params: Result) -> Table | No
         Column("", left=True),
         Column("method", left=True),
         Column(f"cross-fitted {params.get('select', 'nll')}"),
-        Column("standard error"),
+        Column("se of difference to best"),
         *([Column("seconds", rank=1)] if timed else []),
         Column("note", left=True),
     )

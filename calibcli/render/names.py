@@ -21,7 +21,8 @@ _FORMULA: Final = re.compile(r"\s*[=+\-@＝＋－＠]")  # noqa: RUF001 (the ful
 
 # An interval such as [0.1, 0.2] is left readable where nothing can turn it into a link.
 _MARKDOWN: Final = re.compile(
-    r"(?P<safe>[\[(](?:-?[\d.][\d.e+-]*|lo), (?:-?[\d.][\d.e+-]*|hi)[\])](?![(\[:])|(?<=\w)_(?=\w))"
+    r"(?P<safe>[\[(](?:-?[\d.][\d.e+-]*|lo), (?:-?[\d.][\d.e+-]*|hi)[\])](?![(\[:])|(?<=\w)_(?=\w)"
+    r"|^[+-]\d[\d.,]*(?:e[+-]?\d+)?$)"
     r"|[\\`*_\[\]<&|~$@]|:(?=//|\w+:)|^[#>+=-]|(?<=www)\."
 )
 

@@ -94,9 +94,9 @@ def rows_of(batch: Batch, rows: NDArray[np.bool_]) -> Batch:
     more = {"models": only(batch.models)} if hasattr(batch, "models") else {}
     table = batch.table
     if table is not None:
-        import pyarrow as pa
+        from calibcli.io.arrow_arrays import number_array
 
-        table = table.filter(pa.array(rows))
+        table = table.filter(number_array(rows))
     return replace(
         batch,
         scores=batch.scores[rows],

@@ -10,7 +10,9 @@ import numpy as np
 from calibcli._version import __version__
 from calibcli.engines.threads import map_ordered
 from calibcli.errors import InputError, UsageError
+from calibcli.io.arrow_arrays import number_array
 from calibcli.io.dataset import open_dataset
+from calibcli.io.failures import count_of
 from calibcli.io.sources import expand
 from calibcli.io.writers import open_table_sink, output_type
 from calibcli.tasks.collect import Layout, usable
@@ -78,10 +80,11 @@ def apply(
         )
     if loaded.payload["input"]["logits"] and not spec.logits:
         spec = replace(spec, logits=True)
+    assumed: Result = {}
     if loaded.classes and spec.classes is None:
-        spec = replace(spec, classes=loaded.classes)
+        spec, assumed = replace(spec, classes=loaded.classes), {"classes": None}
     if spec.task is None:
-        spec = replace(spec, task=loaded.task)
+        spec, assumed = replace(spec, task=loaded.task), {**assumed, "task": None}
     spec = with_group_of(spec, loaded.calibrator)
     if cuts is not None and cuts.group is not None and cuts.group not in spec.groups:
         spec = replace(spec, groups=(*spec.groups, cuts.group))
@@ -89,7 +92,7 @@ def apply(
     if spec.score is None and spec.scores is None and len(loaded.payload["input"]["scores"]) > 0:
         spec = _bound(spec, loaded, sources)
     typed = plain in ("parquet", "arrow")
-    dataset = _opened(spec, loaded, sources, keep=keep, typed=typed)
+    dataset = _opened(spec, loaded, sources, assumed, keep=keep, typed=typed)
     check_fits(loaded, dataset.task, dataset.classes, logits=spec.logits)
     layout = Layout(
         dataset.task, dataset.classes, dataset.score_names, logits=spec.logits, intervals=False
@@ -194,8 +197,15 @@ def _probabilities(
 
 
 def _opened(
-    spec: InputSpec, loaded: LoadedCalibrator, sources: Sequence[Source], *, keep: bool, typed: bool
+    spec: InputSpec,
+    loaded: LoadedCalibrator,
+    sources: Sequence[Source],
+    assumed: Result,
+    *,
+    keep: bool,
+    typed: bool,
 ) -> Dataset:
+    """Open the input; `assumed` holds the options that were taken from the calibrator, as None."""
     try:
         return open_for(
             loaded.calibrator,
@@ -205,14 +215,22 @@ def _opened(
             keep_columns=keep,
             typed=typed,
         )
-    except UsageError:
-        if not loaded.classes or spec.classes != loaded.classes:
+    except (InputError, UsageError):
+        if not assumed:
             raise
-        # The class names are not the user's own: say what does not fit them.
-        plain = open_dataset(replace(spec, classes=None), need_labels=False, sources=sources)
+        # The task and the class names are not the user's own: say what does not fit them.
+        plain = open_dataset(replace(spec, **assumed), need_labels=False, sources=sources)
+        width = len(plain.classes) or 1
+        if width == max(len(loaded.classes), 1):
+            raise
+        if not loaded.classes:
+            raise InputError(
+                f"the calibrator is for one score in each row, the input has {width}",
+                "name the one it was fitted on: --score COL",
+            ) from None
         raise InputError(
             f"the calibrator is for {len(loaded.classes)} classes, "
-            f"the input has {len(plain.classes)} scores a row",
+            f"the input has {count_of(width, 'score')} in each row",
             "name the score columns of these classes: --scores COL,COL",
         ) from None
 
@@ -269,7 +287,7 @@ def _scores_table(batch: Batch, loaded: LoadedCalibrator) -> Any:
 
     columns = [batch.scores] if batch.scores.ndim == 1 else list(batch.scores.T)
     names = [f"score_{name}" for name in loaded.classes] or ["score"]
-    arrays = [pa.array(np.ascontiguousarray(column)) for column in columns]
+    arrays = [number_array(column) for column in columns]
     return pa.RecordBatch.from_arrays(arrays, names=names)
 
 
@@ -282,10 +300,8 @@ def _with_columns(
     *,
     text: bool,
 ) -> Any:
-    import pyarrow as pa
-
-    columns: list[NDArray[Any]] = [p] if p.ndim == 1 else list(np.ascontiguousarray(p.T))
-    arrays = [pa.array(column) for column in columns]
+    columns: list[NDArray[Any]] = [p] if p.ndim == 1 else list(p.T)
+    arrays = [number_array(column) for column in columns]
     if cuts is not None:
         codes, values = (None, None) if group is None else (group.codes, group.values)
         arrays += decision_arrays(cuts, p, codes, values, text=text)

@@ -104,6 +104,10 @@ def choose_slice(
     warnings: list[str] = []
     if conventions.confidence is not None and draws:
         _resampled(item, stats, found, wish, prior, conventions, draws)
+    # A figure has one interval, wherever it is shown; Dice is F1 by another name.
+    same = item["confusion"].get({"dice": "f1"}.get(wish.objective.name, wish.objective.name))
+    if prior is None and isinstance(same, dict):
+        item["value"] |= {"low": same["low"], "high": same["high"]}
     if certified is not None:
         item["guarantee"] = {
             "confidence": certified.confidence,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli.core.decisions.rules import REFER
+from calibcli.io.arrow_arrays import number_array, text_array
 from calibcli.workflows.loaded_thresholds import SETS
 
 if TYPE_CHECKING:
@@ -50,23 +51,21 @@ def decision_arrays(
         values: names of the groups.
         text: whether the format has no lists.
     """
-    import pyarrow as pa
-
     decided = cuts.decide_coded(p, codes, values, logits=False)
     if cuts.rule == SETS:
         return [_lists(decided, cuts.classes or ("0", "1"), text=text)]
     parts = [decided] if decided.ndim == 1 else list(decided.T)
     if cuts.task == "multiclass":
-        names = pa.array([*cuts.classes, None], pa.string())
+        names = text_array([*cuts.classes, None])
         index = np.where(decided < 0, len(cuts.classes), decided)
-        arrays = [names.take(pa.array(index))]
+        arrays = [names.take(number_array(index))]
     else:
         arrays = [
-            pa.array(part.astype(np.int8), mask=part == REFER if cuts.refers else None)
+            number_array(part.astype(np.int8), part == REFER if cuts.refers else None)
             for part in parts
         ]
     if cuts.refers:
-        arrays += [pa.array((part == REFER).astype(np.int8)) for part in parts]
+        arrays += [number_array((part == REFER).astype(np.int8)) for part in parts]
     return arrays
 
 
@@ -92,6 +91,6 @@ def _lists(inside: NDArray[np.bool_], classes: tuple[str, ...], *, text: bool) -
     if text:
         spelt = np.array([json.dumps(name, ensure_ascii=False) for name in classes], object)[member]
         spans = zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)
-        return pa.array([f"[{', '.join(spelt[a:b])}]" for a, b in spans], pa.string())
-    names = pa.array(classes, pa.string()).take(pa.array(member))
-    return pa.ListArray.from_arrays(pa.array(ends.astype(np.int32)), names)
+        return text_array([f"[{', '.join(spelt[a:b])}]" for a, b in spans])
+    names = text_array(classes).take(number_array(member))
+    return pa.ListArray.from_arrays(number_array(ends.astype(np.int32)), names)

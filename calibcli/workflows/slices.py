@@ -9,7 +9,7 @@ import numpy as np
 from calibcli.core import intervals, multiclass
 from calibcli.core.curves import threshold_curve
 from calibcli.core.gaps import effective_rows
-from calibcli.core.metrics import View
+from calibcli.core.metrics import TESTS, View
 from calibcli.core.special import clopper_pearson
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Result = dict[str, Any]
 CURVE_POINTS = 500
+_SEVERAL = "several labels a row"
 
 
 def slice_result(
@@ -39,16 +40,7 @@ def slice_result(
         curves: also ROC and precision-recall points, for a report.
     """
     view = View(population.pairs, conventions.headline)
-    if population.task == "multiclass":
-        found = multiclass.measure(
-            view,
-            [View(stats, conventions.headline) for stats in population.top],
-            [View(stats, conventions.headline) for stats in population.classes],
-            confidence=conventions.confidence,
-            seed=conventions.seed,
-        )
-    else:
-        found = intervals.measure(view, confidence=conventions.confidence, seed=conventions.seed)
+    found = metrics_of(population, conventions, conventions.confidence)
     result: Result = {"slice": where, "metrics": {k: _figure(v) for k, v in found.items()}}
     errors = certain_errors(population)
     if errors and result["metrics"]["nll"]["value"] is not None:
@@ -72,6 +64,26 @@ def slice_result(
 
         result |= decision_curves(population)
     return result
+
+
+def metrics_of(
+    population: Population, conventions: Conventions, confidence: float | None
+) -> dict[str, Found]:
+    """Return every metric of a population, with intervals at a level unless that is None."""
+    view = View(population.pairs, conventions.headline)
+    if population.task == "multiclass":
+        return multiclass.measure(
+            view,
+            [View(stats, conventions.headline) for stats in population.top],
+            [View(stats, conventions.headline) for stats in population.classes],
+            confidence=confidence,
+            seed=conventions.seed,
+        )
+    found = intervals.measure(view, confidence=confidence, seed=conventions.seed)
+    if population.task == "multilabel" and population.pairs.n:
+        # Whether buckets were kept or not: the labels of one row are not independent.
+        found |= dict.fromkeys(TESTS, (None, None, None, _SEVERAL))
+    return found
 
 
 def certain_errors(population: Population) -> int | float:

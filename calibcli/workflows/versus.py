@@ -7,17 +7,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
-from calibcli.core import intervals, multiclass
-from calibcli.core.metrics import View
 from calibcli.core.paired import Difference, bounds
 from calibcli.errors import InputError, UsageError
 from calibcli.io.dataset import open_dataset
 from calibcli.tasks.collect import count
 from calibcli.tasks.versus import Model, names_of, paired_sums, sides
 from calibcli.workflows.gather import layout_of
+from calibcli.workflows.slices import metrics_of
 
 if TYPE_CHECKING:
-    from calibcli.core.intervals import Found
     from calibcli.io.dataset import Dataset, InputSpec
     from calibcli.tasks.collect import Layout, Population
     from calibcli.tasks.versus import Side
@@ -123,17 +121,6 @@ def _counted(parts: list[Side], layout: Layout, threads: int | None, *, second: 
     return count(cast("Dataset", readable), layout, threads=threads).overall.population()
 
 
-def _values(population: Population, conventions: Conventions) -> dict[str, Found]:
-    view = View(population.pairs, conventions.headline)
-    if population.task != "multiclass":
-        return intervals.measure(view, confidence=None)
-    top, classes = (
-        [View(stats, conventions.headline) for stats in family]
-        for family in (population.top, population.classes)
-    )
-    return multiclass.measure(view, top, classes, confidence=None)
-
-
 def _differences(
     parts: list[Side],
     before: Population,
@@ -143,7 +130,7 @@ def _differences(
     conventions: Conventions,
     threads: int | None,
 ) -> Result:
-    first, second = (_values(one, conventions) for one in (before, after))
+    first, second = (metrics_of(one, conventions, None) for one in (before, after))
     errors: dict[str, float] = {}
     quantile = 0.0
     level, clustered = conventions.confidence, spec.cluster is not None

@@ -60,9 +60,17 @@ def test_measure_with_a_calibrator_and_gates(imported, scores, calibrator):
 
 
 def test_apply(imported, scores, calibrator, tmp_path):
-    # Arrow itself looks for pandas when it makes an array.
-    found = imported("apply", calibrator, scores, "-o", tmp_path / "o.csv")
-    assert found <= {"numpy", "pyarrow", "pandas"}
+    for suffix in ("csv", "csv.gz", "parquet", "arrow", "npy"):
+        out = tmp_path / f"o.{suffix}"
+        assert imported("apply", calibrator, scores, "-o", out) == {"numpy", "pyarrow"}, suffix
+
+
+def test_apply_with_decisions(imported, calibcli, scores, calibrator, tmp_path):
+    """Arrow looks for pandas when it makes an array of Python or NumPy values."""
+    cuts = tmp_path / "t.json"
+    assert calibcli("threshold", scores, "--calibrator", calibrator, "-o", cuts, "-q").code == 0
+    options = ("--thresholds", cuts, "-o", tmp_path / "o.parquet", "--drop-invalid")
+    assert imported("apply", calibrator, scores, *options) == {"numpy", "pyarrow"}
 
 
 @pytest.mark.parametrize("arguments", [("--version",), ("--help",), ("measure", "--help")])

@@ -53,7 +53,7 @@ def test_help_names_every_command_and_the_exit_codes(good, option):
 def test_help_of_a_command_names_the_options_of_the_contract(good, command):
     words = good(command, "--help").out.replace(",", " ").split()
     assert set(SHARED + OWN[command]) <= set(words)
-    assert f"CALIBCLI_{command.upper()}_THREADS" in "".join(words)
+    assert f"CALIBCLI_{command.upper()}_SCORE=p" in words
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -248,7 +248,7 @@ class TestMulticlass:
 
     def test_wrong_number_of_classes(self, opened, tmp_path):
         np.save(tmp_path / "z.npy", self.Z)
-        with pytest.raises(UsageError, match="names 2 classes, but there are 3"):
+        with pytest.raises(UsageError, match="names 2 classes, but each row has 3 scores"):
             opened(tmp_path / "z.npy", need_labels=False, classes=("a", "b"))
         with pytest.raises(UsageError, match="twice"):
             opened(tmp_path / "z.npy", need_labels=False, classes=("a", "b", "a"))
@@ -288,7 +288,7 @@ class TestTwoColumns:
 
     def test_three_columns_are_not_binary(self, opened, tmp_path):
         np.save(tmp_path / "p.npy", np.full((3, 3), 1 / 3))
-        with pytest.raises(InputError, match="3 scores a row, which is not binary"):
+        with pytest.raises(InputError, match="3 scores in each row, which is not binary"):
             opened(tmp_path / "p.npy", task="binary", need_labels=False)
 
 
@@ -331,7 +331,7 @@ class TestMultilabel:
     def test_another_number_of_labels(self, opened, tmp_path):
         np.save(tmp_path / "p.npy", self.P)
         np.save(tmp_path / "y.npy", self.Y[:, :3])
-        with pytest.raises(InputError, match="4 scores a row, but there are 3 labels"):
+        with pytest.raises(InputError, match="4 scores in each row, but 3 labels"):
             opened(tmp_path / "p.npy", labels=str(tmp_path / "y.npy"))
 
 

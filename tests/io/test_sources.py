@@ -249,7 +249,7 @@ class TestStandardInput:
 
     def test_empty(self, stdin, read):
         stdin(b"")
-        with pytest.raises(InputError, match="- is empty"):
+        with pytest.raises(InputError, match="standard input is empty"):
             read("-")
 
     def test_a_terminal(self, stdin):
@@ -259,7 +259,7 @@ class TestStandardInput:
 
     def test_twice(self, stdin):
         stdin(CSV)
-        with pytest.raises(InputError, match="- is given twice"):
+        with pytest.raises(InputError, match="standard input is given twice"):
             expand(["-", "-"])
 
     def test_unknown_format(self):

@@ -187,7 +187,10 @@ def test_a_weight_of_one_is_no_weight(metrics, write, binary):
 
 def test_clusters_of_one_row_change_no_value(metrics, write, binary):
     found = metrics(write("x.csv", {**binary, "row": np.arange(400)}), "--cluster", "row")
-    assert values(found) == values(metrics(write("y.csv", binary)))
+    expected = values(metrics(write("y.csv", binary)))
+    tests = [name for name in expected if name.startswith(("spiegelhalter", "hosmer"))]
+    # These need independent rows, and do not ask whether a cluster has only one.
+    assert values(found) == expected | dict.fromkeys(tests)
 
 
 # -- groups ----------------------------------------------------------------------------------------
