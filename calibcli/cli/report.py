@@ -54,6 +54,10 @@ def command(
         list[str] | None,
         typer.Option(metavar="EXPR", help="Exit 1 if this holds, such as 'ece>0.05'."),
     ] = None,
+    cost: Annotated[
+        str | None,
+        typer.Option(metavar="fp=1,fn=4", help="What errors cost. [default: fp=1,fn=1]"),
+    ] = None,
     title: Annotated[str | None, typer.Option(help="Title of the page.")] = None,
 ) -> int:
     """Everything on one page that opens offline."""
@@ -75,6 +79,7 @@ def command(
             thresholds=thresholds,
             title=title,
             fail_if=fail_if or (),
+            cost=cost,
             threads=run.threads,
             progress=progress.callback,
         )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from calibcli.render import figures, vega
+from calibcli.render import figures
+from calibcli.render.charts import vega
 from calibcli.render.names import html
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from calibcli.render.gallery import Figure
     from calibcli.render.layout import Cell, Column, Table
 
     Result = Mapping[str, Any]
@@ -62,12 +64,18 @@ def _cell(cell: Cell, column: Column, first: bool) -> str:
     return f"<td{look}>{text}{detail}</td>"
 
 
-def figure_html(spec: dict[str, Any], identity: str, *, says: str, caption: str = "") -> str:
-    """Return a chart as a figure; `says` is what a screen reader reads in its place (raw text)."""
-    svg = vega.chart_svg(spec, identity)
-    below = f"<figcaption>{caption}</figcaption>" if caption else ""
+def figure_html(figure: Figure) -> str:
+    """Return a figure with its chart as SVG."""
+    svg = vega.chart_svg(figure.spec, figure.identity)
+    lines = "<br>".join(
+        f'<span><span class="key {stage}"></span>{stage} {html(text)}</span>'
+        if stage
+        else f"<span>{html(text)}</span>"
+        for stage, text in figure.caption
+    )
+    below = f"<figcaption>{lines}</figcaption>" if lines else ""
     return (
-        f'<figure><div class="chart" role="img" aria-label="{html(says)}">{svg}</div>'
+        f'<figure><div class="chart" role="img" aria-label="{html(figure.says)}">{svg}</div>'
         f"{below}</figure>\n"
     )
 

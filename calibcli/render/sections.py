@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from calibcli.render import (
-    charts,
     decisions,
     documents,
     figures,
+    gallery,
     glossary,
     paired,
     slices,
@@ -18,8 +18,7 @@ from calibcli.render import (
     words,
 )
 from calibcli.render.layout import Cell, Column, Table
-from calibcli.render.names import html, visible
-from calibcli.render.palette import AFTER, BEFORE
+from calibcli.render.names import html
 from calibcli.render.parts import (
     details_html,
     facts_html,
@@ -34,12 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     Result = Mapping[str, Any]
-
-MULTIPLES: Final = 12
-DOTS: Final = 40
-
-_BEFORE_KEY: Final = '<span class="key before"></span>before'
-_AFTER_KEY: Final = '<span class="key after"></span>after'
 
 
 def verdict_html(result: Result) -> str:
@@ -81,11 +74,6 @@ def warnings_html(warnings: Sequence[str]) -> str:
 def reliability(result: Result) -> str:
     """Return the reliability diagrams before and after, and their numbers."""
     params, task, overall = result.get("params", {}), str(result["task"]), result["overall"]
-    after = overall.get("calibrated")
-    title = "Before calibration" if after else "Reliability diagram"
-    drawn = [_diagram(overall, params, task, title)]
-    if after:
-        drawn.append(_diagram(after, params, task, "After calibration", color=AFTER))
     tables = [
         tabulate.bins_table(overall, params, task),
         tabulate.calibrated_bins_table(overall, params, task),
@@ -93,6 +81,7 @@ def reliability(result: Result) -> str:
     ]
     score, frequency = words.score_word(task)
     at = slices.at_table(result)
+    drawn = [figure_html(figure) for figure in gallery.reliability_figures(result)]
     body = figures_html(drawn) + "".join(table_html(t) for t in [*tables, at] if t)
     lead = (
         f"An honest model's points lie on the dashed line: {frequency} equals {score}. Below the "
@@ -101,23 +90,6 @@ def reliability(result: Result) -> str:
     other = words.other_binning(result)
     lead += f" The ECE depends on the bins; {other}." if other else ""
     return section_html("Reliability", "reliability", body, lead)
-
-
-def _diagram(part: Result, params: Result, task: str, title: str, color: str = BEFORE) -> str:
-    bins = part.get("bins") or []
-    ece = figures.with_interval(part["metrics"].get("ece"))
-    odds = figures.short(1 / max(1 - words.confidence_of(params), 1e-9))
-    said = verdicts.slice_verdict(part, params, task).headline
-    interval = tabulate.level(params)
-    filled = (
-        f"Filled points miss the line by more than their {html(interval)}, as one in {odds} does "
-        "by chance. "
-    )
-    caption = f"ECE {html(ece)}. {filled if interval else ''}Bars: rows in each bin."
-    spec = charts.reliability(bins, task=task, title=title, color=color)
-    says = f"{title}: reliability diagram, {len(bins)} bins, ECE {ece}. {said}"
-    identity = "".join(ch for ch in title.lower() if ch.isalpha())
-    return figure_html(spec, identity, says=says, caption=caption)
 
 
 def metrics(result: Result) -> str:
@@ -142,64 +114,23 @@ def metrics(result: Result) -> str:
 
 def slices_section(kind: str, parts: Sequence[Result], result: Result, identity: str) -> str:
     """Return one kind of slices: ECE of each by harm, the worst ones' diagrams, the table."""
-    params, task = result.get("params", {}), str(result["task"])
-    calibrated = any(part.get("calibrated") for part in parts)
-    per_task = "binary" if kind == "class" else task
-    order = sorted(parts, key=lambda p: -(words.ece_of(p, calibrated=calibrated) or 0.0))
-    what = "class" if kind == "class" else kind.removeprefix("group ")
-    title = f"Per {what}"
-    tolerance = words.tolerance_of(params)
+    title = f"Per {gallery.kind_word(kind)}"
     left_out = []
-    if len(order) > DOTS:
-        left_out.append(f"the chart shows the {DOTS} of {len(order)} with the highest ECE")
-    spec = charts.dots(order[:DOTS], tolerance=tolerance, title=f"ECE per {what}")
-    keys = f"{_BEFORE_KEY} and {_AFTER_KEY} calibration; " if calibrated else ""
-    interval = tabulate.level(params)
-    lines = f"{'lines' if keys else 'Lines'} are the {html(interval)}; " if interval else ""
-    caption = (
-        f"{keys}{lines}the dashed line is the tolerance, {html(figures.short(tolerance))}. "
-        f"{html(words.bins_words(params))}. The most harmful comes first. Small slices have a "
-        "higher ECE by chance alone."
-    )
-    worst = words.worst_slice(order, calibrated=calibrated)
-    worst_said = f"the worst is {words.slice_name(worst)}" if worst else "none has an ECE"
-    says = f"ECE of {len(order)} slices by {what}; {worst_said}. The table below has the numbers."
-    body = f'<div class="wide">{figure_html(spec, f"{identity}dots", says=says, caption=caption)}'
-    body += "</div>\n"
-    shown = [part for part in order if part.get("bins")][:MULTIPLES]
+    if len(parts) > gallery.DOTS:
+        left_out.append(f"the chart shows the {gallery.DOTS} of {len(parts)} with the highest ECE")
+    dots = figure_html(gallery.dots_figure(kind, parts, result, identity))
+    body = f'<div class="wide">{dots}</div>\n'
+    shown = gallery.multiple_figures(kind, parts, result, identity)
     if shown:
-        if len(order) > len(shown):
+        if len(parts) > len(shown):
             left_out.append(f"diagrams are drawn for the {len(shown)} with the highest ECE")
-        body += f"<h3>{'The worst first' if len(order) > 1 else 'Diagram'}</h3>\n"
-        small = [_multiple(part, per_task, f"{identity}m{i}") for i, part in enumerate(shown)]
-        body += figures_html(small, "multiples")
+        body += f"<h3>{'The worst first' if len(parts) > 1 else 'Diagram'}</h3>\n"
+        body += figures_html((figure_html(one) for one in shown), "multiples")
     if left_out:
         body += f'<p class="note">Left out here: {html("; ".join(left_out))}.</p>\n'
-    table = slices.slices_table(parts, params, title=kind)
+    table = slices.slices_table(parts, result.get("params", {}), title=kind)
     body += table_html(table) if table else ""
     return section_html(title, identity, body)
-
-
-def _multiple(part: Result, task: str, identity: str) -> str:
-    name = words.slice_name(part)
-    after = part.get("calibrated") or {}
-    ece = figures.with_interval(part["metrics"].get("ece"))
-    caption = f"<span>ECE {html(ece)}</span>"
-    says = f"Reliability of {name}: ECE {ece}"
-    if after.get("bins"):
-        later = figures.with_interval(after["metrics"].get("ece"))
-        caption = f"<span>{_BEFORE_KEY} {html(ece)}</span><br>"
-        caption += f"<span>{_AFTER_KEY} {html(later)}</span>"
-        says += f", after calibration {later}"
-        spec = charts.reliability_pair(part["bins"], after["bins"], task=task, title=_short(name))
-    else:
-        spec = charts.reliability(part["bins"], task=task, title=_short(name), small=True)
-    return figure_html(spec, identity, says=says, caption=caption)
-
-
-def _short(name: str, limit: int = 22) -> str:
-    text = visible(name)
-    return text if len(text) <= limit else f"{text[: limit - 1]}\u2026"
 
 
 def calibrator(report: Result) -> str:
@@ -232,13 +163,8 @@ def _map(chosen: Result) -> str:
     table = decisions.map_table(points, chosen.get("params") or {})
     if table is None:
         return ""
-    interval = tabulate.level(chosen.get("params") or {})
-    band = f"The band is the {interval} of the map, by bootstrap. " if interval else ""
-    spec = charts.calibration_map(points, title="The calibrator's map")
-    says = f"Calibrated probability against score at {len(points)} scores; the table has them."
-    caption = f"{html(band)}On the dashed line a score is left as it is."
-    drawn = figure_html(spec, "calibratormap", says=says, caption=caption)
-    return figures_html([drawn]) + details_html("Numbers of the map", table_html(table))
+    drawn = figures_html(figure_html(one) for one in gallery.map_figures(chosen))
+    return drawn + details_html("Numbers of the map", table_html(table))
 
 
 def data(report: Result) -> str:

@@ -20,7 +20,8 @@ _ABOVE_ALL = nextafter(1.0, 2.0)
 class Conventions:
     """Options that change numbers. All of them are in the JSON of a result.
 
-    `bins` may name several numbers: the first is the headline, ECE is shown for all.
+    `bins` may name several numbers: the first is the headline, ECE is shown for all. `also_exact`
+    are more probabilities at which counts stay exact, for drawings; they change no convention.
     """
 
     bins: tuple[int, ...] = (15,)
@@ -32,6 +33,7 @@ class Conventions:
     tolerance: float = 0.05
     confidence: float | None = 0.95
     seed: int = 0
+    also_exact: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.bins or not 1 <= min(self.bins) <= max(self.bins) <= MOST_BINS:
@@ -79,6 +81,7 @@ class Conventions:
     def exact_at(self) -> tuple[float, ...]:
         """Probabilities at which counts stay exact however many rows there are."""
         points = {t for t in (*self.thresholds, *self.edges, *self.at, 0.5) if 0 < t < 1}
+        points.update(self.also_exact)
         for bins in {*self.bins, *_ALWAYS_EXACT}:
             points.update(i / bins for i in range(1, bins))
         return tuple(sorted(points))

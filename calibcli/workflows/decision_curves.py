@@ -8,16 +8,19 @@ import numpy as np
 
 from calibcli.core.decisions.costs import decision_curve
 from calibcli.core.decisions.thresholds import Curve
+from calibcli.workflows.cutoffs import cost_curve, cutoffs
 
 if TYPE_CHECKING:
+    from calibcli.core.decisions.costs import Costs
     from calibcli.tasks.collect import Population
 
 Result = dict[str, Any]
 POINTS = 100
+DRAWN = 300
 
 
-def decision_curves(population: Population) -> Result:
-    """Return what a task has of `net_benefit` (binary) and `risk_coverage` (one label a row)."""
+def decision_curves(population: Population, costs: Costs) -> Result:
+    """Return what a task has of net benefit and cost (binary), and of risk-coverage (one label)."""
     stats = population.pairs
     if population.task == "multilabel" or not stats.n:
         return {}
@@ -35,4 +38,5 @@ def decision_curves(population: Population) -> Result:
             name: values.tolist()
             for name, values in decision_curve(curve, np.arange(POINTS) / POINTS).items()
         }
+        made["cost_curve"] = cost_curve(stats, costs, cutoffs(stats, (), DRAWN)["threshold"])
     return made

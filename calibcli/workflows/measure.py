@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from calibcli._version import __version__
@@ -14,8 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from calibcli.core.calibrators import Calibrator
+    from calibcli.core.decisions.costs import Costs
     from calibcli.core.gates import Gate
     from calibcli.io.dataset import InputSpec
+    from calibcli.tasks.collect import Population
     from calibcli.workflows.conventions import Conventions
     from calibcli.workflows.gather import Progress, Slice
 
@@ -35,7 +38,7 @@ def measure(
     save_stats: str | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
-    curves: bool = False,
+    curves: Costs | None = None,
 ) -> Result:
     """Return every metric with its interval, as the JSON result (see docs).
 
@@ -49,7 +52,7 @@ def measure(
         save_stats: path to write the statistics to.
         threads: how many threads read; default all cores of this process.
         progress: called with the number of rows read so far.
-        curves: also points of the ROC and precision-recall curves.
+        curves: what errors cost, to have also the curves that a report draws.
 
     Raises:
         InputError: unusable input or artifacts.
@@ -75,6 +78,10 @@ def measure(
             values = zip(chosen.classes, chosen.values.tolist(), strict=False)
             cuts = {name: value for name, value in values if value == value}
     reading = conventions.cutting(*cuts.values()) if len(cuts) <= MOST_EXACT else conventions
+    if curves is not None:
+        from calibcli.workflows.report_curves import EXACT
+
+        reading = replace(reading, also_exact=EXACT)
     found = gather(spec, reading, calibrator=mapping, threads=threads, progress=progress)
     warnings = list(found.warnings)
     if loaded is not None:
@@ -112,26 +119,30 @@ def measured(
     found: Gathered,
     conventions: Conventions,
     *,
-    curves: bool = False,
+    curves: Costs | None = None,
     cuts: Mapping[str, float] | None = None,
 ) -> Result:
     """Return the measure result of gathered populations, without gates and warnings.
 
-    `cuts` holds the cut-offs of classes that have one of their own.
+    `cuts` holds the cut-offs of classes that have one of their own; `curves` is what errors cost,
+    to have also what a report draws.
     """
+    made: list[tuple[Result, Population]] = []
 
-    def shown(one: Slice, *, curves: bool) -> Result:
+    def shown(one: Slice, costs: Costs | None) -> Result:
         own = conventions
         if one.where["kind"] == "class" and one.where["name"] in (cuts or {}):
             own = conventions.cutting((cuts or {})[one.where["name"]])
-        result = slice_result(one.where, one.population, own, curves=curves)
+        result = slice_result(one.where, one.population, own, curves=costs)
+        made.append((result, one.population))
         if one.calibrated is not None:
-            after = slice_result(one.where, one.calibrated, own, curves=curves)
+            after = slice_result(one.where, one.calibrated, own, curves=costs)
             result["calibrated"] = {k: v for k, v in after.items() if k != "slice"}
+            made[-1] = (result["calibrated"], one.calibrated)
         return result
 
     stats = found.overall.population.pairs
-    return {
+    whole: Result = {
         "schema": "calibcli/measure",
         "version": 1,
         "calibcli": __version__,
@@ -142,9 +153,14 @@ def measured(
             "cells": "distinct scores" if stats.exact else f"grid of {stats.table.bits} bits",
         },
         "task": found.task,
-        "overall": shown(found.overall, curves=curves),
-        "classes": [shown(one, curves=curves) for one in found.class_slices],
-        "groups": [shown(one, curves=False) for one in found.groups],
+        "overall": shown(found.overall, curves),
+        "classes": [shown(one, curves) for one in found.class_slices],
+        "groups": [shown(one, None) for one in found.groups],
         "gates": [],
         "warnings": [],
     }
+    if curves is not None:
+        from calibcli.workflows.cutoffs import attach_cutoffs
+
+        attach_cutoffs(made, conventions.thresholds)
+    return whole

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from calibcli._version import __version__
+from calibcli.core.decisions.costs import Costs, parse_costs
 from calibcli.io.artifacts import read_artifact
 from calibcli.workflows.measure import measure
 
@@ -26,15 +27,17 @@ def report(
     thresholds: str | None = None,
     title: str | None = None,
     fail_if: Sequence[str] = (),
+    cost: str | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Result:
-    """Return the data of the report.
+    """Return the data of the report; `cost` is what errors cost, such as 'fp=1,fn=4'.
 
     Raises:
         InputError: unusable input or artifacts.
         UsageError: a gate that cannot be understood or evaluated.
     """
+    costs = parse_costs(cost) if cost else Costs(1.0, 1.0)
     measured = measure(
         spec,
         conventions,
@@ -43,7 +46,7 @@ def report(
         fail_if=fail_if,
         threads=threads,
         progress=progress,
-        curves=True,
+        curves=costs,
     )
     fitted = None if calibrator is None else read_artifact(calibrator, "calibrator")
     chosen = None if thresholds is None else read_artifact(thresholds, "thresholds")

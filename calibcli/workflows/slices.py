@@ -15,6 +15,7 @@ from calibcli.core.special import clopper_pearson
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from calibcli.core.decisions.costs import Costs
     from calibcli.core.intervals import Found
     from calibcli.core.stats import ScoreStats
     from calibcli.tasks.collect import Population
@@ -29,7 +30,11 @@ _SEVERAL = "several labels a row"
 
 
 def slice_result(
-    where: Result, population: Population, conventions: Conventions, *, curves: bool = False
+    where: Result,
+    population: Population,
+    conventions: Conventions,
+    *,
+    curves: Costs | None = None,
 ) -> Result:
     """Return what is known of one population: metrics, confusion tables, bins.
 
@@ -37,7 +42,7 @@ def slice_result(
         where: the slice, as it stands in the JSON.
         population: its statistics.
         conventions: how to bin and how sure to be.
-        curves: also ROC and precision-recall points, for a report.
+        curves: what errors cost, to have also what a report draws.
     """
     view = View(population.pairs, conventions.headline)
     found = metrics_of(population, conventions, conventions.confidence)
@@ -57,12 +62,14 @@ def slice_result(
         from calibcli.core.grid_error import grid_error
 
         result["grid_error"] = grid_error(population.pairs)
-    if curves and population.task != "multiclass":
+    if curves is not None and population.task != "multiclass":
         result |= _curves(population.pairs)
-    if curves and where["kind"] == "overall":
+    if curves is not None and where["kind"] == "overall":
         from calibcli.workflows.decision_curves import decision_curves
+        from calibcli.workflows.report_curves import report_curves
 
-        result |= decision_curves(population)
+        result |= report_curves(view, conventions)
+        result |= decision_curves(population, curves)
     return result
 
 

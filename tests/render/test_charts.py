@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from calibcli.render import charts, vega
+from calibcli.render.charts import maps, ranking, reliability, slices, vega
 from calibcli.render.palette import AFTER, DARK
 
 vl_convert = pytest.importorskip("vl_convert")
@@ -21,15 +21,15 @@ def specs(request):
     after = whole["calibrated"]
     point = {"x": 0.2, "y": 0.5, "label": "0.5"}
     return made, {
-        "before": charts.reliability(whole["bins"], task="binary", title="Before"),
-        "after": charts.reliability(after["bins"], task="binary", title="After", color=AFTER),
-        "pair": charts.reliability_pair(
+        "before": reliability.reliability(whole["bins"], task="binary", title="Before"),
+        "after": reliability.reliability(after["bins"], task="binary", title="After", color=AFTER),
+        "pair": reliability.reliability_pair(
             whole["bins"], after["bins"], task="binary", title="<script>"
         ),
-        "roc": charts.roc([(whole["roc"], True)], [point], title="ROC"),
-        "pr": charts.precision_recall([(whole["pr"], True)], [point], prevalence=0.3, title="PR"),
-        "confusion": charts.confusion(whole["confusion"][0], title="At 0.5"),
-        "dots": charts.dots(made["groups"], tolerance=0.05, title="ECE"),
+        "roc": ranking.roc([(whole["roc"], True)], [point], title="ROC"),
+        "pr": ranking.precision_recall([(whole["pr"], True)], [point], prevalence=0.3, title="PR"),
+        "confusion": maps.confusion(whole["confusion"][0], title="At 0.5"),
+        "dots": slices.dots(made["groups"], tolerance=0.05, title="ECE"),
     }
 
 
@@ -60,7 +60,7 @@ def test_clip_paths_get_ids_of_their_own():
 def test_a_label_that_looks_like_an_id_is_left_alone(specs):
     group = specs[0]["groups"][0]
     named = {**group, "slice": {**group["slice"], "value": 'id="clip1" url(#clip1)'}}
-    svg = vega.chart_svg(charts.dots([named], tolerance=0.05, title=""), "x")
+    svg = vega.chart_svg(slices.dots([named], tolerance=0.05, title=""), "x")
     assert 'id="clip1" url(#clip1)' in svg.replace("&quot;", '"')
 
 
@@ -96,7 +96,7 @@ def test_reliability_draws_each_bin_that_has_rows(specs):
 def test_dots_put_the_most_harmful_first_and_keep_equal_names_apart(specs):
     groups = specs[0]["groups"][:2]
     twins = [{**g, "slice": {**g["slice"], "value": "same"}} for g in groups]
-    values = charts.dots(twins, tolerance=0.05, title="")["data"]["values"]
+    values = slices.dots(twins, tolerance=0.05, title="")["data"]["values"]
     assert len({v["slice"] for v in values}) == 2
     after = [v["ece"] for v in values if v["stage"] == "after"]
     assert after == sorted(after, reverse=True)
@@ -104,10 +104,10 @@ def test_dots_put_the_most_harmful_first_and_keep_equal_names_apart(specs):
 
 def test_confusion_shares_are_of_each_true_label():
     table = {"threshold": 0.5, "tp": 3, "fn": 1, "fp": 1, "tn": 4}
-    values = charts.confusion(table, title="")["data"]["values"]
+    values = maps.confusion(table, title="")["data"]["values"]
     assert [v["share"] for v in values] == [0.75, 0.25, 0.2, 0.8]
 
 
 def test_a_confusion_without_positives_is_drawn():
     table = {"threshold": 0.5, "tp": 0, "fn": 0, "fp": 1, "tn": 4}
-    assert "no rows" in vega.chart_svg(charts.confusion(table, title=""), "x")
+    assert "no rows" in vega.chart_svg(maps.confusion(table, title=""), "x")

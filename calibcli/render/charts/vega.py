@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from calibcli.render import names
-from calibcli.render.palette import GRID, INK, MUTED, QUIET
+from calibcli.render.palette import AFTER, BEFORE, GRID, INK, MUTED, PAPER, QUIET
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     Spec = dict[str, Any]
 
 VEGA_LITE: Final = "5.8"
+SIDE: Final = 300
+SMALL: Final = 150
+TICKS: Final = (0, 0.2, 0.4, 0.6, 0.8, 1)
+COLORS: Final = {"": AFTER, "before": BEFORE, "after": AFTER}
 
 _TAG: Final = re.compile(r"<[^>]*>")
 _ID: Final = re.compile(r'( id="|url\(#)([^")]+)([")])')
@@ -38,6 +42,7 @@ _CONFIG: Final[dict[str, Any]] = {
     "axisLeft": {"minExtent": 26},
     "title": {"anchor": "start", "color": INK, "fontSize": 13, "fontWeight": 600, "offset": 10},
     "concat": {"spacing": 10},
+    "legend": {"orient": "top", "labelColor": MUTED, "labelFontSize": 11, "offset": 6},
 }
 
 
@@ -60,6 +65,23 @@ def chart_svg(spec: Spec, identity: str) -> str:
     return _TAG.sub(lambda tag: _ID.sub(renamed, tag[0]), svg)
 
 
+def chart_png(spec: Spec, scale: float = 2.0) -> bytes:
+    """Return the chart as a PNG picture on white paper."""
+    import vl_convert
+
+    made: bytes = vl_convert.vegalite_to_png(_on_paper(spec), vl_version=VEGA_LITE, scale=scale)
+    return made
+
+
+def picture_svg(spec: Spec) -> str:
+    """Return the chart as an SVG file of its own, on white paper."""
+    return chart_svg(_on_paper(spec), "clip")
+
+
+def _on_paper(spec: Spec) -> Spec:
+    return {**spec, "config": {**spec["config"], "background": PAPER}}
+
+
 def specification(body: Spec, title: str) -> Spec:
     """Return a whole specification: the body, the shared look, and a title (a raw text)."""
     schema = f"https://vega.github.io/schema/vega-lite/v{VEGA_LITE}.0.json"
@@ -78,6 +100,34 @@ def unit(name: str, title: str | None, ticks: Sequence[float], *, labels: bool =
         "title": title,
         "scale": {"domain": [0, 1], "nice": False},
         "axis": axis if labels else {**axis, "labels": False, "ticks": False},
+    }
+
+
+def series(number: int) -> tuple[str, ...]:
+    """Return the names of one curve (which needs none) or of two."""
+    return ("before", "after") if number == 2 else ("",)
+
+
+def keyed(name: str) -> Spec:
+    """Return the colour of one of `series`, with a legend where there are two."""
+    if not name:
+        return {"color": {"value": COLORS[name]}}
+    scale = {"domain": ["before", "after"], "range": [BEFORE, AFTER]}
+    legend = {"title": None, "symbolType": "stroke", "symbolStrokeWidth": 3}
+    return {"color": {"datum": name, "type": "nominal", "scale": scale, "legend": legend}}
+
+
+def diagonal() -> Spec:
+    """Return the dashed line from (0, 0) to (1, 1)."""
+    return dashed([{"x": 0, "y": 0}, {"x": 1, "y": 1}])
+
+
+def dashed(values: list[dict[str, float]]) -> Spec:
+    """Return a quiet dashed line."""
+    return {
+        "data": {"values": values},
+        "mark": {"type": "line", "color": QUIET, "strokeDash": [4, 4], "strokeWidth": 1.5},
+        "encoding": {"x": field("x"), "y": field("y")},
     }
 
 

@@ -1,0 +1,100 @@
+"""The map of a calibrator, and what a cut-off decides."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from calibcli.render import figures
+from calibcli.render.charts.vega import SIDE, TICKS, diagonal, field, label, specification, unit
+from calibcli.render.palette import AFTER, INK, PAPER
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    Spec = dict[str, Any]
+    Result = Mapping[str, Any]
+
+
+def confusion(table: Result, *, title: str) -> Spec:
+    """Return a two by two confusion matrix, shaded by the share of each true label."""
+    positives, negatives = table["tp"] + table["fn"], table["fp"] + table["tn"]
+    at = figures.short(table["threshold"])
+    said, not_said = f"score >= {at}", f"score < {at}"
+    cells = [
+        ("label 1", said, table["tp"], positives, "TP"),
+        ("label 1", not_said, table["fn"], positives, "FN"),
+        ("label 0", said, table["fp"], negatives, "FP"),
+        ("label 0", not_said, table["tn"], negatives, "TN"),
+    ]
+    values = [
+        {
+            "row": row,
+            "column": column,
+            "share": count / total if total else 0.0,
+            "count": f"{short} {figures.count(count)}",
+            "percent": f"{100 * count / total:.1f}% of {row}" if total else "no rows",
+        }
+        for row, column, count, total, short in cells
+    ]
+    axis = {"domain": False, "ticks": False, "labelFontSize": 12, "title": None}
+    place: Spec = {
+        "x": {
+            "field": "column",
+            "type": "nominal",
+            "sort": None,
+            "axis": {**axis, "orient": "top", "labelAngle": 0},
+        },
+        "y": {"field": "row", "type": "nominal", "sort": None, "axis": axis},
+    }
+    layers = [
+        {
+            "mark": {"type": "rect", "color": AFTER, "stroke": PAPER, "strokeWidth": 3},
+            "encoding": {
+                **place,
+                "opacity": {
+                    "field": "share",
+                    "type": "quantitative",
+                    "scale": {"domain": [0, 1], "range": [0.06, 0.5]},
+                    "legend": None,
+                },
+            },
+        },
+        label(place, "count", {"fontSize": 17, "fontWeight": 600, "dy": -9, "color": INK}),
+        label(place, "percent", {"fontSize": 11, "dy": 13, "color": INK}),
+    ]
+    return specification(
+        {"width": SIDE, "height": 200, "data": {"values": values}, "layer": layers}, title
+    )
+
+
+def calibration_map(points: Sequence[Result], *, title: str) -> Spec:
+    """Return the calibrated probability against the score, with its interval as a band."""
+    values = [
+        {
+            "x": point["score"],
+            "y": point["probability"],
+            "low": point.get("low"),
+            "high": point.get("high"),
+        }
+        for point in points
+    ]
+    x, y = field("x"), field("y")
+    band = {
+        "data": {"values": [value for value in values if value["low"] is not None]},
+        "mark": {"type": "area", "color": AFTER, "opacity": 0.2},
+        "encoding": {"x": x, "y": field("low"), "y2": {"field": "high"}},
+    }
+    line = {
+        "data": {"values": values},
+        "mark": {"type": "line", "color": AFTER, "strokeWidth": 2},
+        "encoding": {"x": x, "y": y},
+    }
+    first = {
+        **diagonal(),
+        "encoding": {
+            "x": unit("x", "score", TICKS),
+            "y": unit("y", "calibrated probability", TICKS),
+        },
+    }
+    body = {"width": SIDE, "height": SIDE, "layer": [first, band, line]}
+    return specification(body, title)

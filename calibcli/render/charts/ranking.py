@@ -1,0 +1,80 @@
+"""ROC and precision-recall curves, with the cut-offs that were chosen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from calibcli.render.charts.vega import (
+    SIDE,
+    TICKS,
+    dashed,
+    diagonal,
+    field,
+    label,
+    specification,
+    unit,
+)
+from calibcli.render.palette import ACCENT, AFTER, PAPER, QUIET
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    Spec = dict[str, Any]
+    Result = Mapping[str, Any]
+
+
+def roc(lines: Sequence[tuple[Result, bool]], points: Sequence[Result], *, title: str) -> Spec:
+    """Return ROC curves (curve, emphasised) and the chosen points {"x", "y", "label"}."""
+    layers = [diagonal()]
+    for curve, strong in lines:
+        layers.append(_curve(curve["fpr"], curve["tpr"], strong=strong))
+    return _square([*layers, *_chosen(points)], "false positive rate", "recall", title)
+
+
+def precision_recall(
+    lines: Sequence[tuple[Result, bool]],
+    points: Sequence[Result],
+    *,
+    prevalence: float | None,
+    title: str,
+) -> Spec:
+    """Return precision-recall curves; dashed: the prevalence, the precision of chance."""
+    layers = []
+    if prevalence is not None:
+        layers.append(dashed([{"x": 0, "y": prevalence}, {"x": 1, "y": prevalence}]))
+    for curve, strong in lines:
+        layers.append(_curve(curve["recall"], curve["precision"], strong=strong))
+    return _square([*layers, *_chosen(points)], "recall", "precision", title)
+
+
+def _square(layers: list[Spec], x: str, y: str, title: str) -> Spec:
+    first = {**layers[0], "encoding": {"x": unit("x", x, TICKS), "y": unit("y", y, TICKS)}}
+    body = {"width": SIDE, "height": SIDE, "layer": [first, *layers[1:]]}
+    return specification(body, title)
+
+
+def _curve(xs: Sequence[float], ys: Sequence[float], *, strong: bool) -> Spec:
+    values = [
+        {"x": round(x, 5), "y": round(y, 5), "i": i}
+        for i, (x, y) in enumerate(zip(xs, ys, strict=True))
+    ]
+    mark: Spec = {"type": "line", "color": AFTER, "strokeWidth": 2}
+    if not strong:
+        mark = {"type": "line", "color": QUIET, "strokeWidth": 1, "opacity": 0.7}
+    order = {"field": "i", "type": "quantitative"}
+    encoding = {"x": field("x"), "y": field("y"), "order": order}
+    return {"data": {"values": values}, "mark": mark, "encoding": encoding}
+
+
+def _chosen(points: Sequence[Result]) -> list[Spec]:
+    if not points:
+        return []
+    data = {"values": [dict(point) for point in points]}
+    place = {"x": field("x"), "y": field("y")}
+    ring = {"type": "point", "stroke": ACCENT, "fill": PAPER, "size": 90, "strokeWidth": 2.5}
+    text = {"fontSize": 12, "color": ACCENT, "fontWeight": 600, "align": "left"}
+    text |= {"dx": 9, "dy": 11}
+    return [
+        {"data": data, "mark": {**ring, "opacity": 1}, "encoding": place},
+        {"data": data, **label(place, "label", text)},
+    ]

@@ -1,0 +1,243 @@
+"""Reliability diagrams, the CORP curve, and how ECE depends on the bins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from calibcli.render import regions, words
+from calibcli.render.charts.vega import (
+    COLORS,
+    SIDE,
+    SMALL,
+    TICKS,
+    diagonal,
+    field,
+    keyed,
+    series,
+    specification,
+    unit,
+)
+from calibcli.render.palette import AFTER, BEFORE, PAPER, QUIET
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    Spec = dict[str, Any]
+    Result = Mapping[str, Any]
+
+HISTOGRAM: Final = 56
+
+
+def reliability(
+    bins: Sequence[Result],
+    *,
+    task: str,
+    title: str,
+    color: str = BEFORE,
+    band: Result | None = None,
+    small: bool = False,
+) -> Spec:
+    """Return a reliability diagram: frequency and interval against score, and where the rows are.
+
+    A filled point lies off the diagonal by more than its interval, a hollow one does not. `band` is
+    {"low", "high"}, one value a bin: where the points of an honest model would lie.
+    """
+    shade = [] if band is None else [_band(bins, band)]
+    return _diagram([(bins, color)], shade, task=task, title=title, small=small)
+
+
+def reliability_pair(
+    before: Sequence[Result], after: Sequence[Result], *, task: str, title: str
+) -> Spec:
+    """Return one small diagram with before and after over each other."""
+    return _diagram([(before, BEFORE), (after, AFTER)], [], task=task, title=title, small=True)
+
+
+def _diagram(
+    drawn: Sequence[tuple[Sequence[Result], str]],
+    shade: list[Spec],
+    *,
+    task: str,
+    title: str,
+    small: bool,
+) -> Spec:
+    side = SMALL if small else SIDE
+    score, frequency = words.score_word(task)
+    ticks = [0, 0.5, 1] if small else TICKS
+    x_title = None if small else f"mean {score}"
+    line = diagonal()
+    line["encoding"] = {
+        "x": unit("x", None, ticks, labels=False),
+        "y": unit("y", None if small else frequency, ticks),
+    }
+    layers = [line, *shade]
+    for place, (bins, color) in enumerate(drawn):
+        # Two sets of intervals on a small diagram hide each other: the later one has them.
+        marks = _points(bins, color, small=small)
+        layers += marks if place == len(drawn) - 1 else marks[1:]
+    diagram = {"width": side, "height": side, "layer": layers}
+    bars = [_histogram(bins, color, ticks, x_title, len(drawn)) for bins, color in drawn]
+    histogram = {"width": side, "height": 22 if small else HISTOGRAM, "layer": bars}
+    return specification({"vconcat": [diagram, histogram]}, title)
+
+
+def _band(bins: Sequence[Result], band: Result) -> Spec:
+    values = [
+        {"x": b["score"], "low": low, "high": high}
+        for b, low, high in zip(bins, band["low"], band["high"], strict=True)
+        if b["count"] and low is not None
+    ]
+    return {
+        "data": {"values": values},
+        "mark": {"type": "area", "color": QUIET, "opacity": 0.3},
+        "encoding": {"x": field("x"), "y": field("low"), "y2": {"field": "high"}},
+    }
+
+
+def _points(bins: Sequence[Result], color: str, *, small: bool) -> list[Spec]:
+    points = [
+        {
+            "x": b["score"],
+            "y": b["frequency"],
+            "low": b.get("frequency_low"),
+            "high": b.get("frequency_high"),
+            "off": regions.miss(b) > 1,
+        }
+        for b in bins
+        if b["count"]
+    ]
+    x, y = field("x"), field("y")
+    return [
+        {
+            "data": {"values": [p for p in points if p["low"] is not None]},
+            "mark": {"type": "rule", "color": color, "opacity": 0.6, "strokeWidth": 1.5},
+            "encoding": {"x": x, "y": field("low"), "y2": {"field": "high"}},
+        },
+        {
+            "data": {"values": points},
+            "mark": {"type": "line", "color": color, "strokeWidth": 1.5, "opacity": 0.8},
+            "encoding": {"x": x, "y": y, "order": field("x")},
+        },
+        {
+            "data": {"values": points},
+            "mark": {
+                "type": "point",
+                "stroke": color,
+                "strokeWidth": 1.8,
+                "opacity": 1,
+                "size": 16 if small else 52,
+            },
+            "encoding": {
+                "x": x,
+                "y": y,
+                "fill": {"condition": {"test": "datum.off", "value": color}, "value": PAPER},
+            },
+        },
+    ]
+
+
+def _histogram(
+    bins: Sequence[Result], color: str, ticks: Sequence[float], x_title: str | None, shared: int
+) -> Spec:
+    values = [{"low": b["low"], "high": b["high"], "count": b["count"]} for b in bins if b["count"]]
+    rows = {"tickCount": 2, "format": "~s", "grid": False}
+    small = x_title is None
+    return {
+        "data": {"values": values},
+        "mark": {"type": "rect", "color": color, "opacity": 0.55 / shared + 0.1},
+        "encoding": {
+            "x": unit("low", x_title, ticks),
+            "x2": {"field": "high"},
+            "y": {
+                "field": "count",
+                "type": "quantitative",
+                "title": None if small else "rows",
+                "axis": None if small else rows,
+            },
+            "y2": {"datum": 0},
+        },
+    }
+
+
+def corp(curves: Sequence[Result], *, task: str, title: str) -> Spec:
+    """Return CORP reliability curves, before and after; the band is that of the last.
+
+    A curve is {"score", "fitted", "band"}: the recalibrated probability at each score.
+    """
+    score, frequency = words.score_word(task)
+    line = diagonal()
+    line["encoding"] = {
+        "x": unit("x", score, TICKS),
+        "y": unit("y", f"{frequency}, isotonic", TICKS),
+    }
+    layers = [line]
+    band = curves[-1].get("band")
+    if band:
+        values = [
+            {"x": x, "low": low, "high": high}
+            for x, low, high in zip(band["score"], band["low"], band["high"], strict=True)
+        ]
+        layers.append(
+            {
+                "data": {"values": values},
+                "mark": {"type": "area", "color": QUIET, "opacity": 0.3},
+                "encoding": {"x": field("x"), "y": field("low"), "y2": {"field": "high"}},
+            }
+        )
+    for curve, name in zip(curves, series(len(curves)), strict=True):
+        values = [
+            {"x": round(x, 5), "y": round(y, 5), "i": i}
+            for i, (x, y) in enumerate(zip(curve["score"], curve["fitted"], strict=True))
+        ]
+        encoding = {"x": field("x"), "y": field("y"), "order": field("i"), **keyed(name)}
+        mark = {"type": "line", "strokeWidth": 2}
+        layers.append({"data": {"values": values}, "mark": mark, "encoding": encoding})
+    return specification({"width": SIDE, "height": SIDE, "layer": layers}, title)
+
+
+def ece_by_bins(curves: Sequence[Sequence[Result]], *, title: str) -> Spec:
+    """Return ECE against the number of bins, before and after; dashed: bins of equal mass."""
+    numbers = sorted({row["bins"] for rows in curves for row in rows})
+    x = {
+        "field": "bins",
+        "type": "quantitative",
+        "title": "number of bins",
+        "scale": {"type": "log", "domain": [numbers[0], numbers[-1]], "nice": False},
+        "axis": {"values": numbers, "format": "d", "labelOverlap": "greedy"},
+    }
+    y = {
+        "field": "ece",
+        "type": "quantitative",
+        "title": "ECE",
+        "scale": {"domainMin": 0},
+        "axis": {"tickCount": 5},
+    }
+    layers: list[Spec] = []
+    for rows, name in zip(curves, series(len(curves)), strict=True):
+        for kind in ("width", "mass"):
+            values = [
+                dict(row) for row in rows if row["binning"] == kind and row["ece"] is not None
+            ]
+            mark: Spec = {"type": "line", "strokeWidth": 2, "point": {"size": 26}}
+            if kind == "mass":
+                mark = {"type": "line", "strokeWidth": 2, "strokeDash": [6, 4]}
+            else:
+                layers.append(
+                    {
+                        "data": {"values": [v for v in values if v["low"] is not None]},
+                        "mark": {"type": "area", "opacity": 0.18, "color": COLORS[name]},
+                        "encoding": {
+                            "x": x,
+                            "y": {**y, "field": "low"},
+                            "y2": {"field": "high"},
+                        },
+                    }
+                )
+            layers.append(
+                {
+                    "data": {"values": values},
+                    "mark": mark,
+                    "encoding": {"x": x, "y": y, **keyed(name)},
+                }
+            )
+    return specification({"width": SIDE, "height": SIDE, "layer": layers}, title)

@@ -1,0 +1,92 @@
+"""ECE of every class or group, with its interval: who is harmed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from calibcli.render import names, words
+from calibcli.render.charts.vega import SIDE, specification
+from calibcli.render.palette import AFTER, BEFORE, QUIET
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    Spec = dict[str, Any]
+    Result = Mapping[str, Any]
+
+
+def dots(parts: Sequence[Result], *, tolerance: float, title: str) -> Spec:
+    """Return ECE with its interval, one line a slice, most harmful first; after beside before."""
+    calibrated = any(part.get("calibrated") for part in parts)
+    order = sorted(parts, key=lambda part: -(words.ece_of(part, calibrated=calibrated) or 0.0))
+    values = []
+    for place, part in enumerate(order):
+        for stage, source in (("before", part), ("after", part.get("calibrated"))):
+            entry = ((source or {}).get("metrics") or {}).get("ece") or {}
+            if entry.get("value") is None:
+                continue
+            label = f"{place}\u241f{names.visible(words.slice_name(part))}"
+            values.append(
+                {
+                    "slice": label,
+                    "ece": entry["value"],
+                    "low": entry.get("low"),
+                    "high": entry.get("high"),
+                    "stage": stage,
+                }
+            )
+    # Two slices may share a visible name; the place before it keeps their lines apart.
+    y: Spec = {
+        "field": "slice",
+        "type": "nominal",
+        "sort": None,
+        "title": None,
+        "axis": {"labelExpr": "split(datum.label, '\u241f')[1]", "grid": False, "ticks": False},
+    }
+    if calibrated:
+        offset: Spec = {
+            "yOffset": {"field": "stage", "type": "nominal", "sort": ["before", "after"]}
+        }
+    else:
+        offset = {}
+    x = {
+        "field": "ece",
+        "type": "quantitative",
+        "title": "ECE",
+        "scale": {"domainMin": 0},
+        "axis": {"tickCount": 5},
+    }
+    color = {
+        "field": "stage",
+        "type": "nominal",
+        "scale": {"domain": ["before", "after"], "range": [BEFORE, AFTER]},
+        "legend": None,
+    }
+    layers = [
+        {
+            "data": {"values": [{"tolerance": tolerance}]},
+            "mark": {"type": "rule", "color": QUIET, "strokeDash": [4, 4], "strokeWidth": 1.5},
+            "encoding": {"x": {"field": "tolerance", "type": "quantitative"}},
+        },
+        {
+            "transform": [{"filter": "isValid(datum.low)"}],
+            "mark": {"type": "rule", "strokeWidth": 2, "opacity": 0.55},
+            "encoding": {
+                "y": y,
+                **offset,
+                "x": {**x, "field": "low"},
+                "x2": {"field": "high"},
+                "color": color,
+            },
+        },
+        {
+            "mark": {"type": "point", "filled": True, "size": 46, "opacity": 1},
+            "encoding": {"y": y, **offset, "x": x, "color": color},
+        },
+    ]
+    step = 26 if calibrated else 20
+    height = {"step": step, "for": "position"} if calibrated else {"step": step}
+    # The page may set a wider face than the one that was measured.
+    body: Spec = {"padding": {"left": 26, "right": 10, "top": 5, "bottom": 5}}
+    body |= {"width": SIDE + 60, "height": height, "data": {"values": values}, "layer": layers}
+    return specification(body, title)
