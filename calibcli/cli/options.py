@@ -51,6 +51,7 @@ class Task(StrEnum):
     BINARY = "binary"
     MULTICLASS = "multiclass"
     MULTILABEL = "multilabel"
+    SEGMENTATION = "segmentation"
 
 
 @dataclass(frozen=True)
@@ -100,10 +101,32 @@ class InputOptions:
         typer.Option(metavar="FORMAT", help="Format of standard input: csv, parquet or arrow."),
     ] = None
 
+    layout: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NCHW|NHWC", help="Axes of image stacks (segmentation). [default: NCHW]"
+        ),
+    ] = None
+    ignore_label: Annotated[
+        float | None,
+        typer.Option(metavar="V", help="Leave out pixels with this label (segmentation)."),
+    ] = None
+    scale: Annotated[
+        float | None,
+        typer.Option(metavar="S", help="Scores are probabilities times S, such as 255."),
+    ] = None
+
     def spec(self, paths: list[str], groups: tuple[str, ...] = ()) -> Any:
         """Return the InputSpec of these options."""
         from calibcli.io.dataset import InputSpec
 
+        cluster = self.cluster
+        if self.task is Task.SEGMENTATION:
+            if cluster is not None:
+                raise UsageError("an image is the cluster of its pixels", "leave out --cluster")
+            cluster = "image"
+        else:
+            self._refuse_image_options()
         return InputSpec(
             paths=tuple(paths),
             score=self.score,
@@ -117,10 +140,23 @@ class InputOptions:
             weight=self.weight,
             count=self.count,
             groups=groups,
-            cluster=self.cluster,
+            cluster=cluster,
             drop_invalid=self.drop_invalid,
             input_format=self.input_format,
+            layout=self.layout,
+            ignore_label=self.ignore_label,
+            scale=self.scale,
         )
+
+    def _refuse_image_options(self) -> None:
+        given = {
+            "--layout": self.layout,
+            "--ignore-label": self.ignore_label,
+            "--scale": self.scale,
+        }
+        for option, value in given.items():
+            if value is not None:
+                raise UsageError(f"{option} is for images", "add --task segmentation")
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,7 @@ class Batch:
         dropped: How many rows were left out because their label was missing (`--drop-invalid`).
         kept: int64 (n,) offsets from `first_row` of the rows, when some were left out; else None.
         table: All columns as a pyarrow.RecordBatch, when they are kept.
+        rounding: By how much each score of a row may have been rounded (quantised pixels).
     """
 
     scores: NDArray[Any]
@@ -61,6 +62,7 @@ class Batch:
     dropped: int = 0
     kept: NDArray[np.int64] | None = None
     table: Any = None
+    rounding: float = 0.0
 
     def __len__(self) -> int:
         return len(self.scores)

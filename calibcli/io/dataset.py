@@ -93,6 +93,10 @@ def open_dataset(
     """
     if sources is None:
         sources = expand(spec.paths, spec.input_format)
+    if spec.task == "segmentation":
+        from calibcli.io.stacks import open_stacks
+
+        return open_stacks(spec, need_labels=need_labels, sources=sources)
     readers = [open_reader(source) for source in sources]
     first = next((r for r in readers if any(part.rows != 0 for part in r.parts)), None)
     if first is None:

@@ -30,6 +30,9 @@ class InputSpec:
     cluster: str | None = None
     drop_invalid: bool = False
     input_format: str | None = None
+    layout: str | None = None
+    ignore_label: float | None = None
+    scale: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from calibcli.render import choices, decisions, figures, paired, slices, tabulate, words
+from calibcli.render import (
+    choices,
+    decisions,
+    figures,
+    paired,
+    segmentation,
+    slices,
+    tabulate,
+    words,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -16,16 +25,17 @@ if TYPE_CHECKING:
 
 def measure_tables(result: Result, *, limit: int | None = None) -> list[Table]:
     """Return the tables of a measure result; `limit` bounds the rows of per-class tables."""
-    params, task, overall = result.get("params", {}), str(result["task"]), result["overall"]
+    params, task, overall = result.get("params", {}), words.task_of(result), result["overall"]
     after = overall.get("calibrated")
     return _present(
         [
             tabulate.gates_table(result.get("gates") or []),
+            segmentation.structures_table(result),
             tabulate.metrics_table(overall["metrics"], after and after["metrics"], params),
             paired.versus_table(result),
             tabulate.ece_by_bins_table(overall, params),
             tabulate.confusion_table(confusion_parts(overall), params),
-            slices.at_table(result),
+            segmentation.at_table(result) or slices.at_table(result),
             tabulate.bins_table(overall, params, task),
             tabulate.calibrated_bins_table(overall, params, task),
             *(
@@ -121,7 +131,7 @@ def measure_facts(result: Result) -> list[str]:
         for name in ("prevalence", "accuracy")
         if name in shown
     ]
-    return [*facts, str(result["task"])]
+    return [*facts, *segmentation.facts(result), str(result["task"])]
 
 
 def fit_headline(result: Result) -> str:

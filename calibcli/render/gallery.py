@@ -64,7 +64,7 @@ def all_figures(report: Result) -> Iterator[Figure]:
 
 def reliability_figures(result: Result) -> list[Figure]:
     """Return the reliability diagrams before and after, the CORP curve and ECE by bins."""
-    params, task, overall = result.get("params", {}), str(result["task"]), result["overall"]
+    params, task, overall = result.get("params", {}), words.task_of(result), result["overall"]
     after = overall.get("calibrated")
     made = [
         _diagram(overall, params, task, "Before calibration" if after else "Reliability diagram")
@@ -327,7 +327,7 @@ def multiple_figures(
     kind: str, parts: Sequence[Result], result: Result, identity: str
 ) -> list[Figure]:
     """Return small reliability diagrams of the most harmful slices."""
-    task = "binary" if kind == "class" else str(result["task"])
+    task = "binary" if kind == "class" else words.task_of(result)
     shown = [part for part in by_harm(parts) if part.get("bins")][:MULTIPLES]
     return [_multiple(part, task, f"{identity}m{i}") for i, part in enumerate(shown)]
 

@@ -12,6 +12,7 @@ from calibcli.render import (
     gallery,
     glossary,
     paired,
+    segmentation,
     slices,
     tabulate,
     verdicts,
@@ -73,14 +74,15 @@ def warnings_html(warnings: Sequence[str]) -> str:
 
 def reliability(result: Result) -> str:
     """Return the reliability diagrams before and after, and their numbers."""
-    params, task, overall = result.get("params", {}), str(result["task"]), result["overall"]
+    params, task, overall = result.get("params", {}), words.task_of(result), result["overall"]
     tables = [
+        segmentation.structures_table(result),
         tabulate.bins_table(overall, params, task),
         tabulate.calibrated_bins_table(overall, params, task),
         tabulate.ece_by_bins_table(overall, params),
     ]
     score, frequency = words.score_word(task)
-    at = slices.at_table(result)
+    at = segmentation.at_table(result) or slices.at_table(result)
     drawn = [figure_html(figure) for figure in gallery.reliability_figures(result)]
     body = figures_html(drawn) + "".join(table_html(t) for t in [*tables, at] if t)
     lead = (

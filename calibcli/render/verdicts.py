@@ -35,7 +35,7 @@ class Verdict:
 def verdict(result: Mapping[str, Any], name: Callable[[object], str] = names.visible) -> Verdict:
     """Return the verdict on a measure result; `name` makes a name safe for the medium."""
     params = result.get("params", {})
-    task = str(result.get("task", "binary"))
+    task = words.task_of(result)
     answer = slice_verdict(result["overall"], params, task)
     details = list(answer.details)
     ends: Tone | None = None

@@ -70,6 +70,12 @@ def tolerance_of(params: Mapping[str, Any]) -> float:
     return DEFAULT_TOLERANCE if tolerance is None else float(tolerance)
 
 
+def task_of(result: Mapping[str, Any]) -> str:
+    """Return what a row is: the task, or that of a pixel."""
+    told = result.get("segmentation") or {}
+    return str(told.get("pixel") or result.get("task", "binary"))
+
+
 def score_word(task: str) -> tuple[str, str]:
     """Return what a score and what a frequency are called in `task`."""
     return ("confidence", "accuracy") if task == "multiclass" else ("score", "frequency")

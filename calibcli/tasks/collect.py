@@ -202,7 +202,8 @@ class Counted:
             self.calibrated.merge(other.calibrated)
 
 
-def _empty(layout: Layout, hopeless: set[str]) -> Counted:
+def empty(layout: Layout, hopeless: set[str]) -> Counted:
+    """Return counts of nothing; `hopeless` names families that start in the grid."""
     groups = tuple(Scope(layout, grouped=True, hopeless=hopeless) for _ in layout.groups)
     return Counted(layout, Scope(layout, grouped=False, hopeless=hopeless), groups)
 
@@ -274,6 +275,13 @@ def count(
     Raises:
         InputError: unusable scores; NaN unless `layout.drop_invalid`.
     """
+    if getattr(dataset, "unit", "row") == "pixel":
+        from calibcli.tasks.segmentation import count_pixels
+
+        stack: Any = dataset
+        return count_pixels(
+            stack, layout, calibrator=calibrator, threads=threads, progress=progress
+        )
     hopeless: set[str] = set()
     unseen: Unseen = {}
     mapping = None
@@ -282,9 +290,9 @@ def count(
     after = _calibrated_layout(layout)
 
     def one(partition: Partition) -> Counted:
-        found = _empty(layout, hopeless)
+        found = empty(layout, hopeless)
         if mapping is not None:
-            found.calibrated = _empty(after, hopeless)
+            found.calibrated = empty(after, hopeless)
         for batch in partition.batches():
             _count_batch(found, batch, mapping)
         for scope in (found.overall, *found.groups):

@@ -232,7 +232,7 @@ def _natural(value: str) -> tuple[bool, float, str]:
 
 def input_params(spec: InputSpec, dataset: Dataset) -> Result:
     """Return the input options as they stand in the JSON."""
-    return {
+    params: Result = {
         "score": list(dataset.score_names) or None,
         "label": spec.label,
         "labels": spec.labels,
@@ -245,6 +245,10 @@ def input_params(spec: InputSpec, dataset: Dataset) -> Result:
         "cluster": spec.cluster,
         "drop_invalid": spec.drop_invalid,
     }
+    if getattr(dataset, "unit", "row") == "pixel":
+        layout = (spec.layout or "NCHW").upper()
+        params |= {"layout": layout, "ignore_label": spec.ignore_label, "scale": spec.scale}
+    return params
 
 
 # -- saved statistics ------------------------------------------------------------------------------

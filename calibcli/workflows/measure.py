@@ -90,6 +90,10 @@ def measure(
         warnings += thresholds_warnings(thresholds, chosen, loaded, found)
     result = measured(found, conventions, curves=curves, cuts=cuts)
     result["warnings"] = warnings + measure_warnings(found, result, conventions)
+    if getattr(found.dataset, "unit", "row") == "pixel":
+        from calibcli.workflows.segmentation import judge
+
+        result["warnings"] += judge(result, found, conventions)
     if versus is not None:
         from calibcli.workflows.versus import versus as compare
 

@@ -31,7 +31,7 @@ def measure_warnings(found: Gathered, result: Result, conventions: Conventions) 
     if n < FEW_ROWS:
         rows = "row" if n == 1 else "rows"
         warnings.append(f"{n:g} {rows}: too few to tell calibration from chance, see the intervals")
-    if stats.parts is not None and found.task == "binary" and buckets(stats) < FEW_CLUSTERS:
+    if _few_clusters(found):
         warnings.append("few clusters: the intervals are rough")
     nll = overall["metrics"].get("nll", {})
     if nll.get("certain_errors"):
@@ -54,6 +54,14 @@ def measure_warnings(found: Gathered, result: Result, conventions: Conventions) 
         of = f"{len(absent):,} of {len(result['classes']):,} classes"
         warnings.append(f"{of} do not occur among the labels: {_some(absent)}")
     return warnings
+
+
+def _few_clusters(found: Gathered) -> bool:
+    stats = found.overall.population.pairs
+    if found.task != "binary" or stats.parts is None:
+        return False
+    images = getattr(found.dataset, "unit", "row") == "pixel"  # they are counted by themselves
+    return not images and buckets(stats) < FEW_CLUSTERS
 
 
 def _split_cells(stats: ScoreStats, conventions: Conventions) -> list[str]:
