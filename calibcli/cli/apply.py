@@ -75,6 +75,7 @@ def command(
                 threads=run.threads,
                 progress=progress.callback,
             )
+        run.tell_config(result)
         progress.tell(result)
         if stream is None:
             console.emit(console.render("table", NAME, result))

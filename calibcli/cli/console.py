@@ -156,6 +156,8 @@ class Progress:
         for one in result["inputs"]:
             complain(f"calibcli: {one['path']}: {one['rows'] or 0:,} rows")
         params = result["params"]
+        if params.get("config"):
+            complain(f"calibcli: options from {params['config']}")
         if "score" in params:
             columns = ", ".join(params["score"] or ()) or "an array"
             kind = "logits" if params.get("logits") else "probabilities"

@@ -84,6 +84,7 @@ def command(
             threads=run.threads,
             progress=progress.callback,
         )
+    run.tell_config(result)
     console.warn(result, form.format, quiet=run.quiet)
     progress.tell(result)
     console.emit(console.render(form.format.value, NAME, result))

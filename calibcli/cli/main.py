@@ -50,6 +50,8 @@ def commands(wanted: str | None = None) -> Any:
         for parameter in command.params:
             if hasattr(parameter, "show_envvar"):
                 parameter.show_envvar = False  # would double the help; the epilog tells the rule
+            if parameter.name == "config":
+                parameter.envvar = [f"CALIBCLI_{command.name.upper()}_CONFIG", "CALIBCLI_CONFIG"]
     return root
 
 

@@ -74,6 +74,7 @@ def command(
             threads=run.threads,
             progress=progress.callback,
         )
+    run.tell_config(result)
     progress.tell(result)
     console.warn(result, form.format, quiet=run.quiet)
     console.deliver(console.render(form.format.value, NAME, result, output), output)

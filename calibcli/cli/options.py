@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from calibcli.errors import UsageError
+from calibcli.cli import project
+from calibcli.errors import CalibcliError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -216,6 +217,26 @@ class RunOptions:
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No warnings on stderr.")] = False
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more on stderr.")] = False
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")] = False
+    no_config: Annotated[
+        bool,
+        typer.Option(
+            "--no-config", is_eager=True, callback=project.no_config, help="Read no project file."
+        ),
+    ] = False
+    config: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            is_eager=True,
+            callback=project.config,
+            help="Options as TOML. [default: calibcli.toml or pyproject.toml here or above]",
+        ),
+    ] = None
+
+    def tell_config(self, result: dict[str, Any]) -> None:
+        """Say in a result which project file options came from, if any."""
+        if self.config is not None:
+            result["params"]["config"] = getattr(self.config, "path", self.config)
 
 
 @dataclass(frozen=True)
@@ -283,11 +304,17 @@ def spread_options(function: Callable[..., int]) -> Callable[..., int]:
 
     @wraps(function)
     def command(*args: Any, **given: Any) -> int:
+        values = given.get("config")
         made = {
             name: group(**{one.name: given.pop(one.name) for one in dataclasses.fields(group)})
             for name, group in spread.items()
         }
-        return function(*args, **given, **made)
+        try:
+            return function(*args, **given, **made)
+        except CalibcliError as error:
+            if isinstance(values, project.Values):
+                error = values.blamed(error)
+            raise error from error.__cause__
 
     order = sorted([*plain, *fields], key=lambda parameter: parameter.kind)
     command.__signature__ = inspect.Signature(order)  # type: ignore[attr-defined]

@@ -83,6 +83,7 @@ def command(
             threads=run.threads,
             progress=progress.callback,
         )
+        run.tell_config(result)
         page = _page(result, chosen)
     progress.tell(result)
     console.warn(result, options.Format.JSON, quiet=run.quiet)

@@ -174,6 +174,7 @@ def command(
                 equal=None if equal is None else equal.value,
             )
             result = threshold(spec, conventions, wish, candidates=candidates, **common)
+    run.tell_config(result)
     console.warn(result, form.format, quiet=run.quiet)
     progress.tell(result)
     console.emit(console.render(form.format.value, NAME, result))
