@@ -17,6 +17,7 @@ from calibcli.cli.console import complain, emit, explain, open_closed
 from calibcli.errors import CalibcliError, ExitCode, InputError, UsageError
 
 COMMANDS = ("measure", "fit", "apply", "threshold", "report")
+_LINEAR_ALGEBRA = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def build(wanted: str | None = None) -> typer.Typer:
@@ -83,6 +84,10 @@ def main(arguments: list[str] | None = None) -> int:
     "a gate failed"; this one keeps the codes of the contract.
     """
     given = sys.argv[1:] if arguments is None else arguments
+    # Products of a few columns: threads of the library's own spin longer than they multiply (three
+    # times the processor time of a fit), and the rows are read in threads already.
+    for name in _LINEAR_ALGEBRA:
+        os.environ.setdefault(name, "1")
     debug = "--debug" in given or any(map(os.environ.get, _debug_variables(given)))
     try:
         code = commands(given[0] if given else None).main(

@@ -244,6 +244,9 @@ class ScoreStats:
         return replace(self, table=table, losses=(squared, log_loss, certain), parts=parts)
 
     def _summed(self, tables: list[CellTable], slots: int, *, exact: bool = True) -> CellTable:
+        held = [table for table in tables if len(table)]
+        if held and held[0].bits is not None and all(t.bits == held[0].bits for t in held):
+            return type(held[0]).concatenate(held)  # cells of one grid, whose edges are the same
         tally = Tally(slots, edges=self.edges, weighted=self.weighted, start_exact=exact)
         for table in tables:
             tally.add_table(table)

@@ -147,7 +147,7 @@ class Tally:
             return self._tables[0] if self._tables else CellTable.empty(weighted=self.weighted)
         if self._read is not None:
             return self._read
-        used = np.flatnonzero(self._counts.any(axis=1))
+        used = np.flatnonzero((self._counts[:, 0] != 0) | (self._counts[:, 1] != 0))
         slot, cell = np.divmod(used, len(self._grid))
         squares = self._squares
         self._read = CellTable(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from calibcli._version import __version__
 from calibcli.core.calibrators import CALIBRATORS, OneVsRest
 from calibcli.core.calibrators.types import FREE_FORM_ROWS
+from calibcli.core.compact import compact
 from calibcli.core.fitting.grouped import Grouped
 from calibcli.core.fitting.map_intervals import map_points
 from calibcli.workflows.gather import Slice
@@ -16,7 +17,6 @@ from calibcli.workflows.slices import slice_result
 
 if TYPE_CHECKING:
     from calibcli.core.calibrators import Calibrator
-    from calibcli.core.stats import ScoreStats
     from calibcli.tasks.collect import Population
     from calibcli.workflows.conventions import Conventions
     from calibcli.workflows.fitted import FitOptions, Fitted
@@ -177,9 +177,5 @@ def compact_stats(population: Population) -> Result:
 
 
 def _compact(family: Any) -> list[Result]:
-    bare: list[ScoreStats] = [replace(stats, parts=None) for stats in family]
-    bits = 10
-    while sum(len(stats.key) for stats in bare) > STATS_CELLS and bits > 2:
-        bits -= 1
-        bare = [stats.coarsened(bits) for stats in bare]
-    return [stats.to_dict() for stats in bare]
+    bare = [replace(stats, parts=None) for stats in family]
+    return [stats.to_dict() for stats in compact(bare, STATS_CELLS)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -107,3 +108,19 @@ def test_every_gate_is_shown_and_one_that_fails_decides(calibcli, scores):
         calibcli("report", scores, "--fail-if", "ece>0", "-o", scores.parent / "r.html").code == 1
     )
     assert (scores.parent / "r.html").exists()
+
+
+@pytest.mark.parametrize("own", [None, "2"])
+def test_linear_algebra_has_one_thread_unless_told_otherwise(own):
+    """Its threads spin: a binary fit took three times the processor time with them."""
+    environment = {k: v for k, v in os.environ.items() if k != "OPENBLAS_NUM_THREADS"}
+    if own is not None:
+        environment["OPENBLAS_NUM_THREADS"] = own
+    code = (
+        "import os; from calibcli.cli.main import main; main(['--version'])\n"
+        "print(os.environ['OPENBLAS_NUM_THREADS'])"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert run.stdout.splitlines()[-1] == (own or "1")

@@ -141,7 +141,7 @@ def certain_limits(stats: ScoreStats) -> Limits:
     detection limit (Hornung and Reed 1990). A side without such scores has no limit. Where a
     side has no other score, the other side's limit serves; where neither has, the clip stays.
     """
-    if stats.logits:
+    if stats.logits or (len(stats.key) and stats.key[0] > 0 and stats.key[-1] < ONE_KEY):
         return None, None
     used = stats.total > 0
     key, score = stats.key[used], stats.score[used]

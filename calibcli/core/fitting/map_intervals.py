@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from calibcli.core.calibrators import CALIBRATORS, calibrate
+from calibcli.core.compact import compact
 from calibcli.core.scales import expit, logit
 from calibcli.core.special import norm_ppf
 from calibcli.core.stats import ScoreStats
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 DRAWS = 100
 FEW_DRAWS = {"spline": 40}
 """Of methods that choose a penalty in each fit; 40 draws know a standard deviation to 11 %."""
-FINE_CELLS = 1500
+FINE_CELLS = 600
 """Cells that are drawn from; statistics of more are coarsened first."""
 _QUANTILES = 14
 
@@ -97,10 +98,7 @@ def grid_of_scores(stats: ScoreStats) -> FloatArray:
 def _curves(
     calibrator: Calibrator, stats: ScoreStats, scores: FloatArray, draws: int, seed: int
 ) -> Iterator[FloatArray]:
-    small, bits = stats, 10
-    while len(small.key) > FINE_CELLS and bits > 2:
-        bits -= 1
-        small = stats.coarsened(bits)
+    small = compact([stats], FINE_CELLS)[0]
     rng = np.random.default_rng(seed)
     kind = cast("type[BinaryCalibrator]", CALIBRATORS[calibrator.method])
     for drawn in _redrawn(small, draws, rng):
