@@ -49,7 +49,8 @@ def command(
     ensemble: Annotated[
         str | None,
         typer.Option(
-            metavar="COL,COL", help="Pool several models: their score columns, or their files."
+            metavar="COL,COL",
+            help="Pool several models: their score columns or patterns, or files.",
         ),
     ] = None,
 ) -> int:

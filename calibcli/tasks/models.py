@@ -11,12 +11,14 @@ from calibcli.core.fitting.model_pool import averaged
 from calibcli.errors import InputError, UsageError
 from calibcli.io.dataset import Batch, Dataset, InputSpec, open_dataset
 from calibcli.io.sources import expand
+from calibcli.tasks.validity import missing_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
+    from calibcli.core.fitting.pooling import Pool
     from calibcli.io.dataset import Partition
     from calibcli.io.sources import Source
 
@@ -26,7 +28,7 @@ class ModelBatch(Batch):
     """A batch whose scores are the plain average of several models'.
 
     Attributes:
-        models: (n, M) scores of each model.
+        models: (n, M) scores of each model, or (n, M, K).
     """
 
     models: NDArray[Any] | None = None
@@ -34,13 +36,15 @@ class ModelBatch(Batch):
 
 @dataclass(frozen=True, slots=True)
 class _Zipped:
-    """The same partition of every model."""
+    """The same partition of every model; `names` are each model's score columns."""
 
     parts: tuple[Partition, ...]
+    names: tuple[tuple[str, ...], ...]
+    task: str
     logits: bool
 
     def batches(self) -> Iterator[ModelBatch]:
-        """Read the models side by side."""
+        """Read the models side by side. A row without a score of one model has no average."""
         for group in zip(*(part.batches() for part in self.parts), strict=True):
             first = group[0]
             if any(len(one) != len(first) for one in group):
@@ -49,22 +53,33 @@ class _Zipped:
                     "the models' scores must be of the same rows, in the same order",
                 )
             scores = np.stack([one.scores for one in group], axis=1)
-            pool = "logit" if self.logits else "linear"
-            average = averaged(scores.astype(np.float64), pool, logits=self.logits)  # type: ignore[arg-type]
+            missing = np.zeros(len(first), np.bool_)
+            for one, names in zip(group, self.names, strict=True):
+                found = missing_rows(one, self.task, names, logits=self.logits)
+                if found is not None:
+                    missing |= found
+            scores[missing] = 0
+            pool: Pool = "logit" if self.logits else "linear"
+            average = averaged(scores.astype(np.float64), pool, logits=self.logits)
+            average[missing] = np.nan
             own = {field.name: getattr(first, field.name) for field in fields(Batch)}
             yield ModelBatch(**{**own, "scores": average}, models=scores)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelDataset:
-    """What `Dataset` is for one model, for several; its batches are `ModelBatch`es."""
+    """What `Dataset` is for one model, for several; its batches are `ModelBatch`es.
+
+    Attributes:
+        task: "binary" or "multiclass".
+        classes: the K class names; () for binary.
+    """
 
     datasets: tuple[Dataset, ...]
     models: tuple[str, ...]
     files: bool
     logits: bool
-
-    task = "binary"
+    task: str = "binary"
     classes: tuple[str, ...] = ()
 
     @property
@@ -81,7 +96,8 @@ class ModelDataset:
     def partitions(self) -> list[_Zipped]:
         """In row order."""
         parts = zip(*(one.partitions for one in self.datasets), strict=True)
-        return [_Zipped(part, self.logits) for part in parts]
+        names = tuple(one.score_names for one in self.datasets)
+        return [_Zipped(part, names, self.task, self.logits) for part in parts]
 
     @property
     def inputs(self) -> list[dict[str, Any]]:
@@ -105,11 +121,11 @@ def open_models(
     keep_columns: bool = False,
     typed: bool = False,
 ) -> Dataset:
-    """Open the scores of several models of one binary label.
+    """Open the scores of several models of one binary label, or of the same classes.
 
     Args:
-        spec: the input options; `score` is set by the models.
-        models: score columns, or score files.
+        spec: the input options; the score columns are set by the models.
+        models: score columns, of several classes a pattern or a list column each; or score files.
         files: whether each model is a file; None: they are if all are among the paths.
         sources: what `expand` made of the paths before.
         need_labels: whether labels must be found.
@@ -117,11 +133,9 @@ def open_models(
         typed: see `open_dataset`.
 
     Raises:
-        UsageError: other files than models, or another task than binary.
-        InputError: files or columns that cannot be used, or that differ in their rows.
+        UsageError: another task than binary or multi-class.
+        InputError: files or columns that cannot be used, or that differ in rows or classes.
     """
-    if spec.task not in (None, "binary"):
-        raise UsageError(f"--ensemble pools binary scores, not {spec.task}", "--task binary")
     if files is None:
         files = set(models) <= set(spec.paths)
     if files and len(spec.paths) != len(models):
@@ -129,26 +143,42 @@ def open_models(
             f"{len(spec.paths)} score files for {len(models)} models",
             "give one file for each model, in the same order",
         )
-    spec = replace(spec, scores=None, task="binary")
-    if files:
-        chosen = [replace(spec, paths=(path,)) for path in spec.paths]
-        each: list[Sequence[Source] | None] = [None] * len(chosen)
-    else:
-        sources = expand(spec.paths, spec.input_format) if sources is None else sources
-        chosen = [replace(spec, score=name) for name in models]
-        each = [sources] * len(chosen)
-    datasets = tuple(
-        open_dataset(
-            one,
+    if not files and sources is None:
+        sources = expand(spec.paths, spec.input_format)
+    datasets: list[Dataset] = []
+    for place, name in enumerate(models):
+        own = replace(spec, paths=(spec.paths[place],)) if files else _of_columns(spec, name)
+        found = open_dataset(
+            own if not place else replace(own, task=datasets[0].task),
             need_labels=need_labels and not place,
             keep_columns=keep_columns and not place,
-            sources=own,
+            sources=None if files else sources,
             typed=typed,
         )
-        for place, (one, own) in enumerate(zip(chosen, each, strict=True))
-    )
+        if found.task not in ("binary", "multiclass"):
+            raise UsageError(
+                f"--ensemble pools scores of one label a row, not {found.task} scores",
+                "fit each label by itself: --task binary --label COL",
+            )
+        datasets.append(found)
+    first = datasets[0]
+    for name, one in zip(models, datasets, strict=True):
+        if one.classes != first.classes:
+            raise InputError(
+                f"{name} has the classes {', '.join(one.classes)}, "
+                f"{models[0]} {', '.join(first.classes)}",
+                "the models must score the same classes in the same order",
+            )
     if len({len(one.partitions) for one in datasets}) > 1:
         raise InputError(
             "the models' files are not of the same rows", "give files of the same length and kind"
         )
-    return cast("Dataset", ModelDataset(datasets, tuple(models), files, spec.logits))
+    found_models = tuple(datasets), tuple(models), files, spec.logits, first.task, first.classes
+    return cast("Dataset", ModelDataset(*found_models))
+
+
+def _of_columns(spec: InputSpec, name: str) -> InputSpec:
+    """Return the input options for the score columns of one model."""
+    if spec.task == "multiclass" or set(name) & set("*?["):
+        return replace(spec, score=None, scores=(name,))
+    return replace(spec, score=name, scores=None)

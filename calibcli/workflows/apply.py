@@ -89,7 +89,9 @@ def apply(
     if cuts is not None and cuts.group is not None and cuts.group not in spec.groups:
         spec = replace(spec, groups=(*spec.groups, cuts.group))
     sources = expand(spec.paths, spec.input_format)
-    if spec.score is None and spec.scores is None and len(loaded.payload["input"]["scores"]) > 0:
+    named = spec.score is not None or spec.scores is not None
+    pool = loaded.calibrator.method == "pool"  # opens the columns of its models by itself
+    if not named and not pool and len(loaded.payload["input"]["scores"]) > 0:
         spec = _bound(spec, loaded, sources)
     typed = plain in ("parquet", "arrow")
     dataset = _opened(spec, loaded, sources, assumed, keep=keep, typed=typed)
@@ -216,7 +218,7 @@ def _opened(
             typed=typed,
         )
     except (InputError, UsageError):
-        if not assumed:
+        if not assumed or loaded.calibrator.method == "pool":
             raise
         # The task and the class names are not the user's own: say what does not fit them.
         plain = open_dataset(replace(spec, **assumed), need_labels=False, sources=sources)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from calibcli.core.buckets import BUCKETS
-from calibcli.core.calibrators import calibrate
+from calibcli.core.calibrators import CALIBRATORS, Temperature, calibrate
+from calibcli.core.calibrators.rowmath import fold_rows
+from calibcli.core.calibrators.types import MULTICLASS
 from calibcli.core.cells import logit_keys, probability_keys
-from calibcli.core.fitting.model_pool import ModelPool, averaged, logits_of, pooled
+from calibcli.core.fitting.model_pool import ModelPool, logits_of, pooled
 from calibcli.core.fitting.selection import (
     Candidate,
     auto,
@@ -19,26 +21,29 @@ from calibcli.core.fitting.selection import (
     independent_errors,
     one_standard_error,
 )
+from calibcli.core.fitting.selection_rows import (
+    auto_rows,
+    cross_fit_rows,
+    fit_method,
+    label_losses,
+)
 from calibcli.core.fitting.shrinkage import merged
 from calibcli.core.stats import ScoreStats
 from calibcli.core.tally import Tally
 from calibcli.errors import InputError
-from calibcli.tasks.collect import count, usable
-from calibcli.tasks.models import ModelBatch, open_models
-from calibcli.tasks.pairs import row_buckets
+from calibcli.tasks.collect import count
+from calibcli.tasks.models import open_models
 from calibcli.workflows.fit_binary import fitter
 from calibcli.workflows.fitted import Fitted, check_method
 from calibcli.workflows.gather import from_counted, layout_of
+from calibcli.workflows.model_passes import ModelPasses
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from calibcli.core.calibrators import Calibrator
     from calibcli.core.fitting.pooling import Pool
-    from calibcli.io.dataset import Dataset, InputSpec
-    from calibcli.tasks.collect import Layout
+    from calibcli.io.dataset import InputSpec
     from calibcli.workflows.conventions import Conventions
     from calibcli.workflows.fitted import FitOptions
     from calibcli.workflows.gather import Gathered, Progress
@@ -50,16 +55,6 @@ CANDIDATES: tuple[tuple[str, Pool], ...] = tuple(
     (first, pool) for first in ("average", "calibrate") for pool in POOLS
 )
 """What is compared, simplest first: one map, then one for each model."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """Usable rows of a batch: scores (n, M), labels, weights, buckets."""
-
-    scores: Array
-    label: NDArray[np.bool_]
-    weight: NDArray[Any] | None
-    bucket: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,34 +76,33 @@ def fit_models(
     """Choose by cross-fitting whether to average or to calibrate first, and how to pool.
 
     Raises:
-        UsageError: scores that are not binary.
+        UsageError: a method that does not fit the task, multi-label scores.
         InputError: unusable input, one label only, too few rows.
     """
-    if options.method != "auto":
-        check_method(options.method, "binary")
     dataset = open_models(spec, options.models)
+    if options.method != "auto" and dataset.task == "binary":
+        check_method(options.method, "binary")
     layout = layout_of(dataset, spec, conventions)
     found = from_counted(dataset, spec, count(dataset, layout, threads=threads, progress=progress))
-    pairs = found.overall.population.pairs
-    if min(pairs.positives, pairs.negatives) < 2 * options.folds:
-        raise InputError(
-            f"fewer than {2 * options.folds} rows of one label: too few to choose a pool",
-            "give more rows, or fit one model",
-        )
-    sources = [
-        _fit_source(parts, whole, options) for parts, whole in _stats(dataset, layout, options)
-    ]
+    _refuse_few(found, options)
+    passes = ModelPasses(dataset, layout)
+    if dataset.task == "binary":
+        sources = [_fit_pairs(*one, options) for one in _stats(passes, options)]
+    else:
+        every = (*range(len(options.models)), *POOLS)
+        sources = [_fit_rows(passes, one, len(dataset.classes), options) for one in every]
     files = bool(dataset.files)  # type: ignore[attr-defined]
 
     def pool_of(first: str, pool: Pool, fold: int | None) -> ModelPool:
         size = len(options.models)
         chosen = [sources[size + POOLS.index(pool)]] if first == "average" else sources[:size]
         maps = tuple(one.whole if fold is None else one.folds[fold] for one in chosen)
-        return ModelPool(options.models, files, cast("Any", first), pool, maps)
+        kind = cast("Any", first)
+        return ModelPool(options.models, files, kind, pool, maps, (), len(dataset.classes))
 
     folds = [[pool_of(first, pool, f) for f in range(options.folds)] for first, pool in CANDIDATES]
     singles = [one.folds for one in sources[: len(options.models)]]
-    means, errors = _compare(dataset, layout, folds, singles, options)
+    means, errors = _compare(passes, folds, singles, options)
     size = len(CANDIDATES)
     names = [_name(first, pool) for first, pool in CANDIDATES]
     choice = one_standard_error(names, means[:size], errors[:size, :size], list(range(size)))
@@ -135,38 +129,34 @@ def _name(first: str, pool: Pool) -> str:
     return f"{first}, then {after} ({pool})"
 
 
-def _rows(dataset: Dataset, layout: Layout) -> Iterator[_Rows]:
-    for batch in dataset.batches():
-        assert isinstance(batch, ModelBatch)
-        assert batch.labels is not None
-        assert batch.models is not None
-        rows, _ = usable(batch, layout)
-        chosen = slice(None) if rows is None else rows
-        weight = batch.weight if layout.weighted else batch.count
-        yield _Rows(
-            batch.models[chosen].astype(np.float64),
-            batch.labels[chosen].astype(bool),
-            None if weight is None else weight[chosen],
-            row_buckets(batch, rows),
+def _refuse_few(found: Gathered, options: FitOptions) -> None:
+    """Raise InputError where folds would hold too few rows of the second label to compare pools."""
+    population = found.overall.population
+    if found.task == "binary":
+        rows = [float(population.pairs.positives), float(population.pairs.negatives)]
+    else:
+        rows = [float(stats.positives) for stats in population.classes]
+    if sorted(rows)[-2] < 2 * options.folds:
+        raise InputError(
+            f"fewer than {2 * options.folds} rows of a second label: too few to choose a pool",
+            "give more rows, or fit one model",
         )
 
 
-def _stats(
-    dataset: Dataset, layout: Layout, options: FitOptions
-) -> list[tuple[list[ScoreStats], ScoreStats]]:
+def _stats(passes: ModelPasses, options: FitOptions) -> list[tuple[list[ScoreStats], ScoreStats]]:
     """Return (by fold, whole) of each model and of each average, in one pass.
 
     A row's fold is its bucket modulo the folds, so that a cluster is in one fold.
     """
+    layout = passes.layout
     size = len(options.models)
     kinds = [layout.logits] * size + [logits_of(pool) for pool in POOLS]
     common: dict[str, Any] = {"weighted": layout.weighted}
     by_fold = [Tally(options.folds, logits=kind, **common) for kind in kinds]
     parts = [Tally(BUCKETS, logits=kind, **common) for kind in kinds] if layout.clustered else []
-    for rows in _rows(dataset, layout):
-        averages = [averaged(rows.scores, pool, logits=layout.logits) for pool in POOLS]
-        columns = [*rows.scores.T, *averages]
-        for place, (column, kind) in enumerate(zip(columns, kinds, strict=True)):
+    for rows in passes:
+        for place, source in enumerate((*range(size), *POOLS)):
+            column, kind = rows.of(source, logits=layout.logits)
             key = logit_keys(column) if kind else probability_keys(np.clip(column, 0.0, 1.0))
             by_fold[place].add(key, rows.label, rows.bucket % options.folds, rows.weight)
             if parts:
@@ -181,7 +171,7 @@ def _stats(
     return found
 
 
-def _fit_source(parts: list[ScoreStats], whole: ScoreStats, options: FitOptions) -> _Source:
+def _fit_pairs(parts: list[ScoreStats], whole: ScoreStats, options: FitOptions) -> _Source:
     method = options.method
     if method == "auto":
         chosen = auto(
@@ -197,19 +187,47 @@ def _fit_source(parts: list[ScoreStats], whole: ScoreStats, options: FitOptions)
     return _Source(method, fit(whole), folds)
 
 
+def _fit_rows(
+    passes: ModelPasses, which: int | Pool, n_classes: int, options: FitOptions
+) -> _Source:
+    """Fit one model, or one average, of several classes."""
+    rows, folds = passes.source(which), options.folds
+    if options.temperatures:
+        outside = (fold_rows(rows, folds, fold, inside=False) for fold in range(folds))
+        whole, *rest = (
+            Temperature.fit_rows(source, n_classes, temperatures=options.temperatures)
+            for source in (rows, *outside)
+        )
+        return _Source(options.method, whole, tuple(rest))
+    if options.method != "auto":
+        fitted = fit_method(rows, n_classes, options.method)
+        start = fitted if MULTICLASS <= CALIBRATORS[options.method].tasks else None
+        by_fold = cross_fit_rows(rows, n_classes, options.method, folds=folds, start=start)
+        return _Source(options.method, fitted, by_fold)
+    chosen = auto_rows(
+        rows,
+        n_classes,
+        folds=options.folds,
+        select=cast("Any", options.select),
+        clustered=passes.layout.clustered,
+    )
+    method = next(one.method for one in chosen.candidates if one.chosen)
+    return _Source(method, chosen.calibrator, chosen.fold_calibrators)
+
+
 def _compare(
-    dataset: Dataset,
-    layout: Layout,
+    passes: ModelPasses,
     pools: list[list[ModelPool]],
     singles: list[tuple[Calibrator, ...]],
     options: FitOptions,
 ) -> tuple[Array, Array]:
     """Return held-out mean losses (m,) of pools and single models, and paired SEs (m, m)."""
+    layout = passes.layout
     size = len(pools) + len(singles)
     sums, weighted, products = np.zeros(size), np.zeros(size), np.zeros((size, size))
     buckets = np.zeros((BUCKETS, size + 1))
     total = squares = 0.0
-    for rows in _rows(dataset, layout):
+    for rows in passes:
         fold_of = rows.bucket % options.folds
         losses = np.empty((len(rows.label), size))
         for fold in range(options.folds):
@@ -244,8 +262,12 @@ def _compare(
     return means, independent_errors(products, weighted, squares, means, total)
 
 
-def _losses(p: Array, label: NDArray[np.bool_], options: FitOptions) -> Array:
-    positive, negative = cell_losses(p, cast("Any", options.select))
+def _losses(p: Array, label: NDArray[Any], options: FitOptions) -> Array:
+    select = cast("Any", options.select)
+    if p.ndim == 2:
+        chosen: Array = label_losses(p, select)[np.arange(len(label)), label]
+        return chosen
+    positive, negative = cell_losses(p, select)
     return np.where(label, positive, negative)
 
 

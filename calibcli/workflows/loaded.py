@@ -56,7 +56,7 @@ class LoadedCalibrator:
     ) -> NDArray[np.float64]:
         """Return calibrated probabilities of scores (n,), or (n, K) for several classes.
 
-        A pool of M models takes their scores as (n, M) and returns (n,).
+        A pool of M models takes their scores as (n, M) or (n, M, K), and returns (n,) or (n, K).
 
         Args:
             scores: what the model puts out, of any float dtype.
@@ -103,10 +103,11 @@ class LoadedCalibrator:
         if values.dtype.kind not in "fiub":
             raise InputError(f"scores of type {values.dtype}, where numbers are needed")
         kind = self.logits if logits is None else logits
-        width = len(self.classes) or len(getattr(self.calibrator, "models", ()))
-        if values.ndim != (2 if width else 1) or (width and values.shape[1] != width):
-            wanted = f"(n, {width})" if width else "(n,)"
-            raise InputError(f"scores of shape {values.shape}, where {wanted} is needed")
+        sizes = len(getattr(self.calibrator, "models", ())), len(self.classes)
+        shape = tuple(size for size in sizes if size)
+        if values.shape[1:] != shape or values.ndim != 1 + len(shape):
+            wanted = ", ".join(("n", *map(str, shape))) + ("" if shape else ",")
+            raise InputError(f"scores of shape {values.shape}, where ({wanted}) is needed")
         low, high = (values.min(), values.max()) if values.size else (0.0, 0.0)
         if np.isnan(low):
             raise InputError("the scores hold NaN")

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 
 from calibcli.core.calibrators import calibrate, calibrator_from_dict
-from calibcli.core.calibrators.types import BINARY, Calibrator, FloatArray, Space
-from calibcli.core.fitting.pooling import Pool, linear_pool, log_pool
-from calibcli.core.scales import expit, logit
+from calibcli.core.calibrators.rowmath import clipped_log, finite_rows
+from calibcli.core.calibrators.types import BINARY, MULTICLASS, Calibrator, FloatArray, Space
+from calibcli.core.fitting.pooling import Pool, linear_pool, log_pool, log_pool_rows
+from calibcli.core.scales import expit, logit, softmax
 from calibcli.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,14 +29,15 @@ Order = Literal["average", "calibrate"]
 
 @dataclass(frozen=True, slots=True)
 class ModelPool:
-    """A calibrated pool of M models of one binary label.
+    """A calibrated pool of M models of one binary label, or of the same K classes.
 
     Attributes:
-        models: their names: score columns, or files in the order in which they are given.
+        models: their names: score columns or patterns of them, or files in the order given.
         files: whether each model has a file of its own.
         first: "average" (one calibrator follows) or "calibrate" (M calibrators, then the pool).
         pool: "linear", the mean of probabilities, or "logit", the mean of logits.
         calibrators: one, or M.
+        n_classes: K; 0 for a binary label.
     """
 
     models: tuple[str, ...]
@@ -44,28 +46,31 @@ class ModelPool:
     pool: Pool
     calibrators: tuple[Calibrator, ...]
     notes: tuple[str, ...] = ()
+    n_classes: int = 0
 
     method: ClassVar[str] = "pool"
     space: ClassVar[Space] = "logit"
-    tasks: ClassVar[frozenset[str]] = BINARY
+    tasks: ClassVar[frozenset[str]] = BINARY | MULTICLASS
     free_form: ClassVar[bool] = False
     complexity: ClassVar[int] = 12
 
     def apply(self, x: FloatArray) -> FloatArray:
-        """Return probabilities (n,) of logits (n, M)."""
+        """Return probabilities (n,) of logits (n, M), or (n, K) of logits (n, M, K)."""
         return self.combine(x, logits=True)
 
     def combine(self, scores: NDArray[np.floating[Any]], *, logits: bool) -> FloatArray:
-        """Return probabilities (n,) of the models' scores (n, M), logits or probabilities.
+        """Return probabilities (n,) of the models' scores (n, M), or (n, K) of (n, M, K).
 
         Raises:
-            InputError: when M is another number of models.
+            InputError: when M or K is another number.
         """
         x = np.asarray(scores, dtype=np.float64)
-        if x.ndim != 2 or x.shape[1] != len(self.models):
+        wanted = (len(self.models), self.n_classes) if self.n_classes else (len(self.models),)
+        if x.ndim != 1 + len(wanted) or x.shape[1:] != wanted:
+            shape = ", ".join(map(str, ("n", *wanted)))
             raise InputError(
-                f"scores of shape {x.shape}, where (n, {len(self.models)}) is needed",
-                f"one column for each model: {', '.join(self.models)}",
+                f"scores of shape {x.shape}, where ({shape}) is needed",
+                f"the scores of each model: {', '.join(self.models)}",
             )
         if self.first == "average":
             return calibrate(
@@ -73,8 +78,8 @@ class ModelPool:
                 averaged(x, self.pool, logits=logits),
                 logits=logits_of(self.pool),
             )
-        columns = zip(self.calibrators, x.T, strict=True)
-        parts = [calibrate(one, column, logits=logits) for one, column in columns]
+        each = zip(self.calibrators, np.moveaxis(x, 1, 0), strict=True)
+        parts = [calibrate(one, own, logits=logits) for one, own in each]
         return pooled(parts, self.pool)
 
     def to_dict(self) -> dict[str, Any]:
@@ -85,6 +90,7 @@ class ModelPool:
             "files": self.files,
             "first": self.first,
             "pool": self.pool,
+            "n_classes": self.n_classes,
             "calibrators": [one.to_dict() for one in self.calibrators],
             "notes": list(self.notes),
         }
@@ -97,13 +103,14 @@ class ModelPool:
             InputError: entries that do not fit together.
         """
         models = tuple(str(name) for name in payload["models"])
-        first, pool = payload["first"], payload["pool"]
+        first, pool, size = payload["first"], payload["pool"], int(payload.get("n_classes", 0))
         parts = tuple(calibrator_from_dict(one) for one in payload["calibrators"])
         wanted = 1 if first == "average" else len(models)
-        known = first in ("average", "calibrate") and pool in ("linear", "logit")
+        known = first in ("average", "calibrate") and pool in ("linear", "logit") and size >= 0
         if not known or len(parts) != wanted:
             raise InputError("the pool's entries do not fit together")
-        return cls(models, bool(payload["files"]), first, pool, parts, tuple(payload["notes"]))
+        notes = tuple(payload["notes"])
+        return cls(models, bool(payload["files"]), first, pool, parts, notes, size)
 
 
 def logits_of(pool: Pool) -> bool:
@@ -112,15 +119,27 @@ def logits_of(pool: Pool) -> bool:
 
 
 def averaged(scores: FloatArray, pool: Pool, *, logits: bool) -> FloatArray:
-    """Return the average (n,) of scores (n, M): of probabilities, or of logits for "logit"."""
+    """Return the average (n,) of scores (n, M), or (n, K) of (n, M, K).
+
+    Of probabilities, or of logits for "logit": of several classes these are logarithms of
+    probabilities, up to a constant of the row.
+    """
+    several = scores.ndim == 3
     if pool == "linear":
-        p = expit(scores) if logits else scores
+        p = scores
+        if logits:
+            p = softmax(finite_rows(scores)) if several else expit(scores)
         return np.asarray(p.mean(axis=1), dtype=np.float64)
-    z = np.clip(scores, -1e300, 1e300) if logits else logit(scores)
+    if several:
+        z = finite_rows(scores) if logits else clipped_log(scores)
+    else:
+        z = np.clip(scores, -1e300, 1e300) if logits else logit(scores)
     return np.asarray((z / z.shape[1]).sum(axis=1), dtype=np.float64)
 
 
 def pooled(parts: list[FloatArray], pool: Pool) -> FloatArray:
-    """Return the pool of equal weights of M probabilities (n,)."""
+    """Return the pool of equal weights of M probabilities (n,), or of classes (n, K)."""
     weights = [1.0 / len(parts)] * len(parts)
-    return linear_pool(parts, weights) if pool == "linear" else log_pool(parts, weights)
+    if pool == "linear":
+        return linear_pool(parts, weights)
+    return log_pool(parts, weights) if parts[0].ndim == 1 else log_pool_rows(parts, weights)
