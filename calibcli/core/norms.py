@@ -82,19 +82,19 @@ def interval(
     surprise = round((1.0 - confidence) / 2.0 * len(noise))
     reach = 2.0 * (observed + float(problem.norm(spread)[0]))
     low = high = observed if value is None else value
-    for direction in _directions(problem, linear):
+    for direction in directions(problem, linear):
 
         def excess(truth: float, place: int, direction: Array = direction) -> float:
             drawn = statistic(truth * direction + noise)
             drawn.partition(place)
             return float(drawn[place]) - observed
 
-        low = min(low, _root(lambda t: excess(t, len(noise) - 1 - surprise), reach))
-        high = max(high, _root(lambda t: excess(t, surprise), reach))
+        low = min(low, crossing(lambda t: excess(t, len(noise) - 1 - surprise), reach))
+        high = max(high, crossing(lambda t: excess(t, surprise), reach))
     return low, max(min(high, _LARGEST), low)
 
 
-def _directions(problem: GapNorm, linear: Norm) -> list[Array]:
+def directions(problem: GapNorm, linear: Norm | None = None) -> list[Array]:
     """Return directions of norm 1: the observed gaps, and those that stand out of their noise.
 
     Gaps spread over all bins and gaps of one bin bias the norm differently; the interval is wide
@@ -104,12 +104,14 @@ def _directions(problem: GapNorm, linear: Norm) -> list[Array]:
     with np.errstate(divide="ignore", invalid="ignore"):
         kept = np.where(gaps != 0, np.maximum(1.0 - spread / gaps**2, 0.0), 0.0)
     candidates = [gaps, gaps * kept] if np.any(gaps != 0) else [np.sqrt(spread)]
-    rows = [linear(candidate[None, :]) for candidate in candidates]
+    rows = [candidate[None, :] for candidate in candidates]
+    if linear is not None:
+        rows = [linear(row) for row in rows]
     scales = [float(problem.norm(row)[0]) for row in rows]
     return [row / scale for row, scale in zip(rows, scales, strict=True) if scale > 0.0]
 
 
-def _root(rising: Callable[[float], float], reach: float) -> float:
+def crossing(rising: Callable[[float], float], reach: float) -> float:
     """Return the last t >= 0 where a rising function is not positive (Illinois' false position)."""
     low, high = 0.0, reach
     at_low, at_high = rising(low), rising(high)

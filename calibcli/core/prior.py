@@ -89,22 +89,22 @@ def estimate(p: Array, mass: Array, old: float, confidence: float = 0.95) -> Est
         with np.errstate(divide="ignore"):
             return float(mass @ np.log(q * one + (1.0 - q) * zero))
 
-    value = _root(slope, 0.0, 1.0)
+    value = falling_root(slope, 0.0, 1.0)
     reach = norm_ppf((1.0 + confidence) / 2.0) ** 2 / 2.0
     top = likelihood(value)
 
     def outside(q: float) -> float:
         return likelihood(q) - top + reach
 
-    low = 0.0 if outside(0.0) >= 0.0 else _root(lambda q: -outside(q), 0.0, value)
-    high = 1.0 if outside(1.0) >= 0.0 else _root(outside, value, 1.0)
+    low = 0.0 if outside(0.0) >= 0.0 else falling_root(lambda q: -outside(q), 0.0, value)
+    high = 1.0 if outside(1.0) >= 0.0 else falling_root(outside, value, 1.0)
     part = (one - zero) / (value * one + (1.0 - value) * zero) if 0.0 < value < 1.0 else np.zeros(0)
     information = float(mass @ part**2) if len(part) else math.nan
     effective = value * (1.0 - value) * information
     return Estimate(*(np.array([v]) for v in (value, low, high, effective)))
 
 
-def _root(falling: object, low: float, high: float) -> float:
+def falling_root(falling: object, low: float, high: float) -> float:
     """Return where a falling function crosses 0, or the end nearest to it, by bisection."""
     assert callable(falling)
     for _ in range(_HALVINGS):

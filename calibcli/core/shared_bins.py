@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,6 +62,51 @@ def binned(reference: ScoreStats, current: ScoreStats, bins: int = BINS) -> Shar
     n = _independent_rows(reference, index[shared.of_reference], size)
     m = _independent_rows(current, index[shared.of_current], size)
     return Shares(shares(shared.reference), shares(shared.current), n, m)
+
+
+def binned_index(
+    reference: ScoreStats, current: ScoreStats, bins: int | None = None
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the bin of each cell of the reference and of the current sample, as in `binned`.
+
+    `bins` may be given; without it there are fewer where the smaller sample has few rows.
+
+    Raises:
+        Undefined: one of the two has no rows.
+    """
+    shared = _common(reference, current)
+    if bins is None:
+        least = min(effective_n(reference), effective_n(current))
+        bins = max(2, min(BINS, int(least / FEWEST_ROWS)))
+    index = _mass_bins(shared, bins)
+    return index[shared.of_reference], index[shared.of_current]
+
+
+def class_bins(
+    reference: ScoreStats, current: ScoreStats, bins: int = 2 * BINS
+) -> tuple[NDArray[np.intp], NDArray[np.intp], int]:
+    """Return the bin of each cell of both, where both labels count the same, and how many bins.
+
+    Bins hold equal shares of an even mix of the reference's labels, so that they are narrow where
+    a rare label is found.
+
+    Raises:
+        Undefined: one of the two has no rows.
+    """
+    shared = _common(reference, current)
+    mixed = np.zeros(len(shared.reference))
+    for counts, rows in (
+        (reference.pos, reference.positives),
+        (reference.neg, reference.negatives),
+    ):
+        mixed += np.bincount(shared.of_reference, weights=counts, minlength=len(mixed)) / float(
+            rows
+        )
+    least = min(float(reference.positives), float(reference.negatives))
+    index = _mass_bins(
+        replace(shared, reference=mixed), max(2, min(bins, int(least / FEWEST_ROWS)))
+    )
+    return index[shared.of_reference], index[shared.of_current], int(index.max()) + 1
 
 
 def distributions(reference: ScoreStats, current: ScoreStats) -> Shares:
