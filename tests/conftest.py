@@ -136,3 +136,97 @@ def classes() -> dict[str, np.ndarray]:
     label = (rng.uniform(size=(300, 1)) > p.cumsum(axis=1)).sum(axis=1)
     q = np.exp(2 * z) / np.exp(2 * z).sum(axis=1, keepdims=True)
     return {"z": 2 * z, "p": q, "label": label}
+
+
+def scattered(
+    images: int = 60, *, classes: int = 3, seed: int = 0, sure: float = 1.0
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """COCO annotations and results: some objects found (twice at times), some missed, some false.
+
+    Some images have no object, others no detection, and a few objects are crowds. A score is its
+    probability of being right, to the power `sure`.
+    """
+    rng = np.random.default_rng(seed)
+    names = [f"kind {k}" for k in range(classes)]
+    annotations: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
+
+    def add(image: int, kind: int, box: np.ndarray, score: float) -> None:
+        at = {"image_id": image, "category_id": 10 * kind + 5}
+        found = [round(float(v), 2) for v in box]
+        results.append({**at, "bbox": found, "score": round(float(score) ** sure, 3)})
+
+    for image in range(1, images + 1):
+        quiet = rng.uniform() < 0.1
+        for _ in range(0 if rng.uniform() < 0.1 else rng.integers(1, 7)):
+            kind, size = int(rng.integers(classes)), rng.uniform(20, 90, 2)
+            box = np.r_[rng.uniform(0, 1, 2) * (400 - size), size]
+            annotations.append(
+                {
+                    "id": len(annotations) + 1, "image_id": image,
+                    "category_id": 10 * kind + 5, "bbox": [round(float(v), 2) for v in box],
+                    "area": float(size.prod()), "iscrowd": int(rng.uniform() < 0.05),
+                }
+            )  # fmt: skip
+            for _ in range(0 if quiet else rng.choice([0, 1, 1, 1, 2])):
+                near = np.abs(box + rng.normal(0, 0.08, 4) * np.r_[size, size])
+                add(image, kind, near, rng.beta(4, 2))
+        for _ in range(0 if quiet else rng.poisson(1.5)):
+            size = rng.uniform(20, 90, 2)
+            box = np.r_[rng.uniform(0, 1, 2) * (400 - size), size]
+            add(image, int(rng.integers(classes)), box, rng.beta(2, 4))
+    return {
+        "images": [{"id": i, "width": 400, "height": 400} for i in range(1, images + 1)],
+        "categories": [{"id": 10 * k + 5, "name": name} for k, name in enumerate(names)],
+        "annotations": annotations,
+    }, results
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
+    """Write detections and objects as COCO JSON; return (results, annotations)."""
+
+    def run(name: str = "boxes", **options: Any) -> tuple[Path, Path]:
+        truth, found = scattered(**options)
+        paths = tmp_path / f"{name}.json", tmp_path / f"{name}_truth.json"
+        for path, content in zip(paths, (found, truth), strict=True):
+            path.write_text(json.dumps(content), encoding="utf-8")
+        return paths
+
+    return run
+
+
+@pytest.fixture
+def tables(write: Callable[..., Path]) -> Callable[..., tuple[Path, Path]]:
+    """Write COCO files again as tables; return (detections, objects)."""
+
+    def run(
+        results: Path, annotations: Path, suffix: str = ".csv", *, corners: bool = False
+    ) -> tuple[Path, Path]:
+        truth, found = json.loads(annotations.read_text()), json.loads(results.read_text())
+        names = {one["id"]: one["name"] for one in truth["categories"]}
+
+        def columns(items: list[dict[str, Any]]) -> dict[str, Any]:
+            box = np.array([one["bbox"] for one in items])
+            if corners:
+                box[:, 2:] += box[:, :2]
+            titles = ("x1", "y1", "x2", "y2") if corners else ("x", "y", "w", "h")
+            return {
+                "image_id": [one["image_id"] for one in items],
+                "class": [names[one["category_id"]] for one in items],
+                **dict(zip(titles, box.T.tolist(), strict=True)),
+            }
+
+        detections = columns(found) | {"score": [one["score"] for one in found]}
+        objects = columns(truth["annotations"])
+        objects["iscrowd"] = [one["iscrowd"] for one in truth["annotations"]]
+        for table in (detections, objects):
+            for side in ("image_width", "image_height"):
+                table[side] = [400] * len(table["class"])
+        bare = {one["id"] for one in truth["images"]} - set(objects["image_id"])
+        for image in sorted(bare):
+            for column, values in objects.items():
+                values.append(image if column == "image_id" else None)
+        return write(f"found{suffix}", detections), write(f"objects{suffix}", objects)
+
+    return run

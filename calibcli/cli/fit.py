@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from calibcli.cli import console, options
+from calibcli.cli.detections import DetectionInput
 from calibcli.cli.outputs import keep_apart
 from calibcli.errors import ExitCode
 
@@ -19,6 +20,7 @@ NAME = "fit"
 def command(
     paths: Annotated[list[str], typer.Argument(metavar="SCORES...", help=options.SCORES_HELP)],
     read: options.InputOptions,
+    boxes: DetectionInput,
     how: options.BinOptions,
     form: options.FormatOptions,
     run: options.RunOptions,
@@ -58,7 +60,8 @@ def command(
 
     Figures after are cross-fitted: of maps that have not seen the rows they are judged on.
     """
-    keep_apart([*paths, read.labels], files=[output])
+    keep_apart([*paths, read.labels, boxes.ground_truth], files=[output])
+    found = boxes.wanted(read)
     conventions = how.conventions()
     from calibcli.workflows.fit import FitOptions, fit
 
@@ -77,14 +80,20 @@ def command(
         clock=time.perf_counter if watched else None,
     )
     with console.Progress(quiet=run.quiet, verbose=run.verbose) as progress:
-        result = fit(
-            read.spec(paths),
-            conventions,
-            wanted,
-            output=output,
-            threads=run.threads,
-            progress=progress.callback,
-        )
+        if found is not None:
+            from calibcli.workflows.detection_fit import fit_detection
+
+            spec = read.spec(paths)
+            result = fit_detection(spec, found, conventions, wanted, output=output)
+        else:
+            result = fit(
+                read.spec(paths),
+                conventions,
+                wanted,
+                output=output,
+                threads=run.threads,
+                progress=progress.callback,
+            )
     run.tell_config(result)
     console.warn(result, form.format, quiet=run.quiet)
     progress.tell(result)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from calibcli.cli import console, options
+from calibcli.cli.detections import DetectionInput, refuse
 from calibcli.cli.outputs import keep_apart
 from calibcli.errors import ExitCode
 
@@ -18,6 +19,7 @@ def command(
     paths: Annotated[list[str], typer.Argument(metavar="SCORES...", help=options.SCORES_HELP)],
     read: options.InputOptions,
     groups: options.GroupOptions,
+    boxes: DetectionInput,
     how: options.BinOptions,
     form: options.FormatOptions,
     run: options.RunOptions,
@@ -58,22 +60,38 @@ def command(
 
     Every metric with its interval, confusion tables, reliability bins, per class and per group.
     """
-    keep_apart([*paths, read.labels, calibrator, thresholds, versus], [output], [save_stats])
+    truth = boxes.ground_truth
+    keep_apart([*paths, read.labels, calibrator, thresholds, versus, truth], [output], [save_stats])
+    found = boxes.wanted(read)
     conventions = how.conventions(thresholds=tuple(threshold or [0.5]), at=tuple(at or ()))
     from calibcli.workflows.measure import measure
 
+    spec = read.spec(paths, tuple(groups.group or ()))
     with console.Progress(quiet=run.quiet, verbose=run.verbose) as progress:
-        result = measure(
-            read.spec(paths, tuple(groups.group or ())),
-            conventions,
-            calibrator=calibrator,
-            thresholds=thresholds,
-            versus=versus,
-            fail_if=fail_if or (),
-            save_stats=save_stats,
-            threads=run.threads,
-            progress=progress.callback,
-        )
+        if found is not None:
+            from calibcli.workflows.detection_measure import measure_detection
+
+            refuse({"--versus": versus, "--save-stats": save_stats})
+            result = measure_detection(
+                spec,
+                found,
+                conventions,
+                calibrator=calibrator,
+                thresholds=thresholds,
+                fail_if=fail_if or (),
+            )
+        else:
+            result = measure(
+                spec,
+                conventions,
+                calibrator=calibrator,
+                thresholds=thresholds,
+                versus=versus,
+                fail_if=fail_if or (),
+                save_stats=save_stats,
+                threads=run.threads,
+                progress=progress.callback,
+            )
     run.tell_config(result)
     progress.tell(result)
     console.warn(result, form.format, quiet=run.quiet)

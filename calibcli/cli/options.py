@@ -53,6 +53,7 @@ class Task(StrEnum):
     MULTICLASS = "multiclass"
     MULTILABEL = "multilabel"
     SEGMENTATION = "segmentation"
+    DETECTION = "detection"
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def effective_n(stats: ScoreStats) -> float:
 _FEW_BUCKETS = 5.0
 
 
-def _noise_of_buckets(centred: Array, rows: Array, independent_rows: Array) -> Noise:
+def noise_of_buckets(centred: Array, rows: Array, independent_rows: Array) -> Noise:
     """Return noise between buckets, steadied where few of them reach a gap.
 
     A gap that one bucket reaches would seem free of noise. So the variance between buckets is
@@ -116,7 +116,7 @@ def _shares(
     if stats.parts is not None:
         sums, rows = _clustered(stats, index, size)
         centred = (sums - rows.sum(axis=1, keepdims=True) * gaps) / stats.n
-        return GapNorm(gaps, _noise_of_buckets(centred, rows, spread), norm, linear=linear)
+        return GapNorm(gaps, noise_of_buckets(centred, rows, spread), norm, linear=linear)
     return GapNorm(gaps, of_shares(gaps, spread, effective_n(stats)), norm, linear=linear)
 
 
@@ -129,7 +129,7 @@ def _means(view: View, norm: Norm, statistic: Norm | None = None) -> GapNorm:
     if stats.parts is not None:
         sums, rows = _clustered(stats, bins.index, len(bins.count))
         centred = (sums[:, used] - rows[:, used] * gaps) / count
-        noise = _noise_of_buckets(centred, rows[:, used], spread)
+        noise = noise_of_buckets(centred, rows[:, used], spread)
         return GapNorm(gaps, noise, norm, statistic)
     return GapNorm(gaps, independent(spread), norm, statistic)
 

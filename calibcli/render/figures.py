@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NONE: Final = "-"
+COUNTS: Final = frozenset({"n", "images", "ground_truth"})
+"""Metrics that are whole numbers."""
 
 
 def metric(value: float | None) -> str:
@@ -110,7 +112,7 @@ def named(name: str, entry: Mapping[str, Any] | None) -> str:
     if entry is None:
         return NONE
     value = entry.get("value")
-    return count(value) if name == "n" else metric(value)
+    return count(value) if name in COUNTS else metric(value)
 
 
 def with_interval(entry: Mapping[str, Any] | None, name: str = "") -> str:

@@ -14,7 +14,17 @@ if TYPE_CHECKING:
     Result = Mapping[str, Any]
 
 # What a slice's row shows, and which columns go first on a narrow screen.
-_METRICS: Final = {"prevalence": 2, "accuracy": 2, "mean_score": 3, "brier": 4, "nll": 6, "auc": 5}
+_METRICS: Final = {
+    "ground_truth": 2,
+    "ap": 1,
+    "lrp": 3,
+    "prevalence": 2,
+    "accuracy": 2,
+    "mean_score": 3,
+    "brier": 4,
+    "nll": 6,
+    "auc": 5,
+}
 _RATES: Final = {"precision": 7, "recall": 8, "f1": 9}
 WORST: Final = "worst ECE"
 

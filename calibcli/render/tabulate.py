@@ -111,21 +111,26 @@ def confusion_table(parts: Sequence[tuple[str, Result]], params: Result) -> Tabl
                 (
                     Cell(title),
                     Cell(figures.short(item["threshold"]), style="bold"),
-                    *(Cell(figures.count(item[key])) for key in ("tp", "fp", "fn", "tn")),
+                    *(Cell(figures.count(item.get(key))) for key in ("tp", "fp", "fn", "tn")),
                     *(figure(key, item.get(key)) for key in RATES),
                 )
             )
     if not rows:
         return None
     ranks = {"fpr": 3, "specificity": 2, "f1": 1}
-    columns = (
+    columns: tuple[Column, ...] = (
         Column("", left=True),
         Column("threshold"),
         *(Column(key) for key in ("tp", "fp", "fn", "tn")),
         *(Column(key, short_level(params), rank=ranks.get(key, 0)) for key in RATES),
     )
+    tables = [item for _, part in parts for item in part.get("confusion") or []]
+    # A detector has no true negatives, and nothing that is made of them.
+    bare = {5, 9, 10} if all(item.get("tn") is None for item in tables) else set()
     if all(not row[0].text for row in rows):
-        columns, rows = columns[1:], [row[1:] for row in rows]
+        bare.add(0)
+    columns = tuple(column for i, column in enumerate(columns) if i not in bare)
+    rows = [tuple(cell for i, cell in enumerate(row) if i not in bare) for row in rows]
     return Table("Confusion: positive means score >= threshold", columns, tuple(rows))
 
 

@@ -47,7 +47,7 @@ def verdict(result: Mapping[str, Any], name: Callable[[object], str] = names.vis
         ece = figures.with_interval(after["metrics"].get("ece"))
         details.append(f"After calibration, ECE {ece}: {told}")
     for kind, slices in words.slices_by_kind(result).items():
-        sentence = _slices_sentence(kind, slices, params, name)
+        sentence = _slices_sentence(kind, slices, params, name, task)
         if sentence:
             details.append(sentence)
     return Verdict(answer.tone, answer.headline, tuple(details), ends)
@@ -153,6 +153,7 @@ def _slices_sentence(
     slices: Sequence[Mapping[str, Any]],
     params: Mapping[str, Any],
     name: Callable[[object], str],
+    task: str,
 ) -> str:
     tolerance = words.tolerance_of(params)
     limit = figures.short(tolerance)
@@ -164,7 +165,7 @@ def _slices_sentence(
         part for part in known if (words.ece_of(part, calibrated=calibrated) or 0.0) > tolerance
     ]
     what = (
-        "classes, each against the rest"
+        f"classes{'' if task == 'detection' else ', each against the rest'}"
         if kind == "class"
         else f"values of {name(kind.removeprefix('group '))}"
     )

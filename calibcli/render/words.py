@@ -78,7 +78,8 @@ def task_of(result: Mapping[str, Any]) -> str:
 
 def score_word(task: str) -> tuple[str, str]:
     """Return what a score and what a frequency are called in `task`."""
-    return ("confidence", "accuracy") if task == "multiclass" else ("score", "frequency")
+    words = {"multiclass": ("confidence", "accuracy"), "detection": ("score", "precision")}
+    return words.get(task, ("score", "frequency"))
 
 
 def change_words(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:

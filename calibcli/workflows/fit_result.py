@@ -16,10 +16,12 @@ from calibcli.workflows.gather import Slice
 from calibcli.workflows.slices import slice_result
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from calibcli.core.calibrators import Calibrator
     from calibcli.tasks.collect import Population
     from calibcli.workflows.conventions import Conventions
-    from calibcli.workflows.fitted import FitOptions, Fitted
+    from calibcli.workflows.fitted import FitOptions, Fitted, GroupOutcome
     from calibcli.workflows.gather import Gathered
 
 Result = dict[str, Any]
@@ -74,21 +76,26 @@ def result_of(
         "before": _brief(before),
         "after": {**_brief(after), "kind": fitted.kind},
         "classes": classes,
-        "groups": [
-            {
-                "slice": one.where,
-                "rows": one.rows,
-                "weight": one.weight[0] if len(one.weight) == 1 else list(one.weight),
-                "note": one.note,
-                "before": _brief(slice_result(one.where, one.before, conventions)),
-                "after": _brief(slice_result(one.where, one.after, conventions)),
-            }
-            for one in fitted.groups
-        ],
+        "groups": group_rows(fitted.groups, conventions),
         "candidates": [candidate.to_dict() for candidate in fitted.candidates],
         "map": _map(found, fitted.calibrator, conventions),
         "warnings": list(found.warnings) + notes,
     }
+
+
+def group_rows(groups: Sequence[GroupOutcome], conventions: Conventions) -> list[Result]:
+    """Return what became of each group, with figures before and after."""
+    return [
+        {
+            "slice": one.where,
+            "rows": one.rows,
+            "weight": one.weight[0] if len(one.weight) == 1 else list(one.weight),
+            "note": one.note,
+            "before": _brief(slice_result(one.where, one.before, conventions)),
+            "after": _brief(slice_result(one.where, one.after, conventions)),
+        }
+        for one in groups
+    ]
 
 
 def _brief(result: Result) -> Result:
@@ -107,7 +114,7 @@ def _with_digest(item: Result) -> Result:
 
 def _map(found: Gathered, calibrator: Calibrator, conventions: Conventions) -> list[Result]:
     """Return the calibrated probability at chosen scores with its interval; binary scores only."""
-    if found.task != "binary":
+    if found.task not in ("binary", "detection"):
         return []
     one = calibrator.overall if isinstance(calibrator, Grouped) else calibrator
     if one.method not in CALIBRATORS:

@@ -103,7 +103,9 @@ class LoadedCalibrator:
         if values.dtype.kind not in "fiub":
             raise InputError(f"scores of type {values.dtype}, where numbers are needed")
         kind = self.logits if logits is None else logits
-        sizes = len(getattr(self.calibrator, "models", ())), len(self.classes)
+        # A detection has one score, whatever the number of classes.
+        columns = () if self.task == "detection" else self.classes
+        sizes = len(getattr(self.calibrator, "models", ())), len(columns)
         shape = tuple(size for size in sizes if size)
         if values.shape[1:] != shape or values.ndim != 1 + len(shape):
             wanted = ", ".join(("n", *map(str, shape))) + ("" if shape else ",")

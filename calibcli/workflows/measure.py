@@ -58,7 +58,7 @@ def measure(
         InputError: unusable input or artifacts.
         UsageError: a gate that cannot be understood or evaluated.
     """
-    gates = _parsed(fail_if)
+    gates = parsed_gates(fail_if)
     mapping: Calibrator | None = None
     loaded = None
     cuts: dict[str, float] = {}
@@ -110,7 +110,7 @@ def measure(
     return result
 
 
-def _parsed(fail_if: Sequence[str]) -> list[Gate]:
+def parsed_gates(fail_if: Sequence[str]) -> list[Gate]:
     """Understand the gates before anything is read; without any, their module is not imported."""
     if not fail_if:
         return []

@@ -46,7 +46,7 @@ def slice_result(
     """
     view = View(population.pairs, conventions.headline)
     found = metrics_of(population, conventions, conventions.confidence)
-    result: Result = {"slice": where, "metrics": {k: _figure(v) for k, v in found.items()}}
+    result: Result = {"slice": where, "metrics": {k: figure(v) for k, v in found.items()}}
     errors = certain_errors(population)
     if errors and result["metrics"]["nll"]["value"] is not None:
         result["metrics"]["nll"]["certain_errors"] = errors
@@ -55,7 +55,7 @@ def slice_result(
             confusion(view, t, conventions.confidence) for t in conventions.thresholds
         ]
     result["bins"] = bin_rows(view, conventions.confidence)
-    result["ece_by_bins"] = _ece_by_bins(population.pairs, conventions, found["ece"])
+    result["ece_by_bins"] = ece_by_bins(population.pairs, conventions, found["ece"])
     if conventions.at:
         result["at"] = [read_at(view, at, conventions.tolerance) for at in conventions.at]
     if not population.pairs.exact:
@@ -101,7 +101,8 @@ def certain_errors(population: Population) -> int | float:
     return float(wrong) if population.pairs.weighted else int(wrong)
 
 
-def _figure(found: Found) -> Result:
+def figure(found: Found) -> Result:
+    """Return a metric as it stands in the JSON."""
     value, low, high, reason = found
     figure: Result = {"value": value, "low": low, "high": high}
     if reason is not None:
@@ -188,18 +189,19 @@ def bin_rows(view: View, level: float | None) -> list[Result]:
     return rows
 
 
-def _ece_by_bins(stats: ScoreStats, conventions: Conventions, headline: Found) -> list[Result]:
+def ece_by_bins(stats: ScoreStats, conventions: Conventions, headline: Found) -> list[Result]:
+    """Return ECE under every binning; `headline` is that of the first."""
     rows = []
     for binning in conventions.all_binnings():
         view = View(stats, binning)
-        figure = headline
+        ece = headline
         if binning != conventions.headline:
-            figure = intervals.measure(
+            ece = intervals.measure(
                 view, confidence=conventions.confidence, seed=conventions.seed, names=("ece",)
             )["ece"]
         used = int(view.bins.used.sum())
         rows.append(
-            {"bins": binning.bins, "binning": binning.kind, "used": used, "ece": _figure(figure)}
+            {"bins": binning.bins, "binning": binning.kind, "used": used, "ece": figure(ece)}
         )
     return rows
 

@@ -1,0 +1,64 @@
+"""Options of `--task detection`, and what the commands do with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from calibcli.cli.options import Task
+from calibcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from calibcli.cli.options import InputOptions
+
+
+@dataclass(frozen=True)
+class DetectionInput:
+    """What detections are compared with."""
+
+    ground_truth: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Detection: the objects, COCO annotations or a table of boxes."
+        ),
+    ] = None
+    iou: Annotated[
+        float, typer.Option(help="Detection: from this IoU a box has found an object; not NMS.")
+    ] = 0.5
+    max_detections: Annotated[
+        int, typer.Option(help="Detection: boxes of a class that count in an image, the best.")
+    ] = 100
+
+    def wanted(self, read: InputOptions) -> Any:
+        """Return the DetectionOptions, or None for another task.
+
+        Raises:
+            UsageError: a detection without ground truth, ground truth of another task.
+        """
+        if read.task is not Task.DETECTION:
+            if self.ground_truth is not None:
+                raise UsageError("--ground-truth is for detections", "add --task detection")
+            return None
+        if self.ground_truth is None:
+            raise UsageError(
+                "--task detection needs the objects that there are to find",
+                "--ground-truth FILE: COCO annotations, or a table of image_id, class, x, y, w, h",
+            )
+        from calibcli.workflows.detection import DetectionOptions
+
+        return DetectionOptions(self.ground_truth, self.iou, self.max_detections)
+
+
+def refuse(options: Mapping[str, object]) -> None:
+    """Refuse options that detections do not have.
+
+    Raises:
+        UsageError: naming the first that was given.
+    """
+    for name, value in options.items():
+        if value:
+            raise UsageError(f"{name} is not for --task detection", "leave it out")

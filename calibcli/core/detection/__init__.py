@@ -1,0 +1,1 @@
+"""What only detections have: average precision, LRP, calibration by position and size."""
