@@ -41,6 +41,14 @@ def command(
             help="A second model on the same rows: paired differences, second less first.",
         ),
     ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="What has drifted from these scores, statistics or calibrator; the rows then "
+            "need no labels.",
+        ),
+    ] = None,
     at: Annotated[
         list[float] | None,
         typer.Option(metavar="P", help="Read the reliability curve at this confidence."),
@@ -61,7 +69,8 @@ def command(
     Every metric with its interval, confusion tables, reliability bins, per class and per group.
     """
     truth = boxes.ground_truth
-    keep_apart([*paths, read.labels, calibrator, thresholds, versus, truth], [output], [save_stats])
+    inputs = [*paths, read.labels, calibrator, thresholds, versus, reference, truth]
+    keep_apart(inputs, [output], [save_stats])
     found = boxes.wanted(read)
     conventions = how.conventions(thresholds=tuple(threshold or [0.5]), at=tuple(at or ()))
     from calibcli.workflows.measure import measure
@@ -71,7 +80,7 @@ def command(
         if found is not None:
             from calibcli.workflows.detection_measure import measure_detection
 
-            refuse({"--versus": versus, "--save-stats": save_stats})
+            refuse({"--versus": versus, "--reference": reference, "--save-stats": save_stats})
             result = measure_detection(
                 spec,
                 found,
@@ -87,6 +96,7 @@ def command(
                 calibrator=calibrator,
                 thresholds=thresholds,
                 versus=versus,
+                reference=reference,
                 fail_if=fail_if or (),
                 save_stats=save_stats,
                 threads=run.threads,

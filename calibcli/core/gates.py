@@ -2,7 +2,7 @@
 
 The expression says when the gate *fails*:
 
-    [calibrated.] [scope.] figure [.low | .high | .value]  >|>=|<|<=  number
+    [calibrated.] [scope.] figure [.low | .high | .value | .p]  >|>=|<|<=  number
 
     scope   class.NAME    group.COLUMN.VALUE    worst(class)    worst(group.COLUMN)    worst(group)
             drift         versus
@@ -37,7 +37,7 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
 _EXPRESSION = re.compile(r"(?P<subject>.*\S)\s*(?P<op>>=|<=|>|<)\s*(?P<target>[^\s<>=]+)\s*", re.S)
 _WORST = re.compile(r"worst\((?P<of>class|group(?:\.(?P<column>.+?))?)\)\.(?P<figure>.+)", re.S)
 _SECTIONS = ("drift", "versus")
-_ENDS = ("low", "high", "value")
+_ENDS = ("low", "high", "value", "p")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +170,14 @@ def _named_slice(gate: Gate, result: Json, kind: str, rest: str) -> tuple[Json, 
 
 
 def _section_value(gate: Gate, result: Json, section: str, figure: str, calibrated: bool) -> float:
-    holder = result["overall"].get("calibrated", {}) if calibrated else result
-    found = holder.get(section)
+    found = result.get(section)
+    if found and calibrated:
+        found = found.get("calibrated")
+        if not found:
+            raise UsageError(
+                f"the gate {gate.expr!r} needs figures after calibration",
+                "they come with --calibrator FILE",
+            )
     if not found:
         option = "--reference FILE" if section == "drift" else "--versus COL"
         raise UsageError(f"the gate {gate.expr!r} needs {section}", f"it comes with {option}")
@@ -241,10 +247,10 @@ def _number(gate: Gate, entry: Any, end: str, where: str) -> float:
         number, reason = (entry if end == "value" else None), None
     if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
         if end != "value" and not reason:
-            reason = "it has no interval here"
+            reason = "it has no p-value" if end == "p" else "it has no interval here"
         raise UsageError(
             f"the gate {gate.expr!r} cannot be evaluated for {where}: {reason or 'no value'}",
-            "intervals are left out with --no-ci" if end != "value" else None,
+            "intervals are left out with --no-ci" if end in ("low", "high") else None,
         )
     return number
 

@@ -143,17 +143,23 @@ _TERMS: dict[str, Callable[[View], tuple[float, Gradient]]] = {
 }
 
 
-def _sum(name: str, classes: Sequence[View], confidence: float | None) -> Found:
+def summed(name: str, classes: Sequence[View]) -> tuple[float, float]:
+    """Return a metric that sums over classes, such as "brier" or "nll", and its variance."""
     terms = [_TERMS[name](view) for view in classes]
     value = sum(term[0] for term in terms)
-    if confidence is None:
-        return value, None, None, None
     gradients = [term[1] for term in terms]
     if name == "nll":
         # Centred once a row: each row is a positive of exactly one class.
         n = _rows(classes[0])
         gradients = [(p - value / n, q) for p, q in gradients]
-    error = _quantile(classes, confidence) * math.sqrt(_joint_variance(classes, gradients))
+    return value, _joint_variance(classes, gradients)
+
+
+def _sum(name: str, classes: Sequence[View], confidence: float | None) -> Found:
+    if confidence is None:
+        return sum(_TERMS[name](view)[0] for view in classes), None, None, None
+    value, variance = summed(name, classes)
+    error = _quantile(classes, confidence) * math.sqrt(variance)
     if name in ("brier_miscalibration", "brier_discrimination"):
         bias = sum(intervals.corp_optimism(view) for view in classes)
         low, high = value - bias - error, value - bias + error

@@ -57,16 +57,24 @@ def refuse_duplicates(names: Sequence[str], path: str) -> None:
         )
 
 
+class NoColumnError(InputError):
+    """A column that an option names does not exist."""
+
+    option = ""
+
+
 def find(name: str, columns: Iterable[str], path: str, option: str) -> str:
     """Return `name` if it is a column, else raise InputError with the columns and a near miss."""
     known = list(columns)
     if name in known:
         return name
     near = did_you_mean(name, known)
-    raise InputError(
+    error = NoColumnError(
         f"{show(path)} has no column {name!r} ({option})",
         hint=f"{near}; columns: {listing(known)}" if near else f"columns: {listing(known)}",
     )
+    error.option = option
+    raise error
 
 
 def choose_scores(

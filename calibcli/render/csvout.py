@@ -2,10 +2,10 @@
 
 | column | meaning |
 | --- | --- |
-| stage | `before`, `calibrated` (measure), `after` (fit), `chosen` or `group` (threshold) |
+| stage | `before`, `calibrated`, `drift` (measure), `after` (fit), `chosen`, `group` (threshold) |
 | slice, column, name | `overall`; `class` and its name; `group`, its column and its value |
 | table | `metrics`, `confusion`, `bins`, `ece_by_bins`, `at`, `candidates`, `gates`, `versus`, |
-| | `cost`, `breaks` (a constraint in a group), `abstain`, `sets` |
+| | `drift`, `cost`, `breaks` (a constraint in a group), `abstain`, `sets` |
 | at | where in the table: the cut-off, the bin's number from 1, `15 width`, the confidence |
 | metric | the metric's name, or the bin's `low`, `high`, `count`, `score`, `frequency`, `gap` |
 | value, low, high | the number exactly, and its interval; empty where there is none |
@@ -22,7 +22,7 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any, Final
 
-from calibcli.render import names, paired
+from calibcli.render import drifted, names, paired
 from calibcli.render.documents import fit_kind
 from calibcli.render.tabulate import RATES, entry
 from calibcli.render.words import slice_name
@@ -47,6 +47,7 @@ def render_measure(result: Result) -> str:
         rows += _slice_rows("before", where, part)
         if part.get("calibrated"):
             rows += _slice_rows("calibrated", where, part["calibrated"])
+    rows += drifted.drift_rows(result)
     rows += paired.versus_rows(result)
     for gate in result.get("gates") or []:
         told = "passed" if gate["passed"] else "failed"

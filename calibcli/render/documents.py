@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from calibcli.render import (
     choices,
     decisions,
+    drifted,
     figures,
     paired,
     segmentation,
@@ -32,6 +33,7 @@ def measure_tables(result: Result, *, limit: int | None = None) -> list[Table]:
             tabulate.gates_table(result.get("gates") or []),
             segmentation.structures_table(result),
             tabulate.metrics_table(overall["metrics"], after and after["metrics"], params),
+            *drifted.drift_tables(result),
             paired.versus_table(result),
             tabulate.ece_by_bins_table(overall, params),
             tabulate.confusion_table(confusion_parts(overall), params),

@@ -46,6 +46,9 @@ def verdict(result: Mapping[str, Any], name: Callable[[object], str] = names.vis
         told = f"{fixed.headline[0].lower()}{fixed.headline[1:]}"
         ece = figures.with_interval(after["metrics"].get("ece"))
         details.append(f"After calibration, ECE {ece}: {told}")
+    if result.get("drift"):
+        told = str(result["drift"]["verdict"])
+        details.append(f"Against the reference {told}.")
     for kind, slices in words.slices_by_kind(result).items():
         sentence = _slices_sentence(kind, slices, params, name, task)
         if sentence:
@@ -60,6 +63,8 @@ def slice_verdict(part: Mapping[str, Any], params: Mapping[str, Any], task: str)
     close = f"within {figures.short(tolerance)}"
     if not any(b["count"] for b in bins):
         return Verdict("warn", "No rows: nothing can be said.")
+    if all(b["gap"] is None for b in bins if b["count"]):
+        return Verdict("warn", "No labels: whether the scores are honest cannot be seen.")
     if not regions.has_intervals(bins):
         found = regions.any_regions(bins, tolerance)
         note = "Without intervals this does not tell a fault from chance."

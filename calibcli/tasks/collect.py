@@ -11,7 +11,17 @@ from calibcli.core.stats import BUCKETS, ScoreStats
 from calibcli.core.tally import Tally
 from calibcli.engines.threads import map_ordered
 from calibcli.errors import InputError
-from calibcli.tasks.pairs import CLASSES, FAMILIES, PAIRS, TOP, Pairs, pairs_of, row_buckets, width
+from calibcli.tasks.pairs import (
+    CLASSES,
+    FAMILIES,
+    PAIRS,
+    TOP,
+    Pairs,
+    no_labels,
+    pairs_of,
+    row_buckets,
+    width,
+)
 from calibcli.tasks.validity import missing_rows, refuse_gaps
 
 if TYPE_CHECKING:
@@ -187,6 +197,7 @@ class Counted:
     rows: int = 0
     weight: float = 0.0
     unseen: int = 0
+    labelled: bool = True
     calibrated: Counted | None = field(default=None)
 
     def merge(self, other: Counted) -> None:
@@ -198,6 +209,7 @@ class Counted:
         self.rows += other.rows
         self.weight += other.weight
         self.first_bad = self.first_bad or other.first_bad
+        self.labelled = self.labelled and other.labelled
         if self.calibrated is not None and other.calibrated is not None:
             self.calibrated.merge(other.calibrated)
 
@@ -238,6 +250,9 @@ def _count_batch(
     if weight is not None and (weight == 0).any():
         rows = weight > 0 if rows is None else rows & (weight > 0)
     scores, labels = _only(batch.scores, rows), _only(batch.labels, rows)
+    if labels is None:
+        found.labelled = False
+        labels = no_labels(layout.task, scores)
     weight, bucket = _only(weight, rows), row_buckets(batch, rows)
     found.rows += len(scores)
     found.weight += 0.0 if weight is None else float(weight.sum())

@@ -77,6 +77,13 @@ def pairs_of(task: str, scores: NDArray[Any], labels: NDArray[Any], *, logits: b
     ]
 
 
+def no_labels(task: str, scores: NDArray[Any]) -> NDArray[Any]:
+    """Return labels that make every pair one of outcome 0, for scores whose labels are unknown."""
+    if task == "multiclass":
+        return np.full(len(scores), -1, np.int64)
+    return np.zeros(scores.shape, np.int8)
+
+
 def _keys(scores: NDArray[Any], logits: bool) -> Keys:
     return logit_keys(scores) if logits else probability_keys(scores)
 

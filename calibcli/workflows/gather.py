@@ -50,6 +50,7 @@ class Gathered:
     dropped: int = 0
     dataset: Dataset | None = None
     warnings: list[str] = field(default_factory=list)
+    labelled: bool = True
 
     @property
     def class_slices(self) -> list[Slice]:
@@ -57,14 +58,14 @@ class Gathered:
         after = self.overall.calibrated
         found = []
         for k, name in enumerate(self.classes):
-            own = _binary(self.overall.population, k)
-            changed = None if after is None else _binary(after, k)
+            own = one_class(self.overall.population, k)
+            changed = None if after is None else one_class(after, k)
             found.append(Slice({"kind": "class", "name": name}, own, changed))
         return found
 
 
-def _binary(population: Population, k: int) -> Population:
-    """Return one class against the rest. Rows are independent again: one pair a row."""
+def one_class(population: Population, k: int) -> Population:
+    """Return class k against the rest. Rows are independent again: one pair a row."""
     stats = population.classes[k]
     return Population("binary", replace(stats, parts=None) if population.rows_apart else stats)
 
@@ -112,8 +113,11 @@ def gather(
     calibrator: Calibrator | tuple[Calibrator, ...] | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
+    labels: bool | None = True,
 ) -> Gathered:
     """Read the input once and return its populations, also after a calibrator if given.
+
+    Labels must be found; with `labels` None they are read if there are any.
 
     Raises:
         InputError: input that cannot be used.
@@ -127,9 +131,9 @@ def gather(
                 "they hold the groups that they were saved with",
             )
         found = _from_stats(sources)
-        return found if calibrator is None else _calibrated(found, calibrator)
+        return found if calibrator is None else calibrated_cells(found, calibrator)
     reading = with_group_of(spec, calibrator)
-    dataset = open_for(calibrator, reading, sources)
+    dataset = open_for(calibrator, reading, sources, need_labels=labels)
     layout = layout_of(dataset, spec, conventions)
     counted = count(
         dataset,
@@ -146,7 +150,7 @@ def open_for(
     calibrator: Calibrator | tuple[Calibrator, ...] | None,
     spec: InputSpec,
     sources: Sequence[Source],
-    **options: bool,
+    **options: Any,
 ) -> Dataset:
     """Open score files as a calibrator reads them: one score, or those of several models.
 
@@ -202,6 +206,7 @@ def from_counted(dataset: Dataset, spec: InputSpec, counted: Counted) -> Gathere
         counted.dropped,
         dataset,
         warnings,
+        counted.labelled,
     )
 
 
@@ -281,7 +286,8 @@ def _families(population: Population) -> Result:
     return families
 
 
-def _population(task: str, families: Result) -> Population:
+def population_of(task: str, families: Result) -> Population:
+    """Return the population that an artifact's families of pairs hold."""
     if task == "binary":
         return Population(task, ScoreStats.from_dict(families["pairs"]))
     top = tuple(ScoreStats.from_dict(one) for one in families["top"])
@@ -322,7 +328,7 @@ def _from_stats(sources: Sequence[Source]) -> Gathered:
                 raise InputError(
                     f"{path} and {sources[0].name} differ in {name}", "merge statistics of one kind"
                 )
-        own = _population(payload["task"], payload["families"]["overall"])
+        own = population_of(payload["task"], payload["families"]["overall"])
         digest = own.pairs.digest()
         if digest in seen:
             raise InputError(
@@ -334,7 +340,7 @@ def _from_stats(sources: Sequence[Source]) -> Gathered:
         for group in payload["families"]["groups"]:
             where = group["slice"]
             key = f"{where['column']}\0{where['value']}"
-            one = _population(payload["task"], group)
+            one = population_of(payload["task"], group)
             groups[key] = (where, _merge(groups[key][1], one) if key in groups else one)
         inputs += payload["inputs"]
     assert total is not None
@@ -349,7 +355,7 @@ def _from_stats(sources: Sequence[Source]) -> Gathered:
     )
 
 
-def _calibrated(found: Gathered, calibrator: Calibrator | tuple[Calibrator, ...]) -> Gathered:
+def calibrated_cells(found: Gathered, calibrator: Calibrator | tuple[Calibrator, ...]) -> Gathered:
     """Calibrate the cells of saved binary statistics."""
     from calibcli.core.fitting.selection import apply_to_cells
 

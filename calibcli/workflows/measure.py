@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from calibcli._version import __version__
+from calibcli.errors import InputError, UsageError
 from calibcli.io.artifacts import write_artifact
 from calibcli.workflows.gather import Gathered, gather, stats_payload
 from calibcli.workflows.slices import slice_result
@@ -34,6 +35,7 @@ def measure(
     calibrator: str | None = None,
     thresholds: str | None = None,
     versus: str | None = None,
+    reference: str | None = None,
     fail_if: Sequence[str] = (),
     save_stats: str | None = None,
     threads: int | None = None,
@@ -48,6 +50,8 @@ def measure(
         calibrator: path of a calibrator, to show figures before and after.
         thresholds: path of thresholds, whose cut-offs are shown too.
         versus: a second model on the same rows: a score column, or a file.
+        reference: what drift is measured from: scores, statistics, or a calibrator; the rows then
+            need no labels.
         fail_if: gates.
         save_stats: path to write the statistics to.
         threads: how many threads read; default all cores of this process.
@@ -82,7 +86,16 @@ def measure(
         from calibcli.workflows.report_curves import EXACT
 
         reading = replace(reading, also_exact=EXACT)
-    found = gather(spec, reading, calibrator=mapping, threads=threads, progress=progress)
+    options: Result = {"calibrator": mapping, "threads": threads, "progress": progress}
+    absent: InputError | None = None
+    if reference is None:
+        found = gather(spec, reading, **options)
+    else:
+        from calibcli.workflows.reference import gather_current
+
+        found, absent = gather_current(spec, reading, **options)
+    if not found.labelled:
+        _refuse_unlabelled(versus=versus, save_stats=save_stats)
     warnings = list(found.warnings)
     if loaded is not None:
         warnings += calibrator_warnings(loaded, found, spec)
@@ -94,6 +107,18 @@ def measure(
         from calibcli.workflows.segmentation import judge
 
         result["warnings"] += judge(result, found, conventions)
+    if reference is not None:
+        from calibcli.workflows.drift import drift
+        from calibcli.workflows.reference import load_reference
+
+        before = load_reference(
+            reference, spec, reading, found, calibrator=mapping, threads=threads
+        )
+        if absent is not None and not before.labelled:
+            raise absent
+        result["drift"] = drift(found, before, conventions)
+        result["warnings"] += before.warnings
+        result["params"]["reference"] = reference
     if versus is not None:
         from calibcli.workflows.versus import versus as compare
 
@@ -108,6 +133,16 @@ def measure(
     if save_stats is not None:
         write_artifact(save_stats, "stats", stats_payload(found))
     return result
+
+
+def _refuse_unlabelled(**options: str | None) -> None:
+    """Raise UsageError for an option that needs the labels that these rows do not have."""
+    for name, value in options.items():
+        if value is not None:
+            raise UsageError(
+                f"--{name.replace('_', '-')} needs labels, and these rows have none",
+                "--label COL, or --labels FILE",
+            )
 
 
 def parsed_gates(fail_if: Sequence[str]) -> list[Gate]:
@@ -133,7 +168,18 @@ def measured(
     """
     made: list[tuple[Result, Population]] = []
 
+    def unlabelled(one: Slice) -> Result:
+        from calibcli.workflows.unlabelled import unlabelled_result
+
+        result = unlabelled_result(one.where, one.population, conventions)
+        if one.calibrated is not None:
+            after = unlabelled_result(one.where, one.calibrated, conventions)
+            result["calibrated"] = {k: v for k, v in after.items() if k != "slice"}
+        return result
+
     def shown(one: Slice, costs: Costs | None) -> Result:
+        if not found.labelled:
+            return unlabelled(one)
         own = conventions
         if one.where["kind"] == "class" and one.where["name"] in (cuts or {}):
             own = conventions.cutting((cuts or {})[one.where["name"]])

@@ -24,6 +24,8 @@ FEW_CLUSTERS = 20
 
 def measure_warnings(found: Gathered, result: Result, conventions: Conventions) -> list[str]:
     """Return warnings about the numbers of a measure result."""
+    if not found.labelled:
+        return ["no labels: only what scores alone can tell is shown"]
     warnings = _split_cells(found.overall.population.pairs, conventions)
     overall = result["overall"]
     stats = found.overall.population.pairs
