@@ -10,6 +10,8 @@ PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= auto
 PYTEST_ARGS ?=
+# What is installed for the tests; with `dev,browser` and chromium the report is tried in a browser.
+EXTRAS ?= dev
 
 # The commands below are then the ones that a user types, and make shows each before it runs it.
 export PATH := $(abspath $(VENV))/bin:$(PATH)
@@ -71,7 +73,7 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS)]'
 	@touch $@ $(VENV)/.installed
 
 $(VENV)-minimum/.installed: pyproject.toml tests/minimum-versions.txt

@@ -82,14 +82,13 @@ def reliability_figures(result: Result) -> list[Figure]:
 def _diagram(part: Result, params: Result, task: str, title: str, color: str = BEFORE) -> Figure:
     bins, band = part.get("bins") or [], part.get("consistency")
     ece = figures.with_interval(part["metrics"].get("ece"))
-    odds = figures.short(1 / max(1 - words.confidence_of(params), 1e-9))
     said = verdicts.slice_verdict(part, params, task).headline
     interval = tabulate.level(params)
     caption = f"ECE {ece}. "
     if interval:
         caption += (
-            f"Filled points miss the line by more than their {interval}, as one in {odds} does by "
-            "chance. "
+            f"Filled points miss the line by more than their {interval}, as one in "
+            f"{words.odds(params)} does by chance. "
         )
     caption += "Grey: where an honest model's points would lie. " if band else ""
     caption += "Bars: rows in each bin."

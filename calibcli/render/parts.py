@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from calibcli.render import figures
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 
 LONG: Final = 28
+_HEADING: Final = re.compile(r'<h2 id="([^"]+)">(.*?)</h2>')
 
 
 def table_html(table: Table, *, caption: bool = True) -> str:
@@ -66,7 +68,8 @@ def _cell(cell: Cell, column: Column, first: bool) -> str:
 
 def figure_html(figure: Figure) -> str:
     """Return a figure with its chart as SVG."""
-    svg = vega.chart_svg(figure.spec, figure.identity)
+    # The words beside it speak for the chart; its own marks would be read one by one.
+    svg = vega.chart_svg(figure.spec, figure.identity).replace("<svg", '<svg aria-hidden="true"', 1)
     lines = "<br>".join(
         f'<span><span class="key {stage}"></span>{stage} {html(text)}</span>'
         if stage
@@ -104,6 +107,14 @@ def section_html(title: str, identity: str, body: str, lead: str = "") -> str:
         f'<section aria-labelledby="{identity}"><h2 id="{identity}">{html(title)}</h2>'
         f"{said}{body}</section>\n"
     )
+
+
+def contents(page: str) -> str:
+    """Return links to the sections of a page that `section_html` made."""
+    links = "".join(
+        f'<li><a href="#{identity}">{title}</a></li>' for identity, title in _HEADING.findall(page)
+    )
+    return f'<nav aria-label="On this page"><ul>{links}</ul></nav>\n' if links else ""
 
 
 def tile_html(name: str, meaning: str, before: Result, after: Result | None) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from calibcli.render.assets import asset
 from calibcli.render.palette import ACCENT, AFTER, BEFORE, DARK, GRID, INK, MUTED, PAPER, QUIET
 
 _ROLES: Final = {
@@ -51,7 +52,7 @@ padding:0;list-style:none}
 padding:12px 20px;margin:22px 0 0}
 .warnings ul{margin:4px 0 0;padding-left:18px}
 .warnings strong{color:var(--warn)}
-.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(340px,100%),1fr));
+.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(420px,100%),1fr));
 gap:18px 28px;margin:18px 0;align-items:start}
 .multiples{grid-template-columns:repeat(auto-fill,minmax(200px,1fr));gap:14px 20px}
 figure{margin:0;min-width:0}
@@ -121,12 +122,14 @@ th,td{padding-right:8px}
 
 _LIGHT_SIGNALS: Final = {
     "panel": "#f5f6f9",
+    "edge": "#7d8696",
     "good": "#0b6e4f",
     "bad": "#b3261e",
     "warn": "#8a5a00",
 }
 _DARK_SIGNALS: Final = {
     "panel": "#1d222b",
+    "edge": "#7a8496",
     "good": "#5fd0a5",
     "bad": "#ff9a8f",
     "warn": "#f0bd5e",
@@ -148,4 +151,6 @@ def _dark() -> str:
     return f"@media screen and (prefers-color-scheme:dark){{:root{{{_variables(roles)}}}{svg}}}"
 
 
-STYLE: Final = f":root{{{_variables(_ROLES | _LIGHT_SIGNALS)}}}{_LAYOUT}{_dark()}"
+STYLE: Final = (
+    f":root{{{_variables(_ROLES | _LIGHT_SIGNALS)}}}{_LAYOUT}{asset('levers.css')}{_dark()}"
+)

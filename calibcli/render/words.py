@@ -52,6 +52,11 @@ def confidence_of(params: Mapping[str, Any]) -> float:
     return float(level) if level else 0.95
 
 
+def odds(params: Mapping[str, Any]) -> str:
+    """Return in how many cases an interval misses once, for example 20."""
+    return figures.short(1 / max(1 - confidence_of(params), 1e-9))
+
+
 def conventions(result: Mapping[str, Any]) -> str:
     """Return the conventions behind the headline numbers, in one line."""
     params = result.get("params", {})

@@ -188,7 +188,9 @@ def measured(
         if one.calibrated is not None:
             after = slice_result(one.where, one.calibrated, own, curves=costs)
             result["calibrated"] = {k: v for k, v in after.items() if k != "slice"}
-            made[-1] = (result["calibrated"], one.calibrated)
+            if one.where["kind"] != "overall":
+                made.pop()
+            made.append((result["calibrated"], one.calibrated))
         return result
 
     stats = found.overall.population.pairs

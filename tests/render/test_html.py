@@ -1,5 +1,6 @@
 import base64
 import hashlib
+import json
 import re
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -7,11 +8,13 @@ from itertools import pairwise
 import pytest
 
 from calibcli.render import names
+from calibcli.render.assets import asset
 from calibcli.render.html import render_report_html
+from calibcli.render.levers import data_block
 
 pytest.importorskip("vl_convert")
 
-VOID = {"meta", "br"}
+VOID = {"meta", "br", "input"}
 
 
 class Page(HTMLParser):
@@ -20,12 +23,15 @@ class Page(HTMLParser):
     def __init__(self, text):
         super().__init__(convert_charrefs=True)
         self.tags, self.texts, self.open, self.style = [], [], [], ""
+        self.scripts = []
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
         if tag not in VOID:
             self.open.append(tag)
+        if tag == "script":
+            self.scripts.append((dict(attrs), ""))
 
     def handle_startendtag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
@@ -36,6 +42,9 @@ class Page(HTMLParser):
     def handle_data(self, data):
         if self.open and self.open[-1] == "style":
             self.style += data
+        elif self.open and self.open[-1] == "script":
+            attrs, text = self.scripts[-1]
+            self.scripts[-1] = attrs, text + data
         else:
             self.texts.append(data)
 
@@ -76,12 +85,16 @@ def test_the_page_is_well_formed_and_its_headings_descend_in_order(make_report):
     assert all(b - a <= 1 for a, b in pairwise(levels))
 
 
-def test_nothing_runs_and_nothing_is_fetched(make_report):
+def test_nothing_but_the_levers_runs_and_nothing_is_fetched(make_report):
     text = render_report_html(make_report())
     page = Page(text)
     tags = {tag for tag, _ in page.tags}
+    assert [attrs for attrs, _ in page.scripts] == [
+        {"type": "application/json", "id": "levers-data"},
+        {},
+    ]
+    assert page.scripts[1][1] == asset("levers.js")
     assert not tags & {
-        "script",
         "iframe",
         "object",
         "embed",
@@ -92,20 +105,43 @@ def test_nothing_runs_and_nothing_is_fetched(make_report):
         "form",
     }
     for _, attrs in page.tags:
-        assert not [key for key in attrs if key.startswith("on") or key in {"style", "src", "href"}]
+        assert not [key for key in attrs if key.startswith("on") or key in {"style", "src"}]
+        assert attrs.get("href", "#").startswith("#")
     assert "url(" not in page.style
     assert "@import" not in page.style
 
 
-def test_the_policy_allows_the_page_s_own_style_and_nothing_else(make_report):
+def test_a_page_without_data_for_levers_has_no_script(make_report, make_binary):
+    measure = make_binary(300)
+    measure["overall"]["bins"] = []
+    text = render_report_html(make_report(measure, full=False))
+    assert "<script" not in text
+    assert "script-src" not in text
+
+
+def test_data_in_the_page_cannot_end_its_block():
+    data = {"name": "</script><!--<script>&\u2028"}
+    block = data_block(data)
+    inside = block.removeprefix('<script type="application/json" id="levers-data">')
+    inside = inside.removesuffix("</script>\n")
+    assert not set("<>&\u2028") & set(inside)
+    assert json.loads(inside) == data
+
+
+def test_the_policy_allows_the_page_s_own_style_and_script_and_nothing_else(make_report):
     page = Page(render_report_html(make_report()))
     policy = next(m["content"] for m in page.all("meta") if "http-equiv" in m)
-    digest = base64.b64encode(hashlib.sha256(page.style.encode()).digest()).decode()
+    style, script = (
+        base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        for text in (page.style, page.scripts[1][1])
+    )
     assert policy.split("; ") == [
         "default-src 'none'",
-        f"style-src 'sha256-{digest}'",
+        f"style-src 'sha256-{style}'",
+        f"script-src 'sha256-{script}'",
         "base-uri 'none'",
         "form-action 'none'",
+        "require-trusted-types-for 'script'",
     ]
 
 
@@ -120,7 +156,9 @@ def test_names_are_shown_as_they_are_and_break_nothing(make_report, make_multicl
     text = render_report_html(report)
     page = Page(text)
     assert page.open == []
-    assert not {"script", "b", "img"} & {tag for tag, _ in page.tags}
+    assert len(page.scripts) == 2
+    assert not {"i", "img"} & {tag for tag, _ in page.tags}
+    assert not [attrs for attrs in page.all("b") if not attrs.get("id", "").startswith("cut-")]
     shown = " ".join(page.texts)
     for name in [*nasty, "</style>", '"onload=x', "<b>.csv", "<script>alert(2)</script>"]:
         assert names.visible(name) in shown
