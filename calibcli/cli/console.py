@@ -89,8 +89,9 @@ def render(module: str, kind: str, result: dict[str, Any], output: str = "-") ->
 
         return render_json(result)
     names = {"table": "tables", "csv": "csvout", "md": "markdown"}
-    chosen = getattr(import_module(f"calibcli.render.{names[module]}"), f"render_{kind}")
-    if module != "table":
+    module = names.get(module, module)
+    chosen = getattr(import_module(f"calibcli.render.{module}"), f"render_{kind}")
+    if module != "tables":
         return str(chosen(result))
     terminal = output == "-" and sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if terminal else None
@@ -100,10 +101,24 @@ def render(module: str, kind: str, result: dict[str, Any], output: str = "-") ->
 
 def warn(result: dict[str, Any], form: Format, *, quiet: bool) -> None:
     """Say warnings on stderr, where the form of the result does not show them."""
-    if quiet or form.value in ("table", "md"):
+    if quiet or form.value in ("table", "md", "github"):
         return
     for warning in result.get("warnings", []):
         complain(f"calibcli: warning: {warning}")
+
+
+def summarise(form: Format, kind: str, result: dict[str, Any]) -> None:
+    """Append the job summary of a GitHub step to the file that GitHub names, if it does."""
+    path = os.environ.get("GITHUB_STEP_SUMMARY")
+    if form.value != "github" or not path:
+        return
+    from calibcli.io.sink import append_text
+    from calibcli.render.github import summary
+
+    try:
+        append_text(path, summary(kind, result))
+    except InputError as error:  # the answer of the run counts, and is in the annotations
+        complain(f"calibcli: warning: no job summary: {error.message}")
 
 
 def complain(line: str) -> None:

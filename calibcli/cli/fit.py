@@ -62,6 +62,7 @@ def command(
     """
     keep_apart([*paths, read.labels, boxes.ground_truth], files=[output])
     found = boxes.wanted(read)
+    tags = form.tags(NAME)
     conventions = how.conventions()
     from calibcli.workflows.fit import FitOptions, fit
 
@@ -95,7 +96,10 @@ def command(
                 progress=progress.callback,
             )
     run.tell_config(result)
+    if tags:
+        result["params"]["tags"] = tags
     console.warn(result, form.format, quiet=run.quiet)
+    console.summarise(form.format, NAME, result)
     progress.tell(result)
     console.emit(console.render(form.format.value, NAME, result))
     return int(ExitCode.OK)

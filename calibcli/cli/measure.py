@@ -72,6 +72,7 @@ def command(
     inputs = [*paths, read.labels, calibrator, thresholds, versus, reference, truth]
     keep_apart(inputs, [output], [save_stats])
     found = boxes.wanted(read)
+    tags = form.tags(NAME)
     conventions = how.conventions(thresholds=tuple(threshold or [0.5]), at=tuple(at or ()))
     from calibcli.workflows.measure import measure
 
@@ -103,8 +104,11 @@ def command(
                 progress=progress.callback,
             )
     run.tell_config(result)
+    if tags:
+        result["params"]["tags"] = tags
     progress.tell(result)
     console.warn(result, form.format, quiet=run.quiet)
+    console.summarise(form.format, NAME, result)
     console.deliver(console.render(form.format.value, NAME, result, output), output)
     passed = all(gate["passed"] for gate in result["gates"])
     return int(ExitCode.OK if passed else ExitCode.NO)

@@ -30,6 +30,9 @@ class Format(StrEnum):
     JSON = "json"
     CSV = "csv"
     MD = "md"
+    PROMETHEUS = "prometheus"
+    GITHUB = "github"
+    JUNIT = "junit"
 
 
 class Binned(StrEnum):
@@ -240,11 +243,53 @@ class RunOptions:
             result["params"]["config"] = getattr(self.config, "path", self.config)
 
 
+RESERVED_TAGS = frozenset(
+    {"slice", "column", "name", "stage", "threshold", "outcome", "expr", "version", "task"}
+    | {"command", "method", "objective", "kind", "le", "quantile", "instance", "job"}
+)
+"""Labels that results and Prometheus give by themselves."""
+
+
 @dataclass(frozen=True)
 class FormatOptions:
     """How a result is printed."""
 
-    format: Annotated[Format, typer.Option(help="How the result is printed.")] = Format.TABLE
+    format: Annotated[
+        Format,
+        typer.Option(help="How the result is printed; junit shows the gates of measure."),
+    ] = Format.TABLE
+    tag: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="A label of the result for Prometheus and JUnit, such as model=churn; repeatable.",
+        ),
+    ] = None
+
+    def tags(self, command: str) -> dict[str, str]:
+        """Return the tags by name, and check the format, before anything is read or written.
+
+        Raises:
+            UsageError: a format that the command has not; a tag without a name, with one that is
+                no label or has a meaning already, or twice.
+        """
+        if self.format is Format.JUNIT and command != "measure":
+            raise UsageError(
+                f"--format junit shows gates, which {command} has not", "for example --format json"
+            )
+        found: dict[str, str] = {}
+        for text in self.tag or ():
+            name, sign, value = text.partition("=")
+            if not sign or not name.isascii() or not name.isidentifier() or name[:2] == "__":
+                raise UsageError(
+                    f"--tag {text!r} is not NAME=VALUE", "for example --tag model=churn"
+                )
+            if name in RESERVED_TAGS:
+                raise UsageError(f"--tag {name} has a meaning already", f"call it {name}_of_mine")
+            if name in found:
+                raise UsageError(f"--tag {name} is given twice", "give each tag a name of its own")
+            found[name] = value
+        return found
 
 
 def texts(value: str | None) -> tuple[str, ...] | None:

@@ -136,6 +136,7 @@ def command(
         {"--guarantee": guarantee, "--prior": prior, "--per-class": per_class or None},
         sets,
     )
+    tags = form.tags(NAME)
     conventions = how.conventions()
     shares = options.numbers(prior, "--prior") if prior is not None else None
     spec = read.spec(paths, tuple(groups.group or ()))
@@ -175,7 +176,10 @@ def command(
             )
             result = threshold(spec, conventions, wish, candidates=candidates, **common)
     run.tell_config(result)
+    if tags:
+        result["params"]["tags"] = tags
     console.warn(result, form.format, quiet=run.quiet)
+    console.summarise(form.format, NAME, result)
     progress.tell(result)
     console.emit(console.render(form.format.value, NAME, result))
     return int(ExitCode.OK)

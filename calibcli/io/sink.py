@@ -110,6 +110,16 @@ def _sync_folder(folder: Path) -> None:
             os.close(number)
 
 
+def append_text(path: str, text: str) -> None:
+    """Add text to the end of a file that others write to as well.
+
+    Raises:
+        InputError: the file cannot be written to.
+    """
+    with writing(path), Path(path).open("ab") as file:
+        file.write(text.encode())
+
+
 def write_atomic(path: str, content: bytes | str | Callable[[BinaryIO], object]) -> None:
     """Write a file as a whole: bytes, text as UTF-8, or whatever a function writes.
 
