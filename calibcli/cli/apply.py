@@ -53,6 +53,8 @@ def command(
     """
     if emit is not None:
         return _emit(calibrator, emit, read, prior, thresholds, output)
+    if not paths and thresholds is not None:
+        return _cut(calibrator, read, run, output, thresholds)
     if not paths:
         raise UsageError("apply needs SCORES...", "calibcli apply CALIBRATOR SCORES... -o OUT")
     if output is None:
@@ -84,6 +86,32 @@ def command(
                 console.complain(f"calibcli: prevalence {result['prevalence']}")
             for warning in result["warnings"]:
                 console.complain(f"calibcli: warning: {warning}")
+    return int(ExitCode.OK)
+
+
+def _cut(
+    scores: str,
+    read: options.InputOptions,
+    run: options.RunOptions,
+    output: str | None,
+    thresholds: str,
+) -> int:
+    """Run the cut-offs of detections, which need no calibrator."""
+    if output is None:
+        raise UsageError("apply needs an output", "name it: -o OUT.json, or -o - for CSV")
+    from calibcli.workflows.detection_apply import apply_detection
+
+    keep_apart([scores, thresholds], [output])
+    stream = sys.stdout.buffer if output == "-" else None
+    with console.unbroken():
+        result = apply_detection(
+            None, read.spec([scores]), output, thresholds=thresholds, stream=stream
+        )
+    if stream is None:
+        console.emit(console.render("table", NAME, result))
+    elif not run.quiet:
+        for warning in result["warnings"]:
+            console.complain(f"calibcli: warning: {warning}")
     return int(ExitCode.OK)
 
 

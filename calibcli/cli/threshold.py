@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from calibcli.cli import console, options
+from calibcli.cli.detections import DetectionInput, refuse
 from calibcli.cli.outputs import keep_apart
 from calibcli.errors import ExitCode, UsageError
 
@@ -37,6 +38,7 @@ def command(
     paths: Annotated[list[str], typer.Argument(metavar="SCORES...", help=options.SCORES_HELP)],
     read: options.InputOptions,
     groups: options.GroupOptions,
+    boxes: DetectionInput,
     how: options.BinOptions,
     form: options.FormatOptions,
     run: options.RunOptions,
@@ -113,6 +115,13 @@ def command(
     sets: Annotated[
         Sets | None, typer.Option(help="How sets are made. [default: lac, the smallest]")
     ] = None,
+    search: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=V,V",
+            help="Try these values with every cut-off; detection: nms-iou=0.3,0.5,0.7.",
+        ),
+    ] = None,
     candidates: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write every candidate as CSV.")
     ] = None,
@@ -121,7 +130,13 @@ def command(
 
     A target that cannot be met is exit 1: the best attainable value is printed, nothing written.
     """
-    keep_apart([*paths, read.labels, calibrator, cost_matrix], files=[output, candidates])
+    truth = boxes.ground_truth
+    keep_apart([*paths, read.labels, calibrator, cost_matrix, truth], files=[output, candidates])
+    found = boxes.wanted(read)
+    if found is None and search:
+        raise UsageError("--search is for detections", "add --task detection")
+    if found is not None:
+        refuse({"--coverage": coverage, "--abstain": abstain, "--cost-matrix": cost_matrix})
     cut = {
         "--maximize": maximize,
         "--subject-to": subject_to,
@@ -174,7 +189,22 @@ def command(
                 per_group=per_group,
                 equal=None if equal is None else equal.value,
             )
-            result = threshold(spec, conventions, wish, candidates=candidates, **common)
+            if found is not None:
+                from calibcli.workflows.detection_threshold import threshold_detection
+
+                result = threshold_detection(
+                    spec,
+                    found,
+                    conventions,
+                    wish,
+                    per_class=per_class,
+                    search=search or (),
+                    calibrator=calibrator,
+                    output=output,
+                    candidates=candidates,
+                )
+            else:
+                result = threshold(spec, conventions, wish, candidates=candidates, **common)
     run.tell_config(result)
     if tags:
         result["params"]["tags"] = tags

@@ -63,6 +63,20 @@ def typed_schema(readers: Sequence[Reader], schema: Any) -> Any:
     return pa.schema(fields)
 
 
+def possible_type(column: Any) -> Any:
+    """Return the type that every value of a text column allows, None for text (or for nothing)."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    if not compute.any(compute.not_equal(column, "")).as_py():
+        return None
+    for kind, wanted in (("bool", pa.bool_()), ("int64", pa.int64()), ("double", pa.float64())):
+        fits = compute.match_substring_regex(column, _PATTERNS[kind])
+        if compute.all(fits).as_py() is not False:
+            return wanted
+    return None
+
+
 def cast(column: Any, wanted: Any) -> Any:
     """Cast a column to a type of a schema; an empty text is a missing number.
 

@@ -88,6 +88,8 @@ def render_threshold(result: Result) -> str:
         rows.append((*start, "threshold", at, *ends, result.get("kind", "")))
         rows.append((*start, f"objective {objective}", *_figures(item.get("value"))))
         rows.append((*start, "n", item.get("n"), "", "", ""))
+        if item.get("nms_iou") is not None:
+            rows.append((*start, "nms_iou", item["nms_iou"], "", "", ""))
         rows += _confusion_rows("chosen", where, item.get("confusion") or {}, at)
         for name, value in (item.get("cost") or {}).items():
             rows += _cost_rows(("chosen", *where, "cost", at), name, value)

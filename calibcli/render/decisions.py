@@ -184,6 +184,8 @@ def kind_words(result: Result) -> str:
         return "conformal: holds on new rows like these, whatever the model"
     if result.get("kind") == "certified":
         level_words = f" with confidence {figures.short(confidence)}" if confidence else ""
+        if result.get("task") == "detection":
+            return f"certified: holds in the mean over new images like these{level_words}"
         return f"certified: the constraint holds on new rows like these{level_words}"
     return "empirical: best on these rows; new rows will do somewhat worse (--guarantee certifies)"
 
@@ -193,7 +195,17 @@ def thresholds_table(result: Result) -> Table | None:
     chosen = result.get("thresholds") or []
     if not chosen:
         return None
-    shown = [key for key in RATES if any(key in (c.get("confusion") or {}) for c in chosen)]
+    shown = [
+        key
+        for key in RATES
+        if any(entry((c.get("confusion") or {}).get(key)).get("value") is not None for c in chosen)
+    ]
+    counts = [
+        key
+        for key in ("tp", "fp", "fn", "tn")
+        if key != "tn" or any((c.get("confusion") or {}).get(key) is not None for c in chosen)
+    ]
+    suppressed = any(item.get("nms_iou") is not None for item in chosen)
     rows = []
     for item in chosen:
         confusion = item.get("confusion") or {}
@@ -201,8 +213,9 @@ def thresholds_table(result: Result) -> Table | None:
             (
                 Cell(slice_title(item)),
                 Cell(figures.exact(item.get("threshold")), _cut_interval(item), "bold"),
+                *([Cell(figures.short(item.get("nms_iou")))] if suppressed else []),
                 Cell(figures.count(item.get("n"))),
-                *(Cell(figures.count(confusion.get(key))) for key in ("tp", "fp", "fn", "tn")),
+                *(Cell(figures.count(confusion.get(key))) for key in counts),
                 *(figure(key, confusion.get(key)) for key in shown),
             )
         )
@@ -211,8 +224,9 @@ def thresholds_table(result: Result) -> Table | None:
     columns = (
         Column("slice", left=True),
         Column("threshold", short_level(params) if any(map(_cut_interval, chosen)) else ""),
+        *([Column("NMS IoU")] if suppressed else []),
         Column("n"),
-        *(Column(key) for key in ("tp", "fp", "fn", "tn")),
+        *(Column(key) for key in counts),
         *(Column(key, short_level(params), rank=ranks.get(key, 0)) for key in shown),
     )
     return Table("Chosen thresholds: positive means score >= threshold", columns, tuple(rows))

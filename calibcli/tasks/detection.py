@@ -48,6 +48,7 @@ class Scene:
         rivals: overlaps of detections among each other, where boxes are to be suppressed.
         bucket: int64 (images,) in which each image is counted.
         objects: int64 (K, buckets) objects that count.
+        truth_image, truth_label: int64 (g,) image and class of each object.
         logits: whether the scores are logits.
     """
 
@@ -64,7 +65,14 @@ class Scene:
     rivals: Rivals | None
     bucket: Ints
     objects: Ints
+    truth_image: Ints
+    truth_label: Ints
     logits: bool
+
+    def per_image(self, k: int | None) -> Ints:
+        """Return how many objects that count each image has (images,), of a class or of all."""
+        own = ~self.ignore if k is None else ~self.ignore & (self.truth_label == k)
+        return np.bincount(self.truth_image[own], minlength=len(self.bucket))
 
 
 def image_buckets(images: int) -> Ints:
@@ -116,6 +124,8 @@ def scene(
         None if nms is None else rivals(group[order], found.box[order], above=nms),
         bucket,
         np.bincount(home, minlength=size * BUCKETS).reshape(size, BUCKETS),
+        objects.image,
+        objects.label,
         logits,
     )
 

@@ -71,6 +71,12 @@ def apply(
         InputError: unusable input, output or artifacts; an old output is left as it was.
     """
     loaded = load_calibrator(calibrator)
+    if loaded.task == "detection":
+        from calibcli.workflows.detection_apply import apply_detection
+
+        if prior is not None:
+            raise UsageError("--prior is not for detections", "leave it out")
+        return apply_detection(calibrator, spec, output, thresholds=thresholds, stream=stream)
     cuts = None if thresholds is None else _thresholds(thresholds, loaded)
     plain = "csv" if stream is not None else output_type(output).kind
     keep = plain != "npy"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli.core import intervals
+from calibcli.core.cells import key_probabilities, logit_keys
 from calibcli.core.detection.average_precision import (
     average_precision,
     jackknife_variance,
@@ -207,18 +208,22 @@ def lrp_curve(matched: Matched, k: int | None) -> LrpCurve:
     """Return the LRP curve of a class, or of all detections together."""
     own = matched.of_class(k)
     objects = matched.view.objects
-    score = matched.view.score[matched.rows[own]]
-    if matched.view.logits:
-        from calibcli.core.scales import expit
-
-        score = expit(score)
     return LrpCurve.of(
-        score,
+        probabilities(matched, own),
         matched.right[own],
         matched.iou[own],
         int(objects.sum() if k is None else objects[k].sum()),
         TAU_MOST if matched.tau >= 1.0 else matched.tau,
     )
+
+
+def probabilities(matched: Matched, own: NDArray[np.int64]) -> Floats:
+    """Return the scores of some detections as probabilities (m,)."""
+    score: Floats = matched.view.score[matched.rows[own]]
+    if not matched.view.logits:
+        return score
+    # The way in which a cell reads its probability: a cut-off is compared with that.
+    return key_probabilities(logit_keys(score))
 
 
 TAU_MOST = 1.0 - 1e-9
@@ -343,11 +348,7 @@ def _by_box(
     if np.isnan(place).any():
         reason = "the sizes of the images are not known"
         return {name: _none(reason) for name in BINS}
-    score = matched.view.score[rows]
-    if matched.view.logits:
-        from calibcli.core.scales import expit
-
-        score = expit(score)
+    score = probabilities(matched, own)
     found: dict[str, Result] = {}
     for name in BINS:
         made = box_calibration(

@@ -65,17 +65,19 @@ def stability(
     seed: int = 0,
     squares: tuple[Array, Array] | None = None,
     buckets: Buckets | None = None,
+    lowest: float = 0.0,
 ) -> Stability | None:
     """Resample the rows behind the cells and choose again.
 
     score, pos, neg: the cells that `choice` was made on. squares: sums of squared weights of the
     positives and the negatives of each cell, where rows are weighted. buckets: (bucket, cell, pos,
     neg) of clusters, cell an index into `score`; whole buckets are resampled then. Many cells are
-    joined into 2,000 blocks of equal mass, the chosen cut-off a border of its own.
+    joined into 2,000 blocks of equal mass, the chosen cut-off a border of its own. lowest: the
+    least candidate; positives below it are missed whatever the cut-off.
 
     Returns None when no resample can meet the constraints.
     """
-    start = _blocks(score, pos + neg, choice.threshold)
+    start = _blocks(score, pos + neg, (lowest, choice.threshold))
     at = score[start]
     rng = np.random.default_rng(seed)
     if buckets is not None:
@@ -86,12 +88,13 @@ def stability(
             _resampled(rng, c, u, start, draws) for c, u in zip((pos, neg), units, strict=True)
         ]
     original = Curve.from_cells(at, np.add.reduceat(pos, start), np.add.reduceat(neg, start))
+    original = original.above(lowest)
     judged = original if prior is None else original.at_prevalence(prior)
     honest = judged.figure(objective.function)
     fixed = original.index(choice.threshold)
     thresholds, flattery, tables = [], [], []
     for some_pos, some_neg in zip(*drawn, strict=True):
-        curve = Curve.from_cells(at, some_pos, some_neg)
+        curve = Curve.from_cells(at, some_pos, some_neg).above(lowest)
         tables.append(curve.confusion(fixed))
         if prior is not None and not (curve.positives and curve.negatives):
             continue
@@ -119,16 +122,17 @@ def stability(
     )
 
 
-def _blocks(score: Array, total: Counts, threshold: float) -> NDArray[np.intp]:
-    """Return where blocks of about equal mass start; the cell at `threshold` starts one."""
+def _blocks(score: Array, total: Counts, borders: tuple[float, ...]) -> NDArray[np.intp]:
+    """Return where blocks of about equal mass start; the cell at each border starts one."""
     if score.size <= _BLOCKS:
         return np.arange(score.size)
     before = np.cumsum(total) - total
     block = np.floor(before * (_BLOCKS / max(float(total.sum()), 1e-300)))
     fresh = np.append(True, block[1:] != block[:-1])
-    own = int(np.searchsorted(score, threshold))
-    if own < fresh.size:
-        fresh[own] = True
+    for border in borders:
+        own = int(np.searchsorted(score, border))
+        if own < fresh.size:
+            fresh[own] = True
     return np.flatnonzero(fresh)
 
 

@@ -82,6 +82,12 @@ class Curve:
         keep = threshold.size if np.isfinite(above) else threshold.size - 1
         return cls(threshold[:keep], tp[:keep], fp[:keep], (tp[0] - tp)[:keep], (fp[0] - fp)[:keep])
 
+    def above(self, lowest: float) -> Curve:
+        """Return the candidates from `lowest` on; what lies below stays missed."""
+        first = int(np.searchsorted(self.threshold, lowest))
+        counts = [column[first:] for column in (self.tp, self.fp, self.fn, self.tn)]
+        return Curve(self.threshold[first:], *counts)
+
     @property
     def positives(self) -> float:
         """Rows with label 1."""
