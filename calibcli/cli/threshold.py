@@ -10,6 +10,7 @@ import typer
 from calibcli.cli import console, options
 from calibcli.cli.detections import DetectionInput, refuse
 from calibcli.cli.outputs import keep_apart
+from calibcli.cli.searches import SearchOptions
 from calibcli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def command(
     groups: options.GroupOptions,
     boxes: DetectionInput,
     how: options.BinOptions,
+    more: SearchOptions,
     form: options.FormatOptions,
     run: options.RunOptions,
     *,
@@ -54,8 +56,8 @@ def command(
         str | None,
         typer.Option(
             metavar="FIGURE",
-            help="f1, fbeta:B, youden, balanced-accuracy, accuracy, mcc, precision, recall, dice "
-            "or iou. [default: f1, or what the constraints leave open]",
+            help="f1, fbeta:B, youden, balanced-accuracy, accuracy, mcc, precision, recall, dice, "
+            "iou, or of images mean-dice. [default: f1, or what the constraints leave open]",
         ),
     ] = None,
     subject_to: Annotated[
@@ -115,13 +117,6 @@ def command(
     sets: Annotated[
         Sets | None, typer.Option(help="How sets are made. [default: lac, the smallest]")
     ] = None,
-    search: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=V,V",
-            help="Try these values with every cut-off; detection: nms-iou=0.3,0.5,0.7.",
-        ),
-    ] = None,
     candidates: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write every candidate as CSV.")
     ] = None,
@@ -133,8 +128,6 @@ def command(
     truth = boxes.ground_truth
     keep_apart([*paths, read.labels, calibrator, cost_matrix, truth], files=[output, candidates])
     found = boxes.wanted(read)
-    if found is None and search:
-        raise UsageError("--search is for detections", "add --task detection")
     if found is not None:
         refuse({"--coverage": coverage, "--abstain": abstain, "--cost-matrix": cost_matrix})
     cut = {
@@ -147,12 +140,13 @@ def command(
     }
     _refuse_mixed(
         {"--coverage": coverage, "--abstain": abstain, "--cost-matrix": cost_matrix},
-        cut,
+        cut | {"--search": more.search, "--background": more.background},
         {"--guarantee": guarantee, "--prior": prior, "--per-class": per_class or None},
         sets,
     )
     tags = form.tags(NAME)
     conventions = how.conventions()
+    regions = more.regions(read, maximize)
     shares = options.numbers(prior, "--prior") if prior is not None else None
     spec = read.spec(paths, tuple(groups.group or ()))
     with console.Progress(quiet=run.quiet, verbose=run.verbose) as progress:
@@ -188,6 +182,7 @@ def command(
                 guarantee=guarantee,
                 per_group=per_group,
                 equal=None if equal is None else equal.value,
+                images=regions is not None,
             )
             if found is not None:
                 from calibcli.workflows.detection_threshold import threshold_detection
@@ -198,10 +193,16 @@ def command(
                     conventions,
                     wish,
                     per_class=per_class,
-                    search=search or (),
+                    search=more.search or (),
                     calibrator=calibrator,
                     output=output,
                     candidates=candidates,
+                )
+            elif regions is not None:
+                from calibcli.workflows.region_search import search_regions
+
+                result = search_regions(
+                    spec, conventions, wish, regions, candidates=candidates, **common
                 )
             else:
                 result = threshold(spec, conventions, wish, candidates=candidates, **common)

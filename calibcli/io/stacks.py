@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from calibcli.io.recipe import InputSpec
     from calibcli.io.sources import Source
 
+    Readers = tuple[Reader, Reader | None]
+
 Decided = tuple[NDArray[Any], list[NDArray[np.int64]]]
 
 BLOCK_PIXELS = 1 << 18
@@ -64,6 +66,26 @@ class Block:
         return int(self.scores.shape[-1])
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One image, whole.
+
+    Attributes:
+        scores: (H * W,) or (K, H * W), as the file has them.
+        labels: (H * W,) or (K, H * W), or None.
+        kept: (H * W,) the pixels that have a label and a score; None for all.
+        image: The number of the image in the data set; `source_index` the place of its file.
+        size: (H, W).
+    """
+
+    scores: NDArray[Any]
+    labels: NDArray[Any] | None
+    kept: NDArray[np.bool_] | None
+    image: int
+    source_index: int
+    size: tuple[int, int]
+
+
 @dataclass(slots=True)
 class StackNotes:
     """What passes note of each partition.
@@ -93,6 +115,22 @@ class StackPartition:
     runs: tuple[tuple[int, int, int], ...]
     stack: StackDataset
 
+    @property
+    def source_index(self) -> int:
+        """The file that it begins in."""
+        return self.runs[0][0]
+
+    @property
+    def first_row(self) -> int:
+        """The pixel of that file at which it begins."""
+        return self.runs[0][1] * self.stack.pairs[self.source_index].shape.pixels
+
+    @property
+    def rows(self) -> int:
+        """How many pixels it has."""
+        pairs = self.stack.pairs
+        return sum((stop - start) * pairs[number].shape.pixels for number, start, stop in self.runs)
+
     def blocks(self, block_pixels: int = BLOCK_PIXELS) -> Iterator[Block]:
         """Read the images from the first on, `block_pixels` at a time (at least a row).
 
@@ -107,10 +145,6 @@ class StackPartition:
                 yield block
         self.stack.notes.rows[self.index] = read
         self.stack.notes.ignored[self.index] = ignored
-
-    def images(self) -> Iterator[Block]:
-        """Read whole images."""
-        return self.blocks(1 << 62)
 
     def batches(self) -> Iterator[Batch]:
         """Read the pixels as rows."""
@@ -128,9 +162,33 @@ class StackPartition:
                         pair, (scores, labels), image, first, min(first + step, shape.height)
                     )
 
-    def _block(
-        self, pair: Pair, readers: tuple[Reader, Reader | None], image: int, first: int, stop: int
-    ) -> Block:
+    def _block(self, pair: Pair, readers: Readers, image: int, first: int, stop: int) -> Block:
+        shape, number = pair.shape, pair.first_image + image
+        scores, codes, kept, dropped = self._read(pair, readers, image, first, stop)
+        pixels = scores.shape[-1]
+        offsets = None
+        if kept is not None:
+            offsets = np.flatnonzero(kept)
+            scores = scores[..., offsets]
+            codes = None if codes is None else codes[..., offsets]
+        return Block(
+            scores,
+            codes,
+            number,
+            self.stack.cluster_ids[number],
+            pair.scores.source.name,
+            pair.index,
+            image * shape.pixels + first * shape.width,
+            offsets,
+            dropped,
+            pixels,
+            stop == shape.height,
+        )
+
+    def _read(
+        self, pair: Pair, readers: Readers, image: int, first: int, stop: int
+    ) -> tuple[NDArray[Any], NDArray[Any] | None, NDArray[np.bool_] | None, int]:
+        """Return scores, labels, which pixels have both (None for all), how many lack a score."""
         stack, shape = self.stack, pair.shape
         scores, kept = readers[0].block(image, first, stop), None
         codes = None
@@ -141,29 +199,32 @@ class StackPartition:
         if not scores.dtype.isnative:
             scores = scores.astype(scores.dtype.newbyteorder("="))
         gone = stack.score_rule.missing(scores, kept, Spot(pair.scores, shape, image, first))
-        pixels, dropped = scores.shape[-1], 0
+        dropped = 0
         if gone is not None:
             dropped = int(gone.sum())
             kept = ~gone if kept is None else kept & ~gone
-        offsets = None
-        if kept is not None:
-            offsets = np.flatnonzero(kept)
-            scores = scores[..., offsets]
-            codes = None if codes is None else codes[..., offsets]
-        number = pair.first_image + image
-        return Block(
-            scores,
-            codes,
-            number,
-            stack.cluster_ids[number],
-            pair.scores.source.name,
-            pair.index,
-            image * shape.pixels + first * shape.width,
-            offsets,
-            dropped,
-            pixels,
-            stop == shape.height,
-        )
+        return scores, codes, kept, dropped
+
+    def frames(self) -> Iterator[Frame]:
+        """Read whole images, with the pixels that have no label or score.
+
+        Raises:
+            InputError: See `blocks`.
+        """
+        for number, start, stop in self.runs:
+            pair = self.stack.pairs[number]
+            height, width = pair.shape.height, pair.shape.width
+            with pair.scores.reader(pair.shape) as scores, pair.label_reader() as labels:
+                for image in range(start, stop):
+                    raw, codes, kept, _ = self._read(pair, (scores, labels), image, 0, height)
+                    yield Frame(
+                        np.ascontiguousarray(raw),
+                        codes,
+                        kept,
+                        pair.first_image + image,
+                        pair.index,
+                        (height, width),
+                    )
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -193,6 +254,11 @@ class StackDataset:
     def images(self) -> int:
         """How many images there are."""
         return len(self.cluster_ids)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The files of scores."""
+        return tuple(pair.scores.source.name for pair in self.pairs)
 
     @property
     def ignored(self) -> int:
@@ -240,7 +306,7 @@ class StackDataset:
             first_row=block.first,
             source=block.source,
             source_index=block.source_index,
-            dropped=block.dropped,
+            dropped=block.pixels - len(block),
             kept=block.kept,
             rounding=self.score_rule.rounding(block.scores),
         )

@@ -68,6 +68,8 @@ def threshold_tables(result: Result) -> list[Table]:
     return _present(
         [
             decisions.thresholds_table(result),
+            segmentation.regions_table(result),
+            segmentation.together_table(result),
             decisions.costs_table(result),
             decisions.groups_table(result),
             *choices.tables(result),

@@ -132,6 +132,71 @@ def at_table(result: Result) -> Table | None:
     return Table("Read at a confidence", columns, tuple(rows))
 
 
+def regions_table(result: Result) -> Table | None:
+    """Return the mask rule of each structure: how regions are filtered, what it reaches."""
+    told = result.get("regions")
+    if not told:
+        return None
+    rows = []
+    for item in result["thresholds"]:
+        if item["threshold"] is None:
+            rows.append((Cell(_title(item)), Cell(item["reason"]), *(Cell("") for _ in range(6))))
+            continue
+        plain = (item.get("without_regions") or {}).get("value")
+        rows.append(
+            (
+                Cell(_title(item)),
+                Cell(figures.exact(item["threshold"]), style="bold"),
+                Cell(str(item["min_area"])),
+                Cell("yes" if item["fill_holes"] else "no"),
+                figure("dice", item["pooled_dice"]),
+                figure("mean_dice", item["mean_dice"]),
+                Cell(figures.metric(plain) if plain is not None else ""),
+                Cell(figures.percent(item["same_regions"]) if "same_regions" in item else ""),
+            )
+        )
+    interval = level(result.get("params") or {})
+    columns = (
+        Column("structure", left=True),
+        Column("threshold"),
+        Column("least area"),
+        Column("fill holes"),
+        Column("pooled dice", interval),
+        Column("mean dice", interval),
+        Column(f"{result['objective']} uncleaned", rank=2),
+        Column("same in resamples", rank=3),
+    )
+    note = (
+        f"{told['order']}; connectivity {told['connectivity']}. Thresholds tried: "
+        f"{told['thresholds']}. Mean dice: the mean over images."
+    )
+    return Table("Mask rules", columns, tuple(rows), note)
+
+
+def together_table(result: Result) -> Table | None:
+    """Return what masks reach once each pixel has one structure."""
+    told = result.get("regions") or {}
+    if not told.get("together"):
+        return None
+    rows = tuple(
+        (Cell(visible(one["name"])), *(figure(key, one[key]) for key in _OVERLAP))
+        for one in told["together"]
+    )
+    interval = level(result.get("params") or {})
+    columns = (
+        Column("structure", left=True),
+        *(Column(name.replace("_", " "), interval) for name in _OVERLAP),
+    )
+    rest = told["background"] or f"{told['nothing']} in the mask"
+    note = f"A pixel that several claim: {told['overlap']}. A pixel that none claims: {rest}."
+    return Table("Masks with one structure a pixel", columns, rows, note)
+
+
+def _title(item: Result) -> str:
+    where = item["slice"]
+    return visible(where["name"]) if where["kind"] == "class" else "structure"
+
+
 def facts(result: Result) -> list[str]:
     """Return the facts beside the headline: images and structures."""
     told = result.get("segmentation") or {}

@@ -25,7 +25,7 @@ from calibcli.workflows.decision_columns import (
 )
 from calibcli.workflows.gather import open_for, unseen_words, with_group_of
 from calibcli.workflows.loaded import load_calibrator
-from calibcli.workflows.loaded_thresholds import load_thresholds
+from calibcli.workflows.loaded_thresholds import REGIONS, load_thresholds
 from calibcli.workflows.warnings import check_fits
 
 if TYPE_CHECKING:
@@ -78,6 +78,29 @@ def apply(
             raise UsageError("--prior is not for detections", "leave it out")
         return apply_detection(calibrator, spec, output, thresholds=thresholds, stream=stream)
     cuts = None if thresholds is None else _thresholds(thresholds, loaded)
+    if spec.task == "segmentation":
+        if prior is not None or stream is not None:
+            raise UsageError(
+                f"{'--prior' if prior is not None else '-o -'} is not for images", "-o OUT.npy"
+            )
+        from calibcli.workflows.apply_images import apply_images
+
+        spec = replace(spec, logits=spec.logits or loaded.logits)
+        return apply_images(
+            loaded,
+            calibrator,
+            spec,
+            output,
+            cuts=cuts,
+            thresholds=thresholds,
+            threads=threads,
+            progress=progress,
+        )
+    if cuts is not None and cuts.rule == REGIONS:
+        raise InputError(
+            f"{thresholds} filters regions of images, and rows have none",
+            "give the images: --task segmentation",
+        )
     plain = "csv" if stream is not None else output_type(output).kind
     keep = plain != "npy"
     if cuts is not None and not keep:

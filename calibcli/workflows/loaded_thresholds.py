@@ -9,6 +9,7 @@
 | keep what is sure (`--abstain`) | int (n,): a class, or REFER (-2) |
 | least expected cost (`--cost-matrix`) | int (n,): a class, or REFER (-2) |
 | prediction sets (`--coverage`) | bool (n, K): which classes are in the set |
+| regions (`--search min-area=…`) | refused: rows have no regions, `apply` reads images |
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ CUT = "score >= threshold"
 KEEP = "most probable class when its probability >= threshold, else refer"
 SETS = "classes whose nonconformity <= quantile"
 COSTS = "least expected cost"
+REGIONS = "regions of score >= threshold"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,11 @@ class LoadedThresholds:
     ) -> NDArray[Any]:
         """Decide as `decide` does, with groups as codes (n,) into `values`."""
         p = self._probabilities(scores, logits)
+        if self.rule == REGIONS:
+            raise InputError(
+                "these thresholds filter regions of images, and rows have none",
+                "calibcli apply CALIBRATOR STACK --task segmentation --thresholds FILE",
+            )
         if self.group is not None and (codes is None or values is None):
             raise InputError(
                 f"these thresholds differ by {self.group!r}, and no groups are given",

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 Result = dict[str, Any]
 
-_DECISIONS = ("equal", "abstain", "sets", "cost_matrix")
+_DECISIONS = ("equal", "abstain", "sets", "cost_matrix", "regions")
 """Keys of a result that an artifact needs to decide; curves and tables stay in the result."""
 
 

@@ -81,6 +81,8 @@ def versus(
 
 def _second(first: Dataset, spec: InputSpec, other: str) -> tuple[Dataset, str, str]:
     """Open the second model's scores: a column of the same files, else a file."""
+    if getattr(first, "unit", "row") == "pixel":
+        return open_dataset(replace(spec, paths=(other,))), other, "file"
     bare = replace(
         spec,
         label=None,

@@ -47,6 +47,7 @@ class Wish:
         guarantee: float | None = None,
         per_group: str | None = None,
         equal: Equal | None = None,
+        images: bool = False,
     ) -> Wish:
         """Understand the options.
 
@@ -65,7 +66,7 @@ class Wish:
         if costs is not None:
             objective = costs.objective()
         elif maximize is not None:
-            objective = parse_objective(maximize)
+            objective = parse_objective(maximize, images=images)
         elif constraints:
             objective = default_objective(constraints)
         else:

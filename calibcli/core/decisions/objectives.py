@@ -215,12 +215,14 @@ class Constraint:
         return comparisons[self.op]()
 
 
-def parse_objective(text: str) -> Objective:
-    """Read the value of `--maximize`.
+def parse_objective(text: str, *, images: bool = False) -> Objective:
+    """Read the value of `--maximize`; `images` tells that rows are pixels of images.
 
     Raises UsageError, with a near miss where there is one.
     """
     if text.strip().lower().replace("_", "-") == "mean-dice":
+        if images:
+            return Objective("mean-dice", f1)
         raise UsageError(
             "mean-dice is a mean over images",
             "it needs --task segmentation; dice and iou are of all pixels together",

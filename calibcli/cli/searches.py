@@ -1,0 +1,68 @@
+"""Options of `threshold` that search more than a cut-off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from calibcli.cli.options import Task
+from calibcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from calibcli.cli.options import InputOptions
+    from calibcli.workflows.region_search import RegionWish
+
+_OVERLAP = ("dice", "iou", "mean-dice", "mean_dice")
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """What is searched together with the cut-off."""
+
+    search: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=V,V",
+            help="Try these values with every cut-off; segmentation: min-area=0,20,50 and "
+            "fill-holes=yes,no; detection: nms-iou=0.3,0.5,0.7.",
+        ),
+    ] = None
+    connectivity: Annotated[
+        int | None,
+        typer.Option(
+            metavar="4|8",
+            help="What a region hangs together by: edges, or corners too. [default: 8]",
+        ),
+    ] = None
+    background: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLASS", help="The structure that gets the pixels no other claims, uncut."
+        ),
+    ] = None
+
+    def regions(self, read: InputOptions, maximize: str | None) -> RegionWish | None:
+        """Return what to search in images; None where a cut-off of pixels is all.
+
+        Raises:
+            UsageError: options of images without images.
+        """
+        if read.task is not Task.SEGMENTATION:
+            given: dict[str, object] = {
+                "--connectivity": self.connectivity,
+                "--background": self.background,
+            }
+            if read.task is not Task.DETECTION:
+                given["--search"] = self.search
+            for name, value in given.items():
+                if value is not None:
+                    raise UsageError(f"{name} is not for these rows", "add --task segmentation")
+            return None
+        whole = maximize is not None and maximize.strip().lower() in _OVERLAP
+        if not (whole or self.search or self.connectivity or self.background):
+            return None
+        from calibcli.workflows.region_search import RegionWish
+
+        return RegionWish.parse(tuple(self.search or ()), self.connectivity, self.background)
