@@ -13,6 +13,7 @@ import numpy as np
 from calibcli.core.curves import Binning, reliability
 from calibcli.core.metrics import View, debias_term
 from calibcli.core.norms import GapNorm, Noise, between_buckets, independent, of_shares
+from calibcli.core.special import clopper_pearson
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,7 +118,9 @@ def _shares(
         sums, rows = _clustered(stats, index, size)
         centred = (sums - rows.sum(axis=1, keepdims=True) * gaps) / stats.n
         return GapNorm(gaps, noise_of_buckets(centred, rows, spread), norm, linear=linear)
-    return GapNorm(gaps, of_shares(gaps, spread, effective_n(stats)), norm, linear=linear)
+    rows_of_weight = effective_n(stats)
+    noise = of_shares(gaps, spread, rows_of_weight)
+    return GapNorm(gaps, noise, norm, linear=linear, half_row=0.5 / rows_of_weight)
 
 
 def _means(view: View, norm: Norm, statistic: Norm | None = None) -> GapNorm:
@@ -131,7 +134,11 @@ def _means(view: View, norm: Norm, statistic: Norm | None = None) -> GapNorm:
         centred = (sums[:, used] - rows[:, used] * gaps) / count
         noise = noise_of_buckets(centred, rows[:, used], spread)
         return GapNorm(gaps, noise, norm, statistic)
-    return GapNorm(gaps, independent(spread), norm, statistic)
+    if statistic is not None:  # has a value of its own, 0, for all that is within the noise
+        return GapNorm(gaps, independent(spread), norm, statistic)
+    moved = np.abs(gaps) + 0.5 / (bins.effective[used] * len(gaps))
+    half_row = float((norm(moved[None, :]) - norm(gaps[None, :]))[0])
+    return GapNorm(gaps, independent(spread), norm, half_row=half_row)
 
 
 def effective_rows(view: View) -> Array:
@@ -152,6 +159,31 @@ def effective_rows(view: View) -> Array:
         np.divide(worth, spread, out=effective, where=spread > 0)
         return np.minimum(effective, count)
     return bins.effective
+
+
+OF_BINS = ("ece", "ece_debiased", "mce", "ace")
+"""Norms of the gaps of the bins, so of |gap| alone where one bin holds all rows."""
+
+
+def single_gap(view: View, name: str, confidence: float) -> tuple[float, float] | None:
+    """Return the exact interval of |frequency - mean score| where a norm is just that, or None.
+
+    All rows in one bin, or one score for all: the statistic has few values, and the normal noise
+    of `norms` would make an observed gap of exactly 0 look like proof. Clopper and Pearson's
+    interval of the frequency holds whatever n; within a bin scores differ, which only leaves the
+    frequency less spread than the binomial. Clusters keep the noise between their buckets.
+    """
+    stats, bins = view.stats, view.bins
+    if stats.parts is not None or (name not in OF_BINS and len(stats.key) > 1):
+        return None
+    used = np.flatnonzero(bins.count > 0)
+    if len(used) != 1:
+        return None
+    trials = effective_rows(view)[used]
+    low, high = clopper_pearson(bins.frequency[used] * trials, trials, confidence)
+    ends = np.abs([low[0] - bins.score[used[0]], high[0] - bins.score[used[0]]])
+    inside = low[0] <= bins.score[used[0]] <= high[0]
+    return (0.0 if inside else float(ends.min())), float(ends.max())
 
 
 def _sum(x: Array) -> Array:

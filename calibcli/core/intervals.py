@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibcli.core import norms
-from calibcli.core.gaps import NORMS, effective_n
+from calibcli.core.gaps import NORMS, effective_n, single_gap
 from calibcli.core.metrics import METRICS, Undefined, View
 from calibcli.core.special import norm_ppf, t_ppf, wilson
 
@@ -244,6 +244,8 @@ def interval(view: View, name: str, value: float, confidence: float, seed: int) 
     if name in ("brier_miscalibration", "brier_discrimination"):
         return _corp(view, name, value, confidence)
     if name in NORMS:
+        if (exact := single_gap(view, name, confidence)) is not None:
+            return min(exact[0], value), max(exact[1], value)
         return norms.interval(NORMS[name](view), confidence, seed, value)
     return None
 

@@ -49,7 +49,8 @@ class GapNorm:
     """A metric f(g): gaps (m,), their noise, and f on rows of a matrix (R, m).
 
     `statistic` is the estimator when it is not f itself (debiased); `linear` a map applied to
-    rows before either, done once for the noise.
+    rows before either, done once for the noise; `half_row` how far half a row moves f: counts come
+    in whole rows, so an observed value stands for all up to half way to the next.
     """
 
     gaps: Array
@@ -57,6 +58,7 @@ class GapNorm:
     norm: Norm
     statistic: Norm | None = None
     linear: Norm | None = None
+    half_row: float = 0.0
 
 
 def interval(
@@ -82,15 +84,16 @@ def interval(
     surprise = round((1.0 - confidence) / 2.0 * len(noise))
     reach = 2.0 * (observed + float(problem.norm(spread)[0]))
     low = high = observed if value is None else value
+    farthest = observed + problem.half_row
     for direction in directions(problem, linear):
 
-        def excess(truth: float, place: int, direction: Array = direction) -> float:
+        def excess(truth: float, place: int, seen: float, direction: Array = direction) -> float:
             drawn = statistic(truth * direction + noise)
             drawn.partition(place)
-            return float(drawn[place]) - observed
+            return float(drawn[place]) - seen
 
-        low = min(low, crossing(lambda t: excess(t, len(noise) - 1 - surprise), reach))
-        high = max(high, crossing(lambda t: excess(t, surprise), reach))
+        low = min(low, crossing(lambda t: excess(t, len(noise) - 1 - surprise, observed), reach))
+        high = max(high, crossing(lambda t: excess(t, surprise, farthest), reach))
     return low, max(min(high, _LARGEST), low)
 
 
