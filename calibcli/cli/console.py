@@ -88,6 +88,16 @@ def render(module: str, kind: str, result: dict[str, Any], output: str = "-") ->
         from calibcli.render.jsonout import render_json
 
         return render_json(result)
+    if module == "plot":
+        from calibcli.render.plot import render_plot
+
+        terminal = output == "-" and sys.stdout.isatty()
+        return render_plot(
+            result,
+            color=terminal and not os.environ.get("NO_COLOR"),
+            width=shutil.get_terminal_size().columns if terminal else None,
+            ascii_only=terminal and not _shows_unicode(),
+        )
     names = {"table": "tables", "csv": "csvout", "md": "markdown"}
     module = names.get(module, module)
     chosen = getattr(import_module(f"calibcli.render.{module}"), f"render_{kind}")
@@ -97,6 +107,12 @@ def render(module: str, kind: str, result: dict[str, Any], output: str = "-") ->
     width = shutil.get_terminal_size().columns if terminal else None
     color = terminal and not os.environ.get("NO_COLOR")
     return str(chosen(result, color=color, width=width))
+
+
+def _shows_unicode() -> bool:
+    """Return whether the terminal shows more than ASCII, as far as it says."""
+    known = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    return known and os.environ.get("TERM", "") != "dumb"
 
 
 def warn(result: dict[str, Any], form: Format, *, quiet: bool) -> None:

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from calibcli.cli import console, options
+from calibcli.cli import console, options, pictures
 from calibcli.cli.detections import DetectionInput, refuse
 from calibcli.cli.outputs import keep_apart
-from calibcli.errors import ExitCode
+from calibcli.errors import ExitCode, UsageError
 
 NAME = "measure"
 
@@ -60,6 +60,13 @@ def command(
     save_stats: Annotated[
         str | None, typer.Option(metavar="FILE", help="Keep the statistics for later.")
     ] = None,
+    plot: Annotated[
+        bool, typer.Option("--plot", help="Draw the reliability diagram below the tables.")
+    ] = False,
+    save_plots: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Write every chart to this folder, as PNG and SVG."),
+    ] = None,
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="Write the result here.")
     ] = "-",
@@ -68,6 +75,11 @@ def command(
 
     Every metric with its interval, confusion tables, reliability bins, per class and per group.
     """
+    if plot and form.format is not options.Format.TABLE:
+        raise UsageError(
+            f"--plot draws below the tables, not in {form.format.value}",
+            "leave out --format, or write pictures with --save-plots DIR",
+        )
     truth = boxes.ground_truth
     inputs = [*paths, read.labels, calibrator, thresholds, versus, reference, truth]
     keep_apart(inputs, [output], [save_stats])
@@ -82,6 +94,7 @@ def command(
             from calibcli.workflows.detection_measure import measure_detection
 
             refuse({"--versus": versus, "--reference": reference, "--save-stats": save_stats})
+            refuse({"--save-plots": save_plots})
             result = measure_detection(
                 spec,
                 found,
@@ -102,13 +115,19 @@ def command(
                 save_stats=save_stats,
                 threads=run.threads,
                 progress=progress.callback,
+                curves=None if save_plots is None else pictures.equal_costs(),
             )
+        if save_plots is not None:
+            pictures.save_measure(result, save_plots)
     run.tell_config(result)
     if tags:
         result["params"]["tags"] = tags
     progress.tell(result)
     console.warn(result, form.format, quiet=run.quiet)
     console.summarise(form.format, NAME, result)
-    console.deliver(console.render(form.format.value, NAME, result, output), output)
+    text = console.render(form.format.value, NAME, result, output)
+    if plot:
+        text += "\n" + console.render("plot", NAME, result, output)
+    console.deliver(text, output)
     passed = all(gate["passed"] for gate in result["gates"])
     return int(ExitCode.OK if passed else ExitCode.NO)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -46,6 +47,12 @@ def command(
     threshold: Annotated[
         list[float] | None, typer.Option(metavar="T", help="Show this cut-off. [default: 0.5]")
     ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="What has drifted from these scores, statistics or calibrator."
+        ),
+    ] = None,
     at: Annotated[
         list[float] | None,
         typer.Option(metavar="P", help="Read the reliability curve at this confidence."),
@@ -61,7 +68,7 @@ def command(
     title: Annotated[str | None, typer.Option(help="Title of the page.")] = None,
 ) -> int:
     """Everything on one page that opens offline."""
-    keep_apart([*paths, read.labels, calibrator, thresholds], [output])
+    keep_apart([*paths, read.labels, calibrator, thresholds, reference], [output])
     chosen = _form(format, output)
     if chosen is ReportFormat.HTML and output == "-" and sys.stdout.isatty():
         raise UsageError(
@@ -80,11 +87,12 @@ def command(
             title=title,
             fail_if=fail_if or (),
             cost=cost,
+            reference=reference,
             threads=run.threads,
             progress=progress.callback,
         )
         run.tell_config(result)
-        page = _page(result, chosen)
+        page = _page(result, chosen, output)
     progress.tell(result)
     console.warn(result, options.Format.JSON, quiet=run.quiet)
     console.deliver(page, output)
@@ -97,7 +105,7 @@ def _form(form: ReportFormat | None, output: str) -> ReportFormat:
     return form or suffixes.get(output.rsplit(".", 1)[-1].lower(), ReportFormat.HTML)
 
 
-def _page(result: dict[str, object], chosen: ReportFormat) -> str:
+def _page(result: dict[str, object], chosen: ReportFormat, output: str) -> str:
     if chosen is ReportFormat.JSON:
         from calibcli.render.jsonout import render_json
 
@@ -105,7 +113,15 @@ def _page(result: dict[str, object], chosen: ReportFormat) -> str:
     if chosen is ReportFormat.MD:
         from calibcli.render.markdown import render_report
 
-        return render_report(result)
+        if output == "-":
+            return render_report(result)
+        from calibcli.cli.pictures import save
+        from calibcli.render.gallery import all_figures
+
+        drawn = list(all_figures(result))
+        folder = Path(output).with_name(f"{Path(output).stem}_files")
+        save(drawn, str(folder), svg=False)
+        return render_report(result, [(one, f"{folder.name}/{one.identity}.png") for one in drawn])
     from calibcli.render.html import render_report_html
 
     return render_report_html(result)

@@ -5,6 +5,7 @@ The page, the Markdown and the folder of pictures take their figures from here.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -53,8 +54,8 @@ def all_figures(report: Result) -> Iterator[Figure]:
     yield from confusion_figures(whole)
     yield from decision_figures(whole)
     for place, (kind, parts) in enumerate(words.slices_by_kind(measure).items()):
-        yield dots_figure(kind, parts, measure, f"slices{place}")
-        yield from multiple_figures(kind, parts, measure, f"slices{place}")
+        yield dots_figure(kind, parts, measure, slices_identity(kind, place))
+        yield from multiple_figures(kind, parts, measure, slices_identity(kind, place))
     if whole.get("calibrator"):
         yield from map_figures(whole["calibrator"])
 
@@ -93,7 +94,9 @@ def _diagram(part: Result, params: Result, task: str, title: str, color: str = B
     caption += "Grey: where an honest model's points would lie. " if band else ""
     caption += "Bars: rows in each bin."
     return Figure(
-        "".join(ch for ch in title.lower() if ch.isalpha()),
+        {"Before calibration": "reliability-before", "After calibration": "reliability-after"}.get(
+            title, "reliability"
+        ),
         reliability.reliability(bins, task=task, title=title, color=color, band=band),
         f"{title}: reliability diagram, {len(bins)} bins, ECE {ece}. {said}",
         (("", caption),),
@@ -225,7 +228,7 @@ def confusion_figures(report: Result) -> list[Figure]:
         tables = (overall.get("calibrated") or overall).get("confusion") or []
         items = [(table, "") for table in tables]
     return [
-        _matrix(table, name, f"confusion{place}")
+        _matrix(table, name, f"confusion-{place + 1}")
         for place, (table, name) in enumerate(items[:MATRICES])
     ]
 
@@ -299,6 +302,14 @@ def kind_word(kind: str) -> str:
     return "class" if kind == "class" else kind.removeprefix("group ")
 
 
+def slices_identity(kind: str, place: int) -> str:
+    """Return what the figures of a kind are named by: letters and digits of the column's name."""
+    if kind == "class":
+        return "class"
+    letters = re.sub(r"[^a-z0-9]+", "-", kind_word(kind).lower()).strip("-")[:40]
+    return f"group-{place}-{letters}".removesuffix("-")
+
+
 def dots_figure(kind: str, parts: Sequence[Result], result: Result, identity: str) -> Figure:
     """Return ECE of each slice, the most harmful first."""
     params, what = result.get("params", {}), kind_word(kind)
@@ -315,7 +326,7 @@ def dots_figure(kind: str, parts: Sequence[Result], result: Result, identity: st
     worst = words.worst_slice(order, calibrated=calibrated)
     said = f"the worst is {words.slice_name(worst)}" if worst else "none has an ECE"
     return Figure(
-        f"{identity}dots",
+        f"{identity}-ece",
         slices.dots(order[:DOTS], tolerance=tolerance, title=f"ECE per {what}"),
         f"ECE of {len(order)} slices by {what}; {said}. The table below has the numbers.",
         (("", caption),),
@@ -328,7 +339,7 @@ def multiple_figures(
     """Return small reliability diagrams of the most harmful slices."""
     task = "binary" if kind == "class" else words.task_of(result)
     shown = [part for part in by_harm(parts) if part.get("bins")][:MULTIPLES]
-    return [_multiple(part, task, f"{identity}m{i}") for i, part in enumerate(shown)]
+    return [_multiple(part, task, f"{identity}-{i + 1}") for i, part in enumerate(shown)]
 
 
 def _multiple(part: Result, task: str, identity: str) -> Figure:

@@ -37,12 +37,13 @@ def render_report_html(report: Result) -> str:
     script = asset("levers.js") if data else ""
     body = [sections.reliability(measure)]
     for place, (kind, parts) in enumerate(words.slices_by_kind(measure).items()):
-        body.append(sections.slices_section(kind, parts, measure, f"slices{place}"))
+        body.append(sections.slices_section(kind, parts, measure, place))
     body += [
         moving,
         decisions_html.curves(report),
         decisions_html.thresholds(report),
         decisions_html.trade_offs(report),
+        sections.drift(measure),
         sections.metrics(measure),
     ]
     if report.get("calibrator"):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from calibcli.render import decisions, documents, held, names, verdicts, words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from calibcli.render.gallery import Figure
     from calibcli.render.layout import Table
 
     Result = Mapping[str, Any]
@@ -52,11 +54,16 @@ def render_threshold(result: Result) -> str:
     return _document(paragraphs, result, documents.threshold_tables(result))
 
 
-def render_report(report: Result) -> str:
-    """Return a report as Markdown: what the page says, without its charts."""
+def render_report(report: Result, pictures: Sequence[tuple[Figure, str]] = ()) -> str:
+    """Return a report as Markdown: what the page says.
+
+    `pictures` are its figures and where each lies, as a relative path of plain characters.
+    """
     parts = [f"# {names.markdown(report.get('title') or 'Calibration report')}\n"]
     measure = {**report["measure"], "warnings": report.get("warnings") or []}
     parts.append(render_measure(measure))
+    if pictures:
+        parts.append(_document(["## Charts", *(_picture(*one) for one in pictures)], {}, []))
     if report.get("calibrator"):
         calibrator = report["calibrator"]
         lines = [
@@ -77,6 +84,12 @@ def render_report(report: Result) -> str:
         ]
         parts.append(_document(lines, {}, held.tables(report)))
     return "\n".join(parts)
+
+
+def _picture(figure: Figure, path: str) -> str:
+    lines = [f"{stage}: {text}" if stage else text for stage, text in figure.caption]
+    caption = names.markdown("; ".join(lines))
+    return f"![{names.markdown(figure.says)}]({quote(path)})\n\n{caption}"
 
 
 def markdown_table(table: Table) -> str:

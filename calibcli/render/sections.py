@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from calibcli.render import (
     decisions,
     documents,
+    drifted,
     figures,
     gallery,
     glossary,
@@ -114,15 +115,15 @@ def metrics(result: Result) -> str:
     return section_html("Metrics", "metrics", body, lead)
 
 
-def slices_section(kind: str, parts: Sequence[Result], result: Result, identity: str) -> str:
+def slices_section(kind: str, parts: Sequence[Result], result: Result, place: int) -> str:
     """Return one kind of slices: ECE of each by harm, the worst ones' diagrams, the table."""
-    title = f"Per {gallery.kind_word(kind)}"
+    title, figure = f"Per {gallery.kind_word(kind)}", gallery.slices_identity(kind, place)
     left_out = []
     if len(parts) > gallery.DOTS:
         left_out.append(f"the chart shows the {gallery.DOTS} of {len(parts)} with the highest ECE")
-    dots = figure_html(gallery.dots_figure(kind, parts, result, identity))
+    dots = figure_html(gallery.dots_figure(kind, parts, result, figure))
     body = f'<div class="wide">{dots}</div>\n'
-    shown = gallery.multiple_figures(kind, parts, result, identity)
+    shown = gallery.multiple_figures(kind, parts, result, figure)
     if shown:
         if len(parts) > len(shown):
             left_out.append(f"diagrams are drawn for the {len(shown)} with the highest ECE")
@@ -132,7 +133,20 @@ def slices_section(kind: str, parts: Sequence[Result], result: Result, identity:
         body += f'<p class="note">Left out here: {html("; ".join(left_out))}.</p>\n'
     table = slices.slices_table(parts, result.get("params", {}), title=kind)
     body += table_html(table) if table else ""
-    return section_html(title, identity, body)
+    return section_html(title, f"slices{place}", body)
+
+
+def drift(result: Result) -> str:
+    """Return what has drifted from the reference, if there is one."""
+    found = drifted.drift_tables(result)
+    if not found:
+        return ""
+    verdict = str(result["drift"]["verdict"])
+    said = f"{verdict[:1].upper()}{verdict[1:]}."
+    # The first table's note begins with the verdict, which is said above it.
+    rest = found[0].note.removeprefix(said).strip()
+    tables = [replace(found[0], note=rest), *found[1:]]
+    return section_html("Drift", "drift", "".join(table_html(one) for one in tables), said)
 
 
 def calibrator(report: Result) -> str:

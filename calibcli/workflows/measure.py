@@ -95,6 +95,7 @@ def measure(
 
         found, absent = gather_current(spec, reading, **options)
     if not found.labelled:
+        curves = None
         _refuse_unlabelled(versus=versus, save_stats=save_stats)
     warnings = list(found.warnings)
     if loaded is not None:

@@ -28,10 +28,13 @@ def report(
     title: str | None = None,
     fail_if: Sequence[str] = (),
     cost: str | None = None,
+    reference: str | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Result:
-    """Return the data of the report; `cost` is what errors cost, such as 'fp=1,fn=4'.
+    """Return the data of the report.
+
+    `cost` is what errors cost, such as 'fp=1,fn=4'; `reference` what drift is measured from.
 
     Raises:
         InputError: unusable input or artifacts.
@@ -43,6 +46,7 @@ def report(
         conventions,
         calibrator=calibrator,
         thresholds=thresholds,
+        reference=reference,
         fail_if=fail_if,
         threads=threads,
         progress=progress,

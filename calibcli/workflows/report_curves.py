@@ -45,6 +45,14 @@ KEYS = frozenset(
 """Keys of a slice that only drawings need."""
 
 
+def drop_curves(result: Result) -> None:
+    """Take out of a measure result what only drawings need, in place."""
+    parts = [result["overall"], *result["classes"], *result["groups"]]
+    for part in [*parts, *(part["calibrated"] for part in parts if part.get("calibrated"))]:
+        for key in KEYS & part.keys():
+            del part[key]
+
+
 def report_curves(view: View, conventions: Conventions) -> Result:
     """Return the bands, the CORP curve and ECE by bins of all rows; nothing of no rows."""
     if not view.stats.n:
