@@ -106,8 +106,7 @@ def exact_cells(
         slot: (n,) from 0, or None for all 0.
         weight: (n,) int64 counts of identical rows, or float64 importance weights.
     """
-    ordered = np.sort(key)
-    distinct = ordered[np.append(True, ordered[1:] != ordered[:-1])]
+    distinct = distinct_keys(key)
     slots = 1 if slot is None else int(slot.max()) + 1
     if slots > 1 and slots * len(distinct) > 4 * len(key):
         return _sparse_cells(key, label, slot, weight)
@@ -129,6 +128,13 @@ def exact_cells(
     )
 
 
+def distinct_keys(key: Keys) -> Keys:
+    """Return the distinct keys of rows (n,), n > 0, in order."""
+    ordered = np.sort(key)
+    distinct: Keys = ordered[np.append(True, ordered[1:] != ordered[:-1])]
+    return distinct
+
+
 def _sparse_cells(
     key: Keys,
     label: NDArray[np.bool_],
@@ -148,7 +154,9 @@ def count_by(
     index: NDArray[Any], label: NDArray[np.bool_], size: int, weight: NDArray[Any] | None
 ) -> Counts:
     """Return counts (size, 2) by index and label: int64, or float64 for float weights."""
-    joint = index.astype(np.int64) * 2 + label
+    joint = index.astype(np.int64)
+    joint <<= 1
+    joint += label.astype(np.int64)
     found = np.bincount(joint, weights=weight, minlength=2 * size)
     kind = np.int64 if weight is None else weight.dtype
     return found.astype(kind, copy=False).reshape(size, 2)

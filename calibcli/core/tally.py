@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.cell_table import CellTable, count_by, exact_cells, squares_by
-from calibcli.core.cells import Grid, cell_base, grid, key_tails
-from calibcli.core.scales import EPS
+from calibcli.core.cell_table import CellTable, count_by, squares_by
+from calibcli.core.cells import Grid, cell_base, grid
+from calibcli.core.distinct import Distinct
+from calibcli.core.losses import row_losses, slot_losses, table_losses
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,9 +68,8 @@ class Tally:
         self.edges = edges
         self.weighted = weighted
         self.logits = logits
-        self.losses = np.zeros((slots, 3))
-        self._tables: list[CellTable] = []
-        self._held = 0
+        self._losses = np.zeros((slots, 3))
+        self._distinct = Distinct(weighted=weighted)
         self._grid: Grid | None = None
         self._read: CellTable | None = None
         if not start_exact:
@@ -105,22 +105,28 @@ class Tally:
             weight = weight.astype(np.int64, copy=False)
         if slot is not None:
             self._make_room(int(slot.max()) + 1)
-        self._add_losses(key, label, slot, weight)
-        if self._grid is None:
-            table = exact_cells(key, label, slot, weight)
-            self._tables.append(table)
-            self._held += len(table)
-            if self._held > (2 if self.slots == 1 else 8) * EXACT_CELLS:
-                self._compact()
-        else:
+        if self._grid is not None:
+            self._add_losses(key, label, slot, weight)
             self._count_in(self._grid, key, label, slot, weight)
+            return
+        self._distinct.add(key, label, slot, weight)
+        if self._distinct.held > 8 * EXACT_CELLS or self._distinct.waiting > 1.5 * EXACT_CELLS:
+            self._compact()
+            if self._grid is None:
+                self._distinct.expect()
 
     def merge(self, other: Tally, slot_map: Slots | None = None) -> None:
         """Add another tally; `slot_map` gives the slot here of each slot there."""
         mapping = np.arange(other.slots) if slot_map is None else slot_map[: other.slots]
         if len(mapping):
             self._make_room(int(mapping.max()) + 1)
-        np.add.at(self.losses, mapping, other.losses)
+        other._compact()
+        if other._grid is not None:
+            self.enter_grid()
+            np.add.at(self._losses, mapping, other._losses)
+            if slot_map is None and self._grid is other._grid and self.slots == other.slots:
+                self._add_dense(other)
+                return
         table = other.table()
         if slot_map is not None:
             here = replace(table, slot=mapping[table.slot].astype(np.int32))
@@ -128,23 +134,31 @@ class Tally:
         self.add_table(table)
 
     def add_table(self, table: CellTable) -> None:
-        """Add counts in sparse form (without their losses), exact or of any grid."""
+        """Add counts in sparse form, exact or of any grid; a grid's bring no losses with them."""
         if len(table):
             self._make_room(int(table.slot[-1]) + 1)
         if table.bits is not None:
             self.enter_grid()
             self.coarsen_to(table.bits)
         if self._grid is None:
-            self._tables.append(table)
+            self._distinct.add_table(table)
             self._compact()
         else:
             self._add_to(self._grid, table)
+
+    @property
+    def losses(self) -> NDArray[np.float64]:
+        """Sums by slot (slots, 3): (1 - p_true)^2, -log p_true and rows with p_true = 0."""
+        table = self.table()
+        if table.bits is not None:
+            return self._losses
+        return table_losses(table, self.slots, logits=self.logits)
 
     def table(self) -> CellTable:
         """Return the counts so far, sorted by slot and key; cells that hold rows only."""
         self._compact()
         if self._grid is None:
-            return self._tables[0] if self._tables else CellTable.empty(weighted=self.weighted)
+            return self._distinct.table()
         if self._read is not None:
             return self._read
         used = np.flatnonzero((self._counts[:, 0] != 0) | (self._counts[:, 1] != 0))
@@ -166,11 +180,14 @@ class Tally:
         """Give up the distinct scores for the cells of a grid, if that has not happened yet."""
         if self._grid is not None:
             return
-        tables, self._tables = self._tables, []
+        tables, waiting = self._distinct.release()
         self._grid = grid(_grid_bits(self.slots), self.edges)
         self._allocate(self._grid)
         for table in tables:
             self._add_to(self._grid, table)
+        for key, label, weight in waiting:
+            self._add_losses(key, label, None, weight)
+            self._count_in(self._grid, key, label, None, weight)
 
     def _compact(self) -> None:
         """Sum what was added, and leave the exact phase where there are too many cells.
@@ -178,14 +195,14 @@ class Tally:
         More rows never make fewer cells, of a slot or in all, so a part of the data never is in
         the grid when the whole is not.
         """
-        if self._grid is not None or not self._tables:
+        if self._grid is not None:
             return
-        if len(self._tables) > 1:
-            self._tables = [CellTable.concatenate(self._tables)]
-        table = self._tables[0]
-        self._held = len(table)
-        if self._held > EXACT_CELLS and (
-            self._held > 4 * EXACT_CELLS or np.bincount(table.slot).max() > EXACT_CELLS
+        if self._distinct.outnumber(EXACT_CELLS):
+            self.enter_grid()
+            return
+        table = self._distinct.table()
+        if len(table) > EXACT_CELLS and (
+            len(table) > 4 * EXACT_CELLS or np.bincount(table.slot).max() > EXACT_CELLS
         ):
             self.enter_grid()
 
@@ -196,24 +213,16 @@ class Tally:
         slot: Slots | None,
         weight: NDArray[Any] | None,
     ) -> None:
-        """Sum (1 - p_true)^2, -log p_true and rows with p_true = 0, exactly, row by row."""
-        tail, upper = key_tails(key)
-        truth = np.where(upper == label, 1.0 - tail, tail)
-        missed = truth == 0.0
-        floor = EPS if not self.logits else np.where(missed, EPS, 0.0)
-        columns = ((1.0 - truth) ** 2, -np.log(np.maximum(truth, floor)), missed.astype(np.float64))
-        for number, values in enumerate(columns):
-            weighed = values if weight is None else values * weight
-            if slot is None:
-                self.losses[0, number] += weighed.sum()
-            else:
-                found = np.bincount(slot, weights=weighed, minlength=self.slots)
-                self.losses[:, number] += found
+        """Sum the losses exactly, row by row."""
+        if slot is None:
+            self._losses[0] += row_losses(key, label, weight, logits=self.logits)
+        else:
+            self._losses += slot_losses(key, label, slot, weight, self.slots, logits=self.logits)
 
     def _make_room(self, slots: int) -> None:
         if slots <= self.slots:
             return
-        self.losses = np.concatenate([self.losses, np.zeros((slots - self.slots, 3))])
+        self._losses = np.concatenate([self._losses, np.zeros((slots - self.slots, 3))])
         old, self.slots = self.slots, slots
         if self._grid is None or _capacity(slots) == _capacity(old):
             return
@@ -247,25 +256,36 @@ class Tally:
         weight: NDArray[Any] | None,
     ) -> None:
         self._read = None
-        index = cells.cells(key).astype(np.int64)
+        index = cells.cells(key)
         if slot is not None:
             index += slot.astype(np.int64) * len(cells)
-        size = int(index.max()) + 1 if slot is not None else len(cells)
-        self._counts[:size] += count_by(index, label, size, weight)
+        low, high = int(index.min()), int(index.max()) + 1
+        index -= low
+        own, size = slice(low, high), high - low
         distance = cells.offsets(key)
         if weight is None:  # a float64 sum of integers this small is exact, and faster
-            found = np.bincount(index, weights=distance, minlength=size)
-            self._offsets[:size] += found.astype(self._offsets.dtype, copy=False)
+            found = np.bincount(index, weights=distance.astype(np.float64), minlength=size)
+            self._offsets[own] += found.astype(self._offsets.dtype, copy=False)
         else:
-            np.add.at(self._offsets, index, distance * weight)
+            np.add.at(self._offsets[own], index, distance * weight)
         squares = squares_by(index, label, size, weight)
         if self._squares is not None and squares is not None:
-            self._squares[:size] += squares
+            self._squares[own] += squares
+        self._counts[own] += count_by(index, label, size, weight)
+
+    def _add_dense(self, other: Tally) -> None:
+        self._read = None
+        self._counts += other._counts
+        self._offsets += other._offsets
+        if self._squares is not None and other._squares is not None:
+            self._squares += other._squares
 
     def _add_to(self, cells: Grid, table: CellTable) -> None:
         """Add cells that are no coarser than the grid: distinct scores, or a finer grid's."""
         self._read = None
-        index = cells.cells(table.key).astype(np.int64) + table.slot * np.int64(len(cells))
+        if table.bits is None:
+            self._losses += table_losses(table, self.slots, logits=self.logits)
+        index = cells.cells(table.key) + table.slot * np.int64(len(cells))
         base = table.key if table.bits is None else cell_base(table.key, table.bits)
         offset = table.offset + cells.offsets(base) * (table.pos + table.neg)
         np.add.at(self._counts[:, 1], index, table.pos)

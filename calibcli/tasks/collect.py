@@ -118,7 +118,7 @@ class Scope:
         self,
         pairs: list[Pairs],
         weight: NDArray[Any] | None,
-        bucket: NDArray[np.int64],
+        bucket: NDArray[np.int64] | None,
         member: NDArray[np.int64] | None = None,
     ) -> None:
         """Count pairs; `member` (rows,) is the group of each row."""
@@ -132,6 +132,7 @@ class Scope:
             mass = None if weight is None else np.repeat(weight, found.repeat)
             family.tally.add(found.key, found.label, slot, mass)
             if family.parts is not None:
+                assert bucket is not None
                 own = np.repeat(bucket, found.repeat)
                 part = own if slot is None else slot * BUCKETS + own
                 family.parts.add(found.key, found.label, part, mass)
@@ -200,6 +201,12 @@ class Counted:
     labelled: bool = True
     calibrated: Counted | None = field(default=None)
 
+    @property
+    def buckets(self) -> bool:
+        """Whether pairs are also kept by bucket."""
+        scopes = (self.overall, *self.groups)
+        return any(f.parts is not None for scope in scopes for f in scope.families.values())
+
     def merge(self, other: Counted) -> None:
         """Add a later partition."""
         self.overall.merge(other.overall)
@@ -253,11 +260,12 @@ def _count_batch(
     if labels is None:
         found.labelled = False
         labels = no_labels(layout.task, scores)
-    weight, bucket = _only(weight, rows), row_buckets(batch, rows)
+    weight = _only(weight, rows)
+    bucket = row_buckets(batch, rows) if mapping is not None or found.buckets else None
     found.rows += len(scores)
     found.weight += 0.0 if weight is None else float(weight.sum())
     targets = [(found, pairs_of(layout.task, scores, labels, logits=layout.logits))]
-    if mapping is not None and found.calibrated is not None:
+    if mapping is not None and found.calibrated is not None and bucket is not None:
         after = mapping(batch, scores, rows, bucket)
         targets.append((found.calibrated, pairs_of(layout.task, after, labels, logits=False)))
     for target, pairs in targets:
