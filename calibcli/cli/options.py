@@ -59,7 +59,7 @@ class Task(StrEnum):
     DETECTION = "detection"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class InputOptions:
     """Where the scores and labels are."""
 
@@ -164,7 +164,7 @@ class InputOptions:
                 raise UsageError(f"{option} is for images", "add --task segmentation")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class GroupOptions:
     """Which slices are shown apart."""
 
@@ -174,7 +174,7 @@ class GroupOptions:
     ] = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BinOptions:
     """How scores are binned and how sure intervals are."""
 
@@ -211,7 +211,7 @@ class BinOptions:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class RunOptions:
     """How a command runs and talks."""
 
@@ -250,7 +250,7 @@ RESERVED_TAGS = frozenset(
 """Labels that results and Prometheus give by themselves."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class FormatOptions:
     """How a result is printed."""
 

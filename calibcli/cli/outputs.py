@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,4 +53,6 @@ def _files(inputs: Iterable[str | None], output: Path) -> Iterator[Path]:
         elif given.exists():
             yield given
         else:
+            import glob
+
             yield from (Path(match) for match in glob.glob(name, recursive=True))  # noqa: PTH207

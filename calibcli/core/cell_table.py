@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _COLUMNS = ("slot", "key", "pos", "neg", "offset", "pos_sq", "neg_sq")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class CellTable:
     """Counts by (slot, key), sorted by both.
 

@@ -92,7 +92,7 @@ def cell_base(start: Keys, bits: int) -> Keys:
     return np.select([start < _TINY_KEY, start >= _LAST_KEY], [0, _LAST_KEY], base)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Grid:
     """Cells of fixed relative width: the leading `bits` of the tail's mantissa, split at edges.
 

@@ -58,7 +58,7 @@ class Binning:
         return f"{self.bins} equal-{self.kind} bins, {interval}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Reliability:
     """A reliability diagram's bins.
 
@@ -144,7 +144,7 @@ def _binned(index: NDArray[np.intp], values: Counts, size: int) -> Counts:
     return found.astype(values.dtype, copy=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Curve:
     """Cumulative counts at every distinct score, highest first.
 

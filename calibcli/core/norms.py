@@ -30,7 +30,7 @@ _MOST_NUMBERS = 1 << 22
 _LARGEST = 1.0  # every metric here is a gap between probabilities
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Noise:
     """The sampling noise of m gaps.
 
@@ -44,7 +44,7 @@ class Noise:
     apart: Array | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class GapNorm:
     """A metric f(g): gaps (m,), their noise, and f on rows of a matrix (R, m).
 
@@ -80,7 +80,9 @@ def interval(
     rng = np.random.default_rng(seed)
     rows = min(DRAWS, max(_MOST_NUMBERS // len(problem.gaps), 200)) // 2
     half = problem.noise.draw(rng, rows)
-    noise = linear(np.concatenate([half, -half]))
+    # By column: a norm of each row then runs down the columns, many rows at a time.
+    noise = np.asfortranarray(linear(np.concatenate([half, -half])))
+    shifted = np.empty_like(noise)
     surprise = round((1.0 - confidence) / 2.0 * len(noise))
     reach = 2.0 * (observed + float(problem.norm(spread)[0]))
     low = high = observed if value is None else value
@@ -88,7 +90,7 @@ def interval(
     for direction in directions(problem, linear):
 
         def excess(truth: float, place: int, seen: float, direction: Array = direction) -> float:
-            drawn = statistic(truth * direction + noise)
+            drawn = statistic(np.add(noise, truth * direction, out=shifted))
             drawn.partition(place)
             return float(drawn[place]) - seen
 

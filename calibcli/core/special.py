@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,12 +17,95 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-_NORMAL = NormalDist()
+# Wichura's rational approximations, highest power first: (numerator, denominator).
+_CENTRE = (
+    (
+        2.5090809287301226727e3,
+        3.3430575583588128105e4,
+        6.7265770927008700853e4,
+        4.5921953931549871457e4,
+        1.3731693765509461125e4,
+        1.9715909503065514427e3,
+        1.3314166789178437745e2,
+        3.3871328727963666080e0,
+    ),
+    (
+        5.2264952788528545610e3,
+        2.8729085735721942674e4,
+        3.9307895800092710610e4,
+        2.1213794301586595867e4,
+        5.3941960214247511077e3,
+        6.8718700749205790830e2,
+        4.2313330701600911252e1,
+        1.0,
+    ),
+)
+_TAIL = (
+    (
+        7.74545014278341407640e-4,
+        2.27238449892691845833e-2,
+        2.41780725177450611770e-1,
+        1.27045825245236838258e0,
+        3.64784832476320460504e0,
+        5.76949722146069140550e0,
+        4.63033784615654529590e0,
+        1.42343711074968357734e0,
+    ),
+    (
+        1.05075007164441684324e-9,
+        5.47593808499534494600e-4,
+        1.51986665636164571966e-2,
+        1.48103976427480074590e-1,
+        6.89767334985100004550e-1,
+        1.67638483018380384940e0,
+        2.05319162663775882187e0,
+        1.0,
+    ),
+)
+_FAR_TAIL = (
+    (
+        2.01033439929228813265e-7,
+        2.71155556874348757815e-5,
+        1.24266094738807843860e-3,
+        2.65321895265761230930e-2,
+        2.96560571828504891230e-1,
+        1.78482653991729133580e0,
+        5.46378491116411436990e0,
+        6.65790464350110377720e0,
+    ),
+    (
+        2.04426310338993978564e-15,
+        1.42151175831644588870e-7,
+        1.84631831751005468180e-5,
+        7.86869131145613259100e-4,
+        1.48753612908506148525e-2,
+        1.36929880922735805310e-1,
+        5.99832206555887937690e-1,
+        1.0,
+    ),
+)
 
 
 def norm_ppf(q: float) -> float:
-    """Return the standard normal quantile of q in (0, 1)."""
-    return _NORMAL.inv_cdf(q)
+    """Return the standard normal quantile of q in (0, 1), as `statistics.NormalDist` does.
+
+    Source: Wichura, 1988, algorithm AS 241. The module itself takes longer to import.
+    """
+    if not 0.0 < q < 1.0:
+        raise ValueError(f"no quantile at {q}")
+    centre = q - 0.5
+    if abs(centre) <= 0.425:
+        return _ratio(_CENTRE, 0.180625 - centre * centre) * centre
+    depth = math.sqrt(-math.log(q if centre < 0.0 else 1.0 - q))
+    x = _ratio(_TAIL, depth - 1.6) if depth <= 5.0 else _ratio(_FAR_TAIL, depth - 5.0)
+    return math.copysign(x, centre)
+
+
+def _ratio(polynomials: tuple[tuple[float, ...], tuple[float, ...]], x: float) -> float:
+    above = below = 0.0
+    for a, b in zip(*polynomials, strict=True):
+        above, below = above * x + a, below * x + b
+    return above / below
 
 
 def norm_sf_two_sided(z: float) -> float:
@@ -145,9 +227,14 @@ def clopper_pearson(
     k = np.asarray(successes, dtype=np.float64)
     n = np.asarray(trials, dtype=np.float64)
     alpha = (1.0 - confidence) / 2.0
-    miss = np.maximum(n - k, 0.0)
-    low = np.where(k > 0, beta_ppf(alpha, np.where(k > 0, k, 1.0), miss + 1.0), 0.0)
-    high = np.where(miss > 0, beta_ppf(1.0 - alpha, k + 1.0, np.where(miss > 0, miss, 1.0)), 1.0)
+    k, miss = np.broadcast_arrays(k, np.maximum(n - k, 0.0))
+    ends = beta_ppf(
+        np.array([alpha, 1.0 - alpha]).reshape(2, *(1,) * k.ndim),
+        np.stack([np.where(k > 0, k, 1.0), k + 1.0]),
+        np.stack([miss + 1.0, np.where(miss > 0, miss, 1.0)]),
+    )
+    low = np.where(k > 0, ends[0], 0.0)
+    high = np.where(miss > 0, ends[1], 1.0)
     return low, high
 
 

@@ -7,7 +7,6 @@ Large data has the cells of a fixed grid, each with the mean score of its rows.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 _TINIEST = 1e-300
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ScoreStats:
     """Pairs (score, label) of one slice by cell, in increasing score order. C cells.
 
@@ -254,6 +253,8 @@ class ScoreStats:
 
     def digest(self) -> str:
         """Return a SHA-256 over the cells: equal for equal rows, whatever their order."""
+        import hashlib
+
         state = hashlib.sha256(f"{self.table.bits} {self.logits}".encode())
         for column in (self.table.key, self.table.pos, self.table.neg, self.table.offset):
             state.update(np.ascontiguousarray(column).tobytes())

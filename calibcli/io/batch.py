@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from calibcli.errors import InputError
 from calibcli.io.buffers import BadValueError, Raw
@@ -19,6 +18,8 @@ from calibcli.io.labels import MISSING, Seen, one_hot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from numpy.typing import NDArray
 
     from calibcli.io.frames import Frame
     from calibcli.io.recipe import Place, Recipe

@@ -6,10 +6,12 @@ of primitive arrays are viewed directly.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Raw = Any
 """A column as a reader hands it over: an ndarray, a pyarrow.Array, or Keys."""

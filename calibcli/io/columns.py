@@ -37,7 +37,7 @@ class Column:
 Columns = dict[str, Column]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Scores:
     """The chosen score columns; `classes` are the names that the columns give, if they do."""
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from calibcli.io.buffers import TEXT_TYPES, BadValueError, Raw, bits, primitive
 from calibcli.io.keys import Keys, is_missing_text, keys
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def numbers(raw: Raw) -> NDArray[Any]:

@@ -6,8 +6,6 @@ text in the next; labels, groups and cluster ids are read as text, where "007" a
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -30,7 +28,7 @@ _HEADER_LIMIT = 2**23
 _OTHER_DELIMITERS = ";\t|"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class CsvReader:
     """A CSV file whose first line, the names of its columns, has been read."""
 
@@ -49,7 +47,7 @@ class CsvReader:
         delimiter = "\t" if source.kind == "tsv" else ","
         if delimiter not in line:
             delimiter = next((mark for mark in _OTHER_DELIMITERS if mark in line), delimiter)
-        names = next(csv.reader(io.StringIO(line, newline=""), delimiter=delimiter))
+        names = _split(line, delimiter)
         refuse_duplicates(names, source.name)
         columns = {name: Column("any") for name in names}
         for name, _ in source.partition:
@@ -216,6 +214,15 @@ def not_a_number(column: str, path: str, row: int, count: int = 1) -> InputError
         f"column {column!r} of {path}, {row_text(row)}: not a number{also}",
         hint="name the column of scores with --score or --scores, or correct the file",
     )
+
+
+def _split(line: str, delimiter: str) -> list[str]:
+    if '"' not in line:
+        return line.split(delimiter)
+    import csv
+    import io
+
+    return next(csv.reader(io.StringIO(line, newline=""), delimiter=delimiter))
 
 
 def _first_line(source: Source) -> tuple[str, bool]:

@@ -33,7 +33,7 @@ class Part:
     units: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ReadPlan:
     """Which columns to read, by role, and in how many rows at a time."""
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from calibcli.io.buffers import TEXT_TYPES, BadValueError, Raw, primitive
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MISSING_GROUP = "(missing)"
 _MISSING_TEXT = {"", "na", "n/a", "nan", "null", "none", "<na>", "#n/a"}

@@ -33,7 +33,7 @@ _MAGIC = (
 
 def is_uri(path: str) -> bool:
     """Tell a URI (`s3://…`, `file:///…`) from a path."""
-    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", path) is not None
+    return "://" in path and re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", path) is not None
 
 
 def suffix_of(path: str) -> tuple[str, str | None]:

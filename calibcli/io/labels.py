@@ -10,19 +10,20 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from calibcli.io.buffers import BadValueError, Raw, primitive
 from calibcli.io.keys import Keys, as_text, is_missing_text, keys
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MISSING = -1
 UNKNOWN = -2
 _SHOWN = 10
 _TRUE, _FALSE = "true", "false"
-_INTEGER = re.compile(r"[+-]?\d+")
 
 
 @dataclass(slots=True)
@@ -44,7 +45,7 @@ class Seen:
         return len(self.negatives) > 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class BinaryCoder:
     """Labels to 1 and 0 (int8); MISSING (-1) and UNKNOWN (-2) mark what is neither."""
 
@@ -164,7 +165,7 @@ def _looks_numeric(text: str) -> bool:
         return False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ClassCoder:
     """Labels to class indices 0..K-1 (int64); MISSING (-1) and UNKNOWN (-2) mark the others."""
 
@@ -173,7 +174,7 @@ class ClassCoder:
     @property
     def takes_codes(self) -> bool:
         """Whether an integer that is no class name is the index of a class."""
-        return not any(_INTEGER.fullmatch(name) for name in self.classes)
+        return not any(re.fullmatch(r"[+-]?\d+", name) for name in self.classes)
 
     def encode(self, raw: Raw, seen: Seen) -> NDArray[np.int64]:
         """Return int64 (n,) class indices of a column."""

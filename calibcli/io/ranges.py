@@ -26,7 +26,7 @@ _CHUNK = 2**18
 _LINE_END = 10
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Span:
     """The bytes of some rows: from `start` up to `stop`."""
 

@@ -35,7 +35,7 @@ class InputSpec:
     scale: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Place:
     """A column, of the scores or of the labels file."""
 

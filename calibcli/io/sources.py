@@ -8,8 +8,6 @@ suffix says nothing.
 from __future__ import annotations
 
 import contextlib
-import fnmatch
-import glob
 import io
 import re
 import sys
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 _MISSING_PARTITION = "__HIVE_DEFAULT_PARTITION__"
-_GLOB = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +56,7 @@ class Source:
     @property
     def shown(self) -> str:
         """The path as it stands in results: credentials in a URI are left out."""
-        return re.sub(r"(?<=://)[^/@]*@", "", self.path)
+        return re.sub(r"(?<=://)[^/@]*@", "", self.path) if "://" in self.path else self.path
 
     @property
     def remote(self) -> bool:
@@ -188,18 +185,21 @@ def _local(path: str, input_format: str | None) -> list[Source]:
             return _folder(entry)
         if entry.exists():
             return [_file(path, input_format)]
-    if not _GLOB.search(path):
+    fixed = re.search(r"[*?\[]", path)
+    if fixed is None:
         raise InputError(f"{show(path)}: no such file or folder", hint=_near_file(entry))
+    import glob
+
     matches = sorted(glob.glob(path, recursive=True))  # noqa: PTH207, Path.glob refuses absolute patterns
     if not matches:
         raise InputError(f"no file matches {show(path)}", hint="check the pattern and its folder")
-    fixed = len(path[: _GLOB.search(path).start()].split("/")) - 1  # type: ignore[union-attr]
+    above = len(path[: fixed.start()].split("/")) - 1
     found: list[Source] = []
     for match in matches:
         if Path(match).is_dir():
-            found.extend(_folder(Path(match), tuple(match.split("/")[fixed:])))
+            found.extend(_folder(Path(match), tuple(match.split("/")[above:])))
         else:
-            folders = match.split("/")[fixed:-1]
+            folders = match.split("/")[above:-1]
             found.append(_file(match, input_format, _hive(folders)))
     return found
 
@@ -335,6 +335,8 @@ def _remote(uri: str, input_format: str | None) -> list[Source]:
     for entry in files:
         inside = entry[len(path) :].strip("/").split("/")
         if match is not None:
+            import fnmatch
+
             wanted = plain[len(base) :].strip("/").split("/")
             matched = len(wanted) == len(inside) and all(map(fnmatch.fnmatchcase, inside, wanted))
         else:

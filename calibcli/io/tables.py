@@ -111,7 +111,7 @@ def _frame(piece: Any, first_row: int, plan: ReadPlan, source: Source) -> Frame:
     return Frame(first_row, rows, columns, piece if plan.keep else None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ParquetReader:
     """A Parquet file, read row group by row group."""
 
@@ -186,7 +186,7 @@ def _mapped(source: Source) -> Any:
     return pa.memory_map(source.local, "r")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ArrowReader:
     """An Arrow IPC file (or Feather 2), or an IPC stream."""
 

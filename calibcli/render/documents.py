@@ -4,17 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from calibcli.render import (
-    choices,
-    decisions,
-    drifted,
-    figures,
-    paired,
-    segmentation,
-    slices,
-    tabulate,
-    words,
-)
+from calibcli.render import drifted, figures, paired, segmentation, slices, tabulate, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -50,6 +40,8 @@ def measure_tables(result: Result, *, limit: int | None = None) -> list[Table]:
 
 def fit_tables(result: Result) -> list[Table]:
     """Return the tables of a fit result: before and after, the candidates, the slices."""
+    from calibcli.render import decisions
+
     params, kind = result.get("params", {}), fit_kind(result)
     title = f"after, {kind}" if kind else "after"
     before, after = _metrics(result.get("before")), _metrics(result.get("after"))
@@ -65,6 +57,8 @@ def fit_tables(result: Result) -> list[Table]:
 
 def threshold_tables(result: Result) -> list[Table]:
     """Return the tables of a threshold result: cut-offs, costs, groups, or other decisions."""
+    from calibcli.render import choices, decisions
+
     return _present(
         [
             decisions.thresholds_table(result),

@@ -17,10 +17,10 @@ _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _SHORT: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 # OWASP, "CSV Injection": a cell that starts so is evaluated by a spreadsheet.
-_FORMULA: Final = re.compile(r"\s*[=+\-@＝＋－＠]")  # noqa: RUF001 (the full-width forms count too)
+_FORMULA: Final = r"\s*[=+\-@＝＋－＠]"  # noqa: RUF001 (the full-width forms count too)
 
 # An interval such as [0.1, 0.2] is left readable where nothing can turn it into a link.
-_MARKDOWN: Final = re.compile(
+_MARKDOWN: Final = (
     r"(?P<safe>[\[(](?:-?[\d.][\d.e+-]*|lo), (?:-?[\d.][\d.e+-]*|hi)[\])](?![(\[:])|(?<=\w)_(?=\w)"
     r"|^[+-]\d[\d.,]*(?:e[+-]?\d+)?$)"
     r"|[\\`*_\[\]<&|~$@]|:(?=//|\w+:)|^[#>+=-]|(?<=www)\."
@@ -74,7 +74,7 @@ def markdown(text: object) -> str:
     >>> markdown("a|b")
     'a&#124;b'
     """
-    return _MARKDOWN.sub(_entity, visible(text))
+    return re.sub(_MARKDOWN, _entity, visible(text))
 
 
 def _entity(match: re.Match[str]) -> str:
@@ -92,7 +92,7 @@ def csv(text: object) -> str:
     "'=1+1"
     """
     name = visible(text)
-    return f"'{name}" if _FORMULA.match(name) else name
+    return f"'{name}" if re.match(_FORMULA, name) else name
 
 
 def columns(text: str) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from calibcli.render import decisions, documents, names, verdicts, words
+from calibcli.render import documents, names, verdicts, words
 from calibcli.render.layout import paint, text_table, wrapped
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ def render_measure(result: Result, *, color: bool = False, width: int | None = N
 
 def render_fit(result: Result, *, color: bool = False, width: int | None = None) -> str:
     """Return a fit result as text: the method, before and after, the candidates."""
+    from calibcli.render import decisions
+
     head = _painted(documents.fit_headline(result), "bold", color, width)
     head += _painted(words.after_words(documents.fit_kind(result)), "", color, width)
     parameters = decisions.parameters_words(result.get("calibrator") or {})
@@ -59,6 +61,8 @@ def render_fit(result: Result, *, color: bool = False, width: int | None = None)
 
 def render_threshold(result: Result, *, color: bool = False, width: int | None = None) -> str:
     """Return a threshold result as text: each cut-off exactly, what it reaches, and how sure."""
+    from calibcli.render import decisions
+
     head = _painted(decisions.thresholds_headline(result), "bold", color, width)
     head += _painted(decisions.kind_words(result), "", color, width)
     head += _painted(documents.inputs_line(result), "dim", color, width)

@@ -43,7 +43,7 @@ MOST_WEIGHT = 1e100
 """Total weight up to which its squares are numbers."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Layout:
     """What a pass counts.
 
@@ -68,7 +68,7 @@ class Layout:
     drop_invalid: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Population:
     """The statistics of one population of rows: all of them, or those of one group.
 
@@ -185,7 +185,7 @@ class Scope:
         return ScoreStats.from_tally(family.tally, slot, family.parts, slots=slots)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Counted:
     """What a pass found. Mergeable."""
 

@@ -31,7 +31,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 """Which families of pairs a task has."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Pairs:
     """Pairs of one family: keys and labels (m,), their slot within the family, pairs a row."""
 

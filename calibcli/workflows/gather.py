@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from calibcli._version import __version__
 from calibcli.core.stats import ScoreStats
 from calibcli.errors import InputError, UsageError
-from calibcli.io.artifacts import parse_artifact, read_artifact
 from calibcli.io.dataset import InputSpec, open_dataset
 from calibcli.io.sources import expand
 from calibcli.tasks.collect import Counted, Layout, Population, Scope, count
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 Result = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Slice:
     """A population under its name in the JSON, before and after calibration."""
 
@@ -36,7 +35,7 @@ class Slice:
     calibrated: Population | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Gathered:
     """Everything a command knows about its input."""
 
@@ -307,6 +306,8 @@ def _merge(a: Population, b: Population) -> Population:
 
 
 def _payload(source: Source) -> Result:
+    from calibcli.io.artifacts import parse_artifact, read_artifact
+
     if source.data is None and source.spool is None:
         return read_artifact(source.path, "stats")
     with source.open() as file:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from calibcli._version import __version__
 from calibcli.errors import InputError, UsageError
-from calibcli.io.artifacts import write_artifact
 from calibcli.workflows.gather import Gathered, gather, stats_payload
 from calibcli.workflows.slices import slice_result
 from calibcli.workflows.warnings import calibrator_warnings, measure_warnings, thresholds_warnings
@@ -132,6 +131,8 @@ def measure(
     if calibrator is not None:
         result["params"]["calibrator"] = calibrator
     if save_stats is not None:
+        from calibcli.io.artifacts import write_artifact
+
         write_artifact(save_stats, "stats", stats_payload(found))
     return result
 

@@ -45,7 +45,7 @@ class Confusion:
         return None if np.isnan(value) else value
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Curve:
     """The confusion counts at every candidate, thresholds increasing.
 
