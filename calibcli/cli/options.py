@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import wraps
@@ -18,6 +18,7 @@ from calibcli.errors import CalibcliError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
 
 SCORES_HELP = "Parquet, CSV, TSV, NPY or NPZ files, folders, quoted globs, URIs, or - for stdin."
@@ -47,6 +48,13 @@ class Closed(StrEnum):
 
     RIGHT = "right"
     LEFT = "left"
+
+
+class EngineName(StrEnum):
+    """What a pass over the files runs on."""
+
+    THREADS = "threads"
+    DASK = "dask"
 
 
 class Task(StrEnum):
@@ -218,6 +226,13 @@ class RunOptions:
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads; default the cores of this process.")
     ] = None
+    engine: Annotated[
+        EngineName, typer.Option(help="Where files are read: in threads here, or by Dask workers.")
+    ] = EngineName.THREADS
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="tcp://HOST:PORT", help="The Dask scheduler, with --engine dask."),
+    ] = None
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No warnings on stderr.")] = False
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more on stderr.")] = False
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")] = False
@@ -356,7 +371,8 @@ def spread_options(function: Callable[..., int]) -> Callable[..., int]:
             for name, group in spread.items()
         }
         try:
-            return function(*args, **given, **made)
+            with _engine_of(made.get("run"), given.get("paths"), made.get("read")):
+                return function(*args, **given, **made)
         except CalibcliError as error:
             if isinstance(values, project.Values):
                 error = values.blamed(error)
@@ -366,3 +382,12 @@ def spread_options(function: Callable[..., int]) -> Callable[..., int]:
     command.__signature__ = inspect.Signature(order)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in order}
     return command
+
+
+def _engine_of(run: Any, paths: Any, read: Any) -> AbstractContextManager[None]:
+    """Return what a command runs in: nothing for threads, whose engine is not imported."""
+    if run is None or (run.engine is EngineName.THREADS and run.scheduler is None):
+        return nullcontext()
+    from calibcli.cli.engine import engine_for
+
+    return engine_for(run, paths or (), read)

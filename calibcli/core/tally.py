@@ -75,6 +75,11 @@ class Tally:
         if not start_exact:
             self.enter_grid()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel as cells that hold rows, which are few."""
+        state = (self.slots, self.edges, self.weighted, self.logits)
+        return _restored, (*state, self.losses, self.table())
+
     @property
     def exact(self) -> bool:
         """Whether the cells are still the distinct scores; final only after `table()`."""
@@ -294,3 +299,19 @@ class Tally:
         if self._squares is not None and table.pos_sq is not None and table.neg_sq is not None:
             np.add.at(self._squares[:, 1], index, table.pos_sq)
             np.add.at(self._squares[:, 0], index, table.neg_sq)
+
+
+def _restored(
+    slots: int,
+    edges: tuple[float, ...],
+    weighted: bool,
+    logits: bool,
+    losses: NDArray[np.float64],
+    table: CellTable,
+) -> Tally:
+    exact = table.bits is None
+    found = Tally(slots, edges=edges, weighted=weighted, logits=logits, start_exact=exact)
+    found.add_table(table)
+    if not exact:
+        found._losses = losses
+    return found

@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Sized
 from typing import TYPE_CHECKING, TypeVar
 
+from calibcli.engines.remote import current
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future
@@ -30,7 +32,14 @@ def cores() -> int:
 def map_ordered(
     function: Callable[[Item], Result], items: Iterable[Item], threads: int | None = None
 ) -> Iterator[Result]:
-    """Yield function(item) for each item, in order; the first error is raised where it is due."""
+    """Yield function(item) for each item, in order; the first error is raised where it is due.
+
+    Where an engine beyond this machine was chosen, it takes the place of the threads.
+    """
+    engine = current()
+    if engine is not None:
+        yield from engine.map(function, items)
+        return
     workers = threads or cores()
     if isinstance(items, Sized):
         workers = min(workers, len(items))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -100,6 +100,15 @@ class Cutter:
     side: SideTable | None
     offset: int
     path: str
+
+    def narrowed(self, first_row: int, rows: int) -> Cutter:
+        """Return what finds these rows of the source alone, without the others' labels."""
+        if self.side is None or self.side.arrays:
+            return self
+        start = self.offset + first_row
+        own = {name: self.side.cut(name, start, start + rows) for name in self.side.columns}
+        # An offset below 0 puts the first of these rows where its labels now are.
+        return Cutter(replace(self.side, columns=own), -first_row, self.path)
 
     def raw(self, frame: Frame, place: Place) -> Raw:
         """Return a column of the frame's rows."""

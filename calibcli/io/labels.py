@@ -39,6 +39,13 @@ class Seen:
         if len(self.unknown) <= _SHOWN:
             self.unknown.add(text)
 
+    def merge(self, other: Seen) -> None:
+        """Take in what another process has met."""
+        self.negatives |= other.negatives
+        self.positive = self.positive or other.positive
+        for text in sorted(other.unknown):
+            self.add_unknown(text)
+
     @property
     def mixed(self) -> bool:
         """Whether both -1 and 0 occurred as the negative label."""

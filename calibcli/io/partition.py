@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -85,12 +85,39 @@ class Partition:
             rows += frame.rows
         self._finished(rows)
 
+    def noted(self) -> tuple[dict[int, int], Seen]:
+        """Return what reading it in this process has found: for `note` where it came from."""
+        return self.shared.rows, self.shared.seen
+
+    def note(self, found: tuple[dict[int, int], Seen]) -> None:
+        """Take in what reading it in another process has found.
+
+        Raises:
+            InputError: see `batches`.
+        """
+        rows, seen = found
+        self.shared.seen.merge(seen)
+        if self.shared.seen.mixed:
+            raise self._mixed()
+        if self.index in rows:
+            self._finished(rows[self.index])
+
+    def __reduce__(self) -> tuple[type[Partition], tuple[Any, ...]]:
+        """Leave behind the rows of the labels file that are not its own."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        if self.rows is not None:
+            values["cutter"] = self.cutter.narrowed(self.first_row, self.rows)
+        return Partition, tuple(values.values())
+
+    def _mixed(self) -> InputError:
+        return InputError(
+            f"{self._label_name()} of {show(self.source)}: both -1 and 0 occur",
+            hint="name the label that means 1: --positive 1",
+        )
+
     def _check_labels(self, labels: Any) -> None:
         if self.shared.seen.mixed:
-            raise InputError(
-                f"{self._label_name()} of {show(self.source)}: both -1 and 0 occur",
-                hint="name the label that means 1: --positive 1",
-            )
+            raise self._mixed()
         if self.recipe.drop_invalid and not (labels == UNKNOWN).any():
             return
         raise _bad_labels(self.shared.partitions or [self])

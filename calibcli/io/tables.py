@@ -121,6 +121,10 @@ class ParquetReader:
     metadata: Any
     arrow_schema: Any
 
+    def __reduce__(self) -> tuple[type[ParquetReader], tuple[Any, ...]]:
+        """Leave the footer behind: of a file of many row groups it is larger than their counts."""
+        return ParquetReader, (self.source, self.columns, self.parts, None, self.arrow_schema)
+
     @classmethod
     def open(cls, source: Source) -> ParquetReader:
         """Read the footer."""

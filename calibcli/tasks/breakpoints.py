@@ -88,6 +88,7 @@ class _Positives:
     mass: float = 0
     rows: int = 0
     dropped: int = 0
+    unseen: int = 0
     first_bad: tuple[str, int] | None = None
 
     def add(self, block: _Block) -> None:
@@ -116,6 +117,7 @@ class _Positives:
         self.mass += other.mass
         self.rows += other.rows
         self.dropped += other.dropped
+        self.unseen += other.unseen
         self.first_bad = self.first_bad or other.first_bad
 
     def table(self, *, weighted: bool) -> CellTable:
@@ -194,14 +196,17 @@ def count_at_positives(
     Raises:
         InputError: unusable scores; NaN unless `layout.drop_invalid`.
     """
-    unseen: Unseen = {}
-    mapping = None
-    if calibrator is not None:
-        mapping = mapping_of(calibrator, columns, logits=layout.logits, unseen=unseen)
     size = len(layout.classes)
+
+    def mapped(unseen: Unseen) -> Mapping | None:
+        if calibrator is None:
+            return None
+        return mapping_of(calibrator, columns, logits=layout.logits, unseen=unseen)
 
     def collect(partition: Partition) -> _Positives:
         found = _Positives(np.full(size, np.inf), np.full(size, -np.inf))
+        unseen: Unseen = {}
+        mapping = mapped(unseen)
         for batch in partition.batches():
             good, bad = usable(batch, layout)
             if bad and good is not None and found.first_bad is None:
@@ -209,6 +214,7 @@ def count_at_positives(
             found.dropped += bad + batch.dropped
             for block in _blocks(batch, good, layout, mapping):
                 found.add(block)
+        found.unseen = sum(unseen.values())
         found.pack()
         return found
 
@@ -224,7 +230,7 @@ def count_at_positives(
     negatives = _Negatives(table, size, weighted=layout.weighted)
 
     def count(partition: Partition) -> list[NDArray[Any]]:
-        into = negatives.new()
+        into, mapping = negatives.new(), mapped({})
         for batch in partition.batches():
             for block in _blocks(batch, usable(batch, layout)[0], layout, mapping):
                 negatives.count(block, into)
@@ -239,7 +245,7 @@ def count_at_positives(
         first = negatives.start[:-1]
         above = np.add.reduceat(neg, first)
         neg[first] += int(total.mass) - np.add.reduceat(table.pos, first) - above
-    return Breakpoints(_classes(table, sums, size), total.dropped, sum(unseen.values()))
+    return Breakpoints(_classes(table, sums, size), total.dropped, total.unseen)
 
 
 def _classes(table: CellTable, sums: list[NDArray[Any]], classes: int) -> tuple[ScoreStats, ...]:

@@ -213,6 +213,7 @@ class Counted:
         for mine, theirs in zip(self.groups, other.groups, strict=True):
             mine.merge(theirs)
         self.dropped += other.dropped
+        self.unseen += other.unseen
         self.rows += other.rows
         self.weight += other.weight
         self.first_bad = self.first_bad or other.first_bad
@@ -306,18 +307,18 @@ def count(
             stack, layout, calibrator=calibrator, threads=threads, progress=progress
         )
     hopeless: set[str] = set()
-    unseen: Unseen = {}
-    mapping = None
-    if calibrator is not None:
-        mapping = mapping_of(calibrator, columns, logits=layout.logits, unseen=unseen)
     after = _calibrated_layout(layout)
 
     def one(partition: Partition) -> Counted:
         found = empty(layout, hopeless)
-        if mapping is not None:
+        unseen: Unseen = {}
+        mapping = None
+        if calibrator is not None:
+            mapping = mapping_of(calibrator, columns, logits=layout.logits, unseen=unseen)
             found.calibrated = empty(after, hopeless)
         for batch in partition.batches():
             _count_batch(found, batch, mapping)
+        found.unseen = sum(unseen.values())
         for scope in (found.overall, *found.groups):
             for name, family in scope.families.items():
                 if not family.tally.exact:
@@ -334,7 +335,6 @@ def count(
             progress(total.rows)
     assert total is not None
     refuse_gaps(total.dropped, total.first_bad, total.rows, drop=layout.drop_invalid)
-    total.unseen = sum(unseen.values())
     if not total.weight <= MOST_WEIGHT:
         raise InputError("the weights sum to more than 1e100", "divide them all by the largest")
     return total

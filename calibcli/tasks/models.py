@@ -65,6 +65,15 @@ class _Zipped:
             own = {field.name: getattr(first, field.name) for field in fields(Batch)}
             yield ModelBatch(**{**own, "scores": average}, models=scores)
 
+    def noted(self) -> list[Any]:
+        """Return what reading the partitions has found."""
+        return [part.noted() for part in self.parts]
+
+    def note(self, found: list[Any]) -> None:
+        """Take in what reading these partitions elsewhere has found."""
+        for part, own in zip(self.parts, found, strict=True):
+            part.note(own)
+
 
 @dataclass(frozen=True, slots=True)
 class ModelDataset:

@@ -95,13 +95,13 @@ def scan(
     Raises:
         InputError: unusable scores; NaN unless `layout.drop_invalid`.
     """
-    unseen: Unseen = {}
-    mapping = None
-    if calibrator is not None:
-        mapping = mapping_of(calibrator, columns, logits=layout.logits, unseen=unseen)
 
-    def one(partition: Partition) -> tuple[A, int, int, tuple[str, int] | None]:
+    def one(partition: Partition) -> tuple[A, Scanned, tuple[str, int] | None]:
         found, rows, dropped, first = new(), 0, 0, None
+        unseen: Unseen = {}
+        mapping = None
+        if calibrator is not None:
+            mapping = mapping_of(calibrator, columns, logits=layout.logits, unseen=unseen)
         for batch in partition.batches():
             good, bad = usable(batch, layout)
             if bad and good is not None and first is None:
@@ -110,13 +110,14 @@ def scan(
             made = _rows(batch, good, layout, mapping)
             rows += len(made.p)
             found.add(made)
-        return found, rows, dropped, first
+        return found, Scanned(rows, dropped, sum(unseen.values())), first
 
     total: A | None = None
-    rows = dropped = 0
+    rows = dropped = unseen = 0
     first: tuple[str, int] | None = None
-    for found, some, lost, bad in map_ordered(one, dataset.partitions, threads):
-        rows, dropped, first = rows + some, dropped + lost, first or bad
+    for found, part, bad in map_ordered(one, dataset.partitions, threads):
+        rows, dropped, first = rows + part.rows, dropped + part.dropped, first or bad
+        unseen += part.unseen
         if total is None:
             total = found
         else:
@@ -125,7 +126,7 @@ def scan(
             progress(rows)
     refuse_gaps(dropped, first, rows, drop=layout.drop_invalid)
     assert total is not None
-    return total, Scanned(rows, dropped, sum(unseen.values()))
+    return total, Scanned(rows, dropped, unseen)
 
 
 def _rows(

@@ -59,6 +59,15 @@ class Side:
         for pair in self.both():
             yield pair[self.second]
 
+    def noted(self) -> list[Any]:
+        """Return what reading the partitions has found."""
+        return [part.noted() for part in (*self.first, *self.other)]
+
+    def note(self, found: list[Any]) -> None:
+        """Take in what reading these partitions elsewhere has found."""
+        for part, own in zip((*self.first, *self.other), found, strict=True):
+            part.note(own)
+
 
 def _numbered(partitions: Sequence[Any]) -> Iterator[tuple[Batch, NDArray[np.int64], int]]:
     """Yield batches with the place of each row in the whole data set, and where they end."""

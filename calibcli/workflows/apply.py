@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from calibcli._version import __version__
+from calibcli.engines.remote import current
 from calibcli.engines.threads import map_ordered
 from calibcli.errors import InputError, UsageError
 from calibcli.io.arrow_arrays import number_array
@@ -29,19 +30,34 @@ from calibcli.workflows.loaded_thresholds import REGIONS, load_thresholds
 from calibcli.workflows.warnings import check_fits
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import BinaryIO
 
     from numpy.typing import NDArray
 
     from calibcli.core.fitting.grouped import Grouped
-    from calibcli.io.dataset import Batch, Categories, Dataset, InputSpec
+    from calibcli.io.dataset import Batch, Categories, Dataset, InputSpec, Partition
     from calibcli.io.sources import Source
     from calibcli.workflows.gather import Progress
     from calibcli.workflows.loaded import LoadedCalibrator
     from calibcli.workflows.loaded_thresholds import LoadedThresholds
 
 Result = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Notes:
+    """Numbers of rows that the result tells of, a batch at a time."""
+
+    unseen: list[int] = field(default_factory=list)
+    dropped: list[int] = field(default_factory=list)
+    strangers: list[int] = field(default_factory=list)
+
+    def merge(self, other: _Notes) -> None:
+        """Take in those of another part."""
+        self.unseen.extend(other.unseen)
+        self.dropped.extend(other.dropped)
+        self.strangers.extend(other.strangers)
 
 
 def apply(
@@ -131,28 +147,21 @@ def apply(
     if keep and dataset.schema is not None:
         _refuse_taken(dataset, _added(loaded, cuts))
     rows = 0
-    unseen: list[int] = []
     place = None if cuts is None or cuts.group is None else spec.groups.index(cuts.group)
     text = plain in ("csv", "tsv")
-    strangers: list[int] = []
 
-    dropped: list[int] = []
-
-    def readable(batch: Batch) -> Batch:
+    def readable(batch: Batch, notes: _Notes) -> Batch:
         found, bad = usable(batch, layout)
         if found is None or not bad:
             return batch
         if spec.drop_invalid:
-            dropped.append(bad)
+            notes.dropped.append(bad)
             return rows_of(batch, found)
         row = batch.row(int((~found).argmax()))
         raise InputError(
             f"{batch.source}, row {row + 1:,}: no usable score",
             "leave such rows out with --drop-invalid",
         )
-
-    def calibrated(batch: Batch, unseen: list[int]) -> NDArray[np.float64]:
-        return _probabilities(loaded, batch, spec, unseen)
 
     shift = None
     if prior is not None:
@@ -162,16 +171,17 @@ def apply(
             loaded,
             prior,
             (
-                (calibrated(batch, []), batch.count if batch.weight is None else batch.weight)
-                for batch in map(readable, dataset.batches())
+                (
+                    _probabilities(loaded, batch, spec, []),
+                    batch.count if batch.weight is None else batch.weight,
+                )
+                for batch in (readable(batch, _Notes()) for batch in dataset.batches())
             ),
         )
 
-    dropped.clear()
-
-    def one(batch: Batch) -> Any:
-        batch = readable(batch)
-        p = calibrated(batch, unseen)
+    def one(batch: Batch, notes: _Notes) -> Any:
+        batch = readable(batch, notes)
+        p = _probabilities(loaded, batch, spec, notes.unseen)
         if shift is not None:
             p = shift.apply(p)
         if not keep:
@@ -179,18 +189,33 @@ def apply(
         table = _scores_table(batch, loaded) if batch.table is None else batch.table
         group = None if place is None else batch.groups[place]
         if cuts is not None and group is not None:
-            strangers.append(rows_of_new_groups(cuts, group.codes, group.values))
+            notes.strangers.append(rows_of_new_groups(cuts, group.codes, group.values))
         return _with_columns(table, p, loaded, cuts, group, text=text)
 
+    def whole(partition: Partition) -> tuple[list[Any], _Notes]:
+        own = _Notes()
+        return [one(batch, own) for batch in partition.batches()], own
+
+    notes = _Notes()
+
+    def tables() -> Iterator[Any]:
+        if current() is None:
+            yield from map_ordered(lambda batch: one(batch, notes), dataset.batches(), threads)
+            return
+        for made, own in map_ordered(whole, dataset.partitions):
+            notes.merge(own)
+            yield from made
+
     with open_table_sink(output, stream=stream) as sink:
-        for made in map_ordered(one, dataset.batches(), threads):
+        for made in tables():
             sink.write(made)
             rows += len(made)
             if progress is not None:
                 progress(rows)
-    said = [] if cuts is None or not sum(strangers) else [new_group_words(cuts, sum(strangers))]
-    if dropped:
-        said.append(f"{sum(dropped):,} rows without a usable score were left out")
+    strangers = sum(notes.strangers)
+    said = [] if cuts is None or not strangers else [new_group_words(cuts, strangers)]
+    if notes.dropped:
+        said.append(f"{sum(notes.dropped):,} rows without a usable score were left out")
     if shift is not None:
         said += shift.caution()
         if cuts is not None:
@@ -205,7 +230,7 @@ def apply(
         "method": loaded.payload.get("method", loaded.calibrator.method),
         "rows": rows,
         "output": output,
-        "warnings": ([unseen_words(sum(unseen))] if unseen else []) + said,
+        "warnings": ([unseen_words(sum(notes.unseen))] if notes.unseen else []) + said,
     }
     if shift is not None:
         result["prevalence"] = shift.words()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from calibcli.core.calibrators.rowmath import clipped_log
+from calibcli.engines.remote import current
+from calibcli.engines.threads import map_ordered
 from calibcli.tasks.collect import usable
 from calibcli.tasks.pairs import row_buckets
 
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibcli.core.calibrators import RowBatch, RowSource
-    from calibcli.io.dataset import Dataset
+    from calibcli.io.dataset import Batch, Dataset
     from calibcli.tasks.collect import Layout
 
 CACHED_BYTES = 1 << 28
@@ -90,26 +93,46 @@ class RowPasses:
             self._kept, self._complete = kept, True
 
     def _read(self) -> Iterator[tuple[RowBatch, NDArray[np.int64] | None]]:
-        for batch in self.dataset.batches():
-            rows, _ = usable(batch, self.layout)
-            weight: NDArray[Any] | None
-            weight = batch.weight if self.layout.weighted else batch.count
-            assert batch.labels is not None
-            scores, labels = batch.scores, batch.labels
-            group = None if self.place is None else self._members(batch.groups[self.place])
-            if rows is not None:
-                scores, labels = scores[rows], labels[rows]
-                weight = None if weight is None else weight[rows]
-                group = None if group is None else group[rows]
-            z = scores if self.layout.logits else clipped_log(scores)
-            mass = None if weight is None else weight.astype(np.float64)
-            bucket = row_buckets(batch, rows).astype(np.uint8)
-            yield (z, labels.astype(np.int64, copy=False), mass, bucket), group
+        layout, place = self.layout, self.place
+        found: Iterator[tuple[RowBatch, tuple[NDArray[Any], list[str]] | None]]
+        if current() is None:
+            found = (_rows_of(batch, layout, place) for batch in self.dataset.batches())
+        else:
+            found = chain.from_iterable(
+                map_ordered(
+                    lambda partition: [
+                        _rows_of(batch, layout, place) for batch in partition.batches()
+                    ],
+                    self.dataset.partitions,
+                )
+            )
+        for rows, group in found:
+            yield rows, None if group is None else self._members(*group)
 
-    def _members(self, group: Any) -> NDArray[np.int64]:
-        here = [self.values.setdefault(value, len(self.values)) for value in group.values]
-        members: NDArray[np.int64] = np.array(here, np.int64)[group.codes]
+    def _members(self, codes: NDArray[Any], values: list[str]) -> NDArray[np.int64]:
+        here = [self.values.setdefault(value, len(self.values)) for value in values]
+        members: NDArray[np.int64] = np.array(here, np.int64)[codes]
         return members
+
+
+def _rows_of(
+    batch: Batch, layout: Layout, place: int | None
+) -> tuple[RowBatch, tuple[NDArray[Any], list[str]] | None]:
+    """Return the usable rows of a batch, and the codes and values of their group."""
+    rows, _ = usable(batch, layout)
+    weight: NDArray[Any] | None = batch.weight if layout.weighted else batch.count
+    assert batch.labels is not None
+    scores, labels = batch.scores, batch.labels
+    codes = None if place is None else batch.groups[place].codes
+    if rows is not None:
+        scores, labels = scores[rows], labels[rows]
+        weight = None if weight is None else weight[rows]
+        codes = None if codes is None else codes[rows]
+    z = scores if layout.logits else clipped_log(scores)
+    mass = None if weight is None else weight.astype(np.float64)
+    bucket = row_buckets(batch, rows).astype(np.uint8)
+    group = None if codes is None or place is None else (codes, batch.groups[place].values)
+    return (z, labels.astype(np.int64, copy=False), mass, bucket), group
 
 
 def row_source(dataset: Dataset, layout: Layout) -> RowSource:
