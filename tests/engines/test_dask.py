@@ -259,6 +259,8 @@ def test_options_that_cannot_be_met(cluster, folder, capsys, monkeypatch):
     assert "--engine dask" in capsys.readouterr().err
     assert run("measure", "-", dask=cluster) == 2
     assert "standard input" in capsys.readouterr().err
+    assert run("measure", shards, "--task", "segmentation", dask=cluster) == 2
+    assert "--task segmentation" in capsys.readouterr().err
     assert run("measure", shards, "--threads", "2", dask=cluster) == 2
     assert "--nthreads" in capsys.readouterr().err
     monkeypatch.setattr("calibcli.engines.dask.PATIENCE", 0.5)
