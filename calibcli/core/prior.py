@@ -69,7 +69,15 @@ class Estimate:
     effective: Array
 
 
-def estimate(p: Array, mass: Array, old: float, confidence: float = 0.95) -> Estimate:
+def estimate(
+    p: Array,
+    mass: Array,
+    old: float,
+    confidence: float = 0.95,
+    *,
+    quantile: float | None = None,
+    error: float = 0.0,
+) -> Estimate:
     """Return the most likely prevalence of label 1 with its likelihood-ratio interval.
 
     Args:
@@ -77,6 +85,8 @@ def estimate(p: Array, mass: Array, old: float, confidence: float = 0.95) -> Est
         mass: (m,) how many rows have each.
         old: prevalence that they are calibrated at, strictly between 0 and 1.
         confidence: level of the interval. It is the sampling error of these rows alone.
+        quantile: in place of the normal one, where rows are not independent.
+        error: half the width of what else is unsure, added in quadrature.
     """
     one, zero = p / old, (1.0 - p) / (1.0 - old)
 
@@ -90,7 +100,8 @@ def estimate(p: Array, mass: Array, old: float, confidence: float = 0.95) -> Est
             return float(mass @ np.log(q * one + (1.0 - q) * zero))
 
     value = falling_root(slope, 0.0, 1.0)
-    reach = norm_ppf((1.0 + confidence) / 2.0) ** 2 / 2.0
+    normal = norm_ppf((1.0 + confidence) / 2.0)
+    reach = (normal if quantile is None else quantile) ** 2 / 2.0
     top = likelihood(value)
 
     def outside(q: float) -> float:
@@ -101,6 +112,12 @@ def estimate(p: Array, mass: Array, old: float, confidence: float = 0.95) -> Est
     part = (one - zero) / (value * one + (1.0 - value) * zero) if 0.0 < value < 1.0 else np.zeros(0)
     information = float(mass @ part**2) if len(part) else math.nan
     effective = value * (1.0 - value) * information
+    if quantile is not None or error:
+        # The width of the interval against what independent labelled rows would leave.
+        low = max(0.0, value - math.hypot(value - low, error))
+        high = min(1.0, value + math.hypot(high - value, error))
+        half = (high - low) / 2.0
+        effective = value * (1.0 - value) * (normal / half) ** 2 if half > 0.0 else effective
     return Estimate(*(np.array([v]) for v in (value, low, high, effective)))
 
 

@@ -59,8 +59,8 @@ def binned(reference: ScoreStats, current: ScoreStats, bins: int = BINS) -> Shar
     def shares(counts: Array) -> Array:
         return _share(np.bincount(index, weights=counts, minlength=size).astype(np.float64))
 
-    n = _independent_rows(reference, index[shared.of_reference], size)
-    m = _independent_rows(current, index[shared.of_current], size)
+    n = independent_rows(reference, index[shared.of_reference], size)
+    m = independent_rows(current, index[shared.of_current], size)
     return Shares(shares(shared.reference), shares(shared.current), n, m)
 
 
@@ -118,8 +118,8 @@ def distributions(reference: ScoreStats, current: ScoreStats) -> Shares:
     shared = _common(reference, current)
     index = _mass_bins(shared, BINS)
     size = int(index.max()) + 1
-    n = _independent_rows(reference, index[shared.of_reference], size)
-    m = _independent_rows(current, index[shared.of_current], size)
+    n = independent_rows(reference, index[shared.of_reference], size)
+    m = independent_rows(current, index[shared.of_current], size)
     return Shares(_share(shared.reference), _share(shared.current), n, m)
 
 
@@ -186,7 +186,7 @@ def _merged(index: NDArray[Any], p: Array, q: Array, least: float) -> NDArray[np
     return found
 
 
-def _independent_rows(stats: ScoreStats, index: NDArray[np.intp], size: int) -> float:
+def independent_rows(stats: ScoreStats, index: NDArray[np.intp], size: int) -> float:
     """Return how many independent rows tell the shares of bins as precisely.
 
     Without clusters that is Kish's effective number. With clusters it is n over the mean design

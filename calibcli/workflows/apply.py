@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from calibcli._version import __version__
+from calibcli.core.buckets import buckets_of
 from calibcli.engines.remote import current
 from calibcli.engines.threads import map_ordered
 from calibcli.errors import InputError, UsageError
@@ -165,19 +166,15 @@ def apply(
 
     shift = None
     if prior is not None:
-        from calibcli.workflows.prior import shift_of
+        from calibcli.workflows.prior import Sample, shift_of
 
-        shift = shift_of(
-            loaded,
-            prior,
-            (
-                (
-                    _probabilities(loaded, batch, spec, []),
-                    batch.count if batch.weight is None else batch.weight,
-                )
-                for batch in (readable(batch, _Notes()) for batch in dataset.batches())
-            ),
-        )
+        def sample(batch: Batch) -> Sample:
+            mass = batch.count if batch.weight is None else batch.weight
+            bucket = None if batch.cluster is None else buckets_of(batch.cluster)
+            return Sample(batch.scores, _probabilities(loaded, batch, spec, []), mass, bucket)
+
+        samples = (sample(readable(batch, _Notes())) for batch in dataset.batches())
+        shift = shift_of(loaded, prior, samples, logits=spec.logits)
 
     def one(batch: Batch, notes: _Notes) -> Any:
         batch = readable(batch, notes)

@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.cells import probability_keys
-from calibcli.core.prior import estimate, estimate_rows, odds_factor, shifted, shifted_rows
+from calibcli.core.buckets import BUCKETS
+from calibcli.core.calibrators import CALIBRATORS, Identity
+from calibcli.core.cells import logit_keys, probability_keys
+from calibcli.core.prior import estimate_rows, odds_factor, shifted, shifted_rows
+from calibcli.core.scales import logit
+from calibcli.core.special import norm_ppf
 from calibcli.core.stats import ScoreStats
 from calibcli.core.tally import Tally
 from calibcli.errors import InputError, UsageError
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from calibcli.core.fitting.label_shift import Mixture
     from calibcli.core.prior import Estimate
     from calibcli.workflows.loaded import LoadedCalibrator
 
@@ -26,6 +31,8 @@ if TYPE_CHECKING:
 
 Result = dict[str, Any]
 ESTIMATE = ("em", "estimate")
+SURE = 0.001
+"""Chance below which a departure from label shift is told: large samples always depart a little."""
 MOST_NUMBERS = 1 << 22
 """Rows of several classes are thinned to this many numbers before EM."""
 
@@ -38,12 +45,16 @@ class Shift:
         classes: names of the classes; () for binary.
         old: (1,) prevalence of label 1, or (K,) of each class; `new` likewise.
         found: how the new one was estimated, or None where it was given.
+        knows: what its interval holds beside the sampling error of independent rows.
+        mixture: the test of label shift, where there is one.
     """
 
     classes: tuple[str, ...]
     old: Array
     new: Array
     found: Estimate | None = None
+    knows: tuple[str, ...] = ()
+    mixture: Mixture | None = None
 
     def apply(self, p: Array) -> Array:
         """Return shifted probabilities (n,) or (n, K)."""
@@ -66,7 +77,13 @@ class Shift:
                 row["as_sure_as_labelled_rows"] = effective if np.isfinite(effective) else None
             rows.append(row)
         method = "given" if self.found is None else "maximum likelihood (EM), label shift"
-        return {"method": method, "prevalences": rows}
+        result: Result = {"method": method, "prevalences": rows}
+        if self.found is not None:
+            result["interval_holds"] = ["sampling", *self.knows]
+        if self.mixture is not None:
+            test = self.mixture
+            result["label_shift"] = {"statistic": test.statistic, "df": test.df, "p": test.p}
+        return result
 
     def words(self) -> str:
         """Return the new prevalence in words, and how sure it is."""
@@ -83,11 +100,22 @@ class Shift:
         """Return what an estimate rests on; nothing of a prevalence that was given."""
         if self.found is None:
             return []
-        told = (
-            "the prevalence was estimated: its 95% interval is the sampling error of these rows "
-            "alone, and it holds only where the calibrator does but for the prevalence"
-        )
-        return [told]
+        lacks = [] if "calibrator" in self.knows else ["the calibrator's own error"]
+        lacks += [] if "clusters" in self.knows else ["clusters of rows (--cluster)"]
+        told = ["the prevalence was estimated, as if nothing else had changed since the fit"]
+        if lacks:
+            told[0] += f"; its 95% interval does not know {' and '.join(lacks)}"
+        if self.mixture is not None and self.mixture.p < SURE:
+            told.append(
+                "more than the prevalence has changed: these scores are no mixture of the two "
+                f"labels' scores at the fit (p {_small(self.mixture.p)}), so the estimate may be "
+                "far off"
+            )
+        return told
+
+
+def _small(p: float) -> str:
+    return f"{p:.2g}" if p >= 1e-6 else "below 1e-6"
 
 
 def old_prevalence(loaded: LoadedCalibrator) -> Array:
@@ -162,16 +190,33 @@ def odds_ratio(loaded: LoadedCalibrator, text: str) -> float:
     return odds_factor(float(old_prevalence(loaded)[0]), float(new[0]))
 
 
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Unlabelled rows of a batch.
+
+    Attributes:
+        scores: (n,) or (n, K) as they were read.
+        p: (n,) or (n, K) calibrated.
+        mass: (n,) weights or counts, or None.
+        bucket: (n,) bucket of the row's cluster, or None where rows are independent.
+    """
+
+    scores: NDArray[Any]
+    p: Array
+    mass: Mass
+    bucket: NDArray[np.int64] | None
+
+
 def shift_of(
-    loaded: LoadedCalibrator, text: str, calibrated: Iterable[tuple[Array, Mass]]
+    loaded: LoadedCalibrator, text: str, samples: Iterable[Sample], *, logits: bool
 ) -> Shift:
     """Return the shift that --prior asks for.
 
     Args:
         loaded: the calibrator.
         text: prevalences, or "em".
-        calibrated: batches of calibrated probabilities and the rows' weights or counts; read only
-            where the prevalence is to be estimated.
+        samples: the rows; read only where the prevalence is to be estimated.
+        logits: whether their scores are logits.
 
     Raises:
         InputError: a calibrator that does not tell its own prevalence.
@@ -182,24 +227,65 @@ def shift_of(
         return Shift(loaded.classes, old_prevalence(loaded), new)
     old = old_prevalence(loaded)
     if loaded.classes:
-        found = estimate_rows(*_thinned(calibrated), old)
-    else:
-        found = estimate(*_collapsed(calibrated), float(old[0]))
-    return Shift(loaded.classes, old, found.value, found)
+        found = estimate_rows(*_thinned((one.p, one.mass) for one in samples), old)
+        return Shift(loaded.classes, old, found.value, found)
+    return _estimated(loaded, samples, old, logits=logits)
 
 
-def _collapsed(calibrated: Iterable[tuple[Array, Mass]]) -> tuple[Array, Array]:
-    """Return (probability, mass) of cells: memory does not grow with the rows."""
-    tally: Tally | None = None
-    for p, mass in calibrated:
+def _estimated(
+    loaded: LoadedCalibrator, samples: Iterable[Sample], old: Array, *, logits: bool
+) -> Shift:
+    """Estimate a binary prevalence; from raw scores where the calibrator is a map of them alone."""
+    from calibcli.core.fitting.label_shift import map_error, mixture, prevalence
+
+    plain = loaded.calibrator.method in CALIBRATORS
+    current = _collapsed(samples, raw=plain, logits=logits and plain)
+    calibrator = loaded.calibrator if plain else Identity()
+    knows = ("clusters",) if current.parts is not None else ()
+    error = test = None
+    payload = (loaded.payload.get("stats") or {}).get("pairs")
+    if plain and payload is not None:
+        reference = ScoreStats.from_dict(payload)
+        if reference.logits == current.logits:
+            error = map_error(calibrator, reference, current, _widths(loaded))
+            test = mixture(reference, current)
+    if error is not None:
+        knows = (*knows, "calibrator")
+    found = prevalence(calibrator, current, float(old[0]), error=error or 0.0)
+    return Shift((), old, found.value, found, knows, test)
+
+
+def _widths(loaded: LoadedCalibrator) -> tuple[Array, Array] | None:
+    """Return scores and the standard deviation of the map's logit there, if it knows clusters."""
+    params = loaded.payload.get("params") or {}
+    points = [one for one in loaded.payload.get("map") or [] if one["low"] is not None]
+    level = params.get("confidence")
+    if not params.get("cluster") or not points or not level:
+        return None
+    score, low, high = (
+        np.array([one[name] for one in points]) for name in ("score", "low", "high")
+    )
+    return score, (logit(high) - logit(low)) / 2.0 / norm_ppf((1.0 + level) / 2.0)
+
+
+def _collapsed(samples: Iterable[Sample], *, raw: bool, logits: bool) -> ScoreStats:
+    """Return the rows by cell, every label 0: memory does not grow with them."""
+    tally = parts = None
+    for one in samples:
+        values = one.scores if raw else one.p
+        key = logit_keys(values) if logits else probability_keys(np.clip(values, 0.0, 1.0))
         if tally is None:
-            weighted = mass is not None and mass.dtype.kind == "f"
-            tally = Tally(weighted=weighted)
-        tally.add(probability_keys(p), np.zeros(len(p), bool), None, mass)
+            weighted = one.mass is not None and one.mass.dtype.kind == "f"
+            tally = Tally(weighted=weighted, logits=logits)
+            if one.bucket is not None:
+                parts = Tally(BUCKETS, weighted=weighted, logits=logits)
+        none = np.zeros(len(key), bool)
+        tally.add(key, none, None, one.mass)
+        if parts is not None:
+            parts.add(key, none, one.bucket, one.mass)
     if tally is None:
         raise InputError("no rows to estimate a prevalence from")
-    stats = ScoreStats.from_tally(tally, 0)
-    return stats.score, np.asarray(stats.total, dtype=np.float64)
+    return ScoreStats.from_tally(tally, 0, parts)
 
 
 def _thinned(calibrated: Iterable[tuple[Array, Mass]]) -> tuple[Array, Array]:

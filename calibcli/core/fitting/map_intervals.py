@@ -101,7 +101,7 @@ def _curves(
     small = compact([stats], FINE_CELLS)[0]
     rng = np.random.default_rng(seed)
     kind = cast("type[BinaryCalibrator]", CALIBRATORS[calibrator.method])
-    for drawn in _redrawn(small, draws, rng):
+    for drawn in redrawn(small, draws, rng):
         try:
             one = kind.fit(drawn)
         except InputError:  # a draw without rows of one label
@@ -109,7 +109,7 @@ def _curves(
         yield calibrate(one, scores, logits=False)
 
 
-def _redrawn(stats: ScoreStats, draws: int, rng: np.random.Generator) -> Iterator[ScoreStats]:
+def redrawn(stats: ScoreStats, draws: int, rng: np.random.Generator) -> Iterator[ScoreStats]:
     """Yield statistics of rows drawn with replacement; of whole buckets where rows cluster."""
     if stats.parts is not None:
         yield from _redrawn_buckets(stats, draws, rng)
