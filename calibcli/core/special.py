@@ -238,6 +238,27 @@ def clopper_pearson(
     return low, high
 
 
+def digamma(x: ArrayLike) -> Array:
+    """Return the logarithmic derivative of the gamma function, elementwise, for x >= 1.
+
+    Source: Abramowitz and Stegun 6.3.18 above 10, and the recurrence 6.3.5 below.
+    """
+    at = np.asarray(x, dtype=np.float64)
+    below = np.zeros(at.shape)
+    for _ in range(9):
+        small = at < 10.0
+        if not small.any():
+            break
+        below = below + np.where(small, 1.0 / at, 0.0)
+        at = np.where(small, at + 1.0, at)
+    square = 1.0 / (at * at)
+    series = np.zeros(at.shape)
+    for term in (-1 / 12, 691 / 32760, -1 / 132, 1 / 240, -1 / 252, 1 / 120, -1 / 12):
+        series = (series + term) * square
+    found: Array = np.log(at) - 0.5 / at + series - below
+    return found
+
+
 def wilson(p: float, n: float, quantile: float) -> tuple[float, float]:
     """Return the score interval of a proportion p of n rows (Wilson, 1927)."""
     z2 = quantile * quantile

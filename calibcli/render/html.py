@@ -59,7 +59,7 @@ def render_report_html(report: Result) -> str:
         '<meta name="referrer" content="no-referrer">\n'
         f"<title>{html(title)}</title>\n<style>{STYLE}</style></head>\n"
         f'<body><header class="page"><h1>{html(title)}</h1>\n'
-        f"{sections.verdict_html(measure)}{sections.tiles_html(measure)}"
+        f"{sections.verdict_html(report)}{sections.tiles_html(measure)}"
         f'<p class="note">{html(words.conventions(measure))}; {html(facts)}.</p>\n'
         f"{sections.warnings_html(report.get('warnings') or [])}{contents(page)}</header>\n"
         f"<main>{page}</main>\n"

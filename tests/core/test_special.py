@@ -12,6 +12,7 @@ from calibcli.core.special import (
     betainc,
     chi2_sf,
     clopper_pearson,
+    digamma,
     norm_ppf,
     norm_sf_two_sided,
     t_ppf,
@@ -84,3 +85,8 @@ def test_wilson_equals_scipy(k: int, n: int) -> None:
     expected = scipy.stats.binomtest(k, n).proportion_ci(0.95, "wilson")
     found = wilson(k / n, n, norm_ppf(0.975))
     assert found == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_digamma_equals_scipy() -> None:
+    x = np.concatenate([np.arange(1.0, 2000.0), np.linspace(1, 12, 500), [1e5, 2e7, 1e12]])
+    np.testing.assert_allclose(digamma(x), scipy.special.digamma(x), rtol=1e-14, atol=1e-14)

@@ -22,6 +22,7 @@ from calibcli.core.decisions.objectives import (
     precision,
 )
 from calibcli.core.decisions.thresholds import Choice, Counts, Curve, Unreachable, choose
+from calibcli.core.special import digamma
 from calibcli.errors import UsageError
 
 
@@ -118,8 +119,6 @@ def _mean_risk(size: Array, errors: Array, counted: bool) -> float:
     surest row is (E + e (i - b) / g) / i. Summed over the group that is
     e + (E - e b / g) (H(b + g) - H(b)) with harmonic numbers H, or logarithms for weights.
     """
-    from scipy.special import digamma
-
     keep = size > 0
     g, e = size[keep][::-1], errors[keep][::-1]
     b, E = np.cumsum(g) - g, np.cumsum(e) - e

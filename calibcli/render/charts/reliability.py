@@ -209,7 +209,7 @@ def ece_by_bins(curves: Sequence[Sequence[Result]], *, title: str) -> Spec:
         "field": "ece",
         "type": "quantitative",
         "title": "ECE",
-        "scale": {"domainMin": 0},
+        "scale": {"zero": True, "nice": True},
         "axis": {"tickCount": 5},
     }
     layers: list[Spec] = []
