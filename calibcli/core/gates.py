@@ -5,7 +5,7 @@ The expression says when the gate *fails*:
     [calibrated.] [scope.] figure [.low | .high | .value | .p]  >|>=|<|<=  number
 
     scope   class.NAME    group.COLUMN.VALUE    worst(class)    worst(group.COLUMN)    worst(group)
-            drift         versus
+            drift         versus        overlap (a figure by itself: rows used to fit)
     figure  a metric (ece, auc, …), or one of a confusion table: precision, or precision@0.5 where
             there are several thresholds
 
@@ -103,6 +103,8 @@ def evaluate_gate(gate: Gate, result: Json) -> Verdict:
             "worst(class).ece>0.1, worst(group.camera).ece>0.1 or worst(group).ece>0.1",
         )
     section, _, figure = subject.partition(".")
+    if section == "overlap":
+        return _verdict(gate, _overlap(gate, result, figure or "value"))
     if section in _SECTIONS:
         return _verdict(gate, _section_value(gate, result, section, figure, calibrated))
     if section in ("class", "group") and figure:
@@ -183,6 +185,18 @@ def _section_value(gate: Gate, result: Json, section: str, figure: str, calibrat
         raise UsageError(f"the gate {gate.expr!r} needs {section}", f"it comes with {option}")
     name, end = _split_end(figure)
     return _number(gate, _lookup(gate, found.get("metrics", found), name), end, section)
+
+
+def _overlap(gate: Gate, result: Json, end: str) -> float:
+    found = result.get("overlap")
+    if not found:
+        raise UsageError(f"the gate {gate.expr!r} needs a calibrator", "--calibrator FILE")
+    if end not in found or end == "reason":
+        raise UsageError(
+            f"the gate {gate.expr!r} names no figure of this result: {end!r}",
+            did_you_mean(end, found) or "overlap, overlap.low or overlap.high",
+        )
+    return _number(gate, found, end, "the overlap")
 
 
 def _value(gate: Gate, summary: Json, figure: str, calibrated: bool) -> float:

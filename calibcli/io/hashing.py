@@ -13,27 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calibcli.core.mixing import FACTOR, mixed
 from calibcli.io.buffers import bits, primitive
 from calibcli.io.keys import Keys, as_text, keys
 
 _LEADING_ZERO, _NINE, _MINUS = 48, 57, 45
 _INT64_DIGITS = 19
-_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 _SEED = np.uint64(0xD1B54A32D192ED03)
 
 FULL_DIGEST = 64 * 2**20
 _BLOCK = 2**20
 _SAMPLES = 16
-
-
-def mixed(values: NDArray[Any]) -> NDArray[np.uint64]:
-    """Return SplitMix64's output function of 64-bit integers (Steele, Lea, Flood 2014)."""
-    with np.errstate(over="ignore"):
-        z = values.astype(np.uint64) + _FACTOR
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        hashed: NDArray[np.uint64] = z ^ (z >> np.uint64(31))
-    return hashed
 
 
 _BYTE = mixed(np.arange(256) + 1_000_003)
@@ -55,7 +45,7 @@ def text_hashes(data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> NDArray[
     back = np.repeat(sizes, sizes) - 1 - place
     powers = np.ones(int(sizes.max()) + 1, dtype=np.uint64)
     with np.errstate(over="ignore"):
-        powers[1:] = np.cumprod(np.full(powers.size - 1, _FACTOR | np.uint64(1)), dtype=np.uint64)
+        powers[1:] = np.cumprod(np.full(powers.size - 1, FACTOR | np.uint64(1)), dtype=np.uint64)
         terms = _BYTE[data] * powers[back]
         polynomial = _sums(terms, starts, sizes) + mixed(sizes.astype(np.uint64))
         hashes[:] = mixed(polynomial ^ _SEED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -18,16 +18,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+class Watch(Protocol):
+    """What looks on while a partition is read."""
+
+    def begin(self, partition: int) -> Any:
+        """Return what has `add(batch)` and `finish()`, or None not to look."""
+
+    def fresh(self) -> Watch:
+        """Return one that has seen nothing, for another process."""
+
+    def take(self, other: Any) -> None:
+        """Take in what a fresh one has seen in another process."""
+
+
 class Shared:
     """What the partitions of a data set tell each other; left behind when one is pickled."""
 
-    def __init__(self) -> None:
+    def __init__(self, watch: Watch | None = None) -> None:
         self.partitions: list[Partition] = []
         self.rows: dict[int, int] = {}
         self.seen = Seen()
+        self.watch = watch
 
-    def __reduce__(self) -> tuple[type[Shared], tuple[()]]:
-        return Shared, ()
+    def __reduce__(self) -> tuple[type[Shared], tuple[Watch | None]]:
+        return Shared, (None if self.watch is None else self.watch.fresh(),)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -73,6 +87,7 @@ class Partition:
         recipe = self.recipe
         seen = self.shared.seen
         rows = 0
+        watch = None if self.shared.watch is None else self.shared.watch.begin(self.index)
         for frame in self.reader.read(self.part, recipe.plan(keep=self.keep)):
             labels = None
             if recipe.label:
@@ -81,21 +96,28 @@ class Partition:
                     self._check_labels(labels)
             if frame.table is not None:
                 frame = self._conformed(frame)
-            yield assemble(frame, recipe, self.cutter, self.source_index, labels)
+            batch = assemble(frame, recipe, self.cutter, self.source_index, labels)
+            if watch is not None:
+                watch.add(batch)
+            yield batch
             rows += frame.rows
+        if watch is not None:
+            watch.finish()
         self._finished(rows)
 
-    def noted(self) -> tuple[dict[int, int], Seen]:
+    def noted(self) -> tuple[dict[int, int], Seen, Watch | None]:
         """Return what reading it in this process has found: for `note` where it came from."""
-        return self.shared.rows, self.shared.seen
+        return self.shared.rows, self.shared.seen, self.shared.watch
 
-    def note(self, found: tuple[dict[int, int], Seen]) -> None:
+    def note(self, found: tuple[dict[int, int], Seen, Watch | None]) -> None:
         """Take in what reading it in another process has found.
 
         Raises:
             InputError: see `batches`.
         """
-        rows, seen = found
+        rows, seen, watch = found
+        if self.shared.watch is not None and watch is not None:
+            self.shared.watch.take(watch)
         self.shared.seen.merge(seen)
         if self.shared.seen.mixed:
             raise self._mixed()

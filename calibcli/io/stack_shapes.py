@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from calibcli.core.mixing import mixed
 from calibcli.errors import InputError, UsageError
 from calibcli.io.failures import listing
-from calibcli.io.hashing import mixed, text_hashes
+from calibcli.io.hashing import text_hashes
 from calibcli.io.images import LAYOUTS, ImageFile, Shape, open_images
 from calibcli.io.sources import expand
 

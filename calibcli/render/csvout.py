@@ -5,7 +5,7 @@
 | stage | `before`, `calibrated`, `drift` (measure), `after` (fit), `chosen`, `group` (threshold) |
 | slice, column, name | `overall`; `class` and its name; `group`, its column and its value |
 | table | `metrics`, `confusion`, `bins`, `ece_by_bins`, `at`, `candidates`, `gates`, `versus`, |
-| | `drift`, `cost`, `breaks` (a constraint in a group), `abstain`, `sets` |
+| | `drift`, `overlap`, `cost`, `breaks` (a constraint in a group), `abstain`, `sets` |
 | at | where in the table: the cut-off, the bin's number from 1, `15 width`, the confidence |
 | metric | the metric's name, or the bin's `low`, `high`, `count`, `score`, `frequency`, `gap` |
 | value, low, high | the number exactly, and its interval; empty where there is none |
@@ -48,6 +48,9 @@ def render_measure(result: Result) -> str:
         if part.get("calibrated"):
             rows += _slice_rows("calibrated", where, part["calibrated"])
     rows += drifted.drift_rows(result)
+    if result.get("overlap"):
+        found = _figures(result["overlap"])
+        rows.append(("calibrated", "overall", "", "", "overlap", "", "overlap", *found))
     rows += paired.versus_rows(result)
     for gate in result.get("gates") or []:
         told = "passed" if gate["passed"] else "failed"

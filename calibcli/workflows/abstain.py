@@ -18,6 +18,7 @@ from calibcli.workflows.gather import gather
 from calibcli.workflows.loaded import load_calibrator
 from calibcli.workflows.loaded_thresholds import KEEP
 from calibcli.workflows.outcome import keep, outcome, spoilt, void
+from calibcli.workflows.overlap import found_overlap, watch_of
 from calibcli.workflows.slices import confusion
 from calibcli.workflows.warnings import calibrator_warnings
 from calibcli.workflows.wish import check_confidence
@@ -66,12 +67,14 @@ def abstention(
     if guarantee is not None:
         check_confidence(guarantee)
     loaded = None if calibrator is None else load_calibrator(calibrator)
+    watch = watch_of(loaded)
     found = gather(
         spec,
         replace(conventions, confidence=None),
         calibrator=None if loaded is None else loaded.calibrator,
         threads=threads,
         progress=progress,
+        watch=watch,
     )
     if found.task == "multilabel":
         raise UsageError(
@@ -82,7 +85,7 @@ def abstention(
     if loaded is not None:
         warnings += [
             text.replace("figures after it are", "the cut-off is chosen")
-            for text in calibrator_warnings(loaded, found, spec)
+            for text in calibrator_warnings(loaded, found, spec, found_overlap(loaded, watch))
         ]
     stats = confidence_pairs(_after(found.overall))
     curve = Curve.from_cells(stats.floor, stats.pos, stats.neg)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from calibcli.core.calibrators import Calibrator
     from calibcli.core.decisions.objectives import Constraint
     from calibcli.io.dataset import Dataset, InputSpec
+    from calibcli.tasks.watching import Watch
     from calibcli.workflows.conventions import Conventions
     from calibcli.workflows.gather import Progress
     from calibcli.workflows.wish import Wish
@@ -45,6 +46,7 @@ def gather_cuts(
     calibrator: Calibrator | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> Gathered:
     """Return what `gather` does; classes are exact at every cut-off that the wish can end at.
 
@@ -58,7 +60,7 @@ def gather_cuts(
     why = "saved statistics hold no more" if stats else _why_grid(spec, conventions, wish)
     reading = spec if stats else with_group_of(spec, calibrator)
     if why is None:
-        dataset = open_for(calibrator, reading, sources)
+        dataset = open_for(calibrator, reading, sources, watch=watch)
         if dataset.task != "binary":
             from calibcli.tasks.breakpoints import outgrows_tally
 
@@ -67,7 +69,9 @@ def gather_cuts(
                 return _at_positives(
                     dataset, spec, quiet, calibrator, reading.groups, threads, progress
                 )
-    found = gather(spec, quiet, calibrator=calibrator, threads=threads, progress=progress)
+    found = gather(
+        spec, quiet, calibrator=calibrator, threads=threads, progress=progress, watch=watch
+    )
     used = found.overall.calibrated or found.overall.population
     if found.task == "binary" or all(one.exact for one in used.classes):
         return found

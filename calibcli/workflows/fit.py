@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from calibcli.core.sketch import CAPACITY
 from calibcli.errors import UsageError
 from calibcli.io.artifacts import write_artifact
+from calibcli.tasks.watching import Watch
 from calibcli.workflows.fit_binary import fit_binary, fit_multilabel
 from calibcli.workflows.fit_result import artifact_of, result_of
 from calibcli.workflows.fitted import FitOptions, Fitted
@@ -45,12 +47,13 @@ def fit(
     column = options.per_group
     groups = () if column is None or reads_stats(spec) else (column,)
     spec = replace(spec, groups=groups)
+    watch = Watch(CAPACITY)
     if options.models:
         from calibcli.workflows.fit_models import fit_models
 
-        found, fitted = fit_models(spec, conventions, options, threads, progress)
+        found, fitted = fit_models(spec, conventions, options, threads, progress, watch)
     else:
-        found = gather(spec, conventions, threads=threads, progress=progress)
+        found = gather(spec, conventions, threads=threads, progress=progress, watch=watch)
         fitted = _fit(found, spec, conventions, options, threads)
     result = result_of(found, conventions, options, fitted)
     if output is not None:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from calibcli.core.calibrators import Calibrator
     from calibcli.core.fitting.pooling import Pool
     from calibcli.io.dataset import InputSpec
+    from calibcli.tasks.watching import Watch
     from calibcli.workflows.conventions import Conventions
     from calibcli.workflows.fitted import FitOptions
     from calibcli.workflows.gather import Gathered, Progress
@@ -72,6 +73,7 @@ def fit_models(
     options: FitOptions,
     threads: int | None,
     progress: Progress | None,
+    watch: Watch,
 ) -> tuple[Gathered, Fitted]:
     """Choose by cross-fitting whether to average or to calibrate first, and how to pool.
 
@@ -80,6 +82,7 @@ def fit_models(
         InputError: unusable input, one label only, too few rows.
     """
     dataset = open_models(spec, options.models)
+    watch.attach(dataset)
     if options.method != "auto" and dataset.task == "binary":
         check_method(options.method, "binary")
     layout = layout_of(dataset, spec, conventions)
@@ -121,7 +124,9 @@ def fit_models(
         )
     candidates = _candidates(names, options.models, sources, means, errors, best)
     title = f"pool of {len(options.models)} models ({names[best]})"
-    return found, Fitted(title, calibrator, candidates, after, "cross-fitted", tuple(notes))
+    return replace(found, watch=watch), Fitted(
+        title, calibrator, candidates, after, "cross-fitted", tuple(notes)
+    )
 
 
 def _name(first: str, pool: Pool) -> str:

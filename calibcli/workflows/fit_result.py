@@ -13,6 +13,7 @@ from calibcli.core.compact import compact
 from calibcli.core.fitting.grouped import Grouped
 from calibcli.core.fitting.map_intervals import map_points
 from calibcli.workflows.gather import Slice
+from calibcli.workflows.overlap import fitted_rows
 from calibcli.workflows.slices import slice_result
 
 if TYPE_CHECKING:
@@ -156,6 +157,7 @@ def artifact_of(found: Gathered, fitted: Fitted, result: Result) -> Result:
         ],
         "map": result["map"],
         "stats": compact_stats(found.overall.population),
+        "sketch": None if found.watch is None else fitted_rows(found.watch),
         "warnings": result["warnings"],
     }
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from calibcli.core.calibrators import Calibrator
     from calibcli.io.dataset import Dataset
     from calibcli.io.sources import Source
+    from calibcli.tasks.watching import Watch
     from calibcli.workflows.conventions import Conventions
 
     Progress = Callable[[int], None]
@@ -50,6 +51,7 @@ class Gathered:
     dataset: Dataset | None = None
     warnings: list[str] = field(default_factory=list)
     labelled: bool = True
+    watch: Watch | None = None
 
     @property
     def class_slices(self) -> list[Slice]:
@@ -113,10 +115,12 @@ def gather(
     threads: int | None = None,
     progress: Progress | None = None,
     labels: bool | None = True,
+    watch: Watch | None = None,
 ) -> Gathered:
     """Read the input once and return its populations, also after a calibrator if given.
 
-    Labels must be found; with `labels` None they are read if there are any.
+    Labels must be found; with `labels` None they are read if there are any. `watch` sketches the
+    rows of score files.
 
     Raises:
         InputError: input that cannot be used.
@@ -132,7 +136,7 @@ def gather(
         found = _from_stats(sources)
         return found if calibrator is None else calibrated_cells(found, calibrator)
     reading = with_group_of(spec, calibrator)
-    dataset = open_for(calibrator, reading, sources, need_labels=labels)
+    dataset = open_for(calibrator, reading, sources, watch=watch, need_labels=labels)
     layout = layout_of(dataset, spec, conventions)
     counted = count(
         dataset,
@@ -142,13 +146,15 @@ def gather(
         threads=threads,
         progress=progress,
     )
-    return from_counted(dataset, spec, counted)
+    return replace(from_counted(dataset, spec, counted), watch=watch)
 
 
 def open_for(
     calibrator: Calibrator | tuple[Calibrator, ...] | None,
     spec: InputSpec,
     sources: Sequence[Source],
+    *,
+    watch: Watch | None = None,
     **options: Any,
 ) -> Dataset:
     """Open score files as a calibrator reads them: one score, or those of several models.
@@ -158,12 +164,16 @@ def open_for(
     """
     one = calibrator[0] if isinstance(calibrator, tuple) else calibrator
     if one is None or one.method != "pool":
-        return open_dataset(spec, sources=sources, **options)
-    from calibcli.core.fitting.model_pool import ModelPool
-    from calibcli.tasks.models import open_models
+        dataset = open_dataset(spec, sources=sources, **options)
+    else:
+        from calibcli.core.fitting.model_pool import ModelPool
+        from calibcli.tasks.models import open_models
 
-    assert isinstance(one, ModelPool)
-    return open_models(spec, one.models, files=one.files, sources=sources, **options)
+        assert isinstance(one, ModelPool)
+        dataset = open_models(spec, one.models, files=one.files, sources=sources, **options)
+    if watch is not None:
+        watch.attach(dataset)
+    return dataset
 
 
 def with_group_of(

@@ -63,13 +63,14 @@ def measure(
     """
     gates = parsed_gates(fail_if)
     mapping: Calibrator | None = None
-    loaded = None
+    loaded = watch = shared = None
     cuts: dict[str, float] = {}
     if calibrator is not None:
         from calibcli.workflows.loaded import load_calibrator
+        from calibcli.workflows.overlap import found_overlap, watch_of
 
         loaded = load_calibrator(calibrator)
-        mapping = loaded.calibrator
+        mapping, watch = loaded.calibrator, watch_of(loaded)
     chosen = None
     if thresholds is not None:
         from calibcli.workflows.loaded_thresholds import load_thresholds
@@ -86,6 +87,7 @@ def measure(
 
         reading = replace(reading, also_exact=EXACT)
     options: Result = {"calibrator": mapping, "threads": threads, "progress": progress}
+    options["watch"] = watch
     absent: InputError | None = None
     if reference is None:
         found = gather(spec, reading, **options)
@@ -98,7 +100,8 @@ def measure(
         _refuse_unlabelled(versus=versus, save_stats=save_stats)
     warnings = list(found.warnings)
     if loaded is not None:
-        warnings += calibrator_warnings(loaded, found, spec)
+        shared = found_overlap(loaded, found.watch, conventions.confidence)
+        warnings += calibrator_warnings(loaded, found, spec, shared)
     if thresholds is not None and chosen is not None:
         warnings += thresholds_warnings(thresholds, chosen, loaded, found)
     result = measured(found, conventions, curves=curves, cuts=cuts)
@@ -107,6 +110,8 @@ def measure(
         from calibcli.workflows.segmentation import judge
 
         result["warnings"] += judge(result, found, conventions)
+    if shared is not None:
+        result["overlap"] = shared.to_dict()
     if reference is not None:
         from calibcli.workflows.drift import drift
         from calibcli.workflows.reference import load_reference

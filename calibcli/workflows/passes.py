@@ -17,6 +17,7 @@ from calibcli.workflows.gather import (
     with_group_of,
 )
 from calibcli.workflows.loaded import load_calibrator
+from calibcli.workflows.overlap import found_overlap, watch_of
 from calibcli.workflows.warnings import calibrator_warnings
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from calibcli.io.dataset import Dataset, InputSpec
     from calibcli.tasks.collect import Layout
+    from calibcli.tasks.watching import Watch
     from calibcli.workflows.conventions import Conventions
     from calibcli.workflows.gather import Progress
     from calibcli.workflows.loaded import LoadedCalibrator
@@ -43,6 +45,7 @@ class RowPass:
         loaded: the calibrator that goes before, if any.
         threads: how many threads read.
         progress: called with the number of rows read so far in a scan.
+        watch: sketches the rows, to know those of the calibrator's fit.
         warnings: what is to be said of the rows; filled by the first scan.
     """
 
@@ -53,6 +56,7 @@ class RowPass:
     loaded: LoadedCalibrator | None
     threads: int | None
     progress: Progress | None
+    watch: Watch | None = None
     warnings: list[str] = field(default_factory=list)
     rows: int = 0
 
@@ -76,9 +80,11 @@ class RowPass:
             raise UsageError(f"{option} needs whole rows", "give the score files instead")
         loaded = None if calibrator is None else load_calibrator(calibrator)
         reading = with_group_of(spec, None if loaded is None else loaded.calibrator)
-        dataset = open_for(None if loaded is None else loaded.calibrator, reading, sources)
+        watch = watch_of(loaded)
+        mapping = None if loaded is None else loaded.calibrator
+        dataset = open_for(mapping, reading, sources, watch=watch)
         layout = layout_of(dataset, spec, conventions)
-        return cls(spec, reading.groups, dataset, layout, loaded, threads, progress)
+        return cls(spec, reading.groups, dataset, layout, loaded, threads, progress, watch)
 
     def scan(self, new: Callable[[], A]) -> A:
         """Read all rows once."""
@@ -101,7 +107,8 @@ class RowPass:
             if scanned.unseen:
                 self.warnings.append(unseen_words(scanned.unseen))
             if self.loaded is not None:
-                said = calibrator_warnings(self.loaded, self.dataset, self.spec)
+                shared = found_overlap(self.loaded, self.watch)
+                said = calibrator_warnings(self.loaded, self.dataset, self.spec, shared)
                 self.warnings += [
                     text.replace("figures after it are", "what is chosen here is") for text in said
                 ]

@@ -14,6 +14,7 @@ from calibcli.workflows.gather import holds_stats
 from calibcli.workflows.loaded import load_calibrator
 from calibcli.workflows.loaded_thresholds import CUT
 from calibcli.workflows.outcome import keep, outcome, spoilt, void
+from calibcli.workflows.overlap import found_overlap, watch_of
 from calibcli.workflows.warnings import calibrator_warnings
 from calibcli.workflows.wish import Wish
 
@@ -62,6 +63,7 @@ def threshold(
     shown = spec.groups
     if wish.per_group is not None and not saved(spec):
         spec = replace(spec, groups=tuple(dict.fromkeys((*shown, wish.per_group))))
+    watch = watch_of(loaded)
     found = gather_cuts(
         spec,
         conventions,
@@ -69,13 +71,14 @@ def threshold(
         calibrator=None if loaded is None else loaded.calibrator,
         threads=threads,
         progress=progress,
+        watch=watch,
     )
     check_task(found.task, wish)
     warnings = list(found.warnings)
     if loaded is not None:
         warnings += [
             warning.replace("figures after it are", "the cut-off is chosen")
-            for warning in calibrator_warnings(loaded, found, spec)
+            for warning in calibrator_warnings(loaded, found, spec, found_overlap(loaded, watch))
         ]
     slices = [found.overall] if found.task == "binary" else found.class_slices
     more: Result = {}

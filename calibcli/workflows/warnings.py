@@ -10,6 +10,7 @@ from calibcli.core.intervals import buckets
 from calibcli.errors import InputError
 
 if TYPE_CHECKING:
+    from calibcli.core.sketch import Overlap
     from calibcli.core.stats import ScoreStats
     from calibcli.io.dataset import Dataset, InputSpec
     from calibcli.workflows.conventions import Conventions
@@ -86,9 +87,14 @@ def _some(names: list[str], most: int = 5) -> str:
 
 
 def calibrator_warnings(
-    loaded: LoadedCalibrator, found: Gathered | Dataset, spec: InputSpec
+    loaded: LoadedCalibrator,
+    found: Gathered | Dataset,
+    spec: InputSpec,
+    overlap: Overlap | None = None,
 ) -> list[str]:
     """Check that a calibrator fits the input, and say what is odd.
+
+    What the rows tell (`overlap`) goes before what the names of the files tell.
 
     Raises:
         InputError: another task, other classes, or logits where probabilities were fitted.
@@ -96,7 +102,12 @@ def calibrator_warnings(
     # Saved statistics know by themselves what they were counted from.
     logits = bool(getattr(found, "logits", spec.logits))
     check_fits(loaded, found.task, found.classes, logits=logits)
-    warnings = []
+    warnings: list[str] = []
+    if overlap is not None and overlap.value is not None:
+        from calibcli.workflows.overlap import overlap_words
+
+        said = overlap_words(overlap)
+        return [said] if said else []
     fitted = {(one["path"], one["rows"]) for one in loaded.payload["inputs"]}
     now = {(one["path"], one["rows"]) for one in found.inputs if one["path"] != "-"}
     if fitted & now:
