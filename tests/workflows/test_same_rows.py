@@ -577,7 +577,10 @@ def test_a_threshold_of_logits_decides_as_it_was_chosen(calibcli, write):
 def test_rows_that_a_calibrator_has_seen_are_noticed(calibcli, write, table, calibrator, binary):
     seen = calibcli("measure", table, "--calibrator", calibrator)
     assert "in-sample" in seen.out
-    other = calibcli("measure", write("other.csv", binary), "--calibrator", calibrator)
+    renamed = calibcli("measure", write("renamed.csv", binary), "--calibrator", calibrator)
+    assert "in-sample" in renamed.out
+    fresh = {**binary, "score": np.random.default_rng(13).uniform(size=len(binary["score"]))}
+    other = calibcli("measure", write("other.csv", fresh), "--calibrator", calibrator)
     assert "in-sample" not in other.out
 
 
