@@ -1,1 +1,4 @@
-"""Figures that the documentation quotes, made again: `python -m benchmarks.NAME`."""
+"""Figures that the documentation quotes, made again.
+
+`python -m benchmarks` compares times and memory; `python -m benchmarks.NAME` makes other figures.
+"""

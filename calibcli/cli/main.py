@@ -90,12 +90,16 @@ def main(arguments: list[str] | None = None) -> int:
         os.environ.setdefault(name, "1")
     debug = "--debug" in given or any(map(os.environ.get, _debug_variables(given)))
     try:
+        if given == ["--version"]:  # no command is wanted, so none is imported
+            _version(True)
         code = commands(given[0] if given else None).main(
             given, prog_name="calibcli", standalone_mode=False
         )
         if code == ExitCode.INTERRUPTED:  # Typer's answer to an interrupt
             raise KeyboardInterrupt
         return int(code or 0)
+    except typer.Exit as done:
+        return done.exit_code
     except CalibcliError as error:
         if debug:
             _traceback()

@@ -1,0 +1,127 @@
+"""Parts of the data in other processes or engines: saved statistics, and counts from SQL."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+DOC = Path(__file__).parents[2] / "docs" / "scale.md"
+
+
+@pytest.fixture(scope="module", params=["exact", "grid"])
+def shards(request, tmp_path_factory):
+    """Three Parquet files; in the grid, no file alone has too many distinct scores, all have."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    from calibcli.cli.main import main
+
+    folder = tmp_path_factory.mktemp(request.param)
+    rng = np.random.default_rng(0)
+    rows = 3000 if request.param == "exact" else 110_000
+    for shard in range(3):
+        score = rng.beta(0.7, 0.7, rows)
+        columns = {
+            "score": score.round(2) if request.param == "exact" else score,
+            "label": (rng.random(rows) < score**1.3).astype(np.int8),
+            "camera": rng.choice(["front", "rear"], rows),
+        }
+        path = folder / f"{shard}.parquet"
+        parquet.write_table(pa.table(columns), path)
+        saved = folder / f"{shard}.stats.json"
+        assert main(["measure", str(path), "--group", "camera", "--save-stats", str(saved)]) == 0
+    return folder
+
+
+def run(capsys, *arguments):
+    from calibcli.cli.main import main
+
+    capsys.readouterr()
+    code = main([*map(str, arguments), "--format", "json"])
+    printed = capsys.readouterr()
+    assert code == 0, printed.err
+    return json.loads(printed.out)
+
+
+def test_measure_of_statistics_is_measure_of_all_rows(shards, capsys):
+    whole = run(capsys, "measure", f"{shards}/*.parquet", "--group", "camera")
+    parts = run(capsys, "measure", f"{shards}/*.stats.json")
+    for one, other in zip(
+        [whole["overall"], *whole["groups"]], [parts["overall"], *parts["groups"]], strict=True
+    ):
+        assert one["slice"] == other["slice"]
+        assert one["confusion"] == other["confusion"]
+        assert one["bins"] == other["bins"]
+        assert one["metrics"].keys() == other["metrics"].keys()
+        for name, figure in one["metrics"].items():
+            assert figure["value"] == pytest.approx(other["metrics"][name]["value"], rel=1e-12)
+
+
+def test_the_other_commands_take_statistics_as_they_take_rows(shards, capsys, tmp_path):
+    rows, parts = f"{shards}/*.parquet", f"{shards}/*.stats.json"
+    found = {}
+    for name, given in (("rows", rows), ("parts", parts)):
+        fitted, cuts = tmp_path / f"{name}.json", tmp_path / f"{name}-cuts.json"
+        run(capsys, "fit", given, "--method", "beta", "-o", fitted)
+        chosen = run(capsys, "threshold", given, "--maximize", "f1", "-o", cuts)
+        page = tmp_path / f"{name}.html"
+        from calibcli.cli.main import main
+
+        assert main(["report", given, "--calibrator", str(fitted), "-o", str(page)]) == 0
+        assert page.stat().st_size > 10_000
+        found[name] = json.loads(fitted.read_text()), chosen
+    (map_rows, cut_rows), (map_parts, cut_parts) = found["rows"], found["parts"]
+    for parameter in ("a", "b", "c"):
+        assert map_parts["calibrator"][parameter] == pytest.approx(
+            map_rows["calibrator"][parameter], rel=1e-9
+        )
+    cut, same = cut_parts["thresholds"][0], cut_rows["thresholds"][0]
+    assert cut["threshold"] == same["threshold"]
+    assert cut["confusion"] == same["confusion"]
+
+
+def test_the_same_shard_twice_is_refused_under_any_name(shards, capsys, tmp_path):
+    from calibcli.cli.main import main
+
+    copy = tmp_path / "copy.stats.json"
+    copy.write_bytes((shards / "0.stats.json").read_bytes())
+    for command in ("measure", "report", "fit", "threshold"):
+        out = [] if command == "measure" else ["-o", str(tmp_path / f"{command}.out.html")]
+        assert main([command, str(shards / "0.stats.json"), str(copy), *out]) == 3
+        assert "would count twice" in capsys.readouterr().err
+
+
+def query(engine):
+    """Return the SQL of the documentation for an engine."""
+    blocks = re.findall(r"^-- (\w+)\n(.*?)^```$", DOC.read_text(), re.DOTALL | re.MULTILINE)
+    return dict(blocks)[engine]
+
+
+def test_the_documented_sql_counts_as_reading_the_rows_does(shards, capsys, tmp_path, monkeypatch):
+    duckdb = pytest.importorskip("duckdb")
+    monkeypatch.chdir(tmp_path)
+    sql = query("DuckDB").replace("dump/*.parquet", f"{shards}/*.parquet")
+    duckdb.sql(sql)
+    assert (tmp_path / "counts.parquet").exists()
+    rows = run(capsys, "measure", f"{shards}/*.parquet", "--group", "camera")
+    counted = run(capsys, "measure", "counts.parquet", "--count", "rows", "--group", "camera")
+    for one, other in zip(
+        [rows["overall"], *rows["groups"]], [counted["overall"], *counted["groups"]], strict=True
+    ):
+        for key in ("confusion", "bins"):
+            assert one[key] == other[key]
+        for name, figure in one["metrics"].items():
+            for end in ("value", "low", "high"):
+                again = other["metrics"][name][end]
+                assert figure[end] == (again if again is None else pytest.approx(again, rel=1e-12))
+
+
+def test_a_query_is_documented_for_each_engine():
+    for engine in ("DuckDB", "BigQuery", "Snowflake", "Spark", "Trino"):
+        text = query(engine)
+        assert "GROUP BY" in text
+        assert "count(*)" in text.lower()
