@@ -25,6 +25,8 @@ def measure_tables(result: Result, *, limit: int | None = None) -> list[Table]:
             tabulate.metrics_table(overall["metrics"], after and after["metrics"], params),
             *drifted.drift_tables(result),
             paired.versus_table(result),
+            paired.calibrated_table(result),
+            paired.slices_table(result),
             tabulate.ece_by_bins_table(overall, params),
             tabulate.confusion_table(confusion_parts(overall), params),
             segmentation.at_table(result) or slices.at_table(result),

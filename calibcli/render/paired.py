@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from calibcli.render import figures, tabulate
+from calibcli.render import figures, tabulate, words
 from calibcli.render.layout import Cell, Column, Style, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     Result = Mapping[str, Any]
+
+PROPER = ("nll", "brier")
 
 
 def versus_table(result: Result) -> Table | None:
@@ -37,15 +39,71 @@ def versus_table(result: Result) -> Table | None:
     return Table(caption, columns, rows, f"{_capital(compared['verdict'])}.")
 
 
+def calibrated_table(result: Result) -> Table | None:
+    """Return the two proper scores with the first model calibrated; None without a calibrator."""
+    compared = (result.get("versus") or {}).get("calibrated")
+    if not compared:
+        return None
+    name = result["versus"]["score"]
+    rows = tuple(
+        (
+            Cell(score),
+            Cell(figures.named(score, {"value": item["first"]})),
+            Cell(figures.named(score, {"value": item["second"]})),
+            _difference(score, item),
+        )
+        for score, item in compared["metrics"].items()
+        if score in (*PROPER, "ece")
+    )
+    columns = (
+        Column("metric", left=True),
+        Column("first, calibrated"),
+        Column(f"second ({name})"),
+        Column("difference", tabulate.level(result.get("params") or {})),
+    )
+    caption = f"Versus {name}: the first model after the calibrator, the second as it is"
+    return Table(caption, columns, rows, f"{_capital(compared['verdict'])}.")
+
+
+def slices_table(result: Result) -> Table | None:
+    """Return the differences of the proper scores in each class and group; None without any."""
+    compared = result.get("versus") or {}
+    parts = [*(compared.get("classes") or []), *(compared.get("groups") or [])]
+    if not parts:
+        return None
+    rows = tuple(
+        (
+            Cell(words.slice_name(part)),
+            *(_difference(score, part["metrics"][score]) for score in PROPER),
+        )
+        for part in parts
+    )
+    level = tabulate.level(result.get("params") or {})
+    columns = (Column("slice", left=True), *(Column(score, level) for score in PROPER))
+    return Table(f"Versus {compared['score']}, by slice: second less first", columns, rows)
+
+
 def versus_rows(result: Result) -> Iterator[tuple[Any, ...]]:
     """Yield the comparison as rows of the long CSV: second, and the difference, of each metric."""
     compared = result.get("versus") or {}
-    for name, item in (compared.get("metrics") or {}).items():
-        start = ("overall", "", "", "versus")
+    yield from _rows_of(compared, ("overall", "", ""), "versus", compared)
+    yield from _rows_of(
+        compared, ("overall", "", ""), "versus, calibrated", compared.get("calibrated") or {}
+    )
+    for part in [*(compared.get("classes") or []), *(compared.get("groups") or [])]:
+        where = part["slice"]
+        start = (str(where["kind"]), str(where.get("column", "")), words.slice_name(part))
+        yield from _rows_of(compared, start, "versus", part)
+
+
+def _rows_of(
+    compared: Result, where: tuple[str, str, str], table: str, part: Result
+) -> Iterator[tuple[Any, ...]]:
+    for name, item in (part.get("metrics") or {}).items():
+        start = (*where, table, compared["score"], name)
         reason = item.get("reason") or ""
-        yield ("second", *start, compared["score"], name, item["second"], "", "", reason)
-        ends = (item["value"], item["low"], item["high"])
-        yield ("difference", *start, compared["score"], name, *ends, reason)
+        yield ("second", *start, item["second"], "", "", reason)
+        yield ("difference", *start, item["value"], item["low"], item["high"], reason)
 
 
 def _difference(name: str, item: Result) -> Cell:

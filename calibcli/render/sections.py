@@ -121,8 +121,12 @@ def metrics(result: Result) -> str:
     body = (table_html(gates) if gates else "") + table_html(
         replace(table, rows=rows, caption="All rows")
     )
-    compared = paired.versus_table(result)
-    body += table_html(compared) if compared else ""
+    for compared in (
+        paired.versus_table(result),
+        paired.calibrated_table(result),
+        paired.slices_table(result),
+    ):
+        body += table_html(compared) if compared else ""
     lead = "Lower is better, except for accuracy, AUC, average precision and discrimination."
     if after:
         lead += " A change is coloured only where the two intervals do not touch."

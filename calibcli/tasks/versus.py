@@ -15,7 +15,7 @@ from calibcli.tasks.collect import usable
 from calibcli.tasks.pairs import TOP, pairs_of, row_buckets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from calibcli.core.paired import Influences
     from calibcli.io.dataset import Batch, Dataset
     from calibcli.tasks.collect import Layout, Population
+
+    Change = Callable[[Batch, Batch], tuple[Batch, Batch]]
 
 OF_PAIRS = ("ece", *SMOOTH, *CORP)
 OF_CONFIDENCE = ("prevalence", "mean_score", "ece")
@@ -33,7 +35,7 @@ OF_CLASSES = ("brier", *CORP, "nll", "auc", "average_precision", "ece")
 class Side:
     """Batches of the rows of both models; `second` tells whose scores they carry.
 
-    Read like a partition, as often as needed.
+    Read like a partition, as often as needed. `change` is what becomes of each pair of batches.
     """
 
     first: Sequence[Any]
@@ -41,6 +43,7 @@ class Side:
     layout: Layout
     names: tuple[str, str]
     second: bool = False
+    change: Change | None = None
 
     def both(self) -> Iterator[tuple[Batch, Batch]]:
         """Yield batches of the same rows: with the first model's scores, with the second's.
@@ -51,7 +54,9 @@ class Side:
         rows = _Rows(self.other, self.names)
         for batch, at, end in _numbered(self.first):
             found = rows.take(batch, at, end)
-            yield _usable(*found, self.layout) if self.layout.drop_invalid else found
+            if self.layout.drop_invalid:
+                found = _usable(*found, self.layout)
+            yield found if self.change is None else self.change(*found)
         rows.finish()
 
     def batches(self) -> Iterator[Batch]:
@@ -101,7 +106,7 @@ class _Rows:
         places = np.concatenate([place for _, place in self.held])
         index = np.minimum(np.searchsorted(places, at), max(len(places) - 1, 0))
         there = places[index] == at if len(places) else np.zeros(len(at), bool)
-        own = batch if there.all() else _some(batch, there)
+        own = batch if there.all() else some_rows(batch, there)
         scores = np.concatenate([one.scores for one, _ in self.held])[index[there]]
         if scores.shape[1:] != batch.scores.shape[1:]:
             raise InputError(
@@ -143,7 +148,7 @@ class _Rows:
         )
 
 
-def _some(batch: Batch, rows: NDArray[np.bool_]) -> Batch:
+def some_rows(batch: Batch, rows: NDArray[np.bool_]) -> Batch:
     """Return some rows of a batch, which keep their places."""
 
     def only(values: Any) -> Any:
@@ -156,7 +161,7 @@ def _some(batch: Batch, rows: NDArray[np.bool_]) -> Batch:
         labels=only(batch.labels),
         weight=only(batch.weight),
         count=only(batch.count),
-        groups=(),
+        groups=tuple(replace(group, codes=group.codes[rows]) for group in batch.groups),
         cluster=only(batch.cluster),
         kept=kept[rows],
         table=None,
@@ -171,7 +176,7 @@ def _usable(first: Batch, second: Batch, layout: Layout) -> tuple[Batch, Batch]:
     if not found:
         return first, second
     keep = np.logical_and.reduce(found)
-    return _some(first, keep), _some(second, keep)
+    return some_rows(first, keep), some_rows(second, keep)
 
 
 def sides(first: Dataset, second: Dataset, layout: Layout, names: tuple[str, str]) -> list[Side]:
@@ -265,7 +270,9 @@ def paired_sums(
         for batch, other in side.both():
             mass = batch.weight if layout.weighted else batch.count
             rows = None if mass is None or (mass > 0).all() else mass > 0
-            a, b = (batch, other) if rows is None else (_some(batch, rows), _some(other, rows))
+            a, b = (
+                (batch, other) if rows is None else (some_rows(batch, rows), some_rows(other, rows))
+            )
             assert a.labels is not None
             assert b.labels is not None
             difference = second.at(b.scores, b.labels, logits=layout.logits)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from calibcli._version import __version__
 from calibcli.errors import InputError, UsageError
-from calibcli.workflows.gather import Gathered, gather, stats_payload
+from calibcli.workflows.gather import Gathered, gather, stats_payload, with_group_of
 from calibcli.workflows.slices import slice_result
 from calibcli.workflows.warnings import calibrator_warnings, measure_warnings, thresholds_warnings
 
@@ -127,7 +127,10 @@ def measure(
     if versus is not None:
         from calibcli.workflows.versus import versus as compare
 
-        result["versus"] = compare(found, spec, conventions, versus, threads=threads)
+        columns = with_group_of(spec, mapping).groups
+        result["versus"] = compare(
+            found, spec, conventions, versus, calibrator=mapping, columns=columns, threads=threads
+        )
         result["params"]["versus"] = versus
     if gates:
         from calibcli.core.gates import evaluate_gates

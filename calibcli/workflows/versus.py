@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -14,16 +14,20 @@ from calibcli.tasks.collect import count
 from calibcli.tasks.versus import Model, names_of, paired_sums, sides
 from calibcli.workflows.gather import layout_of
 from calibcli.workflows.slices import metrics_of
+from calibcli.workflows.versus_slices import calibrated_first, of_class, of_group
 
 if TYPE_CHECKING:
+    from calibcli.core.calibrators import Calibrator
     from calibcli.io.dataset import Dataset, InputSpec
     from calibcli.tasks.collect import Layout, Population
-    from calibcli.tasks.versus import Side
+    from calibcli.tasks.versus import Change, Side
     from calibcli.workflows.conventions import Conventions
     from calibcli.workflows.gather import Gathered
 
 Result = dict[str, Any]
 _SAME = ("n", "prevalence", "brier_uncertainty")
+MOST_SLICES = 50
+"""Classes and groups that are compared one by one: each takes two more passes."""
 _NO_INTERVAL = "no paired interval: not a smooth function of the rows"
 
 
@@ -33,6 +37,8 @@ def versus(
     conventions: Conventions,
     other: str,
     *,
+    calibrator: Calibrator | None = None,
+    columns: tuple[str, ...] = (),
     threads: int | None = None,
 ) -> Result:
     """Return the paired differences of every metric, second model less first.
@@ -43,6 +49,8 @@ def versus(
         conventions: how to bin and how sure to be.
         other: a score column of the same files (for several classes a glob or K columns), or a
             file of scores of the same rows in the same order.
+        calibrator: compare the first model after it too, with the second as it is.
+        columns: the group columns that the batches carry.
         threads: how many threads read.
 
     Raises:
@@ -55,6 +63,11 @@ def versus(
             "give the score files instead",
         )
     first = found.dataset
+    if not hasattr(first, "paths"):
+        raise UsageError(
+            "--versus compares a model with another, and the calibrator pools several",
+            "compare one of them, or apply the calibrator first and compare its probabilities",
+        )
     second, name, source = _second(first, spec, other)
     if (second.task, len(second.classes)) != (found.task, len(found.classes)):
         raise InputError(
@@ -66,17 +79,50 @@ def versus(
         layout_of(first, replace(spec, groups=()), conventions), clustered=False, intervals=False
     )
     parts = sides(first, second, layout, (first.paths[0], name))
-    after = _counted(parts, layout, threads, second=True)
-    before = found.overall.population
-    if spec.drop_invalid:  # the rows that both models have
-        before = _counted(parts, layout, threads, second=False)
-    metrics = _differences(parts, before, after, layout, spec, conventions, threads)
-    return {
-        "score": name,
-        "source": source,
-        "metrics": metrics,
-        "verdict": verdict(metrics, name),
-    }
+    pair = _Pair(parts, spec, conventions, threads)
+    overall = pair.compared(layout, found.overall.population, None, name)
+    result = {"score": name, "source": source, **overall}
+    if calibrator is not None and found.overall.calibrated is not None:
+        change, after = calibrated_first(calibrator, columns, layout)
+        result["calibrated"] = pair.compared(after, found.overall.calibrated, change, name)
+    slices = found.class_slices
+    if len(slices) + len(found.groups) > MOST_SLICES:
+        result["note"] = f"more than {MOST_SLICES} classes and groups are not compared one by one"
+        return result
+    result["classes"] = []
+    for k, own in enumerate(slices):
+        change, one_class = of_class(k, layout)
+        compared = pair.compared(one_class, own.population, change, name)
+        result["classes"].append({"slice": own.where, **compared})
+    result["groups"] = []
+    for own in found.groups:
+        change = of_group(spec.groups.index(own.where["column"]), own.where["value"])
+        compared = pair.compared(layout, own.population, change, name)
+        result["groups"].append({"slice": own.where, **compared})
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """Two models on the same rows, compared as often as there are slices."""
+
+    parts: list[Side]
+    spec: InputSpec
+    conventions: Conventions
+    threads: int | None
+
+    def compared(
+        self, layout: Layout, before: Population, change: Change | None, name: str
+    ) -> Result:
+        """Return the differences of some of the rows; `before` is the first model's count."""
+        parts = [replace(part, change=change) for part in self.parts]
+        after = _counted(parts, layout, self.threads, second=True)
+        if self.spec.drop_invalid:  # the rows that both models have
+            before = _counted(parts, layout, self.threads, second=False)
+        metrics = _differences(
+            parts, before, after, layout, self.spec, self.conventions, self.threads
+        )
+        return {"metrics": metrics, "verdict": verdict(metrics, name)}
 
 
 def _second(first: Dataset, spec: InputSpec, other: str) -> tuple[Dataset, str, str]:

@@ -15,7 +15,9 @@ from calibcli.core.gates import evaluate_gate, parse_gate
 from calibcli.errors import InputError, UsageError
 from calibcli.io.dataset import InputSpec
 from calibcli.render import csvout, markdown, tables
+from calibcli.workflows.apply import apply
 from calibcli.workflows.conventions import Conventions
+from calibcli.workflows.fit import FitOptions, fit
 from calibcli.workflows.measure import measure
 
 
@@ -244,3 +246,83 @@ def test_saved_statistics_have_no_rows(frame, tmp_path):
     measure(InputSpec((str(path),), score="score"), Conventions(), save_stats=str(stats))
     with pytest.raises(UsageError, match="row by row"):
         run(InputSpec((str(stats),)), "other")
+
+
+# -- slices and calibration ------------------------------------------------------------------------
+
+
+def same(one, other):
+    """The same differences, undefined ones included."""
+    keys = ("value", "low", "high", "first", "second")
+    a, b = (np.array([item[key] for key in keys], dtype=float) for item in (one, other))
+    return np.allclose(a, b, rtol=1e-8, atol=1e-11, equal_nan=True)
+
+
+@pytest.mark.parametrize("logits", [False, True])
+def test_each_group_is_as_if_its_rows_were_alone(frame, tmp_path, logits):
+    frame = frame.assign(camera=np.where(np.arange(len(frame)) % 3, "b", "a"))
+    if logits:
+        for name in ("score", "other"):
+            frame[name] = np.log(frame[name] / (1 - frame[name]))
+    path = tmp_path / "s.parquet"
+    frame.to_parquet(path)
+    spec = InputSpec(
+        paths=(str(path),), score="score", groups=("camera",), weight="w", logits=logits
+    )
+    groups = run(spec, "other")["groups"]
+    assert [one["slice"]["value"] for one in groups] == ["a", "b"]
+    for one in groups:
+        own = tmp_path / "own.parquet"
+        frame[frame.camera == one["slice"]["value"]].to_parquet(own)
+        alone = run(InputSpec(paths=(str(own),), score="score", weight="w", logits=logits), "other")
+        for name, item in alone["metrics"].items():
+            assert same(one["metrics"][name], item)
+
+
+@pytest.mark.parametrize("logits", [False, True])
+def test_each_class_is_the_binary_comparison_of_its_column(tmp_path, logits):
+    rng = np.random.default_rng(5)
+    z = rng.normal(0, 1.5, (600, 3))
+    y = (z + rng.gumbel(size=z.shape)).argmax(axis=1)
+    other = 2 * z + rng.normal(0, 0.5, z.shape)
+    for name, one in (("a", z), ("b", other)):
+        np.save(tmp_path / f"{name}.npy", one if logits else softmax(one))
+    np.save(tmp_path / "y.npy", y)
+    spec = InputSpec(
+        paths=(str(tmp_path / "a.npy"),), labels=str(tmp_path / "y.npy"), logits=logits
+    )
+    classes = run(spec, str(tmp_path / "b.npy"))["classes"]
+    table = pd.DataFrame({"label": (y == 2).astype(int)})
+    table["score"], table["other"] = softmax(z)[:, 2], softmax(other)[:, 2]
+    table.to_parquet(tmp_path / "one.parquet")
+    alone = run(InputSpec(paths=(str(tmp_path / "one.parquet"),), score="score"), "other")
+    assert [one["slice"]["name"] for one in classes] == ["0", "1", "2"]
+    for name in ("nll", "brier", "auc"):
+        for key in ("value", "low", "high"):
+            expected = pytest.approx(alone["metrics"][name][key], rel=1e-6)
+            assert classes[2]["metrics"][name][key] == expected
+
+
+def test_the_first_model_is_compared_calibrated_too(frame, tmp_path):
+    path = str(tmp_path / "s.parquet")
+    frame.to_parquet(path)
+    spec = InputSpec(paths=(path,), score="score")
+    fit(spec, Conventions(), FitOptions(method="platt"), output=str(tmp_path / "c.json"))
+    found = measure(spec, Conventions(), versus="other", calibrator=str(tmp_path / "c.json"))
+    apply(str(tmp_path / "c.json"), spec, str(tmp_path / "p.parquet"))
+    after = run(InputSpec(paths=(str(tmp_path / "p.parquet"),), score="probability"), "other")
+    for name, item in after["metrics"].items():
+        assert same(found["versus"]["calibrated"]["metrics"][name], item)
+    assert found["versus"]["metrics"]["nll"]["first"] > after["metrics"]["nll"]["first"]
+    text = tables.render_measure(found)
+    assert "first, calibrated" in text
+    assert any("versus, calibrated" in line for line in csvout.render_measure(found).splitlines())
+
+
+def test_a_pool_of_models_is_not_compared_with_one(frame, tmp_path):
+    path = str(tmp_path / "s.parquet")
+    frame.to_parquet(path)
+    spec, out = InputSpec(paths=(path,)), str(tmp_path / "c.json")
+    fit(spec, Conventions(), FitOptions(method="platt", models=("score", "other")), output=out)
+    with pytest.raises(UsageError, match="pools several"):
+        measure(spec, Conventions(), versus="other", calibrator=out)
