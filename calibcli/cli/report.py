@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -75,10 +76,13 @@ def command(
             "a page of HTML is nothing for a terminal",
             "name a file, -o report.html, or --format md",
         )
-    conventions = how.conventions(thresholds=tuple(threshold or [0.5]), at=tuple(at or ()))
-    from calibcli.workflows.report import report
+    from calibcli.render.charts.vega import drawing_ahead
 
-    with console.Progress(quiet=run.quiet, verbose=run.verbose) as progress:
+    drawing = drawing_ahead() if chosen is ReportFormat.HTML else nullcontext()
+    with drawing, console.Progress(quiet=run.quiet, verbose=run.verbose) as progress:
+        conventions = how.conventions(thresholds=tuple(threshold or [0.5]), at=tuple(at or ()))
+        from calibcli.workflows.report import report
+
         result = report(
             read.spec(paths, tuple(groups.group or ())),
             conventions,

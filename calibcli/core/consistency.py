@@ -54,11 +54,19 @@ def binomial_band(score: Array, rows: Array, confidence: float) -> tuple[Array, 
 
 
 def _quantile(rows: Array, share: Array, tail: float) -> Array:
-    """Return the least whole k (B,) with P(X <= k) > tail for X binomial (rows, share)."""
+    """Return the least whole k (B,) with P(X <= k) > tail for X binomial (rows, share).
+
+    Where its standard deviation is above 100 rows, the normal quantile with its correction for
+    skewness is at most one row off, and far faster.
+    """
     spread = np.sqrt(rows * share * (1.0 - share))
+    z = norm_ppf(tail)
+    near = np.floor(rows * share + z * spread + (z * z - 1.0) * (1.0 - 2.0 * share) / 6.0 + 0.5)
+    large = spread > 100.0
     reach = -norm_ppf(tail / 100.0) * spread + 20.0
     low = np.floor(np.maximum(rows * share - reach, 0.0)) - 1.0
     high = np.ceil(np.minimum(rows * share + reach, rows))
+    low, high = np.where(large, near - 1.0, low), np.where(large, near, high)
     while np.any(high - low > 1.0):
         k = np.floor((low + high) / 2.0)
         inside = np.clip(k, 0.0, rows)

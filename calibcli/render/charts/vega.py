@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from calibcli.engines.ahead import Ahead
 from calibcli.render import names
 from calibcli.render.palette import AFTER, BEFORE, GRID, INK, MUTED, PAPER, QUIET
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     Spec = dict[str, Any]
 
@@ -17,6 +20,8 @@ VEGA_LITE: Final = "5.8"
 SIDE: Final = 300
 SMALL: Final = 150
 TICKS: Final = (0, 0.2, 0.4, 0.6, 0.8, 1)
+_FIRST: Final = b'{"data":{"values":[{"x":1}]},"mark":"point","encoding":{"x":{"field":"x"}}}'
+_ahead: Ahead | None = None
 COLORS: Final = {"": AFTER, "before": BEFORE, "after": AFTER}
 
 _TAG: Final = re.compile(r"<[^>]*>")
@@ -52,9 +57,7 @@ def chart_svg(spec: Spec, identity: str) -> str:
     The renderer numbers its clip paths by a counter of the process; they are renamed after
     `identity` (letters and digits, unique in a page), so that bytes repeat and charts share a page.
     """
-    import vl_convert
-
-    svg = vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE)
+    svg = _converted(spec)
     known: dict[str, str] = {}
 
     def renamed(match: re.Match[str]) -> str:
@@ -63,6 +66,35 @@ def chart_svg(spec: Spec, identity: str) -> str:
 
     # Inside tags only: a name in a label may look like an id, and is left alone.
     return _TAG.sub(lambda tag: _ID.sub(renamed, tag[0]), svg)
+
+
+@contextmanager
+def drawing_ahead() -> Iterator[None]:
+    """Let another process get ready to draw while this one works, where that is possible."""
+    global _ahead  # noqa: PLW0603  (one for the process, as the library that draws is)
+    if _ahead is not None:
+        yield
+        return
+    _ahead = Ahead.where_possible(_drawn, lambda: _drawn(_FIRST))
+    try:
+        yield
+    finally:
+        if _ahead is not None:
+            _ahead.close()
+        _ahead = None
+
+
+def _drawn(spec: bytes) -> bytes:
+    import vl_convert
+
+    svg: str = vl_convert.vegalite_to_svg(spec.decode(), vl_version=VEGA_LITE)
+    return svg.encode()
+
+
+def _converted(spec: Spec) -> str:
+    text = json.dumps(spec).encode()
+    made = None if _ahead is None else _ahead(text)
+    return (_drawn(text) if made is None else made).decode()
 
 
 def chart_png(spec: Spec, scale: float = 2.0) -> bytes:
