@@ -89,14 +89,14 @@ def _clustered(
     """Return (sum of label - score, or of label; rows) by bucket and block, (buckets, size)."""
     parts = stats.parts
     assert parts is not None
-    cells, inverse = np.unique(parts.key, return_inverse=True)
-    home = stats.part_cells()
+    places = stats.places
+    cells, inverse, home = places.cells, places.index, places.home
     mass = _totals(home, stats.total, len(cells))
     mean = _totals(home, stats.total * stats.score, len(cells))
     mean = mean / np.where(mass > 0, mass, 1)
     block = np.zeros(len(cells), dtype=np.int64)
     block[home] = index
-    buckets, bucket = np.unique(parts.slot, return_inverse=True)
+    buckets, bucket = places.buckets, places.bucket
     joint = bucket * size + block[inverse]
     total = parts.pos + parts.neg
     value = parts.pos - total * mean[inverse] if residual else parts.pos

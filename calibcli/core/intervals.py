@@ -46,7 +46,7 @@ def quantile(stats: ScoreStats, confidence: float) -> float:
 
 def buckets(stats: ScoreStats) -> int:
     """Return how many buckets of clusters hold rows; 0 without clusters."""
-    return 0 if stats.parts is None else len(np.unique(stats.parts.slot))
+    return 0 if stats.parts is None else len(stats.places.buckets)
 
 
 def variance(stats: ScoreStats, slope: Gradient) -> float:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from calibcli.core.buckets import BUCKETS, buckets_of, sums_by_bucket
+from calibcli.core.buckets import BUCKETS, Places, buckets_of, sums_by_bucket
 from calibcli.core.cells import (
     ONE_KEY,
     grid,
@@ -269,10 +269,10 @@ class ScoreStats:
         key = probability_keys(np.clip(calibrated, 0.0, 1.0))
         parts = None
         if self.parts is not None:
-            cells, index = np.unique(self.parts.key, return_inverse=True)
-            lowest = np.full(len(cells), ONE_KEY)
-            np.minimum.at(lowest, self.part_cells(), key)
-            parts = self.parts.moved(lowest[index])
+            places = self.places
+            lowest = np.full(len(places.cells), ONE_KEY)
+            np.minimum.at(lowest, places.home, key)
+            parts = self.parts.moved(lowest[places.index])
         moved = replace(self, table=self.table.moved(key), parts=parts, logits=False, edges=())
         return moved._exact_losses()
 
@@ -296,10 +296,14 @@ class ScoreStats:
 
     def part_cells(self) -> NDArray[np.intp]:
         """Return which distinct cell of `parts`, in key order, each own cell lies in (C,)."""
+        return self.places.home
+
+    @cached_property
+    def places(self) -> Places:
+        """Where the cells of `parts` belong among the distinct ones and the buckets."""
         if self.parts is None:
             raise ValueError("these statistics have no clusters")
-        cells = np.unique(self.parts.key)
-        return np.searchsorted(cells, self.key, side="right") - 1
+        return Places.of(self.parts, self.key)
 
     def bucket_sums(
         self, positive: NDArray[np.float64], negative: NDArray[np.float64]
@@ -317,7 +321,7 @@ class ScoreStats:
         if self.parts is None:
             raise ValueError("these statistics have no clusters")
         own = self.pos.astype(np.float64), self.neg.astype(np.float64)
-        return sums_by_bucket(self.parts, self.part_cells(), own, (positive, negative))
+        return sums_by_bucket(self.parts, self.places, own, (positive, negative))
 
     def split(self, folds: int, seed: int) -> list[ScoreStats]:
         """Return disjoint parts that sum to the whole, for cross-fitting (see `folds`).
