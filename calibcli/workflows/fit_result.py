@@ -80,6 +80,7 @@ def result_of(
         "groups": group_rows(fitted.groups, conventions),
         "candidates": [candidate.to_dict() for candidate in fitted.candidates],
         "map": _map(found, fitted.calibrator, conventions),
+        "class_map": _class_map(found, fitted, conventions),
         "warnings": list(found.warnings) + notes,
     }
 
@@ -129,6 +130,28 @@ def _map(found: Gathered, calibrator: Calibrator, conventions: Conventions) -> l
     return [point.to_dict() for point in points]
 
 
+def _class_map(found: Gathered, fitted: Fitted, conventions: Conventions) -> list[Result]:
+    """Return the map of each class with its interval, of parametric maps of several classes."""
+    if found.task != "multiclass":
+        return []
+    from calibcli.core.fitting.class_map import class_map
+
+    maps = class_map(
+        fitted.calibrator,
+        fitted.folds,
+        len(found.classes),
+        logits=found.logits,
+        confidence=conventions.confidence,
+    )
+    return [
+        {
+            "class": None if k is None else found.classes[k],
+            "points": [point.to_dict() for point in points],
+        }
+        for k, points in maps
+    ]
+
+
 def artifact_of(found: Gathered, fitted: Fitted, result: Result) -> Result:
     """Return the calibrator artifact: the same for the same rows, however long the fit took."""
     return {
@@ -156,6 +179,7 @@ def artifact_of(found: Gathered, fitted: Fitted, result: Result) -> Result:
             for one in result["candidates"]
         ],
         "map": result["map"],
+        "class_map": result["class_map"],
         "stats": compact_stats(found.overall.population),
         "sketch": None if found.watch is None else fitted_rows(found.watch),
         "warnings": result["warnings"],

@@ -72,7 +72,8 @@ def fit_rows(
     if method == Identity.method:
         kind = "unchanged"
     after = population_after(found, spec, conventions, folds or calibrator, threads)
-    return Fitted(method, calibrator, candidates, after, kind, (*notes, *calibrator.notes))
+    said = (*notes, *calibrator.notes)
+    return Fitted(method, calibrator, candidates, after, kind, said, folds=folds)
 
 
 def passes_over(

@@ -90,6 +90,7 @@ class Fitted:
         kind: "cross-fitted", "in-sample" or "unchanged".
         notes: warnings.
         groups: what became of each group.
+        folds: of several classes, the maps fitted without each fold.
     """
 
     method: str
@@ -99,6 +100,7 @@ class Fitted:
     kind: str
     notes: tuple[str, ...]
     groups: tuple[GroupOutcome, ...] = ()
+    folds: tuple[Calibrator, ...] = ()
 
 
 def check_method(method: str, task: str) -> None:

@@ -1,0 +1,89 @@
+"""How sure is a fitted map of several classes? Its probability of a class, with an interval.
+
+A row of class probabilities has K - 1 dimensions, so the map is shown where class k has probability
+p and the others share the rest equally. The interval comes from the maps of the folds, each fitted
+without one: the delete-a-group jackknife (Kott, "The delete-a-group jackknife", Journal of Official
+Statistics 17, 2001) of the logit, with Student's t over the folds. Clusters are whole in a fold, so
+they are whole in the interval, and no fit is made for it. As for binary maps, it is the uncertainty
+of this method's parameters, not of its form.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from calibcli.core.calibrators import CALIBRATORS, calibrate
+from calibcli.core.calibrators.types import MULTICLASS
+from calibcli.core.fitting.map_intervals import MapPoint
+from calibcli.core.scales import expit, logit
+from calibcli.core.special import t_ppf
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from calibcli.core.calibrators import Calibrator
+    from calibcli.core.calibrators.types import FloatArray
+
+SCORES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+MOST_CLASSES = 20
+SAME_FOR_ALL = ("temperature",)
+"""Methods that treat every class alike, so one class shows them all."""
+OF_SHIFTED_LOGITS = ("vector", "matrix")
+"""Methods for which adding a constant to a row's logits is another row."""
+
+
+def class_map(
+    calibrator: Calibrator,
+    folds: Sequence[Calibrator],
+    n_classes: int,
+    *,
+    logits: bool,
+    confidence: float | None = 0.95,
+) -> list[tuple[int | None, list[MapPoint]]]:
+    """Return (class, points) for each class, or for None where all are alike; [] for other maps.
+
+    Args:
+        calibrator: fitted on all rows, by a parametric method of several classes.
+        folds: the same method fitted without each fold.
+        n_classes: K.
+        logits: whether it was fitted on logits.
+        confidence: level of the intervals; None for none.
+    """
+    method = calibrator.method
+    kind = CALIBRATORS.get(method)
+    if kind is None or kind.free_form or not MULTICLASS <= kind.tasks or method == "identity":
+        return []
+    if n_classes > MOST_CLASSES or (logits and method in OF_SHIFTED_LOGITS):
+        return []
+    shown = (None,) if method in SAME_FOR_ALL else tuple(range(n_classes))
+    return [(k, _points(calibrator, folds, k or 0, n_classes, confidence)) for k in shown]
+
+
+def _points(
+    calibrator: Calibrator,
+    folds: Sequence[Calibrator],
+    k: int,
+    n_classes: int,
+    confidence: float | None,
+) -> list[MapPoint]:
+    p = np.array(SCORES)
+    rows = np.repeat(((1.0 - p) / (n_classes - 1))[:, None], n_classes, axis=1)
+    rows[:, k] = p
+
+    def curve(one: Calibrator) -> FloatArray:
+        return calibrate(one, rows, logits=False)[:, k]
+
+    fitted = curve(calibrator)
+    low: list[float | None] = [None] * len(p)
+    high = list(low)
+    size = len(folds)
+    if confidence is not None and size > 1:
+        curves = logit(np.array([curve(one) for one in folds]))
+        spread = np.sqrt((size - 1) ** 2 / size * curves.var(axis=0, ddof=1))
+        margin = t_ppf((1.0 + confidence) / 2.0, size - 1) * spread
+        low = np.minimum(expit(logit(fitted) - margin), fitted).tolist()
+        high = np.maximum(expit(logit(fitted) + margin), fitted).tolist()
+    columns = zip(p.tolist(), fitted.tolist(), low, high, strict=True)
+    return [MapPoint(*point) for point in columns]
