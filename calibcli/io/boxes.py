@@ -69,6 +69,11 @@ class Boxes:
     def __len__(self) -> int:
         return len(self.box)
 
+    @property
+    def coco(self) -> bool:
+        """Whether the file is COCO's JSON, where classes are category ids."""
+        return self.unit != "row"
+
     def where(self, i: int) -> str:
         """Return `file, row 17` for box `i`."""
         return f"{show(self.source)}, {self.unit} {int(self.place[i]) + 1:,}"

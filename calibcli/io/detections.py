@@ -129,8 +129,10 @@ def open_detections(spec: InputSpec, ground_truth: str) -> DetectionData:
         images,
         classes,
         {name: key for key, name in truth.names.items()},
-        _numbered(truth.boxes, number, place),
-        _numbered(found, number, _by_name_or_id(found, place, truth.names, ground_truth)),
+        _numbered(truth.boxes, number, [place for _ in truth.boxes]),
+        _numbered(
+            found, number, [_by_name_or_id(one, place, truth.names, ground_truth) for one in found]
+        ),
         size,
         [
             {"path": boxes.source, "rows": int(boxes.place[-1]) + 1 if len(boxes.place) else 0}
@@ -225,26 +227,23 @@ def _classes(
 
 
 def _by_name_or_id(
-    files: Sequence[Boxes], place: dict[str, int], names: dict[str, str], path: str
+    boxes: Boxes, place: dict[str, int], names: dict[str, str], path: str
 ) -> dict[str, int]:
-    """Return the number of each class by what the detections call it: all by name, or all by id.
+    """Return the number of each class by what a file of detections calls it.
+
+    COCO's results have category ids; a table has names, or ids where names do not fit.
 
     Raises:
         InputError: a class that the ground truth does not have.
     """
-    used = {name for boxes in files for name in _used(boxes.label)}
-    by_name = {name: place[key] for key, name in names.items()}
-    if used <= set(place):
-        return place
-    if used <= set(by_name):
-        return by_name
-    known = by_name if len(used & set(by_name)) > len(used & set(place)) else place
-    strange = next(
-        (boxes, int(rows[0]))
-        for boxes in files
-        if (rows := np.flatnonzero(~_within(boxes.label, known))).size
-    )
-    boxes, row = strange
+    used = set(_used(boxes.label))
+    by_name = {name: place[key] for key, name in names.items()} or place
+    orders = (place, by_name) if boxes.coco else (by_name, place)
+    for known in orders:
+        if used <= set(known):
+            return known
+    known = max(orders, key=lambda one: len(used & set(one)))
+    row = int(np.flatnonzero(~_within(boxes.label, known))[0])
     name = boxes.label.values[boxes.label.codes[row]]
     raise InputError(
         f"{boxes.where(row)}: the class {name!r} is not in {show(path)}",
@@ -287,7 +286,9 @@ def _images(truth: _Truth, found: Sequence[Boxes], path: str) -> tuple[str, ...]
     return tuple(sorted(own | listed, key=_natural))
 
 
-def _numbered(files: Sequence[Boxes], images: dict[str, int], classes: dict[str, int]) -> Numbered:
+def _numbered(
+    files: Sequence[Boxes], images: dict[str, int], classes: Sequence[dict[str, int]]
+) -> Numbered:
     def codes(found: Categories, number: dict[str, int]) -> Ints:
         table = np.array([number.get(value, -1) for value in found.values] or [-1], np.int64)
         coded: Ints = table[found.codes]
@@ -298,7 +299,9 @@ def _numbered(files: Sequence[Boxes], images: dict[str, int], classes: dict[str,
     ]
     return Numbered(
         np.concatenate([codes(boxes.image, images) for boxes in files]),
-        np.concatenate([codes(boxes.label, classes) for boxes in files]),
+        np.concatenate(
+            [codes(boxes.label, known) for boxes, known in zip(files, classes, strict=True)]
+        ),
         np.concatenate([boxes.box for boxes in files]),
         np.concatenate(scores),
         np.concatenate([boxes.crowd for boxes in files]),

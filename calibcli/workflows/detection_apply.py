@@ -20,7 +20,7 @@ from calibcli.workflows.detection import TASK, calibrated, check_spec
 from calibcli.workflows.detection_artifacts import detection_calibrator, detection_cuts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import BinaryIO
 
     from numpy.typing import NDArray
@@ -171,31 +171,17 @@ def _labelled(
     known = list(cuts.payload["classes"]) if cuts is not None else []
     if not known and loaded is not None:
         known = list(loaded.artifact.classes)
-    used = list(dict.fromkeys(v for boxes in files for v in _occurring(boxes)))
     by_id = {key: name for name, key in ids.items()}
-    names = {one: one for one in used}
-    if not set(used) <= set(known) and len(set(used) & set(by_id)) > len(set(used) & set(known)):
-        names = {one: by_id.get(one, one) for one in used}
-    strange = [one for one in used if names[one] not in set(known)]
-    if strange and cuts is not None and cuts.overall is None:
-        boxes, row = next(
-            (boxes, int(rows[0]))
-            for boxes in files
-            if (rows := np.flatnonzero(np.isin(boxes.label.codes, _codes(boxes, strange)))).size
-        )
-        name = boxes.label.values[boxes.label.codes[row]]
-        raise InputError(
-            f"{boxes.where(row)}: there is no cut-off for the class {name!r}",
-            did_you_mean(name, known) or f"there are: {listing(known)}",
-        )
-    whole = list(dict.fromkeys([*known, *names.values()]))
+    called = [_called(boxes, known, by_id) for boxes in files]
+    if cuts is not None and cuts.overall is None:
+        for boxes, names in zip(files, called, strict=True):
+            _refuse_unknown(boxes, names, known)
+    whole = list(dict.fromkeys([*known, *(name for names in called for name in names)]))
     place = {name: i for i, name in enumerate(whole)}
     label = np.concatenate(
         [
-            np.array([place.get(names.get(v, v), 0) for v in boxes.label.values] or [0], np.int64)[
-                boxes.label.codes
-            ]
-            for boxes in files
+            np.array([place[name] for name in names] or [0], np.int64)[boxes.label.codes]
+            for boxes, names in zip(files, called, strict=True)
         ]
     )
     unseen = 0
@@ -203,18 +189,33 @@ def _labelled(
         groups = getattr(loaded.artifact.calibrator, "groups", {})
         strangers = [i for i, name in enumerate(whole) if name not in groups]
         unseen = int(np.isin(label, strangers).sum())
-    of_text = {text: ids[name] for text, name in names.items() if name in ids}
+    of_text = {
+        text: ids[name]
+        for boxes, names in zip(files, called, strict=True)
+        for text, name in zip(boxes.label.values, names, strict=True)
+        if name in ids
+    }
     return _Labelled(whole, label, of_text, unseen)
 
 
-def _occurring(boxes: Boxes) -> list[str]:
-    present = np.flatnonzero(np.bincount(boxes.label.codes, minlength=len(boxes.label.values)))
-    return [boxes.label.values[code] for code in present.tolist()]
+def _called(boxes: Boxes, known: Sequence[str], by_id: Mapping[str, str]) -> list[str]:
+    """Return the name of each of a file's classes: COCO's results have ids, tables names or ids."""
+    values = boxes.label.values
+    named = set(values) <= set(known)
+    if by_id and (boxes.coco or (not named and set(values) & set(by_id))):
+        return [by_id.get(value, value) for value in values]
+    return list(values)
 
 
-def _codes(boxes: Boxes, names: Sequence[str]) -> list[int]:
-    wanted = set(names)
-    return [code for code, value in enumerate(boxes.label.values) if value in wanted]
+def _refuse_unknown(boxes: Boxes, names: Sequence[str], known: Sequence[str]) -> None:
+    strange = [code for code, name in enumerate(names) if name not in set(known)]
+    rows = np.flatnonzero(np.isin(boxes.label.codes, strange))
+    if rows.size:
+        name = boxes.label.values[boxes.label.codes[rows[0]]]
+        raise InputError(
+            f"{boxes.where(rows[0])}: there is no cut-off for the class {name!r}",
+            did_you_mean(name, known) or f"there are: {listing(known)}",
+        )
 
 
 def _kept(

@@ -295,3 +295,32 @@ def test_wrong_usage(calibcli, scene, scores, calibrator, tmp_path):
         assert "Traceback" not in ran.err
     ran = calibcli("apply", "--thresholds", path, results, "-o", tmp_path / "o.npy")
     assert ran.code == 2
+
+
+def test_ids_that_are_names_of_other_classes(good, sample_data, write, tmp_path):
+    # Category 1 of the sample is called "0", category 2 "1".
+    results, truth = (sample_data / f"detection_test{part}.json" for part in ("", "_truth"))
+    items = [one for one in json.loads(results.read_text()) if one["category_id"] < 10]
+    source = write("found.json", json.dumps(items))
+    table = write("found.csv", {
+        "image_id": [one["image_id"] for one in items],
+        "class": [one["category_id"] - 1 for one in items],
+        **{side: [one["bbox"][k] for one in items] for k, side in enumerate("xywh")},
+        "score": [one["score"] for one in items],
+    })  # fmt: skip
+    run = (*DETECTION, "--ground-truth", truth, "--format", "json", "-q", "--no-ci")
+    first, second = (good("measure", path, *run).json for path in (source, table))
+    assert first["overall"] == second["overall"]
+    assert first["classes"] == second["classes"]
+    assert first["overall"]["metrics"]["ap"]["value"] > 0.4
+    path = tmp_path / "t.json"
+    good("threshold", source, *run, "--per-class", *SEARCH, "-o", path)
+    for found in (source, table):
+        out = tmp_path / f"out_{found.suffix[1:]}.json"
+        good("apply", "--thresholds", path, found, "-o", out)
+    kept = [json.loads((tmp_path / f"out_{kind}.json").read_text()) for kind in ("json", "csv")]
+    assert len(kept[0]) == len(kept[1]) > 100
+    for a, b in zip(*kept, strict=True):
+        assert (a["image_id"], a["category_id"], a["bbox"], a["score"]) == (
+            b["image_id"], b["category_id"], b["bbox"], b["score"]
+        )  # fmt: skip
