@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from calibcli.cli import console, options
+from calibcli.cli.detections import DetectionInput, refuse
 from calibcli.cli.outputs import keep_apart
 from calibcli.errors import ExitCode, UsageError
 
@@ -30,6 +31,7 @@ def command(
     paths: Annotated[list[str], typer.Argument(metavar="SCORES...", help=options.SCORES_HELP)],
     read: options.InputOptions,
     groups: options.GroupOptions,
+    boxes: DetectionInput,
     how: options.BinOptions,
     run: options.RunOptions,
     *,
@@ -69,7 +71,11 @@ def command(
     title: Annotated[str | None, typer.Option(help="Title of the page.")] = None,
 ) -> int:
     """Everything on one page that opens offline."""
-    keep_apart([*paths, read.labels, calibrator, thresholds, reference], [output])
+    truth = boxes.ground_truth
+    keep_apart([*paths, read.labels, calibrator, thresholds, reference, truth], [output])
+    found = boxes.wanted(read)
+    if found is not None:
+        refuse({"--reference": reference, "--cost": cost})
     chosen = _form(format, output)
     if chosen is ReportFormat.HTML and output == "-" and sys.stdout.isatty():
         raise UsageError(
@@ -92,6 +98,7 @@ def command(
             fail_if=fail_if or (),
             cost=cost,
             reference=reference,
+            detection=found,
             threads=run.threads,
             progress=progress.callback,
         )

@@ -69,6 +69,7 @@ class Tally:
         self.weighted = weighted
         self.logits = logits
         self._losses = np.zeros((slots, 3))
+        self._summed: tuple[CellTable, NDArray[np.float64]] | None = None
         self._distinct = Distinct(weighted=weighted)
         self._grid: Grid | None = None
         self._read: CellTable | None = None
@@ -157,7 +158,10 @@ class Tally:
         table = self.table()
         if table.bits is not None:
             return self._losses
-        return table_losses(table, self.slots, logits=self.logits)
+        # Every slot of a tally asks for its own row: the sums of one table are made once.
+        if self._summed is None or self._summed[0] is not table:
+            self._summed = table, table_losses(table, self.slots, logits=self.logits)
+        return self._summed[1]
 
     def table(self) -> CellTable:
         """Return the counts so far, sorted by slot and key; cells that hold rows only."""

@@ -112,7 +112,10 @@ def parse_artifact(content: bytes, path: str, kind: str) -> dict[str, Any]:
     name = show(path)
     value = _strict_json(content, name, kind)
     if not isinstance(value, dict):
-        raise InputError(f"{name} is not a {kind} file", hint=_origin(kind))
+        hint = _origin(kind)
+        if kind == "stats" and isinstance(value, list):
+            hint += "; a list of detections needs --task detection --ground-truth FILE"
+        raise InputError(f"{name} is not a {kind} file", hint=hint)
     schema = value.get("schema")
     if schema != f"calibcli/{kind}":
         raise _other_kind(schema, name, kind)

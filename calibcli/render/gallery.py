@@ -227,6 +227,8 @@ def confusion_figures(report: Result) -> list[Figure]:
     else:
         tables = (overall.get("calibrated") or overall).get("confusion") or []
         items = [(table, "") for table in tables]
+    # A matrix has four counts; a detector has no true negatives.
+    items = [one for one in items if one[0].get("tn") is not None]
     return [
         _matrix(table, name, f"confusion-{place + 1}")
         for place, (table, name) in enumerate(items[:MATRICES])

@@ -28,7 +28,7 @@ def measured(report: Result) -> list[dict[str, Any]]:
             part = part.get("calibrated")
         for table in (part or {}).get("confusion") or []:
             if table["threshold"] == item["threshold"]:
-                rows = sum(table[key] for key in ("tp", "fp", "fn", "tn"))
+                rows = sum(table[key] or 0 for key in ("tp", "fp", "fn", "tn"))
                 found.append(
                     {
                         "slice": item.get("slice") or {},

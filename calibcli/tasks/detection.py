@@ -34,7 +34,7 @@ LOWEST = float(np.nextafter(0.0, 1.0))
 """The least cut-off: what was missed stands below it."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Scene:
     """Boxes sorted by image, class and score from the top, and how they overlap.
 
@@ -68,6 +68,11 @@ class Scene:
     truth_image: Ints
     truth_label: Ints
     logits: bool
+
+    @cached_property
+    def by_class(self) -> Ints:
+        """All detections by class and score from the top (n,): sorted once for every IoU."""
+        return np.lexsort((-self.score, self.label))
 
     def per_image(self, k: int | None) -> Ints:
         """Return how many objects that count each image has (images,), of a class or of all."""
@@ -170,9 +175,12 @@ class Matched:
     @cached_property
     def _by_class(self) -> tuple[Ints, Ints]:
         """The detections by class and score from the top (m,), and where each class begins."""
-        label = self.view.label[self.rows]
-        order = np.lexsort((-self.view.score[self.rows], label))
-        return order, np.searchsorted(label[order], np.arange(len(self.view.classes) + 1))
+        number = np.full(len(self.view.label), -1)
+        number[self.rows] = np.arange(len(self.rows))
+        order = number[self.view.by_class]
+        order = order[order >= 0]
+        label = self.view.label[self.rows[order]]
+        return order, np.searchsorted(label, np.arange(len(self.view.classes) + 1))
 
     def of_class(self, k: int | None) -> Ints:
         """Return which detections are of class k, or all of them, best first."""

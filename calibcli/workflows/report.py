@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from calibcli.io.dataset import InputSpec
     from calibcli.workflows.conventions import Conventions
+    from calibcli.workflows.detection import DetectionOptions
     from calibcli.workflows.gather import Progress
 
 Result = dict[str, Any]
@@ -29,29 +30,43 @@ def report(
     fail_if: Sequence[str] = (),
     cost: str | None = None,
     reference: str | None = None,
+    detection: DetectionOptions | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Return the data of the report.
 
-    `cost` is what errors cost, such as 'fp=1,fn=4'; `reference` what drift is measured from.
+    `cost` is what errors cost, such as 'fp=1,fn=4'; `reference` what drift is measured from;
+    `detection` what detections are compared with.
 
     Raises:
         InputError: unusable input or artifacts.
         UsageError: a gate that cannot be understood or evaluated.
     """
     costs = parse_costs(cost) if cost else Costs(1.0, 1.0)
-    measured = measure(
-        spec,
-        conventions,
-        calibrator=calibrator,
-        thresholds=thresholds,
-        reference=reference,
-        fail_if=fail_if,
-        threads=threads,
-        progress=progress,
-        curves=costs,
-    )
+    if detection is not None:
+        from calibcli.workflows.detection_measure import measure_detection
+
+        measured = measure_detection(
+            spec,
+            detection,
+            conventions,
+            calibrator=calibrator,
+            thresholds=thresholds,
+            fail_if=fail_if,
+        )
+    else:
+        measured = measure(
+            spec,
+            conventions,
+            calibrator=calibrator,
+            thresholds=thresholds,
+            reference=reference,
+            fail_if=fail_if,
+            threads=threads,
+            progress=progress,
+            curves=costs,
+        )
     fitted = None if calibrator is None else read_artifact(calibrator, "calibrator")
     chosen = None if thresholds is None else read_artifact(thresholds, "thresholds")
     return {

@@ -324,3 +324,19 @@ def test_ids_that_are_names_of_other_classes(good, sample_data, write, tmp_path)
         assert (a["image_id"], a["category_id"], a["bbox"], a["score"]) == (
             b["image_id"], b["category_id"], b["bbox"], b["score"]
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["html", "md", "json"])
+def test_the_report_of_detections(good, scene, tmp_path, form):
+    results, annotations = scene(images=120)
+    truth = ("--ground-truth", annotations)
+    fitted, path, page = (tmp_path / name for name in ("c.json", "t.json", f"r.{form}"))
+    good("fit", results, *DETECTION, *truth, "-o", fitted, "--format", "json", "-q")
+    good("threshold", results, *DETECTION, *truth, "--calibrator", fitted, "--per-class", "-o",
+         path, "--format", "json", "-q")  # fmt: skip
+    for more in ((), ("--calibrator", fitted, "--thresholds", path)):
+        good("report", results, *DETECTION, *truth, *more, "--no-ci", "-o", page, "-q")
+        text = page.read_text()
+        assert "ap_50_95" in text
+        assert "kind 2" in text
+        assert "None" not in text
