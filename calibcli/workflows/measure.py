@@ -96,8 +96,12 @@ def measure(
 
         found, absent = gather_current(spec, reading, **options)
     if not found.labelled:
-        curves = None
         _refuse_unlabelled(versus=versus, save_stats=save_stats)
+        if curves is not None:
+            raise UsageError(
+                "a report and its pictures need labels, and these rows have none",
+                "--label COL, or --labels FILE; measure --reference tells drift without them",
+            )
     warnings = list(found.warnings)
     if loaded is not None:
         shared = found_overlap(loaded, found.watch, conventions.confidence)

@@ -104,3 +104,32 @@ def test_a_report_tells_drift(good, write, binary, tmp_path):
     assert '<h2 id="drift">Drift</h2>' in text
     assert html.escape(found["verdict"][1:]) in text
     assert f"{found['metrics']['psi']['value']:.4f}" in text
+
+
+def test_a_report_of_rows_without_labels_is_refused(calibcli, write, binary, tmp_path):
+    old = write("old.csv", binary)
+    new = write("new.csv", {"score": binary["score"]})
+    for command in (("report", "-o", tmp_path / "r.html"), ("measure", "--save-plots", tmp_path)):
+        ran = calibcli(command[0], new, "--reference", old, *command[1:])
+        assert ran.code == 2
+        assert "need labels" in ran.err
+    assert not (tmp_path / "r.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("columns", "options"),
+    [
+        ({"score": [0.2], "label": [1]}, ()),
+        ({"score": [0.3] * 9, "label": [0, 1, 1] * 3}, ()),
+        ({"score": [0.1, 0.5, 0.9], "label": [1, 1, 1]}, ()),
+        ({"score": [0.1, 0.5, 0.9], "label": [0, 1, 1], "w": [0.5, 2.5, 0.25]}, ("--weight", "w")),
+        ({"logit": ["inf", "-inf", 0, 1], "label": [1, 0, 0, 1]}, ("--logits",)),
+        ({"score": [0.1, 0.5, 0.9], "label": [0, 1, 1]}, ("--no-ci", "--edges", "0,.5,1")),
+    ],
+)
+def test_the_smallest_files_have_a_report_too(good, write, tmp_path, columns, options):
+    page = tmp_path / "r.html"
+    good("report", write("s.csv", columns), *options, "-q", "-o", page)
+    text = page.read_text("utf-8")
+    assert "NaN" not in text.split("<script>")[0]
+    assert text.count("<svg") >= 5
