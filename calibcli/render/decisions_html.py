@@ -65,6 +65,7 @@ def thresholds(report: Result) -> str:
             f'<p class="note">Left out here: matrices are drawn for {len(drawn)} of '
             f"{len(items)}; the table has all.</p>"
         )
+    body += figures_html(figure_html(figure) for figure in gallery.search_figures(report))
     body += "".join(table_html(table) for table in held.tables(report))
     lead = f"{_capital(decisions.thresholds_headline(chosen))}. "
     lead += f"{_capital(decisions.kind_words(chosen))}."

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from calibcli.render import decisions, figures, held, tabulate, verdicts, words
 from calibcli.render.charts import decisions as decision_charts
-from calibcli.render.charts import maps, ranking, reliability, slices
+from calibcli.render.charts import maps, ranking, reliability, search, slices
 from calibcli.render.names import visible
 from calibcli.render.palette import AFTER, BEFORE
 
@@ -52,6 +52,7 @@ def all_figures(report: Result) -> Iterator[Figure]:
     yield from reliability_figures(measure)
     yield from ranking_figures(whole)
     yield from confusion_figures(whole)
+    yield from search_figures(whole)
     yield from decision_figures(whole)
     for place, (kind, parts) in enumerate(words.slices_by_kind(measure).items()):
         yield dots_figure(kind, parts, measure, slices_identity(kind, place))
@@ -248,6 +249,32 @@ def _matrix(table: Result, name: str, identity: str) -> Figure:
     )
     says = f"Confusion at {at}: {counts}; {rates}"
     return Figure(identity, maps.confusion(table, title=title), says, (("", rates),))
+
+
+def search_figures(report: Result) -> list[Figure]:
+    """Return the overlap against cut-off and least area, where the cut-offs come from a search."""
+    chosen = report.get("thresholds") or {}
+    found: dict[str, list[Result]] = {}
+    for curve in (chosen.get("regions") or {}).get("curves") or []:
+        found.setdefault(words.slice_name(curve), []).append(curve)
+    metric = str(chosen.get("objective")).replace("-", "_")
+    made = []
+    for place, (name, curves) in enumerate(list(found.items())[:MATRICES]):
+        key = metric if metric in curves[0] else "dice"
+        best = sorted(curves, key=lambda curve: -_top(curve[key]))
+        spec = search.overlap(best, metric=key, title=f"{_short(name)}: {key.replace('_', ' ')}")
+        text = (
+            f"{name}: the best {key.replace('_', ' ')} of {search.setting(best[0])} is "
+            f"{figures.metric(_top(best[0][key]))}, on the images that it was chosen on."
+        )
+        if len(best) > search.LINES:
+            text += f" Drawn: the best {search.LINES} of {len(best)} settings."
+        made.append(Figure(f"search-{place + 1}", spec, text, (("", text),)))
+    return made
+
+
+def _top(values: Sequence[float | None]) -> float:
+    return max((value for value in values if value is not None), default=0.0)
 
 
 def _slice_title(item: Result) -> str:
