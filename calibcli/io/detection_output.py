@@ -165,7 +165,13 @@ def _json(
                 if RAW in item:
                     _refuse_taken((RAW,), RAW, boxes, p)
                 item = {**item, "score": float(p[row]), RAW: item["score"]}
-            lines.append(json.dumps(item, allow_nan=False))
+            try:
+                lines.append(json.dumps(item, allow_nan=False))
+            except ValueError as error:
+                raise InputError(
+                    f"{boxes.where(row)}: a number is infinite or NaN, which JSON does not have",
+                    "write a table: .parquet or .csv",
+                ) from error
     return "[\n" + ",\n".join(lines) + "\n]\n" if lines else "[]\n"
 
 

@@ -263,10 +263,11 @@ def _mean_figure(value: Floats, left: Floats, view: Scene, level: float | None) 
     sums = np.where(known, each, 0.0).sum(axis=0)
     # A class whose every object is in one bucket has no value without it: a mean of the others.
     out = np.divide(sums, count, out=np.full(len(buckets), np.nan), where=count > 0)
-    return _with_ends(mean, jackknife_variance(out), int((~np.isnan(out)).sum()), level)
+    return with_ends(mean, jackknife_variance(out), int((~np.isnan(out)).sum()), level)
 
 
-def _with_ends(value: float, spread: float, buckets: int, level: float) -> Result:
+def with_ends(value: float, spread: float, buckets: int, level: float) -> Result:
+    """Return a figure in (0, 1) with its interval, from its variance between buckets of images."""
     reason = None
     if buckets < 2 or math.isnan(spread):
         reason = "no interval: all objects are in one image"
@@ -332,7 +333,7 @@ def _mean_lrp(errors: Sequence[_Lrp], view: Scene, level: float | None) -> Resul
     residual = np.mean([one.residual for one in known], axis=0)[buckets]
     size = len(buckets)
     spread = float((residual**2).sum()) * size / max(size - 1, 1)
-    return _with_ends(value, spread, size, level)
+    return with_ends(value, spread, size, level)
 
 
 # -- position and size -----------------------------------------------------------------------------
