@@ -84,6 +84,8 @@ def main(arguments: list[str] | None = None) -> int:
     "a gate failed"; this one keeps the codes of the contract.
     """
     given = sys.argv[1:] if arguments is None else arguments
+    if "calibcli.io.artifacts" in sys.modules:
+        sys.modules["calibcli.io.artifacts"].UNSEALED.clear()  # of an earlier call
     # Products of a few columns: threads of the library's own spin longer than they multiply (three
     # times the processor time of a fit), and the rows are read in threads already.
     for name in _LINEAR_ALGEBRA:
@@ -124,8 +126,19 @@ def main(arguments: list[str] | None = None) -> int:
         if debug:
             _traceback()
         kind = type(error).__name__
+        edited = _unsealed()
+        if edited:
+            told = f"{edited} has no digest, as a file that was edited, and cannot be used: {kind}"
+            explain(InputError(told, "write it again; --debug shows what fails"))
+            return int(ExitCode.INPUT)
         complain(f"calibcli: bug: {kind}: please report it with the output of --debug")
         return int(ExitCode.BUG)
+
+
+def _unsealed() -> str:
+    """Return the artifact that was changed by hand, if one was read: it explains any failure."""
+    artifacts = sys.modules.get("calibcli.io.artifacts")
+    return ", ".join(dict.fromkeys(getattr(artifacts, "UNSEALED", ())))
 
 
 def _usage(error: Exception) -> int:

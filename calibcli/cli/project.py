@@ -101,14 +101,26 @@ def config(context: typer.Context, given: str | None) -> Values | None:
         return None
     if by_hand:
         context.meta["calibcli.config"] = given
-    from calibcli.io.project import find_project_file, read_project_file
+    from calibcli.io.project import find_project_file
 
     found = given or find_project_file()
     if found is None:
         return None
     shown = _relative(Path(found))
-    path = Path(shown)
+    values = read_settings(Path(shown))
+    context.default_map = taken = Values(values[str(context.info_name)], shown, context)
+    return taken
+
+
+def read_settings(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the values that a project file gives to each command, by parameter.
+
+    Raises:
+        InputError: the file cannot be read.
+        UsageError: a key that is no option, a value of the wrong type.
+    """
     from calibcli.cli.main import commands  # the other commands, whose keys are checked too
+    from calibcli.io.project import read_project_file
 
     known = {
         name: {one.opts[0].removeprefix("--"): one for one in command.params if one.opts}
@@ -118,9 +130,7 @@ def config(context: typer.Context, given: str | None) -> Values | None:
         name: {key: one for key, one in own.items() if _is_option(one) and key not in _NOT_HERE}
         for name, own in known.items()
     }
-    values = _checked(read_project_file(path), options, shown, path.parent)
-    context.default_map = taken = Values(values[str(context.info_name)], shown, context)
-    return taken
+    return _checked(read_project_file(path), options, str(path), path.parent)
 
 
 def _relative(path: Path) -> str:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _BLOCK = 2**22
 _HEADER_LIMIT = 2**23
 _OTHER_DELIMITERS = ";\t|"
+_MARKS = re.compile(rb'["\r\n]')
+MOST_COLUMNS = 100_000
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -47,6 +49,11 @@ class CsvReader:
         delimiter = "\t" if source.kind == "tsv" else ","
         if delimiter not in line:
             delimiter = next((mark for mark in _OTHER_DELIMITERS if mark in line), delimiter)
+        if line.count(delimiter) >= MOST_COLUMNS:
+            raise InputError(
+                f"{show(source.name)} has more than {MOST_COLUMNS:,} columns",
+                hint="so many scores in each row are an array (NPY) or a list column of Parquet",
+            )
         names = _split(line, delimiter)
         refuse_duplicates(names, source.name)
         columns = {name: Column("any") for name in names}
@@ -228,16 +235,16 @@ def _split(line: str, delimiter: str) -> list[str]:
 def _first_line(source: Source) -> tuple[str, bool]:
     """Return the header line, and whether anything but blanks comes after it."""
     name = show(source.name)
-    head = b""
+    found = bytearray()
+    first = _LineEnd()
     with reading(source.name, "CSV file"):
         stream = source.stream()
         while chunk := stream.read(2**16):
-            head += chunk
-            if b"\n" not in chunk and b"\r" not in chunk and len(head) <= _HEADER_LIMIT:
-                continue
-            end = _line_end(head)
-            if (end is not None and head[end:].strip()) or len(head) > _HEADER_LIMIT:
+            found += chunk
+            end = first.found(found)
+            if (end is not None and found[end:].strip()) or len(found) > _HEADER_LIMIT:
                 break
+    head = bytes(found)
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in head[:_HEADER_LIMIT]:
         raise InputError(
             f"{name} is not UTF-8 text",
@@ -259,13 +266,39 @@ def _first_line(source: Source) -> tuple[str, bool]:
         raise InputError(f"{name} is not UTF-8 text", hint="write it as UTF-8") from None
 
 
+class _LineEnd:
+    """Where the first line ends that is not blank; a line end inside quotes is none.
+
+    It goes on where it was, so that a header of many pieces is looked at once.
+    """
+
+    def __init__(self) -> None:
+        self.at = 0
+        self.quoted = False
+        self.blank = True
+        self.end: int | None = None
+
+    def found(self, head: bytes | bytearray) -> int | None:
+        """Return the end in the bytes so far, which have grown since the last call."""
+        if self.end is not None:
+            return self.end
+        if self.blank:
+            self.at = len(head) - len(head[self.at :].lstrip(b"\r\n"))
+            self.blank = self.at == len(head)
+        while self.at < len(head):
+            if self.quoted:
+                quote = head.find(b'"', self.at)
+                self.quoted = quote < 0
+                self.at = len(head) if quote < 0 else quote + 1
+                continue
+            match = _MARKS.search(head, self.at)
+            self.at = len(head) if match is None else match.end()
+            if match is not None and match[0] != b'"':
+                self.end = self.at
+                return self.end
+            self.quoted = match is not None
+        return None
+
+
 def _line_end(head: bytes) -> int | None:
-    """Return where the first line ends that is not blank; a line end inside quotes is none."""
-    start = len(head) - len(head.lstrip(b"\r\n"))
-    quoted = False
-    for match in re.compile(rb'["\r\n]').finditer(head, start):
-        if match[0] == b'"':
-            quoted = not quoted
-        elif not quoted:
-            return match.end()
-    return None
+    return _LineEnd().found(head)

@@ -22,6 +22,7 @@ from calibcli.io.recipe import InputSpec, Place, Recipe
 if TYPE_CHECKING:
     from calibcli.io.frames import Reader
 
+MOST_SCORES = 1_000_000
 TASKS = ("binary", "multiclass", "multilabel")
 
 
@@ -44,6 +45,11 @@ def make_recipe(
     path = main.source.name
     chosen = choose(spec, main)
     k = _width(chosen, main.columns, width)
+    if k > MOST_SCORES:
+        raise InputError(
+            f"{show(path)} has {k:,} scores in each row, more than {MOST_SCORES:,}",
+            hint="rows go down, classes go across: is the array turned?",
+        )
     _require_numbers(chosen, main)
     label = () if need_labels is False else _label(spec, main, side, chosen)
     if not label and need_labels:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
+import stat
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -293,6 +295,13 @@ def _spooled(name: str, path: str, kind: str | None) -> Source:
 
     with reading(name):
         status = Path(path).stat()
+        device = stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode)
+        if device and status.st_rdev != Path(os.devnull).stat().st_rdev:
+            # Some never end, and would fill the disk.
+            raise InputError(
+                f"{show(name)} is a device, not a file of scores",
+                hint="name a file, or - for standard input",
+            )
         kept = keep_once((status.st_dev, status.st_ino), lambda: Path(path).open("rb"))  # noqa: SIM115
     return _from_kept(name, *kept, kind)
 

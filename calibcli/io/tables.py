@@ -14,7 +14,7 @@ from calibcli.io.frames import PART_ROWS, Frame, Part, ReadPlan
 from calibcli.io.sources import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 
 def column_of(arrow_type: Any) -> Column:
@@ -162,6 +162,7 @@ class ParquetReader:
                 )
                 if inside == []:
                     batches = self._empty(part, plan)
+                batches = (_valid(batch, coded) for batch in batches)
                 yield from frames(batches, part.first_row, plan, self.source)
 
     def _empty(self, part: Part, plan: ReadPlan) -> Iterator[Any]:
@@ -180,6 +181,13 @@ class ParquetReader:
     def schema(self) -> Any:
         """Return the Arrow schema, with the columns that the folders name."""
         return _full_schema(self.arrow_schema, self.source)
+
+
+def _valid(batch: Any, coded: Sequence[str]) -> Any:
+    """Raise where a dictionary lacks a code: Arrow does not look as it reads them."""
+    for name in coded:
+        batch.column(name).validate(full=True)
+    return batch
 
 
 def _mapped(source: Source) -> Any:

@@ -353,7 +353,7 @@ def _from_stats(sources: Sequence[Source]) -> Gathered:
             key = f"{where['column']}\0{where['value']}"
             one = population_of(payload["task"], group)
             groups[key] = (where, _merge(groups[key][1], one) if key in groups else one)
-        inputs += payload["inputs"]
+        inputs += payload.get("inputs", [])
     assert total is not None
     return Gathered(
         first["task"],
@@ -362,7 +362,7 @@ def _from_stats(sources: Sequence[Source]) -> Gathered:
         Slice({"kind": "overall"}, total),
         tuple(Slice(where, one) for where, one in groups.values()),
         inputs,
-        first["params"],
+        first.get("params", {}),
     )
 
 

@@ -145,8 +145,8 @@ def _of_calibrator(path: str) -> Gathered:
         bool(payload["input"]["logits"]),
         Slice({"kind": "overall"}, population_of(payload["task"], families)),
         (),
-        payload["inputs"],
-        payload["params"],
+        payload.get("inputs", []),
+        payload.get("params", {}),
     )
 
 

@@ -108,7 +108,7 @@ def calibrator_warnings(
 
         said = overlap_words(overlap)
         return [said] if said else []
-    fitted = {(one["path"], one["rows"]) for one in loaded.payload["inputs"]}
+    fitted = {(one["path"], one["rows"]) for one in loaded.payload.get("inputs", [])}
     now = {(one["path"], one["rows"]) for one in found.inputs if one["path"] != "-"}
     if fitted & now:
         warnings.append(

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from calibcli.io.tables import ParquetReader, grouped
+from calibcli.io.tables import ParquetReader, _valid, grouped
 
 
 def test_row_groups_join_to_parts_of_a_million_rows():
@@ -157,3 +157,11 @@ def test_memory_does_not_grow_with_the_rows(kind, tmp_path):
     # Held whole, 3M rows are 48 MB of arrays and a CSV another 33 MB of text; what may grow are
     # blocks read ahead, which are full from 12M rows on (74, 119, 145, 147 MB at .2, 3, 12, 24M).
     assert used[3_000_000] - used[200_000] < {"parquet": 30, "csv": 65}[kind]
+
+
+def test_a_code_that_its_dictionary_lacks_is_noticed():
+    """Arrow hands such codes over as they stand in a damaged Parquet file."""
+    codes = pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int32()), ["front"], safe=False)
+    batch = pa.RecordBatch.from_arrays([codes], ["camera"])
+    with pytest.raises(pa.ArrowInvalid):
+        _valid(batch, ["camera"])
