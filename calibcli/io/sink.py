@@ -1,13 +1,15 @@
 """The one way a file is written: beside its place, synced, and renamed into it.
 
-A run that dies leaves the old file whole. An output that is not a regular file (a pipe, a device)
-is written to directly, since there is nothing to keep.
+A run that dies leaves the old file whole, and its half-written one is cleared away by the next run
+that writes to the same path. An output that is not a regular file (a pipe, a device) is written to
+directly, since there is nothing to keep.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import stat
 from collections.abc import Callable
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from calibcli.errors import InputError
 from calibcli.io.failures import show, writing
+from calibcli.io.lock import still_named, try_lock
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -43,20 +46,20 @@ class AtomicFile:
             if before is not None and not stat.S_ISREG(before.st_mode):
                 self.file: BinaryIO = Path(path).open("wb")  # noqa: SIM115
                 return
-            self._temporary = self.target.with_name(
-                f".{self.target.name[:200]}.{secrets.token_hex(6)}.tmp"
-            )
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
-            # Readable and writable by whom the umask lets, unless an older file says otherwise.
-            number = os.open(self._temporary, flags, 0o666)
+            clear_left_behind(self.target)
+            number, self._temporary = _new_temporary(self.target)
             self.file = os.fdopen(number, "wb")
             if before is not None:
                 with contextlib.suppress(OSError):
                     os.fchown(number, before.st_uid, before.st_gid)
                 os.fchmod(number, stat.S_IMODE(before.st_mode))
 
-    def commit(self) -> None:
-        """Sync the file, give it its name, and sync the folder."""
+    def commit(self, place: Callable[[Path], object] | None = None) -> None:
+        """Sync the file, give it its name, and sync the folder.
+
+        Args:
+            place: gives the finished file its name, instead of a plain rename to the target.
+        """
         try:
             with writing(self.path):
                 self.file.flush()
@@ -64,13 +67,17 @@ class AtomicFile:
                     self.file.close()
                     return
                 os.fsync(self.file.fileno())
-                self.file.close()
-                self._temporary.replace(self.target)
+                # Closed last: once it is, another run may take it for left behind.
+                if place is None:
+                    self._temporary.replace(self.target)
+                else:
+                    place(self._temporary)
                 self._temporary = None
+                self.file.close()
         except BaseException:
             self.abort()
             raise
-        _sync_folder(self.target.parent)
+        sync_folder(self.target.parent)
 
     def abort(self) -> None:
         """Leave everything as it was."""
@@ -100,7 +107,41 @@ class AtomicFile:
                 raise error
 
 
-def _sync_folder(folder: Path) -> None:
+def _new_temporary(target: Path) -> tuple[int, Path]:
+    """Open a new file beside the target, and keep it locked for as long as it is open."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+    while True:
+        path = target.with_name(f".{target.name[:200]}.{secrets.token_hex(6)}.tmp")
+        # Readable and writable by whom the umask lets, unless an older file says otherwise.
+        number = os.open(path, flags, 0o666)
+        # Another run may have found it before it was locked, and cleared it away.
+        locked = try_lock(number)
+        if locked is None or (locked and still_named(number, path)):
+            return number, path
+        os.close(number)
+
+
+def clear_left_behind(target: Path) -> None:
+    """Remove the temporary files that killed runs have left beside a target: those not locked."""
+    ours = re.compile(rf"\.{re.escape(target.name[:200])}\.[0-9a-f]{{12}}\.tmp")
+    with contextlib.suppress(OSError), os.scandir(target.parent) as entries:
+        for entry in entries:
+            if ours.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                _clear(Path(entry.path))
+
+
+def _clear(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        number = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            if try_lock(number) and still_named(number, path):
+                path.unlink()
+        finally:
+            os.close(number)
+
+
+def sync_folder(folder: Path) -> None:
+    """Put the names in a folder on the disk."""
     # Some file systems cannot sync a folder; the file itself is safe by then.
     with contextlib.suppress(OSError):
         number = os.open(folder, os.O_RDONLY)
