@@ -11,23 +11,28 @@ import typer
 from calibcli.cli import console, options
 from calibcli.cli.detections import DetectionInput
 from calibcli.cli.outputs import keep_apart
-from calibcli.errors import ExitCode
+from calibcli.cli.promotion import PromotionOptions, promote, put_back
+from calibcli.errors import ExitCode, UsageError
 
 NAME = "fit"
 
 
 @options.spread_options
 def command(
-    paths: Annotated[list[str], typer.Argument(metavar="SCORES...", help=options.SCORES_HELP)],
     read: options.InputOptions,
     boxes: DetectionInput,
     how: options.BinOptions,
+    promotion: PromotionOptions,
     form: options.FormatOptions,
     run: options.RunOptions,
     *,
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="SCORES...", help=options.SCORES_HELP)
+    ] = None,
     output: Annotated[
-        str, typer.Option("--output", "-o", metavar="FILE", help="Where the calibrator goes.")
-    ],
+        str | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Where the calibrator goes."),
+    ] = None,
     method: Annotated[
         str, typer.Option(metavar="M", help="Method, or auto: chosen by cross-fitting.")
     ] = "auto",
@@ -59,12 +64,23 @@ def command(
     """Learn the correction on held-out data, and write it as JSON.
 
     Figures after are cross-fitted: of maps that have not seen the rows they are judged on.
+
+    With --promote-over, for a job that nobody watches: the file is replaced only by a calibrator
+    that is better for sure on these rows. Exit 0 if it was, 1 if the old one was kept.
     """
-    keep_apart([*paths, read.labels, boxes.ground_truth], files=[output])
-    found = boxes.wanted(read)
+    project = getattr(run.config, "taken", ())
     tags = form.tags(NAME)
+    if promotion.rollback is not None:
+        promotion.check_rollback(paths, output, project)
+        return put_back(promotion, form, run)
+    if not paths:
+        raise UsageError("no score files are named", "calibcli fit SCORES... -o FILE")
+    promotion.check(output, project)
+    files = [output, promotion.promote_over]
+    keep_apart([*paths, read.labels, boxes.ground_truth], files=files)
+    found = boxes.wanted(read)
     conventions = how.conventions()
-    from calibcli.workflows.fit import FitOptions, fit
+    from calibcli.workflows.fitted import FitOptions
 
     # Seconds differ from run to run, so they are for people who watch and nowhere else.
     watched = form.format is options.Format.TABLE and (run.verbose or sys.stdout.isatty())
@@ -80,6 +96,12 @@ def command(
         seed=how.seed,
         clock=time.perf_counter if watched else None,
     )
+    if promotion.promote_over is not None:
+        if found is not None:
+            raise UsageError("--promote-over takes no detections", "fit them with -o FILE")
+        return promote(read.spec(paths), conventions, wanted, promotion, form, run, tags)
+    from calibcli.workflows.fit import fit
+
     with console.Progress(quiet=run.quiet, verbose=run.verbose) as progress:
         if found is not None:
             from calibcli.workflows.detection_fit import fit_detection

@@ -261,6 +261,7 @@ class RunOptions:
 RESERVED_TAGS = frozenset(
     {"slice", "column", "name", "stage", "threshold", "outcome", "expr", "version", "task"}
     | {"command", "method", "objective", "kind", "le", "quantile", "instance", "job"}
+    | {"check", "decision", "score"}
 )
 """Labels that results and Prometheus give by themselves."""
 

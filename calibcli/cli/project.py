@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 _NOT_HERE = frozenset({"help", "config", "no-config", "debug"})
 _ONE_COMMAND = frozenset({"output", "save-stats", "candidates"})
 """Outputs: at the top several commands would write the same file."""
-_INSTEAD = (frozenset({"score", "scores"}), frozenset({"no_ci", "confidence"}))
+_INSTEAD = (
+    frozenset({"score", "scores"}),
+    frozenset({"no_ci", "confidence"}),
+    frozenset({"output", "promote_over", "rollback"}),
+)
 """Options of which one given by hand takes the place of another in the file."""
 _MEANT = {"gate": "fail-if", "gates": "fail-if", "groups": "group", "clusters": "cluster"}
 _FILES = ("FILE", "OUT")

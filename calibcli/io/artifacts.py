@@ -81,14 +81,20 @@ def write_artifact(path: str, kind: str, payload: dict[str, Any]) -> str:
         InputError: See `sink.AtomicFile`; the old file is untouched.
         ValueError: The payload holds NaN or breaks its schema: a bug of the caller.
     """
+    text, digest = artifact_text(kind, payload)
+    write_atomic(path, text)
+    return digest
+
+
+def artifact_text(kind: str, payload: dict[str, Any]) -> tuple[str, str]:
+    """Return the text of an artifact as `write_artifact` writes it, and its digest."""
     whole = completed(kind, payload)
     # What is written is what a reader would get: a tuple becomes a list, a key a string.
     text = to_text(whole)
     wrong = violation(json.loads(text), kind)
     if wrong is not None:
         raise ValueError(f"{kind} artifact: {wrong}")
-    write_atomic(path, text)
-    return str(whole["digest"])
+    return text, str(whole["digest"])
 
 
 def read_artifact(path: str, kind: str) -> dict[str, Any]:

@@ -2,10 +2,12 @@
 
 | column | meaning |
 | --- | --- |
-| stage | `before`, `calibrated`, `drift` (measure), `after` (fit), `chosen`, `group` (threshold) |
+| stage | `before`, `calibrated`, `drift` (measure), `after` (fit), `chosen`, `group` (threshold), |
+| | `promotion` |
 | slice, column, name | `overall`; `class` and its name; `group`, its column and its value |
 | table | `metrics`, `confusion`, `bins`, `ece_by_bins`, `at`, `candidates`, `gates`, `versus`, |
-| | `drift`, `overlap`, `cost`, `breaks` (a constraint in a group), `abstain`, `sets` |
+| | `drift`, `overlap`, `cost`, `breaks` (a constraint in a group), `abstain`, `sets`, `decision`, |
+| | `steps`, `checks` |
 | at | where in the table: the cut-off, the bin's number from 1, `15 width`, the confidence |
 | metric | the metric's name, or the bin's `low`, `high`, `count`, `score`, `frequency`, `gap` |
 | value, low, high | the number exactly, and its interval; empty where there is none |
@@ -22,7 +24,7 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any, Final
 
-from calibcli.render import drifted, names, paired
+from calibcli.render import drifted, names, paired, promotion
 from calibcli.render.documents import fit_kind
 from calibcli.render.tabulate import RATES, entry
 from calibcli.render.words import slice_name
@@ -77,6 +79,11 @@ def render_fit(result: Result) -> str:
         rows.append((*start, "score", item.get("score"), "", "", note))
         rows.append((*start, "se", item.get("se"), "", "", ""))
     return _text(rows)
+
+
+def render_promotion(result: Result) -> str:
+    """Return what became of a challenger as CSV: the decision, the steps, checks and gates."""
+    return _text(promotion.csv_rows(result))
 
 
 def render_threshold(result: Result) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from calibcli.render import decisions, documents, markdown, names, verdicts
+from calibcli.render import decisions, documents, markdown, names, promotion, verdicts
 from calibcli.render.junit import failure_words
 
 if TYPE_CHECKING:
@@ -35,6 +35,13 @@ def render_measure(result: Result) -> str:
 def render_fit(result: Result) -> str:
     """Return the annotations of a fit result."""
     return _commands(result, documents.fit_headline(result), [])
+
+
+def render_promotion(result: Result) -> str:
+    """Return the annotations of a promotion: the decision, and each gate and check that failed."""
+    failed = [failure_words(gate) for gate in result["gates"] if not gate["passed"]]
+    failed += [one["reason"] for one in result["checks"] if not one["passed"]]
+    return _commands(result, promotion.headline(result), failed)
 
 
 def render_threshold(result: Result) -> str:

@@ -24,5 +24,13 @@ def render_json(result: Mapping[str, Any]) -> str:
     Raises ValueError for NaN or an infinity (a result says null and a reason instead) and
     TypeError for what JSON does not have, NumPy integers and arrays included.
     """
-    text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)
+    return _escaped(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def render_line(result: Mapping[str, Any]) -> str:
+    """Return `result` as `render_json` does, on one line: an entry of a log."""
+    return _escaped(json.dumps(result, ensure_ascii=False, allow_nan=False))
+
+
+def _escaped(text: str) -> str:
     return _ESCAPED.sub(lambda match: f"\\u{ord(match.group()):04x}", text) + "\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from calibcli.render import decisions, documents, held, names, verdicts, words
+from calibcli.render import decisions, documents, held, names, promotion, verdicts, words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,6 +41,17 @@ def render_fit(result: Result) -> str:
         names.markdown(documents.inputs_line(result)),
     ]
     return _document(paragraphs, result, documents.fit_tables(result))
+
+
+def render_promotion(result: Result) -> str:
+    """Return what became of a challenger as Markdown."""
+    paragraphs = [
+        "## Promotion",
+        f"**{names.markdown(promotion.headline(result))}**",
+        *(names.markdown(fact) for fact in promotion.facts(result)),
+        names.markdown(promotion.inputs(result)),
+    ]
+    return _document(paragraphs, result, promotion.tables(result))
 
 
 def render_threshold(result: Result) -> str:

@@ -90,6 +90,27 @@ def render_fit(result: Result) -> str:
     return found.text()
 
 
+def render_promotion(result: Result) -> str:
+    """Return what became of a challenger for Prometheus: the decision, its figures, its checks."""
+    found = _Families(result)
+    decision = result["decision"]
+    _info(found, result, "promotion", decision=decision)
+    told = "1 where the challenger took the champion's place, else 0"
+    found.add("promotion_promoted", told, int(decision == "promoted"))
+    compared = result["comparison"] or {}
+    entry = {"value": compared.get("difference"), **{k: compared.get(k) for k in ("low", "high")}}
+    score = {"score": compared.get("score", "")}
+    told = "held-out loss of the challenger less the champion's"
+    found.figure("promotion_difference", told, entry, score)
+    for one in result["checks"]:
+        labels = {"check": one["name"]}
+        found.add("promotion_check", "what is checked of a dump", one["value"], labels)
+        told = "1 where the dump passed the check, else 0"
+        found.add("promotion_check_passed", told, int(one["passed"]), labels)
+    _gates(found, result)
+    return found.text()
+
+
 def render_threshold(result: Result) -> str:
     """Return a threshold result for Prometheus: cut-offs, what they reach, and the counts."""
     found = _Families(result)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from calibcli.render import documents, names, verdicts, words
+from calibcli.render import documents, names, promotion, verdicts, words
 from calibcli.render.layout import paint, text_table, wrapped
 
 if TYPE_CHECKING:
@@ -57,6 +57,16 @@ def render_fit(result: Result, *, color: bool = False, width: int | None = None)
     head += _painted(documents.inputs_line(result), "dim", color, width)
     blocks = [head, _warnings(result, color, width)]
     return _document(blocks, documents.fit_tables(result), color, width)
+
+
+def render_promotion(result: Result, *, color: bool = False, width: int | None = None) -> str:
+    """Return what became of a challenger as text: the decision, its reason, the checks."""
+    head = _painted(promotion.headline(result), "bold", color, width)
+    for fact in promotion.facts(result):
+        head += _painted(fact, "", color, width)
+    head += _painted(promotion.inputs(result), "dim", color, width)
+    blocks = [head, _warnings(result, color, width)]
+    return _document(blocks, promotion.tables(result), color, width)
 
 
 def render_threshold(result: Result, *, color: bool = False, width: int | None = None) -> str:

@@ -54,20 +54,26 @@ def fit(
         found, fitted = fit_models(spec, conventions, options, threads, progress, watch)
     else:
         found = gather(spec, conventions, threads=threads, progress=progress, watch=watch)
-        fitted = _fit(found, spec, conventions, options, threads)
+        fitted = fit_gathered(found, spec, conventions, options, threads)
     result = result_of(found, conventions, options, fitted)
     if output is not None:
         write_artifact(output, "calibrator", artifact_of(found, fitted, result))
     return result
 
 
-def _fit(
+def fit_gathered(
     found: Gathered,
     spec: InputSpec,
     conventions: Conventions,
     options: FitOptions,
     threads: int | None,
 ) -> Fitted:
+    """Fit what the options ask for to gathered populations; one model.
+
+    Raises:
+        InputError: one class only, too few rows.
+        UsageError: a method that does not fit the task.
+    """
     if options.per_class and found.task == "binary":
         raise UsageError(
             "--per-class is for several classes, these scores are binary", "leave it out"

@@ -90,7 +90,7 @@ class Fitted:
         kind: "cross-fitted", "in-sample" or "unchanged".
         notes: warnings.
         groups: what became of each group.
-        folds: of several classes, the maps fitted without each fold.
+        folds: several classes: the map at index f has not seen the rows with bucket % folds = f.
     """
 
     method: str

@@ -191,7 +191,7 @@ def test_every_command(project, good, tmp_path):
         ('scor = "p"', ("scor of calibcli.toml", "did you mean 'score'")),
         ('gates = ["ece>1"]', ("gates of calibcli.toml", "fail-if")),
         ("[mesure]", ("[mesure] of calibcli.toml", "measure")),
-        ('[fit]\nfail-if = "ece>1"', ("fit.fail-if of calibcli.toml", "[measure]")),
+        ('[apply]\nfail-if = "ece>1"', ("apply.fail-if of calibcli.toml", "[measure]")),
         ('[fit]\nmethodd = "x"', ("fit.methodd of calibcli.toml", "'method'")),
         ('tolerance = "0.1"', ("tolerance of calibcli.toml must be a number",)),
         ("tolerance = true", ("tolerance of calibcli.toml must be a number",)),

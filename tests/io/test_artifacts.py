@@ -229,7 +229,7 @@ def test_digest_does_not_depend_on_layout_or_order():
 
 
 class TestSchemas:
-    RESULTS = ("measure", "fit", "threshold")
+    RESULTS = ("measure", "fit", "threshold", "promotion")
 
     @pytest.mark.parametrize("kind", [*KINDS, *RESULTS])
     def test_the_shipped_files_are_json_schemas(self, kind):

@@ -1,0 +1,219 @@
+"""The options of `fit --promote-over` and `fit --rollback`, and their runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from math import inf, isnan
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from calibcli.cli import console, options
+from calibcli.errors import ExitCode, InputError, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from calibcli.io.dataset import InputSpec
+    from calibcli.workflows.conventions import Conventions
+    from calibcli.workflows.fitted import FitOptions
+
+_SHIFTS = ("psi", "odds", "auc")
+
+
+@dataclass(frozen=True)
+class PromotionOptions:
+    """What a challenger has to pass to replace a calibrator that is in use."""
+
+    promote_over: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Replace this calibrator if the new one is better for sure."
+        ),
+    ] = None
+    rollback: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Put FILE.previous back; again to undo that."),
+    ] = None
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Decide and tell, and write nothing.")
+    ] = False
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="EXPR", help="Keep the old one if this holds, such as 'calibrated.ece>0.05'."
+        ),
+    ] = None
+    min_rows: Annotated[
+        int | None, typer.Option(metavar="N", help="Rows that a dump must have. [default: 1000]")
+    ] = None
+    min_positives: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Rows of the rarer label, or of each class. [default: 50; several classes: 10]",
+        ),
+    ] = None
+    max_shift: Annotated[
+        str | None,
+        typer.Option(
+            metavar="psi=P,odds=F,auc=D",
+            help="Keep the old one if scores, labels or their ranking moved further. "
+            "[default: psi=0.1,odds=2,auc=0.1]",
+        ),
+    ] = None
+    steps: Annotated[
+        str | None,
+        typer.Option(
+            metavar="S,S…",
+            help="Parts of the way to the new fit that are tried. [default: 1,0.5,0.25]",
+        ),
+    ] = None
+    lock_timeout: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", min=0, help="Wait for another run on FILE. [default: 600]"),
+    ] = None
+
+    def check(self, output: str | None, project: Iterable[str] = ()) -> None:
+        """Refuse options that have no meaning together.
+
+        `project` names those from the project file, whose gates are not for plain fits.
+
+        Raises:
+            UsageError: no place for the calibrator or two, options of a promotion without one.
+        """
+        if self.promote_over is not None:
+            if output is not None:
+                raise UsageError(
+                    "-o and --promote-over are two places for one calibrator", "give one of them"
+                )
+            return
+        given = self._given(project)
+        if given:
+            raise UsageError(f"--{given[0].replace('_', '-')} goes with --promote-over FILE")
+        if output is None:
+            raise UsageError("-o is missing: where the calibrator goes", "-o calibrator.json")
+
+    def _given(self, project: Iterable[str]) -> list[str]:
+        names = [one.name for one in fields(self) if getattr(self, one.name) not in (None, False)]
+        return [name for name in names if name not in set(project)]
+
+    def check_rollback(
+        self, paths: list[str] | None, output: str | None, project: Iterable[str] = ()
+    ) -> None:
+        """Refuse what has no meaning beside --rollback.
+
+        Raises:
+            UsageError: scores to read, options of a fit.
+        """
+        others = set(self._given(project)) - {"rollback", "lock_timeout"}
+        if paths or output is not None or others:
+            raise UsageError(
+                "--rollback reads no scores and fits nothing",
+                f"calibcli fit --rollback {self.rollback}",
+            )
+
+    def attempt(self, confidence: float) -> Any:
+        """Return the Attempt of these options."""
+        from calibcli.core.promotion import Rule
+        from calibcli.workflows.promote import Attempt
+
+        assert self.promote_over is not None
+        given: dict[str, Any] = {
+            "min_rows": self.min_rows,
+            "min_positives": self.min_positives,
+            "steps": options.numbers(self.steps, "--steps") if self.steps is not None else None,
+            **_limits(self.max_shift),
+        }
+        rule = Rule(confidence=confidence, **{k: v for k, v in given.items() if v is not None})
+        wait = {} if self.lock_timeout is None else {"lock_timeout": self.lock_timeout}
+        gates = tuple(self.fail_if or ())
+        return Attempt(self.promote_over, rule, gates, self.dry_run, **wait)
+
+
+def _limits(text: str | None) -> dict[str, float]:
+    """Return the limits of 'psi=0.1,odds=2'; `inf` switches one off."""
+    found: dict[str, float] = {}
+    for part in options.texts(text) or ():
+        name, _, value = part.partition("=")
+        if name.strip() not in _SHIFTS:
+            hint = did_you_mean(name.strip(), _SHIFTS) or "--max-shift psi=0.1,odds=2"
+            raise UsageError(f"--max-shift knows no {name.strip()!r}", hint)
+        try:
+            limit = float(value)
+        except ValueError:
+            limit = float("nan")
+        if isnan(limit) or limit == -inf:
+            raise UsageError(f"--max-shift {part!r} has no limit", "--max-shift psi=0.1,odds=2")
+        found[name.strip()] = limit
+    return found
+
+
+def promote(
+    spec: InputSpec,
+    conventions: Conventions,
+    wanted: FitOptions,
+    given: PromotionOptions,
+    form: options.FormatOptions,
+    run: options.RunOptions,
+    tags: dict[str, str],
+) -> int:
+    """Run `fit --promote-over`; return the exit code."""
+    from calibcli.workflows import promote as workflow
+
+    assert given.promote_over is not None
+    if conventions.confidence is None:
+        raise UsageError("--promote-over decides by an interval", "leave out --no-ci")
+    attempt = given.attempt(conventions.confidence)
+    try:
+        with console.Progress(quiet=run.quiet, verbose=run.verbose) as progress:
+            result = workflow.promote(
+                spec,
+                conventions,
+                wanted,
+                attempt,
+                threads=run.threads,
+                progress=progress.callback,
+            )
+    except InputError as error:
+        _log(workflow.refused(given.promote_over, error), form)
+        raise
+    run.tell_config(result)
+    if tags:
+        result["params"]["tags"] = tags
+    progress.tell(result)
+    _show(result, form, run)
+    kept = result["decision"] == "kept"
+    return int(ExitCode.NO if kept else ExitCode.OK)
+
+
+def put_back(given: PromotionOptions, form: options.FormatOptions, run: options.RunOptions) -> int:
+    """Run `fit --rollback`; return the exit code."""
+    from calibcli.workflows import promote as workflow
+
+    assert given.rollback is not None
+    wait = {} if given.lock_timeout is None else {"lock_timeout": given.lock_timeout}
+    try:
+        result = workflow.rollback(given.rollback, **wait)
+    except InputError as error:
+        _log(workflow.refused(given.rollback, error), form)
+        raise
+    _show(result, form, run)
+    return int(ExitCode.OK)
+
+
+def _show(result: dict[str, Any], form: options.FormatOptions, run: options.RunOptions) -> None:
+    console.warn(result, form.format, quiet=run.quiet)
+    if form.format is options.Format.JSON:
+        _log(result, form)
+    else:
+        console.summarise(form.format, "promotion", result)
+        console.emit(console.render(form.format.value, "promotion", result))
+
+
+def _log(result: dict[str, Any], form: options.FormatOptions) -> None:
+    """Print the line of a log, where JSON is wanted."""
+    if form.format is options.Format.JSON:
+        from calibcli.render.jsonout import render_line
+
+        console.emit(render_line(result))
