@@ -167,17 +167,19 @@ def _beta_fraction(a: Array, b: Array, x: Array) -> Array:
     c = np.ones_like(x)
     d = 1.0 / (1.0 - (a + b) * x / (a + 1.0))
     h = d.copy()
+    done = np.zeros(h.shape, dtype=bool)  # each stops by itself, whatever stands beside it
     for m in range(1, 100_000):
         even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
         d = 1.0 / (1.0 + even * d)
         c = 1.0 + even / c
-        h *= d * c
+        following = h * (d * c)
         odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
         d = 1.0 / (1.0 + odd * d)
         c = 1.0 + odd / c
         step = d * c
-        h *= step
-        if np.all(np.abs(step - 1.0) < 1e-13):
+        h = np.where(done, h, following * step)
+        done |= np.abs(step - 1.0) < 1e-13
+        if done.all():
             break
     return h
 
@@ -228,14 +230,34 @@ def clopper_pearson(
     n = np.asarray(trials, dtype=np.float64)
     alpha = (1.0 - confidence) / 2.0
     k, miss = np.broadcast_arrays(k, np.maximum(n - k, 0.0))
+    asked = list(zip(k.ravel().tolist(), miss.ravel().tolist(), strict=True))
+    known = _CLOPPER.setdefault(alpha, {})
+    new = list(dict.fromkeys(pair for pair in asked if pair not in known))
+    if new:
+        if len(known) > _MOST_KNOWN:
+            known.clear()
+            new = list(dict.fromkeys(asked))
+        known.update(zip(new, _clopper_pearson(np.array(new), alpha), strict=True))
+    ends = np.array([known[pair] for pair in asked]).reshape(*k.shape, 2)
+    return ends[..., 0], ends[..., 1]
+
+
+_CLOPPER: dict[float, dict[tuple[float, float], tuple[float, float]]] = {}
+"""Intervals found so far: bins of many classes hold the same few counts again and again."""
+_MOST_KNOWN = 1 << 16
+
+
+def _clopper_pearson(pairs: Array, alpha: float) -> list[tuple[float, float]]:
+    """Return the interval of each row (successes, failures) of a table."""
+    k, miss = pairs.T
     ends = beta_ppf(
-        np.array([alpha, 1.0 - alpha]).reshape(2, *(1,) * k.ndim),
+        np.array([[alpha], [1.0 - alpha]]),
         np.stack([np.where(k > 0, k, 1.0), k + 1.0]),
         np.stack([miss + 1.0, np.where(miss > 0, miss, 1.0)]),
     )
     low = np.where(k > 0, ends[0], 0.0)
     high = np.where(miss > 0, ends[1], 1.0)
-    return low, high
+    return list(zip(low.tolist(), high.tolist(), strict=True))
 
 
 def digamma(x: ArrayLike) -> Array:

@@ -7,6 +7,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calibcli.core import special
 from calibcli.core.special import (
     beta_ppf,
     betainc,
@@ -90,3 +91,17 @@ def test_wilson_equals_scipy(k: int, n: int) -> None:
 def test_digamma_equals_scipy() -> None:
     x = np.concatenate([np.arange(1.0, 2000.0), np.linspace(1, 12, 500), [1e5, 2e7, 1e12]])
     np.testing.assert_allclose(digamma(x), scipy.special.digamma(x), rtol=1e-14, atol=1e-14)
+
+
+def test_an_interval_is_the_same_whatever_was_asked_before_and_beside_it() -> None:
+    rng = np.random.default_rng(0)
+    n = rng.integers(0, 400, 300).astype(float)
+    k = np.floor(rng.random(300) * (n + 1))
+    special._CLOPPER.clear()
+    together = clopper_pearson(k, n, 0.9)
+    special._CLOPPER.clear()
+    apart = [clopper_pearson(a, b, 0.9) for a, b in zip(k[::-1], n[::-1], strict=True)][::-1]
+    for end in (0, 1):
+        assert together[end].tolist() == [float(one[end]) for one in apart]
+        again = clopper_pearson(k.reshape(30, 10), n.reshape(30, 10), 0.9)[end]
+        assert again.tolist() == together[end].reshape(30, 10).tolist()
