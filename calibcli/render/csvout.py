@@ -187,7 +187,7 @@ def _confusion_rows(
 ) -> Iterator[Row]:
     for key in ("tp", "fp", "fn", "tn"):
         yield (stage, *where, "confusion", at, key, item.get(key), "", "", "")
-    for key in RATES:
+    for key in (*RATES, "dice", "iou"):
         if key in item:
             yield (stage, *where, "confusion", at, key, *_figures(item[key]))
 
