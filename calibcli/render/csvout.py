@@ -100,6 +100,11 @@ def render_threshold(result: Result) -> str:
         rows.append((*start, "n", item.get("n"), "", "", ""))
         if item.get("nms_iou") is not None:
             rows.append((*start, "nms_iou", item["nms_iou"], "", "", ""))
+        if "min_area" in item:
+            rows.append((*start, "min_area", item["min_area"], "", "", ""))
+            rows.append((*start, "fill_holes", int(item["fill_holes"]), "", "", ""))
+            for key in ("pooled_dice", "pooled_iou", "mean_dice"):
+                rows.append((*start, key, *_figures(item[key])))
         rows += _confusion_rows("chosen", where, item.get("confusion") or {}, at)
         for name, value in (item.get("cost") or {}).items():
             rows += _cost_rows(("chosen", *where, "cost", at), name, value)
