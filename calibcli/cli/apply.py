@@ -25,10 +25,19 @@ def command(
     ] = None,
     output: Annotated[
         str | None,
-        typer.Option("--output", "-o", metavar="OUT", help="Parquet, CSV or NPY; - writes CSV."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="Parquet, CSV or NPY; JSON for detections; - writes CSV.",
+        ),
     ] = None,
     thresholds: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Add decisions by these thresholds.")
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Add decisions by these thresholds; of detections keep those that they leave.",
+        ),
     ] = None,
     prior: Annotated[
         str | None,

@@ -56,19 +56,18 @@ def without_each_bucket(ranking: Ranking) -> Floats:
     touched = np.union1d(ranking.bucket, np.flatnonzero(ranking.objects))
     values = np.full(len(ranking.objects), average_precision(ranking))
     hits = np.flatnonzero(ranking.right)
-    mine = ranking.bucket[hits] == touched[:, None]
-    tp = np.cumsum(~mine, axis=1)
+    owner, tp = ranking.bucket[hits], np.arange(1, len(hits) + 1)
     wrong = np.flatnonzero(~ranking.right)
     before = np.searchsorted(wrong, hits)
     order = np.argsort(ranking.bucket[wrong], kind="stable")
-    places, owner = wrong[order], ranking.bucket[wrong][order]
-    bounds = np.searchsorted(owner, touched, side="left"), np.searchsorted(owner, touched, "right")
-    for row, (bucket, start, stop) in enumerate(zip(touched, *bounds, strict=True)):
-        fp = before - np.searchsorted(places[start:stop], hits)
-        kept = ~mine[row]  # a hit that was left out is no place to read precision at
-        rest = tp[row][kept]
-        precision = rest / (rest + fp[kept])
-        values[bucket] = _mean_precision(rest, precision, total - int(ranking.objects[bucket]))
+    places, home = wrong[order], ranking.bucket[wrong][order]
+    bounds = np.searchsorted(home, touched, side="left"), np.searchsorted(home, touched, "right")
+    for bucket, start, stop in zip(touched, *bounds, strict=True):
+        kept = owner != bucket
+        rest = tp[: int(kept.sum())]
+        fp = before[kept] - np.searchsorted(places[start:stop], hits[kept])
+        objects = total - int(ranking.objects[bucket])
+        values[bucket] = _mean_precision(rest, rest / (rest + fp), objects)
     return values
 
 
