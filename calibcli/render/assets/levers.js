@@ -196,7 +196,8 @@
           cells[k + 1].textContent = text;
         });
         cells[6].textContent = VERDICTS[verdict] + (verdict > 1 && !sure ? " (may be chance)" : "");
-        line.className = verdict > 1 && sure ? "off" : "";
+        line.classList.toggle("off", Boolean(verdict > 1 && sure));
+        line.classList.remove("worst");
         // All rows together are no slice to blame, unless there is nothing else.
         const mayBeWorst = place > 0 || lines.length === 1;
         if (mayBeWorst && verdict > 1 && sure && (!worst || size(gap) > worst.size)) {
@@ -204,7 +205,7 @@
         }
       });
       if (worst) {
-        worst.line.className = "off worst";
+        worst.line.classList.add("worst");
         worst.line.cells[6].textContent += ": the worst";
       }
       const name = worst && worst.line.cells[0].textContent;
