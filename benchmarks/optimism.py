@@ -3,11 +3,10 @@
     python -m benchmarks.optimism [RUNS]
 
 `fit` judges every row by maps that have not seen it, but which method, pool or n0 was taken was
-decided on those same folds. Data are drawn from a known curve, fitted through the command's own
-workflow, and the artifact is judged on 100,000 fresh rows. Printed are means over runs of the gain
-in log loss that `fit` shows (before less after), and of the true gain of the calibrator that it
-wrote; their difference is the optimism of the choice less the pessimism of fitting on four fifths
-of the rows.
+decided on those same folds, and the folds of `auto` hold the labels in equal shares. Data are drawn
+from a known curve, fitted through the command's own workflow, and the artifact is judged on 100,000
+fresh rows. Printed are means over runs of the gain in log loss that `fit` shows (before less
+after), and of the true gain of the calibrator that it wrote; their difference is the optimism.
 """
 
 from __future__ import annotations

@@ -323,13 +323,13 @@ class ScoreStats:
         own = self.pos.astype(np.float64), self.neg.astype(np.float64)
         return sums_by_bucket(self.parts, self.places, own, (positive, negative))
 
-    def split(self, folds: int, seed: int) -> list[ScoreStats]:
+    def split(self, folds: int, seed: int, *, balanced: bool = True) -> list[ScoreStats]:
         """Return disjoint parts that sum to the whole, for cross-fitting (see `folds`).
 
         With clusters, whole buckets go to a fold, and its cells are those of the buckets.
         """
         if self.parts is None:
-            tables = deal_rows(self.table, folds, seed)
+            tables = deal_rows(self.table, folds, seed, balanced=balanced)
             return [replace(self, table=table)._exact_losses() for table in tables]
         parts = deal_slots(self.parts, folds, seed)
         return [

@@ -191,11 +191,14 @@ def shrinkage_weight(stats: ScoreStats, prior_rows: float) -> float:
 
 
 def deal(slices: Sequence[ScoreStats], folds: int, seed: int) -> list[list[ScoreStats]]:
-    """Return [slice][fold]: disjoint parts of each slice; a cluster is in one fold everywhere."""
+    """Return [slice][fold]: disjoint parts of each slice; a cluster is in one fold everywhere.
+
+    Labels are not balanced: see `deal_rows`.
+    """
     if any(stats.parts is not None for stats in slices):
         home = np.random.default_rng(seed).permutation(BUCKETS) % folds
         return [[_buckets(stats, home == fold) for fold in range(folds)] for stats in slices]
-    return [stats.split(folds, seed) for stats in slices]
+    return [stats.split(folds, seed + place, balanced=False) for place, stats in enumerate(slices)]
 
 
 def _buckets(stats: ScoreStats, chosen: np.ndarray[Any, np.dtype[np.bool_]]) -> ScoreStats:

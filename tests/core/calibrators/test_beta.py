@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.optimize import minimize
+from scipy.optimize import minimize, root
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
@@ -39,6 +39,15 @@ def test_inside_the_constraints_it_is_logistic_regression_on_two_logarithms():
     fitted = Beta.fit(ScoreStats.from_arrays(z, y, logits=True), smoothing=False)
     assert [fitted.a, fitted.b] == pytest.approx(oracle.coef_[0], rel=1e-7)
     assert fitted.c == pytest.approx(oracle.intercept_[0], rel=1e-7)
+
+
+def test_with_soft_targets_it_equals_an_exact_solver():
+    z, y = dump(3000, 1.5, 0.6, -0.4)
+    x = np.column_stack([features(z), np.ones_like(z)])
+    target = targets(y)
+    oracle = root(lambda t: x.T @ (expit(x @ t) - target), [1.0, 1.0, 0.0], tol=1e-14)
+    fitted = Beta.fit(ScoreStats.from_arrays(z, y, logits=True))
+    assert [fitted.a, fitted.b, fitted.c] == pytest.approx(oracle.x, abs=1e-8)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from calibcli.core.calibrators import Isotonic, Platt, Temperature, calibrator_from_dict
+from calibcli.core.fitting.selection import apply_to_cells
 from calibcli.core.fitting.shrinkage import (
     FEWEST,
     PRIOR_ROWS,
@@ -157,3 +158,28 @@ def test_clusters_stay_in_one_fold_across_slices():
 
 def test_infinite_prior_is_a_candidate():
     assert math.isinf(PRIOR_ROWS[-1])
+
+
+def test_held_out_figures_of_many_small_slices_are_those_of_fresh_rows():
+    """Folds of balanced labels would make the levels of 20 slices of 40 rows look exact."""
+    rng = np.random.default_rng(0)
+
+    def drawn(rows):
+        z = rng.normal(0, 1.5, rows)
+        return ScoreStats.from_arrays(z, rng.random(rows) < expit(z), logits=True)
+
+    apart = []
+    for _ in range(25):
+        slices = [drawn(40) for _ in range(20)]
+        family = fit_family(deal(slices, 5, 0), Platt.fit, {"platt": Platt.fit})
+        shown = sum(one.log_loss_sum for one in family.held_out) / 800
+        truth = []
+        for one in family.slices:
+            fresh = drawn(4000)
+            calibrator = one.with_overall(family.overall)
+            truth.append(fresh.map(apply_to_cells(calibrator, fresh)).log_loss_sum / 4000)
+        own = sum(one.log_loss_sum for one in slices) / 800
+        fresh_loss = 0.52741  # of the true probabilities: E[-log p_y] for z ~ N(0, 1.5^2)
+        apart.append((own - shown) - (fresh_loss - np.mean(truth)))
+    # What fit shows as gained, less what is gained on fresh rows.
+    assert abs(np.mean(apart)) < 0.0045
