@@ -49,6 +49,14 @@ def command(
             "need no labels.",
         ),
     ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COL",
+            help="The same figures for each period of this column, in order, and the first bad "
+            "one; day:COL, week:COL or month:COL cut times.",
+        ),
+    ] = None,
     at: Annotated[
         list[float] | None,
         typer.Option(metavar="P", help="Read the reliability curve at this confidence."),
@@ -93,7 +101,14 @@ def command(
         if found is not None:
             from calibcli.workflows.detection_measure import measure_detection
 
-            refuse({"--versus": versus, "--reference": reference, "--save-stats": save_stats})
+            refuse(
+                {
+                    "--versus": versus,
+                    "--reference": reference,
+                    "--by": by,
+                    "--save-stats": save_stats,
+                }
+            )
             refuse({"--save-plots": save_plots})
             result = measure_detection(
                 spec,
@@ -111,6 +126,7 @@ def command(
                 thresholds=thresholds,
                 versus=versus,
                 reference=reference,
+                by=by,
                 fail_if=fail_if or (),
                 save_stats=save_stats,
                 threads=run.threads,

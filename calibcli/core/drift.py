@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibcli.core.shared_bins import BINS, Shares, binned, distributions
-from calibcli.core.special import chi2_sf, norm_ppf
+from calibcli.core.special import norm_ppf, scaled_chi2_sf
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -157,7 +157,7 @@ def _pearson(shares: Shares) -> float:
     used = pooled > 0
     gap = (shares.reference - shares.current)[used]
     statistic = float((gap**2 / pooled[used]).sum()) / shares.noise
-    return chi2_sf(statistic, max(int(used.sum()) - 1, 1))
+    return scaled_chi2_sf(statistic, max(int(used.sum()) - 1, 1), shares.df)
 
 
 def _filled(shares: Shares) -> tuple[Array, Array]:

@@ -5,7 +5,7 @@ The expression says when the gate *fails*:
     [calibrated.] [scope.] figure [.low | .high | .value | .p]  >|>=|<|<=  number
 
     scope   class.NAME    group.COLUMN.VALUE    worst(class)    worst(group.COLUMN)    worst(group)
-            drift         versus        overlap (a figure by itself: rows used to fit)
+            drift         versus        series        overlap (a figure by itself: rows used to fit)
     figure  a metric (ece, auc, …), or one of a confusion table: precision, or precision@0.5 where
             there are several thresholds
 
@@ -36,7 +36,7 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
 }
 _EXPRESSION = re.compile(r"(?P<subject>.*\S)\s*(?P<op>>=|<=|>|<)\s*(?P<target>[^\s<>=]+)\s*", re.S)
 _WORST = re.compile(r"worst\((?P<of>class|group(?:\.(?P<column>.+?))?)\)\.(?P<figure>.+)", re.S)
-_SECTIONS = ("drift", "versus")
+_SECTIONS = {"drift": "--reference FILE", "versus": "--versus COL", "series": "--by COL"}
 _ENDS = ("low", "high", "value", "p")
 
 
@@ -181,7 +181,7 @@ def _section_value(gate: Gate, result: Json, section: str, figure: str, calibrat
                 "they come with --calibrator FILE",
             )
     if not found:
-        option = "--reference FILE" if section == "drift" else "--versus COL"
+        option = _SECTIONS[section]
         raise UsageError(f"the gate {gate.expr!r} needs {section}", f"it comes with {option}")
     name, end = _split_end(figure)
     return _number(gate, _lookup(gate, found.get("metrics", found), name), end, section)

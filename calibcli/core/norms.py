@@ -10,6 +10,7 @@ directions tried are the observed gaps, and those of them that stand out of thei
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -97,6 +98,23 @@ def interval(
         low = min(low, crossing(lambda t: excess(t, len(noise) - 1 - surprise, observed), reach))
         high = max(high, crossing(lambda t: excess(t, surprise, farthest), reach))
     return low, max(min(high, _LARGEST), low)
+
+
+def exceeds_p(problem: GapNorm, truth: float, seed: int) -> float:
+    """Return the p-value that f is at most `truth`: one-sided, and normal from the draws.
+
+    For norms of the gaps themselves, which a few draws cannot tell at a very small level.
+    """
+    observed = float(problem.norm(problem.gaps[None, :])[0])
+    half = problem.noise.draw(np.random.default_rng(seed), DRAWS // 2)
+    noise = np.concatenate([half, -half])
+    p = 0.0
+    for direction in directions(problem):
+        drawn = problem.norm(truth * direction + noise)
+        away, error = observed - float(drawn.mean()), float(drawn.std())
+        z = away / error if error > 0.0 else math.copysign(math.inf, away)
+        p = max(p, math.erfc(z / math.sqrt(2.0)) / 2.0)
+    return p
 
 
 def directions(problem: GapNorm, linear: Norm | None = None) -> list[Array]:

@@ -9,8 +9,8 @@ import numpy as np
 
 from calibcli.core.gaps import effective_n
 from calibcli.core.metrics import Undefined
-from calibcli.core.shared_bins import binned_index
-from calibcli.core.special import chi2_sf
+from calibcli.core.shared_bins import binned_index, bucket_freedom
+from calibcli.core.special import scaled_chi2_sf
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,7 +48,7 @@ def reliability_p(reference: ScoreStats, current: ScoreStats) -> float:
     pooled += first.rows * second.rows / (first.rows + second.rows) ** 2 * gap**2
     variance = pooled * (first.effect / first.rows + second.effect / second.rows)
     statistic = float((gap**2 / variance).sum())
-    return chi2_sf(statistic, size)
+    return scaled_chi2_sf(statistic, size, bucket_freedom(reference, current))
 
 
 def _by_bin(stats: ScoreStats, home: NDArray[np.intp]) -> Array:

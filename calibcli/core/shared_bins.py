@@ -30,12 +30,14 @@ class Shares:
     Attributes:
         reference: (B,) shares of the reference; `current` of the current rows.
         n: effective rows of the reference; `m` of the current ones.
+        df: degrees of freedom of these, where rows come in clusters; None for many.
     """
 
     reference: Array
     current: Array
     n: float
     m: float
+    df: int | None = None
 
     @property
     def noise(self) -> float:
@@ -61,7 +63,8 @@ def binned(reference: ScoreStats, current: ScoreStats, bins: int = BINS) -> Shar
 
     n = independent_rows(reference, index[shared.of_reference], size)
     m = independent_rows(current, index[shared.of_current], size)
-    return Shares(shares(shared.reference), shares(shared.current), n, m)
+    df = bucket_freedom(reference, current)
+    return Shares(shares(shared.reference), shares(shared.current), n, m, df)
 
 
 def binned_index(
@@ -80,6 +83,12 @@ def binned_index(
         bins = max(2, min(BINS, int(least / FEWEST_ROWS)))
     index = _mass_bins(shared, bins)
     return index[shared.of_reference], index[shared.of_current]
+
+
+def bucket_freedom(*samples: ScoreStats) -> int | None:
+    """Return the buckets of clusters less one in the sample that has fewest; None without any."""
+    clustered = [len(np.unique(s.parts.slot)) for s in samples if s.parts is not None]
+    return max(min(clustered) - 1, 1) if clustered else None
 
 
 def class_bins(
@@ -118,8 +127,8 @@ def distributions(reference: ScoreStats, current: ScoreStats) -> Shares:
     shared = _common(reference, current)
     index = _mass_bins(shared, BINS)
     size = int(index.max()) + 1
-    n = independent_rows(reference, index[shared.of_reference], size)
-    m = independent_rows(current, index[shared.of_current], size)
+    n = independent_rows(reference, index[shared.of_reference], size, below=True)
+    m = independent_rows(current, index[shared.of_current], size, below=True)
     return Shares(_share(shared.reference), _share(shared.current), n, m)
 
 
@@ -186,12 +195,15 @@ def _merged(index: NDArray[Any], p: Array, q: Array, least: float) -> NDArray[np
     return found
 
 
-def independent_rows(stats: ScoreStats, index: NDArray[np.intp], size: int) -> float:
+def independent_rows(
+    stats: ScoreStats, index: NDArray[np.intp], size: int, *, below: bool = False
+) -> float:
     """Return how many independent rows tell the shares of bins as precisely.
 
     Without clusters that is Kish's effective number. With clusters it is n over the mean design
     effect of the bins (Rao and Scott, "On chi-squared tests for multiway contingency tables",
-    Annals of Statistics 12, 1984), from the sums by bucket, and never more than n.
+    Annals of Statistics 12, 1984), from the sums by bucket, and never more than n; for the shares
+    `below` each edge it is the mean of theirs, since neighbouring bins of a cluster add up.
     """
     most = effective_n(stats)
     if stats.parts is None or size < 2:
@@ -199,13 +211,19 @@ def independent_rows(stats: ScoreStats, index: NDArray[np.intp], size: int) -> f
     inside = np.zeros((len(stats.key), size))
     inside[np.arange(len(stats.key)), index] = 1.0 / float(stats.n)
     sums = stats.bucket_sums(inside, inside)
-    share = sums.sum(axis=0)
-    centred = sums - sums.sum(axis=1, keepdims=True) * share
-    groups = len(sums)
-    if groups < 2:
+    if len(sums) < 2:
         return 1.0
-    variance = (centred**2).sum(axis=0) * groups / (groups - 1)
-    used = share > 0
+    whole = sums.sum(axis=1, keepdims=True)
+    if below:
+        sums = np.cumsum(sums, axis=1)[:, :-1]
+    share = sums.sum(axis=0)
+    variance = ((sums - whole * share) ** 2).sum(axis=0) * len(sums) / (len(sums) - 1)
+    used = (share > 0.0) & (share < 1.0)
+    if not used.any():
+        return most
+    if below:
+        effects = variance[used] / (share[used] * (1.0 - share[used]))
+        return most / max(most * float(effects.mean()), 1.0)
     effect = most * float((variance[used] / share[used]).sum()) / max(int(used.sum()) - 1, 1)
     return most / max(effect, 1.0)
 

@@ -135,6 +135,16 @@ def chi2_sf(x: float, df: int) -> float:
     return min(total, 1.0)
 
 
+def scaled_chi2_sf(x: float, df: int, spread_df: int | None) -> float:
+    """Return P(X >= x) for chi-squared whose scale was estimated with `spread_df` freedoms.
+
+    x / df is then F with df and spread_df degrees of freedom; None for a known scale.
+    """
+    if spread_df is None or x <= 0:
+        return chi2_sf(x, df)
+    return float(betainc(spread_df / 2.0, df / 2.0, spread_df / (spread_df + x)))
+
+
 _lgamma = np.frompyfunc(math.lgamma, 1, 1)
 
 

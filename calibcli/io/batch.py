@@ -189,7 +189,12 @@ def assemble(
     groups = []
     for place in recipe.groups:
         with cutter.blame(frame, place):
-            groups.append(categories(cutter.raw(frame, place)))
+            found = categories(cutter.raw(frame, place))
+            if place.unit is not None:
+                from calibcli.io.periods import cut
+
+                found = cut(found, place.unit)
+            groups.append(found)
     batch = Batch(
         scores=scores_of(frame, recipe, cutter.path),
         labels=labels,

@@ -37,10 +37,11 @@ class InputSpec:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Place:
-    """A column, of the scores or of the labels file."""
+    """A column, of the scores or of the labels file; `unit` is what its times are cut to."""
 
     name: str
     side: bool = False
+    unit: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from calibcli.errors import InputError, UsageError, did_you_mean
@@ -17,6 +18,7 @@ from calibcli.io.columns import (
 from calibcli.io.failures import count_of, listing, show
 from calibcli.io.frames import ARRAY
 from calibcli.io.labels import BinaryCoder, ClassCoder
+from calibcli.io.periods import AUTO, split_unit
 from calibcli.io.recipe import InputSpec, Place, Recipe
 
 if TYPE_CHECKING:
@@ -79,7 +81,7 @@ def make_recipe(
         coder=coder,
         weight=_place(spec.weight, "--weight", path, columns),
         count=_place(spec.count, "--count", path, columns),
-        groups=tuple(p for g in spec.groups if (p := _place(g, "--group", path, columns))),
+        groups=tuple(_group(name, path, columns) for name in spec.groups),
         cluster=_place(spec.cluster, "--cluster", path, columns),
         drop_invalid=spec.drop_invalid,
     )
@@ -213,6 +215,16 @@ def _by_suffix(chosen: Scores, label: tuple[Place, ...]) -> tuple[Place, ...]:
     if chosen.classes is None or set(found) != set(chosen.classes):
         return label
     return tuple(found[name] for name in chosen.classes)
+
+
+def _group(name: str, path: str, columns: tuple[Columns, Columns]) -> Place:
+    """Return a group column, `unit:column` for times that are cut to a unit."""
+    unit, column = split_unit(name)
+    if unit is None or name in columns[0] or name in columns[1]:
+        unit, column = None, name
+    place = _place(column, "--by" if unit == AUTO else "--group", path, columns)
+    assert place is not None
+    return replace(place, unit=unit)
 
 
 def _place(

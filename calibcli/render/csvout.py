@@ -2,9 +2,9 @@
 
 | column | meaning |
 | --- | --- |
-| stage | `before`, `calibrated`, `drift` (measure), `after` (fit), `chosen`, `group` (threshold), |
-| | `promotion` |
-| slice, column, name | `overall`; `class` and its name; `group`, its column and its value |
+| stage | `before`, `calibrated`, `drift`, `series` (measure), `after` (fit), `chosen`, |
+| | `group` (threshold), `promotion` |
+| slice, column, name | `overall`; `class` and its name; `group` or `period`, column and value |
 | table | `metrics`, `confusion`, `bins`, `ece_by_bins`, `at`, `candidates`, `gates`, `versus`, |
 | | `drift`, `overlap`, `cost`, `breaks` (a constraint in a group), `abstain`, `sets`, `decision`, |
 | | `steps`, `checks` |
@@ -24,7 +24,7 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any, Final
 
-from calibcli.render import drifted, names, paired, promotion
+from calibcli.render import drifted, names, paired, promotion, serial
 from calibcli.render.documents import fit_kind
 from calibcli.render.tabulate import RATES, entry
 from calibcli.render.words import slice_name
@@ -50,6 +50,7 @@ def render_measure(result: Result) -> str:
         if part.get("calibrated"):
             rows += _slice_rows("calibrated", where, part["calibrated"])
     rows += drifted.drift_rows(result)
+    rows += serial.series_rows(result)
     if result.get("overlap"):
         found = _figures(result["overlap"])
         rows.append(("calibrated", "overall", "", "", "overlap", "", "overlap", *found))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from calibcli.render import drifted, figures, paired, segmentation, slices, tabulate, words
+from calibcli.render import drifted, figures, paired, segmentation, serial, slices, tabulate, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,6 +24,7 @@ def measure_tables(result: Result, *, limit: int | None = None) -> list[Table]:
             segmentation.structures_table(result),
             tabulate.metrics_table(overall["metrics"], after and after["metrics"], params),
             *drifted.drift_tables(result),
+            serial.series_table(result),
             paired.versus_table(result),
             paired.calibrated_table(result),
             paired.slices_table(result),

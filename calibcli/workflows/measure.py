@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from calibcli.tasks.collect import Population
     from calibcli.workflows.conventions import Conventions
     from calibcli.workflows.gather import Progress, Slice
+    from calibcli.workflows.reference import Reference
 
 Result = dict[str, Any]
 MOST_EXACT = 200
@@ -35,6 +36,7 @@ def measure(
     thresholds: str | None = None,
     versus: str | None = None,
     reference: str | None = None,
+    by: str | None = None,
     fail_if: Sequence[str] = (),
     save_stats: str | None = None,
     threads: int | None = None,
@@ -51,6 +53,7 @@ def measure(
         versus: a second model on the same rows: a score column, or a file.
         reference: what drift is measured from: scores, statistics, or a calibrator; the rows then
             need no labels.
+        by: a column of periods: the same figures for each, in order, and the first bad one.
         fail_if: gates.
         save_stats: path to write the statistics to.
         threads: how many threads read; default all cores of this process.
@@ -89,12 +92,23 @@ def measure(
     options: Result = {"calibrator": mapping, "threads": threads, "progress": progress}
     options["watch"] = watch
     absent: InputError | None = None
+    before: Reference | None = None
+    periods: list[Slice] = []
+    whole = spec
+    if by is not None:
+        from calibcli.workflows.series import with_by
+
+        whole = with_by(spec, by)
     if reference is None:
-        found = gather(spec, reading, **options)
+        found = gather(whole, reading, **options)
     else:
         from calibcli.workflows.reference import gather_current
 
-        found, absent = gather_current(spec, reading, **options)
+        found, absent = gather_current(whole, reading, **options)
+    if by is not None:
+        from calibcli.workflows.series import split
+
+        found, periods = split(found, by)
     if not found.labelled:
         _refuse_unlabelled(versus=versus, save_stats=save_stats)
         if curves is not None:
@@ -128,6 +142,14 @@ def measure(
         result["drift"] = drift(found, before, conventions)
         result["warnings"] += before.warnings
         result["params"]["reference"] = reference
+    if by is not None:
+        from calibcli.workflows.series import series
+
+        result["series"], said = series(
+            periods, by, conventions, gates, reference=before, labelled=found.labelled
+        )
+        result["warnings"] += said
+        result["params"]["by"] = by
     if versus is not None:
         from calibcli.workflows.versus import versus as compare
 

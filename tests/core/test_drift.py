@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
-from scipy.stats import beta, chi2_contingency, ks_2samp, kstwobign
+from scipy.stats import beta, chi2, chi2_contingency, ks_2samp, kstwobign
+from scipy.stats import f as f_distribution
 
 from calibcli.core.drift import (
     jensen_shannon,
@@ -19,6 +20,7 @@ from calibcli.core.drift import (
 )
 from calibcli.core.metrics import Undefined
 from calibcli.core.shared_bins import Shares, binned
+from calibcli.core.special import scaled_chi2_sf
 from calibcli.core.stats import ScoreStats
 
 
@@ -64,6 +66,13 @@ def test_ks_is_scipys(shift):
 def test_ks_reads_the_end_of_ties():
     p, q = (np.round(x, 1) for x in samples(3, shift=0.4))
     assert ks(of(p), of(q)).value == pytest.approx(ks_2samp(p, q).statistic)
+
+
+def test_an_estimated_scale_makes_an_f_distribution():
+    for x, df, spread in ((3.0, 2, 11), (20.0, 9, 63), (0.0, 4, 5)):
+        oracle = f_distribution.sf(x / df, df, spread)
+        assert scaled_chi2_sf(x, df, spread) == pytest.approx(oracle, abs=1e-12)
+    assert scaled_chi2_sf(9.0, 3, None) == pytest.approx(chi2.sf(9.0, 3))
 
 
 def test_kolmogorovs_distribution():
