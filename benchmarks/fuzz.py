@@ -9,6 +9,7 @@ is 1. Prints the table of docs/reliability.md.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
@@ -21,7 +22,7 @@ from pathlib import Path
 MEMORY_MB = 2048
 SLOWEST = 20
 FOUND = Path("fuzz")
-CSV = b'score,label,camera\n0.5,1,front\n0.25,0,"re,ar"\n,,\n1e-3,1,x\n'
+CSV = b'score,label,camera\n0.5,1,front\n0.25,0,"re,ar"\n1e-3,1,x\n'
 
 
 def _table():
@@ -149,9 +150,11 @@ def fuzz(target: str, seconds: int) -> None:
 
     with atheris.instrument_imports(include=["calibcli"], enable_loader_override=False):
         from calibcli.errors import CalibcliError
+        from calibcli.io.artifacts import UNSEALED
 
         for content in seeds(target):
-            read(target, content)  # imports what it takes
+            with contextlib.suppress(CalibcliError):
+                read(target, content)  # imports what it takes
 
     def one(content: bytes) -> None:
         try:
@@ -159,6 +162,11 @@ def fuzz(target: str, seconds: int) -> None:
         except CalibcliError as error:
             if error.exit_code not in (2, 3) or "\n" in error.message:
                 raise
+        except Exception:
+            # An artifact without its digest was edited: the command line says so (exit code 3).
+            if not UNSEALED:
+                raise
+        UNSEALED.clear()
 
     with tempfile.TemporaryDirectory() as corpus:
         for number, content in enumerate(seeds(target)):
