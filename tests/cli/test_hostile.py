@@ -277,3 +277,21 @@ def test_links_as_outputs(calibcli, scores, tmp_path):
         ran = calibcli("measure", scores, "-o", tmp_path / output)
         assert (ran.code, ran.out) == (3, ""), output
     assert sorted(os.listdir(tmp_path)) == before  # noqa: PTH208
+
+
+def test_what_fails_on_an_edited_artifact_is_no_bug(calibcli, scores, calibrator, monkeypatch):
+    def fail(*_, **__):
+        raise KeyError("pairs")
+
+    whole = calibrator.read_text()
+    monkeypatch.setattr("calibcli.workflows.measure.measured", fail)
+    assert calibcli("measure", scores, "--calibrator", calibrator).code == 4
+    value = json.loads(whole)
+    del value["digest"]
+    calibrator.write_text(json.dumps(value))
+    ran = calibcli("measure", scores, "--calibrator", calibrator)
+    assert ran.code == 3
+    assert "has no digest" in ran.err
+    # Of this run, not of one before it.
+    calibrator.write_text(whole)
+    assert calibcli("measure", scores, "--calibrator", calibrator).code == 4

@@ -188,6 +188,20 @@ def test_fit_and_threshold_for_prometheus(calibcli, nasty, tmp_path):
     assert value(found, "calibcli_threshold_confusion", outcome="fp") == chosen["confusion"]["fp"]
 
 
+def test_comparisons_are_gauges_of_their_own(calibcli, nasty, write):
+    other = {"score": [0.2, 0.8] * 60, "label": [0, 1] * 60}
+    options = (nasty, "--reference", write("r.csv", other), "--format")
+    result = calibcli("measure", *options, "json").json["drift"]["metrics"]
+    found = families(calibcli("measure", *options, "prometheus").out)
+    assert value(found, "calibcli_drift_psi") == result["psi"]["value"]
+    assert value(found, "calibcli_drift_psi_high") == result["psi"]["high"]
+    columns = {"score": [0.2, 0.8] * 60, "other": [0.1, 0.4] * 60, "label": [0, 1] * 60}
+    options = (write("v.csv", columns), "--score", "score", "--versus", "other", "--format")
+    result = calibcli("measure", *options, "json").json["versus"]["metrics"]
+    found = families(calibcli("measure", *options, "prometheus").out)
+    assert value(found, "calibcli_versus_brier") == result["brier"]["value"]
+
+
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool")
 def test_promtool_has_nothing_to_say(calibcli, given):
     text = calibcli("measure", *given, "--format", "prometheus").out
