@@ -313,6 +313,12 @@ def count_pixels(
     Raises:
         InputError: unusable scores or labels, no pixel with a label.
     """
+    if dataset.pairs[0].labels is None:
+        raise InputError(
+            f"{dataset.pairs[0].scores.name} holds no labels, and images are counted with them",
+            "a reference of images is their statistics: measure … --save-stats ref.json, then "
+            "--reference ref.json; an NPZ file can hold both",
+        )
     hopeless: set[str] = set()
     mapping = None
     if calibrator is not None:

@@ -193,3 +193,11 @@ def test_a_damaged_archive(calibcli, images):
         file.seek(300)
         file.write(b"\0" * 200)
     refused(calibcli, "a.npz")
+
+
+def test_a_reference_of_maps_alone(calibcli, images):
+    said = refused(calibcli, "p.npy", "--labels", "y.npy", "--no-ci", "--reference", "p.npy")
+    assert "--save-stats" in said
+    np.save("other.npy", images[0][:2])
+    said = refused(calibcli, "p.npy", "--labels", "y.npy", "--no-ci", "--reference", "other.npy")
+    assert "--save-stats" in said
