@@ -59,7 +59,7 @@ def cut(found: Categories, unit: str) -> Categories:
             if not len(rows):
                 period = MISSING_GROUP
             else:
-                raise BadValueError(f"not a date, to cut to a {unit}", int(rows[0]), len(rows))
+                raise BadValueError(f"not a date, to be cut by {unit}", int(rows[0]), len(rows))
         table[code] = periods.setdefault(period, len(periods))
     return Categories(table[found.codes], list(periods))
 
