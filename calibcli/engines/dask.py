@@ -8,7 +8,6 @@ the partitions, whoever made them.
 
 from __future__ import annotations
 
-import pickle
 from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -86,7 +85,7 @@ class DaskEngine:
             for item in items:
                 # Not `pure`: a key made of the content would give an earlier run's result.
                 future = self.client.submit(
-                    _run, __version__, payload, pickle.dumps(item), pure=False
+                    _run, __version__, payload, cloudpickle.dumps(item), pure=False
                 )
                 waiting.append((item, future))
                 if len(waiting) > _IN_FLIGHT * max(sum(self.client.nthreads().values()), 1):
@@ -140,7 +139,7 @@ def _run(version: str, payload: bytes, pickled: bytes) -> tuple[Any, Any]:
         raise InputError(f"the worker runs calibcli {__version__}, the command {version}")
     import cloudpickle
 
-    item = pickle.loads(pickled)
+    item = cloudpickle.loads(pickled)
     result = cloudpickle.loads(payload)(item)
     noted = getattr(item, "noted", None)
     return result, None if noted is None else noted()

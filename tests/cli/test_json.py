@@ -52,7 +52,7 @@ def test_measure_of_a_binary_score(good, scores, calibrator):
         "--at", 0.8, "--bins", "15,10", "--fail-if", "ece>0.9", "--format", "json", "-q",
     ).json  # fmt: skip
     assert valid(result) == "measure"
-    assert tuple(result) == MEASURE
+    assert tuple(result) == (*MEASURE, "overlap")
     assert tuple(result["overall"]["metrics"]) == BINARY
     assert tuple(result["overall"]["calibrated"]["metrics"]) == BINARY
     assert [tuple(one["metrics"]) for one in result["groups"]] == [BINARY] * 3
