@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from calibcli.core.decisions.costs import Costs
-    from calibcli.render.gallery import Figure
+    from calibcli.render.drawing import Figure
 
 
 def save(figures: Iterable[Figure], folder: str, *, svg: bool = True) -> None:

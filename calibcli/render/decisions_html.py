@@ -8,7 +8,7 @@ from calibcli.render import (
     decisions,
     documents,
     figures,
-    gallery,
+    gallery_decisions,
     held,
     tabulate,
 )
@@ -31,12 +31,12 @@ POINTS: Final = 20
 
 def curves(report: Result) -> str:
     """Return ROC and precision-recall curves with the chosen cut-off."""
-    named = gallery.ranked(report["measure"])
+    named = gallery_decisions.ranked(report["measure"])
     if not named:
         return ""
-    body = figures_html(figure_html(figure) for figure in gallery.ranking_figures(report))
-    if len(named) > gallery.LINES:
-        left = f"Left out: {len(named) - gallery.LINES} classes with a higher AUC."
+    body = figures_html(map(figure_html, gallery_decisions.ranking_figures(report)))
+    if len(named) > gallery_decisions.LINES:
+        left = f"Left out: {len(named) - gallery_decisions.LINES} classes with a higher AUC."
         body += f'<p class="note">{left}</p>'
     name, _, curve = named[0]
     table = _curve_table(curve, name)
@@ -55,17 +55,17 @@ def thresholds(report: Result) -> str:
         )
         if not table:
             return ""
-        body = figures_html(figure_html(figure) for figure in gallery.confusion_figures(report))
+        body = figures_html(map(figure_html, gallery_decisions.confusion_figures(report)))
         return section_html("At the cut-off", "cutoff", body + table_html(table))
     items = held.measured(report)
-    drawn = gallery.confusion_figures(report)
-    body = figures_html(figure_html(figure) for figure in drawn)
+    drawn = gallery_decisions.confusion_figures(report)
+    body = figures_html(map(figure_html, drawn))
     if len(items) > len(drawn):
         body += (
             f'<p class="note">Left out here: matrices are drawn for {len(drawn)} of '
             f"{len(items)}; the table has all.</p>"
         )
-    body += figures_html(figure_html(figure) for figure in gallery.search_figures(report))
+    body += figures_html(map(figure_html, gallery_decisions.search_figures(report)))
     body += "".join(table_html(table) for table in held.tables(report))
     lead = f"{_capital(decisions.thresholds_headline(chosen))}. "
     lead += f"{_capital(decisions.kind_words(chosen))}."
@@ -76,7 +76,7 @@ def thresholds(report: Result) -> str:
 
 def trade_offs(report: Result) -> str:
     """Return cost, net benefit and risk against coverage, before and after calibration."""
-    made = [figure_html(figure) for figure in gallery.decision_figures(report)]
+    made = [figure_html(figure) for figure in gallery_decisions.decision_figures(report)]
     if not made:
         return ""
     lead = (

@@ -11,7 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from calibcli.render import figures, tabulate, words
-from calibcli.render.gallery import by_harm
+from calibcli.render.gallery_slices import by_harm
 from calibcli.render.names import html
 from calibcli.render.parts import section_html
 

@@ -10,7 +10,7 @@ from calibcli.render import decisions, documents, held, names, promotion, verdic
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from calibcli.render.gallery import Figure
+    from calibcli.render.drawing import Figure
     from calibcli.render.layout import Table
 
     Result = Mapping[str, Any]

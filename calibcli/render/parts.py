@@ -12,7 +12,7 @@ from calibcli.render.names import html
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from calibcli.render.gallery import Figure
+    from calibcli.render.drawing import Figure
     from calibcli.render.layout import Cell, Column, Table
 
     Result = Mapping[str, Any]

@@ -11,6 +11,7 @@ from calibcli.render import (
     drifted,
     figures,
     gallery,
+    gallery_slices,
     glossary,
     paired,
     segmentation,
@@ -135,13 +136,14 @@ def metrics(result: Result) -> str:
 
 def slices_section(kind: str, parts: Sequence[Result], result: Result, place: int) -> str:
     """Return one kind of slices: ECE of each by harm, the worst ones' diagrams, the table."""
-    title, figure = f"Per {gallery.kind_word(kind)}", gallery.slices_identity(kind, place)
+    title = f"Per {gallery_slices.kind_word(kind)}"
+    figure, limit = gallery_slices.slices_identity(kind, place), gallery_slices.DOTS
     left_out = []
-    if len(parts) > gallery.DOTS:
-        left_out.append(f"the chart shows the {gallery.DOTS} of {len(parts)} with the highest ECE")
-    dots = figure_html(gallery.dots_figure(kind, parts, result, figure))
+    if len(parts) > limit:
+        left_out.append(f"the chart shows the {limit} of {len(parts)} with the highest ECE")
+    dots = figure_html(gallery_slices.dots_figure(kind, parts, result, figure))
     body = f'<div class="wide">{dots}</div>\n'
-    shown = gallery.multiple_figures(kind, parts, result, figure)
+    shown = gallery_slices.multiple_figures(kind, parts, result, figure)
     if shown:
         if len(parts) > len(shown):
             left_out.append(f"diagrams are drawn for the {len(shown)} with the highest ECE")
@@ -197,7 +199,7 @@ def _map(chosen: Result) -> str:
     table = decisions.map_table(points, chosen.get("params") or {})
     if table is None:
         return ""
-    drawn = figures_html(figure_html(one) for one in gallery.map_figures(chosen))
+    drawn = figures_html(figure_html(one) for one in gallery_slices.map_figures(chosen))
     return drawn + details_html("Numbers of the map", table_html(table))
 
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from calibcli.render import gallery
+from calibcli.render import gallery, gallery_decisions
 from calibcli.render.charts import vega
 
 
@@ -28,7 +28,7 @@ def searched(make_multiclass):
 
 
 def test_a_search_is_drawn_best_first_and_says_what_it_left_out(searched):
-    one, other = gallery.search_figures(searched)
+    one, other = gallery_decisions.search_figures(searched)
     best, second = one.spec["layer"]
     assert [v["y"] for v in best["data"]["values"]] == [0.4, 0.7, 0.5]
     assert [v["y"] for v in second["data"]["values"]] == [0.3, 0.6]
