@@ -50,10 +50,25 @@ def command(
     threshold: Annotated[
         list[float] | None, typer.Option(metavar="T", help="Show this cut-off. [default: 0.5]")
     ] = None,
+    versus: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COL|FILE",
+            help="A second model on the same rows: paired differences, second less first.",
+        ),
+    ] = None,
     reference: Annotated[
         str | None,
         typer.Option(
             metavar="FILE", help="What has drifted from these scores, statistics or calibrator."
+        ),
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COL",
+            help="Draw and list each period of this column in order, and the first bad one; "
+            "day:COL, week:COL or month:COL cut times.",
         ),
     ] = None,
     at: Annotated[
@@ -72,10 +87,11 @@ def command(
 ) -> int:
     """Everything on one page that opens offline."""
     truth = boxes.ground_truth
-    keep_apart([*paths, read.labels, calibrator, thresholds, reference, truth], [output])
+    inputs = [*paths, read.labels, calibrator, thresholds, versus, reference, truth]
+    keep_apart(inputs, [output])
     found = boxes.wanted(read)
     if found is not None:
-        refuse({"--reference": reference, "--cost": cost})
+        refuse({"--versus": versus, "--reference": reference, "--by": by, "--cost": cost})
     chosen = _form(format, output)
     if chosen is ReportFormat.HTML and output == "-" and sys.stdout.isatty():
         raise UsageError(
@@ -97,7 +113,9 @@ def command(
             title=title,
             fail_if=fail_if or (),
             cost=cost,
+            versus=versus,
             reference=reference,
+            by=by,
             detection=found,
             threads=run.threads,
             progress=progress.callback,

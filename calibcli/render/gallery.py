@@ -1,4 +1,4 @@
-"""Every figure of a report in its order, and those of reliability.
+"""Every figure of a report in its order, and those of reliability and of periods.
 
 The page, the Markdown and the folder of pictures take their figures from here, told once: what each
 draws, what it says, and its caption.
@@ -8,9 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from calibcli.render import figures, gallery_decisions, gallery_slices, tabulate, verdicts, words
-from calibcli.render.charts import reliability
+from calibcli.render import (
+    figures,
+    gallery_decisions,
+    gallery_slices,
+    serial,
+    tabulate,
+    verdicts,
+    words,
+)
+from calibcli.render.charts import periods, reliability
 from calibcli.render.drawing import Figure, value_of
+from calibcli.render.names import visible
 from calibcli.render.palette import AFTER, BEFORE
 
 if TYPE_CHECKING:
@@ -32,6 +41,7 @@ def all_figures(report: Result) -> Iterator[Figure]:
         identity = gallery_slices.slices_identity(kind, place)
         yield gallery_slices.dots_figure(kind, parts, measure, identity)
         yield from gallery_slices.multiple_figures(kind, parts, measure, identity)
+    yield from series_figures(measure)
     if whole.get("calibrator"):
         yield from gallery_slices.map_figures(whole["calibrator"])
 
@@ -107,3 +117,36 @@ def _ece_by_bins(parts: Sequence[Result], params: Result) -> Figure:
 
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
+# -- periods ---------------------------------------------------------------------------------------
+
+
+def series_figures(result: Result) -> list[Figure]:
+    """Return ECE, and with a reference PSI, of each period in order."""
+    found = result.get("series")
+    if not found:
+        return []
+    shown = [name for name in periods.TITLES if periods.known(found["periods"], name)]
+    if not shown:
+        return []
+    kept = periods.thinned(found["periods"])
+    by = visible(found["by"])
+    text = serial.series_words(found)
+    if any(row["bad"] for row in kept):
+        text += " Rings: bad periods."
+    if any(row["changed"] for row in kept):
+        text += " Diamonds: periods that surely differ from the reference."
+    text += " Dashed: the limit." if any(name in found["limits"] for name in shown) else ""
+    if any(periods.entry_of(row, name).get("low") is not None for row in kept for name in shown):
+        text += f" Bars: the {words.confidence_of(result.get('params') or {}) * 100:.6g}% interval."
+    left = len(found["periods"]) - len(kept)
+    if left:
+        text += (
+            f" Left out here: {left} of {len(found['periods'])} periods; of neighbours the bad, "
+            "the changed or the highest one is drawn. The table has all."
+        )
+    names = " and ".join(periods.TITLES[name] for name in shown)
+    spec = periods.series(kept, shown, found["limits"], title=f"{names} by {by}")
+    says = f"{names} of {len(found['periods'])} periods by {by}. {text}"
+    return [Figure("series", spec, says, (("", text),))]

@@ -44,6 +44,7 @@ def render_report_html(report: Result) -> str:
         decisions_html.thresholds(report),
         decisions_html.trade_offs(report),
         sections.drift(measure),
+        sections.periods(measure),
         sections.metrics(measure),
     ]
     if report.get("calibrator"):

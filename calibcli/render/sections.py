@@ -15,6 +15,7 @@ from calibcli.render import (
     glossary,
     paired,
     segmentation,
+    serial,
     slices,
     tabulate,
     verdicts,
@@ -167,6 +168,17 @@ def drift(result: Result) -> str:
     rest = found[0].note.removeprefix(said).strip()
     tables = [replace(found[0], note=rest), *found[1:]]
     return section_html("Drift", "drift", "".join(table_html(one) for one in tables), said)
+
+
+def periods(result: Result) -> str:
+    """Return the periods of --by in order, drawn and listed, if there are any."""
+    table = serial.series_table(result)
+    if table is None:
+        return ""
+    drawn = "".join(figure_html(one) for one in gallery.series_figures(result))
+    body = f'<div class="wide">{drawn}</div>\n' if drawn else ""
+    lead = table.note
+    return section_html("Periods", "periods", body + table_html(replace(table, note="")), lead)
 
 
 def calibrator(report: Result) -> str:

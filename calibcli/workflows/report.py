@@ -29,15 +29,18 @@ def report(
     title: str | None = None,
     fail_if: Sequence[str] = (),
     cost: str | None = None,
+    versus: str | None = None,
     reference: str | None = None,
+    by: str | None = None,
     detection: DetectionOptions | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Return the data of the report.
 
-    `cost` is what errors cost, such as 'fp=1,fn=4'; `reference` what drift is measured from;
-    `detection` what detections are compared with.
+    `cost` is what errors cost, such as 'fp=1,fn=4'; `versus` a second model on the same rows;
+    `reference` what drift is measured from; `by` a column of periods; `detection` what detections
+    are compared with.
 
     Raises:
         InputError: unusable input or artifacts.
@@ -61,7 +64,9 @@ def report(
             conventions,
             calibrator=calibrator,
             thresholds=thresholds,
+            versus=versus,
             reference=reference,
+            by=by,
             fail_if=fail_if,
             threads=threads,
             progress=progress,

@@ -40,6 +40,7 @@ _BITS = 8
 _BINARY = ("n", "prevalence", "mean_score", "ece", "brier", "nll", "auc")
 _CONFIDENCE = ("n", "prevalence", "mean_score", "ece")
 _ELSEWHERE = re.compile(r"(calibrated|class|group|versus|overlap|series)\b|worst\(")
+_LIMITED = re.compile(r"(drift\.)?(?P<figure>ece|psi)(\.(low|high|value))?")
 _DATE = re.compile(r"\d{4}(-\d{2}(-\d{2}( \d{2}:00)?)?|-Q\d)?")
 
 
@@ -128,6 +129,7 @@ def series(
         "looks": looks,
         "level": level,
         "rule": _rule(usable, conventions, level, looks, reference, labelled=labelled),
+        "limits": _limits(usable, conventions, reference, labelled=labelled),
         "first_bad": bad[0] if bad else None,
         "first_changed": changed_at[0] if changed_at else None,
         "metrics": {"bad": _count(bad), "changed": _count(changed_at)},
@@ -225,6 +227,26 @@ def _beyond(
     if before is not None and stats.n and psi(before, stats, confidence=1 - 2 * level).low > FAR:
         why.append("psi")
     return why
+
+
+def _limits(
+    gates: Sequence[Gate],
+    conventions: Conventions,
+    reference: Reference | None,
+    *,
+    labelled: bool,
+) -> Result:
+    """Return what ECE and PSI are held against: the tolerance and `FAR`, or what gates say."""
+    if gates:
+        found: Result = {}
+        for gate in gates:
+            match = _LIMITED.fullmatch(gate.subject)
+            if match is not None:
+                name = match["figure"]
+                found[name] = min(gate.target, found.get(name, gate.target))
+        return found
+    own = {"ece": conventions.tolerance} if labelled else {}
+    return own if reference is None else {**own, "psi": FAR}
 
 
 def _rule(

@@ -19,6 +19,7 @@ NASTY = [
     "{{constructor}} ${hacked()} &lt;",
     "two\nlines\u202eabc\x07",
 ]
+UNSAFE = "</title><script>hacked()</script>"
 
 
 @pytest.fixture(scope="session")
@@ -107,8 +108,8 @@ def binary_report(
     own = ("--calibrator", paths["calibrator"])
     session_run("threshold", scores, *own, "--maximize", "f1", "-q", "-o", paths["thresholds"])
     page = folder / "report.html"
-    more = ("--thresholds", paths["thresholds"], "--group", "<i>g", "-q", "-o", page)
-    session_run("report", scores, *own, *more, "--title", "</title><script>hacked()</script>")
+    more = ("--thresholds", paths["thresholds"], "--group", "<i>g", "--by", "<i>g")
+    session_run("report", scores, *own, *more, "-q", "-o", page, "--title", UNSAFE)
     return {**paths, "scores": scores, "page": page}
 
 

@@ -1,0 +1,135 @@
+"""ECE and PSI of periods in order: when did it begin to go wrong?"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
+
+from calibcli.render.charts.vega import specification
+from calibcli.render.names import visible
+from calibcli.render.palette import ACCENT, AFTER, PAPER, QUIET
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    Spec = dict[str, Any]
+    Result = Mapping[str, Any]
+
+MOST: Final = 200
+TITLES: Final = {"ece": "ECE", "psi": "PSI"}
+_WIDTH: Final = 440
+_LABELS: Final = 6
+
+
+def known(periods: Sequence[Result], name: str) -> bool:
+    """Return whether any period has this figure."""
+    return any(entry_of(row, name).get("value") is not None for row in periods)
+
+
+def thinned(periods: Sequence[Result], most: int = MOST) -> list[Result]:
+    """Return at most `most` periods in order, one of each run of neighbours.
+
+    Of a run its first bad one, else its first changed one, else that with the highest ECE (PSI
+    where there is none).
+    """
+    n = len(periods)
+    if n <= most:
+        return list(periods)
+    ends = [i * n // most for i in range(most + 1)]
+    runs = [periods[low:high] for low, high in pairwise(ends)]
+    return [max(run, key=_urgency) for run in runs]
+
+
+def _urgency(row: Result) -> tuple[bool, bool, float]:
+    if row["bad"] or row["changed"]:
+        return bool(row["bad"]), True, 0.0
+    values = (entry_of(row, name).get("value") for name in TITLES)
+    return False, False, next((value for value in values if value is not None), -1.0)
+
+
+def series(
+    periods: Sequence[Result], names: Sequence[str], limits: Mapping[str, float], *, title: str
+) -> Spec:
+    """Return one panel a figure of `names` ("ece", "psi"), above each other, over the periods.
+
+    `limits` are drawn dashed. A bad period has a ring, a changed one is a diamond.
+    """
+    # Two periods may share a visible name; the place before it keeps them apart.
+    keys = [f"{place}\u241f{visible(row['value'])}" for place, row in enumerate(periods)]
+    step = -(-len(keys) // _LABELS)
+    panels = []
+    for name in names:
+        values = [_value(key, row, name) for key, row in zip(keys, periods, strict=True)]
+        # A period without the figure leaves a gap in the line.
+        panels.append(
+            _panel(
+                values,
+                keys,
+                keys[::step],
+                TITLES[name],
+                limits.get(name),
+                last=name == names[-1],
+            )
+        )
+    return specification({"vconcat": panels}, title)
+
+
+def _value(key: str, row: Result, name: str) -> dict[str, Any]:
+    entry = entry_of(row, name)
+    ends = {end: entry.get(end) for end in ("low", "high")}
+    state = {"bad": bool(row["bad"]), "changed": bool(row["changed"])}
+    return {"period": key, "y": entry.get("value"), **ends, **state}
+
+
+def entry_of(row: Result, name: str) -> Result:
+    """Return the value and the interval of "ece" or "psi" in a period; empty without any."""
+    found: Result = row["metrics"] if name == "ece" else row.get("drift") or {}
+    entry: Result = found.get(name) or {}
+    return entry
+
+
+def _panel(
+    values: list[dict[str, Any]],
+    keys: list[str],
+    labelled: list[str],
+    title: str,
+    limit: float | None,
+    *,
+    last: bool,
+) -> Spec:
+    axis: Spec = {"values": labelled, "labelExpr": "split(datum.label, '\u241f')[1]"}
+    axis |= {"labelAngle": 0, "labelLimit": 70, "labelOverlap": True, "grid": False}
+    axis |= {} if last else {"labels": False, "ticks": False}
+    x: Spec = {"field": "period", "type": "ordinal", "sort": None, "title": None}
+    x |= {"scale": {"type": "point", "domain": keys, "padding": 0.5}, "axis": axis}
+    y: Spec = {"field": "y", "type": "quantitative", "title": title}
+    y |= {"scale": {"zero": True}, "axis": {"tickCount": 5}}
+    place = {"x": x, "y": y}
+    size = 46 if len(keys) <= 60 else 16
+    layers: list[Spec] = []
+    if limit is not None:
+        mark = {"type": "rule", "color": QUIET, "strokeDash": [4, 4], "strokeWidth": 1.5}
+        encoding = {"y": {**y, "field": "limit"}}
+        layers.append({"data": {"values": [{"limit": limit}]}, "mark": mark, "encoding": encoding})
+    layers += [
+        {
+            "transform": [{"filter": "isValid(datum.low) && isValid(datum.high)"}],
+            "mark": {"type": "rule", "color": AFTER, "strokeWidth": 2, "opacity": 0.35},
+            "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}},
+        },
+        {"mark": {"type": "line", "color": AFTER, "strokeWidth": 1.5}, "encoding": place},
+        _points("datum.bad", place, {"stroke": ACCENT, "fill": PAPER, "size": 4.5 * size}),
+        _points("!datum.changed", place, {"stroke": AFTER, "fill": AFTER, "size": size}),
+        _points("datum.changed", place, {"shape": "diamond", "stroke": AFTER, "fill": AFTER,
+                                         "size": 1.8 * size}),
+    ]  # fmt: skip
+    return {"width": _WIDTH, "height": 170, "data": {"values": values}, "layer": layers}
+
+
+def _points(which: str, place: Spec, look: Spec) -> Spec:
+    mark = {"type": "point", "opacity": 1, "strokeWidth": 2, **look}
+    return {
+        "transform": [{"filter": f"isValid(datum.y) && {which}"}],
+        "mark": mark,
+        "encoding": place,
+    }
