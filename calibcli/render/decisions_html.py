@@ -60,12 +60,20 @@ def thresholds(report: Result) -> str:
     items = held.measured(report)
     drawn = gallery_decisions.confusion_figures(report)
     body = figures_html(map(figure_html, drawn))
-    if len(items) > len(drawn):
+    if len(items) > len(drawn) > 0:
         body += (
             f'<p class="note">Left out here: matrices are drawn for {len(drawn)} of '
             f"{len(items)}; the table has all.</p>"
         )
     body += figures_html(map(figure_html, gallery_decisions.search_figures(report)))
+    traded = gallery_decisions.trade_off_figures(report)
+    body += figures_html(map(figure_html, traded))
+    left = ((chosen.get("trade_off") or {}).get("slices") or 0) - len(traded)
+    if left > 0:
+        body += (
+            f'<p class="note">Left out here: precision against recall of {left} classes that reach '
+            "no less.</p>"
+        )
     body += "".join(table_html(table) for table in held.tables(report))
     lead = f"{_capital(decisions.thresholds_headline(chosen))}. "
     lead += f"{_capital(decisions.kind_words(chosen))}."

@@ -36,6 +36,7 @@ def all_figures(report: Result) -> Iterator[Figure]:
     yield from gallery_decisions.ranking_figures(whole)
     yield from gallery_decisions.confusion_figures(whole)
     yield from gallery_decisions.search_figures(whole)
+    yield from gallery_decisions.trade_off_figures(whole)
     yield from gallery_decisions.decision_figures(whole)
     for place, (kind, parts) in enumerate(words.slices_by_kind(measure).items()):
         identity = gallery_slices.slices_identity(kind, place)

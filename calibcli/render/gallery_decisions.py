@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from calibcli.render import decisions, figures, held, tabulate, words
 from calibcli.render.charts import decisions as decision_charts
-from calibcli.render.charts import maps, ranking, search
+from calibcli.render.charts import maps, ranking, search, trade_off
 from calibcli.render.drawing import Figure, short, value_of
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MATRICES: Final = 6
 LINES: Final = 12
+_AXES: Final = ("precision", "recall")
 
 
 def ranked(measure: Result) -> list[tuple[str, Result, dict[str, Any]]]:
@@ -148,6 +149,47 @@ def search_figures(report: Result) -> list[Figure]:
 
 def _top(values: Sequence[float | None]) -> float:
     return max((value for value in values if value is not None), default=0.0)
+
+
+def trade_off_figures(report: Result) -> list[Figure]:
+    """Return precision against recall at each NMS IoU, where a search has chosen among them."""
+    chosen = report.get("thresholds") or {}
+    found: dict[str, list[Result]] = {}
+    for curve in (chosen.get("trade_off") or {}).get("curves") or []:
+        if curve["recall"]:
+            found.setdefault(words.slice_name(curve), []).append(curve)
+    items = {words.slice_name(item): item for item in chosen.get("thresholds") or []}
+    made = []
+    for place, (name, curves) in enumerate(found.items()):
+        item = items[name]
+        best = item["nms_iou"]
+        value = {one["nms_iou"]: one["value"] for one in item.get("searched") or []}
+        sign = -1.0 if chosen.get("objective") == "cost" else 1.0
+        order = sorted(curves, key=lambda curve: _rank(curve["nms_iou"], best, value, sign))
+        point = {key: tabulate.entry(item["confusion"][key]).get("value") for key in _AXES}
+        shown = None if None in point.values() else point
+        cut = figures.short(item["threshold"])
+        if shown is not None:
+            shown = {**shown, "label": cut}
+        spec = trade_off.trade_off(order, shown, title=f"{short(name)}: by NMS IoU")
+        precision, recall = (figures.metric(point[key]) for key in _AXES)
+        text = (
+            f"{name}: the ring is cut-off {cut} at NMS IoU {figures.short(best)}, precision "
+            f"{precision}, recall {recall}, on the images that it was chosen on."
+        )
+        left = len(curves) - trade_off.LINES
+        if left > 0:
+            text += f" Left out: {left} of {len(curves)} NMS IoUs, which reach no more."
+        made.append(Figure(f"trade-off-{place + 1}", spec, text, (("", text),)))
+    return made
+
+
+def _rank(
+    nms: float, best: float, value: Mapping[float, float | None], sign: float
+) -> tuple[bool, float]:
+    """Return the place of an NMS IoU: the chosen one, then those that reach most."""
+    reached = value.get(nms)
+    return nms != best, float("inf") if reached is None else -sign * reached
 
 
 def _slice_title(item: Result) -> str:

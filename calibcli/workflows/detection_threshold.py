@@ -109,6 +109,7 @@ def threshold_detection(
     level = None if wish.guarantee is None else (1.0 - wish.guarantee) / len(counts)
     items: list[Result] = []
     curves: list[tuple[str, list[_Tried]]] = []
+    reached: list[tuple[Result, float, list[tuple[float | None, Curve, float | None]]]] = []
     refused: list[tuple[str, Unreachable, int]] = []
     idle: list[str] = []
     draws = DRAWS if len(wanted) <= MOST_RESAMPLED else 0
@@ -127,6 +128,8 @@ def threshold_detection(
             refused.append((name, nearest, len(seen.data.images)))
             continue
         items.append(_item(where, best, tried, k, objective, wish, conventions, draws))
+        at = [(one.nms, one.curve, _chosen(one)) for one in tried]
+        reached.append((where, items[-1]["value"]["value"], at))
     if len(idle) == len(wanted):
         raise InputError(
             "no class has both objects and detections: there is nothing to choose",
@@ -150,6 +153,11 @@ def threshold_detection(
         if spoilt(warnings):
             kind = "empirical"
             warnings.append(void("the guarantee"))
+    more: Result = {}
+    if limits:
+        from calibcli.workflows.detection_trade_off import trade_off
+
+        more["trade_off"] = trade_off(reached, objective)
     result = outcome(
         inputs=seen.data.inputs,
         params={
@@ -167,6 +175,7 @@ def threshold_detection(
         constraints=[str(constraint) for constraint in wish.constraints],
         kind=kind,
         thresholds=items,
+        **more,
         warnings=warnings,
     )
     if candidates is not None:
@@ -344,6 +353,10 @@ def _item(
     if len(tried) > 1:
         item["searched"] = [_searched(one) for one in tried]
     return item
+
+
+def _chosen(one: _Tried) -> float | None:
+    return one.choice.threshold if isinstance(one.choice, Choice) else None
 
 
 def _plain(threshold: float) -> float:

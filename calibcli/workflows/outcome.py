@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
 Result = dict[str, Any]
 
-_DECISIONS = ("equal", "abstain", "sets", "cost_matrix", "regions")
-"""Keys of a result that an artifact needs to decide; curves and tables stay in the result."""
+_DECISIONS = ("equal", "abstain", "sets", "cost_matrix", "regions", "trade_off")
+"""Keys of a result that an artifact needs to decide, and what a report draws of a search; other
+curves and tables stay in the result."""
 
 
 def outcome(
