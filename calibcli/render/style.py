@@ -83,6 +83,7 @@ tbody th small{display:block;font-size:.86em;min-width:22ch;max-width:64ch;white
 td.good,td.bad,td.warn,th.bad,th.good{font-weight:600}
 td.good,th.good{color:var(--good)}td.bad,th.bad{color:var(--bad)}td.warn{color:var(--warn)}
 .bold{font-weight:650}
+p,li,figcaption{overflow-wrap:anywhere}
 .note{font-size:.88rem;color:var(--muted);max-width:90ch}
 details{margin:10px 0}
 summary{cursor:pointer;color:var(--muted);font-size:.9rem;padding:3px 0}

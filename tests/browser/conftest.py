@@ -100,7 +100,7 @@ def binary_report(
     label = (rng.random(1500) < 1 / (1 + np.exp(-z))).astype(int)
     score = np.round(1 / (1 + np.exp(-3 * z)), 3)
     group = np.array(NASTY)[rng.integers(0, len(NASTY), 1500)]
-    scores = folder / "<img src=x onerror=hacked()>.parquet"
+    scores = folder / f"<img src=x onerror=hacked()>{60 * '_'}.parquet"
     parquet.write_table(pa.table({"score": score, "label": label, "<i>g": group}), scores)
     paths = {name: folder / f"{name}.json" for name in ("calibrator", "thresholds")}
     quiet = ("-o", folder / "calibrator.json", "-q")
