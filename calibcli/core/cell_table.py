@@ -55,7 +55,7 @@ class CellTable:
         """Return the union of tables of one grid, equal (slot, key) summed, sorted."""
         slot = np.concatenate([t.slot for t in tables])
         key = np.concatenate([t.key for t in tables])
-        order = np.lexsort((key, slot)) if slot.any() else np.argsort(key, kind="stable")
+        order = _sorted(slot, key)
         slot, key = slot[order], key[order]
         fresh = np.ones(len(key), dtype=bool)
         fresh[1:] = (key[1:] != key[:-1]) | (slot[1:] != slot[:-1])
@@ -90,6 +90,25 @@ class CellTable:
         """Return the same counts at other scores (C,), equal ones summed."""
         offset = np.zeros_like(self.offset)
         return self.concatenate([replace(self, key=key, offset=offset, bits=None)])
+
+
+def _sorted(slot: NDArray[np.int32], key: Keys) -> NDArray[np.intp]:
+    """Return the stable order by slot, then key, as `np.lexsort((key, slot))` does.
+
+    Few slots are parted by a radix sort and sorted one by one, in a third of the time: what is
+    sorted is then small, and mostly in runs, for tables are sorted before they are joined.
+    """
+    if not slot.any():
+        return np.argsort(key, kind="stable")
+    slots = int(slot.max()) + 1
+    if slots > 2**15 or 32 * slots > len(slot):
+        return np.lexsort((key, slot))
+    order = np.argsort(slot.astype(np.int16), kind="stable")
+    ends = np.cumsum(np.bincount(slot, minlength=slots)).tolist()
+    for start, end in zip([0, *ends], ends, strict=False):
+        own = order[start:end]
+        order[start:end] = own[np.argsort(key[own], kind="stable")]
+    return order
 
 
 def exact_cells(
