@@ -11,11 +11,11 @@ from statistics import NormalDist
 
 import numpy as np
 
-from calibcli.core.curves import Binning
-from calibcli.core.intervals import measure
-from calibcli.core.metrics import METRICS, View
-from calibcli.core.scales import expit, logit
-from calibcli.core.stats import ScoreStats
+from calibcli.core.metrics.binary import METRICS, View
+from calibcli.core.metrics.intervals import measure
+from calibcli.core.numeric.scales import expit, logit
+from calibcli.core.statistics.curves import Binning
+from calibcli.core.statistics.stats import ScoreStats
 
 TESTS = ("n", "spiegelhalter_z", "spiegelhalter_p", "hosmer_lemeshow_p")
 NAMES = [name for name in METRICS if name not in TESTS]

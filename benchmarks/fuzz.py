@@ -92,10 +92,10 @@ def _artifact(kind: str) -> bytes:
 
 def read(target: str, content: bytes) -> None:
     """Read an input as the commands do."""
-    from calibcli.io.sources import Source
+    from calibcli.io.formats.sources import Source
 
     if target in ("csv", "tsv", "csv.gz", "parquet", "arrow", "arrows", "npy", "npz"):
-        from calibcli.io.dataset import InputSpec, open_dataset
+        from calibcli.io.rows.dataset import InputSpec, open_dataset
 
         kind = {"csv.gz": "csv", "arrows": "arrow"}.get(target, target)
         source = Source("x", kind, "gzip" if target == "csv.gz" else None, data=content)
@@ -104,7 +104,7 @@ def read(target: str, content: bytes) -> None:
         for batch in open_dataset(spec, need_labels=None, sources=[source]).batches():
             assert len(batch) <= 131_072
     elif target == "coco":
-        from calibcli.io.coco import read_annotations, read_results
+        from calibcli.io.boxes.coco import read_annotations, read_results
 
         reader = read_results if content.lstrip()[:1] == b"[" else read_annotations
         reader(Source("x", "stats", data=content))
@@ -121,15 +121,15 @@ def _use(target: str, path: Path, content: bytes) -> None:
 
         read_settings(path)
     elif target == "stats":
-        from calibcli.io.dataset import InputSpec
-        from calibcli.workflows.conventions import Conventions
-        from calibcli.workflows.measure import measure
+        from calibcli.io.rows.dataset import InputSpec
+        from calibcli.workflows.input.conventions import Conventions
+        from calibcli.workflows.measure.measure import measure
 
         measure(InputSpec((str(path),)), Conventions(confidence=None))
     else:
         import numpy as np
 
-        from calibcli.workflows.loaded import load
+        from calibcli.workflows.input.loaded import load
 
         loaded = load(path)
         if hasattr(loaded, "calibrator"):
@@ -150,7 +150,7 @@ def fuzz(target: str, seconds: int) -> None:
 
     with atheris.instrument_imports(include=["calibcli"], enable_loader_override=False):
         from calibcli.errors import CalibcliError
-        from calibcli.io.artifacts import UNSEALED
+        from calibcli.io.artifacts.artifacts import UNSEALED
 
         for content in seeds(target):
             with contextlib.suppress(CalibcliError):

@@ -19,7 +19,7 @@ from calibcli.core.decisions.conformal import ConformalSets
 from calibcli.core.decisions.guarantees import Certified, certify
 from calibcli.core.decisions.objectives import default_objective, parse_constraint
 from calibcli.core.decisions.thresholds import Curve
-from calibcli.core.stats import ScoreStats
+from calibcli.core.statistics.stats import ScoreStats
 
 ROOT = Path(__file__).parent.parent
 HOME = ROOT / "build" / "mapie"

@@ -24,8 +24,8 @@ from calibcli.core.calibrators.rowmath import clipped_log
 from calibcli.core.calibrators.types import BINARY, MULTICLASS
 from calibcli.core.fitting.selection import auto
 from calibcli.core.fitting.selection_rows import auto_rows, fit_method
-from calibcli.core.scales import EPS
-from calibcli.core.stats import ScoreStats, buckets_of
+from calibcli.core.numeric.scales import EPS
+from calibcli.core.statistics.stats import ScoreStats, buckets_of
 from calibcli.errors import InputError
 
 FOLDER = Path(__file__).parent.parent.parent / "shared" / "data"

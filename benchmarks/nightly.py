@@ -29,19 +29,19 @@ from functools import cache
 import numpy as np
 
 from calibcli.core.calibrators import calibrate
-from calibcli.core.promotion import Rule
-from calibcli.core.scales import expit
-from calibcli.core.stats import ScoreStats
+from calibcli.core.comparison.promotion import Rule
+from calibcli.core.numeric.scales import expit
+from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import InputError
 from calibcli.tasks.collect import Population
-from calibcli.workflows.challenge import contest
-from calibcli.workflows.conventions import Conventions
-from calibcli.workflows.fit_binary import fit_binary, fitter
-from calibcli.workflows.fit_result import compact_stats
-from calibcli.workflows.fitted import FitOptions, Fitted
-from calibcli.workflows.gather import Gathered, Slice
-from calibcli.workflows.loaded import LoadedCalibrator
-from calibcli.workflows.promote import checks_of
+from calibcli.workflows.fit.fitted import FitOptions, Fitted
+from calibcli.workflows.fit.pairs import fit_binary, fitter
+from calibcli.workflows.fit.result import compact_stats
+from calibcli.workflows.input.conventions import Conventions
+from calibcli.workflows.input.gather import Gathered, Slice
+from calibcli.workflows.input.loaded import LoadedCalibrator
+from calibcli.workflows.promote.challenge import contest
+from calibcli.workflows.promote.promote import checks_of
 
 NIGHTS, ROWS, JUMP = 365, 2000, 120
 BAD = 0.1

@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from calibcli.core.scales import expit
-from calibcli.io.dataset import InputSpec
-from calibcli.workflows.conventions import Conventions
-from calibcli.workflows.fit import FitOptions, fit
-from calibcli.workflows.loaded import load_calibrator
+from calibcli.core.numeric.scales import expit
+from calibcli.io.rows.dataset import InputSpec
+from calibcli.workflows.fit.fit import FitOptions, fit
+from calibcli.workflows.input.conventions import Conventions
+from calibcli.workflows.input.loaded import load_calibrator
 
 FRESH = 100_000
 GROUPS = 10

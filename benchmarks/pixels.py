@@ -45,9 +45,9 @@ print(json.dumps({"seconds": best, "cpu": spent, "ece": value}))
 
 OURS = """
 import json, re, sys, time
-from calibcli.io.dataset import InputSpec
-from calibcli.workflows.conventions import Conventions
-from calibcli.workflows.measure import measure
+from calibcli.io.rows.dataset import InputSpec
+from calibcli.workflows.input.conventions import Conventions
+from calibcli.workflows.measure.measure import measure
 scale = float(sys.argv[3]) or None
 spec = InputSpec((sys.argv[1],), labels=sys.argv[2], task="segmentation", cluster="image",
                  scale=scale)

@@ -23,8 +23,8 @@ from pathlib import Path
 import numpy as np
 
 from calibcli.cli.main import main as calibcli
-from calibcli.core.scales import expit
-from calibcli.io.artifacts import read_artifact
+from calibcli.core.numeric.scales import expit
+from calibcli.io.artifacts.artifacts import read_artifact
 
 METHOD = ("--method", "platt", "--steps", "1")
 

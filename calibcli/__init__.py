@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 from calibcli._version import __version__
 
 if TYPE_CHECKING:
-    from calibcli.workflows.loaded import LoadedCalibrator, LoadedThresholds, load
+    from calibcli.workflows.input.loaded import LoadedCalibrator, LoadedThresholds, load
 
 __all__ = ["LoadedCalibrator", "LoadedThresholds", "__version__", "load"]
 
 
 def __getattr__(name: str) -> Any:
     if name in ("LoadedCalibrator", "LoadedThresholds", "load"):
-        from calibcli.workflows import loaded
+        from calibcli.workflows.input import loaded
 
         return getattr(loaded, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

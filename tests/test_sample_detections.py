@@ -9,7 +9,7 @@ from importlib.metadata import version
 import numpy as np
 import pytest
 
-from calibcli.tasks.matching import iou
+from calibcli.tasks.detection.matching import iou
 
 PARTS = ("calibration", "test")
 

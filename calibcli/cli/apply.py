@@ -68,7 +68,7 @@ def command(
         raise UsageError("apply needs SCORES...", "calibcli apply CALIBRATOR SCORES... -o OUT")
     if output is None:
         raise UsageError("apply needs an output", "name it: -o OUT.parquet, or -o - for CSV")
-    from calibcli.workflows.apply import apply
+    from calibcli.workflows.apply.apply import apply
 
     keep_apart([*paths, read.labels, calibrator, thresholds], [output])
     stream = sys.stdout.buffer if output == "-" else None
@@ -108,7 +108,7 @@ def _cut(
     """Run the cut-offs of detections, which need no calibrator."""
     if output is None:
         raise UsageError("apply needs an output", "name it: -o OUT.json, or -o - for CSV")
-    from calibcli.workflows.detection_apply import apply_detection
+    from calibcli.workflows.detection.apply import apply_detection
 
     keep_apart([scores, thresholds], [output])
     stream = sys.stdout.buffer if output == "-" else None
@@ -134,7 +134,7 @@ def _emit(
 ) -> int:
     if thresholds is not None:
         raise UsageError("--emit writes probabilities, not decisions", "leave out --thresholds")
-    from calibcli.workflows.emit import emit
+    from calibcli.workflows.apply.emit import emit
 
     keep_apart([calibrator], [output])
     console.deliver(emit(calibrator, kind, score=read.score, prior=prior), output or "-")

@@ -35,7 +35,7 @@ def deliver(text: str, output: str) -> None:
     if output == "-":
         emit(text)
         return
-    from calibcli.io.sink import write_atomic
+    from calibcli.io.output.sink import write_atomic
 
     write_atomic(output, text)
 
@@ -85,11 +85,11 @@ def render(module: str, kind: str, result: dict[str, Any], output: str = "-") ->
     from importlib import import_module
 
     if module == "json":
-        from calibcli.render.jsonout import render_json
+        from calibcli.render.formats.jsonout import render_json
 
         return render_json(result)
     if module == "plot":
-        from calibcli.render.plot import render_plot
+        from calibcli.render.formats.plot import render_plot
 
         terminal = output == "-" and sys.stdout.isatty()
         return render_plot(
@@ -98,10 +98,10 @@ def render(module: str, kind: str, result: dict[str, Any], output: str = "-") ->
             width=shutil.get_terminal_size().columns if terminal else None,
             ascii_only=terminal and not _shows_unicode(),
         )
-    names = {"table": "tables", "csv": "csvout", "md": "markdown"}
+    names = {"table": "text", "csv": "csvout", "md": "markdown"}
     module = names.get(module, module)
-    chosen = getattr(import_module(f"calibcli.render.{module}"), f"render_{kind}")
-    if module != "tables":
+    chosen = getattr(import_module(f"calibcli.render.formats.{module}"), f"render_{kind}")
+    if module != "text":
         return str(chosen(result))
     terminal = output == "-" and sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if terminal else None
@@ -128,8 +128,8 @@ def summarise(form: Format, kind: str, result: dict[str, Any]) -> None:
     path = os.environ.get("GITHUB_STEP_SUMMARY")
     if form.value != "github" or not path:
         return
-    from calibcli.io.sink import append_text
-    from calibcli.render.github import summary
+    from calibcli.io.output.sink import append_text
+    from calibcli.render.formats.github import summary
 
     try:
         append_text(path, summary(kind, result))
@@ -139,7 +139,7 @@ def summarise(form: Format, kind: str, result: dict[str, Any]) -> None:
 
 def complain(line: str) -> None:
     """Write a line to standard error; names in it are shown, not obeyed."""
-    from calibcli.render.names import visible
+    from calibcli.render.words.names import visible
 
     # Nobody is left to tell when standard error fails.
     with suppress(OSError, ValueError):

@@ -48,7 +48,7 @@ class DetectionInput:
                 "--task detection needs the objects that there are to find",
                 "--ground-truth FILE: COCO annotations, or a table of image_id, class, x, y, w, h",
             )
-        from calibcli.workflows.detection import DetectionOptions
+        from calibcli.workflows.detection.observed import DetectionOptions
 
         return DetectionOptions(self.ground_truth, self.iou, self.max_detections)
 

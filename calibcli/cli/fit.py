@@ -80,7 +80,7 @@ def command(
     keep_apart([*paths, read.labels, boxes.ground_truth], files=files)
     found = boxes.wanted(read)
     conventions = how.conventions()
-    from calibcli.workflows.fitted import FitOptions
+    from calibcli.workflows.fit.fitted import FitOptions
 
     # Seconds differ from run to run, so they are for people who watch and nowhere else.
     watched = form.format is options.Format.TABLE and (run.verbose or sys.stdout.isatty())
@@ -100,11 +100,11 @@ def command(
         if found is not None:
             raise UsageError("--promote-over takes no detections", "fit them with -o FILE")
         return promote(read.spec(paths), conventions, wanted, promotion, form, run, tags)
-    from calibcli.workflows.fit import fit
+    from calibcli.workflows.fit.fit import fit
 
     with console.Progress(quiet=run.quiet, verbose=run.verbose) as progress:
         if found is not None:
-            from calibcli.workflows.detection_fit import fit_detection
+            from calibcli.workflows.detection.fit import fit_detection
 
             spec = read.spec(paths)
             result = fit_detection(spec, found, conventions, wanted, output=output)

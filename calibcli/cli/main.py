@@ -84,8 +84,8 @@ def main(arguments: list[str] | None = None) -> int:
     "a gate failed"; this one keeps the codes of the contract.
     """
     given = sys.argv[1:] if arguments is None else arguments
-    if "calibcli.io.artifacts" in sys.modules:
-        sys.modules["calibcli.io.artifacts"].UNSEALED.clear()  # of an earlier call
+    if "calibcli.io.artifacts.artifacts" in sys.modules:
+        sys.modules["calibcli.io.artifacts.artifacts"].UNSEALED.clear()  # of an earlier call
     # Products of a few columns: threads of the library's own spin longer than they multiply (three
     # times the processor time of a fit), and the rows are read in threads already.
     for name in _LINEAR_ALGEBRA:
@@ -137,7 +137,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _unsealed() -> str:
     """Return the artifact that was changed by hand, if one was read: it explains any failure."""
-    artifacts = sys.modules.get("calibcli.io.artifacts")
+    artifacts = sys.modules.get("calibcli.io.artifacts.artifacts")
     return ", ".join(dict.fromkeys(getattr(artifacts, "UNSEALED", ())))
 
 

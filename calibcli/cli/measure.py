@@ -94,12 +94,12 @@ def command(
     found = boxes.wanted(read)
     tags = form.tags(NAME)
     conventions = how.conventions(thresholds=tuple(threshold or [0.5]), at=tuple(at or ()))
-    from calibcli.workflows.measure import measure
+    from calibcli.workflows.measure.measure import measure
 
     spec = read.spec(paths, tuple(groups.group or ()))
     with console.Progress(quiet=run.quiet, verbose=run.verbose) as progress:
         if found is not None:
-            from calibcli.workflows.detection_measure import measure_detection
+            from calibcli.workflows.detection.measure import measure_detection
 
             refuse(
                 {

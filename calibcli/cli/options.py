@@ -131,7 +131,7 @@ class InputOptions:
 
     def spec(self, paths: list[str], groups: tuple[str, ...] = ()) -> Any:
         """Return the InputSpec of these options."""
-        from calibcli.io.dataset import InputSpec
+        from calibcli.io.rows.dataset import InputSpec
 
         cluster = self.cluster
         if self.task is Task.SEGMENTATION:
@@ -205,7 +205,7 @@ class BinOptions:
 
     def conventions(self, **more: Any) -> Any:
         """Return the Conventions of these options."""
-        from calibcli.workflows.conventions import Conventions
+        from calibcli.workflows.input.conventions import Conventions
 
         return Conventions(
             bins=whole_numbers(self.bins, "--bins"),

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from calibcli.core.decisions.costs import Costs
-    from calibcli.render.drawing import Figure
+    from calibcli.render.charts.drawing import Figure
 
 
 def save(figures: Iterable[Figure], folder: str, *, svg: bool = True) -> None:
@@ -23,7 +23,7 @@ def save(figures: Iterable[Figure], folder: str, *, svg: bool = True) -> None:
         InputError: the folder cannot be made or written to.
     """
     from calibcli.io.failures import writing
-    from calibcli.io.sink import write_atomic
+    from calibcli.io.output.sink import write_atomic
     from calibcli.render.charts.vega import chart_png, picture_svg
 
     place = Path(folder)
@@ -47,8 +47,8 @@ def equal_costs() -> Costs:
 
 def save_measure(result: dict[str, Any], folder: str) -> None:
     """Write the pictures of a measure result that has curves, and take the curves out of it."""
-    from calibcli.render.gallery import all_figures
-    from calibcli.workflows.report_curves import drop_curves
+    from calibcli.render.charts.gallery import all_figures
+    from calibcli.workflows.measure.report_curves import drop_curves
 
     save(all_figures(result), folder)
     drop_curves(result)

@@ -105,7 +105,7 @@ def config(context: typer.Context, given: str | None) -> Values | None:
         return None
     if by_hand:
         context.meta["calibcli.config"] = given
-    from calibcli.io.project import find_project_file
+    from calibcli.io.artifacts.project import find_project_file
 
     found = given or find_project_file()
     if found is None:
@@ -124,7 +124,7 @@ def read_settings(path: Path) -> dict[str, dict[str, Any]]:
         UsageError: a key that is no option, a value of the wrong type.
     """
     from calibcli.cli.main import commands  # the other commands, whose keys are checked too
-    from calibcli.io.project import read_project_file
+    from calibcli.io.artifacts.project import read_project_file
 
     known = {
         name: {one.opts[0].removeprefix("--"): one for one in command.params if one.opts}

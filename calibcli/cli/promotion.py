@@ -14,9 +14,9 @@ from calibcli.errors import ExitCode, InputError, UsageError, did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from calibcli.io.dataset import InputSpec
-    from calibcli.workflows.conventions import Conventions
-    from calibcli.workflows.fitted import FitOptions
+    from calibcli.io.rows.dataset import InputSpec
+    from calibcli.workflows.fit.fitted import FitOptions
+    from calibcli.workflows.input.conventions import Conventions
 
 _SHIFTS = ("psi", "odds", "auc")
 
@@ -115,8 +115,8 @@ class PromotionOptions:
 
     def attempt(self, confidence: float) -> Any:
         """Return the Attempt of these options."""
-        from calibcli.core.promotion import Rule
-        from calibcli.workflows.promote import Attempt
+        from calibcli.core.comparison.promotion import Rule
+        from calibcli.workflows.promote.promote import Attempt
 
         assert self.promote_over is not None
         given: dict[str, Any] = {
@@ -159,7 +159,7 @@ def promote(
     tags: dict[str, str],
 ) -> int:
     """Run `fit --promote-over`; return the exit code."""
-    from calibcli.workflows import promote as workflow
+    from calibcli.workflows.promote import promote as workflow
 
     assert given.promote_over is not None
     if conventions.confidence is None:
@@ -189,7 +189,7 @@ def promote(
 
 def put_back(given: PromotionOptions, form: options.FormatOptions, run: options.RunOptions) -> int:
     """Run `fit --rollback`; return the exit code."""
-    from calibcli.workflows import promote as workflow
+    from calibcli.workflows.promote import promote as workflow
 
     assert given.rollback is not None
     wait = {} if given.lock_timeout is None else {"lock_timeout": given.lock_timeout}
@@ -214,6 +214,6 @@ def _show(result: dict[str, Any], form: options.FormatOptions, run: options.RunO
 def _log(result: dict[str, Any], form: options.FormatOptions) -> None:
     """Print the line of a log, where JSON is wanted."""
     if form.format is options.Format.JSON:
-        from calibcli.render.jsonout import render_line
+        from calibcli.render.formats.jsonout import render_line
 
         console.emit(render_line(result))

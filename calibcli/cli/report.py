@@ -103,7 +103,7 @@ def command(
     drawing = drawing_ahead() if chosen is ReportFormat.HTML else nullcontext()
     with drawing, console.Progress(quiet=run.quiet, verbose=run.verbose) as progress:
         conventions = how.conventions(thresholds=tuple(threshold or [0.5]), at=tuple(at or ()))
-        from calibcli.workflows.report import report
+        from calibcli.workflows.measure.report import report
 
         result = report(
             read.spec(paths, tuple(groups.group or ())),
@@ -136,21 +136,21 @@ def _form(form: ReportFormat | None, output: str) -> ReportFormat:
 
 def _page(result: dict[str, object], chosen: ReportFormat, output: str) -> str:
     if chosen is ReportFormat.JSON:
-        from calibcli.render.jsonout import render_json
+        from calibcli.render.formats.jsonout import render_json
 
         return render_json(result)
     if chosen is ReportFormat.MD:
-        from calibcli.render.markdown import render_report
+        from calibcli.render.formats.markdown import render_report
 
         if output == "-":
             return render_report(result)
         from calibcli.cli.pictures import save
-        from calibcli.render.gallery import all_figures
+        from calibcli.render.charts.gallery import all_figures
 
         drawn = list(all_figures(result))
         folder = Path(output).with_name(f"{Path(output).stem}_files")
         save(drawn, str(folder), svg=False)
         return render_report(result, [(one, f"{folder.name}/{one.identity}.png") for one in drawn])
-    from calibcli.render.html import render_report_html
+    from calibcli.render.formats.html import render_report_html
 
     return render_report_html(result)

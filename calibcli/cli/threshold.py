@@ -157,22 +157,22 @@ def command(
             "progress": progress.callback,
         }
         if coverage is not None:
-            from calibcli.workflows.sets import prediction_sets
+            from calibcli.workflows.threshold.sets import prediction_sets
 
             method = "lac" if sets is None else sets.value
             result = prediction_sets(
                 spec, conventions, coverage, method=method, per_class=per_class, **common
             )
         elif abstain is not None:
-            from calibcli.workflows.abstain import abstention
+            from calibcli.workflows.threshold.abstain import abstention
 
             result = abstention(spec, conventions, abstain, guarantee=guarantee, **common)
         elif cost_matrix is not None:
-            from calibcli.workflows.cost_matrix import cheapest_class
+            from calibcli.workflows.threshold.cost_matrix import cheapest_class
 
             result = cheapest_class(spec, conventions, cost_matrix, prior=shares, **common)
         else:
-            from calibcli.workflows.threshold import Wish, threshold
+            from calibcli.workflows.threshold.threshold import Wish, threshold
 
             wish = Wish.parse(
                 maximize,
@@ -185,7 +185,7 @@ def command(
                 images=regions is not None,
             )
             if found is not None:
-                from calibcli.workflows.detection_threshold import threshold_detection
+                from calibcli.workflows.detection.threshold import threshold_detection
 
                 result = threshold_detection(
                     spec,
@@ -199,7 +199,7 @@ def command(
                     candidates=candidates,
                 )
             elif regions is not None:
-                from calibcli.workflows.region_search import search_regions
+                from calibcli.workflows.segmentation.region_search import search_regions
 
                 result = search_regions(
                     spec, conventions, wish, regions, candidates=candidates, **common

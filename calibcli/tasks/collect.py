@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.stats import BUCKETS, ScoreStats
-from calibcli.core.tally import Tally
+from calibcli.core.statistics.stats import BUCKETS, ScoreStats
+from calibcli.core.statistics.tally import Tally
 from calibcli.engines.threads import map_ordered
 from calibcli.errors import InputError
 from calibcli.tasks.pairs import (
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibcli.core.calibrators import Calibrator
-    from calibcli.io.dataset import Batch, Dataset, Partition
+    from calibcli.io.rows.dataset import Batch, Dataset, Partition
 
     Mapping = Callable[[Batch, NDArray[Any], "Rows", NDArray[np.int64]], NDArray[np.float64]]
     """(batch, its usable scores, which rows these are, their buckets) to probabilities."""
@@ -300,7 +300,7 @@ def count(
         InputError: unusable scores; NaN unless `layout.drop_invalid`.
     """
     if getattr(dataset, "unit", "row") == "pixel":
-        from calibcli.tasks.segmentation import count_pixels
+        from calibcli.tasks.segmentation.pixels import count_pixels
 
         stack: Any = dataset
         return count_pixels(
@@ -392,7 +392,7 @@ def _one_mapping(
         return _pool_mapping(calibrator, logits=logits)
     if calibrator.method != "grouped":
         return lambda _, scores, __, ___: calibrate(calibrator, scores, logits=logits)
-    from calibcli.core.fitting.grouped import Grouped
+    from calibcli.core.calibrators.grouped import Grouped
 
     assert isinstance(calibrator, Grouped)
     if calibrator.column not in columns:
@@ -416,7 +416,7 @@ def _one_mapping(
 
 
 def _pool_mapping(calibrator: Calibrator, *, logits: bool) -> Mapping:
-    from calibcli.core.fitting.model_pool import ModelPool
+    from calibcli.core.calibrators.model_pool import ModelPool
 
     assert isinstance(calibrator, ModelPool)
 

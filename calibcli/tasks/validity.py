@@ -12,7 +12,7 @@ from calibcli.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from calibcli.io.dataset import Batch
+    from calibcli.io.rows.dataset import Batch
 
 SUM_TOLERANCE = 1e-3
 """How far a row of class probabilities may sum from 1, and so a rounded one of them lie outside."""
@@ -94,7 +94,7 @@ def rows_of(batch: Batch, rows: NDArray[np.bool_]) -> Batch:
     more = {"models": only(batch.models)} if hasattr(batch, "models") else {}
     table = batch.table
     if table is not None:
-        from calibcli.io.arrow_arrays import number_array
+        from calibcli.io.formats.arrow_arrays import number_array
 
         table = table.filter(number_array(rows))
     return replace(

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.mixing import FACTOR, mixed
-from calibcli.core.sketch import RowSketch
+from calibcli.core.statistics.mixing import FACTOR, mixed
+from calibcli.core.statistics.sketch import RowSketch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from calibcli.io.dataset import Batch, Dataset
+    from calibcli.io.rows.dataset import Batch, Dataset
 
 _FOLD = np.uint64(32)
 

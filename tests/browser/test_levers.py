@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from calibcli.render import figures
+from calibcli.render.words import figures
 
 FIGURES = ("precision", "recall", "f1", "specificity", "fpr")
 

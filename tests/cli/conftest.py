@@ -9,7 +9,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from calibcli.core.scales import expit
+from calibcli.core.numeric.scales import expit
 from tests.nights import SURE
 
 

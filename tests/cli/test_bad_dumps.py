@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from calibcli.core.scales import expit
+from calibcli.core.numeric.scales import expit
 from tests.nights import SURE, left
 
 

@@ -514,7 +514,7 @@ def broken(monkeypatch):
         def gather(*_, **__):
             raise error
 
-        monkeypatch.setattr("calibcli.workflows.measure.gather", gather)
+        monkeypatch.setattr("calibcli.workflows.measure.measure.gather", gather)
 
     return run
 
@@ -549,7 +549,7 @@ def test_out_of_memory_is_no_bug(fails, scores, broken):
 
 
 def test_an_interrupt_leaves_the_old_output(calibcli, scores, calibrator, write, monkeypatch):
-    from calibcli.io.writers import TableSink
+    from calibcli.io.output.writers import TableSink
 
     def interrupted(*_):
         raise KeyboardInterrupt

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import calibcli as package
-from calibcli.tasks.matching import iou
+from calibcli.tasks.detection.matching import iou
 
 DETECTION = ("--task", "detection")
 SEARCH = ("--search", "nms-iou=0.2,0.5,0.8")

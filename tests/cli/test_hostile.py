@@ -19,8 +19,8 @@ import pytest
 from pyarrow import parquet
 
 from calibcli.errors import InputError
-from calibcli.io.dataset import InputSpec, open_dataset
-from calibcli.io.sources import Source
+from calibcli.io.formats.sources import Source
+from calibcli.io.rows.dataset import InputSpec, open_dataset
 
 ADDRESSES = 3 * 2**30
 """Bytes of addresses that a run gets; a third of it is taken by the libraries alone."""
@@ -284,7 +284,7 @@ def test_what_fails_on_an_edited_artifact_is_no_bug(calibcli, scores, calibrator
         raise KeyError("pairs")
 
     whole = calibrator.read_text()
-    monkeypatch.setattr("calibcli.workflows.measure.measured", fail)
+    monkeypatch.setattr("calibcli.workflows.measure.measure.measured", fail)
     assert calibcli("measure", scores, "--calibrator", calibrator).code == 4
     value = json.loads(whole)
     del value["digest"]

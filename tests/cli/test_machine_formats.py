@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from calibcli.render.github import summary
+from calibcli.render.formats.github import summary
 
 NASTY = ('a"b\\c', "two\nlines", "<i>&'", "::error::x", "x%0A::set-output", "\x1b[31m\x07", "é日")
 GATES = (

@@ -11,8 +11,7 @@ from importlib.resources import files
 import jsonschema
 import pytest
 
-from calibcli.render import gallery, gallery_decisions
-from calibcli.render.charts import vega
+from calibcli.render.charts import gallery, gallery_decisions, vega
 
 DETECTION = ("--task", "detection")
 

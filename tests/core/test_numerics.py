@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from scipy import stats as distributions
 
-from calibcli.core.curves import Binning, pav, reliability, threshold_curve
-from calibcli.core.metrics import METRICS, Undefined, View, debiased_square
-from calibcli.core.scales import EPS, clipped, expit, logit
-from calibcli.core.stats import ScoreStats
+from calibcli.core.metrics.binary import METRICS, Undefined, View, debiased_square
+from calibcli.core.numeric.scales import EPS, clipped, expit, logit
+from calibcli.core.statistics.curves import Binning, pav, reliability, threshold_curve
+from calibcli.core.statistics.stats import ScoreStats
 
 
 def view(score: Any, label: Any, binning: Binning | None = None, **options: Any) -> View:

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from calibcli.core.curves import Binning
-from calibcli.core.metrics import METRICS, View
-from calibcli.core.stats import ScoreStats
+from calibcli.core.metrics.binary import METRICS, View
+from calibcli.core.statistics.curves import Binning
+from calibcli.core.statistics.stats import ScoreStats
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -207,9 +207,9 @@ def test_bad_rows_are_told_as_here(same, cluster, folder, tmp_path, capsys):
 
 
 def measured(folder, progress=None):
-    from calibcli.io.dataset import InputSpec
-    from calibcli.workflows.conventions import Conventions
-    from calibcli.workflows.measure import measure
+    from calibcli.io.rows.dataset import InputSpec
+    from calibcli.workflows.input.conventions import Conventions
+    from calibcli.workflows.measure.measure import measure
 
     return measure(InputSpec(paths=(f"{folder}/s*.parquet",)), Conventions(), progress=progress)
 

@@ -14,7 +14,7 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
-from calibcli.io.dataset import Batch, Dataset, InputSpec, open_dataset
+from calibcli.io.rows.dataset import Batch, Dataset, InputSpec, open_dataset
 
 
 @dataclass

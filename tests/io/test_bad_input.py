@@ -13,7 +13,7 @@ import pyarrow.parquet
 import pytest
 
 from calibcli.errors import CalibcliError, ExitCode, InputError
-from calibcli.io.dataset import InputSpec, open_dataset
+from calibcli.io.rows.dataset import InputSpec, open_dataset
 
 SECRET = "hunter2"
 

@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from calibcli.cli.main import main
 from calibcli.cli.project import read_settings
 from calibcli.errors import CalibcliError
-from calibcli.io.artifacts import parse_artifact
-from calibcli.io.coco import read_annotations, read_results
-from calibcli.io.dataset import InputSpec, open_dataset
-from calibcli.io.readers import open_reader
-from calibcli.io.sources import Source
+from calibcli.io.artifacts.artifacts import parse_artifact
+from calibcli.io.boxes.coco import read_annotations, read_results
+from calibcli.io.formats.readers import open_reader
+from calibcli.io.formats.sources import Source
+from calibcli.io.rows.dataset import InputSpec, open_dataset
 
 TABLE = pa.table(
     {

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from calibcli.render.charts import maps, ranking, reliability, slices, vega
-from calibcli.render.palette import AFTER, DARK
+from calibcli.render.charts.palette import AFTER, DARK
 
 vl_convert = pytest.importorskip("vl_convert")
 

@@ -1,7 +1,8 @@
 import csv
 import io
 
-from calibcli.render import csvout, names
+from calibcli.render.formats import csvout
+from calibcli.render.words import names
 
 
 def read(text):

@@ -6,8 +6,7 @@ import re
 
 import pytest
 
-from calibcli.render import gallery, gallery_decisions
-from calibcli.render.charts import vega
+from calibcli.render.charts import gallery, gallery_decisions, vega
 
 
 def curve(name, area, dice, *, filled=False):

@@ -7,10 +7,10 @@ from itertools import pairwise
 
 import pytest
 
-from calibcli.render import names
 from calibcli.render.assets import asset
-from calibcli.render.html import render_report_html
-from calibcli.render.levers import data_block
+from calibcli.render.formats.html import render_report_html
+from calibcli.render.page.levers import data_block
+from calibcli.render.words import names
 
 pytest.importorskip("vl_convert")
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibcli.render.jsonout import render_json
+from calibcli.render.formats.jsonout import render_json
 
 TREES = st.recursive(
     st.none()

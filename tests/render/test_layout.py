@@ -3,7 +3,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibcli.render.layout import Cell, Column, Table, text_table, wrapped
+from calibcli.render.tables.layout import Cell, Column, Table, text_table, wrapped
 
 WORDS = st.text("abc日é[]<>= 0.", max_size=12).map(str.strip)
 ROWS = st.lists(st.tuples(WORDS, WORDS, WORDS), min_size=1, max_size=6)

@@ -2,8 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibcli.render import markdown, names
-from calibcli.render.layout import Cell, Column, Table
+from calibcli.render.formats import markdown
+from calibcli.render.tables.layout import Cell, Column, Table
+from calibcli.render.words import names
 
 markdown_it = pytest.importorskip("markdown_it")
 

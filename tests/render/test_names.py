@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibcli.render import names
+from calibcli.render.words import names
 
 TEXTS = st.text(st.characters(), max_size=30)
 FORMULA_STARTS = "=+-@＝＋－＠\t\r"  # noqa: RUF001

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from calibcli.render import gallery
-from calibcli.render.charts import periods, vega
+from calibcli.render.charts import gallery, periods, vega
 
 
 def period(value, ece=None, psi=None, *, bad=False, changed=False):

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from calibcli.render.plot import HEIGHT, render_plot
+from calibcli.render.formats.plot import HEIGHT, render_plot
 
 SGR = re.compile(r"\x1b\[\d+m")
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from calibcli.render import regions
+from calibcli.render.words import bins as regions
 
 
 def clopper_pearson_bins(score, total, rng, truth):

@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from calibcli.render import figures, names, tables
+from calibcli.render.formats import text as tables
+from calibcli.render.words import figures, names
 
 SGR = re.compile(r"\x1b\[\d+m")
 
@@ -165,7 +166,7 @@ def test_apply_lists_what_was_written():
 
 def test_plain_tables_import_no_console_library_and_no_charts():
     code = (
-        "import sys, calibcli.render.tables, calibcli.render.jsonout\n"
+        "import sys, calibcli.render.formats.text, calibcli.render.formats.jsonout\n"
         "heavy = {'rich', 'numpy', 'vl_convert', 'pandas', 'scipy', 'typer'} & set(sys.modules)\n"
         "raise SystemExit(' '.join(sorted(heavy)) or 0)"
     )

@@ -1,4 +1,4 @@
-from calibcli.render import verdicts
+from calibcli.render.words import verdicts
 
 
 def test_logits_twice_too_large_are_called_too_extreme(make_binary):

@@ -1,6 +1,6 @@
 import pytest
 
-from calibcli.render import words
+from calibcli.render.words import words
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibcli.tasks.matching import NEAR_ONE, by_rank, iou, match, overlaps, ranks
+from calibcli.tasks.detection.matching import NEAR_ONE, by_rank, iou, match, overlaps, ranks
 
 
 def plain_iou(a, b, crowd=False):
@@ -97,7 +97,7 @@ def test_overlaps_are_the_same_in_pieces(monkeypatch):
     box, truth = (np.c_[rng.uniform(0, 9, (n, 2)), rng.uniform(1, 9, (n, 2))] for n in (500, 90))
     crowd = np.zeros(90, bool)
     whole = overlaps(group, box, own, truth, crowd, least=0.2)
-    monkeypatch.setattr("calibcli.tasks.matching._MOST_PAIRS", 7)
+    monkeypatch.setattr("calibcli.tasks.detection.matching._MOST_PAIRS", 7)
     pieces = overlaps(group, box, own, truth, crowd, least=0.2)
     for name in ("found", "truth", "iou"):
         assert np.array_equal(getattr(whole, name), getattr(pieces, name))

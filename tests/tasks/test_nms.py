@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibcli.tasks.matching import by_rank, iou
-from calibcli.tasks.nms import keep, rivals
+from calibcli.tasks.detection.matching import by_rank, iou
+from calibcli.tasks.detection.nms import keep, rivals
 
 
 def plain_nms(box, score, group, limit):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from calibcli.core.cells import key_probabilities
-from calibcli.io.dataset import Batch
+from calibcli.core.statistics.cells import key_probabilities
+from calibcli.io.rows.dataset import Batch
 from calibcli.tasks.pairs import pairs_of, row_buckets
 
 INF = np.inf

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from calibcli.errors import InputError
-from calibcli.io.dataset import Batch
+from calibcli.io.rows.dataset import Batch
 from calibcli.tasks.validity import missing_rows
 
 NAN, INF = np.nan, np.inf

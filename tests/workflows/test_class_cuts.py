@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from calibcli.errors import AnswerNoError, InputError
-from calibcli.io.dataset import InputSpec
-from calibcli.tasks import breakpoints
-from calibcli.workflows.conventions import Conventions
-from calibcli.workflows.fit import fit
-from calibcli.workflows.fitted import FitOptions
-from calibcli.workflows.loaded import load
-from calibcli.workflows.threshold import Wish, threshold
+from calibcli.io.rows.dataset import InputSpec
+from calibcli.tasks.rows import breakpoints
+from calibcli.workflows.fit.fit import fit
+from calibcli.workflows.fit.fitted import FitOptions
+from calibcli.workflows.input.conventions import Conventions
+from calibcli.workflows.input.loaded import load
+from calibcli.workflows.threshold.threshold import Wish, threshold
 
 QUIET = Conventions(confidence=None)
 OBJECTIVES = (
@@ -88,7 +88,7 @@ def cells(monkeypatch):
 
     def limit(many):
         calls.clear()
-        monkeypatch.setattr("calibcli.core.tally.EXACT_CELLS", many)
+        monkeypatch.setattr("calibcli.core.statistics.tally.EXACT_CELLS", many)
         return calls
 
     return limit

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from calibcli.core.buckets import BUCKETS
 from calibcli.core.detection.average_precision import (
     Ranking,
     average_precision,
@@ -13,8 +12,9 @@ from calibcli.core.detection.average_precision import (
     without_each_bucket,
 )
 from calibcli.core.detection.lrp import LrpCurve, bucket_residuals
-from calibcli.tasks.detection import image_buckets
-from calibcli.workflows.detection_slices import with_ends
+from calibcli.core.statistics.buckets import BUCKETS
+from calibcli.tasks.detection.pairs import image_buckets
+from calibcli.workflows.detection.slices import with_ends
 
 RUNS = 160
 

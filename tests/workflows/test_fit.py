@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 
 from calibcli.core.calibrators import calibrator_from_dict
-from calibcli.core.scales import expit
-from calibcli.core.stats import ScoreStats
+from calibcli.core.numeric.scales import expit
+from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import InputError, UsageError
-from calibcli.io.dataset import InputSpec
-from calibcli.workflows.conventions import Conventions
-from calibcli.workflows.fit import FitOptions, fit
-from calibcli.workflows.fit_result import STATS_CELLS
+from calibcli.io.rows.dataset import InputSpec
+from calibcli.workflows.fit.fit import FitOptions, fit
+from calibcli.workflows.fit.result import STATS_CELLS
+from calibcli.workflows.input.conventions import Conventions
 
 QUICK = Conventions(confidence=None)
 
@@ -110,7 +110,7 @@ def test_per_class_is_one_vs_rest_and_rows_sum_to_one(several, tmp_path):
     result = fit(spec(z, labels=y, logits=True), QUICK, options, output=str(out))
     assert result["calibrator"]["method"] == "one-vs-rest"
     assert result["method"] == "platt per class"
-    from calibcli.workflows.loaded import load_calibrator
+    from calibcli.workflows.input.loaded import load_calibrator
 
     p = load_calibrator(str(out)).apply(np.load(z)[:50])
     assert p.sum(axis=1) == pytest.approx(np.ones(50))

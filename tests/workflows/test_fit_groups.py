@@ -6,16 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from calibcli.core.scales import expit, softmax
+from calibcli.core.numeric.scales import expit, softmax
 from calibcli.errors import InputError
-from calibcli.io.dataset import InputSpec
-from calibcli.workflows.apply import apply
-from calibcli.workflows.conventions import Conventions
-from calibcli.workflows.fit import FitOptions, fit
-from calibcli.workflows.loaded import load_calibrator
-from calibcli.workflows.measure import measure
-from calibcli.workflows.threshold import threshold
-from calibcli.workflows.wish import Wish
+from calibcli.io.rows.dataset import InputSpec
+from calibcli.workflows.apply.apply import apply
+from calibcli.workflows.fit.fit import FitOptions, fit
+from calibcli.workflows.input.conventions import Conventions
+from calibcli.workflows.input.loaded import load_calibrator
+from calibcli.workflows.measure.measure import measure
+from calibcli.workflows.threshold.threshold import threshold
+from calibcli.workflows.threshold.wish import Wish
 
 QUICK = Conventions(confidence=None)
 SHIFTS = {"front": 1.2, "rear": -1.2, "roof": 0.0}

@@ -10,14 +10,14 @@ from scipy.optimize import minimize_scalar
 from scipy.special import softmax as scipy_softmax
 from sklearn.metrics import log_loss
 
-from calibcli.core.scales import expit
+from calibcli.core.numeric.scales import expit
 from calibcli.errors import InputError, UsageError
-from calibcli.io.dataset import InputSpec
-from calibcli.workflows.apply import apply
-from calibcli.workflows.conventions import Conventions
-from calibcli.workflows.fit import FitOptions, fit
-from calibcli.workflows.loaded import load_calibrator
-from calibcli.workflows.measure import measure
+from calibcli.io.rows.dataset import InputSpec
+from calibcli.workflows.apply.apply import apply
+from calibcli.workflows.fit.fit import FitOptions, fit
+from calibcli.workflows.input.conventions import Conventions
+from calibcli.workflows.input.loaded import load_calibrator
+from calibcli.workflows.measure.measure import measure
 
 QUICK = Conventions(confidence=None)
 

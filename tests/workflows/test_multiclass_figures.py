@@ -7,9 +7,9 @@ import pytest
 from scipy import stats as scipy_stats
 from sklearn import metrics as sk
 
-from calibcli.core import multiclass
-from calibcli.core.curves import Binning
-from calibcli.core.metrics import View
+from calibcli.core.metrics import multiclass
+from calibcli.core.metrics.binary import View
+from calibcli.core.statistics.curves import Binning
 from calibcli.tasks.collect import Layout, Scope
 from calibcli.tasks.pairs import pairs_of
 

@@ -11,17 +11,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from calibcli.core.sketch import RowSketch
+from calibcli.core.statistics.sketch import RowSketch
 from calibcli.errors import InputError, UsageError
-from calibcli.io.artifacts import digest_of
-from calibcli.io.dataset import InputSpec, open_dataset
+from calibcli.io.artifacts.artifacts import digest_of
+from calibcli.io.rows.dataset import InputSpec, open_dataset
 from calibcli.tasks.watching import Watch, row_hashes
-from calibcli.workflows.conventions import Conventions
-from calibcli.workflows.fit import FitOptions, fit
-from calibcli.workflows.measure import measure
-from calibcli.workflows.report import report
-from calibcli.workflows.threshold import threshold
-from calibcli.workflows.wish import Wish
+from calibcli.workflows.fit.fit import FitOptions, fit
+from calibcli.workflows.input.conventions import Conventions
+from calibcli.workflows.measure.measure import measure
+from calibcli.workflows.measure.report import report
+from calibcli.workflows.threshold.threshold import threshold
+from calibcli.workflows.threshold.wish import Wish
 
 SCHEMA = json.loads(files("calibcli").joinpath("schemas/measure.json").read_text())
 PLAIN = Conventions(confidence=None)

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from calibcli.errors import AnswerNoError, InputError, UsageError
-from calibcli.io.dataset import InputSpec
-from calibcli.workflows.apply import apply
-from calibcli.workflows.conventions import Conventions
-from calibcli.workflows.fit import FitOptions, fit
-from calibcli.workflows.loaded import load
-from calibcli.workflows.region_search import RegionWish, search_regions
-from calibcli.workflows.wish import Wish
+from calibcli.io.rows.dataset import InputSpec
+from calibcli.workflows.apply.apply import apply
+from calibcli.workflows.fit.fit import FitOptions, fit
+from calibcli.workflows.input.conventions import Conventions
+from calibcli.workflows.input.loaded import load
+from calibcli.workflows.segmentation.region_search import RegionWish, search_regions
+from calibcli.workflows.threshold.wish import Wish
 from tests.flood import cleaned
 
 AREAS, FILLS = (0, 3, 6), (False, True)

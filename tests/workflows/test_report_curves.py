@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from calibcli.core.decisions.costs import Costs
-from calibcli.core.stats import ScoreStats
-from calibcli.workflows.cutoffs import MOST, ROUND, cost_curve, cutoffs
+from calibcli.core.statistics.stats import ScoreStats
+from calibcli.workflows.measure.cutoffs import MOST, ROUND, cost_curve, cutoffs
 
 
 @pytest.fixture

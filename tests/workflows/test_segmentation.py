@@ -8,10 +8,10 @@ import jsonschema
 import numpy as np
 import pytest
 
-from calibcli.core.overlap import overlap
-from calibcli.io.dataset import InputSpec
-from calibcli.workflows.conventions import Conventions
-from calibcli.workflows.measure import measure
+from calibcli.core.segmentation.overlap import overlap
+from calibcli.io.rows.dataset import InputSpec
+from calibcli.workflows.input.conventions import Conventions
+from calibcli.workflows.measure.measure import measure
 
 NAMES = ("background", "gamma", "resistivity")
 

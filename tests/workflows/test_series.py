@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from calibcli.core.gates import evaluate_gate, parse_gate
+from calibcli.core.decisions.gates import evaluate_gate, parse_gate
 from calibcli.errors import InputError, UsageError
-from calibcli.io.dataset import InputSpec
-from calibcli.render import csvout, markdown, tables
-from calibcli.workflows.conventions import Conventions
-from calibcli.workflows.measure import measure
+from calibcli.io.rows.dataset import InputSpec
+from calibcli.render.formats import csvout, markdown
+from calibcli.render.formats import text as tables
+from calibcli.workflows.input.conventions import Conventions
+from calibcli.workflows.measure.measure import measure
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 SCHEMA = json.loads(files("calibcli").joinpath("schemas/measure.json").read_text())

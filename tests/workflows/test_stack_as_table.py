@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from calibcli.io.dataset import InputSpec
-from calibcli.workflows.conventions import Conventions
-from calibcli.workflows.measure import measure
+from calibcli.io.rows.dataset import InputSpec
+from calibcli.workflows.input.conventions import Conventions
+from calibcli.workflows.measure.measure import measure
 
 N, K, H, W = 7, 3, 19, 23
 QUICK = Conventions(at=(0.8,), thresholds=(0.5, 0.3), confidence=None)

@@ -13,12 +13,12 @@ from jsonschema import Draft202012Validator
 from calibcli.cli.main import main
 from calibcli.core.decisions.rules import NONE, REFER
 from calibcli.errors import AnswerNoError, InputError, UsageError
-from calibcli.io.dataset import InputSpec
-from calibcli.io.schema import load_schema
-from calibcli.workflows.conventions import Conventions
-from calibcli.workflows.loaded import load
-from calibcli.workflows.measure import measure
-from calibcli.workflows.threshold import Wish, threshold
+from calibcli.io.artifacts.schema import load_schema
+from calibcli.io.rows.dataset import InputSpec
+from calibcli.workflows.input.conventions import Conventions
+from calibcli.workflows.input.loaded import load
+from calibcli.workflows.measure.measure import measure
+from calibcli.workflows.threshold.threshold import Wish, threshold
 
 QUIET = Conventions(confidence=None)
 

@@ -13,13 +13,13 @@ from calibcli.core.decisions.conformal import nonconformity
 from calibcli.core.decisions.rules import REFER
 from calibcli.core.decisions.true_scores import TrueScores
 from calibcli.errors import AnswerNoError, InputError, UsageError
-from calibcli.io.dataset import InputSpec
-from calibcli.io.schema import load_schema
-from calibcli.workflows.abstain import abstention
-from calibcli.workflows.conventions import Conventions
-from calibcli.workflows.cost_matrix import cheapest_class
-from calibcli.workflows.loaded import load
-from calibcli.workflows.sets import prediction_sets
+from calibcli.io.artifacts.schema import load_schema
+from calibcli.io.rows.dataset import InputSpec
+from calibcli.workflows.input.conventions import Conventions
+from calibcli.workflows.input.loaded import load
+from calibcli.workflows.threshold.abstain import abstention
+from calibcli.workflows.threshold.cost_matrix import cheapest_class
+from calibcli.workflows.threshold.sets import prediction_sets
 
 USUAL = Conventions()
 
@@ -194,7 +194,7 @@ def test_an_accuracy_out_of_reach_is_a_no(save):
 
 
 def test_abstention_of_a_binary_score_on_a_grid_counts_as_it_decides(tmp_path, monkeypatch):
-    monkeypatch.setattr("calibcli.core.tally.EXACT_CELLS", 64)
+    monkeypatch.setattr("calibcli.core.statistics.tally.EXACT_CELLS", 64)
     rng = np.random.default_rng(1)
     score = rng.uniform(size=4000)
     label = (rng.uniform(size=4000) < score).astype(int)

@@ -11,14 +11,15 @@ import pandas as pd
 import pytest
 
 import calibcli
-from calibcli.core.gates import evaluate_gate, parse_gate
+from calibcli.core.decisions.gates import evaluate_gate, parse_gate
 from calibcli.errors import InputError, UsageError
-from calibcli.io.dataset import InputSpec
-from calibcli.render import csvout, markdown, tables
-from calibcli.workflows.apply import apply
-from calibcli.workflows.conventions import Conventions
-from calibcli.workflows.fit import FitOptions, fit
-from calibcli.workflows.measure import measure
+from calibcli.io.rows.dataset import InputSpec
+from calibcli.render.formats import csvout, markdown
+from calibcli.render.formats import text as tables
+from calibcli.workflows.apply.apply import apply
+from calibcli.workflows.fit.fit import FitOptions, fit
+from calibcli.workflows.input.conventions import Conventions
+from calibcli.workflows.measure.measure import measure
 
 
 def softmax(z):

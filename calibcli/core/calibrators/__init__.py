@@ -24,7 +24,7 @@ from calibcli.core.calibrators.temperature import Temperature
 from calibcli.core.calibrators.types import Calibrator, FloatArray, RowBatch, RowSource
 from calibcli.core.calibrators.vector import Vector
 from calibcli.core.calibrators.venn_abers import VennAbers
-from calibcli.core.scales import expit, logit, softmax
+from calibcli.core.numeric.scales import expit, logit, softmax
 from calibcli.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
@@ -121,11 +121,11 @@ def _composed(method: str) -> type[Calibrator] | None:
 
         return Shrunk
     if method == "grouped":
-        from calibcli.core.fitting.grouped import Grouped
+        from calibcli.core.calibrators.grouped import Grouped
 
         return Grouped
     if method == "pool":
-        from calibcli.core.fitting.model_pool import ModelPool
+        from calibcli.core.calibrators.model_pool import ModelPool
 
         return ModelPool
     return None

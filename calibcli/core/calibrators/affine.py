@@ -15,7 +15,7 @@ import numpy as np
 
 from calibcli.core.calibrators.rowmath import blocks
 from calibcli.core.calibrators.types import FloatArray, require_two_classes
-from calibcli.core.scales import log_softmax
+from calibcli.core.numeric.scales import log_softmax
 
 if TYPE_CHECKING:
     from calibcli.core.calibrators.types import RowSource

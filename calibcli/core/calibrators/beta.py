@@ -23,11 +23,11 @@ from calibcli.core.calibrators.types import (
     limits_from,
     require_both_classes,
 )
-from calibcli.core.scales import expit, log_expit
+from calibcli.core.numeric.scales import expit, log_expit
 from calibcli.errors import InputError
 
 if TYPE_CHECKING:
-    from calibcli.core.stats import ScoreStats
+    from calibcli.core.statistics.stats import ScoreStats
 
 
 @dataclass(frozen=True, slots=True)

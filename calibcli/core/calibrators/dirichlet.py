@@ -24,7 +24,7 @@ from calibcli.core.calibrators.rowmath import (
     resolved_floor,
 )
 from calibcli.core.calibrators.types import MULTICLASS, FloatArray, RowSource, Space, array
-from calibcli.core.scales import EPS, log_softmax
+from calibcli.core.numeric.scales import EPS, log_softmax
 from calibcli.errors import InputError
 
 STRENGTHS = (1e5, 1e4, 1e3, 1e2, 1e1, 1e0)

@@ -25,7 +25,7 @@ from calibcli.core.calibrators.types import (
 from calibcli.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from calibcli.core.stats import ScoreStats
+    from calibcli.core.statistics.stats import ScoreStats
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import numpy as np
 from calibcli.core.calibrators.types import BINARY, MULTICLASS, FloatArray, RowSource, Space
 
 if TYPE_CHECKING:
-    from calibcli.core.stats import ScoreStats
+    from calibcli.core.statistics.stats import ScoreStats
 
 
 @dataclass(frozen=True, slots=True)

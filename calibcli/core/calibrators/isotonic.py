@@ -21,11 +21,11 @@ from calibcli.core.calibrators.types import (
     interpolate,
     require_both_classes,
 )
-from calibcli.core.curves import pav
+from calibcli.core.statistics.curves import pav
 from calibcli.errors import InputError
 
 if TYPE_CHECKING:
-    from calibcli.core.stats import ScoreStats
+    from calibcli.core.statistics.stats import ScoreStats
 
 Interpolation = Literal["linear", "step"]
 Ends = Literal["smoothed", "raw"]

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibcli.core.calibrators.types import counts
-from calibcli.core.scales import expit
+from calibcli.core.numeric.scales import expit
 
 if TYPE_CHECKING:
     from calibcli.core.calibrators.types import FloatArray
-    from calibcli.core.stats import ScoreStats
+    from calibcli.core.statistics.stats import ScoreStats
 
 _MAX_STEPS = 500
 _SMALL_GRADIENT = 1e-9

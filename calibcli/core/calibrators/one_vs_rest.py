@@ -17,14 +17,14 @@ from calibcli.core.calibrators.types import (
     FloatArray,
     Space,
 )
-from calibcli.core.cells import logit_keys
-from calibcli.core.scales import expit, softmax
-from calibcli.core.tally import Tally
+from calibcli.core.numeric.scales import expit, softmax
+from calibcli.core.statistics.cells import logit_keys
+from calibcli.core.statistics.tally import Tally
 from calibcli.errors import InputError
 
 if TYPE_CHECKING:
     from calibcli.core.calibrators.types import RowSource
-    from calibcli.core.stats import ScoreStats
+    from calibcli.core.statistics.stats import ScoreStats
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ def class_stats(
     reads, so a score is the same number at fit and at apply. Index as `[fold][class]`; a row's
     fold is bucket % folds.
     """
-    from calibcli.core.stats import ScoreStats
+    from calibcli.core.statistics.stats import ScoreStats
 
     tallies: list[Tally] = []
     for z, label, weight, bucket in rows():

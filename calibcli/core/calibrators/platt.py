@@ -24,10 +24,10 @@ from calibcli.core.calibrators.types import (
     limits_from,
     require_both_classes,
 )
-from calibcli.core.scales import expit
+from calibcli.core.numeric.scales import expit
 
 if TYPE_CHECKING:
-    from calibcli.core.stats import ScoreStats
+    from calibcli.core.statistics.stats import ScoreStats
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.scales import logit
+from calibcli.core.numeric.scales import logit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -29,13 +29,13 @@ from calibcli.core.calibrators.types import (
     require_both_classes,
     sums_by,
 )
-from calibcli.core.cell_table import CellTable
-from calibcli.core.folds import deal_rows
-from calibcli.core.scales import expit
+from calibcli.core.numeric.scales import expit
+from calibcli.core.statistics.cell_table import CellTable
+from calibcli.core.statistics.folds import deal_rows
 from calibcli.errors import InputError
 
 if TYPE_CHECKING:
-    from calibcli.core.stats import ScoreStats
+    from calibcli.core.statistics.stats import ScoreStats
 
 _KNOTS = 32
 _GROUPS = 512

@@ -29,11 +29,11 @@ from calibcli.core.calibrators.types import (
     require_both_classes,
     require_two_classes,
 )
-from calibcli.core.scales import expit, softmax
+from calibcli.core.numeric.scales import expit, softmax
 from calibcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from calibcli.core.stats import ScoreStats
+    from calibcli.core.statistics.stats import ScoreStats
 
 Derivatives = Callable[[float], tuple[float, float, float]]
 """b -> (loss, its first derivative, its second derivative)."""

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from calibcli.core.cells import ONE_KEY
-from calibcli.core.scales import logit
+from calibcli.core.numeric.scales import logit
+from calibcli.core.statistics.cells import ONE_KEY
 from calibcli.errors import InputError
 
 if TYPE_CHECKING:
-    from calibcli.core.stats import ScoreStats
+    from calibcli.core.statistics.stats import ScoreStats
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

@@ -20,7 +20,7 @@ from calibcli.core.calibrators.types import (
     floats,
     require_two_classes,
 )
-from calibcli.core.scales import log_softmax, softmax
+from calibcli.core.numeric.scales import log_softmax, softmax
 from calibcli.errors import InputError
 
 _MAX_STEPS = 100

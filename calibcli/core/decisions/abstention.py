@@ -22,7 +22,7 @@ from calibcli.core.decisions.objectives import (
     precision,
 )
 from calibcli.core.decisions.thresholds import Choice, Counts, Curve, Unreachable, choose
-from calibcli.core.special import digamma
+from calibcli.core.numeric.special import digamma
 from calibcli.errors import UsageError
 
 

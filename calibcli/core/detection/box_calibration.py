@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibcli.core import norms
-from calibcli.core.gaps import noise_of_buckets
+from calibcli.core.metrics import norms
+from calibcli.core.metrics.gaps import noise_of_buckets
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -27,7 +27,7 @@ from calibcli.core.calibrators import (
     VennAbers,
     calibrate,
 )
-from calibcli.core.scales import expit, logit
+from calibcli.core.numeric.scales import expit, logit
 from calibcli.errors import UsageError
 
 if TYPE_CHECKING:

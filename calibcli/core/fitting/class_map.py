@@ -17,8 +17,8 @@ import numpy as np
 from calibcli.core.calibrators import CALIBRATORS, calibrate
 from calibcli.core.calibrators.types import MULTICLASS
 from calibcli.core.fitting.map_intervals import MapPoint
-from calibcli.core.scales import expit, logit
-from calibcli.core.special import t_ppf
+from calibcli.core.numeric.scales import expit, logit
+from calibcli.core.numeric.special import t_ppf
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from calibcli.core.calibrators import CALIBRATORS, calibrate
-from calibcli.core.compact import compact
-from calibcli.core.scales import expit, logit
-from calibcli.core.special import norm_ppf
-from calibcli.core.stats import ScoreStats
+from calibcli.core.numeric.scales import expit, logit
+from calibcli.core.numeric.special import norm_ppf
+from calibcli.core.statistics.compact import compact
+from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import InputError
 
 if TYPE_CHECKING:

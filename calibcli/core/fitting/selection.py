@@ -31,7 +31,7 @@ from calibcli.core.calibrators.types import (
     effective_rows,
     require_both_classes,
 )
-from calibcli.core.comparison import (
+from calibcli.core.fitting.comparison import (
     Candidate,
     Choice,
     Score,
@@ -40,11 +40,11 @@ from calibcli.core.comparison import (
     independent_errors,
     one_standard_error,
 )
-from calibcli.core.scales import EPS
+from calibcli.core.numeric.scales import EPS
 from calibcli.errors import InputError
 
 if TYPE_CHECKING:
-    from calibcli.core.stats import ScoreStats
+    from calibcli.core.statistics.stats import ScoreStats
 
 __all__ = [
     "BINARY_CANDIDATES",

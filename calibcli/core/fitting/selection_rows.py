@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from calibcli.core.buckets import BUCKETS
 from calibcli.core.calibrators import CALIBRATORS, Identity, OneVsRest
 from calibcli.core.calibrators.one_vs_rest import class_stats
 from calibcli.core.calibrators.rowmath import BLOCK, finite_rows, fold_rows, resolved_floor
@@ -27,7 +26,7 @@ from calibcli.core.calibrators.types import (
     require_two_classes,
     sums_by,
 )
-from calibcli.core.comparison import (
+from calibcli.core.fitting.comparison import (
     Candidate,
     Choice,
     Score,
@@ -37,13 +36,14 @@ from calibcli.core.comparison import (
     one_standard_error,
 )
 from calibcli.core.fitting.selection import REPEATS, Clock
-from calibcli.core.scales import EPS, softmax
+from calibcli.core.numeric.scales import EPS, softmax
+from calibcli.core.statistics.buckets import BUCKETS
 from calibcli.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from calibcli.core.stats import ScoreStats
+    from calibcli.core.statistics.stats import ScoreStats
 
 ROW_CANDIDATES = ("identity", "temperature", "vector", "dirichlet", "beta", "spline", "isotonic")
 MANY_CLASSES = 20

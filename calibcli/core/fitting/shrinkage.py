@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from calibcli.core.buckets import BUCKETS
 from calibcli.core.calibrators import calibrate, calibrator_from_dict
+from calibcli.core.calibrators.pooling import log_pool
 from calibcli.core.calibrators.types import (
     BINARY,
     Calibrator,
@@ -36,9 +36,9 @@ from calibcli.core.calibrators.types import (
     counts,
     effective_rows,
 )
-from calibcli.core.fitting.pooling import log_pool
 from calibcli.core.fitting.selection import apply_to_cells, cell_losses, clustered_errors
-from calibcli.core.stats import ScoreStats
+from calibcli.core.statistics.buckets import BUCKETS
+from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import InputError
 
 if TYPE_CHECKING:

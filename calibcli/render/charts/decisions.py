@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from calibcli.render import figures
+from calibcli.render.charts.palette import ACCENT, PAPER, QUIET
 from calibcli.render.charts.vega import (
     SIDE,
     TICKS,
@@ -15,7 +15,7 @@ from calibcli.render.charts.vega import (
     specification,
     unit,
 )
-from calibcli.render.palette import ACCENT, PAPER, QUIET
+from calibcli.render.words import figures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from calibcli.render import figures
+from calibcli.render.charts.palette import AFTER, INK, PAPER
 from calibcli.render.charts.vega import SIDE, TICKS, diagonal, field, label, specification, unit
-from calibcli.render.palette import AFTER, INK, PAPER
+from calibcli.render.words import figures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
+from calibcli.render.charts.palette import ACCENT, AFTER, PAPER, QUIET
 from calibcli.render.charts.vega import specification
-from calibcli.render.names import visible
-from calibcli.render.palette import ACCENT, AFTER, PAPER, QUIET
+from calibcli.render.words.names import visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

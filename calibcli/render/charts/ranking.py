@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from calibcli.render.charts.palette import ACCENT, AFTER, PAPER, QUIET
 from calibcli.render.charts.vega import (
     SIDE,
     TICKS,
@@ -14,7 +15,6 @@ from calibcli.render.charts.vega import (
     specification,
     unit,
 )
-from calibcli.render.palette import ACCENT, AFTER, PAPER, QUIET
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

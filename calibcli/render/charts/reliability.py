@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from calibcli.render import regions, words
+from calibcli.render.charts.palette import AFTER, BEFORE, PAPER, QUIET
 from calibcli.render.charts.vega import (
     COLORS,
     SIDE,
@@ -17,7 +17,8 @@ from calibcli.render.charts.vega import (
     specification,
     unit,
 )
-from calibcli.render.palette import AFTER, BEFORE, PAPER, QUIET
+from calibcli.render.words import bins as regions
+from calibcli.render.words import words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

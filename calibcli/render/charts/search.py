@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from calibcli.render.charts.palette import ACCENT, AFTER, BEFORE, MUTED
 from calibcli.render.charts.vega import SIDE, TICKS, field, specification, unit
-from calibcli.render.palette import ACCENT, AFTER, BEFORE, MUTED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from calibcli.render import names, words
+from calibcli.render.charts.palette import AFTER, BEFORE, QUIET
 from calibcli.render.charts.vega import SIDE, specification
-from calibcli.render.palette import AFTER, BEFORE, QUIET
+from calibcli.render.words import names, words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from calibcli.engines.ahead import Ahead
-from calibcli.render import names
-from calibcli.render.palette import AFTER, BEFORE, GRID, INK, MUTED, PAPER, QUIET
+from calibcli.render.charts.palette import AFTER, BEFORE, GRID, INK, MUTED, PAPER, QUIET
+from calibcli.render.words import names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

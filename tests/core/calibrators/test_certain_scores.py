@@ -6,7 +6,7 @@ from scipy.special import logit
 
 from calibcli.core.calibrators import CALIBRATORS, calibrate
 from calibcli.core.calibrators.types import certain_limits
-from calibcli.core.stats import ScoreStats
+from calibcli.core.statistics.stats import ScoreStats
 
 LIMITED = sorted(m for m, kind in CALIBRATORS.items() if "limits" in kind.__dataclass_fields__)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calibcli.core.calibrators import Histogram
-from calibcli.core.stats import ScoreStats
+from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import InputError, UsageError
 
 

@@ -10,7 +10,7 @@ from sklearn.isotonic import IsotonicRegression
 
 from calibcli.core.calibrators import Isotonic
 from calibcli.core.calibrators.isotonic import distinct_cells
-from calibcli.core.stats import ScoreStats
+from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import InputError
 
 

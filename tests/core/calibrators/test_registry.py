@@ -9,7 +9,7 @@ import pytest
 from scipy.special import expit, softmax
 
 from calibcli.core.calibrators import CALIBRATORS, calibrate, calibrator_from_dict
-from calibcli.core.stats import ScoreStats
+from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import InputError
 
 BINARY = sorted(m for m, kind in CALIBRATORS.items() if "binary" in kind.tasks)

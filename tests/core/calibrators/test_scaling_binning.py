@@ -5,7 +5,7 @@ import pytest
 from scipy.special import expit
 
 from calibcli.core.calibrators import Platt, ScalingBinning
-from calibcli.core.stats import ScoreStats
+from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import UsageError
 
 

@@ -9,7 +9,7 @@ from scipy.special import expit
 
 from calibcli.core.calibrators import Platt, Spline
 from calibcli.core.calibrators.spline import _Design
-from calibcli.core.stats import ScoreStats
+from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import InputError
 
 

@@ -11,7 +11,7 @@ from scipy.special import expit, log_softmax, softmax
 
 from calibcli.core.calibrators import Temperature
 from calibcli.core.calibrators.rowmath import clipped_log
-from calibcli.core.stats import ScoreStats
+from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import InputError, UsageError
 
 

@@ -17,8 +17,8 @@ from calibcli.core.calibrators import (
     Temperature,
     VennAbers,
 )
-from calibcli.core.scales import expit
-from calibcli.core.stats import ScoreStats
+from calibcli.core.numeric.scales import expit
+from calibcli.core.statistics.stats import ScoreStats
 
 
 @lru_cache

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from calibcli.core.calibrators import Platt
-from calibcli.core.fitting.label_shift import design_effect, map_error, mixture, prevalence
-from calibcli.core.stats import ScoreStats
+from calibcli.core.comparison.label_shift import design_effect, map_error, mixture, prevalence
+from calibcli.core.statistics.stats import ScoreStats
 
 
 def drawn(rng, n, share, *, size=1, apart=1.0, shared=0.5):

@@ -5,8 +5,8 @@ import pytest
 
 from calibcli.core.calibrators import Identity, Isotonic, Platt, Temperature
 from calibcli.core.fitting.map_intervals import FINE_CELLS, map_points
-from calibcli.core.scales import expit
-from calibcli.core.stats import ScoreStats
+from calibcli.core.numeric.scales import expit
+from calibcli.core.statistics.stats import ScoreStats
 
 
 def sample(rng, n, slope=1.6, shift=0.4):

@@ -14,7 +14,7 @@ from calibcli.core.fitting.selection import (
     cross_fit,
     folds_of,
 )
-from calibcli.core.stats import ScoreStats
+from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import InputError
 
 

@@ -16,8 +16,8 @@ from calibcli.core.fitting.shrinkage import (
     informative_rows,
     shrinkage_weight,
 )
-from calibcli.core.scales import expit
-from calibcli.core.stats import ScoreStats
+from calibcli.core.numeric.scales import expit
+from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import InputError
 
 

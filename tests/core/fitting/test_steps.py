@@ -17,9 +17,9 @@ from calibcli.core.calibrators import (
     Vector,
     calibrate,
 )
-from calibcli.core.fitting.pooling import log_pool, log_pool_rows
+from calibcli.core.calibrators.pooling import log_pool, log_pool_rows
 from calibcli.core.fitting.steps import stepped
-from calibcli.core.stats import ScoreStats
+from calibcli.core.statistics.stats import ScoreStats
 
 BINARY = [Identity(), Temperature(2.0), Platt(-0.7, 0.4), Beta(0.5, 1.5, -0.3)]
 ROWS = [

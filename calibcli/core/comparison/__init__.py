@@ -1,0 +1,1 @@
+"""Two models, two times, or a model and what it promised."""

@@ -1,0 +1,186 @@
+"""What has changed between two independent samples of labelled scores, and how sure that is.
+
+A smooth metric's change is the difference of two independent estimates: their variances (the
+infinitesimal jackknife, see `intervals`) add up, and where rows come in clusters Student's t has
+Welch and Satterthwaite's degrees of freedom over the buckets. ECE is a norm, biased upwards by an
+amount that depends on the sample's size, so that a small sample looks worse than a large one
+without being so: its change is read by inverting a test, as its interval is (see `norms`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from calibcli.core.comparison.recalibration import common_limits, recalibrate
+from calibcli.core.metrics import intervals
+from calibcli.core.metrics.binary import METRICS, Undefined, View
+from calibcli.core.numeric.special import betainc, chi2_sf, norm_ppf, norm_sf_two_sided, t_ppf
+
+if TYPE_CHECKING:
+    from calibcli.core.comparison.recalibration import Recalibration
+    from calibcli.core.statistics.stats import ScoreStats
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure of one sample, its variance, and the degrees of freedom of that (None: many)."""
+
+    value: float
+    variance: float
+    df: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A figure of the current sample less that of the reference.
+
+    Attributes:
+        reference: the figure there; `current` here.
+        low: lower end of the interval of the difference; `high` the upper one.
+        p: two-sided p-value of no difference.
+        reason: why something is missing.
+    """
+
+    reference: float | None = None
+    current: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    reason: str | None = None
+
+    @property
+    def value(self) -> float | None:
+        """Current less reference, or None where one of them is undefined."""
+        if self.reference is None or self.current is None:
+            return None
+        return self.current - self.reference
+
+    def to_dict(self) -> dict[str, float | str | None]:
+        """Return plain JSON types."""
+        found: dict[str, float | str | None] = {
+            "value": self.value,
+            "low": self.low,
+            "high": self.high,
+            "reference": self.reference,
+            "current": self.current,
+            "p": self.p,
+        }
+        return found if self.reason is None else found | {"reason": self.reason}
+
+
+def difference(reference: Estimate, current: Estimate, confidence: float | None) -> Change:
+    """Return the difference of two independent estimates."""
+    spread = reference.variance + current.variance
+    if confidence is None or not math.isfinite(spread):
+        return Change(reference.value, current.value)
+    value, error = current.value - reference.value, math.sqrt(max(spread, 0.0))
+    df = _welch(reference, current)
+    upper = (1.0 + confidence) / 2.0
+    reach = error * (norm_ppf(upper) if df is None else t_ppf(upper, df))
+    p = 1.0 if value == 0.0 else 0.0
+    if error > 0.0:
+        p = _two_sided(value / error, df)
+    return Change(reference.value, current.value, value - reach, value + reach, p)
+
+
+def _two_sided(z: float, df: int | None) -> float:
+    if df is None:
+        return norm_sf_two_sided(z)
+    return float(betainc(df / 2.0, 0.5, df / (df + z * z)))
+
+
+def _welch(*estimates: Estimate) -> int | None:
+    """Return Welch and Satterthwaite's degrees of freedom, rounded down; None for many."""
+    few = sum(e.variance**2 / e.df for e in estimates if e.df is not None)
+    if few <= 0.0:
+        return None
+    return max(int(sum(e.variance for e in estimates) ** 2 / few), 1)
+
+
+def freedom(stats: ScoreStats) -> int | None:
+    """Return the degrees of freedom of a variance between buckets of clusters."""
+    return None if stats.parts is None else max(intervals.buckets(stats) - 1, 1)
+
+
+SMOOTH = ("mean_score", "brier", "nll", "auc", "average_precision")
+
+
+def estimate(view: View, name: str) -> Estimate:
+    """Return a smooth metric, or the prevalence, with its variance.
+
+    Raises:
+        Undefined: the data has no such number.
+    """
+    view.require_rows()
+    value = METRICS[name](view)
+    if name == "prevalence":
+        ones = np.ones(len(view.stats.key)) / float(view.stats.n)
+        slope = (1.0 - value) * ones, -value * ones
+    else:
+        slope = intervals.gradient(name, view, value)
+    return Estimate(value, max(intervals.variance(view.stats, slope), 0.0), freedom(view.stats))
+
+
+def change(name: str, reference: View, current: View, confidence: float | None) -> Change:
+    """Return the change of a smooth metric or of the prevalence."""
+    found: list[Estimate] = []
+    for view, where in ((reference, " in the reference"), (current, "")):
+        try:
+            found.append(estimate(view, name))
+        except Undefined as undefined:
+            return Change(reason=f"{undefined}{where}")
+    return difference(found[0], found[1], confidence)
+
+
+def recalibration_changes(
+    reference: ScoreStats, current: ScoreStats, confidence: float | None
+) -> dict[str, Change]:
+    """Return the change of the calibration slope and intercept, and the joint test of both.
+
+    `recalibration_p` is the p-value that slope and intercept, fitted together, are what they were
+    (Wald, two degrees of freedom).
+    """
+    limits = common_limits(reference, current)
+    names = ("slope", "intercept", "recalibration_p")
+    fits: list[Recalibration] = []
+    for stats, where in ((reference, " in the reference"), (current, "")):
+        try:
+            fits.append(recalibrate(stats, limits))
+        except Undefined as undefined:
+            return dict.fromkeys(names, Change(reason=f"{undefined}{where}"))
+    a, b = fits
+    ends = freedom(reference), freedom(current)
+    slope = difference(
+        Estimate(a.slope, float(a.covariance[0, 0]), ends[0]),
+        Estimate(b.slope, float(b.covariance[0, 0]), ends[1]),
+        confidence,
+    )
+    intercept = difference(
+        Estimate(a.intercept, a.intercept_variance, ends[0]),
+        Estimate(b.intercept, b.intercept_variance, ends[1]),
+        confidence,
+    )
+    gap = np.array([b.slope - a.slope, b.level - a.level])
+    statistic = float(gap @ np.linalg.pinv(a.covariance + b.covariance) @ gap)
+    df = _welch(
+        *(Estimate(0.0, float(np.trace(f.covariance)), d) for f, d in zip(fits, ends, strict=True))
+    )
+    return {"slope": slope, "intercept": intercept, "recalibration_p": _test(_wald(statistic, df))}
+
+
+def _wald(statistic: float, df: int | None) -> float:
+    """Return the p-value of a Wald statistic of two parameters, F(2, df - 1) where df is small."""
+    if df is None or df < 2:
+        return chi2_sf(statistic, 2)
+    # Hotelling: (df - 1) / (2 df) T^2 is F with 2 and df - 1 degrees of freedom.
+    f = statistic * (df - 1) / (2.0 * df)
+    return float(betainc((df - 1) / 2.0, 1.0, (df - 1) / (df - 1 + 2.0 * f)))
+
+
+def _test(p: float) -> Change:
+    """Return a test, whose p-value is its only figure."""
+    return Change(0.0, p, p=p)

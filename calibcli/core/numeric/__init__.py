@@ -1,0 +1,1 @@
+"""Special functions, scales and smoothing on arrays."""

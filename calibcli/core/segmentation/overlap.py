@@ -1,0 +1,102 @@
+"""Overlap of decided and true pixels: pooled over all images, and as a mean over images.
+
+Both are of images, not of pixels: an interval treats each image as one draw. A pooled figure is a
+ratio of sums, whose variance is that of its linearisation (Woodruff 1971; for images the unit is
+the image).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from calibcli.core.metrics.intervals import on_logit_scale
+from calibcli.core.numeric.special import t_ppf, wilson
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from calibcli.core.metrics.intervals import Found
+
+    Counts = NDArray[np.int64]
+    Floats = NDArray[np.float64]
+
+POOLED: dict[str, tuple[tuple[int, int, int], tuple[int, int, int]]] = {
+    "precision": ((1, 0, 0), (1, 1, 0)),
+    "recall": ((1, 0, 0), (1, 0, 1)),
+    "dice": ((2, 0, 0), (2, 1, 1)),
+    "iou": ((1, 0, 0), (1, 1, 1)),
+}
+"""Each figure as (numerator, denominator) weights of pixels rightly, wrongly decided and missed."""
+_EMPTY = {
+    "precision": "no pixel is decided for it",
+    "recall": "no pixel is of it",
+    "dice": "no pixel is of it or decided for it",
+    "iou": "no pixel is of it or decided for it",
+}
+
+
+def overlap(counts: Counts, confidence: float | None) -> dict[str, Found]:
+    """Return precision, recall, Dice and IoU pooled over images, and Dice as a mean over images.
+
+    Args:
+        counts: (images, 3) pixels rightly decided, wrongly decided, missed.
+        confidence: level of the intervals; None for none.
+
+    Returns:
+        (value, low, high, reason) by name; "mean_dice" is over the images where the structure
+        occurs or is decided.
+    """
+    found: dict[str, Found] = {}
+    for name, (up, down) in POOLED.items():
+        part, whole = counts @ np.array(up), counts @ np.array(down)
+        total = int(whole.sum())
+        if not total:
+            found[name] = (None, None, None, _EMPTY[name])
+            continue
+        value = float(part.sum() / total)
+        found[name] = (value, *_ratio(part, whole, value, confidence), None)
+    found["mean_dice"] = mean_dice(counts, confidence)
+    return found
+
+
+def mean_dice(counts: Counts, confidence: float | None) -> Found:
+    """Return the mean over images of each image's Dice, with Student's interval over images."""
+    dice = image_dice(counts)
+    if not len(dice):
+        return None, None, None, _EMPTY["dice"]
+    value = float(dice.mean())
+    if confidence is None or len(dice) < 2:
+        return value, None, None, None
+    error = float(dice.std(ddof=1)) / math.sqrt(len(dice)) * _t(confidence, len(dice))
+    if not 0.0 < value < 1.0:
+        return value, *wilson(value, len(dice), _t(confidence, len(dice))), None
+    return value, *on_logit_scale(value, error), None
+
+
+def image_dice(counts: Counts) -> Floats:
+    """Return Dice of each image (images, 3) that has the structure, or was decided to."""
+    whole = counts @ np.array([2, 1, 1])
+    used = whole > 0
+    dice: Floats = 2.0 * counts[used, 0] / whole[used]
+    return dice
+
+
+def _ratio(
+    part: Counts, whole: Counts, value: float, confidence: float | None
+) -> tuple[float | None, float | None]:
+    images = int((whole > 0).sum())
+    if confidence is None or images < 2:
+        return None, None
+    quantile = _t(confidence, images)
+    if not 0.0 < value < 1.0:
+        return wilson(value, images, quantile)
+    residual = part - value * whole
+    spread = float((residual.astype(np.float64) ** 2).sum()) * images / (images - 1)
+    return on_logit_scale(value, quantile * math.sqrt(spread) / float(whole.sum()))
+
+
+def _t(confidence: float, images: int) -> float:
+    return t_ppf((1.0 + confidence) / 2.0, images - 1)

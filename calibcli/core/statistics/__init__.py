@@ -1,0 +1,1 @@
+"""Pairs (score, outcome) collapsed into cells: exact, mergeable, small."""

@@ -1,0 +1,213 @@
+"""Curves read off the cells: reliability bins, ROC and precision-recall, the isotonic fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from calibcli.core.statistics.cells import probability_keys
+from calibcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from calibcli.core.statistics.cell_table import Counts
+    from calibcli.core.statistics.stats import ScoreStats
+
+
+@dataclass(frozen=True, slots=True)
+class Binning:
+    """How scores are cut into bins.
+
+    `kind` is "width" (B intervals of equal width), "mass" (B groups of about equal counts that
+    never split tied scores) or "edges" (given ones). `closed` says which end a bin holds: right
+    is (lo, hi], and the first bin also holds lo.
+    """
+
+    kind: Literal["width", "mass", "edges"] = "width"
+    bins: int = 15
+    closed: Literal["right", "left"] = "right"
+    custom: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind == "edges":
+            good = len(self.custom) > 1 and list(self.custom) == sorted(set(self.custom))
+            if not good or self.custom[0] != 0.0 or self.custom[-1] != 1.0:
+                raise UsageError(
+                    "bin edges must increase from 0 to 1", "for example --edges 0,.25,.5,.75,1"
+                )
+        elif self.bins < 1:
+            raise UsageError("the number of bins must be at least 1", "for example --bins 15")
+
+    @property
+    def edges(self) -> tuple[float, ...]:
+        """Bin edges; i/B correctly rounded, so a score read as 0.3 lies on the edge 0.3."""
+        if self.kind == "edges":
+            return self.custom
+        if self.kind == "mass":
+            return ()
+        return tuple(i / self.bins for i in range(self.bins + 1))
+
+    def describe(self) -> str:
+        """Return the convention in words."""
+        interval = "(lo, hi]" if self.closed == "right" else "[lo, hi)"
+        if self.kind == "edges":
+            return f"{len(self.custom) - 1} bins with given edges, {interval}"
+        return f"{self.bins} equal-{self.kind} bins, {interval}"
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Reliability:
+    """A reliability diagram's bins.
+
+    Attributes:
+        index: the bin of each cell (C,).
+        low: lower ends (B,); `high` upper ends.
+        count: rows in each bin (B,), or their weight.
+        positive: those with label 1 (B,).
+        score_sum: sum of the scores (B,).
+        effective: how many equally weighted rows tell as much (B,): `count` when unweighted,
+            else the squared sum of the weights over the sum of their squares (Kish, 1965).
+    """
+
+    index: NDArray[np.intp]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    count: Counts
+    positive: Counts
+    score_sum: NDArray[np.float64]
+    effective: NDArray[np.float64]
+
+    @property
+    def used(self) -> NDArray[np.bool_]:
+        """Bins that hold rows."""
+        return self.count > 0
+
+    @property
+    def weight(self) -> NDArray[np.float64]:
+        """Share of rows in each bin."""
+        weight: NDArray[np.float64] = self.count / max(self.count.sum(), 1e-300)
+        return weight
+
+    @property
+    def score(self) -> NDArray[np.float64]:
+        """Mean score of each bin, 0 where empty."""
+        return self.score_sum / np.where(self.used, self.count, 1)
+
+    @property
+    def frequency(self) -> NDArray[np.float64]:
+        """Frequency of label 1 in each bin, 0 where empty."""
+        return self.positive / np.where(self.used, self.count, 1)
+
+    @property
+    def gap(self) -> NDArray[np.float64]:
+        """Frequency minus mean score: negative is over-confident; 0 where empty."""
+        return (self.positive - self.score_sum) / np.where(self.used, self.count, 1)
+
+
+def reliability(stats: ScoreStats, binning: Binning) -> Reliability:
+    """Cut the cells into bins. Equal-mass bins that tied scores leave empty are dropped."""
+    total = stats.total
+    if binning.kind == "mass":
+        twice_rank = 2 * np.cumsum(total) - total  # of the middle of the tied rows
+        place = binning.bins * twice_rank // max(2 * stats.n, 1e-300)
+        index = np.unique(np.minimum(place, binning.bins - 1), return_inverse=True)[1]
+        size = int(index.max(initial=-1)) + 1
+        first = np.searchsorted(index, np.arange(size), side="left")
+        last = np.searchsorted(index, np.arange(size), side="right") - 1
+        low, high = stats.floor[first], stats.score[last]
+    else:
+        edges = np.array(binning.edges)
+        side: Literal["left", "right"] = "left" if binning.closed == "right" else "right"
+        index = np.searchsorted(probability_keys(edges[1:-1]), stats.key, side=side)
+        size, low, high = len(edges) - 1, edges[:-1], edges[1:]
+    count = _binned(index, total, size)
+    effective = count.astype(np.float64)
+    if stats.table.pos_sq is not None and stats.table.neg_sq is not None:
+        squares = _binned(index, stats.table.pos_sq + stats.table.neg_sq, size)
+        effective = np.divide(effective**2, squares, out=np.zeros(size), where=squares > 0)
+    return Reliability(
+        index,
+        low,
+        high,
+        count,
+        _binned(index, stats.pos, size),
+        _binned(index, total * stats.score, size),
+        effective,
+    )
+
+
+def _binned(index: NDArray[np.intp], values: Counts, size: int) -> Counts:
+    found = np.bincount(index, weights=values, minlength=size)
+    return found.astype(values.dtype, copy=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Curve:
+    """Cumulative counts at every distinct score, highest first.
+
+    `tp[i]` and `fp[i]` count the rows with score >= threshold[i]; tied scores move together.
+    """
+
+    threshold: NDArray[np.float64]
+    tp: Counts
+    fp: Counts
+
+
+def threshold_curve(stats: ScoreStats) -> Curve:
+    """Return tp and fp at every distinct score. In a grid a cell's lowest score stands for it."""
+    floor = stats.floor[::-1]
+    last = np.ones(len(floor), dtype=bool)
+    last[:-1] = floor[:-1] != floor[1:]
+    tp, fp = np.cumsum(stats.pos[::-1]), np.cumsum(stats.neg[::-1])
+    return Curve(floor[last], tp[last], fp[last])
+
+
+def pav(
+    successes: NDArray[np.number], totals: NDArray[np.number]
+) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Return the isotonic (non-decreasing) least-squares fit of successes / totals.
+
+    Args:
+        successes: (C,) weighted sum of the response at each distinct score, in score order.
+        totals: (C,) weights, positive.
+
+    Returns:
+        The fitted value of each cell (C,) and the block each cell belongs to (C,).
+
+    Source: pool adjacent violators (Ayer et al., 1955; Barlow et al., 1972). Violators may be
+    pooled in any order, so whole decreasing runs are pooled at once; a stack finishes the rest.
+    """
+    size = len(totals)
+    sums = np.asarray(successes, dtype=np.float64)
+    masses = np.asarray(totals, dtype=np.float64)
+    block = np.arange(size)
+    for _ in range(30):
+        mean = sums / masses
+        starts = np.flatnonzero(np.append(True, mean[1:] > mean[:-1])) if len(mean) else block
+        if len(starts) == len(mean):
+            break
+        home = np.zeros(len(mean), dtype=np.intp)
+        home[starts[1:]] = 1
+        block = np.cumsum(home)[block]
+        sums, masses = np.add.reduceat(sums, starts), np.add.reduceat(masses, starts)
+    else:
+        sums, masses, home = _pool_by_stack(sums, masses)
+        block = home[block]
+    return (sums / masses)[block], block
+
+
+def _pool_by_stack(
+    sums: NDArray[np.float64], masses: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
+    stack: list[tuple[float, float, int]] = []
+    for value, mass in zip(sums.tolist(), masses.tolist(), strict=True):
+        cells = 1
+        while stack and stack[-1][0] * mass >= value * stack[-1][1]:
+            before = stack.pop()
+            value, mass, cells = value + before[0], mass + before[1], cells + before[2]
+        stack.append((value, mass, cells))
+    pooled = np.array([s[0] for s in stack]), np.array([s[1] for s in stack])
+    return *pooled, np.repeat(np.arange(len(stack)), [s[2] for s in stack])

@@ -1,0 +1,321 @@
+"""Counting pairs in one pass: a mergeable tally of (score, label) for many slots at once.
+
+A slot is whatever the caller keeps apart: a class, a group, a bucket of clusters. A tally is
+exact, its cells the distinct scores, until they outnumber `EXACT_CELLS`; then it falls into a
+`Grid`. Which of the two depends on the data alone, never on its order or partition, and since
+counts and offsets are integers, any split of the rows merges to the same tally.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from calibcli.core.statistics.cell_table import CellTable, count_by, squares_by
+from calibcli.core.statistics.cells import Grid, cell_base, grid
+from calibcli.core.statistics.distinct import Distinct
+from calibcli.core.statistics.losses import row_losses, slot_losses, table_losses
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from calibcli.core.statistics.cell_table import Counts
+    from calibcli.core.statistics.cells import Keys
+
+    Slots = NDArray[np.integer[Any]]
+
+EXACT_CELLS = 1 << 18
+"""Distinct scores up to which a slot stays exact; all slots together may hold four times more."""
+FINEST_BITS = 10
+COARSEST_BITS = 2
+_DENSE_SLOTS = 4
+
+
+def _capacity(slots: int) -> int:
+    return 1 << max(slots - 1, 0).bit_length()
+
+
+def _grid_bits(slots: int) -> int:
+    """Return the mantissa bits that keep a dense tally of this many slots small."""
+    surplus = max(_capacity(slots) // _DENSE_SLOTS, 1).bit_length() - 1
+    return max(FINEST_BITS - surplus, COARSEST_BITS)
+
+
+class Tally:
+    """An accumulator of pairs. `add` batches, `merge` tallies, read `table()` and `losses`.
+
+    Args:
+        slots: how many slots there are; more may appear in `add` and `merge`.
+        edges: probabilities at which counts stay exact in a grid (bin edges, thresholds).
+        weighted: whether rows carry importance weights (counts become float64 sums).
+        logits: whether keys come from logits, whose tails are not clipped in the log loss.
+        start_exact: False skips the exact phase where an earlier batch has shown it hopeless;
+            the counts are the same either way.
+    """
+
+    def __init__(
+        self,
+        slots: int = 1,
+        *,
+        edges: tuple[float, ...] = (),
+        weighted: bool = False,
+        logits: bool = False,
+        start_exact: bool = True,
+    ) -> None:
+        self.slots = slots
+        self.edges = edges
+        self.weighted = weighted
+        self.logits = logits
+        self._losses = np.zeros((slots, 3))
+        self._summed: tuple[CellTable, NDArray[np.float64]] | None = None
+        self._distinct = Distinct(weighted=weighted)
+        self._grid: Grid | None = None
+        self._read: CellTable | None = None
+        if not start_exact:
+            self.enter_grid()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel as cells that hold rows, which are few."""
+        state = (self.slots, self.edges, self.weighted, self.logits)
+        return _restored, (*state, self.losses, self.table())
+
+    @property
+    def exact(self) -> bool:
+        """Whether the cells are still the distinct scores; final only after `table()`."""
+        return self._grid is None
+
+    @property
+    def bits(self) -> int | None:
+        """Mantissa bits of the grid, or None while exact."""
+        return None if self._grid is None else self._grid.bits
+
+    def add(
+        self,
+        key: Keys,
+        label: NDArray[Any],
+        slot: Slots | None = None,
+        weight: NDArray[Any] | None = None,
+    ) -> None:
+        """Count a batch: keys (n,), labels (n,) of 0/1, optional slots and weights (n,).
+
+        Weights are counts of identical rows, importance weights when the tally is weighted.
+        """
+        if not len(key):
+            return
+        label = label.astype(bool, copy=False)
+        if self.weighted:
+            weight = np.ones(len(key)) if weight is None else weight.astype(np.float64, copy=False)
+        elif weight is not None:
+            weight = weight.astype(np.int64, copy=False)
+        if slot is not None:
+            self._make_room(int(slot.max()) + 1)
+        if self._grid is not None:
+            self._add_losses(key, label, slot, weight)
+            self._count_in(self._grid, key, label, slot, weight)
+            return
+        self._distinct.add(key, label, slot, weight)
+        if self._distinct.held > 8 * EXACT_CELLS or self._distinct.waiting > 1.5 * EXACT_CELLS:
+            self._compact()
+            if self._grid is None:
+                self._distinct.expect()
+
+    def merge(self, other: Tally, slot_map: Slots | None = None) -> None:
+        """Add another tally; `slot_map` gives the slot here of each slot there."""
+        mapping = np.arange(other.slots) if slot_map is None else slot_map[: other.slots]
+        if len(mapping):
+            self._make_room(int(mapping.max()) + 1)
+        other._compact()
+        if other._grid is not None:
+            self.enter_grid()
+            np.add.at(self._losses, mapping, other._losses)
+            if slot_map is None and self._grid is other._grid and self.slots == other.slots:
+                self._add_dense(other)
+                return
+        table = other.table()
+        if slot_map is not None:
+            here = replace(table, slot=mapping[table.slot].astype(np.int32))
+            table = CellTable.concatenate([here])
+        self.add_table(table)
+
+    def add_table(self, table: CellTable) -> None:
+        """Add counts in sparse form, exact or of any grid; a grid's bring no losses with them."""
+        if len(table):
+            self._make_room(int(table.slot[-1]) + 1)
+        if table.bits is not None:
+            self.enter_grid()
+            self.coarsen_to(table.bits)
+        if self._grid is None:
+            self._distinct.add_table(table)
+            self._compact()
+        else:
+            self._add_to(self._grid, table)
+
+    @property
+    def losses(self) -> NDArray[np.float64]:
+        """Sums by slot (slots, 3): (1 - p_true)^2, -log p_true and rows with p_true = 0."""
+        table = self.table()
+        if table.bits is not None:
+            return self._losses
+        # Every slot of a tally asks for its own row: the sums of one table are made once.
+        if self._summed is None or self._summed[0] is not table:
+            self._summed = table, table_losses(table, self.slots, logits=self.logits)
+        return self._summed[1]
+
+    def table(self) -> CellTable:
+        """Return the counts so far, sorted by slot and key; cells that hold rows only."""
+        self._compact()
+        if self._grid is None:
+            return self._distinct.table()
+        if self._read is not None:
+            return self._read
+        used = np.flatnonzero((self._counts[:, 0] != 0) | (self._counts[:, 1] != 0))
+        slot, cell = np.divmod(used, len(self._grid))
+        squares = self._squares
+        self._read = CellTable(
+            slot.astype(np.int32),
+            self._grid.starts[cell],
+            self._counts[used, 1],
+            self._counts[used, 0],
+            self._offsets[used],
+            None if squares is None else squares[used, 1],
+            None if squares is None else squares[used, 0],
+            self._grid.bits,
+        )
+        return self._read
+
+    def enter_grid(self) -> None:
+        """Give up the distinct scores for the cells of a grid, if that has not happened yet."""
+        if self._grid is not None:
+            return
+        tables, waiting = self._distinct.release()
+        self._grid = grid(_grid_bits(self.slots), self.edges)
+        self._allocate(self._grid)
+        for table in tables:
+            self._add_to(self._grid, table)
+        for key, label, weight in waiting:
+            self._add_losses(key, label, None, weight)
+            self._count_in(self._grid, key, label, None, weight)
+
+    def _compact(self) -> None:
+        """Sum what was added, and leave the exact phase where there are too many cells.
+
+        More rows never make fewer cells, of a slot or in all, so a part of the data never is in
+        the grid when the whole is not.
+        """
+        if self._grid is not None:
+            return
+        if self._distinct.outnumber(EXACT_CELLS):
+            self.enter_grid()
+            return
+        table = self._distinct.table()
+        if len(table) > EXACT_CELLS and (
+            len(table) > 4 * EXACT_CELLS or np.bincount(table.slot).max() > EXACT_CELLS
+        ):
+            self.enter_grid()
+
+    def _add_losses(
+        self,
+        key: Keys,
+        label: NDArray[np.bool_],
+        slot: Slots | None,
+        weight: NDArray[Any] | None,
+    ) -> None:
+        """Sum the losses exactly, row by row."""
+        if slot is None:
+            self._losses[0] += row_losses(key, label, weight, logits=self.logits)
+        else:
+            self._losses += slot_losses(key, label, slot, weight, self.slots, logits=self.logits)
+
+    def _make_room(self, slots: int) -> None:
+        if slots <= self.slots:
+            return
+        self._losses = np.concatenate([self._losses, np.zeros((slots - self.slots, 3))])
+        old, self.slots = self.slots, slots
+        if self._grid is None or _capacity(slots) == _capacity(old):
+            return
+        table = self.table()
+        self._grid = grid(min(self._grid.bits, _grid_bits(slots)), self.edges)
+        self._allocate(self._grid)
+        self._add_to(self._grid, table)
+
+    def _allocate(self, cells: Grid) -> None:
+        self._read = None
+        size = _capacity(self.slots) * len(cells)
+        kind = np.float64 if self.weighted else np.int64
+        self._counts: Counts = np.zeros((size, 2), kind)
+        self._offsets: Counts = np.zeros(size, kind)
+        self._squares = np.zeros((size, 2)) if self.weighted else None
+
+    def coarsen_to(self, bits: int) -> None:
+        """Widen the cells of a tally in the grid to `bits` mantissa bits; finer ones only."""
+        if self._grid is not None and bits < self._grid.bits:
+            table = self.table()
+            self._grid = grid(bits, self.edges)
+            self._allocate(self._grid)
+            self._add_to(self._grid, table)
+
+    def _count_in(
+        self,
+        cells: Grid,
+        key: Keys,
+        label: NDArray[np.bool_],
+        slot: Slots | None,
+        weight: NDArray[Any] | None,
+    ) -> None:
+        self._read = None
+        index = cells.cells(key)
+        if slot is not None:
+            index += slot.astype(np.int64) * len(cells)
+        low, high = int(index.min()), int(index.max()) + 1
+        index -= low
+        own, size = slice(low, high), high - low
+        distance = cells.offsets(key)
+        if weight is None:  # a float64 sum of integers this small is exact, and faster
+            found = np.bincount(index, weights=distance.astype(np.float64), minlength=size)
+            self._offsets[own] += found.astype(self._offsets.dtype, copy=False)
+        else:
+            np.add.at(self._offsets[own], index, distance * weight)
+        squares = squares_by(index, label, size, weight)
+        if self._squares is not None and squares is not None:
+            self._squares[own] += squares
+        self._counts[own] += count_by(index, label, size, weight)
+
+    def _add_dense(self, other: Tally) -> None:
+        self._read = None
+        self._counts += other._counts
+        self._offsets += other._offsets
+        if self._squares is not None and other._squares is not None:
+            self._squares += other._squares
+
+    def _add_to(self, cells: Grid, table: CellTable) -> None:
+        """Add cells that are no coarser than the grid: distinct scores, or a finer grid's."""
+        self._read = None
+        if table.bits is None:
+            self._losses += table_losses(table, self.slots, logits=self.logits)
+        index = cells.cells(table.key) + table.slot * np.int64(len(cells))
+        base = table.key if table.bits is None else cell_base(table.key, table.bits)
+        offset = table.offset + cells.offsets(base) * (table.pos + table.neg)
+        np.add.at(self._counts[:, 1], index, table.pos)
+        np.add.at(self._counts[:, 0], index, table.neg)
+        np.add.at(self._offsets, index, offset)
+        if self._squares is not None and table.pos_sq is not None and table.neg_sq is not None:
+            np.add.at(self._squares[:, 1], index, table.pos_sq)
+            np.add.at(self._squares[:, 0], index, table.neg_sq)
+
+
+def _restored(
+    slots: int,
+    edges: tuple[float, ...],
+    weighted: bool,
+    logits: bool,
+    losses: NDArray[np.float64],
+    table: CellTable,
+) -> Tally:
+    exact = table.bits is None
+    found = Tally(slots, edges=edges, weighted=weighted, logits=logits, start_exact=exact)
+    found.add_table(table)
+    if not exact:
+        found._losses = losses
+    return found

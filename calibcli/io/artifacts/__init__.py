@@ -1,0 +1,1 @@
+"""The JSON artifacts, their schemas, and the project file."""

@@ -1,0 +1,1 @@
+"""Detections and ground truth: COCO JSON and tables of boxes."""

@@ -1,0 +1,74 @@
+"""Whether boxes are boxes: coordinates that are there and finite, sizes that are not negative."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from calibcli.errors import InputError
+from calibcli.io.rows.keys import MISSING_GROUP
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from calibcli.io.boxes.tables import Boxes
+
+
+def checked(boxes: Boxes, *, logits: bool, drop: bool) -> tuple[Boxes, int]:
+    """Return the boxes that can be used, and how many cannot.
+
+    Args:
+        boxes: of one file.
+        logits: whether scores may be any number.
+        drop: leave out boxes with a missing score or coordinate, instead of refusing them.
+
+    Raises:
+        InputError: a missing or an infinite coordinate, a negative size, a missing id or score, a
+            score outside [0, 1].
+    """
+    for found, what in ((boxes.image, "image"), (boxes.label, "class")):
+        gone = np.array([value == MISSING_GROUP for value in found.values] or [False])
+        rows = np.flatnonzero(gone[found.codes]) if len(found.codes) else np.zeros(0, int)
+        if rows.size:
+            raise InputError(f"{boxes.where(rows[0])}: no {what}", f"every box has {what}s' ids")
+    missing = _any(np.isnan(boxes.box))
+    if boxes.score is not None:
+        missing |= np.isnan(boxes.score)
+    if missing.any():
+        if not drop:
+            first, count = int(missing.argmax()), int(missing.sum())
+            of = "score or coordinate" if boxes.score is not None else "coordinate"
+            more = f" ({count:,} such boxes)" if count > 1 else ""
+            raise InputError(
+                f"{boxes.where(first)}: a {of} is NaN or missing{more}",
+                "correct the file, or leave such boxes out with --drop-invalid",
+            )
+        boxes = boxes.rows(~missing)
+    _refuse(boxes, _any(~np.isfinite(boxes.box)), "a coordinate is infinite", "pixels")
+    _refuse(
+        boxes,
+        _any(boxes.box[:, 2:] < 0),
+        "the box has a negative width or height",
+        "boxes are x, y, w, h (COCO's bbox too) or x1, y1, x2, y2 with x2 >= x1",
+    )
+    if boxes.score is not None and not logits:
+        _refuse(
+            boxes,
+            (boxes.score < 0) | (boxes.score > 1),
+            "a score lies outside [0, 1]",
+            "if the scores are logits, add --logits",
+        )
+    return boxes, int(missing.sum())
+
+
+def _refuse(boxes: Boxes, bad: NDArray[np.bool_], problem: str, hint: str) -> None:
+    if bad.any():
+        first, count = int(bad.argmax()), int(bad.sum())
+        more = f" ({count:,} such boxes)" if count > 1 else ""
+        raise InputError(f"{boxes.where(first)}: {problem}{more}", hint)
+
+
+def _any(bad: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which rows of (n, m) have one that is bad (n,)."""
+    return np.asarray(bad.any(axis=1))

@@ -1,0 +1,292 @@
+"""Boxes from tables: image, class, four coordinates, and for detections a score.
+
+Coordinates are in pixels from the upper left corner, as x, y, w, h or as two corners. All boxes
+are held in memory: some 100 bytes each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from calibcli.errors import InputError
+from calibcli.io.failures import listing, row_text, show
+from calibcli.io.formats.decode import numbers
+from calibcli.io.formats.frames import ReadPlan
+from calibcli.io.formats.readers import open_reader
+from calibcli.io.rows.batch import blaming
+from calibcli.io.rows.columns import SCORE_NAMES, find
+from calibcli.io.rows.keys import MISSING_GROUP, Categories, categories
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from calibcli.io.formats.frames import Reader
+    from calibcli.io.formats.sources import Source
+
+IMAGE_NAMES = ("image_id", "image")
+CLASS_NAMES = ("class", "category_id", "category")
+SIDES = ("x", "y", "w", "h")
+CORNERS = ("x1", "y1", "x2", "y2")
+SIZES = ("image_width", "image_height")
+_TRUE = {"1", "1.0", "true", "yes"}
+_FALSE = {"0", "0.0", "false", "no", ""}
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Boxes:
+    """Boxes of one file, in its order.
+
+    Attributes:
+        source: the file, as it may be shown; `unit` is what a box is there: "row", "detection".
+        image: ids of the images as text; `label` names or ids of the classes.
+        box: float64 (n, 4) as x, y, w, h.
+        score: (n,) as the file has them, or None for objects.
+        crowd: bool (n,) regions of many objects; `ignore` (n,) objects that count as nothing.
+        size: float64 (n, 2) width and height of each box's image, or None.
+        place: int64 (n,) 0-based place of each box in the file.
+        table: all columns as a pyarrow.Table, where they are kept.
+        bare: images that the file names without a box.
+    """
+
+    source: str
+    unit: str
+    image: Categories
+    label: Categories
+    box: NDArray[np.float64]
+    score: NDArray[Any] | None
+    crowd: NDArray[np.bool_]
+    ignore: NDArray[np.bool_]
+    size: NDArray[np.float64] | None
+    place: NDArray[np.int64]
+    table: Any = None
+    bare: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.box)
+
+    @property
+    def coco(self) -> bool:
+        """Whether the file is COCO's JSON, where classes are category ids."""
+        return self.unit != "row"
+
+    def where(self, i: int) -> str:
+        """Return `file, row 17` for box `i`."""
+        return f"{show(self.source)}, {self.unit} {int(self.place[i]) + 1:,}"
+
+    def rows(self, kept: NDArray[np.bool_]) -> Boxes:
+        """Return some of the boxes."""
+        return replace(
+            self,
+            image=Categories(self.image.codes[kept], self.image.values),
+            label=Categories(self.label.codes[kept], self.label.values),
+            box=self.box[kept],
+            score=None if self.score is None else self.score[kept],
+            crowd=self.crowd[kept],
+            ignore=self.ignore[kept],
+            size=None if self.size is None else self.size[kept],
+            place=self.place[kept],
+            table=None if self.table is None else self.table.take(np.flatnonzero(kept)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Which column is what."""
+
+    image: str
+    label: str
+    box: tuple[str, ...]
+    corners: bool
+    score: str | None
+    flags: tuple[str, ...]
+    size: tuple[str, ...]
+
+
+def read_table(
+    source: Source, *, score: str | None = None, scored: bool, keep: bool = False
+) -> Boxes:
+    """Read the boxes of one table.
+
+    Args:
+        source: a Parquet, CSV or Arrow file.
+        score: the score column; default the one with a known name.
+        scored: whether these are detections, with scores, rather than objects.
+        keep: also hand over all columns, as `Boxes.table`.
+
+    Raises:
+        InputError: missing columns, text where numbers belong, an empty file.
+    """
+    if source.kind in ("npy", "npz"):
+        raise InputError(
+            f"{show(source.name)} is an array, and boxes come as a table or as COCO JSON",
+            "columns image_id, class, x, y, w, h" + (", score" if scored else ""),
+        )
+    reader = open_reader(source)
+    columns = _resolve(reader, source.name, score, scored=scored)
+    plan = ReadPlan(
+        numbers=(*columns.box, *([columns.score] if columns.score else []), *columns.size),
+        keys=(columns.image, columns.label, *columns.flags),
+        keep=keep,
+    )
+    pieces = [
+        _piece(frame.columns, frame.first_row, columns, source.name)
+        for part in reader.parts
+        for frame in _frames(reader, part, plan)
+    ]
+    if not pieces or not sum(len(piece[0].codes) for piece in pieces):
+        raise InputError(
+            f"{show(source.name)} holds no rows",
+            "it has a header and nothing else: is it the file that was meant?",
+        )
+    image, label, box, values, crowd, ignore, size = (
+        [piece[i] for piece in pieces] for i in range(7)
+    )
+    rows = sum(len(one) for one in box)
+    boxes = Boxes(
+        source.name,
+        "row",
+        merged(image),
+        merged(label),
+        np.concatenate(box),
+        np.concatenate(values) if columns.score else None,
+        np.concatenate(crowd),
+        np.concatenate(ignore),
+        np.concatenate(size) if columns.size else None,
+        np.arange(rows),
+        _kept(reader, plan) if keep else None,
+    )
+    return boxes if scored else _without_bare(boxes)
+
+
+def _frames(reader: Reader, part: Any, plan: ReadPlan) -> Iterable[Any]:
+    return reader.read(part, replace(plan, keep=False))
+
+
+def _kept(reader: Reader, plan: ReadPlan) -> Any:
+    """Return all columns: of a CSV file as text, exactly as they are."""
+    import pyarrow as pa
+
+    batches = [frame.table for part in reader.parts for frame in reader.read(part, plan)]
+    return pa.Table.from_batches(batches)
+
+
+def _resolve(reader: Reader, path: str, score: str | None, *, scored: bool) -> _Columns:
+    names = list(reader.columns)
+    image, label = (_named(names, path, known) for known in (IMAGE_NAMES, CLASS_NAMES))
+    sides, corners = set(SIDES) <= set(names), set(CORNERS) <= set(names)
+    if sides and corners:
+        raise InputError(
+            f"{show(path)} has boxes as x, y, w, h and as x1, y1, x2, y2",
+            "leave one of them out: they may differ",
+        )
+    if not sides and not corners:
+        missing = [name for name in SIDES if name not in names]
+        raise InputError(
+            f"{show(path)} has no boxes: no column {listing(missing)}",
+            f"boxes are x, y, w, h or x1, y1, x2, y2; columns: {listing(names)}",
+        )
+    found = None
+    if scored:
+        found = _score(names, path, score)
+    return _Columns(
+        image,
+        label,
+        SIDES if sides else CORNERS,
+        corners,
+        found,
+        tuple(name for name in ("iscrowd", "ignore") if name in names and not scored),
+        SIZES if set(SIZES) <= set(names) else (),
+    )
+
+
+def _named(names: list[str], path: str, known: Sequence[str]) -> str:
+    found = next((name for name in known if name in names), None)
+    if found is None:
+        raise InputError(
+            f"{show(path)} has no column {known[0]!r}",
+            f"boxes need image_id, class, x, y, w, h; columns: {listing(names)}",
+        )
+    return found
+
+
+def _score(names: list[str], path: str, score: str | None) -> str:
+    if score is not None:
+        return find(score, names, path, "--score")
+    known = [name for name in names if name in SCORE_NAMES]
+    if len(known) == 1:
+        return known[0]
+    if known:
+        raise InputError(
+            f"{show(path)} has {len(known)} columns that may be the score: {listing(known)}",
+            f"name one: --score {known[0]}",
+        )
+    raise InputError(
+        f"{show(path)} has no score column, so it holds objects rather than detections",
+        "were the two files swapped? Detections come first, objects after --ground-truth; "
+        "another name of the score is --score COL",
+    )
+
+
+def _piece(raw: dict[str, Any], first_row: int, columns: _Columns, path: str) -> tuple[Any, ...]:
+    def read(name: str) -> NDArray[Any]:
+        with blaming(name, path, first_row):
+            return numbers(raw[name])
+
+    def coded(name: str) -> Categories:
+        with blaming(name, path, first_row):
+            return categories(raw[name])
+
+    image, label = coded(columns.image), coded(columns.label)
+    box = np.stack([read(name).astype(np.float64) for name in columns.box], axis=1)
+    if columns.corners:
+        box[:, 2:] -= box[:, :2]
+    none = np.zeros(len(box), np.bool_)
+    flags = {name: _flags(coded(name), name, path, first_row) for name in columns.flags}
+    size = [read(name).astype(np.float64) for name in columns.size]
+    return (
+        image,
+        label,
+        box,
+        read(columns.score) if columns.score else None,
+        flags.get("iscrowd", none),
+        flags.get("ignore", none) | flags.get("iscrowd", none),
+        np.stack(size, axis=1) if size else None,
+    )
+
+
+def _flags(found: Categories, name: str, path: str, first_row: int) -> NDArray[np.bool_]:
+    texts = [value.lower() if value != MISSING_GROUP else "" for value in found.values]
+    wrong = [i for i, text in enumerate(texts) if text not in _TRUE | _FALSE]
+    rows = np.flatnonzero(np.isin(found.codes, wrong))
+    if rows.size:
+        raise InputError(
+            f"column {name!r} of {show(path)}, {row_text(first_row + int(rows[0]))}: neither 0 "
+            "nor 1",
+            "1 marks a region that counts as nothing, 0 an object",
+        )
+    return np.array([text in _TRUE for text in texts], np.bool_)[found.codes]
+
+
+def merged(parts: Sequence[Categories]) -> Categories:
+    """Join columns of categories, one after the other."""
+    place: dict[str, int] = {}
+    codes = []
+    for part in parts:
+        table = np.array([place.setdefault(v, len(place)) for v in part.values] or [0], np.int32)
+        codes.append(table[part.codes])
+    return Categories(np.concatenate(codes), list(place))
+
+
+def _without_bare(boxes: Boxes) -> Boxes:
+    """Take out rows that name an image and nothing else: images without an object."""
+    gone = np.array([value == MISSING_GROUP for value in boxes.label.values] or [False])
+    bare = gone[boxes.label.codes] & np.isnan(boxes.box).all(axis=1)
+    if not bare.any():
+        return boxes
+    names = sorted({boxes.image.values[code] for code in boxes.image.codes[bare].tolist()})
+    return replace(boxes.rows(~bare), bare=tuple(names))

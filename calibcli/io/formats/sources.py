@@ -1,0 +1,362 @@
+"""From the SCORES arguments to a list of files: folders, globs, URIs, standard input.
+
+The same arguments give the same list in the same order on every machine: folders and globs are
+sorted by path. Nothing is opened here beyond the few bytes that tell the type of a file whose
+suffix says nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import stat
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.parse import unquote
+
+from calibcli.errors import InputError, UsageError, did_you_mean
+from calibcli.io.failures import listing, reading, show
+from calibcli.io.formats.kinds import INPUT_FORMATS, SUFFIXES, is_uri, kind_of_content, suffix_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+STDIN = "-"
+_MISSING_PARTITION = "__HIVE_DEFAULT_PARTITION__"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file (or the bytes of standard input) to read.
+
+    Attributes:
+        path: As it is shown and as it is opened, unless `data` or `spool` holds the content.
+        kind: "parquet", "csv", "tsv", "arrow", "npy", "npz" or "stats".
+        compression: "gzip", "zstd" or None.
+        partition: Columns that the folders above the file name, as `camera=front/` does;
+            None for a missing value.
+        data: The content itself, for a small standard input.
+        spool: A temporary file with the content, for a large standard input.
+    """
+
+    path: str
+    kind: str
+    compression: str | None = None
+    partition: tuple[tuple[str, str | None], ...] = ()
+    data: bytes | None = None
+    spool: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What messages call it: its path without credentials, or standard input."""
+        return "standard input" if self.path == STDIN else self.shown
+
+    @property
+    def shown(self) -> str:
+        """The path as it stands in results: credentials in a URI are left out."""
+        return re.sub(r"(?<=://)[^/@]*@", "", self.path) if "://" in self.path else self.path
+
+    @property
+    def remote(self) -> bool:
+        """Whether Arrow's file systems open this, rather than the operating system."""
+        return is_uri(self.path)
+
+    @property
+    def local(self) -> str:
+        """The path in the local file system that holds the content."""
+        return self.spool if self.spool is not None else self.path
+
+    @property
+    def nameable(self) -> bool:
+        """Whether Arrow can be told the path: it takes UTF-8 only."""
+        try:
+            self.local.encode()
+        except UnicodeEncodeError:
+            return False
+        return True
+
+    def open(self) -> BinaryIO:
+        """Open the raw (still compressed) content as a seekable binary file."""
+        if self.data is not None:
+            return io.BytesIO(self.data)
+        if self.remote:
+            file: BinaryIO = self.arrow_file()
+            return file
+        return Path(self.local).open("rb")
+
+    def arrow_file(self) -> Any:
+        """Open the raw content as an Arrow file that threads may read at random."""
+        import pyarrow as pa
+
+        if self.data is not None:
+            return pa.BufferReader(self.data)
+        if self.remote:
+            from pyarrow import fs
+
+            system, path = fs.FileSystem.from_uri(self.path)
+            return system.open_input_file(path)
+        if not self.nameable:
+            return _mapped(self.local)
+        return pa.OSFile(self.local, "rb")
+
+    def stream(self) -> Any:
+        """Open the content, decompressed, as an Arrow input stream."""
+        import pyarrow as pa
+
+        file = self.arrow_file()
+        return (
+            file if self.compression is None else pa.CompressedInputStream(file, self.compression)
+        )
+
+    def size(self) -> int:
+        """Return the size in bytes of the raw content."""
+        if self.data is not None:
+            return len(self.data)
+        if self.remote:
+            return int(self.arrow_file().size())
+        return Path(self.local).stat().st_size
+
+
+def _mapped(path: str) -> Any:
+    """Open a file whose name Arrow cannot encode: a map of it, which needs no name."""
+    import mmap
+
+    import pyarrow as pa
+
+    with Path(path).open("rb") as file:
+        if not Path(path).stat().st_size:
+            return pa.BufferReader(b"")
+        return pa.BufferReader(pa.py_buffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
+
+
+def expand(paths: Sequence[str], input_format: str | None = None) -> list[Source]:
+    """Expand the SCORES arguments to the files they mean, in a fixed order.
+
+    Args:
+        paths: Files, folders, globs, URIs, or "-" for standard input.
+        input_format: The type of standard input (and of files whose suffix says nothing).
+
+    Raises:
+        InputError: A path does not exist, a folder or a glob holds no data, a file comes twice,
+            or its type cannot be told.
+        UsageError: `input_format` is unknown, or standard input is a terminal.
+    """
+    if input_format is not None and input_format not in INPUT_FORMATS:
+        raise UsageError(
+            f"unknown input format {show(input_format)!r}",
+            hint=did_you_mean(input_format, INPUT_FORMATS) or f"one of {', '.join(INPUT_FORMATS)}",
+        )
+    if not paths:
+        raise UsageError("no scores are given", hint="name a file, or - for standard input")
+    found: list[Source] = []
+    for path in paths:
+        if path == STDIN:
+            found.append(_standard_input(input_format))
+        elif is_uri(path):
+            found.extend(_remote(path, input_format))
+        else:
+            found.extend(_local(path, input_format))
+    _refuse_twice(found)
+    return found
+
+
+def _refuse_twice(sources: Iterable[Source]) -> None:
+    seen: set[str] = set()
+    for source in sources:
+        key = (
+            source.path
+            if source.remote or source.path == STDIN
+            else str(Path(source.path).absolute())
+        )
+        if key in seen:
+            raise InputError(
+                f"{show(source.name)} is given twice",
+                hint="name each file once; rows that stand for several are what --count is for",
+            )
+        seen.add(key)
+
+
+def _local(path: str, input_format: str | None) -> list[Source]:
+    entry = Path(path)
+    with reading(path):
+        if entry.is_dir():
+            return _folder(entry)
+        if entry.exists():
+            return [_file(path, input_format)]
+    fixed = re.search(r"[*?\[]", path)
+    if fixed is None:
+        raise InputError(f"{show(path)}: no such file or folder", hint=_near_file(entry))
+    import glob
+
+    matches = sorted(glob.glob(path, recursive=True))  # noqa: PTH207, Path.glob refuses absolute patterns
+    if not matches:
+        raise InputError(f"no file matches {show(path)}", hint="check the pattern and its folder")
+    above = len(path[: fixed.start()].split("/")) - 1
+    found: list[Source] = []
+    for match in matches:
+        if Path(match).is_dir():
+            found.extend(_folder(Path(match), tuple(match.split("/")[above:])))
+        else:
+            folders = match.split("/")[above:-1]
+            found.append(_file(match, input_format, _hive(folders)))
+    return found
+
+
+def _near_file(missing: Path) -> str:
+    try:
+        near = did_you_mean(missing.name, sorted(p.name for p in missing.parent.iterdir()))
+    except OSError:
+        return f"the folder {show(str(missing.parent))} does not exist"
+    return near or "check the path, and quote a glob"
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith((".", "_"))
+
+
+def _folder(folder: Path, above: tuple[str, ...] = ()) -> list[Source]:
+    inside = [
+        p
+        for p in sorted(folder.rglob("*"))
+        if p.is_file() and not any(_is_hidden(part) for part in p.relative_to(folder).parts)
+    ]
+    found = [
+        Source(str(p), "parquet", None, _hive([*above, *p.relative_to(folder).parts[:-1]]))
+        for p in inside
+        if SUFFIXES.get(p.suffix.lower()) == "parquet"
+    ]
+    if not found:
+        suffix = next((p.suffix for p in inside if p.suffix.lower() in SUFFIXES), None)
+        raise InputError(
+            f"the folder {show(str(folder))} holds no Parquet files",
+            hint=f"quote a glob for other types: '{show(str(folder))}/*{suffix}'"
+            if suffix
+            else "name the folder that holds the .parquet files",
+        )
+    return found
+
+
+def _hive(folders: Iterable[str]) -> tuple[tuple[str, str | None], ...]:
+    pairs = [folder.partition("=") for folder in folders if "=" in folder]
+    return tuple(
+        (unquote(key), None if value == _MISSING_PARTITION else unquote(value))
+        for key, _, value in pairs
+    )
+
+
+def _file(
+    path: str,
+    input_format: str | None,
+    partition: tuple[tuple[str, str | None], ...] = (),
+) -> Source:
+    suffix, compression = suffix_of(path)
+    kind = SUFFIXES.get(suffix)
+    if kind is not None and (compression is None or kind in ("csv", "tsv")):
+        if not is_uri(path) and not Path(path).is_file():
+            return _spooled(path, path, kind)
+        return Source(path, kind, compression, partition)
+    if not is_uri(path) and not Path(path).is_file():
+        return _spooled(path, path, input_format)
+    kind = input_format or _sniff(Source(path, "csv"))
+    if kind is None:
+        raise InputError(
+            f"{show(path)}: its suffix does not name a type that is read here",
+            hint=f"known: {listing(SUFFIXES)}, .csv.gz, .csv.zst; or give --input-format",
+        )
+    return Source(path, kind, compression, partition)
+
+
+def _sniff(source: Source) -> str | None:
+    with reading(source.name), source.open() as file:
+        return kind_of_content(file.read(8))
+
+
+def _standard_input(input_format: str | None) -> Source:
+    stdin = sys.stdin
+    if stdin is None or stdin.isatty():
+        raise UsageError(
+            f"standard input is {'closed' if stdin is None else 'a terminal'}",
+            hint="pipe scores into it: cat scores.csv | calibcli …",
+        )
+    from calibcli.io.formats.spool import keep_once
+
+    buffer = stdin.buffer
+    kept = keep_once(buffer, lambda: contextlib.nullcontext(buffer))
+    return _from_kept(STDIN, *kept, input_format)
+
+
+def _spooled(name: str, path: str, kind: str | None) -> Source:
+    """Read a pipe with a name (as `<(zcat scores.csv.gz)` makes one): it can be read only once."""
+    from calibcli.io.formats.spool import keep_once
+
+    with reading(name):
+        status = Path(path).stat()
+        device = stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode)
+        if device and status.st_rdev != Path(os.devnull).stat().st_rdev:
+            # Some never end, and would fill the disk.
+            raise InputError(
+                f"{show(name)} is a device, not a file of scores",
+                hint="name a file, or - for standard input",
+            )
+        kept = keep_once((status.st_dev, status.st_ino), lambda: Path(path).open("rb"))  # noqa: SIM115
+    return _from_kept(name, *kept, kind)
+
+
+def _from_kept(
+    name: str, data: bytes | None, spool: str | None, input_format: str | None
+) -> Source:
+    source = Source(name, input_format or "csv", data=data, spool=spool)
+    magic = _sniff(source)
+    if input_format is None and magic == "stats":
+        return Source(name, "stats", data=data, spool=spool)
+    if magic is not None and magic != source.kind and source.kind in ("csv", "tsv"):
+        raise InputError(
+            f"{show(source.name)} does not hold {source.kind.upper()}",
+            hint=f"--input-format {magic}",
+        )
+    return source
+
+
+def _remote(uri: str, input_format: str | None) -> list[Source]:
+    with reading(Source(uri, "parquet").name):
+        from pyarrow import fs
+
+        plain, mark, query = uri.partition("?")  # s3://bucket/x?region=…: no part of a glob
+        match = re.search(r"[*\[]", plain)
+        base = plain if match is None else plain[: plain.rindex("/", 0, match.start())]
+        system, path = fs.FileSystem.from_uri(base + mark + query)
+        prefix = base[: len(base) - len(path)] if base.endswith(path) else None
+        info = system.get_file_info(path)
+        if info.type == fs.FileType.File and match is None:
+            return [_file(uri, input_format)]
+        if info.type == fs.FileType.NotFound or prefix is None:
+            raise InputError(
+                f"{show(Source(uri, 'parquet').name)}: no such file or folder",
+                hint="check the URI and the credentials",
+            )
+        listed = system.get_file_info(fs.FileSelector(path, recursive=True))
+    files = sorted(entry.path for entry in listed if entry.type == fs.FileType.File)
+    found = []
+    for entry in files:
+        inside = entry[len(path) :].strip("/").split("/")
+        if match is not None:
+            import fnmatch
+
+            wanted = plain[len(base) :].strip("/").split("/")
+            matched = len(wanted) == len(inside) and all(map(fnmatch.fnmatchcase, inside, wanted))
+        else:
+            matched = suffix_of(entry)[0] in (".parquet", ".parq", ".pq") and not any(
+                map(_is_hidden, inside)
+            )
+        if matched:
+            found.append(_file(prefix + entry + mark + query, input_format, _hive(inside[:-1])))
+    if not found:
+        raise InputError(
+            f"no file matches {show(Source(uri, 'parquet').name)}",
+            hint="check the pattern and its folder",
+        )
+    return found

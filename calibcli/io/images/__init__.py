@@ -1,0 +1,1 @@
+"""Stacks and folders of images as batches of pixels."""

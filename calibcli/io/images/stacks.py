@@ -1,0 +1,376 @@
+"""Stacks of images as a data set: each pixel is a row, an image is a cluster.
+
+Partitions are runs of images, so that a pass can decide, filter or judge images whole. A block is
+some rows of pixels of one image, planes apart as the file has them; a batch is the same pixels as
+rows, which is what every pass over tables reads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibcli.errors import InputError
+from calibcli.io.images.pixels import LabelRule, ScoreRule, Spot
+from calibcli.io.images.shapes import Pair, pair_up
+from calibcli.io.rows.batch import Batch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from calibcli.io.formats.sources import Source
+    from calibcli.io.images.files import Reader
+    from calibcli.io.rows.dataset import Dataset
+    from calibcli.io.rows.recipe import InputSpec
+
+    Readers = tuple[Reader, Reader | None]
+
+Decided = tuple[NDArray[Any], list[NDArray[np.int64]]]
+
+BLOCK_PIXELS = 1 << 18
+_FEWEST, _MOST, _PARTS = 1 << 20, 1 << 24, 32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """Some rows of pixels of one image; pixels without a label or score are left out.
+
+    Attributes:
+        scores: (m,) or (K, m), as the file has them.
+        labels: (m,) class indices or 0/1, (K, m) of 0/1, or None.
+        image: The number of the image in the data set.
+        cluster: The hash of its id.
+        first: Pixel of the source at which the block begins.
+        kept: Offsets from `first` of the pixels, when some were left out; else None.
+        dropped: Pixels left out for want of a score, of those with a label.
+        pixels: Pixels of the block before any was left out.
+        last: Whether the block ends the image.
+    """
+
+    scores: NDArray[Any]
+    labels: NDArray[Any] | None
+    image: int
+    cluster: np.uint64
+    source: str
+    source_index: int
+    first: int
+    kept: NDArray[np.int64] | None
+    dropped: int
+    pixels: int
+    last: bool
+
+    def __len__(self) -> int:
+        return int(self.scores.shape[-1])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One image, whole.
+
+    Attributes:
+        scores: (H * W,) or (K, H * W), as the file has them.
+        labels: (H * W,) or (K, H * W), or None.
+        kept: (H * W,) the pixels that have a label and a score; None for all.
+        image: The number of the image in the data set; `source_index` the place of its file.
+        size: (H, W).
+    """
+
+    scores: NDArray[Any]
+    labels: NDArray[Any] | None
+    kept: NDArray[np.bool_] | None
+    image: int
+    source_index: int
+    size: tuple[int, int]
+
+
+@dataclass(slots=True)
+class StackNotes:
+    """What passes note of each partition.
+
+    Attributes:
+        rows: pixels read.
+        ignored: pixels without a label.
+        decided: (numbers of images, for each (K, 3) pixels rightly, wrongly decided and missed);
+            `decided_after` a calibrator.
+    """
+
+    rows: dict[int, int] = field(default_factory=dict)
+    ignored: dict[int, int] = field(default_factory=dict)
+    decided: dict[int, Decided] = field(default_factory=dict)
+    decided_after: dict[int, Decided] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class StackPartition:
+    """A run of images, read by itself, in any thread, as often as needed.
+
+    Attributes:
+        runs: (pair, first image, end) of each file it reads of, in order.
+    """
+
+    index: int
+    runs: tuple[tuple[int, int, int], ...]
+    stack: StackDataset
+
+    @property
+    def source_index(self) -> int:
+        """The file that it begins in."""
+        return self.runs[0][0]
+
+    @property
+    def first_row(self) -> int:
+        """The pixel of that file at which it begins."""
+        return self.runs[0][1] * self.stack.pairs[self.source_index].shape.pixels
+
+    @property
+    def rows(self) -> int:
+        """How many pixels it has."""
+        pairs = self.stack.pairs
+        return sum((stop - start) * pairs[number].shape.pixels for number, start, stop in self.runs)
+
+    def blocks(self, block_pixels: int = BLOCK_PIXELS) -> Iterator[Block]:
+        """Read the images from the first on, `block_pixels` at a time (at least a row).
+
+        Raises:
+            InputError: labels or scores that are none, with their place.
+        """
+        read = ignored = 0
+        for number, start, stop in self.runs:
+            for block in self._of_pair(self.stack.pairs[number], start, stop, block_pixels):
+                read += block.pixels
+                ignored += block.pixels - len(block) - block.dropped
+                yield block
+        self.stack.notes.rows[self.index] = read
+        self.stack.notes.ignored[self.index] = ignored
+
+    def batches(self) -> Iterator[Batch]:
+        """Read the pixels as rows."""
+        for block in self.blocks():
+            if len(block):
+                yield self.stack.batch(block)
+
+    def _of_pair(self, pair: Pair, start: int, stop: int, size: int) -> Iterator[Block]:
+        shape = pair.shape
+        step = max(1, size // max(shape.width, 1))
+        with pair.scores.reader(shape) as scores, pair.label_reader() as labels:
+            for image in range(start, stop):
+                for first in range(0, shape.height, step):
+                    yield self._block(
+                        pair, (scores, labels), image, first, min(first + step, shape.height)
+                    )
+
+    def _block(self, pair: Pair, readers: Readers, image: int, first: int, stop: int) -> Block:
+        shape, number = pair.shape, pair.first_image + image
+        scores, codes, kept, dropped = self._read(pair, readers, image, first, stop)
+        pixels = scores.shape[-1]
+        offsets = None
+        if kept is not None:
+            offsets = np.flatnonzero(kept)
+            scores = scores[..., offsets]
+            codes = None if codes is None else codes[..., offsets]
+        return Block(
+            scores,
+            codes,
+            number,
+            self.stack.cluster_ids[number],
+            pair.scores.source.name,
+            pair.index,
+            image * shape.pixels + first * shape.width,
+            offsets,
+            dropped,
+            pixels,
+            stop == shape.height,
+        )
+
+    def _read(
+        self, pair: Pair, readers: Readers, image: int, first: int, stop: int
+    ) -> tuple[NDArray[Any], NDArray[Any] | None, NDArray[np.bool_] | None, int]:
+        """Return scores, labels, which pixels have both (None for all), how many lack a score."""
+        stack, shape = self.stack, pair.shape
+        scores, kept = readers[0].block(image, first, stop), None
+        codes = None
+        if readers[1] is not None and pair.labels is not None and pair.label_shape is not None:
+            raw = readers[1].block(image, first, stop)
+            spot = Spot(pair.labels, pair.label_shape, image, first)
+            codes, kept = stack.label_rule.coded(raw, spot)
+        if not scores.dtype.isnative:
+            scores = scores.astype(scores.dtype.newbyteorder("="))
+        gone = stack.score_rule.missing(scores, kept, Spot(pair.scores, shape, image, first))
+        dropped = 0
+        if gone is not None:
+            dropped = int(gone.sum())
+            kept = ~gone if kept is None else kept & ~gone
+        return scores, codes, kept, dropped
+
+    def frames(self) -> Iterator[Frame]:
+        """Read whole images, with the pixels that have no label or score.
+
+        Raises:
+            InputError: See `blocks`.
+        """
+        for number, start, stop in self.runs:
+            pair = self.stack.pairs[number]
+            height, width = pair.shape.height, pair.shape.width
+            with pair.scores.reader(pair.shape) as scores, pair.label_reader() as labels:
+                for image in range(start, stop):
+                    raw, codes, kept, _ = self._read(pair, (scores, labels), image, 0, height)
+                    yield Frame(
+                        np.ascontiguousarray(raw),
+                        codes,
+                        kept,
+                        pair.first_image + image,
+                        pair.index,
+                        (height, width),
+                    )
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class StackDataset:
+    """What `Dataset` is for tables, for images.
+
+    Attributes:
+        task: What a pixel is: "binary", "multiclass" or "multilabel".
+        classes: Names of the structures; () where there is one score a pixel.
+        structures: Names of the structures, also of the only one.
+    """
+
+    task: str
+    classes: tuple[str, ...]
+    structures: tuple[str, ...]
+    pairs: tuple[Pair, ...]
+    label_rule: LabelRule
+    score_rule: ScoreRule
+    cluster_ids: NDArray[np.uint64]
+    notes: StackNotes = field(default_factory=StackNotes)
+
+    unit = "pixel"
+    score_names: tuple[str, ...] = ()
+    schema = None
+
+    @property
+    def images(self) -> int:
+        """How many images there are."""
+        return len(self.cluster_ids)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The files of scores."""
+        return tuple(pair.scores.source.name for pair in self.pairs)
+
+    @property
+    def ignored(self) -> int:
+        """Pixels without a label, as far as passes have seen."""
+        return sum(self.notes.ignored.values())
+
+    @property
+    def partitions(self) -> list[StackPartition]:
+        """In the order of the images; the same for the same files."""
+        return [StackPartition(index, runs, self) for index, runs in enumerate(_runs(self.pairs))]
+
+    @property
+    def inputs(self) -> list[dict[str, Any]]:
+        """The files of scores, with their pixels."""
+        return [
+            {
+                "path": pair.scores.source.name,
+                "rows": pair.shape.images * pair.shape.pixels,
+                "images": pair.shape.images,
+            }
+            for pair in self.pairs
+        ]
+
+    def batches(self) -> Iterator[Batch]:
+        """Read everything as rows, in order, in this thread."""
+        for partition in self.partitions:
+            yield from partition.batches()
+
+    def batch(self, block: Block) -> Batch:
+        """Return a block as rows."""
+        scores = self.score_rule.values(block.scores)
+        labels = block.labels
+        if scores.ndim == 2:
+            scores = np.ascontiguousarray(scores.T)
+        if labels is not None:
+            kind = np.int64 if self.task == "multiclass" else np.int8
+            labels = np.ascontiguousarray(labels.T).astype(kind)
+        return Batch(
+            scores=scores,
+            labels=labels,
+            weight=None,
+            count=None,
+            groups=(),
+            cluster=np.full(len(block), block.cluster),
+            first_row=block.first,
+            source=block.source,
+            source_index=block.source_index,
+            dropped=block.pixels - len(block),
+            kept=block.kept,
+            rounding=self.score_rule.rounding(block.scores),
+        )
+
+
+def _runs(pairs: tuple[Pair, ...]) -> Iterator[tuple[tuple[int, int, int], ...]]:
+    """Yield runs of images of about as many pixels each; an NPZ file stays whole."""
+    total = sum(pair.shape.images * pair.shape.pixels for pair in pairs)
+    wanted = min(max(total // _PARTS, _FEWEST), _MOST)
+    held: list[tuple[int, int, int]] = []
+    size = 0
+    for number, pair in enumerate(pairs):
+        images, start = pair.shape.images, 0
+        while start < images:
+            room = max(1, -(-(wanted - size) // max(pair.shape.pixels, 1)))
+            stop = images if pair.sequential else min(images, start + room)
+            held.append((number, start, stop))
+            size += (stop - start) * pair.shape.pixels
+            start = stop
+            if size >= wanted:
+                yield tuple(held)
+                held, size = [], 0
+    if held:
+        yield tuple(held)
+
+
+def open_stacks(
+    spec: InputSpec,
+    *,
+    need_labels: bool | None = True,
+    sources: Sequence[Source],
+    rows: str | None = None,
+    planes: int | None = None,
+) -> Dataset:
+    """Open images and their labels.
+
+    Args:
+        spec: The input options.
+        need_labels: True: labels must be there. False: none are read. None: if there are any.
+        sources: The files of scores.
+        rows: What a pixel is, where no labels tell: "multiclass" or "multilabel".
+        planes: How many scores a pixel has, where the shape of a single image cannot tell.
+
+    Raises:
+        InputError: Files that are no images, or that do not belong together.
+        UsageError: Options that do not fit images.
+    """
+    found = pair_up(spec, sources, need_labels=need_labels, planes=planes)
+    task = found.task if rows is None or found.planes is None else rows
+    count = found.planes or 1
+    names = found.names
+    stack = StackDataset(
+        task,
+        () if found.planes is None else names,
+        names,
+        found.pairs,
+        LabelRule(count if task == "multiclass" else 0, spec.ignore_label, found.positive),
+        ScoreRule(task == "multiclass", spec.logits, spec.scale, spec.drop_invalid),
+        found.cluster_ids,
+    )
+    if not stack.images or not sum(p.shape.images * p.shape.pixels for p in found.pairs):
+        raise InputError(
+            f"{found.pairs[0].scores.name} holds no pixels: its shape is "
+            f"{found.pairs[0].scores.shape}",
+            hint="is it the file that was meant?",
+        )
+    return cast("Dataset", stack)

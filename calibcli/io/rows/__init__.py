@@ -1,0 +1,1 @@
+"""Tables of rows: columns, labels, keys, groups and clusters as batches."""

@@ -1,0 +1,211 @@
+"""The door: score files in, batches of arrays out, whatever the files are.
+
+A data set is a list of partitions that can be read again, apart and from different threads, in
+bounded memory. The partitions and batches of the same files are always the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from calibcli.errors import InputError
+from calibcli.io.failures import show
+from calibcli.io.formats.buffers import BadValueError
+from calibcli.io.formats.frames import ARRAY, Reader, ReadPlan
+from calibcli.io.formats.readers import open_reader
+from calibcli.io.formats.sources import expand
+from calibcli.io.rows.batch import Batch, Cutter, blaming
+from calibcli.io.rows.columns import LABEL_NAMES, ROW_NAMES, SCORE_NAMES
+from calibcli.io.rows.keys import Categories
+from calibcli.io.rows.partition import Partition, Shared
+from calibcli.io.rows.recipe import InputSpec, Recipe
+from calibcli.io.rows.resolve import choose, make_recipe, require_same
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from calibcli.io.formats.sources import Source
+    from calibcli.io.rows.side import SideTable
+
+__all__ = ["Batch", "Categories", "Dataset", "InputSpec", "Partition", "open_dataset"]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Dataset:
+    """Opened files: what they hold, and the partitions to read.
+
+    Attributes:
+        task: "binary", "multiclass" or "multilabel".
+        classes: The K class names, in the order of the scores; () for binary.
+        score_names: The score columns; () for an array without names.
+        partitions: In row order.
+        schema: The pyarrow.Schema of `Batch.table`, when all columns are kept.
+    """
+
+    task: str
+    classes: tuple[str, ...]
+    score_names: tuple[str, ...]
+    partitions: list[Partition]
+    schema: Any
+    paths: tuple[str, ...]
+    shared: Shared = field(repr=False)
+
+    @property
+    def inputs(self) -> list[dict[str, Any]]:
+        """Return {"path", "rows"} of each file; rows is None before a pass where it is unknown."""
+        rows: list[int | None] = [0] * len(self.paths)
+        for partition in self.partitions:
+            n = self.shared.rows.get(partition.index, partition.rows)
+            before = rows[partition.source_index]
+            rows[partition.source_index] = None if n is None or before is None else before + n
+        return [{"path": path, "rows": n} for path, n in zip(self.paths, rows, strict=True)]
+
+    def batches(self) -> Iterator[Batch]:
+        """Read everything, in row order, in this thread."""
+        for partition in self.partitions:
+            yield from partition.batches()
+
+
+def open_dataset(
+    spec: InputSpec,
+    *,
+    need_labels: bool | None = True,
+    keep_columns: bool = False,
+    typed: bool = False,
+    sources: Sequence[Source] | None = None,
+) -> Dataset:
+    """Open score files: expand the paths, read the headers, choose the columns.
+
+    Args:
+        spec: The input options.
+        need_labels: True: labels must be found. False: none are read. None: if there are any.
+        keep_columns: Also hand over all columns, as `Batch.table`; those of a CSV file as text,
+            exactly as they are.
+        typed: Give those columns types where all values allow, which takes a pass over the files:
+            for an output that has types, such as Parquet.
+        sources: What `expand` made of the paths before; a pipe can be read only once.
+
+    Raises:
+        InputError: A file that is missing, empty or damaged, a column that is missing, ambiguous
+            or of the wrong type, files that differ in their columns, labels of another length.
+        UsageError: Options that do not fit together.
+    """
+    if sources is None:
+        sources = expand(spec.paths, spec.input_format)
+    if spec.task == "segmentation":
+        from calibcli.io.images.stacks import open_stacks
+
+        return open_stacks(spec, need_labels=need_labels, sources=sources)
+    readers = [open_reader(source) for source in sources]
+    first = next((r for r in readers if any(part.rows != 0 for part in r.parts)), None)
+    if first is None:
+        raise InputError(
+            f"{show(readers[0].source.name)} holds no rows",
+            hint="it has a header and nothing else: is it the file that was meant?",
+        )
+    side_readers = tuple(map(open_reader, expand((spec.labels,)))) if spec.labels else ()
+    side_first = side_readers[0] if side_readers else None
+    _refuse_unequal(spec, first)
+    recipe = make_recipe(
+        spec, first, side_first, need_labels=need_labels, width=_list_width(spec, first)
+    )
+    for reader in readers:
+        if reader is not first:
+            require_same(recipe, first, reader, keep=keep_columns)
+    side, offsets = _side(recipe, side_readers, readers)
+    schema = first.schema() if keep_columns else None
+    if typed and schema is not None:
+        schema = _typed(readers, schema)
+    shared = Shared()
+    for number, reader in enumerate(readers):
+        name = reader.source.name
+        cutter = Cutter(side, offsets[number], name)
+        for part in reader.parts:
+            index = len(shared.partitions)
+            shared.partitions.append(
+                Partition(
+                    name, number, index, part, reader, recipe, cutter, keep_columns, schema, shared
+                )
+            )
+    return Dataset(
+        task=recipe.task,
+        classes=recipe.classes,
+        score_names=() if recipe.scores == (ARRAY,) else recipe.scores,
+        partitions=shared.partitions,
+        schema=schema,
+        paths=tuple(source.shown for source in sources),
+        shared=shared,
+    )
+
+
+def _refuse_unequal(spec: InputSpec, reader: Reader) -> None:
+    """Refuse an NPZ file in which an array that is asked for has another length than the others."""
+    lengths: dict[str, int] = getattr(reader, "lengths", {})
+    named = (spec.score, spec.label, spec.weight, spec.count, spec.cluster, *spec.groups)
+    wanted = {*SCORE_NAMES, *ROW_NAMES, *LABEL_NAMES, *named, *(spec.scores or ())}
+    asked = {name: rows for name, rows in lengths.items() if name in wanted}
+    if asked.keys() - reader.columns.keys():
+        told = ", ".join(f"{name} has {rows:,} rows" for name, rows in asked.items())
+        raise InputError(
+            f"{show(reader.source.name)}: its arrays differ in length: {told}",
+            hint="scores and labels belong together row by row: save arrays of the same length",
+        )
+
+
+def _typed(readers: list[Reader], schema: Any) -> Any:
+    if not any(reader.source.kind in ("csv", "tsv") for reader in readers):
+        return schema
+    from calibcli.io.formats.inference import typed_schema
+
+    return typed_schema(readers, schema)
+
+
+def _list_width(spec: InputSpec, reader: Reader) -> int:
+    """Return the length of the first row's list, where the score is a list column; else 0."""
+    chosen = choose(spec, reader)
+    column = reader.columns[chosen.names[0]]
+    if not chosen.rows or column.width:
+        return 0
+    from calibcli.io.formats.decode import matrix
+
+    plan = ReadPlan(numbers=chosen.names, batch_rows=1)
+    for part in reader.parts:
+        for frame in reader.read(part, plan):
+            with blaming(chosen.names[0], reader.source.name, frame.first_row):
+                return int(matrix(frame.columns[chosen.names[0]], None).shape[1])
+    return 0
+
+
+def _side(
+    recipe: Recipe, readers: tuple[Reader, ...], main: list[Reader]
+) -> tuple[SideTable | None, list[int]]:
+    """Read the labels file, and find where each file of scores begins in it."""
+    plan = recipe.plan(side=True)
+    if not readers or not plan.columns:
+        return None, [0] * len(main)
+    from calibcli.io.rows.side import SideTable
+
+    path = readers[0].source.name
+    for other in readers[1:]:
+        missing = [name for name in plan.columns if name not in other.columns]
+        if missing:
+            raise InputError(
+                f"{show(other.source.name)} has no column {missing[0]!r}",
+                hint="files of one data set have the same columns and types",
+            )
+    try:
+        side = SideTable.load(readers, plan)
+    except BadValueError as error:
+        with blaming(recipe.cluster.name if recipe.cluster else ARRAY, path, 0):
+            raise error from None
+    counts = [reader.count() for reader in main]
+    if sum(counts) != side.rows:
+        more = f" (and {len(main) - 1} more files)" if len(main) > 1 else ""
+        raise InputError(
+            f"{show(main[0].source.name)}{more} holds {sum(counts):,} rows of scores, "
+            f"{show(path)} {side.rows:,} labels",
+            hint="scores and labels belong together row by row: give files of the same length",
+        )
+    offsets = [sum(counts[:i]) for i in range(len(counts))]
+    return side, offsets

@@ -1,0 +1,94 @@
+"""Annotations of a GitHub Actions step: workflow commands, one a line, that a name cannot forge.
+
+A failed gate is an error, a warning a warning, the headline a notice. GitHub shows ten of a kind
+for a step, so what is beyond is counted in the last one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from calibcli.render.formats import markdown
+from calibcli.render.formats.junit import failure_words
+from calibcli.render.tables import decisions, documents, promotion
+from calibcli.render.words import names, verdicts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    Result = Mapping[str, Any]
+
+_MOST: Final = 10
+MOST_SUMMARY: Final = 1_000_000
+"""Bytes of a job summary; GitHub drops one of more than a mebibyte."""
+
+
+def render_measure(result: Result) -> str:
+    """Return the annotations of a measure result."""
+    facts = ", ".join([documents.measure_headline(result), *documents.measure_facts(result)])
+    failed = [failure_words(gate) for gate in result["gates"] if not gate["passed"]]
+    passed = len(result["gates"]) - len(failed)
+    told = f"{facts}. {verdicts.verdict(result).headline}"
+    if result["gates"]:
+        told += f" Gates: {passed} passed, {len(failed)} failed."
+    return _commands(result, told, failed)
+
+
+def render_fit(result: Result) -> str:
+    """Return the annotations of a fit result."""
+    return _commands(result, documents.fit_headline(result), [])
+
+
+def render_promotion(result: Result) -> str:
+    """Return the annotations of a promotion: the decision, and each gate and check that failed."""
+    failed = [failure_words(gate) for gate in result["gates"] if not gate["passed"]]
+    failed += [one["reason"] for one in result["checks"] if not one["passed"]]
+    return _commands(result, promotion.headline(result), failed)
+
+
+def render_threshold(result: Result) -> str:
+    """Return the annotations of a threshold result."""
+    return _commands(result, decisions.thresholds_headline(result), [])
+
+
+def summary(kind: str, result: Result) -> str:
+    """Return the job summary: the Markdown of a result, or its head where that is too long."""
+    text = str(getattr(markdown, f"render_{kind}")(result))
+    if len(text.encode()) <= MOST_SUMMARY:
+        return text
+    slim = {
+        **result,
+        "classes": [],
+        "groups": [],
+        "thresholds": (result.get("thresholds") or [])[:1],
+    }
+    note = "Classes and groups are left out: the summary would be too long for GitHub."
+    return f"{getattr(markdown, f'render_{kind}')(slim)}\n{note}\n"
+
+
+def _commands(result: Result, told: str, failed: Sequence[str]) -> str:
+    title = "calibcli"
+    tags = (result.get("params") or {}).get("tags") or {}
+    if tags:
+        title += " " + " ".join(f"{key}={value}" for key, value in tags.items())
+    lines = [_command("notice", title, told)]
+    for kind, texts in (("error", failed), ("warning", result.get("warnings") or [])):
+        more = len(texts) - _MOST
+        shown = list(texts[:_MOST])
+        if more > 0:
+            shown[-1] = f"{shown[-1]} (and {more} more)"
+        lines += [_command(kind, title, text) for text in shown]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _command(kind: str, title: str, text: str) -> str:
+    return f"::{kind} title={_property(title)}::{_data(text)}"
+
+
+def _data(text: str) -> str:
+    """Escape as actions/toolkit does; `visible` has spelt out the line ends before."""
+    return names.visible(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

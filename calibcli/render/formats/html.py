@@ -1,0 +1,91 @@
+"""The report as one page: self-contained, no network, light and dark, screen and paper.
+
+The page's Content-Security-Policy allows its own style sheet and the script of its levers, by hash,
+and nothing else; even a name that found its way past the escaping could neither run nor fetch.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from calibcli.render.assets import asset
+from calibcli.render.page import decisions as decisions_html
+from calibcli.render.page import sections
+from calibcli.render.page.levers import data_block, levers
+from calibcli.render.page.parts import contents
+from calibcli.render.page.style import STYLE
+from calibcli.render.tables import documents
+from calibcli.render.words import words
+from calibcli.render.words.names import html
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    Result = Mapping[str, Any]
+
+
+def render_report_html(report: Result) -> str:
+    """Return the report page as HTML text.
+
+    `report` is {"schema": "calibcli/report", "version", "calibcli", "title", "inputs", "params",
+    "task", "measure", "calibrator", "thresholds", "warnings"}; `calibrator` and `thresholds` may be
+    None. The same report gives the same bytes. However many classes and groups there are, the
+    page stays small: diagrams are drawn for the worst, and the page says what it left out.
+    """
+    measure = report["measure"]
+    title = str(report.get("title") or "Calibration report")
+    moving, data = levers(report)
+    script = asset("levers.js") if data else ""
+    body = [sections.reliability(measure)]
+    for place, (kind, parts) in enumerate(words.slices_by_kind(measure).items()):
+        body.append(sections.slices_section(kind, parts, measure, place))
+    body += [
+        moving,
+        decisions_html.curves(report),
+        decisions_html.thresholds(report),
+        decisions_html.trade_offs(report),
+        sections.drift(measure),
+        sections.periods(measure),
+        sections.metrics(measure),
+    ]
+    if report.get("calibrator"):
+        body.append(sections.calibrator(report))
+    body.append(sections.data(report))
+    page = "".join(body)
+    facts = ", ".join([documents.inputs_line(report), *documents.measure_facts(measure)])
+    return (
+        "<!doctype html>\n"
+        f'<html lang="en"><head><meta charset="utf-8">\n{_policy(script)}\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n'
+        '<meta name="referrer" content="no-referrer">\n'
+        f"<title>{html(title)}</title>\n<style>{STYLE}</style></head>\n"
+        f'<body><header class="page"><h1>{html(title)}</h1>\n'
+        f"{sections.verdict_html(report)}{sections.tiles_html(measure)}"
+        f'<p class="note">{html(words.conventions(measure))}; {html(facts)}.</p>\n'
+        f"{sections.warnings_html(report.get('warnings') or [])}{contents(page)}</header>\n"
+        f"<main>{page}</main>\n"
+        f"<footer><p>Made by calibcli {html(report.get('calibcli', ''))}. This page is one file "
+        "and asks the network for nothing. Exact numbers: <code>--format json</code>.</p>"
+        "</footer>\n"
+        f"{data_block(data) + f'<script>{script}</script>' if data else ''}</body></html>\n"
+    )
+
+
+def _policy(script: str) -> str:
+    rules = [
+        "default-src 'none'",
+        f"style-src '{_digest(STYLE)}'",
+        *([f"script-src '{_digest(script)}'"] if script else []),
+        "base-uri 'none'",
+        "form-action 'none'",
+        "require-trusted-types-for 'script'",
+    ]
+    return f'<meta http-equiv="Content-Security-Policy" content="{"; ".join(rules)}">'
+
+
+def _digest(text: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
+    return f"sha256-{digest}"

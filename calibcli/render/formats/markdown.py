@@ -1,0 +1,126 @@
+"""Results as GitHub Markdown, for a pull request or a job summary. Names are escaped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from calibcli.render.tables import decisions, documents, held, promotion
+from calibcli.render.words import names, verdicts, words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from calibcli.render.charts.drawing import Figure
+    from calibcli.render.tables.layout import Table
+
+    Result = Mapping[str, Any]
+
+
+def render_measure(result: Result) -> str:
+    """Return a measure result as Markdown: headline, verdict, warnings, tables."""
+    answer = verdicts.verdict(result)
+    facts = ", ".join([documents.measure_headline(result), *documents.measure_facts(result)])
+    paragraphs = [
+        "## Calibration",
+        f"**{names.markdown(answer.headline)}**",
+        *(names.markdown(detail) for detail in answer.details),
+        f"{names.markdown(facts)}. {names.markdown(words.conventions(result))}.",
+        names.markdown(words.other_binning(result)),
+        names.markdown(documents.inputs_line(result)),
+    ]
+    return _document(paragraphs, result, documents.measure_tables(result))
+
+
+def render_fit(result: Result) -> str:
+    """Return a fit result as Markdown."""
+    paragraphs = [
+        "## Calibrator",
+        f"**{names.markdown(documents.fit_headline(result))}**",
+        names.markdown(words.after_words(documents.fit_kind(result))),
+        names.markdown(decisions.parameters_words(result.get("calibrator") or {})),
+        names.markdown(documents.inputs_line(result)),
+    ]
+    return _document(paragraphs, result, documents.fit_tables(result))
+
+
+def render_promotion(result: Result) -> str:
+    """Return what became of a challenger as Markdown."""
+    paragraphs = [
+        "## Promotion",
+        f"**{names.markdown(promotion.headline(result))}**",
+        *(names.markdown(fact) for fact in promotion.facts(result)),
+        names.markdown(promotion.inputs(result)),
+    ]
+    return _document(paragraphs, result, promotion.tables(result))
+
+
+def render_threshold(result: Result) -> str:
+    """Return a threshold result as Markdown."""
+    paragraphs = [
+        "## Thresholds",
+        f"**{names.markdown(decisions.thresholds_headline(result))}**",
+        names.markdown(decisions.kind_words(result)),
+        names.markdown(documents.inputs_line(result)),
+    ]
+    return _document(paragraphs, result, documents.threshold_tables(result))
+
+
+def render_report(report: Result, pictures: Sequence[tuple[Figure, str]] = ()) -> str:
+    """Return a report as Markdown: what the page says.
+
+    `pictures` are its figures and where each lies, as a relative path of plain characters.
+    """
+    parts = [f"# {names.markdown(report.get('title') or 'Calibration report')}\n"]
+    measure = {**report["measure"], "warnings": report.get("warnings") or []}
+    parts.append(render_measure(measure))
+    if pictures:
+        parts.append(_document(["## Charts", *(_picture(*one) for one in pictures)], {}, []))
+    if report.get("calibrator"):
+        calibrator = report["calibrator"]
+        lines = [
+            "## Calibrator",
+            f"**{names.markdown(calibrator.get('method', ''))}**",
+            names.markdown(decisions.parameters_words(calibrator.get("params") or {})),
+        ]
+        table = decisions.candidates_table(
+            calibrator.get("candidates") or [], report.get("params") or {}
+        )
+        parts.append(_document(lines, {}, [table] if table else []))
+    if report.get("thresholds"):
+        chosen = report["thresholds"]
+        lines = [
+            "## Thresholds",
+            f"**{names.markdown(decisions.thresholds_headline(chosen))}**",
+            names.markdown(decisions.kind_words(chosen)),
+        ]
+        parts.append(_document(lines, {}, held.tables(report)))
+    return "\n".join(parts)
+
+
+def _picture(figure: Figure, path: str) -> str:
+    lines = [f"{stage}: {text}" if stage else text for stage, text in figure.caption]
+    caption = names.markdown("; ".join(lines))
+    return f"![{names.markdown(figure.says)}]({quote(path)})\n\n{caption}"
+
+
+def markdown_table(table: Table) -> str:
+    """Return a table in GitHub's form, with its caption as a heading and its note below."""
+    head = [_cell(column.title, column.detail) for column in table.columns]
+    rule = [":--" if column.left else "--:" for column in table.columns]
+    rows = [[_cell(cell.text, cell.detail) for cell in row] for row in table.rows]
+    lines = [f"### {names.markdown(table.caption)}", ""]
+    lines += [f"| {' | '.join(row)} |" for row in [head, rule, *rows]]
+    if table.note:
+        lines += ["", names.markdown(table.note)]
+    return "\n".join(lines)
+
+
+def _cell(text: str, detail: str) -> str:
+    return " ".join(names.markdown(piece) for piece in (text, detail) if piece) or " "
+
+
+def _document(paragraphs: Sequence[str], result: Result, tables: Sequence[Table]) -> str:
+    warned = [f"> warning: {names.markdown(item)}" for item in result.get("warnings") or []]
+    blocks = [*paragraphs, *warned, *(markdown_table(table) for table in tables)]
+    return "\n\n".join(block for block in blocks if block.strip()) + "\n"

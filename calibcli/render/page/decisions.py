@@ -1,0 +1,121 @@
+"""The report's sections about cut-offs: the curves with the chosen point, the confusion."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from calibcli.render.charts import gallery_decisions
+from calibcli.render.page.parts import (
+    details_html,
+    figure_html,
+    figures_html,
+    section_html,
+    table_html,
+)
+from calibcli.render.tables import common as tabulate
+from calibcli.render.tables import decisions, documents, held
+from calibcli.render.tables.layout import Cell, Column, Table
+from calibcli.render.words import figures
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    Result = Mapping[str, Any]
+
+POINTS: Final = 20
+
+
+def curves(report: Result) -> str:
+    """Return ROC and precision-recall curves with the chosen cut-off."""
+    named = gallery_decisions.ranked(report["measure"])
+    if not named:
+        return ""
+    body = figures_html(map(figure_html, gallery_decisions.ranking_figures(report)))
+    if len(named) > gallery_decisions.LINES:
+        left = f"Left out: {len(named) - gallery_decisions.LINES} classes with a higher AUC."
+        body += f'<p class="note">{left}</p>'
+    name, _, curve = named[0]
+    table = _curve_table(curve, name)
+    if table:
+        body += details_html(f"Points of the curves as a table ({name})", table_html(table))
+    return section_html("Ranking", "ranking", body, "What every possible cut-off would do.")
+
+
+def thresholds(report: Result) -> str:
+    """Return the cut-offs: the chosen ones, or those that were measured."""
+    chosen = report.get("thresholds")
+    measure = report["measure"]
+    if not chosen:
+        table = tabulate.confusion_table(
+            documents.confusion_parts(measure["overall"]), measure.get("params", {})
+        )
+        if not table:
+            return ""
+        body = figures_html(map(figure_html, gallery_decisions.confusion_figures(report)))
+        return section_html("At the cut-off", "cutoff", body + table_html(table))
+    items = held.measured(report)
+    drawn = gallery_decisions.confusion_figures(report)
+    body = figures_html(map(figure_html, drawn))
+    if len(items) > len(drawn) > 0:
+        body += (
+            f'<p class="note">Left out here: matrices are drawn for {len(drawn)} of '
+            f"{len(items)}; the table has all.</p>"
+        )
+    body += figures_html(map(figure_html, gallery_decisions.search_figures(report)))
+    traded = gallery_decisions.trade_off_figures(report)
+    body += figures_html(map(figure_html, traded))
+    left = ((chosen.get("trade_off") or {}).get("slices") or 0) - len(traded)
+    if left > 0:
+        body += (
+            f'<p class="note">Left out here: precision against recall of {left} classes that reach '
+            "no less.</p>"
+        )
+    body += "".join(table_html(table) for table in held.tables(report))
+    lead = f"{_capital(decisions.thresholds_headline(chosen))}. "
+    lead += f"{_capital(decisions.kind_words(chosen))}."
+    if items:
+        lead += " The counts are those of the rows of this report."
+    return section_html("At the chosen cut-off", "cutoff", body, lead)
+
+
+def trade_offs(report: Result) -> str:
+    """Return cost, net benefit and risk against coverage, before and after calibration."""
+    made = [figure_html(figure) for figure in gallery_decisions.decision_figures(report)]
+    if not made:
+        return ""
+    lead = (
+        "What acting on the scores costs and is worth, and what keeping the surest rows would "
+        "leave."
+    )
+    return section_html("Decisions", "decisions", figures_html(made), lead)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _curve_table(curve: Result, name: str) -> Table | None:
+    """Return about twenty points of both curves."""
+    roc, pr = curve.get("roc") or {}, curve.get("pr") or {}
+    rows = []
+    for label, xs, ys, cuts in (
+        ("ROC", roc.get("fpr") or [], roc.get("tpr") or [], roc.get("threshold")),
+        ("PR", pr.get("recall") or [], pr.get("precision") or [], pr.get("threshold")),
+    ):
+        for i in _thinned(len(xs)):
+            cut = cuts[i] if cuts else None
+            cells = (figures.short(cut), figures.metric(xs[i]), figures.metric(ys[i]))
+            rows.append((Cell(label), *(Cell(text) for text in cells)))
+    columns = (
+        Column("curve", left=True),
+        Column("threshold"),
+        Column("fpr (ROC) or recall (PR)"),
+        Column("recall (ROC) or precision (PR)"),
+    )
+    return Table(f"Points of the curves, {name}", columns, tuple(rows)) if rows else None
+
+
+def _thinned(n: int) -> Sequence[int]:
+    if n <= POINTS:
+        return range(n)
+    return sorted({round(i * (n - 1) / (POINTS - 1)) for i in range(POINTS)})

@@ -1,0 +1,235 @@
+"""The sections of the report page, one function each, in the order of the page."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from calibcli.render.charts import gallery, gallery_slices
+from calibcli.render.page.parts import (
+    details_html,
+    facts_html,
+    figure_html,
+    figures_html,
+    section_html,
+    table_html,
+    tile_html,
+)
+from calibcli.render.tables import (
+    common as tabulate,
+)
+from calibcli.render.tables import (
+    decisions,
+    documents,
+    drifted,
+    paired,
+    segmentation,
+    serial,
+    slices,
+)
+from calibcli.render.tables.layout import Cell, Column, Table
+from calibcli.render.words import figures, glossary, verdicts, words
+from calibcli.render.words.names import html
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    Result = Mapping[str, Any]
+
+
+def verdict_html(report: Result) -> str:
+    """Return the verdict in words, and what its "after" is worth."""
+    answer = verdicts.verdict(report["measure"])
+    told = [*answer.details, *_calibrated_words(report)]
+    details = "".join(f"<p>{html(detail)}</p>" for detail in told)
+    tone = answer.ends or answer.tone
+    return (
+        f'<div class="verdict {tone}"><p class="headline">{html(answer.headline)}</p>'
+        f"{details}</div>\n"
+    )
+
+
+def _calibrated_words(report: Result) -> list[str]:
+    """Return which calibrator "after" is by, and whether it has seen these rows."""
+    chosen = report.get("calibrator")
+    if not chosen or not chosen.get("method"):
+        return []
+    files = ", ".join(str(one["path"]) for one in (chosen.get("inputs") or [])[:2])
+    rows = sum(one.get("rows") or 0 for one in chosen.get("inputs") or [])
+    told = f"The calibrator is {chosen['method']}"
+    told += f", fitted on {figures.count(rows)} rows of {files}" if rows else ""
+    seen = any("in-sample" in warning for warning in report.get("warnings") or [])
+    return [f"{told}, these very rows: what it shows here flatters." if seen else f"{told}."]
+
+
+def tiles_html(result: Result) -> str:
+    """Return the headline figures with their intervals."""
+    before = result["overall"]["metrics"]
+    after = (result["overall"].get("calibrated") or {}).get("metrics")
+    tiles = [
+        tile_html(_title(name), meaning, before[name], after and after.get(name))
+        for name, meaning in glossary.HEADLINE.items()
+        if name in before
+    ]
+    return f'<ul class="tiles">{"".join(tiles)}</ul>\n'
+
+
+def _title(metric: str) -> str:
+    return {"ece": "ECE", "auc": "AUC", "nll": "NLL"}.get(metric, metric.capitalize())
+
+
+def warnings_html(warnings: Sequence[str]) -> str:
+    """Return the warnings, if any."""
+    if not warnings:
+        return ""
+    items = "".join(f"<li>{html(warning)}</li>" for warning in warnings)
+    head = "<strong>Warnings</strong>"
+    return f'<div class="warnings" role="note">{head}<ul>{items}</ul></div>\n'
+
+
+def reliability(result: Result) -> str:
+    """Return the reliability diagrams before and after, and their numbers."""
+    params, task, overall = result.get("params", {}), words.task_of(result), result["overall"]
+    tables = [
+        segmentation.structures_table(result),
+        tabulate.bins_table(overall, params, task),
+        tabulate.calibrated_bins_table(overall, params, task),
+        tabulate.ece_by_bins_table(overall, params),
+    ]
+    score, frequency = words.score_word(task)
+    at = segmentation.at_table(result) or slices.at_table(result)
+    drawn = [figure_html(figure) for figure in gallery.reliability_figures(result)]
+    body = figures_html(drawn) + "".join(table_html(t) for t in [*tables, at] if t)
+    lead = (
+        f"An honest model's points lie on the dashed line: {frequency} equals {score}. Below the "
+        f"line the {score} is too high, above it too low. {words.conventions(result)}."
+    )
+    other = words.other_binning(result)
+    lead += f" The ECE depends on the bins; {other}." if other else ""
+    return section_html("Reliability", "reliability", body, lead)
+
+
+def metrics(result: Result) -> str:
+    """Return every metric with its meaning, before and after."""
+    overall, params = result["overall"], result.get("params", {})
+    after = (overall.get("calibrated") or {}).get("metrics")
+    table = tabulate.metrics_table(overall["metrics"], after, params)
+    rows = tuple(
+        (Cell(row[0].text, glossary.METRICS.get(row[0].text, "")), *row[1:]) for row in table.rows
+    )
+    gates = tabulate.gates_table(result.get("gates") or [])
+    body = (table_html(gates) if gates else "") + table_html(
+        replace(table, rows=rows, caption="All rows")
+    )
+    for compared in (
+        paired.versus_table(result),
+        paired.calibrated_table(result),
+        paired.slices_table(result),
+    ):
+        body += table_html(compared) if compared else ""
+    lead = "Lower is better, except for accuracy, AUC, average precision and discrimination."
+    if after:
+        lead += " A change is coloured only where the two intervals do not touch."
+    return section_html("Metrics", "metrics", body, lead)
+
+
+def slices_section(kind: str, parts: Sequence[Result], result: Result, place: int) -> str:
+    """Return one kind of slices: ECE of each by harm, the worst ones' diagrams, the table."""
+    title = f"Per {gallery_slices.kind_word(kind)}"
+    figure, limit = gallery_slices.slices_identity(kind, place), gallery_slices.DOTS
+    left_out = []
+    if len(parts) > limit:
+        left_out.append(f"the chart shows the {limit} of {len(parts)} with the highest ECE")
+    dots = figure_html(gallery_slices.dots_figure(kind, parts, result, figure))
+    body = f'<div class="wide">{dots}</div>\n'
+    shown = gallery_slices.multiple_figures(kind, parts, result, figure)
+    if shown:
+        if len(parts) > len(shown):
+            left_out.append(f"diagrams are drawn for the {len(shown)} with the highest ECE")
+        body += f"<h3>{'The worst first' if len(parts) > 1 else 'Diagram'}</h3>\n"
+        body += figures_html((figure_html(one) for one in shown), "multiples")
+    if left_out:
+        body += f'<p class="note">Left out here: {html("; ".join(left_out))}.</p>\n'
+    table = slices.slices_table(parts, result.get("params", {}), title=kind)
+    body += table_html(table) if table else ""
+    return section_html(title, f"slices{place}", body)
+
+
+def drift(result: Result) -> str:
+    """Return what has drifted from the reference, if there is one."""
+    found = drifted.drift_tables(result)
+    if not found:
+        return ""
+    verdict = str(result["drift"]["verdict"])
+    said = f"{verdict[:1].upper()}{verdict[1:]}."
+    # The first table's note begins with the verdict, which is said above it.
+    rest = found[0].note.removeprefix(said).strip()
+    tables = [replace(found[0], note=rest), *found[1:]]
+    return section_html("Drift", "drift", "".join(table_html(one) for one in tables), said)
+
+
+def periods(result: Result) -> str:
+    """Return the periods of --by in order, drawn and listed, if there are any."""
+    table = serial.series_table(result)
+    if table is None:
+        return ""
+    drawn = "".join(figure_html(one) for one in gallery.series_figures(result))
+    body = f'<div class="wide">{drawn}</div>\n' if drawn else ""
+    lead = table.note
+    return section_html("Periods", "periods", body + table_html(replace(table, note="")), lead)
+
+
+def calibrator(report: Result) -> str:
+    """Return how the calibrator was chosen, and its parameters."""
+    chosen = report["calibrator"]
+    params = report.get("params") or {}
+    table = decisions.candidates_table(chosen.get("candidates") or [], params)
+    facts = [("method", str(chosen.get("method", "")))]
+    told = decisions.parameters_words(chosen.get("calibrator") or {})
+    if told:
+        facts.append(("parameters", told))
+    after = chosen.get("after") or {}
+    lead = words.after_words(str(after.get("kind", "")))
+    body = facts_html(facts)
+    if after.get("metrics") and chosen.get("before"):
+        title = f"after, {after.get('kind', '')}".removesuffix(", ")
+        made = tabulate.metrics_table(
+            chosen["before"]["metrics"], after["metrics"], params, after_title=title
+        )
+        body += table_html(replace(made, caption="On the rows of the fit"))
+    body += table_html(table) if table else ""
+    groups = decisions.fitted_slices_table(chosen.get("groups") or [], params, "Groups of the fit")
+    body += table_html(groups) if groups else ""
+    return section_html("Calibrator", "calibrator", body + _map(chosen), lead)
+
+
+def _map(chosen: Result) -> str:
+    """Return the fitted map with its interval, as a chart and on demand as a table."""
+    points = chosen.get("map") or []
+    table = decisions.map_table(points, chosen.get("params") or {})
+    if table is None:
+        return ""
+    drawn = figures_html(figure_html(one) for one in gallery_slices.map_figures(chosen))
+    return drawn + details_html("Numbers of the map", table_html(table))
+
+
+def data(report: Result) -> str:
+    """Return what was read, and every convention used."""
+    inputs = report.get("inputs") or []
+    extra = list(dict.fromkeys(k for item in inputs for k in item if k not in {"path", "rows"}))
+    rows = tuple(
+        (
+            Cell(str(item["path"])),
+            Cell(figures.count(item.get("rows"))),
+            *(Cell(str(item.get(key, ""))) for key in extra),
+        )
+        for item in inputs
+    )
+    columns = (
+        Column("file", left=True),
+        Column("rows"),
+        *(Column(key, left=True) for key in extra),
+    )
+    body = table_html(Table("Inputs", columns, rows)) if rows else ""
+    facts = [("task", str(report.get("task", ""))), *documents.params_facts(report)]
+    return section_html("Data and conventions", "data", body + facts_html(facts))

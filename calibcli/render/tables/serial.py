@@ -1,0 +1,79 @@
+"""The series of periods, as a table and as CSV rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from calibcli.render.tables import common as tabulate
+from calibcli.render.tables.layout import Cell, Column, Style, Table
+from calibcli.render.words import figures, words
+from calibcli.render.words.names import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    Result = Mapping[str, Any]
+
+_METRICS = ("prevalence", "accuracy", "mean_score", "ece", "brier", "nll", "auc")
+_DRIFT = ("psi", "reliability_p")
+
+
+def series_table(result: Result) -> Table | None:
+    """Return the periods in order; None without --by."""
+    found = result.get("series")
+    if not found:
+        return None
+    params = result.get("params") or {}
+    rows = found["periods"]
+    metrics = [name for name in _METRICS if any(name in row["metrics"] for row in rows)]
+    drift = [name for name in _DRIFT if any(name in (row.get("drift") or {}) for row in rows)]
+    level = tabulate.level(params)
+    columns = [Column(visible(found["by"]), left=True), Column("n")]
+    columns += [Column(name, level if name == "ece" else "") for name in metrics]
+    columns += [Column("p of labels" if name == "reliability_p" else name) for name in drift]
+    columns.append(Column("", left=True))
+    shown = tuple(_row(row, metrics, drift, params) for row in rows)
+    caption = f"By {visible(found['by'])}"
+    return Table(caption, tuple(columns), shown, series_words(found))
+
+
+def series_words(found: Result) -> str:
+    """Return which period is the first bad one, and by what rule."""
+    if not found["periods"]:
+        return "No periods."
+    first, changed = found["first_bad"], found["first_changed"]
+    said = "No bad period" if first is None else f"The first bad period is {visible(first)}"
+    if changed is not None:
+        said += f"; the first that surely differs from the reference is {visible(changed)}"
+    rule = found["rule"]
+    return f"{said}. {rule[:1].upper()}{rule[1:]}."
+
+
+def _row(row: Result, metrics: list[str], drift: list[str], params: Result) -> tuple[Cell, ...]:
+    cells = [Cell(visible(row["value"])), Cell(figures.count(row["metrics"]["n"]["value"]))]
+    for name in metrics:
+        item = row["metrics"].get(name) or {"value": None}
+        detail = figures.interval(item) if name == "ece" else ""
+        cells.append(Cell(figures.named(name, {"value": item["value"]}), detail))
+    alpha = 1.0 - words.confidence_of(params)
+    for name in drift:
+        item = row["drift"].get(name) or {"value": None}
+        p = item.get("p") if name == "psi" else item["value"]
+        style: Style = "warn" if p is not None and p < alpha else ""
+        cells.append(Cell(figures.named(name, {"value": item["value"]}), "", style))
+    told = f"bad: {', '.join(map(visible, row['why']))}" if row["bad"] else ""
+    if not told and row["changed"]:
+        told = "changed"
+    cells.append(Cell(told, "", "bad" if row["bad"] else ""))
+    return tuple(cells)
+
+
+def series_rows(result: Result) -> Iterator[tuple[Any, ...]]:
+    """Yield the periods as rows of the long CSV."""
+    for row in (result.get("series") or {}).get("periods") or []:
+        start = ("series", "period", result["series"]["by"], row["value"])
+        for table, items in (("metrics", row["metrics"]), ("drift", row.get("drift") or {})):
+            for name, item in items.items():
+                ends = item.get("value"), item.get("low"), item.get("high")
+                yield (*start, table, "", name, *ends, item.get("reason") or "")
+        yield (*start, "series", "", "bad", int(row["bad"]), "", "", ", ".join(row["why"]))

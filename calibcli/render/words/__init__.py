@@ -1,0 +1,1 @@
+"""Sentences about results, and the names of figures."""

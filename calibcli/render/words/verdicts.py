@@ -1,0 +1,211 @@
+"""The verdict on a result in words: where the scores are not honest, and how sure that is.
+
+It never says more than the data: a gap that chance explains is not called a fault, and a sample too
+small to tell is called that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from calibcli.render.words import bins as regions
+from calibcli.render.words import figures, names, words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from calibcli.render.words.bins import Region
+
+Tone = Literal["good", "warn", "bad"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer: a tone, one sentence that says it, and sentences that qualify it.
+
+    `ends` is the tone after calibration, where there is one.
+    """
+
+    tone: Tone
+    headline: str
+    details: tuple[str, ...] = ()
+    ends: Tone | None = None
+
+
+def verdict(result: Mapping[str, Any], name: Callable[[object], str] = names.visible) -> Verdict:
+    """Return the verdict on a measure result; `name` makes a name safe for the medium."""
+    params = result.get("params", {})
+    task = words.task_of(result)
+    answer = slice_verdict(result["overall"], params, task)
+    details = list(answer.details)
+    ends: Tone | None = None
+    after = result["overall"].get("calibrated")
+    if after:
+        fixed = slice_verdict(after, params, task)
+        ends = fixed.tone
+        told = f"{fixed.headline[0].lower()}{fixed.headline[1:]}"
+        ece = figures.with_interval(after["metrics"].get("ece"))
+        details.append(f"After calibration, ECE {ece}: {told}")
+    if result.get("drift"):
+        told = str(result["drift"]["verdict"])
+        details.append(f"Against the reference {told}.")
+    for kind, slices in words.slices_by_kind(result).items():
+        sentence = _slices_sentence(kind, slices, params, name, task)
+        if sentence:
+            details.append(sentence)
+    return Verdict(answer.tone, answer.headline, tuple(details), ends)
+
+
+def slice_verdict(part: Mapping[str, Any], params: Mapping[str, Any], task: str) -> Verdict:
+    """Return the verdict on one slice from its bins."""
+    bins = part.get("bins", [])
+    tolerance = words.tolerance_of(params)
+    close = f"within {figures.short(tolerance)}"
+    if not any(b["count"] for b in bins):
+        return Verdict("warn", "No rows: nothing can be said.")
+    if all(b["gap"] is None for b in bins if b["count"]):
+        return Verdict("warn", "No labels: whether the scores are honest cannot be seen.")
+    if not regions.has_intervals(bins):
+        found = regions.any_regions(bins, tolerance)
+        note = "Without intervals this does not tell a fault from chance."
+        if not found:
+            return Verdict("warn", f"Every bin's gap is {close}.", (note,))
+        return Verdict("warn", _sides(found, task), (note,))
+    confidence = words.confidence_of(params)
+    large = regions.sure_regions(bins, confidence=confidence, beyond=tolerance)
+    if large:
+        return Verdict("bad", _sides(large, task))
+    sure = regions.sure_regions(bins, confidence=confidence)
+    if sure:
+        worst = max(sure, key=lambda region: abs(region.gap))
+        return Verdict(
+            "good",
+            f"Honest {close}: the gaps that chance does not explain are small, the largest "
+            f"{figures.signed(worst.gap)} {region_words(worst, task)}.",
+        )
+    return _no_sure_gap(part, params, tolerance, close)
+
+
+def _whole_doubted(part: Mapping[str, Any], params: Mapping[str, Any]) -> str:
+    """Return what Spiegelhalter's test says against the scores as a whole, if anything."""
+    p = (part.get("metrics", {}).get("spiegelhalter_p") or {}).get("value")
+    if p is None or params.get("cluster") or p >= 1 - words.confidence_of(params):
+        return ""
+    z = (part["metrics"].get("spiegelhalter_z") or {}).get("value") or 0.0
+    look = "too extreme" if z > 0 else "too timid"
+    return (
+        f"No run of bins stands out, but as a whole the scores look {look} "
+        f"(Spiegelhalter p {figures.metric(p)})."
+    )
+
+
+def _no_sure_gap(
+    part: Mapping[str, Any], params: Mapping[str, Any], tolerance: float, close: str
+) -> Verdict:
+    bins = part["bins"]
+    filled = [b for b in bins if b["count"]]
+    rows = sum(b["count"] for b in filled)
+    pinned = sum(
+        b["count"]
+        for b in filled
+        if b.get("frequency_low") is not None
+        and max(b["frequency_high"] - b["score"], b["score"] - b["frequency_low"]) <= tolerance
+    )
+    if pinned >= 0.9 * rows:
+        return Verdict(
+            "good", f"Honest {close}: no gap beyond chance, and the intervals are narrow."
+        )
+    doubt = _whole_doubted(part, params)
+    if doubt:
+        return Verdict("warn", doubt)
+    half = sum(b["count"] * (b["frequency_high"] - b["frequency_low"]) / 2 for b in filled) / rows
+    return Verdict(
+        "warn",
+        f"No gap beyond chance, but {figures.count(rows)} rows pin a bin's gap down only to "
+        f"\u00b1{half:.2g} on average.",
+    )
+
+
+def _sides(found: Sequence[Region], task: str) -> str:
+    over = [region for region in found if region.gap < 0][:2]
+    under = [region for region in found if region.gap > 0][:2]
+    said = []
+    if over:
+        said.append("over-confident " + " and ".join(region_words(r, task) for r in over))
+    if under:
+        said.append("under-confident " + " and ".join(region_words(r, task) for r in under))
+    if under and found[0].gap > 0:
+        said.reverse()
+    text = "; ".join(said)
+    more = len(found) - len(over) - len(under)
+    text += f"; {more} more region{'s' if more > 1 else ''}" if more else ""
+    pattern = _pattern(over, under, task)
+    return f"{pattern}{text}." if pattern else f"{text[0].upper()}{text[1:]}."
+
+
+def _pattern(over: Sequence[Region], under: Sequence[Region], task: str) -> str:
+    if task == "multiclass" or not over or not under:
+        return ""
+    if max(r.high for r in under) <= min(r.low for r in over):
+        return "Scores too extreme: "
+    if max(r.high for r in over) <= min(r.low for r in under):
+        return "Scores too timid: "
+    return ""
+
+
+def _slices_sentence(
+    kind: str,
+    slices: Sequence[Mapping[str, Any]],
+    params: Mapping[str, Any],
+    name: Callable[[object], str],
+    task: str,
+) -> str:
+    tolerance = words.tolerance_of(params)
+    limit = figures.short(tolerance)
+    calibrated = any(part.get("calibrated") for part in slices)
+    known = [part for part in slices if words.ece_of(part, calibrated=calibrated) is not None]
+    if not known:
+        return ""
+    beyond = [
+        part for part in known if (words.ece_of(part, calibrated=calibrated) or 0.0) > tolerance
+    ]
+    what = (
+        f"classes{'' if task == 'detection' else ', each against the rest'}"
+        if kind == "class"
+        else f"values of {name(kind.removeprefix('group '))}"
+    )
+    still = "after calibration " if calibrated else ""
+    if not beyond:
+        return f"ECE {still}is at most {limit} in all {len(known)} {what}."
+    sources = [part["calibrated"] if calibrated else part for part in beyond]
+    looks = sum(
+        regions.looks_at((part["calibrated"] if calibrated else part).get("bins", []))
+        for part in known
+    )
+    judged = [part for part in sources if regions.has_intervals(part.get("bins", []))]
+    sure = sum(
+        bool(regions.sure_regions(p["bins"], confidence=words.confidence_of(params), looks=looks))
+        for p in judged
+    )
+    worst = words.worst_slice(known, calibrated=calibrated)
+    assert worst is not None
+    entry = (worst["calibrated"] if calibrated else worst)["metrics"]["ece"]
+    doubt = ""
+    if judged and sure < len(beyond):
+        doubt = f" ({sure} of them beyond chance)" if sure else " (none of them beyond chance)"
+    return (
+        f"ECE {still}exceeds {limit} in {len(beyond)} of {len(known)} {what}{doubt}; the worst is "
+        f"{name(words.slice_name(worst))} at {figures.with_interval(entry)} "
+        f"({figures.count((worst['metrics'].get('n') or {}).get('value'))} rows)."
+    )
+
+
+def region_words(region: Region, task: str) -> str:
+    """Return a region as `0.6 to 1: mean score 0.8312, frequency 0.7020, 312 rows`."""
+    score, frequency = words.score_word(task)
+    return (
+        f"from {figures.edge(region.low)} to {figures.edge(region.high)} "
+        f"(mean {score} {figures.metric(region.score)}, "
+        f"{frequency} {figures.metric(region.frequency)}, {figures.count(region.count)} rows)"
+    )

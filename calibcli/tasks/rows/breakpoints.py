@@ -1,0 +1,332 @@
+"""Exact counts at the cut-offs that can be best, for classes whose distinct scores are too many.
+
+Lowering a cut-off from one positive's score to just above the next lower one only adds false
+positives. So for any figure that more false positives alone never improve, some best cut-off is
+the score of a positive, or above all scores. There are few of those: in a multi-class data set
+one a row, whatever the number of classes. A first pass collects them, a second counts the
+negatives between them, and the choice is the one that all distinct scores would give.
+
+The highest and lowest score of a class stay candidates too: above its best positive only the
+highest has the fewest false positives, and the lowest is "everything is positive".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from calibcli.core.numeric.scales import expit, softmax
+from calibcli.core.statistics import tally
+from calibcli.core.statistics.cell_table import CellTable, exact_cells
+from calibcli.core.statistics.cells import key_probabilities, probability_keys
+from calibcli.core.statistics.stats import ScoreStats
+from calibcli.engines.threads import map_ordered
+from calibcli.errors import InputError
+from calibcli.tasks.collect import MOST_WEIGHT, mapping_of, usable
+from calibcli.tasks.pairs import row_buckets
+from calibcli.tasks.validity import refuse_gaps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+    from calibcli.core.calibrators import Calibrator
+    from calibcli.io.rows.dataset import Batch, Dataset, Partition
+    from calibcli.tasks.collect import Layout, Mapping, Unseen
+
+    Array = NDArray[np.float64]
+
+BLOCK = 1 << 17
+"""Numbers in a block: a megabyte of float64, which stays in a core's cache."""
+PROBED = 1 << 22
+"""Scores to look at before giving up on telling in advance that a tally cannot stay exact."""
+
+
+@dataclass(frozen=True, slots=True)
+class Breakpoints:
+    """What two passes found.
+
+    Attributes:
+        classes: each class against the rest. Counts are exact at every cell's `floor`; a cell
+            holds the negatives from there up to the next cell.
+        dropped: rows without a usable score; `unseen` of no group that a calibrator knows.
+    """
+
+    classes: tuple[ScoreStats, ...]
+    dropped: int
+    unseen: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Probabilities (h, K), labels (h,) or (h, K) and weights (h,) of a few usable rows."""
+
+    p: Array
+    label: NDArray[Any]
+    weight: NDArray[Any] | None
+
+    def positives(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return rows and classes of the positive pairs."""
+        if self.label.ndim == 1:
+            return np.arange(len(self.label)), self.label.astype(np.intp)
+        row, column = np.nonzero(self.label)
+        return row, column
+
+
+@dataclass
+class _Positives:
+    """First pass: the scores of positives, and the range of each class's scores."""
+
+    low: Array
+    high: Array
+    slot: list[NDArray[np.int32]] = field(default_factory=list)
+    score: list[Array] = field(default_factory=list)
+    weight: list[NDArray[Any]] = field(default_factory=list)
+    mass: float = 0
+    rows: int = 0
+    dropped: int = 0
+    unseen: int = 0
+    first_bad: tuple[str, int] | None = None
+
+    def add(self, block: _Block) -> None:
+        row, column = block.positives()
+        np.maximum(self.high, block.p.max(axis=0), out=self.high)
+        np.minimum(self.low, block.p.min(axis=0), out=self.low)
+        self.slot.append(column.astype(np.int32))
+        self.score.append(block.p[row, column])
+        if block.weight is not None:
+            self.weight.append(block.weight[row])
+        self.mass += len(block.p) if block.weight is None else block.weight.sum().item()
+        self.rows += len(block.p)
+
+    def pack(self) -> None:
+        """Hold one array of each kind rather than one a block."""
+        for name in ("slot", "score", "weight"):
+            parts = getattr(self, name)
+            setattr(self, name, [np.concatenate(parts)] if parts else [])
+
+    def merge(self, other: _Positives) -> None:
+        np.maximum(self.high, other.high, out=self.high)
+        np.minimum(self.low, other.low, out=self.low)
+        self.slot += other.slot
+        self.score += other.score
+        self.weight += other.weight
+        self.mass += other.mass
+        self.rows += other.rows
+        self.dropped += other.dropped
+        self.unseen += other.unseen
+        self.first_bad = self.first_bad or other.first_bad
+
+    def table(self, *, weighted: bool) -> CellTable:
+        """Return the candidates of each class with their positives; negatives are still 0."""
+        self.pack()
+        every = np.arange(len(self.low), dtype=np.int32)
+        slot = np.concatenate([*self.slot, every, every])
+        key = probability_keys(np.concatenate([*self.score, self.low, self.high]))
+        kind = np.float64 if weighted else np.int64
+        pos = np.zeros(len(slot), kind)
+        pos[: len(slot) - 2 * len(every)] = self.weight[0] if self.weight else 1
+        none = np.zeros_like(pos)
+        squares = (pos * pos, none) if weighted else (None, None)
+        return CellTable.concatenate([CellTable(slot, key, pos, none, none, *squares)])
+
+
+class _Negatives:
+    """Second pass: the negatives from each candidate up to the next."""
+
+    def __init__(self, table: CellTable, classes: int, *, weighted: bool) -> None:
+        self.cut = key_probabilities(table.key)
+        self.start = np.searchsorted(table.slot, np.arange(classes + 1))
+        self.weighted = weighted
+        # Most negatives lie below their class's lowest positive. They need no search: what is not
+        # counted is in the lowest cell. Sums of weights would not subtract to exactly 0.
+        several = np.diff(self.start) > 1
+        second = np.minimum(self.start[:-1] + 1, len(self.cut) - 1)
+        self.searched = np.where(several, self.cut[second], np.inf)
+        if weighted:
+            self.searched[:] = -np.inf
+
+    def new(self) -> list[NDArray[Any]]:
+        """Return empty counts of each candidate, and sums of squares where weighted."""
+        kind = np.float64 if self.weighted else np.int64
+        return [np.zeros(len(self.cut), kind) for _ in range(1 + self.weighted)]
+
+    def count(self, block: _Block, into: list[NDArray[Any]]) -> None:
+        """Add the negatives of a block."""
+        wanted = block.p >= self.searched
+        wanted[block.positives()] = False
+        flat = np.flatnonzero(wanted)
+        if not flat.size:
+            return
+        row, column = np.divmod(flat, block.p.shape[1])
+        place = self._places(block.p.reshape(-1)[flat], column)
+        if block.weight is None:
+            np.add.at(into[0], place, 1)
+            return
+        for power, counts in enumerate(into, start=1):
+            np.add.at(counts, place, block.weight[row] ** power)
+
+    def _places(self, score: Array, column: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return the last candidate of each score's class that is not above it, by bisection."""
+        low, high = self.start[column], self.start[column + 1]
+        for _ in range(int((high - low).max() - 1).bit_length()):
+            middle = (low + high) >> 1
+            reached = self.cut[middle] <= score
+            low, high = np.where(reached, middle, low), np.where(reached, high, middle)
+        return low
+
+
+def count_at_positives(
+    dataset: Dataset,
+    layout: Layout,
+    *,
+    calibrator: Calibrator | None = None,
+    columns: tuple[str, ...] = (),
+    threads: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Breakpoints:
+    """Read a multi-class or multi-label data set twice, and count each class at its candidates.
+
+    Memory grows with the number of positive labels, not with rows times classes. `columns` names
+    the batches' group columns, where a calibrator reads one.
+
+    Raises:
+        InputError: unusable scores; NaN unless `layout.drop_invalid`.
+    """
+    size = len(layout.classes)
+
+    def mapped(unseen: Unseen) -> Mapping | None:
+        if calibrator is None:
+            return None
+        return mapping_of(calibrator, columns, logits=layout.logits, unseen=unseen)
+
+    def collect(partition: Partition) -> _Positives:
+        found = _Positives(np.full(size, np.inf), np.full(size, -np.inf))
+        unseen: Unseen = {}
+        mapping = mapped(unseen)
+        for batch in partition.batches():
+            good, bad = usable(batch, layout)
+            if bad and good is not None and found.first_bad is None:
+                found.first_bad = (batch.source, batch.row(int((~good).argmax())))
+            found.dropped += bad + batch.dropped
+            for block in _blocks(batch, good, layout, mapping):
+                found.add(block)
+        found.unseen = sum(unseen.values())
+        found.pack()
+        return found
+
+    total = _Positives(np.full(size, np.inf), np.full(size, -np.inf))
+    for found in map_ordered(collect, dataset.partitions, threads):
+        total.merge(found)
+        if progress is not None:
+            progress(total.rows)
+    refuse_gaps(total.dropped, total.first_bad, total.rows, drop=layout.drop_invalid)
+    if not total.mass <= MOST_WEIGHT:
+        raise InputError("the weights sum to more than 1e100", "divide them all by the largest")
+    table = total.table(weighted=layout.weighted)
+    negatives = _Negatives(table, size, weighted=layout.weighted)
+
+    def count(partition: Partition) -> list[NDArray[Any]]:
+        into, mapping = negatives.new(), mapped({})
+        for batch in partition.batches():
+            for block in _blocks(batch, usable(batch, layout)[0], layout, mapping):
+                negatives.count(block, into)
+        return into
+
+    sums = negatives.new()
+    for counted in map_ordered(count, dataset.partitions, threads):
+        for mine, theirs in zip(sums, counted, strict=True):
+            mine += theirs
+    neg = sums[0]
+    if not layout.weighted:
+        first = negatives.start[:-1]
+        above = np.add.reduceat(neg, first)
+        neg[first] += int(total.mass) - np.add.reduceat(table.pos, first) - above
+    return Breakpoints(_classes(table, sums, size), total.dropped, total.unseen)
+
+
+def _classes(table: CellTable, sums: list[NDArray[Any]], classes: int) -> tuple[ScoreStats, ...]:
+    squares = sums[1] if len(sums) > 1 else None
+    counted = CellTable(
+        table.slot, table.key, table.pos, sums[0], table.offset, table.pos_sq, squares
+    )
+    counted = counted.rows(counted.pos + counted.neg > 0)
+    weighted = squares is not None
+    return tuple(ScoreStats(counted.slots(k, k + 1), weighted=weighted) for k in range(classes))
+
+
+def _blocks(
+    batch: Batch, good: NDArray[np.bool_] | None, layout: Layout, mapping: Mapping | None
+) -> Iterator[_Block]:
+    """Yield the usable rows of a batch, with the probabilities that a tally counts them by."""
+    weight = batch.weight if layout.weighted else batch.count
+    if weight is not None and (weight == 0).any():
+        good = weight > 0 if good is None else good & (weight > 0)
+
+    def only(values: Any) -> Any:
+        return values if values is None or good is None else values[good]
+
+    scores, label, weight = only(batch.scores), only(batch.labels), only(weight)
+    if weight is not None:
+        weight = weight.astype(np.float64 if layout.weighted else np.int64, copy=False)
+    elif layout.weighted:
+        weight = np.ones(len(scores))
+    logits = layout.logits
+    if mapping is not None:
+        scores, logits = mapping(batch, scores, good, row_buckets(batch, good)), False
+    height = max(BLOCK // scores.shape[1], 1)
+    for first in range(0, len(scores), height):
+        rows = slice(first, first + height)
+        p = _probabilities(scores[rows], layout.task, logits=logits)
+        yield _Block(p, label[rows], None if weight is None else weight[rows])
+
+
+def _probabilities(scores: NDArray[Any], task: str, *, logits: bool) -> Array:
+    if logits:
+        return softmax(scores) if task == "multiclass" else expit(scores)
+    p = scores.astype(np.float64, copy=False)
+    return np.clip(p, 0.0, 1.0) if task == "multiclass" else p
+
+
+def outgrows_tally(
+    dataset: Dataset,
+    layout: Layout,
+    *,
+    calibrator: Calibrator | None = None,
+    columns: tuple[str, ...] = (),
+) -> bool:
+    """Return whether the first rows already hold more distinct scores than a tally keeps apart.
+
+    True is certain: more rows never make fewer cells. False leaves it open.
+    """
+    size = len(layout.classes)
+    rows = [partition.rows for partition in dataset.partitions]
+    known = sum(one for one in rows if one is not None) if None not in rows else None
+    if known is not None and known <= tally.EXACT_CELLS and known * size <= 4 * tally.EXACT_CELLS:
+        return False
+    mapping = None
+    if calibrator is not None:
+        mapping = mapping_of(calibrator, columns, logits=layout.logits, unseen={})
+    cells, read = CellTable.empty(weighted=False), 0
+    for batch in _batches(dataset.partitions):
+        for block in _blocks(batch, usable(batch, layout)[0], layout, mapping):
+            if read >= PROBED:
+                return False
+            read += block.p.size
+            slot = np.tile(np.arange(size), len(block.p))
+            label = np.zeros(len(slot), np.bool_)
+            fresh = exact_cells(probability_keys(block.p.reshape(-1)), label, slot)
+            cells = CellTable.concatenate([cells, fresh])
+            if len(cells) > 4 * tally.EXACT_CELLS:
+                return True
+            if np.bincount(cells.slot).max() > tally.EXACT_CELLS:
+                return True
+    return False
+
+
+def _batches(partitions: Iterable[Partition]) -> Iterator[Batch]:
+    for partition in partitions:
+        yield from partition.batches()

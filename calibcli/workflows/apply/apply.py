@@ -1,0 +1,363 @@
+"""`apply`: calibrated probabilities and decisions beside every row, in stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from calibcli._version import __version__
+from calibcli.core.statistics.buckets import buckets_of
+from calibcli.engines.remote import current
+from calibcli.engines.threads import map_ordered
+from calibcli.errors import InputError, UsageError
+from calibcli.io.failures import count_of
+from calibcli.io.formats.arrow_arrays import number_array
+from calibcli.io.formats.sources import expand
+from calibcli.io.output.writers import open_table_sink, output_type
+from calibcli.io.rows.dataset import open_dataset
+from calibcli.tasks.collect import Layout, usable
+from calibcli.tasks.validity import rows_of
+from calibcli.workflows.apply.decision_columns import (
+    decision_arrays,
+    decision_names,
+    new_group_words,
+    rows_of_new_groups,
+)
+from calibcli.workflows.input.gather import open_for, unseen_words, with_group_of
+from calibcli.workflows.input.loaded import load_calibrator
+from calibcli.workflows.input.loaded_cuts import REGIONS, load_thresholds
+from calibcli.workflows.input.warnings import check_fits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import BinaryIO
+
+    from numpy.typing import NDArray
+
+    from calibcli.core.calibrators.grouped import Grouped
+    from calibcli.io.formats.sources import Source
+    from calibcli.io.rows.dataset import Batch, Categories, Dataset, InputSpec, Partition
+    from calibcli.workflows.input.gather import Progress
+    from calibcli.workflows.input.loaded import LoadedCalibrator
+    from calibcli.workflows.input.loaded_cuts import LoadedThresholds
+
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Notes:
+    """Numbers of rows that the result tells of, a batch at a time."""
+
+    unseen: list[int] = field(default_factory=list)
+    dropped: list[int] = field(default_factory=list)
+    strangers: list[int] = field(default_factory=list)
+
+    def merge(self, other: _Notes) -> None:
+        """Take in those of another part."""
+        self.unseen.extend(other.unseen)
+        self.dropped.extend(other.dropped)
+        self.strangers.extend(other.strangers)
+
+
+def apply(
+    calibrator: str,
+    spec: InputSpec,
+    output: str,
+    *,
+    thresholds: str | None = None,
+    prior: str | None = None,
+    stream: BinaryIO | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Write every input row with its calibrated probability, in the order of the input.
+
+    Args:
+        calibrator: path of the calibrator.
+        spec: what to read; labels are not needed.
+        output: where to write; the suffix tells the type. NPY holds the probabilities alone.
+        thresholds: path of thresholds, for a decision beside the probability.
+        prior: the prevalence where the scores are used, or of each class, or "em".
+        stream: write CSV here instead (standard output).
+        threads: how many threads calibrate.
+        progress: called with the number of rows written so far.
+
+    Raises:
+        InputError: unusable input, output or artifacts; an old output is left as it was.
+    """
+    loaded = load_calibrator(calibrator)
+    if loaded.task == "detection":
+        from calibcli.workflows.detection.apply import apply_detection
+
+        if prior is not None:
+            raise UsageError("--prior is not for detections", "leave it out")
+        return apply_detection(calibrator, spec, output, thresholds=thresholds, stream=stream)
+    cuts = None if thresholds is None else _thresholds(thresholds, loaded)
+    if spec.task == "segmentation":
+        if prior is not None or stream is not None:
+            raise UsageError(
+                f"{'--prior' if prior is not None else '-o -'} is not for images", "-o OUT.npy"
+            )
+        from calibcli.workflows.apply.images import apply_images
+
+        spec = replace(spec, logits=spec.logits or loaded.logits)
+        return apply_images(
+            loaded,
+            calibrator,
+            spec,
+            output,
+            cuts=cuts,
+            thresholds=thresholds,
+            threads=threads,
+            progress=progress,
+        )
+    if cuts is not None and cuts.rule == REGIONS:
+        raise InputError(
+            f"{thresholds} filters regions of images, and rows have none",
+            "give the images: --task segmentation",
+        )
+    plain = "csv" if stream is not None else output_type(output).kind
+    keep = plain != "npy"
+    if cuts is not None and not keep:
+        raise UsageError(
+            "NPY holds probabilities alone, not decisions", "write -o OUT.parquet or OUT.csv"
+        )
+    if loaded.payload["input"]["logits"] and not spec.logits:
+        spec = replace(spec, logits=True)
+    assumed: Result = {}
+    if loaded.classes and spec.classes is None:
+        spec, assumed = replace(spec, classes=loaded.classes), {"classes": None}
+    if spec.task is None:
+        spec, assumed = replace(spec, task=loaded.task), {**assumed, "task": None}
+    spec = with_group_of(spec, loaded.calibrator)
+    if cuts is not None and cuts.group is not None and cuts.group not in spec.groups:
+        spec = replace(spec, groups=(*spec.groups, cuts.group))
+    sources = expand(spec.paths, spec.input_format)
+    named = spec.score is not None or spec.scores is not None
+    pool = loaded.calibrator.method == "pool"  # opens the columns of its models by itself
+    if not named and not pool and len(loaded.payload["input"]["scores"]) > 0:
+        spec = _bound(spec, loaded, sources)
+    typed = plain in ("parquet", "arrow")
+    dataset = _opened(spec, loaded, sources, assumed, keep=keep, typed=typed)
+    check_fits(loaded, dataset.task, dataset.classes, logits=spec.logits)
+    layout = Layout(
+        dataset.task, dataset.classes, dataset.score_names, logits=spec.logits, intervals=False
+    )
+    if keep and dataset.schema is not None:
+        _refuse_taken(dataset, _added(loaded, cuts))
+    rows = 0
+    place = None if cuts is None or cuts.group is None else spec.groups.index(cuts.group)
+    text = plain in ("csv", "tsv")
+
+    def readable(batch: Batch, notes: _Notes) -> Batch:
+        found, bad = usable(batch, layout)
+        if found is None or not bad:
+            return batch
+        if spec.drop_invalid:
+            notes.dropped.append(bad)
+            return rows_of(batch, found)
+        row = batch.row(int((~found).argmax()))
+        raise InputError(
+            f"{batch.source}, row {row + 1:,}: no usable score",
+            "leave such rows out with --drop-invalid",
+        )
+
+    shift = None
+    if prior is not None:
+        from calibcli.workflows.apply.prior import Sample, shift_of
+
+        def sample(batch: Batch) -> Sample:
+            mass = batch.count if batch.weight is None else batch.weight
+            bucket = None if batch.cluster is None else buckets_of(batch.cluster)
+            return Sample(batch.scores, _probabilities(loaded, batch, spec, []), mass, bucket)
+
+        samples = (sample(readable(batch, _Notes())) for batch in dataset.batches())
+        shift = shift_of(loaded, prior, samples, logits=spec.logits)
+
+    def one(batch: Batch, notes: _Notes) -> Any:
+        batch = readable(batch, notes)
+        p = _probabilities(loaded, batch, spec, notes.unseen)
+        if shift is not None:
+            p = shift.apply(p)
+        if not keep:
+            return p
+        table = _scores_table(batch, loaded) if batch.table is None else batch.table
+        group = None if place is None else batch.groups[place]
+        if cuts is not None and group is not None:
+            notes.strangers.append(rows_of_new_groups(cuts, group.codes, group.values))
+        return _with_columns(table, p, loaded, cuts, group, text=text)
+
+    def whole(partition: Partition) -> tuple[list[Any], _Notes]:
+        own = _Notes()
+        return [one(batch, own) for batch in partition.batches()], own
+
+    notes = _Notes()
+
+    def tables() -> Iterator[Any]:
+        if current() is None:
+            yield from map_ordered(lambda batch: one(batch, notes), dataset.batches(), threads)
+            return
+        for made, own in map_ordered(whole, dataset.partitions):
+            notes.merge(own)
+            yield from made
+
+    with open_table_sink(output, stream=stream) as sink:
+        for made in tables():
+            sink.write(made)
+            rows += len(made)
+            if progress is not None:
+                progress(rows)
+    strangers = sum(notes.strangers)
+    said = [] if cuts is None or not strangers else [new_group_words(cuts, strangers)]
+    if notes.dropped:
+        said.append(f"{sum(notes.dropped):,} rows without a usable score were left out")
+    if shift is not None:
+        said += shift.caution()
+        if cuts is not None:
+            said.append("the thresholds were chosen before --prior moved the probabilities")
+    result = {
+        "schema": "calibcli/apply",
+        "version": 1,
+        "calibcli": __version__,
+        "inputs": dataset.inputs,
+        "params": {"calibrator": calibrator, "thresholds": thresholds},
+        "task": dataset.task,
+        "method": loaded.payload.get("method", loaded.calibrator.method),
+        "rows": rows,
+        "output": output,
+        "warnings": ([unseen_words(sum(notes.unseen))] if notes.unseen else []) + said,
+    }
+    if shift is not None:
+        result["prevalence"] = shift.words()
+        result["prior"] = shift.to_dict()
+    return result
+
+
+def _probabilities(
+    loaded: LoadedCalibrator, batch: Batch, spec: InputSpec, unseen: list[int]
+) -> NDArray[np.float64]:
+    """Calibrate a batch; `unseen` is told of rows whose group the calibrator does not know."""
+    if loaded.group is None:
+        scores = getattr(batch, "models", None)
+        return loaded.apply(batch.scores if scores is None else scores, logits=spec.logits)
+    group = batch.groups[spec.groups.index(loaded.group)]
+    missed = cast("Grouped", loaded.calibrator).unseen(group.codes, group.values)
+    if missed:
+        unseen.append(missed)
+    return loaded.apply_coded(batch.scores, group.codes, group.values, logits=spec.logits)
+
+
+def _opened(
+    spec: InputSpec,
+    loaded: LoadedCalibrator,
+    sources: Sequence[Source],
+    assumed: Result,
+    *,
+    keep: bool,
+    typed: bool,
+) -> Dataset:
+    """Open the input; `assumed` holds the options that were taken from the calibrator, as None."""
+    try:
+        return open_for(
+            loaded.calibrator,
+            spec,
+            sources,
+            need_labels=False,
+            keep_columns=keep,
+            typed=typed,
+        )
+    except (InputError, UsageError):
+        if not assumed or loaded.calibrator.method == "pool":
+            raise
+        # The task and the class names are not the user's own: say what does not fit them.
+        plain = open_dataset(replace(spec, **assumed), need_labels=False, sources=sources)
+        width = len(plain.classes) or 1
+        if width == max(len(loaded.classes), 1):
+            raise
+        if not loaded.classes:
+            raise InputError(
+                f"the calibrator is for one score in each row, the input has {width}",
+                "name the one it was fitted on: --score COL",
+            ) from None
+        raise InputError(
+            f"the calibrator is for {len(loaded.classes)} classes, "
+            f"the input has {count_of(width, 'score')} in each row",
+            "name the score columns of these classes: --scores COL,COL",
+        ) from None
+
+
+def _bound(spec: InputSpec, loaded: LoadedCalibrator, sources: Sequence[Source]) -> InputSpec:
+    """Bind the score columns by the names that the calibrator was fitted on, where they exist."""
+    names = tuple(loaded.payload["input"]["scores"])
+    try:
+        bound = replace(spec, scores=names) if loaded.classes else replace(spec, score=names[0])
+        open_dataset(bound, need_labels=False, sources=sources)
+    except InputError:
+        return spec
+    return bound
+
+
+def _thresholds(path: str, loaded: LoadedCalibrator) -> LoadedThresholds:
+    cuts = load_thresholds(path)
+    if cuts.task != loaded.task or cuts.classes != loaded.classes:
+        raise InputError(
+            f"{path} is for other scores than the calibrator",
+            "choose thresholds with --calibrator and the same score columns",
+        )
+    if not cuts.calibrated:
+        raise InputError(
+            f"{path} was chosen on uncalibrated scores",
+            "calibrate first, then choose: calibcli threshold SCORES --calibrator FILE",
+        )
+    digest = cuts.payload.get("calibrator")
+    if digest is not None and digest != loaded.payload.get("digest"):
+        raise InputError(
+            f"{path} was chosen after another calibrator",
+            "choose the thresholds again with this calibrator",
+        )
+    return cuts
+
+
+def _added(loaded: LoadedCalibrator, cuts: LoadedThresholds | None) -> list[str]:
+    names = [f"probability_{name}" for name in loaded.classes] or ["probability"]
+    return names if cuts is None else names + decision_names(cuts)
+
+
+def _refuse_taken(dataset: Dataset, added: list[str]) -> None:
+    taken = [name for name in added if name in dataset.schema.names]
+    if taken:
+        raise InputError(
+            f"the input has a column {taken[0]!r} already",
+            "rename it, or leave it out of the input",
+        )
+
+
+def _scores_table(batch: Batch, loaded: LoadedCalibrator) -> Any:
+    """Return the scores of an array file as columns: `score`, or `score_<class>`."""
+    import pyarrow as pa
+
+    columns = [batch.scores] if batch.scores.ndim == 1 else list(batch.scores.T)
+    names = [f"score_{name}" for name in loaded.classes] or ["score"]
+    arrays = [number_array(column) for column in columns]
+    return pa.RecordBatch.from_arrays(arrays, names=names)
+
+
+def _with_columns(
+    table: Any,
+    p: NDArray[np.float64],
+    loaded: LoadedCalibrator,
+    cuts: LoadedThresholds | None,
+    group: Categories | None,
+    *,
+    text: bool,
+) -> Any:
+    columns: list[NDArray[Any]] = [p] if p.ndim == 1 else list(p.T)
+    arrays = [number_array(column) for column in columns]
+    if cuts is not None:
+        codes, values = (None, None) if group is None else (group.codes, group.values)
+        arrays += decision_arrays(cuts, p, codes, values, text=text)
+    for name, array in zip(_added(loaded, cuts), arrays, strict=True):
+        table = table.append_column(name, array)
+    return table

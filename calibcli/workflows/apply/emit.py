@@ -1,0 +1,72 @@
+"""`apply --emit`: a calibrator as an SQL expression or a Python function; no scores are read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from calibcli.errors import UsageError, did_you_mean
+from calibcli.workflows.input.loaded import load_calibrator
+
+if TYPE_CHECKING:
+    from calibcli.workflows.input.loaded import LoadedCalibrator
+
+KINDS = ("sql", "python")
+
+
+def emit(path: str, kind: str, *, score: str | None = None, prior: str | None = None) -> str:
+    """Return a calibrator's mapping as source text.
+
+    Args:
+        path: of the calibrator.
+        kind: "sql" for one portable expression, "python" for a module with `calibrate(score)`.
+        score: name of the column, or of the parameter; default what it was fitted on, else "score"
+            ("scores" for several classes).
+        prior: a prevalence to shift to, as a number; binary only.
+
+    Raises:
+        InputError: no such calibrator.
+        UsageError: a calibrator that cannot be written so, or an unusable name.
+    """
+    if kind not in KINDS:
+        raise UsageError(f"--emit {kind!r}", did_you_mean(kind, KINDS) or "sql or python")
+    loaded = load_calibrator(path)
+    title = f"{loaded.payload.get('method', loaded.calibrator.method)} calibrator {_origin(loaded)}"
+    if loaded.classes:
+        if kind == "sql":
+            raise UsageError(
+                f"one SQL expression is for binary scores, {path} is for {loaded.task} ones",
+                "--emit python writes a function of all scores of a row",
+            )
+        if prior is not None:
+            raise UsageError("--emit with --prior is for binary scores", "shift with apply --prior")
+        from calibcli.core.export.python import emit_rows
+
+        name = score or "scores"
+        return emit_rows(loaded.calibrator, loaded.classes, title, name, logits=loaded.logits)
+    from calibcli.core.export.pieces import pieces_of
+
+    pieces = pieces_of(loaded.calibrator, logits=loaded.logits)
+    if prior is not None:
+        pieces = pieces.shifted(_odds(loaded, prior))
+        title += f", shifted to a prevalence of {prior}"
+    fitted = loaded.payload["input"]["scores"]
+    if kind == "sql":
+        from calibcli.core.export.sql import emit_sql
+
+        return emit_sql(pieces, score or (fitted[0] if fitted else "score")) + "\n"
+    from calibcli.core.export.python import emit_binary
+
+    known = fitted[0] if fitted and fitted[0].isidentifier() else "score"
+    return emit_binary(pieces, f"{'logit' if loaded.logits else 'score'}: {title}", score or known)
+
+
+def _origin(loaded: LoadedCalibrator) -> str:
+    """Return where the calibrator comes from, so that a copy can be traced back."""
+    digest = str(loaded.payload.get("digest", ""))[:19]
+    return f"({digest}, calibcli {loaded.payload['calibcli']})"
+
+
+def _odds(loaded: LoadedCalibrator, prior: str) -> float:
+    from calibcli.workflows.apply.prior import odds_ratio
+
+    return odds_ratio(loaded, prior)

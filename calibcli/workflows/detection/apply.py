@@ -1,0 +1,252 @@
+"""`apply` on detections: rescored by a calibrator, thinned by NMS and cut-offs, and written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from calibcli._version import __version__
+from calibcli.core.statistics.cells import key_probabilities, logit_keys
+from calibcli.errors import InputError, did_you_mean
+from calibcli.io.boxes.checks import checked
+from calibcli.io.boxes.dataset import read_files
+from calibcli.io.boxes.output import output_kind, write_boxes
+from calibcli.io.failures import listing
+from calibcli.tasks.detection.matching import by_rank, ranks
+from calibcli.tasks.detection.nms import keep, rivals
+from calibcli.workflows.detection.artifacts import detection_calibrator, detection_cuts
+from calibcli.workflows.detection.observed import TASK, calibrated, check_spec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import BinaryIO
+
+    from numpy.typing import NDArray
+
+    from calibcli.io.boxes.tables import Boxes
+    from calibcli.io.rows.recipe import InputSpec
+    from calibcli.workflows.detection.artifacts import DetectionCalibrator, DetectionCuts
+
+    Ints = NDArray[np.int64]
+
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Labelled:
+    """The class of each box as a place in `names`, and its COCO id where it is known."""
+
+    names: list[str]
+    label: Ints
+    ids: dict[str, str]
+    unseen: int
+
+
+def apply_detection(
+    calibrator: str | None,
+    spec: InputSpec,
+    output: str,
+    *,
+    thresholds: str | None = None,
+    stream: BinaryIO | None = None,
+) -> Result:
+    """Write detections with calibrated scores, and those alone that NMS and cut-offs leave.
+
+    Args:
+        calibrator: path of a calibrator of detections; None to leave the scores.
+        spec: the detections; no ground truth is needed.
+        output: where to write: COCO JSON or a table, by its suffix.
+        thresholds: path of cut-offs of detections.
+        stream: write CSV here instead (standard output).
+
+    Raises:
+        InputError: unusable input, output or artifacts; an old output is left as it was.
+    """
+    check_spec(spec)
+    kind = "csv" if stream is not None else output_kind(output)
+    loaded = None
+    if calibrator is not None:
+        # A calibrator of logits is applied to logits.
+        from calibcli.workflows.input.loaded import load_calibrator
+
+        logits = load_calibrator(calibrator).logits or spec.logits
+        spec = replace(spec, logits=logits)
+        loaded = detection_calibrator(calibrator, logits=logits)
+    cuts = None
+    if thresholds is not None:
+        cuts = detection_cuts(thresholds, None if loaded is None else loaded.artifact)
+        spec = _same_scores(spec, cuts, loaded, thresholds)
+    files, dropped = [], 0
+    for one in read_files(spec, keep=True):
+        usable, bad = checked(one, logits=spec.logits, drop=spec.drop_invalid)
+        files.append(usable)
+        dropped += bad
+    score = np.concatenate([_scores(boxes) for boxes in files])
+    found = _labelled(files, loaded, cuts)
+    probability = score
+    if loaded is not None:
+        probability = calibrated(
+            loaded.artifact.calibrator, score, found.label, found.names, logits=spec.logits
+        )
+    elif spec.logits:
+        probability = key_probabilities(logit_keys(score))
+    kept = np.ones(len(score), np.bool_)
+    if cuts is not None:
+        kept = _kept(files, found, cuts, score, probability)
+    write_boxes(
+        output,
+        kind,
+        files,
+        kept,
+        probability if loaded is not None else None,
+        found.ids,
+        stream=stream,
+    )
+    warnings = []
+    if dropped:
+        warnings.append(f"{dropped:,} boxes without a score or coordinate were left out")
+    if found.unseen:
+        warnings.append(
+            f"{found.unseen:,} detections are of classes that the calibrator has not seen: "
+            "the overall map"
+        )
+    result: Result = {
+        "schema": "calibcli/apply",
+        "version": 1,
+        "calibcli": __version__,
+        "inputs": [{"path": boxes.source, "rows": _rows(boxes)} for boxes in files],
+        "params": {"calibrator": calibrator, "thresholds": thresholds},
+        "task": TASK,
+        "method": None if loaded is None else loaded.artifact.payload.get("method"),
+        "rows": int(kept.sum()),
+        "of": len(kept) if cuts is not None else None,
+        "nms": None if cuts is None else _nms_words(cuts),
+        "output": output,
+        "warnings": warnings,
+    }
+    return result
+
+
+def _rows(boxes: Boxes) -> int:
+    return int(boxes.place[-1]) + 1 if len(boxes.place) else 0
+
+
+def _nms_words(cuts: DetectionCuts) -> str | None:
+    """Return the NMS IoU, or that each class has its own."""
+    told = cuts.nms_words()
+    return "IoU by class" if isinstance(told, dict) else None if told is None else f"IoU {told:g}"
+
+
+def _scores(boxes: Boxes) -> NDArray[np.float64]:
+    assert boxes.score is not None
+    return boxes.score.astype(np.float64)
+
+
+def _same_scores(
+    spec: InputSpec, cuts: DetectionCuts, loaded: DetectionCalibrator | None, path: str
+) -> InputSpec:
+    """Hold the kind of score that cut-offs were chosen on against what will be cut."""
+    if cuts.calibrated and loaded is None:
+        raise InputError(
+            f"{path} was chosen on calibrated probabilities",
+            "give the calibrator too: calibcli apply CALIBRATOR SCORES --thresholds FILE -o OUT",
+        )
+    if not cuts.calibrated and loaded is not None:
+        raise InputError(
+            f"{path} was chosen on uncalibrated scores",
+            "leave the calibrator out: calibcli apply --thresholds FILE SCORES -o OUT",
+        )
+    if loaded is None and cuts.logits and not spec.logits:
+        return replace(spec, logits=True)
+    return spec
+
+
+def _labelled(
+    files: Sequence[Boxes], loaded: DetectionCalibrator | None, cuts: DetectionCuts | None
+) -> _Labelled:
+    """Name the classes as the artifacts do, whether the boxes name them or give COCO's ids."""
+    ids = (loaded.categories if loaded else {}) | (cuts.categories if cuts else {})
+    known = list(cuts.payload["classes"]) if cuts is not None else []
+    if not known and loaded is not None:
+        known = list(loaded.artifact.classes)
+    by_id = {key: name for name, key in ids.items()}
+    called = [_called(boxes, known, by_id) for boxes in files]
+    if cuts is not None and cuts.overall is None:
+        for boxes, names in zip(files, called, strict=True):
+            _refuse_unknown(boxes, names, known)
+    whole = list(dict.fromkeys([*known, *(name for names in called for name in names)]))
+    place = {name: i for i, name in enumerate(whole)}
+    label = np.concatenate(
+        [
+            np.array([place[name] for name in names] or [0], np.int64)[boxes.label.codes]
+            for boxes, names in zip(files, called, strict=True)
+        ]
+    )
+    unseen = 0
+    if loaded is not None and loaded.artifact.group is not None:
+        groups = getattr(loaded.artifact.calibrator, "groups", {})
+        strangers = [i for i, name in enumerate(whole) if name not in groups]
+        unseen = int(np.isin(label, strangers).sum())
+    of_text = {
+        text: ids[name]
+        for boxes, names in zip(files, called, strict=True)
+        for text, name in zip(boxes.label.values, names, strict=True)
+        if name in ids
+    }
+    return _Labelled(whole, label, of_text, unseen)
+
+
+def _called(boxes: Boxes, known: Sequence[str], by_id: Mapping[str, str]) -> list[str]:
+    """Return the name of each of a file's classes: COCO's results have ids, tables names or ids."""
+    values = boxes.label.values
+    named = set(values) <= set(known)
+    if by_id and (boxes.coco or (not named and set(values) & set(by_id))):
+        return [by_id.get(value, value) for value in values]
+    return list(values)
+
+
+def _refuse_unknown(boxes: Boxes, names: Sequence[str], known: Sequence[str]) -> None:
+    strange = [code for code, name in enumerate(names) if name not in set(known)]
+    rows = np.flatnonzero(np.isin(boxes.label.codes, strange))
+    if rows.size:
+        name = boxes.label.values[boxes.label.codes[rows[0]]]
+        raise InputError(
+            f"{boxes.where(rows[0])}: there is no cut-off for the class {name!r}",
+            did_you_mean(name, known) or f"there are: {listing(known)}",
+        )
+
+
+def _kept(
+    files: Sequence[Boxes],
+    found: _Labelled,
+    cuts: DetectionCuts,
+    score: NDArray[np.float64],
+    probability: NDArray[np.float64],
+) -> NDArray[np.bool_]:
+    """Return which boxes stay (n,): NMS by the scores of the model, cut-offs, the limit."""
+    place: dict[str, int] = {}
+    image = np.concatenate(
+        [
+            np.array(
+                [place.setdefault(v, len(place)) for v in boxes.image.values] or [0], np.int64
+            )[boxes.image.codes]
+            for boxes in files
+        ]
+    )
+    box = np.concatenate([boxes.box for boxes in files])
+    group = image * len(found.names) + found.label
+    order = by_rank(group, score)
+    stays = np.ones(len(score), np.bool_)
+    least = cuts.least_nms
+    if least is not None:
+        pairs = rivals(group[order], box[order], above=least)
+        limits = cuts.limits(found.names)[found.label[order]]
+        stays[order] = keep(pairs, limits, len(order))
+    # What counts in an image is the best of what is left, by the score that is cut.
+    left = np.flatnonzero(stays)
+    left = left[by_rank(group[left], probability[left])]
+    stays[left[ranks(group[left]) >= cuts.limit]] = False
+    above: NDArray[np.bool_] = probability >= cuts.cutoffs(found.names)[found.label]
+    return stays & above

@@ -1,0 +1,72 @@
+"""Precision against recall at each NMS IoU, thinned: what a report draws of a search."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from calibcli.core.decisions.objectives import FIGURES
+from calibcli.tasks.detection.pairs import LOWEST
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from calibcli.core.decisions.objectives import Objective
+    from calibcli.core.decisions.thresholds import Curve
+
+Result = dict[str, Any]
+POINTS: Final = 60
+SLICES: Final = 6
+
+
+def trade_off(
+    found: Sequence[tuple[Result, float, Sequence[tuple[float | None, Curve, float | None]]]],
+    objective: Objective,
+) -> Result:
+    """Return the curves of the `SLICES` slices that reach the least, these first.
+
+    Args:
+        found: of each slice where it is, the value of the objective that it reaches, and for each
+            NMS IoU (the IoU, its curve, the cut-off chosen there if any).
+        objective: what was sought.
+    """
+    sign = 1.0 if objective.larger_is_better else -1.0
+    worst = sorted(found, key=lambda one: sign * one[1])[:SLICES]
+    curves = [
+        {"slice": where, "nms_iou": nms, **_thinned(curve, chosen)}
+        for where, _, tried in worst
+        for nms, curve, chosen in tried
+    ]
+    return {"slices": len(found), "curves": curves}
+
+
+def _thinned(curve: Curve, chosen: float | None) -> Result:
+    """Return at most `POINTS` candidates, thresholds decreasing, the chosen one among them.
+
+    Of many candidates the highest threshold that reaches each of equal steps of recall: of equal
+    recall that of the highest precision.
+    """
+    precision, recall = (curve.figure(FIGURES[name]) for name in ("precision", "recall"))
+    at = np.flatnonzero(np.isfinite(precision) & np.isfinite(recall))[::-1]
+    if at.size > POINTS:
+        steps = np.linspace(recall[at[0]], recall[at[-1]], POINTS - 1)
+        place = np.minimum(np.searchsorted(recall[at], steps), at.size - 1)
+        kept = at[place]
+        if chosen is not None:
+            kept = np.append(kept, curve.index(chosen))
+        at = np.unique(kept)[::-1]
+        at = at[np.isfinite(precision[at])]
+    return {
+        "threshold": _plain(curve.threshold[at]),
+        "precision": precision[at].tolist(),
+        "recall": recall[at].tolist(),
+    }
+
+
+def _plain(threshold: NDArray[np.float64]) -> list[float]:
+    """Return cut-offs as they are written: the least one stands for every box."""
+    shown: list[float] = np.where(threshold <= LOWEST, 0.0, threshold).tolist()
+    return shown

@@ -1,0 +1,1 @@
+"""`fit`: learn the correction on held-out data."""

@@ -1,0 +1,99 @@
+"""`fit`: learn the correction on held-out data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from calibcli.core.statistics.sketch import CAPACITY
+from calibcli.errors import UsageError
+from calibcli.io.artifacts.artifacts import write_artifact
+from calibcli.tasks.watching import Watch
+from calibcli.workflows.fit.fitted import FitOptions, Fitted
+from calibcli.workflows.fit.pairs import fit_binary, fit_multilabel
+from calibcli.workflows.fit.result import artifact_of, result_of
+from calibcli.workflows.input.gather import gather, reads_stats
+from calibcli.workflows.input.row_passes import row_source
+
+if TYPE_CHECKING:
+    from calibcli.io.rows.dataset import InputSpec
+    from calibcli.workflows.input.conventions import Conventions
+    from calibcli.workflows.input.gather import Gathered, Progress
+
+Result = dict[str, Any]
+
+
+def fit(
+    spec: InputSpec,
+    conventions: Conventions,
+    options: FitOptions,
+    *,
+    output: str | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Fit a calibrator; write it to `output`; return the result with figures before and after.
+
+    Figures after are of maps that have not seen the rows (cross-fitted) wherever there are
+    enough rows of each class, and are labelled in-sample otherwise.
+
+    Raises:
+        InputError: unusable input, one class only.
+        UsageError: a method that does not fit the task.
+    """
+    if options.temperatures:
+        options = replace(options, method="temperature")
+    # Groups play no part in a fit unless it is by group; leaving them out leaves the pass cheaper.
+    column = options.per_group
+    groups = () if column is None or reads_stats(spec) else (column,)
+    spec = replace(spec, groups=groups)
+    watch = Watch(CAPACITY)
+    if options.models:
+        from calibcli.workflows.fit.models import fit_models
+
+        found, fitted = fit_models(spec, conventions, options, threads, progress, watch)
+    else:
+        found = gather(spec, conventions, threads=threads, progress=progress, watch=watch)
+        fitted = fit_gathered(found, spec, conventions, options, threads)
+    result = result_of(found, conventions, options, fitted)
+    if output is not None:
+        write_artifact(output, "calibrator", artifact_of(found, fitted, result))
+    return result
+
+
+def fit_gathered(
+    found: Gathered,
+    spec: InputSpec,
+    conventions: Conventions,
+    options: FitOptions,
+    threads: int | None,
+) -> Fitted:
+    """Fit what the options ask for to gathered populations; one model.
+
+    Raises:
+        InputError: one class only, too few rows.
+        UsageError: a method that does not fit the task.
+    """
+    if options.per_class and found.task == "binary":
+        raise UsageError(
+            "--per-class is for several classes, these scores are binary", "leave it out"
+        )
+    column = options.per_group
+    if column is not None and found.task == "multiclass":
+        from calibcli.workflows.fit.group_rows import fit_group_rows
+
+        return fit_group_rows(found, spec, column, conventions, options, threads)
+    if column is not None:
+        from calibcli.workflows.fit.groups import fit_groups
+
+        return fit_groups(found, column, options)
+    if found.task == "binary":
+        return fit_binary(found.overall.population.pairs, options)
+    if found.task == "multilabel":
+        return fit_multilabel(found, options)
+    from calibcli.workflows.fit.rows import fit_rows
+
+    return fit_rows(found, spec, conventions, options, threads)
+
+
+__all__ = ["FitOptions", "fit", "row_source"]

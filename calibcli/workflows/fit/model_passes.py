@@ -1,0 +1,100 @@
+"""Passes over the rows of several models' scores, and over each model or average alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from calibcli.core.calibrators.model_pool import averaged, logits_of
+from calibcli.core.calibrators.rowmath import clipped_log
+from calibcli.tasks.collect import usable
+from calibcli.tasks.pairs import row_buckets
+from calibcli.tasks.rows.models import ModelBatch
+from calibcli.workflows.input.row_passes import CACHED_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from calibcli.core.calibrators import RowBatch, RowSource
+    from calibcli.core.calibrators.pooling import Pool
+    from calibcli.io.rows.dataset import Dataset
+    from calibcli.tasks.collect import Layout
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRows:
+    """Usable rows of a batch: scores (n, M) or (n, M, K), labels, weights, buckets."""
+
+    scores: NDArray[np.float64]
+    label: NDArray[Any]
+    weight: NDArray[Any] | None
+    bucket: NDArray[np.int64]
+
+    def of(self, source: int | Pool, *, logits: bool) -> tuple[NDArray[np.float64], bool]:
+        """Return the scores of a model (its place) or of an average, and whether they are logits.
+
+        Of shape (n,), or (n, K).
+        """
+        if isinstance(source, int):
+            return self.scores[:, source], logits
+        return averaged(self.scores, source, logits=logits), logits_of(source)
+
+
+@dataclass
+class ModelPasses:
+    """Passes over a data set of several models; small data is kept after the first."""
+
+    dataset: Dataset
+    layout: Layout
+    _kept: list[ModelRows] = field(default_factory=list)
+    _complete: bool = False
+
+    def __iter__(self) -> Iterator[ModelRows]:
+        if self._complete:
+            yield from self._kept
+            return
+        kept: list[ModelRows] = []
+        size, keeping = 0, True
+        for rows in self._read():
+            size += rows.scores.nbytes
+            if keeping and size > CACHED_BYTES:
+                keeping, kept = False, []
+            if keeping:
+                kept.append(rows)
+            yield rows
+        if keeping:
+            self._kept, self._complete = kept, True
+
+    def source(self, which: int | Pool) -> RowSource:
+        """Return passes over (logits or log-probabilities (n, K), label, weight, bucket)."""
+
+        def passes() -> Iterator[RowBatch]:
+            for rows in self:
+                scores, logits = rows.of(which, logits=self.layout.logits)
+                z = scores if logits else clipped_log(scores)
+                weight = None if rows.weight is None else rows.weight.astype(np.float64)
+                yield z, rows.label, weight, rows.bucket.astype(np.uint8)
+
+        return passes
+
+    def _read(self) -> Iterator[ModelRows]:
+        kind = np.int64 if self.layout.task == "multiclass" else np.bool_
+        for batch in self.dataset.batches():
+            assert isinstance(batch, ModelBatch)
+            assert batch.labels is not None
+            assert batch.models is not None
+            rows, _ = usable(batch, self.layout)
+            weight = batch.weight if self.layout.weighted else batch.count
+            if weight is not None and (weight == 0).any():
+                rows = weight > 0 if rows is None else rows & (weight > 0)
+            chosen = slice(None) if rows is None else rows
+            yield ModelRows(
+                batch.models[chosen].astype(np.float64),
+                batch.labels[chosen].astype(kind),
+                None if weight is None else weight[chosen],
+                row_buckets(batch, rows),
+            )

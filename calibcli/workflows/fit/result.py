@@ -1,0 +1,214 @@
+"""What a fit says and writes: the JSON result, and the calibrator artifact with its statistics."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from calibcli._version import __version__
+from calibcli.core.calibrators import CALIBRATORS, OneVsRest
+from calibcli.core.calibrators.grouped import Grouped
+from calibcli.core.calibrators.types import FREE_FORM_ROWS
+from calibcli.core.fitting.map_intervals import map_points
+from calibcli.core.statistics.compact import compact
+from calibcli.workflows.input.gather import Slice
+from calibcli.workflows.input.overlap import fitted_rows
+from calibcli.workflows.measure.slices import slice_result
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from calibcli.core.calibrators import Calibrator
+    from calibcli.tasks.collect import Population
+    from calibcli.workflows.fit.fitted import FitOptions, Fitted, GroupOutcome
+    from calibcli.workflows.input.conventions import Conventions
+    from calibcli.workflows.input.gather import Gathered
+
+Result = dict[str, Any]
+
+STATS_CELLS = 2000
+"""Cells of all statistics in an artifact together; more are coarsened."""
+STATS_CLASSES = 20
+"""Classes whose statistics one by one are in an artifact."""
+
+
+def result_of(
+    found: Gathered, conventions: Conventions, options: FitOptions, fitted: Fitted
+) -> Result:
+    """Return the JSON result."""
+    where: Result = {"kind": "overall"}
+    before = slice_result(where, found.overall.population, conventions)
+    after = slice_result(where, fitted.after, conventions)
+    notes = list(fitted.notes)
+    kind = CALIBRATORS.get(fitted.method, OneVsRest)
+    few = found.overall.population.pairs.n < FREE_FORM_ROWS
+    if kind.free_form and few and not any("free-form" in note for note in notes):
+        notes.append(f"{fitted.method} is free-form and needs {FREE_FORM_ROWS:,} rows or more")
+    classes = []
+    after_slices = replace(found, overall=Slice(where, fitted.after)).class_slices
+    for own, changed in zip(found.class_slices, after_slices, strict=True):
+        classes.append(
+            {
+                "slice": own.where,
+                "before": _brief(slice_result(own.where, own.population, conventions)),
+                "after": _brief(slice_result(own.where, changed.population, conventions)),
+            }
+        )
+    return {
+        "schema": "calibcli/fit",
+        "version": 1,
+        "calibcli": __version__,
+        "inputs": [_with_digest(one) for one in found.inputs],
+        "params": {
+            **found.params,
+            **conventions.to_dict(),
+            "method": options.method,
+            "folds": options.folds,
+            "select": options.select,
+            "temperatures": list(options.temperatures) or None,
+            "per_class": options.per_class,
+            "per_group": options.per_group,
+            "ensemble": list(options.models) or None,
+        },
+        "task": found.task,
+        "method": fitted.method,
+        "calibrator": fitted.calibrator.to_dict(),
+        "before": _brief(before),
+        "after": {**_brief(after), "kind": fitted.kind},
+        "classes": classes,
+        "groups": group_rows(fitted.groups, conventions),
+        "candidates": [candidate.to_dict() for candidate in fitted.candidates],
+        "map": _map(found, fitted.calibrator, conventions),
+        "class_map": _class_map(found, fitted, conventions),
+        "warnings": list(found.warnings) + notes,
+    }
+
+
+def group_rows(groups: Sequence[GroupOutcome], conventions: Conventions) -> list[Result]:
+    """Return what became of each group, with figures before and after."""
+    return [
+        {
+            "slice": one.where,
+            "rows": one.rows,
+            "weight": one.weight[0] if len(one.weight) == 1 else list(one.weight),
+            "note": one.note,
+            "before": _brief(slice_result(one.where, one.before, conventions)),
+            "after": _brief(slice_result(one.where, one.after, conventions)),
+        }
+        for one in groups
+    ]
+
+
+def _brief(result: Result) -> Result:
+    return {"metrics": result["metrics"], "bins": result["bins"]}
+
+
+def _with_digest(item: Result) -> Result:
+    """Return an input with the digest of its file, where it is one on this machine."""
+    path = Path(str(item["path"]))
+    if "digest" in item or not path.is_file():
+        return item
+    from calibcli.io.rows.hashing import file_digest
+
+    return {**item, "digest": file_digest(str(path))}
+
+
+def _map(found: Gathered, calibrator: Calibrator, conventions: Conventions) -> list[Result]:
+    """Return the calibrated probability at chosen scores with its interval; binary scores only."""
+    if found.task not in ("binary", "detection"):
+        return []
+    one = calibrator.overall if isinstance(calibrator, Grouped) else calibrator
+    if one.method not in CALIBRATORS:
+        return []
+    points = map_points(
+        one,
+        found.overall.population.pairs,
+        confidence=conventions.confidence,
+        seed=conventions.seed,
+    )
+    return [point.to_dict() for point in points]
+
+
+def _class_map(found: Gathered, fitted: Fitted, conventions: Conventions) -> list[Result]:
+    """Return the map of each class with its interval, of parametric maps of several classes."""
+    if found.task != "multiclass":
+        return []
+    from calibcli.core.fitting.class_map import class_map
+
+    maps = class_map(
+        fitted.calibrator,
+        fitted.folds,
+        len(found.classes),
+        logits=found.logits,
+        confidence=conventions.confidence,
+    )
+    return [
+        {
+            "class": None if k is None else found.classes[k],
+            "points": [point.to_dict() for point in points],
+        }
+        for k, points in maps
+    ]
+
+
+def artifact_of(found: Gathered, fitted: Fitted, result: Result) -> Result:
+    """Return the calibrator artifact: the same for the same rows, however long the fit took."""
+    return {
+        "calibcli": __version__,
+        "task": found.task,
+        "classes": list(found.classes),
+        "method": fitted.method,
+        "input": {
+            "scores": found.params["score"] or [],
+            "logits": found.logits,
+            "positive": found.params["positive"],
+        },
+        "calibrator": result["calibrator"],
+        "params": result["params"],
+        "rows": _rows(found, fitted.calibrator),
+        "inputs": result["inputs"],
+        "before": {"metrics": result["before"]["metrics"]},
+        "after": {"metrics": result["after"]["metrics"], "kind": fitted.kind},
+        "groups": [
+            {key: one[key] for key in ("slice", "rows", "weight", "note")}
+            for one in result["groups"]
+        ],
+        "candidates": [
+            {key: value for key, value in one.items() if key != "seconds"}
+            for one in result["candidates"]
+        ],
+        "map": result["map"],
+        "class_map": result["class_map"],
+        "stats": compact_stats(found.overall.population),
+        "sketch": None if found.watch is None else fitted_rows(found.watch),
+        "warnings": result["warnings"],
+    }
+
+
+def _rows(found: Gathered, calibrator: Calibrator) -> int:
+    """Return the rows read; models of a file each have the same rows."""
+    rows = [int(one["rows"] or 0) for one in found.inputs]
+    return rows[0] if getattr(calibrator, "files", False) else sum(rows)
+
+
+def compact_stats(population: Population) -> Result:
+    """Return the families of pairs as in a statistics artifact, coarsened to stay small.
+
+    Clusters are left out. Of more than `STATS_CLASSES` classes only the pairs of the predicted
+    class, all together, are kept.
+    """
+    if population.task == "binary":
+        return {"rows_apart": False, "pairs": _compact([population.pairs])[0]}
+    several = len(population.classes) <= STATS_CLASSES
+    if population.task == "multiclass":
+        top = _compact(population.top if several else (population.pairs,))
+    else:
+        top = [] if several else _compact((population.pairs,))
+    classes = _compact(population.classes) if several else []
+    return {"rows_apart": False, "top": top, "classes": classes}
+
+
+def _compact(family: Any) -> list[Result]:
+    bare = [replace(stats, parts=None) for stats in family]
+    return [stats.to_dict() for stats in compact(bare, STATS_CELLS)]

@@ -1,0 +1,1 @@
+"""What every command starts with: score files or saved statistics to populations."""

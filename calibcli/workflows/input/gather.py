@@ -1,0 +1,384 @@
+"""What every command starts with: score files, or saved statistics, to populations of pairs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+from calibcli._version import __version__
+from calibcli.core.statistics.stats import ScoreStats
+from calibcli.errors import InputError, UsageError
+from calibcli.io.formats.sources import expand
+from calibcli.io.rows.dataset import InputSpec, open_dataset
+from calibcli.tasks.collect import Counted, Layout, Population, Scope, count
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from calibcli.core.calibrators import Calibrator
+    from calibcli.io.formats.sources import Source
+    from calibcli.io.rows.dataset import Dataset
+    from calibcli.tasks.watching import Watch
+    from calibcli.workflows.input.conventions import Conventions
+
+    Progress = Callable[[int], None]
+
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Slice:
+    """A population under its name in the JSON, before and after calibration."""
+
+    where: Result
+    population: Population
+    calibrated: Population | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Gathered:
+    """Everything a command knows about its input."""
+
+    task: str
+    classes: tuple[str, ...]
+    logits: bool
+    overall: Slice
+    groups: tuple[Slice, ...]
+    inputs: list[Result]
+    params: Result
+    dropped: int = 0
+    dataset: Dataset | None = None
+    warnings: list[str] = field(default_factory=list)
+    labelled: bool = True
+    watch: Watch | None = None
+
+    @property
+    def class_slices(self) -> list[Slice]:
+        """One slice for each class of a multi-class or multi-label input, against the rest."""
+        after = self.overall.calibrated
+        found = []
+        for k, name in enumerate(self.classes):
+            own = one_class(self.overall.population, k)
+            changed = None if after is None else one_class(after, k)
+            found.append(Slice({"kind": "class", "name": name}, own, changed))
+        return found
+
+
+def one_class(population: Population, k: int) -> Population:
+    """Return class k against the rest. Rows are independent again: one pair a row."""
+    stats = population.classes[k]
+    return Population("binary", replace(stats, parts=None) if population.rows_apart else stats)
+
+
+def holds_stats(sources: Sequence[Source]) -> bool:
+    """Return whether the input is saved statistics rather than scores.
+
+    Raises:
+        InputError: it is some of both.
+    """
+    kinds = {source.kind for source in sources}
+    if "stats" in kinds and len(kinds) > 1:
+        raise InputError(
+            "scores and saved statistics cannot be read as one data set",
+            "save the statistics of the scores too: calibcli measure SCORES --save-stats FILE",
+        )
+    return kinds == {"stats"}
+
+
+def reads_stats(spec: InputSpec) -> bool:
+    """Return whether the input options name files of saved statistics; a pipe is left unread."""
+    return "-" not in spec.paths and holds_stats(expand(spec.paths, spec.input_format))
+
+
+def layout_of(dataset: Dataset, spec: InputSpec, conventions: Conventions) -> Layout:
+    """Return what a pass over this data set counts."""
+    return Layout(
+        task=dataset.task,
+        classes=dataset.classes,
+        names=dataset.score_names,
+        groups=spec.groups,
+        edges=conventions.exact_at,
+        logits=spec.logits,
+        weighted=spec.weight is not None,
+        clustered=spec.cluster is not None,
+        intervals=conventions.confidence is not None,
+        drop_invalid=spec.drop_invalid,
+    )
+
+
+def gather(
+    spec: InputSpec,
+    conventions: Conventions,
+    *,
+    calibrator: Calibrator | tuple[Calibrator, ...] | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    labels: bool | None = True,
+    watch: Watch | None = None,
+) -> Gathered:
+    """Read the input once and return its populations, also after a calibrator if given.
+
+    Labels must be found; with `labels` None they are read if there are any. `watch` sketches the
+    rows of score files.
+
+    Raises:
+        InputError: input that cannot be used.
+        UsageError: options that do not fit the input.
+    """
+    sources = expand(spec.paths, spec.input_format)
+    if holds_stats(sources):
+        if spec.groups:
+            raise UsageError(
+                "--group cannot be read from saved statistics",
+                "they hold the groups that they were saved with",
+            )
+        found = _from_stats(sources)
+        return found if calibrator is None else calibrated_cells(found, calibrator)
+    reading = with_group_of(spec, calibrator)
+    dataset = open_for(calibrator, reading, sources, watch=watch, need_labels=labels)
+    layout = layout_of(dataset, spec, conventions)
+    counted = count(
+        dataset,
+        layout,
+        calibrator=calibrator,
+        columns=reading.groups,
+        threads=threads,
+        progress=progress,
+    )
+    return replace(from_counted(dataset, spec, counted), watch=watch)
+
+
+def open_for(
+    calibrator: Calibrator | tuple[Calibrator, ...] | None,
+    spec: InputSpec,
+    sources: Sequence[Source],
+    *,
+    watch: Watch | None = None,
+    **options: Any,
+) -> Dataset:
+    """Open score files as a calibrator reads them: one score, or those of several models.
+
+    Raises:
+        InputError: files that cannot be used.
+    """
+    one = calibrator[0] if isinstance(calibrator, tuple) else calibrator
+    if one is None or one.method != "pool":
+        dataset = open_dataset(spec, sources=sources, **options)
+    else:
+        from calibcli.core.calibrators.model_pool import ModelPool
+        from calibcli.tasks.rows.models import open_models
+
+        assert isinstance(one, ModelPool)
+        dataset = open_models(spec, one.models, files=one.files, sources=sources, **options)
+    if watch is not None:
+        watch.attach(dataset)
+    return dataset
+
+
+def with_group_of(
+    spec: InputSpec, calibrator: Calibrator | tuple[Calibrator, ...] | None
+) -> InputSpec:
+    """Return the input options with the group column that a calibrator by group reads, if any."""
+    one = calibrator[0] if isinstance(calibrator, tuple) else calibrator
+    column = getattr(one, "column", None)
+    if column is None or column in spec.groups:
+        return spec
+    return replace(spec, groups=(*spec.groups, column))
+
+
+def from_counted(dataset: Dataset, spec: InputSpec, counted: Counted) -> Gathered:
+    """Return the populations that a pass has counted."""
+    after = counted.calibrated
+    overall = Slice(
+        {"kind": "overall"},
+        counted.overall.population(),
+        None if after is None else after.overall.population(),
+    )
+    groups: list[Slice] = []
+    for number, (column, scope) in enumerate(zip(spec.groups, counted.groups, strict=True)):
+        other = None if after is None else after.groups[number]
+        groups += _group_slices(column, scope, other)
+    warnings = []
+    if counted.dropped:
+        warnings.append(f"{counted.dropped:,} rows without a usable score or label were left out")
+    if counted.unseen:
+        warnings.append(unseen_words(counted.unseen))
+    return Gathered(
+        dataset.task,
+        dataset.classes,
+        spec.logits,
+        overall,
+        tuple(groups),
+        dataset.inputs,
+        input_params(spec, dataset),
+        counted.dropped,
+        dataset,
+        warnings,
+        counted.labelled,
+    )
+
+
+def unseen_words(rows: int) -> str:
+    """Return the warning about rows of groups that a calibrator was not fitted on."""
+    return f"{rows:,} rows belong to groups that the calibrator has not seen: the overall map"
+
+
+def _group_slices(column: str, scope: Scope, after: Scope | None) -> list[Slice]:
+    values = scope.values or {}
+    found = []
+    for value in sorted(values, key=_natural):
+        changed = None
+        if after is not None and after.values is not None:
+            changed = after.population(after.values[value])
+        where = {"kind": "group", "column": column, "value": value}
+        found.append(Slice(where, scope.population(values[value]), changed))
+    return found
+
+
+def _natural(value: str) -> tuple[bool, float, str]:
+    """Sort numbers as numbers, before text."""
+    try:
+        return False, float(value), value
+    except ValueError:
+        return True, 0.0, value
+
+
+def input_params(spec: InputSpec, dataset: Dataset) -> Result:
+    """Return the input options as they stand in the JSON."""
+    params: Result = {
+        "score": list(dataset.score_names) or None,
+        "label": spec.label,
+        "labels": spec.labels,
+        "logits": spec.logits,
+        "classes": list(dataset.classes) or None,
+        "positive": spec.positive,
+        "weight": spec.weight,
+        "count": spec.count,
+        "groups": list(spec.groups),
+        "cluster": spec.cluster,
+        "drop_invalid": spec.drop_invalid,
+    }
+    if getattr(dataset, "unit", "row") == "pixel":
+        layout = (spec.layout or "NCHW").upper()
+        params |= {"layout": layout, "ignore_label": spec.ignore_label, "scale": spec.scale}
+    return params
+
+
+# -- saved statistics ------------------------------------------------------------------------------
+
+
+def stats_payload(found: Gathered) -> Result:
+    """Return the statistics artifact of some input."""
+    return {
+        "calibcli": __version__,
+        "task": found.task,
+        "classes": list(found.classes),
+        "logits": found.logits,
+        "inputs": found.inputs,
+        "params": found.params,
+        "families": {
+            "overall": _families(found.overall.population),
+            "groups": [
+                {"slice": group.where, **_families(group.population)} for group in found.groups
+            ],
+        },
+    }
+
+
+def _families(population: Population) -> Result:
+    families: Result = {"rows_apart": population.rows_apart}
+    if population.task == "binary":
+        return families | {"pairs": population.pairs.to_dict()}
+    families["top"] = [stats.to_dict() for stats in population.top]
+    families["classes"] = [stats.to_dict() for stats in population.classes]
+    return families
+
+
+def population_of(task: str, families: Result) -> Population:
+    """Return the population that an artifact's families of pairs hold."""
+    if task == "binary":
+        return Population(task, ScoreStats.from_dict(families["pairs"]))
+    top = tuple(ScoreStats.from_dict(one) for one in families["top"])
+    classes = tuple(ScoreStats.from_dict(one) for one in families["classes"])
+    pooled = reduce(ScoreStats.merge, top or classes)
+    return Population(task, pooled, top, classes, bool(families["rows_apart"]))
+
+
+def _merge(a: Population, b: Population) -> Population:
+    return Population(
+        a.task,
+        a.pairs.merge(b.pairs),
+        tuple(x.merge(y) for x, y in zip(a.top, b.top, strict=True)),
+        tuple(x.merge(y) for x, y in zip(a.classes, b.classes, strict=True)),
+        a.rows_apart,
+    )
+
+
+def _payload(source: Source) -> Result:
+    from calibcli.io.artifacts.artifacts import parse_artifact, read_artifact
+
+    if source.data is None and source.spool is None:
+        return read_artifact(source.path, "stats")
+    with source.open() as file:
+        return parse_artifact(file.read(), source.name, "stats")
+
+
+def _from_stats(sources: Sequence[Source]) -> Gathered:
+    """Merge saved statistics; the same statistics twice are refused."""
+    total: Population | None = None
+    groups: dict[str, tuple[Result, Population]] = {}
+    seen: dict[str, str] = {}
+    first: Result = {}
+    inputs: list[Result] = []
+    for source in sources:
+        path, payload = source.name, _payload(source)
+        first = first or payload
+        for name in ("task", "classes", "logits"):
+            if payload[name] != first[name]:
+                raise InputError(
+                    f"{path} and {sources[0].name} differ in {name}", "merge statistics of one kind"
+                )
+        own = population_of(payload["task"], payload["families"]["overall"])
+        digest = own.pairs.digest()
+        if digest in seen:
+            raise InputError(
+                f"{path} holds the same statistics as {seen[digest]}",
+                "leave out the copy: its rows would count twice",
+            )
+        seen[digest] = path
+        total = own if total is None else _merge(total, own)
+        for group in payload["families"]["groups"]:
+            where = group["slice"]
+            key = f"{where['column']}\0{where['value']}"
+            one = population_of(payload["task"], group)
+            groups[key] = (where, _merge(groups[key][1], one) if key in groups else one)
+        inputs += payload.get("inputs", [])
+    assert total is not None
+    return Gathered(
+        first["task"],
+        tuple(first["classes"]),
+        first["logits"],
+        Slice({"kind": "overall"}, total),
+        tuple(Slice(where, one) for where, one in groups.values()),
+        inputs,
+        first.get("params", {}),
+    )
+
+
+def calibrated_cells(found: Gathered, calibrator: Calibrator | tuple[Calibrator, ...]) -> Gathered:
+    """Calibrate the cells of saved binary statistics."""
+    from calibcli.core.fitting.selection import apply_to_cells
+
+    if found.task != "binary" or isinstance(calibrator, tuple):
+        raise UsageError(
+            "a calibrator of several classes needs whole rows", "give the score files instead"
+        )
+
+    def after(one: Slice) -> Slice:
+        stats = one.population.pairs
+        changed = Population("binary", stats.map(apply_to_cells(calibrator, stats)))
+        return replace(one, calibrated=changed)
+
+    groups = tuple(after(group) for group in found.groups)
+    return replace(found, overall=after(found.overall), groups=groups)

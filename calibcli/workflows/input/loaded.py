@@ -1,0 +1,161 @@
+"""Artifacts in use: a calibrator and thresholds read from JSON, with NumPy alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from os import fspath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from calibcli.core.calibrators import calibrate, calibrator_from_dict
+from calibcli.errors import InputError
+from calibcli.io.artifacts.artifacts import read_artifact
+from calibcli.tasks.validity import SUM_TOLERANCE
+from calibcli.workflows.input.loaded_cuts import LoadedThresholds, load_thresholds
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from calibcli.core.calibrators import Calibrator
+
+__all__ = ["LoadedCalibrator", "LoadedThresholds", "load", "load_calibrator", "load_thresholds"]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedCalibrator:
+    """A calibrator from its JSON.
+
+    Attributes:
+        task: "binary", "multiclass" or "multilabel".
+        classes: names of the K classes, in the order of the score columns; () for binary.
+        logits: whether it was fitted on logits; `apply` takes what it was fitted on.
+        calibrator: the map itself.
+        payload: the whole artifact.
+    """
+
+    task: str
+    classes: tuple[str, ...]
+    logits: bool
+    calibrator: Calibrator
+    payload: dict[str, Any]
+
+    @property
+    def group(self) -> str | None:
+        """The group column of a calibrator with a map for each group; None for any other."""
+        return getattr(self.calibrator, "column", None)
+
+    def apply(
+        self,
+        scores: ArrayLike,
+        *,
+        logits: bool | None = None,
+        groups: ArrayLike | None = None,
+    ) -> NDArray[np.float64]:
+        """Return calibrated probabilities of scores (n,), or (n, K) for several classes.
+
+        A pool of M models takes their scores as (n, M) or (n, M, K), and returns (n,) or (n, K).
+
+        Args:
+            scores: what the model puts out, of any float dtype.
+            logits: whether these are logits; default what the calibrator was fitted on.
+            groups: (n,) values of the group column, for a calibrator by group. A value that it
+                has not seen has the overall map.
+
+        Raises:
+            InputError: scores of another shape, or values that cannot be scores; groups that are
+                missing, or given to a calibrator that has none.
+        """
+        values, kind = self._checked(scores, logits)
+        if self.group is None:
+            if groups is not None:
+                raise InputError("this calibrator has one map for all groups", "leave out groups")
+            if hasattr(self.calibrator, "combine"):
+                return np.asarray(self.calibrator.combine(values, logits=kind))
+            return calibrate(self.calibrator, values, logits=kind)
+        if groups is None:
+            return self.calibrator.apply(values)  # says what is missing
+        texts = [_as_text(one) for one in np.asarray(groups).reshape(-1).tolist()]
+        names, codes = np.unique(np.array(texts, dtype=object), return_inverse=True)
+        return self.apply_coded(values, codes, names.tolist(), logits=kind)
+
+    def apply_coded(
+        self,
+        scores: ArrayLike,
+        codes: NDArray[np.integer[Any]],
+        values: list[str],
+        *,
+        logits: bool | None = None,
+    ) -> NDArray[np.float64]:
+        """Return what `apply` does, for groups given as indices (n,) into their texts."""
+        from calibcli.core.calibrators.grouped import Grouped
+
+        checked, kind = self._checked(scores, logits)
+        assert isinstance(self.calibrator, Grouped)
+        if len(codes) != len(checked):
+            raise InputError(f"{len(codes):,} groups for {len(checked):,} scores")
+        return self.calibrator.calibrate(checked, codes, values, logits=kind)
+
+    def _checked(self, scores: ArrayLike, logits: bool | None) -> tuple[NDArray[Any], bool]:
+        values = np.asarray(scores)
+        if values.dtype.kind not in "fiub":
+            raise InputError(f"scores of type {values.dtype}, where numbers are needed")
+        kind = self.logits if logits is None else logits
+        # A detection has one score, whatever the number of classes.
+        columns = () if self.task == "detection" else self.classes
+        sizes = len(getattr(self.calibrator, "models", ())), len(columns)
+        shape = tuple(size for size in sizes if size)
+        if values.shape[1:] != shape or values.ndim != 1 + len(shape):
+            wanted = ", ".join(("n", *map(str, shape))) + ("" if shape else ",")
+            raise InputError(f"scores of shape {values.shape}, where ({wanted}) is needed")
+        low, high = (values.min(), values.max()) if values.size else (0.0, 0.0)
+        if np.isnan(low):
+            raise InputError("the scores hold NaN")
+        slack = SUM_TOLERANCE if self.task == "multiclass" else 0.0
+        if not kind and (low < -slack or high > 1 + slack):
+            raise InputError("a probability must lie between 0 and 1", "pass logits=True")
+        if not kind and (low < 0 or high > 1):
+            values = np.clip(values, 0.0, 1.0)
+        return values, kind
+
+
+def _as_text(value: object) -> str:
+    """Return a group value as a column of a file has it."""
+    from calibcli.io.rows.keys import MISSING_GROUP, as_text
+
+    return MISSING_GROUP if value is None or value != value or value == "" else as_text(value)
+
+
+def load_calibrator(path: str) -> LoadedCalibrator:
+    """Read a calibrator.
+
+    Raises:
+        InputError: no such artifact, or one that this version cannot read.
+    """
+    payload = read_artifact(path, "calibrator")
+    return LoadedCalibrator(
+        payload["task"],
+        tuple(payload["classes"]),
+        bool(payload["input"]["logits"]),
+        calibrator_from_dict(payload["calibrator"]),
+        payload,
+    )
+
+
+def load(path: str | PathLike[str]) -> LoadedCalibrator | LoadedThresholds:
+    """Read a calibrator or thresholds, whichever the file holds.
+
+    Raises:
+        InputError: neither, or one that this version cannot read.
+    """
+    from calibcli.io.artifacts.artifacts import kind_of
+
+    name = fspath(path)
+    kind = kind_of(name)
+    if kind == "calibrator":
+        return load_calibrator(name)
+    if kind == "thresholds":
+        return load_thresholds(name)
+    raise InputError(f"{name} is neither a calibrator nor thresholds", "calibcli fit writes one")

@@ -1,0 +1,140 @@
+"""Passes over the rows of a multi-class data set, in bounded memory, for fits that need them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from calibcli.core.calibrators.rowmath import clipped_log
+from calibcli.engines.remote import current
+from calibcli.engines.threads import map_ordered
+from calibcli.tasks.collect import usable
+from calibcli.tasks.pairs import row_buckets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from calibcli.core.calibrators import RowBatch, RowSource
+    from calibcli.io.rows.dataset import Batch, Dataset
+    from calibcli.tasks.collect import Layout
+
+CACHED_BYTES = 1 << 28
+"""Rows up to this size are kept after the first pass; larger data is read again each time."""
+
+
+@dataclass
+class RowPasses:
+    """Passes over a data set, optionally with the group of each row.
+
+    Attributes:
+        dataset: what is read.
+        layout: what a row is; `layout.logits` tells whether the scores are.
+        place: which of the batches' group columns to keep; None for none.
+        values: the group values found so far, in order of appearance.
+    """
+
+    dataset: Dataset
+    layout: Layout
+    place: int | None = None
+    values: dict[str, int] = field(default_factory=dict)
+    _kept: list[tuple[RowBatch, NDArray[np.int64] | None]] = field(default_factory=list)
+    _complete: bool = False
+
+    def source(self) -> RowSource:
+        """Return passes over (logits or log-probabilities, label, weight, bucket).
+
+        Logits keep the dtype of the file. Small data is kept in memory after the first pass.
+        """
+
+        def passes() -> Iterator[RowBatch]:
+            for rows, _ in self._passes():
+                yield rows
+
+        return passes
+
+    def of_group(self, member: int) -> RowSource:
+        """Return passes over the rows of one group value alone."""
+
+        def passes() -> Iterator[RowBatch]:
+            for (z, label, weight, bucket), group in self._passes():
+                assert group is not None
+                mine = np.flatnonzero(group == member)
+                if len(mine):
+                    mass = None if weight is None else weight[mine]
+                    yield z[mine], label[mine], mass, bucket[mine]
+
+        return passes
+
+    def with_groups(self) -> Iterator[tuple[RowBatch, NDArray[np.int64]]]:
+        """Yield one pass over rows and their group members."""
+        for rows, group in self._passes():
+            assert group is not None
+            yield rows, group
+
+    def _passes(self) -> Iterator[tuple[RowBatch, NDArray[np.int64] | None]]:
+        if self._complete:
+            yield from self._kept
+            return
+        kept: list[tuple[RowBatch, NDArray[np.int64] | None]] = []
+        size, keeping = 0, True
+        for one in self._read():
+            size += one[0][0].nbytes
+            if keeping and size > CACHED_BYTES:
+                keeping, kept = False, []
+            if keeping:
+                kept.append(one)
+            yield one
+        if keeping:
+            self._kept, self._complete = kept, True
+
+    def _read(self) -> Iterator[tuple[RowBatch, NDArray[np.int64] | None]]:
+        layout, place = self.layout, self.place
+        found: Iterator[tuple[RowBatch, tuple[NDArray[Any], list[str]] | None]]
+        if current() is None:
+            found = (_rows_of(batch, layout, place) for batch in self.dataset.batches())
+        else:
+            found = chain.from_iterable(
+                map_ordered(
+                    lambda partition: [
+                        _rows_of(batch, layout, place) for batch in partition.batches()
+                    ],
+                    self.dataset.partitions,
+                )
+            )
+        for rows, group in found:
+            yield rows, None if group is None else self._members(*group)
+
+    def _members(self, codes: NDArray[Any], values: list[str]) -> NDArray[np.int64]:
+        here = [self.values.setdefault(value, len(self.values)) for value in values]
+        members: NDArray[np.int64] = np.array(here, np.int64)[codes]
+        return members
+
+
+def _rows_of(
+    batch: Batch, layout: Layout, place: int | None
+) -> tuple[RowBatch, tuple[NDArray[Any], list[str]] | None]:
+    """Return the usable rows of a batch, and the codes and values of their group."""
+    rows, _ = usable(batch, layout)
+    weight: NDArray[Any] | None = batch.weight if layout.weighted else batch.count
+    assert batch.labels is not None
+    scores, labels = batch.scores, batch.labels
+    codes = None if place is None else batch.groups[place].codes
+    if rows is not None:
+        scores, labels = scores[rows], labels[rows]
+        weight = None if weight is None else weight[rows]
+        codes = None if codes is None else codes[rows]
+    z = scores if layout.logits else clipped_log(scores)
+    mass = None if weight is None else weight.astype(np.float64)
+    bucket = row_buckets(batch, rows).astype(np.uint8)
+    group = None if codes is None or place is None else (codes, batch.groups[place].values)
+    return (z, labels.astype(np.int64, copy=False), mass, bucket), group
+
+
+def row_source(dataset: Dataset, layout: Layout) -> RowSource:
+    """Return passes over the rows of a data set; see `RowPasses.source`."""
+    return RowPasses(dataset, layout).source()

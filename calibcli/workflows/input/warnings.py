@@ -1,0 +1,175 @@
+"""What a careful colleague would say beside the numbers. In the JSON too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from calibcli.core.metrics.intervals import buckets
+from calibcli.errors import InputError
+
+if TYPE_CHECKING:
+    from calibcli.core.statistics.sketch import Overlap
+    from calibcli.core.statistics.stats import ScoreStats
+    from calibcli.io.rows.dataset import Dataset, InputSpec
+    from calibcli.workflows.input.conventions import Conventions
+    from calibcli.workflows.input.gather import Gathered
+    from calibcli.workflows.input.loaded import LoadedCalibrator
+    from calibcli.workflows.input.loaded_cuts import LoadedThresholds
+
+Result = dict[str, Any]
+FEW_ROWS = 100
+FEW_CLUSTERS = 20
+
+
+def measure_warnings(found: Gathered, result: Result, conventions: Conventions) -> list[str]:
+    """Return warnings about the numbers of a measure result."""
+    if not found.labelled:
+        return ["no labels: only what scores alone can tell is shown"]
+    warnings = _split_cells(found.overall.population.pairs, conventions)
+    overall = result["overall"]
+    stats = found.overall.population.pairs
+    n = overall["metrics"]["n"]["value"]
+    if n < FEW_ROWS:
+        rows = "row" if n == 1 else "rows"
+        warnings.append(f"{n:g} {rows}: too few to tell calibration from chance, see the intervals")
+    if _few_clusters(found):
+        warnings.append("few clusters: the intervals are rough")
+    nll = overall["metrics"].get("nll", {})
+    if nll.get("certain_errors"):
+        warnings.append(
+            f"{nll['certain_errors']:g} rows are certain and wrong (probability 0 for what came "
+            "true): their log loss is infinite, nll clips it at 1e-15"
+        )
+    if found.task == "binary" and overall["metrics"]["auc"]["value"] is None and n:
+        warnings.append(f"auc is undefined: {overall['metrics']['auc'].get('reason')}")
+    if len(stats.key) == 1 and n > 1:
+        warnings.append("all scores are equal")
+    absent = [
+        repr(part["slice"]["name"])
+        for part in result["classes"]
+        if part["metrics"]["prevalence"]["value"] == 0
+    ]
+    if len(absent) == 1:
+        warnings.append(f"class {absent[0]} does not occur among the labels")
+    elif absent:
+        of = f"{len(absent):,} of {len(result['classes']):,} classes"
+        warnings.append(f"{of} do not occur among the labels: {_some(absent)}")
+    return warnings
+
+
+def _few_clusters(found: Gathered) -> bool:
+    stats = found.overall.population.pairs
+    if found.task != "binary" or stats.parts is None:
+        return False
+    images = getattr(found.dataset, "unit", "row") == "pixel"  # they are counted by themselves
+    return not images and buckets(stats) < FEW_CLUSTERS
+
+
+def _split_cells(stats: ScoreStats, conventions: Conventions) -> list[str]:
+    """Warn of bins and cut-offs at which saved statistics do not know the counts exactly."""
+    if stats.exact:
+        return []
+    asked = np.array(sorted(set(conventions.exact_at) - set(stats.edges)))
+    cell = np.clip(np.searchsorted(stats.floor, asked, side="right") - 1, 0, None)
+    rows = float(np.where(stats.floor[cell] < asked, stats.total[cell], 0).max(initial=0))
+    if not rows:
+        return []
+    said = "the statistics were saved for other bins or cut-offs: counts here are off by up to"
+    again = "save them with the same --bins, --edges, --at and --threshold"
+    return [f"{said} {rows:,.0f} rows; {again}"]
+
+
+def _some(names: list[str], most: int = 5) -> str:
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def calibrator_warnings(
+    loaded: LoadedCalibrator,
+    found: Gathered | Dataset,
+    spec: InputSpec,
+    overlap: Overlap | None = None,
+) -> list[str]:
+    """Check that a calibrator fits the input, and say what is odd.
+
+    What the rows tell (`overlap`) goes before what the names of the files tell.
+
+    Raises:
+        InputError: another task, other classes, or logits where probabilities were fitted.
+    """
+    # Saved statistics know by themselves what they were counted from.
+    logits = bool(getattr(found, "logits", spec.logits))
+    check_fits(loaded, found.task, found.classes, logits=logits)
+    warnings: list[str] = []
+    if overlap is not None and overlap.value is not None:
+        from calibcli.workflows.input.overlap import overlap_words
+
+        said = overlap_words(overlap)
+        return [said] if said else []
+    fitted = {(one["path"], one["rows"]) for one in loaded.payload.get("inputs", [])}
+    now = {(one["path"], one["rows"]) for one in found.inputs if one["path"] != "-"}
+    if fitted & now:
+        warnings.append(
+            "the calibrator was fitted on this very file: figures after it are in-sample"
+        )
+    return warnings
+
+
+def thresholds_warnings(
+    path: str, chosen: LoadedThresholds, loaded: LoadedCalibrator | None, found: Gathered
+) -> list[str]:
+    """Check that thresholds fit the input and the calibrator, and say what is odd.
+
+    Raises:
+        InputError: another task or other classes, or chosen after another calibrator.
+    """
+    if (chosen.task, chosen.classes) != (found.task, found.classes):
+        raise InputError(
+            f"{path} was chosen for other scores: {_scores(chosen.task, chosen.classes)}, "
+            f"these are {_scores(found.task, found.classes)}",
+            "choose thresholds on scores of this kind: calibcli threshold",
+        )
+    if loaded is None:
+        if chosen.calibrated:
+            said = "was chosen on calibrated probabilities, and these are not calibrated"
+            return [f"{path} {said}: add --calibrator FILE"]
+        return []
+    digest = chosen.payload.get("calibrator")
+    if digest is not None and digest != loaded.payload.get("digest"):
+        raise InputError(
+            f"{path} was chosen after another calibrator",
+            "choose the thresholds again with this calibrator",
+        )
+    return []
+
+
+def _scores(task: str, classes: tuple[str, ...]) -> str:
+    return f"{task} of {len(classes)} classes" if classes else task
+
+
+def check_fits(
+    loaded: LoadedCalibrator, task: str, classes: tuple[str, ...], *, logits: bool
+) -> None:
+    """Raise InputError unless a calibrator fits this task, these classes and this kind of score."""
+    if loaded.task != task:
+        raise InputError(
+            f"the calibrator is for {loaded.task} scores, these are {task}",
+            "fit one on scores of this kind, or name the --task",
+        )
+    if loaded.classes != classes:
+        differ = next(
+            (f"{a!r} and {b!r}" for a, b in zip(loaded.classes, classes, strict=False) if a != b),
+            f"{len(loaded.classes)} and {len(classes)} classes",
+        )
+        raise InputError(
+            f"the calibrator was fitted on other classes: {differ}",
+            "name the classes in the order of the columns: --classes a,b,c",
+        )
+    if loaded.logits != logits:
+        was, now = ("logits", "probabilities") if loaded.logits else ("probabilities", "logits")
+        raise InputError(
+            f"the calibrator was fitted on {was}, these are read as {now}",
+            "add --logits" if loaded.logits else "leave out --logits",
+        )

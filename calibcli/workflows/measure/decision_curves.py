@@ -1,0 +1,42 @@
+"""Curves about decisions, for the report: net benefit, and risk against coverage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from calibcli.core.decisions.costs import decision_curve
+from calibcli.core.decisions.thresholds import Curve
+from calibcli.workflows.measure.cutoffs import cost_curve, cutoffs
+
+if TYPE_CHECKING:
+    from calibcli.core.decisions.costs import Costs
+    from calibcli.tasks.collect import Population
+
+Result = dict[str, Any]
+POINTS = 100
+DRAWN = 300
+
+
+def decision_curves(population: Population, costs: Costs) -> Result:
+    """Return what a task has of net benefit and cost (binary), and of risk-coverage (one label)."""
+    stats = population.pairs
+    if population.task == "multilabel" or not stats.n:
+        return {}
+    from calibcli.core.decisions.abstention import risk_coverage
+    from calibcli.workflows.threshold.abstain import confidence_pairs, thinned
+
+    sure = confidence_pairs(population)
+    found = risk_coverage(sure.floor, sure.pos, sure.neg)
+    made: Result = {
+        "risk_coverage": {**thinned(found), "area": found.area, "excess_area": found.excess}
+    }
+    if population.task == "binary":
+        curve = Curve.from_cells(stats.floor, stats.pos, stats.neg)
+        made["net_benefit"] = {
+            name: values.tolist()
+            for name, values in decision_curve(curve, np.arange(POINTS) / POINTS).items()
+        }
+        made["cost_curve"] = cost_curve(stats, costs, cutoffs(stats, (), DRAWN)["threshold"])
+    return made

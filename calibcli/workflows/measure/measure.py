@@ -1,0 +1,258 @@
+"""`measure`: is the model honest, and what does its cut-off do?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from calibcli._version import __version__
+from calibcli.errors import InputError, UsageError
+from calibcli.workflows.input.gather import Gathered, gather, stats_payload, with_group_of
+from calibcli.workflows.input.warnings import (
+    calibrator_warnings,
+    measure_warnings,
+    thresholds_warnings,
+)
+from calibcli.workflows.measure.slices import slice_result
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from calibcli.core.calibrators import Calibrator
+    from calibcli.core.decisions.costs import Costs
+    from calibcli.core.decisions.gates import Gate
+    from calibcli.io.rows.dataset import InputSpec
+    from calibcli.tasks.collect import Population
+    from calibcli.workflows.input.conventions import Conventions
+    from calibcli.workflows.input.gather import Progress, Slice
+    from calibcli.workflows.measure.reference import Reference
+
+Result = dict[str, Any]
+MOST_EXACT = 200
+"""Cut-offs of classes up to which counts at each stay exact in a grid."""
+
+
+def measure(
+    spec: InputSpec,
+    conventions: Conventions,
+    *,
+    calibrator: str | None = None,
+    thresholds: str | None = None,
+    versus: str | None = None,
+    reference: str | None = None,
+    by: str | None = None,
+    fail_if: Sequence[str] = (),
+    save_stats: str | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    curves: Costs | None = None,
+) -> Result:
+    """Return every metric with its interval, as the JSON result (see docs).
+
+    Args:
+        spec: what to read.
+        conventions: how to bin, where to cut, how sure to be.
+        calibrator: path of a calibrator, to show figures before and after.
+        thresholds: path of thresholds, whose cut-offs are shown too.
+        versus: a second model on the same rows: a score column, or a file.
+        reference: what drift is measured from: scores, statistics, or a calibrator; the rows then
+            need no labels.
+        by: a column of periods: the same figures for each, in order, and the first bad one.
+        fail_if: gates.
+        save_stats: path to write the statistics to.
+        threads: how many threads read; default all cores of this process.
+        progress: called with the number of rows read so far.
+        curves: what errors cost, to have also the curves that a report draws.
+
+    Raises:
+        InputError: unusable input or artifacts.
+        UsageError: a gate that cannot be understood or evaluated.
+    """
+    gates = parsed_gates(fail_if)
+    mapping: Calibrator | None = None
+    loaded = watch = shared = None
+    cuts: dict[str, float] = {}
+    if calibrator is not None:
+        from calibcli.workflows.input.loaded import load_calibrator
+        from calibcli.workflows.input.overlap import found_overlap, watch_of
+
+        loaded = load_calibrator(calibrator)
+        mapping, watch = loaded.calibrator, watch_of(loaded)
+    chosen = None
+    if thresholds is not None:
+        from calibcli.workflows.input.loaded_cuts import load_thresholds
+
+        chosen = load_thresholds(thresholds)
+        if chosen.task == "binary":
+            conventions = conventions.cutting(*chosen.values.tolist())
+        else:
+            values = zip(chosen.classes, chosen.values.tolist(), strict=False)
+            cuts = {name: value for name, value in values if value == value}
+    reading = conventions.cutting(*cuts.values()) if len(cuts) <= MOST_EXACT else conventions
+    if curves is not None:
+        from calibcli.workflows.measure.report_curves import EXACT
+
+        reading = replace(reading, also_exact=EXACT)
+    options: Result = {"calibrator": mapping, "threads": threads, "progress": progress}
+    options["watch"] = watch
+    absent: InputError | None = None
+    before: Reference | None = None
+    periods: list[Slice] = []
+    whole = spec
+    if by is not None:
+        from calibcli.workflows.measure.series import with_by
+
+        whole = with_by(spec, by)
+    if reference is None:
+        found = gather(whole, reading, **options)
+    else:
+        from calibcli.workflows.measure.reference import gather_current
+
+        found, absent = gather_current(whole, reading, **options)
+    if by is not None:
+        from calibcli.workflows.measure.series import split
+
+        found, periods = split(found, by)
+    if not found.labelled:
+        _refuse_unlabelled(versus=versus, save_stats=save_stats)
+        if curves is not None:
+            raise UsageError(
+                "a report and its pictures need labels, and these rows have none",
+                "--label COL, or --labels FILE; measure --reference tells drift without them",
+            )
+    warnings = list(found.warnings)
+    if loaded is not None:
+        shared = found_overlap(loaded, found.watch, conventions.confidence)
+        warnings += calibrator_warnings(loaded, found, spec, shared)
+    if thresholds is not None and chosen is not None:
+        warnings += thresholds_warnings(thresholds, chosen, loaded, found)
+    result = measured(found, conventions, curves=curves, cuts=cuts)
+    result["warnings"] = warnings + measure_warnings(found, result, conventions)
+    if getattr(found.dataset, "unit", "row") == "pixel":
+        from calibcli.workflows.segmentation.structures import judge
+
+        result["warnings"] += judge(result, found, conventions)
+    if shared is not None:
+        result["overlap"] = shared.to_dict()
+    if reference is not None:
+        from calibcli.workflows.measure.drift import drift
+        from calibcli.workflows.measure.reference import load_reference
+
+        before = load_reference(
+            reference, spec, reading, found, calibrator=mapping, threads=threads
+        )
+        if absent is not None and not before.labelled:
+            raise absent
+        result["drift"] = drift(found, before, conventions)
+        result["warnings"] += before.warnings
+        result["params"]["reference"] = reference
+    if by is not None:
+        from calibcli.workflows.measure.series import series
+
+        result["series"], said = series(
+            periods, by, conventions, gates, reference=before, labelled=found.labelled
+        )
+        result["warnings"] += said
+        result["params"]["by"] = by
+    if versus is not None:
+        from calibcli.workflows.measure.versus import versus as compare
+
+        columns = with_group_of(spec, mapping).groups
+        result["versus"] = compare(
+            found, spec, conventions, versus, calibrator=mapping, columns=columns, threads=threads
+        )
+        result["params"]["versus"] = versus
+    if gates:
+        from calibcli.core.decisions.gates import evaluate_gates
+
+        result["gates"] = [verdict.to_dict() for verdict in evaluate_gates(gates, result)]
+    if calibrator is not None:
+        result["params"]["calibrator"] = calibrator
+    if save_stats is not None:
+        from calibcli.io.artifacts.artifacts import write_artifact
+
+        write_artifact(save_stats, "stats", stats_payload(found))
+    return result
+
+
+def _refuse_unlabelled(**options: str | None) -> None:
+    """Raise UsageError for an option that needs the labels that these rows do not have."""
+    for name, value in options.items():
+        if value is not None:
+            raise UsageError(
+                f"--{name.replace('_', '-')} needs labels, and these rows have none",
+                "--label COL, or --labels FILE",
+            )
+
+
+def parsed_gates(fail_if: Sequence[str]) -> list[Gate]:
+    """Understand the gates before anything is read; without any, their module is not imported."""
+    if not fail_if:
+        return []
+    from calibcli.core.decisions.gates import parse_gate
+
+    return [parse_gate(text) for text in fail_if]
+
+
+def measured(
+    found: Gathered,
+    conventions: Conventions,
+    *,
+    curves: Costs | None = None,
+    cuts: Mapping[str, float] | None = None,
+) -> Result:
+    """Return the measure result of gathered populations, without gates and warnings.
+
+    `cuts` holds the cut-offs of classes that have one of their own; `curves` is what errors cost,
+    to have also what a report draws.
+    """
+    made: list[tuple[Result, Population]] = []
+
+    def unlabelled(one: Slice) -> Result:
+        from calibcli.workflows.measure.unlabelled import unlabelled_result
+
+        result = unlabelled_result(one.where, one.population, conventions)
+        if one.calibrated is not None:
+            after = unlabelled_result(one.where, one.calibrated, conventions)
+            result["calibrated"] = {k: v for k, v in after.items() if k != "slice"}
+        return result
+
+    def shown(one: Slice, costs: Costs | None) -> Result:
+        if not found.labelled:
+            return unlabelled(one)
+        own = conventions
+        if one.where["kind"] == "class" and one.where["name"] in (cuts or {}):
+            own = conventions.cutting((cuts or {})[one.where["name"]])
+        result = slice_result(one.where, one.population, own, curves=costs)
+        made.append((result, one.population))
+        if one.calibrated is not None:
+            after = slice_result(one.where, one.calibrated, own, curves=costs)
+            result["calibrated"] = {k: v for k, v in after.items() if k != "slice"}
+            if one.where["kind"] != "overall":
+                made.pop()
+            made.append((result["calibrated"], one.calibrated))
+        return result
+
+    stats = found.overall.population.pairs
+    whole: Result = {
+        "schema": "calibcli/measure",
+        "version": 1,
+        "calibcli": __version__,
+        "inputs": found.inputs,
+        "params": {
+            **found.params,
+            **conventions.to_dict(),
+            "cells": "distinct scores" if stats.exact else f"grid of {stats.table.bits} bits",
+        },
+        "task": found.task,
+        "overall": shown(found.overall, curves),
+        "classes": [shown(one, curves) for one in found.class_slices],
+        "groups": [shown(one, None) for one in found.groups],
+        "gates": [],
+        "warnings": [],
+    }
+    if curves is not None:
+        from calibcli.workflows.measure.cutoffs import attach_cutoffs
+
+        attach_cutoffs(made, conventions.thresholds)
+    return whole

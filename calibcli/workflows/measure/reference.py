@@ -1,0 +1,154 @@
+"""What rows are compared with: scores, saved statistics, or a calibrator that carries its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from calibcli.errors import InputError
+from calibcli.io.artifacts.artifacts import kind_of, read_artifact
+from calibcli.io.formats.sources import expand
+from calibcli.io.rows.columns import NoColumnError
+from calibcli.workflows.input.gather import Gathered, Slice, calibrated_cells, gather, population_of
+
+if TYPE_CHECKING:
+    from calibcli.core.calibrators import Calibrator
+    from calibcli.io.rows.dataset import InputSpec
+    from calibcli.tasks.collect import Population
+    from calibcli.workflows.input.conventions import Conventions
+
+Result = dict[str, Any]
+_ROW_WISE = ("grouped", "pool")
+"""Calibrators that need more of a row than its score."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The sample that drift is measured from.
+
+    Attributes:
+        path: as it was given; `kind` is "scores", "stats" or "calibrator".
+        population: its pairs, and `calibrated` the same after --calibrator, where that can be.
+        labelled: whether it has labels.
+        warnings: what is to be said of it.
+    """
+
+    path: str
+    kind: str
+    population: Population
+    calibrated: Population | None
+    labelled: bool
+    warnings: tuple[str, ...] = ()
+
+    def to_dict(self) -> Result:
+        """Return how it stands in the JSON."""
+        return {
+            "path": self.path,
+            "kind": self.kind,
+            "rows": self.population.pairs.n,
+            "labelled": self.labelled,
+        }
+
+
+def gather_current(
+    spec: InputSpec, conventions: Conventions, **options: Any
+) -> tuple[Gathered, InputError | None]:
+    """Read the rows that are compared, which need no labels.
+
+    Returns:
+        What was gathered; and the error of a --label column that these rows lack, which stands
+        unless the reference has that column: labels often come later than scores.
+    """
+    try:
+        return gather(spec, conventions, labels=None, **options), None
+    except NoColumnError as error:
+        if error.option != "--label" or spec.labels is not None:
+            raise
+        bare = replace(spec, label=None)
+        return gather(bare, conventions, labels=False, **options), error
+
+
+def load_reference(
+    path: str,
+    spec: InputSpec,
+    conventions: Conventions,
+    found: Gathered,
+    *,
+    calibrator: Calibrator | None = None,
+    threads: int | None = None,
+) -> Reference:
+    """Read the reference of some gathered rows.
+
+    Args:
+        path: scores (read with the same column options), statistics, or a calibrator.
+        spec: the input options.
+        conventions: what stays exact in a grid.
+        found: what has been gathered of the current rows.
+        calibrator: also compare after this one.
+        threads: how many threads read.
+
+    Raises:
+        InputError: no such file, another task or other classes, a calibrator without statistics.
+    """
+    sources = expand((path,), spec.input_format)
+    kind = "scores"
+    if len(sources) == 1 and sources[0].kind == "stats":
+        kind = "calibrator" if kind_of(path) == "calibrator" else "stats"
+    if kind == "calibrator":
+        there = _of_calibrator(path)
+    else:
+        bare = replace(spec, paths=(path,), labels=None, groups=())
+        mapping = calibrator if kind == "scores" else None
+        there = gather(bare, conventions, calibrator=mapping, threads=threads, labels=None)
+    if (there.task, there.classes) != (found.task, found.classes):
+        raise InputError(
+            f"the reference {path} holds {_scores(there)}, these rows are {_scores(found)}",
+            "compare with scores of the same model: the same task, classes and columns",
+        )
+    if (
+        calibrator is not None
+        and there.overall.calibrated is None
+        and there.task == "binary"
+        and calibrator.method not in _ROW_WISE
+    ):
+        there = calibrated_cells(there, calibrator)
+    warnings = [f"the reference: {text}" for text in there.warnings]
+    if spec.cluster is not None and there.overall.population.pairs.parts is None:
+        warnings.append(
+            f"the reference {path} does not keep its clusters: its rows count as independent, and "
+            "intervals and tests are too sure; compare with scores, or with statistics saved "
+            "with --cluster"
+        )
+    return Reference(
+        path,
+        kind,
+        there.overall.population,
+        there.overall.calibrated,
+        there.labelled,
+        tuple(
+            f"the reference: {text}" if text not in found.warnings else text for text in warnings
+        ),
+    )
+
+
+def _of_calibrator(path: str) -> Gathered:
+    payload = read_artifact(path, "calibrator")
+    families = payload.get("stats")
+    if not families:
+        raise InputError(
+            f"{path} carries no statistics of the rows that it was fitted on",
+            "fit it again with this version, or compare with the scores: --reference SCORES",
+        )
+    return Gathered(
+        payload["task"],
+        tuple(payload["classes"]),
+        bool(payload["input"]["logits"]),
+        Slice({"kind": "overall"}, population_of(payload["task"], families)),
+        (),
+        payload.get("inputs", []),
+        payload.get("params", {}),
+    )
+
+
+def _scores(found: Gathered) -> str:
+    return f"{found.task} of {len(found.classes)} classes" if found.classes else found.task

@@ -1,0 +1,90 @@
+"""`report`: everything on one page, as data that render/ turns into HTML, Markdown or JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from calibcli._version import __version__
+from calibcli.core.decisions.costs import Costs, parse_costs
+from calibcli.io.artifacts.artifacts import read_artifact
+from calibcli.workflows.measure.measure import measure
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from calibcli.io.rows.dataset import InputSpec
+    from calibcli.workflows.detection.observed import DetectionOptions
+    from calibcli.workflows.input.conventions import Conventions
+    from calibcli.workflows.input.gather import Progress
+
+Result = dict[str, Any]
+
+
+def report(
+    spec: InputSpec,
+    conventions: Conventions,
+    *,
+    calibrator: str | None = None,
+    thresholds: str | None = None,
+    title: str | None = None,
+    fail_if: Sequence[str] = (),
+    cost: str | None = None,
+    versus: str | None = None,
+    reference: str | None = None,
+    by: str | None = None,
+    detection: DetectionOptions | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Return the data of the report.
+
+    `cost` is what errors cost, such as 'fp=1,fn=4'; `versus` a second model on the same rows;
+    `reference` what drift is measured from; `by` a column of periods; `detection` what detections
+    are compared with.
+
+    Raises:
+        InputError: unusable input or artifacts.
+        UsageError: a gate that cannot be understood or evaluated.
+    """
+    costs = parse_costs(cost) if cost else Costs(1.0, 1.0)
+    if detection is not None:
+        from calibcli.workflows.detection.measure import measure_detection
+
+        measured = measure_detection(
+            spec,
+            detection,
+            conventions,
+            calibrator=calibrator,
+            thresholds=thresholds,
+            fail_if=fail_if,
+        )
+    else:
+        measured = measure(
+            spec,
+            conventions,
+            calibrator=calibrator,
+            thresholds=thresholds,
+            versus=versus,
+            reference=reference,
+            by=by,
+            fail_if=fail_if,
+            threads=threads,
+            progress=progress,
+            curves=costs,
+        )
+    fitted = None if calibrator is None else read_artifact(calibrator, "calibrator")
+    chosen = None if thresholds is None else read_artifact(thresholds, "thresholds")
+    return {
+        "schema": "calibcli/report",
+        "version": 1,
+        "calibcli": __version__,
+        "title": title or "Calibration report",
+        "inputs": measured["inputs"],
+        "params": measured["params"],
+        "task": measured["task"],
+        "measure": measured,
+        "calibrator": fitted,
+        "thresholds": chosen,
+        "gates": measured["gates"],
+        "warnings": measured["warnings"],
+    }

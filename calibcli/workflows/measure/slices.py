@@ -1,0 +1,254 @@
+"""The statistics of a population of rows to the result that is shown for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from calibcli.core.metrics import intervals, multiclass
+from calibcli.core.metrics.binary import TESTS, View
+from calibcli.core.metrics.gaps import effective_rows
+from calibcli.core.numeric.special import clopper_pearson
+from calibcli.core.statistics.curves import threshold_curve
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from calibcli.core.decisions.costs import Costs
+    from calibcli.core.metrics.intervals import Found
+    from calibcli.core.statistics.stats import ScoreStats
+    from calibcli.tasks.collect import Population
+    from calibcli.workflows.input.conventions import Conventions
+
+    Array = NDArray[np.float64]
+    Cells = tuple[Array, Array]
+
+Result = dict[str, Any]
+CURVE_POINTS = 500
+_SEVERAL = "several labels a row"
+
+
+def slice_result(
+    where: Result,
+    population: Population,
+    conventions: Conventions,
+    *,
+    curves: Costs | None = None,
+) -> Result:
+    """Return what is known of one population: metrics, confusion tables, bins.
+
+    Args:
+        where: the slice, as it stands in the JSON.
+        population: its statistics.
+        conventions: how to bin and how sure to be.
+        curves: what errors cost, to have also what a report draws.
+    """
+    view = View(population.pairs, conventions.headline)
+    found = metrics_of(population, conventions, conventions.confidence)
+    result: Result = {"slice": where, "metrics": {k: figure(v) for k, v in found.items()}}
+    errors = certain_errors(population)
+    if errors and result["metrics"]["nll"]["value"] is not None:
+        result["metrics"]["nll"]["certain_errors"] = errors
+    if population.task != "multiclass":
+        result["confusion"] = [
+            confusion(view, t, conventions.confidence) for t in conventions.thresholds
+        ]
+    result["bins"] = bin_rows(view, conventions.confidence)
+    result["ece_by_bins"] = ece_by_bins(population.pairs, conventions, found["ece"])
+    if conventions.at:
+        result["at"] = [read_at(view, at, conventions.tolerance) for at in conventions.at]
+    if not population.pairs.exact:
+        from calibcli.core.statistics.grid_error import grid_error
+
+        result["grid_error"] = grid_error(population.pairs)
+    if curves is not None and population.task != "multiclass":
+        result |= _curves(population.pairs)
+    if curves is not None and where["kind"] == "overall":
+        from calibcli.workflows.measure.decision_curves import decision_curves
+        from calibcli.workflows.measure.report_curves import report_curves
+
+        result |= report_curves(view, conventions)
+        result |= decision_curves(population, curves)
+    return result
+
+
+def metrics_of(
+    population: Population, conventions: Conventions, confidence: float | None
+) -> dict[str, Found]:
+    """Return every metric of a population, with intervals at a level unless that is None."""
+    view = View(population.pairs, conventions.headline)
+    if population.task == "multiclass":
+        return multiclass.measure(
+            view,
+            [View(stats, conventions.headline) for stats in population.top],
+            [View(stats, conventions.headline) for stats in population.classes],
+            confidence=confidence,
+            seed=conventions.seed,
+        )
+    found = intervals.measure(view, confidence=confidence, seed=conventions.seed)
+    if population.task == "multilabel" and population.pairs.n:
+        # Whether buckets were kept or not: the labels of one row are not independent.
+        found |= dict.fromkeys(TESTS, (None, None, None, _SEVERAL))
+    return found
+
+
+def certain_errors(population: Population) -> int | float:
+    """Return how many rows were certain and wrong: their log loss is infinite."""
+    if population.task != "multiclass":
+        return population.pairs.certain_errors
+    wrong = sum(stats.pos[stats.key == 0].sum() for stats in population.classes)
+    return float(wrong) if population.pairs.weighted else int(wrong)
+
+
+def figure(found: Found) -> Result:
+    """Return a metric as it stands in the JSON."""
+    value, low, high, reason = found
+    figure: Result = {"value": value, "low": low, "high": high}
+    if reason is not None:
+        figure["reason"] = reason
+    return figure
+
+
+def confusion(view: View, threshold: float, level: float | None) -> Result:
+    """Return the confusion table at a threshold: positive means score >= threshold."""
+    stats = view.stats
+    # By value, as `apply` decides: the probability of a logit is rounded, its key is not.
+    first = int(np.searchsorted(stats.floor, threshold))
+    alert = (np.arange(len(stats.key)) >= first).astype(np.float64)
+    tp, fp = (c[first:].sum().item() for c in (stats.pos, stats.neg))
+    fn, tn = (c[:first].sum().item() for c in (stats.pos, stats.neg))
+    on, off = np.ones(len(alert)), np.zeros(len(alert))
+
+    def share(of: str, hits: float, rows: float, hit: Cells, row: Cells) -> Result:
+        """A proportion hits / rows; `hit` and `row` mark the cells' positives and negatives."""
+        if not rows:
+            return {"value": None, "low": None, "high": None, "reason": f"no {of}"}
+        value = hits / rows
+        if level is None:
+            return {"value": value, "low": None, "high": None}
+        slope = (hit[0] - value * row[0]) / rows, (hit[1] - value * row[1]) / rows
+        low, high = intervals.proportion(stats, value, slope, rows, level)
+        return {"value": value, "low": low, "high": high}
+
+    calm = on - alert
+    return {
+        "threshold": threshold,
+        "tp": tp,
+        "fp": fp,
+        "fn": fn,
+        "tn": tn,
+        "precision": share("alerts", tp, tp + fp, (alert, off), (alert, alert)),
+        "recall": share("positives", tp, tp + fn, (alert, off), (on, off)),
+        "f1": _f1(stats, tp, fp, fn, alert, level),
+        "specificity": share("negatives", tn, tn + fp, (off, calm), (off, on)),
+        "fpr": share("negatives", fp, tn + fp, (off, alert), (off, on)),
+    }
+
+
+def _f1(
+    stats: ScoreStats, tp: float, fp: float, fn: float, alert: Array, level: float | None
+) -> Result:
+    size = 2 * tp + fp + fn
+    if not size:
+        return {"value": None, "low": None, "high": None, "reason": "no positives and no alerts"}
+    value = 2 * tp / size
+    if level is None or not 0 < value < 1:
+        return {"value": value, "low": None, "high": None}
+    slope = (2 * alert - value * (1 + alert)) / size, -value * alert / size
+    error = intervals.quantile(stats, level) * intervals.variance(stats, slope) ** 0.5
+    low, high = intervals.on_logit_scale(value, error)
+    return {"value": value, "low": low, "high": high}
+
+
+def bin_rows(view: View, level: float | None) -> list[Result]:
+    """Return the bins as rows; frequencies with exact (Clopper-Pearson) intervals.
+
+    With clusters or weights the interval is that of the effective number of rows.
+    """
+    bins = view.bins
+    low = high = None
+    if level is not None and len(bins.count):
+        rows_of = effective_rows(view)
+        low, high = clopper_pearson(bins.frequency * rows_of, rows_of, level)
+    rows = []
+    for b in range(len(bins.count)):
+        used = bool(bins.used[b])
+        rows.append(
+            {
+                "low": float(bins.low[b]),
+                "high": float(bins.high[b]),
+                "count": bins.count[b].item(),
+                "score": float(bins.score[b]) if used else None,
+                "frequency": float(bins.frequency[b]) if used else None,
+                "frequency_low": float(low[b]) if used and low is not None else None,
+                "frequency_high": float(high[b]) if used and high is not None else None,
+                "gap": float(bins.gap[b]) if used else None,
+            }
+        )
+    return rows
+
+
+def ece_by_bins(stats: ScoreStats, conventions: Conventions, headline: Found) -> list[Result]:
+    """Return ECE under every binning; `headline` is that of the first."""
+    rows = []
+    for binning in conventions.all_binnings():
+        view = View(stats, binning)
+        ece = headline
+        if binning != conventions.headline:
+            ece = intervals.measure(
+                view, confidence=conventions.confidence, seed=conventions.seed, names=("ece",)
+            )["ece"]
+        used = int(view.bins.used.sum())
+        rows.append(
+            {"bins": binning.bins, "binning": binning.kind, "used": used, "ece": figure(ece)}
+        )
+    return rows
+
+
+def read_at(view: View, at: float, tolerance: float) -> Result:
+    """Read the reliability curve at one confidence: the bin that holds it."""
+    bins = view.bins
+    held = np.flatnonzero((bins.low <= at) & (at <= bins.high))
+    side = held[0] if view.binning.closed == "right" and len(held) else held[-1:].sum()
+    b = int(side)
+    found: Result = {"at": at, "bin": [float(bins.low[b]), float(bins.high[b])]}
+    if not len(held) or not bins.used[b]:
+        found |= {"count": 0, "score": None, "correctness": None, "gap": None}
+        return found | {"verdict": "no data"}
+    gap = float(bins.gap[b])
+    verdict = "within tolerance"
+    if abs(gap) > tolerance:
+        verdict = "over-confident" if gap < 0 else "under-confident"
+    return found | {
+        "count": bins.count[b].item(),
+        "score": float(bins.score[b]),
+        "correctness": float(bins.frequency[b]),
+        "gap": gap,
+        "verdict": verdict,
+    }
+
+
+def _curves(stats: ScoreStats) -> Result:
+    """Return ROC and precision-recall points, thinned evenly along the curve."""
+    curve = threshold_curve(stats)
+    positives, negatives = stats.positives, stats.negatives
+    if not positives or not negatives:
+        return {}
+    tp, fp = curve.tp.astype(np.float64), curve.fp.astype(np.float64)
+    walk = tp / positives + fp / negatives
+    wanted = np.searchsorted(walk, np.linspace(0.0, walk[-1], CURVE_POINTS))
+    keep = np.unique(np.append(np.clip(wanted, 0, len(walk) - 1), [0, len(walk) - 1]))
+    tp, fp, threshold = tp[keep], fp[keep], curve.threshold[keep]
+    return {
+        "roc": {
+            "fpr": [0.0, *(fp / negatives).tolist()],
+            "tpr": [0.0, *(tp / positives).tolist()],
+            "threshold": [None, *threshold.tolist()],
+        },
+        "pr": {
+            "recall": (tp / positives).tolist(),
+            "precision": (tp / (tp + fp)).tolist(),
+            "threshold": threshold.tolist(),
+        },
+    }

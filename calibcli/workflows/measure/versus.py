@@ -1,0 +1,231 @@
+"""`measure --versus`: a second model on the same rows, and which has the better probabilities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+from calibcli.core.comparison.paired import Difference, bounds
+from calibcli.errors import InputError, UsageError
+from calibcli.io.rows.dataset import open_dataset
+from calibcli.tasks.collect import count
+from calibcli.tasks.rows.versus import Model, names_of, paired_sums, sides
+from calibcli.workflows.input.gather import layout_of
+from calibcli.workflows.measure.slices import metrics_of
+from calibcli.workflows.measure.versus_slices import calibrated_first, of_class, of_group
+
+if TYPE_CHECKING:
+    from calibcli.core.calibrators import Calibrator
+    from calibcli.io.rows.dataset import Dataset, InputSpec
+    from calibcli.tasks.collect import Layout, Population
+    from calibcli.tasks.rows.versus import Change, Side
+    from calibcli.workflows.input.conventions import Conventions
+    from calibcli.workflows.input.gather import Gathered
+
+Result = dict[str, Any]
+_SAME = ("n", "prevalence", "brier_uncertainty")
+MOST_SLICES = 50
+"""Classes and groups that are compared one by one: each takes two more passes."""
+_NO_INTERVAL = "no paired interval: not a smooth function of the rows"
+
+
+def versus(
+    found: Gathered,
+    spec: InputSpec,
+    conventions: Conventions,
+    other: str,
+    *,
+    calibrator: Calibrator | None = None,
+    columns: tuple[str, ...] = (),
+    threads: int | None = None,
+) -> Result:
+    """Return the paired differences of every metric, second model less first.
+
+    Args:
+        found: what the first model's pass gathered.
+        spec: the first model's input options.
+        conventions: how to bin and how sure to be.
+        other: a score column of the same files (for several classes a glob or K columns), or a
+            file of scores of the same rows in the same order.
+        calibrator: compare the first model after it too, with the second as it is.
+        columns: the group columns that the batches carry.
+        threads: how many threads read.
+
+    Raises:
+        InputError: no such column or file, or other rows.
+        UsageError: saved statistics, which know nothing of single rows.
+    """
+    if found.dataset is None:
+        raise UsageError(
+            "--versus compares row by row, and saved statistics have no rows",
+            "give the score files instead",
+        )
+    first = found.dataset
+    if not hasattr(first, "paths"):
+        raise UsageError(
+            "--versus compares a model with another, and the calibrator pools several",
+            "compare one of them, or apply the calibrator first and compare its probabilities",
+        )
+    second, name, source = _second(first, spec, other)
+    if (second.task, len(second.classes)) != (found.task, len(found.classes)):
+        raise InputError(
+            f"{name} holds {second.task} scores of {len(second.classes) or 'no'} classes, not "
+            f"{found.task} ones of {len(found.classes) or 'no'} as the first model",
+            "compare models of the same task and classes",
+        )
+    layout = replace(
+        layout_of(first, replace(spec, groups=()), conventions), clustered=False, intervals=False
+    )
+    parts = sides(first, second, layout, (first.paths[0], name))
+    pair = _Pair(parts, spec, conventions, threads)
+    overall = pair.compared(layout, found.overall.population, None, name)
+    result = {"score": name, "source": source, **overall}
+    if calibrator is not None and found.overall.calibrated is not None:
+        change, after = calibrated_first(calibrator, columns, layout)
+        result["calibrated"] = pair.compared(after, found.overall.calibrated, change, name)
+    slices = found.class_slices
+    if len(slices) + len(found.groups) > MOST_SLICES:
+        result["note"] = f"more than {MOST_SLICES} classes and groups are not compared one by one"
+        return result
+    result["classes"] = []
+    for k, own in enumerate(slices):
+        change, one_class = of_class(k, layout)
+        compared = pair.compared(one_class, own.population, change, name)
+        result["classes"].append({"slice": own.where, **compared})
+    result["groups"] = []
+    for own in found.groups:
+        change = of_group(spec.groups.index(own.where["column"]), own.where["value"])
+        compared = pair.compared(layout, own.population, change, name)
+        result["groups"].append({"slice": own.where, **compared})
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """Two models on the same rows, compared as often as there are slices."""
+
+    parts: list[Side]
+    spec: InputSpec
+    conventions: Conventions
+    threads: int | None
+
+    def compared(
+        self, layout: Layout, before: Population, change: Change | None, name: str
+    ) -> Result:
+        """Return the differences of some of the rows; `before` is the first model's count."""
+        parts = [replace(part, change=change) for part in self.parts]
+        after = _counted(parts, layout, self.threads, second=True)
+        if self.spec.drop_invalid:  # the rows that both models have
+            before = _counted(parts, layout, self.threads, second=False)
+        metrics = _differences(
+            parts, before, after, layout, self.spec, self.conventions, self.threads
+        )
+        return {"metrics": metrics, "verdict": verdict(metrics, name)}
+
+
+def _second(first: Dataset, spec: InputSpec, other: str) -> tuple[Dataset, str, str]:
+    """Open the second model's scores: a column of the same files, else a file."""
+    if getattr(first, "unit", "row") == "pixel":
+        return open_dataset(replace(spec, paths=(other,))), other, "file"
+    bare = replace(
+        spec,
+        label=None,
+        labels=None,
+        positive=None,
+        weight=None,
+        count=None,
+        cluster=None,
+        groups=(),
+    )
+    bare = replace(bare, task=first.task, classes=first.classes or None)
+    sources = list({id(p.reader): p.reader.source for p in first.partitions}.values())
+    names = tuple(part.strip() for part in other.split(","))
+    column = (
+        replace(bare, score=None, scores=names) if first.classes else replace(bare, score=other)
+    )
+    try:
+        return open_dataset(column, need_labels=False, sources=sources), other, "column"
+    except InputError as error:
+        if not (Path(other).exists() or "://" in other):
+            if first.score_names:
+                raise
+            raise InputError(f"no such file: {other}", error.hint) from None
+    file = replace(
+        bare, paths=(other,), input_format=None, label=spec.label, positive=spec.positive
+    )
+    try:
+        return open_dataset(file, need_labels=None), other, "file"
+    except InputError:
+        if spec.score is None and spec.scores is None:
+            raise
+    file = replace(file, score=None, scores=None)
+    return open_dataset(file, need_labels=None), other, "file"
+
+
+def _counted(parts: list[Side], layout: Layout, threads: int | None, *, second: bool) -> Population:
+    readable = SimpleNamespace(partitions=[replace(part, second=second) for part in parts])
+    return count(cast("Dataset", readable), layout, threads=threads).overall.population()
+
+
+def _differences(
+    parts: list[Side],
+    before: Population,
+    after: Population,
+    layout: Layout,
+    spec: InputSpec,
+    conventions: Conventions,
+    threads: int | None,
+) -> Result:
+    first, second = (metrics_of(one, conventions, None) for one in (before, after))
+    errors: dict[str, float] = {}
+    quantile = 0.0
+    level, clustered = conventions.confidence, spec.cluster is not None
+    if level is not None:
+        models = Model(before, conventions.headline), Model(after, conventions.headline)
+        sums = paired_sums(parts, models, layout, threads)
+        values = sums.errors(clustered=clustered).tolist()
+        errors = dict(zip(names_of(layout.task), values, strict=True))
+        quantile = sums.quantile(level, clustered=clustered)
+    found: Result = {}
+    for name in first:
+        if name in _SAME:
+            continue
+        one = Difference(first[name][0], second[name][0], reason=first[name][3] or second[name][3])
+        if one.value is not None and level is not None:
+            ends = bounds(one.value, errors.get(name, float("nan")), quantile)
+            one = (
+                replace(one, reason=_NO_INTERVAL)
+                if ends is None
+                else replace(one, low=ends[0], high=ends[1])
+            )
+        found[name] = one.to_dict()
+    return found
+
+
+def verdict(metrics: Result, name: str) -> str:
+    """Return which model has the better probabilities, by the two proper scores."""
+    sides = {score: _better(metrics[score]) for score in ("nll", "brier")}
+    words = {"nll": "log loss", "brier": "Brier score"}
+    who = {-1: f"the second model ({name})", 1: "the first model"}
+    sure = {score: side for score, side in sides.items() if side}
+    if len(set(sure.values())) > 1:
+        told = ", ".join(f"{words[s]} prefers {who[side]}" for s, side in sure.items())
+        return f"the proper scores disagree: {told}"
+    if not sure:
+        if metrics["nll"]["low"] is None:
+            return "without intervals nobody can say which has the better probabilities"
+        return "these rows do not tell which has the better probabilities"
+    side = next(iter(sure.values()))
+    by = " and ".join(words[score] for score in sure)
+    rest = [words[score] for score in sides if score not in sure]
+    more = f"; the {rest[0]} does not tell them apart" if rest else ""
+    return f"{who[side]} has the better probabilities, by {by}{more}"
+
+
+def _better(item: Result) -> int:
+    """Return -1 where the second is lower beyond the interval, 1 where the first is, else 0."""
+    if item["low"] is None or item["low"] <= 0.0 <= item["high"]:
+        return 0
+    return -1 if item["high"] < 0.0 else 1

@@ -1,0 +1,1 @@
+"""`fit --promote-over`: replace a calibrator only by a better one."""

@@ -1,0 +1,432 @@
+"""`fit --promote-over`: a fresh fit takes the champion's place only if it is better for sure."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from calibcli._version import __version__
+from calibcli.core.calibrators import Identity
+from calibcli.core.calibrators.types import require_both_classes, require_two_classes
+from calibcli.core.comparison.promotion import Check
+from calibcli.core.statistics.sketch import CAPACITY
+from calibcli.errors import InputError, UsageError
+from calibcli.io.artifacts.artifacts import artifact_text
+from calibcli.io.failures import listing, show
+from calibcli.io.output.lock import FileLock
+from calibcli.io.output.succession import install, previous_of, recover, roll_back, target_of
+from calibcli.tasks.watching import Watch
+from calibcli.workflows.fit.fit import fit_gathered
+from calibcli.workflows.fit.result import artifact_of, result_of
+from calibcli.workflows.input.gather import gather
+from calibcli.workflows.input.loaded import load_calibrator
+from calibcli.workflows.input.overlap import found_overlap
+from calibcli.workflows.input.warnings import check_fits
+from calibcli.workflows.promote.challenge import contest
+from calibcli.workflows.promote.shift import shift_checks
+
+if TYPE_CHECKING:
+    from calibcli.core.comparison.promotion import Rule
+    from calibcli.core.decisions.gates import Gate
+    from calibcli.core.statistics.sketch import Overlap
+    from calibcli.io.rows.dataset import InputSpec
+    from calibcli.workflows.fit.fitted import FitOptions
+    from calibcli.workflows.input.conventions import Conventions
+    from calibcli.workflows.input.gather import Gathered, Progress
+    from calibcli.workflows.input.loaded import LoadedCalibrator
+    from calibcli.workflows.promote.challenge import Contest
+
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt at a promotion.
+
+    Attributes:
+        path: of the champion.
+        rule: what a challenger has to pass.
+        fail_if: gates; the challenger's figures are `calibrated.…`.
+        dry_run: decide, and write nothing.
+        lock_timeout: seconds to wait for another run on the same file.
+    """
+
+    path: str
+    rule: Rule
+    fail_if: tuple[str, ...] = ()
+    dry_run: bool = False
+    lock_timeout: float = 600.0
+
+
+def promote(
+    spec: InputSpec,
+    conventions: Conventions,
+    options: FitOptions,
+    attempt: Attempt,
+    *,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Fit a challenger, compare it with the champion, replace the file if it is better.
+
+    Raises:
+        InputError: a dump that cannot be used or is of another kind than the champion's, a
+            champion that cannot be read, a file that cannot be locked or written: nothing has
+            been replaced.
+        UsageError: options that do not go together, a gate that cannot be evaluated.
+    """
+    if options.models or options.per_group is not None:
+        raise UsageError(
+            "--promote-over takes one map for all rows", "leave out --ensemble and --per-group"
+        )
+    if options.temperatures:
+        options = replace(options, method="temperature")
+    if conventions.confidence is None:
+        raise UsageError("--promote-over decides by an interval", "leave out --no-ci")
+    from calibcli.core.decisions.gates import parse_gate
+
+    gates = [parse_gate(text) for text in attempt.fail_if]
+    target_of(attempt.path)
+    # Nothing is written by a dry run, not even a lock.
+    lock = nullcontext() if attempt.dry_run else FileLock(attempt.path, attempt.lock_timeout)
+    with lock:
+        if not attempt.dry_run:
+            recover(attempt.path)
+        champion = _champion(attempt.path)
+        spec = replace(spec, groups=())
+        watch = Watch(CAPACITY)
+        found = gather(spec, conventions, threads=threads, progress=progress, watch=watch)
+        if champion is not None:
+            _same_kind(champion, found, spec)
+        checks = checks_of(found, champion, attempt.rule)
+        outcome = _result(found, conventions, options, attempt, champion, checks)
+        if not all(check.passed for check in checks):
+            return outcome
+        return _challenged(
+            outcome, found, spec, conventions, options, attempt, champion, gates, threads
+        )
+
+
+def rollback(path: str, *, lock_timeout: float = 600.0) -> Result:
+    """Put back what the last promotion has replaced; what is replaced now is kept in its place.
+
+    Raises:
+        InputError: there is nothing to put back, or it is no whole calibrator.
+    """
+    target_of(path)
+    with FileLock(path, lock_timeout):
+        previous = roll_back(path, "calibrator")
+        now = load_calibrator(path)
+        replaced = load_calibrator(str(previous)) if previous.is_file() else None
+    return {
+        "schema": "calibcli/promotion",
+        "version": 1,
+        "calibcli": __version__,
+        "inputs": [],
+        "params": {},
+        "task": now.task,
+        "path": path,
+        "decision": "rolled-back",
+        "reason": "the calibrator that was replaced last is in place again",
+        "dry_run": False,
+        "champion": None if replaced is None else _described(replaced),
+        "challenger": _described(now),
+        "comparison": None,
+        "checks": [],
+        "gates": [],
+        "previous": None if replaced is None else _shown(path, previous),
+        "warnings": [],
+    }
+
+
+def refused(path: str, error: InputError) -> Result:
+    """Return the result of an attempt that ended with unusable input."""
+    return {
+        "schema": "calibcli/promotion",
+        "version": 1,
+        "calibcli": __version__,
+        "inputs": [],
+        "params": {},
+        "task": None,
+        "path": path,
+        "decision": "refused",
+        "reason": error.message,
+        "dry_run": False,
+        "champion": None,
+        "challenger": None,
+        "comparison": None,
+        "checks": [],
+        "gates": [],
+        "previous": None,
+        "warnings": [],
+    }
+
+
+def _champion(path: str) -> LoadedCalibrator | None:
+    """Read the champion; None on a first run.
+
+    Raises:
+        InputError: it cannot be read, or it is gone although it has been replaced before.
+    """
+    if target_of(path).exists():
+        champion = load_calibrator(path)
+        if champion.calibrator.method in ("grouped", "pool"):
+            raise InputError(
+                f"{show(path)} is a {champion.calibrator.method} calibrator: only one map for all "
+                "rows can be promoted over",
+                hint="fit it again with calibcli fit -o",
+            )
+        return champion
+    if previous_of(path).exists():
+        raise InputError(
+            f"{show(path)} is gone, and {show(previous_of(path).name)} is there",
+            hint=f"put it back: calibcli fit --rollback {show(path)}",
+        )
+    return None
+
+
+def _same_kind(champion: LoadedCalibrator, found: Gathered, spec: InputSpec) -> None:
+    """Raise InputError unless the dump holds what the champion was fitted on."""
+    check_fits(champion, found.task, found.classes, logits=found.logits)
+    was, now = champion.payload["input"].get("scores") or [], found.params.get("score") or []
+    if was and now and list(was) != list(now):
+        raise InputError(
+            f"the champion was fitted on the columns {listing(was)}, these are {listing(now)}",
+            "name the same columns: --score or --scores",
+        )
+    positive = champion.payload["input"].get("positive")
+    if positive != found.params.get("positive"):
+        shown = "no --positive" if positive is None else f"--positive {positive}"
+        raise InputError(f"the champion was fitted with {shown}", "name the same label")
+
+
+def checks_of(found: Gathered, champion: LoadedCalibrator | None, rule: Rule) -> list[Check]:
+    """Return what is checked of a dump before anything is fitted to it.
+
+    Raises:
+        InputError: rows of one class only.
+    """
+    population = found.overall.population
+    least = rule.least_of_a_label(found.task)
+    if found.task == "multiclass":
+        import numpy as np
+
+        rows, of_label = population.pairs.n, [one.positives for one in population.classes]
+        require_two_classes(np.array(of_label, dtype=np.float64))
+        which = "class"
+    else:
+        problems = population.classes or (population.pairs,)
+        for stats in problems if found.task == "binary" else ():
+            require_both_classes(stats)
+        rows = problems[0].n
+        of_label = [min(one.positives, one.negatives) for one in problems]
+        which = "label"
+    rarest = min(of_label)
+    checks = [
+        Check(
+            "rows",
+            rows,
+            rule.min_rows,
+            rows >= rule.min_rows,
+            f"{rows:,g} rows, fewer than --min-rows {rule.min_rows:,}",
+        ),
+        Check(
+            "positives",
+            rarest,
+            least,
+            rarest >= least,
+            f"{rarest:,g} rows of the rarest {which}, fewer than --min-positives {least:,}",
+        ),
+    ]
+    return checks if champion is None else checks + shift_checks(found, champion, rule)
+
+
+def _challenged(
+    outcome: Result,
+    found: Gathered,
+    spec: InputSpec,
+    conventions: Conventions,
+    options: FitOptions,
+    attempt: Attempt,
+    champion: LoadedCalibrator | None,
+    gates: list[Gate],
+    threads: int | None,
+) -> Result:
+    """Fit, compare, decide, and put the challenger in place."""
+    fitted = fit_gathered(found, spec, conventions, options, threads)
+    old = Identity() if champion is None else champion.calibrator
+    rule = attempt.rule if champion is not None else replace(attempt.rule, steps=(1.0,))
+    met = contest(found, spec, conventions, options, old, fitted, rule, threads)
+    result = result_of(found, conventions, options, met.fitted)
+    outcome["comparison"] = _comparison(met, options, rule)
+    shared = None if champion is None else found_overlap(champion, found.watch)
+    verdicts = _verdicts(gates, found, conventions, met, outcome, shared)
+    outcome["gates"] = [verdict.to_dict() for verdict in verdicts]
+    payload = artifact_of(found, met.fitted, result)
+    payload["promotion"] = {
+        "over": None if champion is None else champion.payload.get("digest"),
+        "step": met.best.step,
+        "comparison": outcome["comparison"],
+    }
+    text, digest = artifact_text("calibrator", payload)
+    outcome["challenger"] = {
+        "method": met.fitted.calibrator.method,
+        "step": met.best.step,
+        "rows": payload["rows"],
+        "digest": digest,
+    }
+    outcome["inputs"] = result["inputs"]
+    outcome["warnings"] = result["warnings"] + _same_rows(shared, champion, result)
+    failed = [verdict.expr for verdict in verdicts if not verdict.passed]
+    better = met.best.better or (champion is None and met.best.low <= 0.0)
+    if failed:
+        outcome["reason"] = f"a gate failed: {', '.join(failed)}"
+    elif not better:
+        outcome["reason"] = _not_better(met, options, champion)
+    else:
+        outcome["reason"] = _better(met, options, champion)
+        outcome["decision"] = "would-promote"
+        if not attempt.dry_run:
+            kept = install(attempt.path, text)
+            outcome["decision"] = "promoted"
+            outcome["previous"] = None if kept is None else _shown(attempt.path, kept)
+    return outcome
+
+
+def _result(
+    found: Gathered,
+    conventions: Conventions,
+    options: FitOptions,
+    attempt: Attempt,
+    champion: LoadedCalibrator | None,
+    checks: list[Check],
+) -> Result:
+    """Return the result of an attempt that ends here, unless the checks have passed."""
+    rule = attempt.rule
+    failed = [check.said for check in checks if not check.passed]
+    return {
+        "schema": "calibcli/promotion",
+        "version": 1,
+        "calibcli": __version__,
+        "inputs": found.inputs,
+        "params": {
+            **found.params,
+            **conventions.to_dict(),
+            "method": options.method,
+            "folds": options.folds,
+            "select": options.select,
+            "min_rows": rule.min_rows,
+            "min_positives": rule.least_of_a_label(found.task),
+            "max_shift": {name: _finite(getattr(rule, name)) for name in ("psi", "odds", "auc")},
+            "steps": list(rule.steps),
+        },
+        "task": found.task,
+        "path": attempt.path,
+        "decision": "kept",
+        "reason": "; ".join(failed),
+        "dry_run": attempt.dry_run,
+        "champion": None if champion is None else _described(champion),
+        "challenger": None,
+        "comparison": None,
+        "checks": [check.to_dict() for check in checks],
+        "gates": [],
+        "previous": None,
+        "warnings": list(found.warnings),
+    }
+
+
+def _shown(path: str, previous: Path) -> str:
+    """Return where the replaced file is, as the user has named its folder; links are resolved."""
+    plain = Path(f"{path}.previous")
+    return str(plain if plain.absolute() == previous else previous)
+
+
+def _finite(limit: float) -> float | None:
+    return limit if limit < float("inf") else None
+
+
+def _described(one: LoadedCalibrator) -> Result:
+    return {
+        "method": one.calibrator.method,
+        "rows": one.payload["rows"],
+        "digest": one.payload.get("digest"),
+    }
+
+
+def _comparison(met: Contest, options: FitOptions, rule: Rule) -> Result:
+    best = met.best
+    return {
+        "score": options.select,
+        "champion": best.loss - best.difference,
+        "challenger": best.loss,
+        "difference": best.difference,
+        "low": best.low,
+        "high": best.high,
+        "confidence": rule.confidence,
+        "clustered": met.clustered,
+        "steps": [step.to_dict() for step in met.steps],
+    }
+
+
+def _verdicts(
+    gates: list[Gate],
+    found: Gathered,
+    conventions: Conventions,
+    met: Contest,
+    outcome: Result,
+    shared: Overlap | None,
+) -> list[Any]:
+    """Evaluate the gates on what `measure --calibrator CHALLENGER` would show, held out."""
+    if not gates:
+        return []
+    from calibcli.core.decisions.gates import evaluate_gates
+    from calibcli.workflows.measure.measure import measured
+
+    after = replace(found.overall, calibrated=met.fitted.after)
+    shown = measured(replace(found, overall=after), conventions)
+    compared = outcome["comparison"]
+    entry = {"value": compared["difference"], "low": compared["low"], "high": compared["high"]}
+    shown["versus"] = {"metrics": {compared["score"]: entry}}
+    shifts = [c for c in outcome["checks"] if c["name"] not in ("rows", "positives")]
+    shown["drift"] = {"metrics": {c["name"]: {"value": c["value"]} for c in shifts}}
+    if shared is not None:
+        shown["overlap"] = shared.to_dict()
+    return evaluate_gates(gates, shown)
+
+
+def _same_rows(shared: Overlap | None, champion: LoadedCalibrator | None, now: Result) -> list[str]:
+    """Warn of rows that the champion was fitted on: it is then judged on its own rows."""
+    if champion is None:
+        return []
+    share = None
+    if shared is not None and shared.value:
+        share = f"{100 * shared.value:.3g} % of these rows"
+    before = {one.get("digest") for one in champion.payload.get("inputs", [])}
+    if before & ({one.get("digest") for one in now["inputs"]} - {None}):
+        share = "this very dump"
+    return [] if share is None else [f"the champion was fitted on {share}: that favours it"]
+
+
+_WORDS = {"nll": "log loss", "brier": "Brier score"}
+
+
+def _difference(met: Contest, options: FitOptions) -> str:
+    best = met.best
+    interval = f"[{best.low:+.2g}, {best.high:+.2g}]"
+    return f"{_WORDS[options.select]} {best.difference:+.2g} {interval}"
+
+
+def _better(met: Contest, options: FitOptions, champion: LoadedCalibrator | None) -> str:
+    if champion is None:
+        return f"the first calibrator here, against none: {_difference(met, options)}"
+    return f"the challenger is better: {_difference(met, options)}"
+
+
+def _not_better(met: Contest, options: FitOptions, champion: LoadedCalibrator | None) -> str:
+    if champion is None:
+        return f"the scores are better without a calibrator: {_difference(met, options)}"
+    if met.best.low > 0.0:
+        return f"the champion is better: {_difference(met, options)}"
+    return f"the challenger is not better for sure: {_difference(met, options)}"

@@ -1,0 +1,124 @@
+"""Whether a fresh dump still looks like the rows that the champion was fitted on."""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from calibcli.core.comparison.promotion import Check, class_psi, odds_ratio
+from calibcli.core.metrics.binary import Undefined, View, auc
+from calibcli.core.statistics.curves import Binning
+from calibcli.core.statistics.stats import ScoreStats
+from calibcli.workflows.fit.result import STATS_CLASSES
+
+if TYPE_CHECKING:
+    from calibcli.core.comparison.promotion import Rule
+    from calibcli.workflows.input.gather import Gathered
+    from calibcli.workflows.input.loaded import LoadedCalibrator
+
+
+def shift_checks(found: Gathered, champion: LoadedCalibrator, rule: Rule) -> list[Check]:
+    """Compare scores and label frequencies with the statistics that the champion carries.
+
+    Scores are those of binary rows, or the confidences of several classes, or the scores of all
+    labels together. Labels are compared by the odds of label 1 (the most changed label of
+    several), or by the PSI of class frequencies, which has the limit of the scores; both PSI are
+    less what chance alone makes. What the scores say about the labels is compared by the AUC (of
+    several classes by the accuracy).
+
+    Raises:
+        InputError: statistics that are damaged.
+    """
+    was = _read(champion.payload.get("stats") or {})
+    own = found.overall.population
+    scores = _psi(was.get("pairs"), own.pairs)
+    found_checks = [_check("psi", scores, "psi", rule.psi, "the scores have shifted: PSI")]
+    if found.task == "multiclass":
+        change = _accuracy(was.get("pairs"), own.pairs)
+        found_checks.append(_labels(was.get("classes"), found, rule))
+        said = "the accuracy has changed by"
+        return [*found_checks, _check("accuracy", change, "auc", rule.auc, said)]
+    pairs = _paired(was, found)
+    odds = max((odds_ratio(_counts(a), _counts(b)) for a, b in pairs), default=None)
+    aucs = [(_auc(a), _auc(b)) for a, b in pairs]
+    known = [abs(a - b) for a, b in aucs if a is not None and b is not None]
+    change = max(known) if known and len(known) == len(pairs) else None
+    said = "the odds of label 1 have changed by"
+    found_checks.append(_check("odds", odds, "odds", rule.odds, said))
+    return [*found_checks, _check("auc", change, "auc", rule.auc, "the AUC has changed by")]
+
+
+def _read(stats: dict[str, Any]) -> dict[str, Any]:
+    """Return the champion's pairs, all together, and its classes."""
+    if "pairs" in stats:
+        return {"pairs": ScoreStats.from_dict(stats["pairs"])}
+    classes = [ScoreStats.from_dict(one) for one in stats.get("classes", ())]
+    top = [ScoreStats.from_dict(one) for one in stats.get("top", ())]
+    pooled = top or classes
+    return {
+        "pairs": reduce(lambda a, b: a.merge(b), pooled) if pooled else None,
+        "classes": classes or None,
+    }
+
+
+def _psi(before: ScoreStats | None, now: ScoreStats) -> float | None:
+    from calibcli.core.comparison.drift import psi
+
+    if before is None:
+        return None
+    try:
+        found = psi(before, now)
+    except Undefined:
+        return None
+    # Small or clustered dumps differ by chance: that is no shift.
+    return max(found.value - found.expected, 0.0)
+
+
+def _paired(was: dict[str, Any], found: Gathered) -> list[tuple[ScoreStats, ScoreStats]]:
+    """Return each binary problem now and before; none where they do not match."""
+    population = found.overall.population
+    now = population.classes or (population.pairs,)
+    before = was.get("classes") or ([was["pairs"]] if was.get("pairs") is not None else [])
+    return list(zip(now, before, strict=True)) if len(before) == len(now) else []
+
+
+def _counts(stats: ScoreStats) -> tuple[float, float]:
+    return float(stats.positives), float(stats.negatives)
+
+
+def _auc(stats: ScoreStats) -> float | None:
+    try:
+        return auc(View(stats, Binning()))
+    except Undefined:
+        return None
+
+
+def _accuracy(before: ScoreStats | None, now: ScoreStats) -> float | None:
+    """Return by how much the share of right predictions has changed; pairs are (score, right)."""
+    if before is None or not before.n or not now.n:
+        return None
+    return abs(float(now.positives / now.n) - float(before.positives / before.n))
+
+
+def _labels(before: list[ScoreStats] | None, found: Gathered, rule: Rule) -> Check:
+    said = "the classes have shifted: PSI"
+    if before is None and len(found.classes) > STATS_CLASSES:
+        # Of so many classes a calibrator carries no frequencies; their scores are still compared.
+        return Check("class_psi", None, rule.psi, True, "")
+    value = None
+    if before is not None:
+        now = found.overall.population.classes
+        value = class_psi(*(np.array([one.positives for one in k], float) for k in (now, before)))
+    return _check("class_psi", value, "psi", rule.psi, said)
+
+
+def _check(name: str, value: float | None, option: str, limit: float, said: str) -> Check:
+    if limit == float("inf"):
+        return Check(name, value, limit, True, "")
+    if value is None:
+        words = f"the champion carries no statistics to compare with: --max-shift {option}=inf"
+        return Check(name, None, limit, False, words)
+    text = f"{said} {value:.3g}, above --max-shift {option}={limit:g}"
+    return Check(name, value, limit, value <= limit, text)

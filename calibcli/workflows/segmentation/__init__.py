@@ -1,0 +1,1 @@
+"""Segmentation beyond its pixels: structures, and the search for regions."""

@@ -1,0 +1,194 @@
+"""What a measure result of images has beside that of rows: a judgement of each structure.
+
+An average over the pixels of a frame is an average over background. So each structure is judged
+where it is decided: on the pixels for which it is the most probable class, or at least 0.5. How
+often are those right, and is that what their scores claim?
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from calibcli.core.metrics import intervals
+from calibcli.core.metrics.binary import View
+from calibcli.core.segmentation.overlap import overlap
+from calibcli.core.statistics.cells import HALF_KEY
+from calibcli.workflows.measure.slices import bin_rows, read_at
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from calibcli.core.statistics.stats import ScoreStats
+    from calibcli.tasks.collect import Population
+    from calibcli.workflows.input.conventions import Conventions
+    from calibcli.workflows.input.gather import Gathered
+
+Result = dict[str, Any]
+FEW_IMAGES = 20
+_OVERLAP = ("precision", "recall", "dice", "iou", "mean_dice")
+
+
+def judge(result: Result, found: Gathered, conventions: Conventions) -> list[str]:
+    """Add the structures to a measure result, and return what is to be warned of.
+
+    Adds `segmentation`, names the task, and gives each confusion table `dice` and `iou`.
+    """
+    stack: Any = found.dataset
+    structures = _structures(stack, found.overall.population, conventions, "decided")
+    if found.overall.calibrated is not None:
+        later = _structures(stack, found.overall.calibrated, conventions, "decided_after")
+        for own, after in zip(structures, later, strict=True):
+            own["calibrated"] = {key: after[key] for key in after if key not in ("name", "pixels")}
+    result["task"] = "segmentation"
+    result["segmentation"] = {
+        "pixel": found.task,
+        "images": stack.images,
+        "pixels": result["overall"]["metrics"]["n"]["value"],
+        "ignored": stack.ignored,
+        "decided": "most probable class" if found.task == "multiclass" else "score >= 0.5",
+        "structures": structures,
+    }
+    parts = result["classes"] or [result["overall"]]
+    for part, own in zip(parts, structures, strict=True):
+        _more_metrics(part["metrics"], own)
+        if "calibrated" in part and "calibrated" in own:
+            _more_metrics(part["calibrated"]["metrics"], own["calibrated"])
+    for part in (result["overall"], *result["classes"]):
+        for one in (part, part.get("calibrated") or {}):
+            for table in one.get("confusion") or []:
+                table["dice"], table["iou"] = dict(table["f1"]), _iou(table["f1"])
+    return _warnings(result, conventions)
+
+
+def _more_metrics(metrics: Result, own: Result) -> None:
+    metrics["decided_ece"], metrics["decided_gap"] = own["ece"], own["gap"]
+    for name in ("dice", "iou", "mean_dice"):
+        metrics[name] = own[name]
+
+
+def _structures(
+    stack: Any, population: Population, conventions: Conventions, noted: str
+) -> list[Result]:
+    images = [one for _, one in sorted(getattr(stack.notes, noted).items())]
+    counts = np.array([block for _, blocks in images for block in blocks], np.int64)
+    found = []
+    for k, name in enumerate(stack.structures):
+        decided, every = _pairs(population, k)
+        own = counts[:, k] if len(counts) else np.zeros((0, 3), np.int64)
+        found.append(_structure(name, decided, every, own, conventions))
+    return found
+
+
+def _pairs(population: Population, k: int) -> tuple[ScoreStats, ScoreStats]:
+    """Return the pairs of the pixels decided for a structure, and those that `--at` reads."""
+    if population.task == "multiclass":
+        return population.top[k], population.top[k]
+    stats = population.pairs if population.task == "binary" else population.classes[k]
+    parts = stats.parts
+    decided = replace(
+        stats,
+        table=stats.table.rows(stats.key >= HALF_KEY),
+        parts=None if parts is None else parts.rows(parts.key >= HALF_KEY),
+    )
+    return decided, stats
+
+
+def _structure(
+    name: str,
+    decided: ScoreStats,
+    every: ScoreStats,
+    counts: NDArray[np.int64],
+    conventions: Conventions,
+) -> Result:
+    level = conventions.confidence
+    view = View(decided, conventions.headline)
+    figures = intervals.measure(
+        view, confidence=level, seed=conventions.seed, names=("mean_score", "ece")
+    )
+    shown = overlap(counts, level)
+    right, wrong, missed = (int(v) for v in counts.sum(axis=0))
+    structure: Result = {
+        "name": name,
+        "pixels": right + missed,
+        "decided": right + wrong,
+        "score": _figure(figures["mean_score"]),
+        "gap": _gap(decided, level),
+        "ece": _figure(figures["ece"]),
+        **{key: _figure(shown[key]) for key in _OVERLAP},
+        "tp": right,
+        "fp": wrong,
+        "fn": missed,
+        "bins": bin_rows(view, level),
+    }
+    if conventions.at:
+        look = View(every, conventions.headline)
+        structure["at"] = [read_at(look, at, conventions.tolerance) for at in conventions.at]
+    return structure
+
+
+def _gap(stats: ScoreStats, level: float | None) -> Result:
+    """Return frequency less mean score, the sign that a bin's gap has: below 0 is over-confident.
+
+    Its variance is that of a mean over clusters.
+    """
+    if not stats.n:
+        return {"value": None, "low": None, "high": None, "reason": "no pixel is decided for it"}
+    n, score = float(stats.n), stats.score
+    value = float((stats.positives - (stats.total * score).sum()) / n)
+    if level is None:
+        return {"value": value, "low": None, "high": None}
+    spread = intervals.variance(stats, ((1.0 - score - value) / n, (-score - value) / n))
+    error = intervals.quantile(stats, level) * max(spread, 0.0) ** 0.5
+    return {"value": value, "low": value - error, "high": value + error}
+
+
+def _figure(found: intervals.Found) -> Result:
+    value, low, high, reason = found
+    figure: Result = {"value": value, "low": low, "high": high}
+    return figure if reason is None else {**figure, "reason": reason}
+
+
+def _iou(f1: Result) -> Result:
+    """Return IoU from Dice: they are one figure on two scales."""
+    ends = {
+        key: None if f1[key] is None else f1[key] / (2.0 - f1[key])
+        for key in ("value", "low", "high")
+    }
+    return {**ends, "reason": f1["reason"]} if "reason" in f1 else ends
+
+
+def _warnings(result: Result, conventions: Conventions) -> list[str]:
+    told = result["segmentation"]
+    said = []
+    if told["images"] < FEW_IMAGES and conventions.confidence is not None:
+        images = "1 image" if told["images"] == 1 else f"{told['images']} images"
+        said.append(f"{images}: intervals are of images, so they are rough")
+    if told["ignored"]:
+        said.append(f"{told['ignored']:,} pixels have the label to ignore and are left out")
+    average = result["overall"]["metrics"]["ece"]["value"]
+    hidden = [one for one in told["structures"] if _hidden(one, average, conventions.tolerance)]
+    told["hidden"] = [one["name"] for one in hidden]
+    if hidden:
+        worst = max(hidden, key=lambda one: one["ece"]["value"])
+        share = worst["decided"] / max(told["pixels"], 1)
+        said.append(
+            f"the average over all pixels hides {len(hidden)} of {len(told['structures'])} "
+            f"structures: its ECE is {average:.4f}, but {worst['ece']['value']:.4f} on the "
+            f"{share:.2%} of pixels decided as {worst['name']!r}"
+        )
+    unseen = [repr(one["name"]) for one in told["structures"] if not one["pixels"]]
+    if unseen and not result["classes"]:
+        said.append(f"no pixel has the label of {', '.join(unseen)}")
+    return said
+
+
+def _hidden(structure: Result, average: float | None, tolerance: float) -> bool:
+    """Return whether a structure is beyond tolerance, surely, and twice as bad as the average."""
+    ece = structure["ece"]
+    if ece["value"] is None or average is None:
+        return False
+    sure = ece["value"] if ece["low"] is None else ece["low"]
+    return bool(sure > tolerance and ece["value"] >= 2.0 * average)

@@ -1,0 +1,1 @@
+"""`threshold`: choose the cut-off."""

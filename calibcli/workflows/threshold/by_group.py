@@ -1,0 +1,162 @@
+"""Groups and cut-offs: one cut-off for each, equal figures, and what one cut-off does in each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from calibcli.core.decisions.parity import broken, equal_thresholds
+from calibcli.core.decisions.thresholds import Confusion, Curve
+from calibcli.core.metrics.binary import View
+from calibcli.errors import InputError, UsageError, did_you_mean
+from calibcli.workflows.measure.slices import confusion
+from calibcli.workflows.threshold.choosing import Chosen
+
+if TYPE_CHECKING:
+    from calibcli.core.decisions.objectives import Constraint
+    from calibcli.core.statistics.stats import ScoreStats
+    from calibcli.workflows.input.conventions import Conventions
+    from calibcli.workflows.input.gather import Gathered, Slice
+    from calibcli.workflows.threshold.wish import Wish
+
+Result = dict[str, Any]
+MOST_NAMED = 5
+
+
+def pairs_of(one: Slice) -> ScoreStats:
+    """Return a slice's pairs, calibrated where there is a calibrator."""
+    return (one.population if one.calibrated is None else one.calibrated).pairs
+
+
+def members(found: Gathered, column: str) -> list[Slice]:
+    """Return the slices of one group column.
+
+    Raises:
+        InputError: saved statistics without that column.
+    """
+    own = [one for one in found.groups if one.where["column"] == column]
+    if not own:
+        known = list(dict.fromkeys(str(one.where["column"]) for one in found.groups))
+        hint = did_you_mean(column, known) or (
+            f"groups: {', '.join(known)}"
+            if known
+            else f"save them with it: calibcli measure SCORES --group {column} --save-stats FILE"
+        )
+        raise InputError(f"the statistics hold no group {column!r}", hint)
+    return own
+
+
+def equal_slices(
+    slices: list[Slice], conventions: Conventions, wish: Wish
+) -> tuple[list[Chosen], Result]:
+    """Return cut-offs with equal recall or equal fpr in each group, and their common level.
+
+    Raises:
+        UsageError: a group without rows of the label that the figure is about.
+    """
+    assert wish.equal is not None
+    stats = {str(one.where["value"]): pairs_of(one) for one in slices}
+    curves = {name: Curve.from_cells(s.floor, s.pos, s.neg) for name, s in stats.items()}
+    level = wish.constraints[0].target if wish.constraints else None
+    found = equal_thresholds(curves, wish.equal, level=level, objective=wish.objective)
+    chosen = []
+    for one in slices:
+        name = str(one.where["value"])
+        view = View(stats[name], conventions.headline)
+        item: Result = {
+            "slice": one.where,
+            "threshold": found.thresholds[name],
+            "n": stats[name].n,
+            "value": {
+                "value": found.confusions[name].figure(wish.objective.function),
+                "low": None,
+                "high": None,
+            },
+            "confusion": confusion(view, found.thresholds[name], conventions.confidence),
+        }
+        chosen.append(Chosen(item, curves[name]))
+    return chosen, {"figure": wish.equal, "level": found.level, "value": found.value}
+
+
+def in_groups(
+    slices: list[Slice], items: list[Result], conventions: Conventions, wish: Wish, task: str
+) -> tuple[list[Result], list[str]]:
+    """Return what each chosen cut-off does in each group, and a warning for broken constraints.
+
+    Args:
+        slices: the groups.
+        items: the cut-offs: one, or one a class.
+        conventions: the level of the intervals.
+        wish: the constraints.
+        task: "binary", or a task with classes.
+    """
+    found: list[Result] = []
+    for one in slices:
+        population = one.population if one.calibrated is None else one.calibrated
+        stats = (population.pairs,) if task == "binary" else population.classes
+        for item, pairs in zip(items, stats, strict=True):
+            if item["threshold"] is None:
+                continue
+            where = dict(one.where)
+            if task != "binary":
+                where["class"] = item["slice"]["name"]
+            view = View(pairs, conventions.headline)
+            table = confusion(view, item["threshold"], conventions.confidence)
+            found.append(
+                {
+                    "slice": where,
+                    "threshold": item["threshold"],
+                    "n": pairs.n,
+                    "confusion": table,
+                    **_verdicts(table, wish.constraints),
+                }
+            )
+    return found, _warning(found)
+
+
+def _verdicts(table: Result, constraints: tuple[Constraint, ...]) -> Result:
+    counts = Confusion(*(table[key] for key in ("tp", "fp", "fn", "tn")))
+    breaks = broken(counts, constraints)
+    sure = [c for c in breaks if _beyond_chance(table.get(c.name), c)]
+    return {"breaks": [str(c) for c in breaks], "beyond_chance": [str(c) for c in sure]}
+
+
+def _beyond_chance(figure: Result | None, constraint: Constraint) -> bool:
+    """Return whether the whole interval lies on the wrong side of the target."""
+    if figure is None or figure.get("low") is None or figure.get("high") is None:
+        return False
+    if constraint.at_least:
+        return bool(figure["high"] < constraint.target)
+    return bool(figure["low"] > constraint.target)
+
+
+def _warning(found: list[Result]) -> list[str]:
+    bad = [one for one in found if one["breaks"]]
+    if not bad:
+        return []
+    named = [
+        f"{one['slice']['column']}={one['slice']['value']}"
+        + (f" (class {one['slice']['class']})" if "class" in one["slice"] else "")
+        for one in bad[:MOST_NAMED]
+    ]
+    more = f" and {len(bad) - MOST_NAMED} more" if len(bad) > MOST_NAMED else ""
+    surely = sum(bool(one["beyond_chance"]) for one in bad)
+    text = (
+        f"a constraint does not hold in {len(bad)} of {len(found)} groups, in {surely} of them "
+        f"beyond chance: {', '.join(named)}{more}"
+    )
+    return [text]
+
+
+def check_task(task: str, wish: Wish) -> None:
+    """Raise UsageError for options that only a binary score has."""
+    if task == "binary":
+        return
+    if wish.per_group is not None:
+        raise UsageError(
+            "--per-group needs a binary score", "--group shows what a cut-off does in each group"
+        )
+    if task == "multiclass" and wish.costs is not None and wish.costs.refer is not None:
+        raise UsageError(
+            "refer= is a decision about one binary score",
+            "--cost-matrix FILE with one more column refers rows of several classes",
+        )

@@ -1,0 +1,93 @@
+"""The result of `threshold` and its artifact, whatever kind of decision it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from calibcli._version import __version__
+from calibcli.io.artifacts.artifacts import write_artifact
+
+if TYPE_CHECKING:
+    from calibcli.workflows.input.loaded import LoadedCalibrator
+
+Result = dict[str, Any]
+
+_DECISIONS = ("equal", "abstain", "sets", "cost_matrix", "regions", "trade_off")
+"""Keys of a result that an artifact needs to decide, and what a report draws of a search; other
+curves and tables stay in the result."""
+
+
+def outcome(
+    *,
+    inputs: list[Result],
+    params: Result,
+    task: str,
+    kind: str,
+    objective: str | None = None,
+    constraints: list[str] | None = None,
+    thresholds: list[Result] | None = None,
+    warnings: list[str],
+    **more: Any,
+) -> Result:
+    """Return a threshold result; `more` comes before the warnings."""
+    return {
+        "schema": "calibcli/threshold",
+        "version": 1,
+        "calibcli": __version__,
+        "inputs": inputs,
+        "params": params,
+        "task": task,
+        "objective": objective,
+        "constraints": constraints or [],
+        "kind": kind,
+        "thresholds": thresholds or [],
+        **more,
+        "warnings": warnings,
+    }
+
+
+def keep(
+    path: str | None,
+    result: Result,
+    classes: tuple[str, ...],
+    rule: str,
+    loaded: LoadedCalibrator | None,
+) -> None:
+    """Write the artifact of a result, where a path is given."""
+    if path is None:
+        return
+    artifact = {
+        "calibcli": __version__,
+        "task": result["task"],
+        "classes": list(classes),
+        "rule": rule,
+        "kind": result["kind"],
+        "objective": result["objective"],
+        "constraints": result["constraints"],
+        "calibrated": loaded is not None,
+        "calibrator": None if loaded is None else loaded.payload.get("digest"),
+        "thresholds": result["thresholds"],
+        **{
+            key: {k: v for k, v in result[key].items() if k != "curve"}
+            for key in _DECISIONS
+            if key in result
+        },
+        "rows": sum(one["rows"] or 0 for one in result["inputs"]),
+        "inputs": result["inputs"],
+        "params": result["params"],
+        "warnings": result["warnings"],
+    }
+    write_artifact(path, "thresholds", artifact)
+
+
+def spoilt(warnings: list[str]) -> bool:
+    """Return whether the calibrator has seen these rows, so that no promise holds."""
+    return any("the calibrator was fitted on" in warning for warning in warnings)
+
+
+def void(promise: str) -> str:
+    """Return the warning about a promise that does not hold."""
+    return (
+        f"{promise} does not hold: the calibrator was fitted on these rows; "
+        "give rows that neither the model nor the calibrator has seen"
+    )
