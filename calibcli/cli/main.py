@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import sys
 import warnings
+from contextlib import suppress
 from errno import EIO
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -14,9 +18,12 @@ from typer.main import get_command
 
 from calibcli._version import __version__
 from calibcli.cli.console import complain, emit, explain, open_closed
+from calibcli.cli.strict import guard
 from calibcli.errors import CalibcliError, ExitCode, InputError, UsageError
 
 COMMANDS = ("measure", "fit", "apply", "threshold", "report")
+SCORES = re.compile(r"\.(csv|tsv|jsonl|ndjson|parquet|parq|pq|arrow|feather|ipc|np[yz])(\.\w+)?$")
+"""What a name of score files ends in."""
 _LINEAR_ALGEBRA = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -53,6 +60,7 @@ def commands(wanted: str | None = None) -> Any:
                 parameter.show_envvar = False  # would double the help; the epilog tells the rule
             if parameter.name == "config":
                 parameter.envvar = [f"CALIBCLI_{command.name.upper()}_CONFIG", "CALIBCLI_CONFIG"]
+            guard(parameter)
     return root
 
 
@@ -94,6 +102,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if given == ["--version"]:  # no command is wanted, so none is imported
             _version(True)
+        if given:
+            _refuse_file(given)
         code = commands(given[0] if given else None).main(
             given, prog_name="calibcli", standalone_mode=False
         )
@@ -133,6 +143,17 @@ def main(arguments: list[str] | None = None) -> int:
             return int(ExitCode.INPUT)
         complain(f"calibcli: bug: {kind}: please report it with the output of --debug")
         return int(ExitCode.BUG)
+
+
+def _refuse_file(given: list[str]) -> None:
+    """Say what to type where a file stands in the place of a command."""
+    name = given[0]
+    if name in COMMANDS or name.startswith("-"):
+        return
+    with suppress(OSError, ValueError):  # a name that no file can have
+        if Path(name).exists() or SCORES.search(name):
+            command = f"calibcli measure {shlex.join(given)}"
+            raise UsageError(f"{name} is no command", command)
 
 
 def _unsealed() -> str:

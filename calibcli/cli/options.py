@@ -309,8 +309,19 @@ class FormatOptions:
 
 
 def texts(value: str | None) -> tuple[str, ...] | None:
-    """Return the parts of a comma-separated option; None for None."""
-    return None if value is None else tuple(part.strip() for part in value.split(","))
+    """Return the parts of a comma-separated option; None for None.
+
+    Raises:
+        UsageError: an empty part, as an unset variable leaves it.
+    """
+    if value is None:
+        return None
+    parts = tuple(part.strip() for part in value.split(","))
+    if not all(parts):
+        raise UsageError(
+            f"{value!r} has an empty part", "is a variable of the shell unset? separate by one comma"
+        )
+    return parts
 
 
 def numbers(value: str | None, option: str) -> tuple[float, ...]:
