@@ -319,7 +319,7 @@ def texts(value: str | None) -> tuple[str, ...] | None:
     parts = tuple(part.strip() for part in value.split(","))
     if not all(parts):
         raise UsageError(
-            f"{value!r} has an empty part", "is a variable of the shell unset? separate by one comma"
+            f"{value!r} has an empty part", "is a variable of the shell unset? use one comma"
         )
     return parts
 

@@ -25,20 +25,27 @@ def keep_apart(
 
     Raises:
         InputError: an output that is an input, under whatever name.
-        UsageError: two outputs with one path, or "-" where a file is needed.
+        UsageError: two outputs that are one file, or "-" where a file is needed.
     """
     if "-" in files:
         raise UsageError("an artifact is written to a file, not to -", "give it a path")
-    seen: set[Path] = set()
+    seen: list[Path] = []
     for output in (*outputs, *files):
         if output is None or output == "-":
             continue
         path = Path(output)
-        if path.absolute() in seen:
-            raise UsageError(f"two outputs are named {output}", "give each a path of its own")
-        seen.add(path.absolute())
+        if any(_same(path, other) for other in seen):
+            raise UsageError(f"two outputs are one file: {output}", "give each a path of its own")
+        seen.append(path)
         if path.is_file() and any(path.samefile(other) for other in _files(inputs, path)):
             raise InputError(f"{output} is an input of this run", "write to another path")
+
+
+def _same(path: Path, other: Path) -> bool:
+    """Whether two paths lead to one file, by links or another spelling, that may not exist yet."""
+    if path.exists() and other.exists():
+        return path.samefile(other)
+    return path.resolve() == other.resolve()
 
 
 def _files(inputs: Iterable[str | None], output: Path) -> Iterator[Path]:

@@ -278,8 +278,13 @@ def test_an_output_is_never_an_input(fails, scores, calibrator, tmp_path):
 
 
 def test_two_outputs_have_two_paths(fails, scores, tmp_path):
-    fails("measure", scores, "-o", tmp_path / "x", "--save-stats", tmp_path / "x", code=2)
-    assert not (tmp_path / "x").exists()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("folder")
+    for one, other in (("x", "x"), ("x", "folder/../x"), ("folder/y", "link/y")):
+        outputs = "-o", tmp_path / one, "--save-stats", tmp_path / other
+        error, _ = fails("measure", scores, *outputs, code=2)
+        assert "two outputs are one file" in error
+        assert not (tmp_path / one).exists()
 
 
 def test_an_artifact_needs_a_file(fails, scores, tmp_path, monkeypatch):

@@ -95,6 +95,21 @@ def test_the_same_shard_twice_is_refused_under_any_name(shards, capsys, tmp_path
         assert "would count twice" in capsys.readouterr().err
 
 
+def test_shards_are_told_apart_by_their_files_not_by_their_counts(capsys, tmp_path):
+    from calibcli.cli.main import main
+
+    for name, text in (("a", "0.2,0\n0.7,1\n"), ("b", "0.7,1\n0.2,0\n"), ("c", "0.3,1\n")):
+        (tmp_path / f"{name}.csv").write_text(f"score,label\n{text}")
+    for saved, names in (("a", "a"), ("b", "b"), ("ac", "ac")):
+        paths = [str(tmp_path / f"{name}.csv") for name in names]
+        assert main(["measure", *paths, "--save-stats", str(tmp_path / f"{saved}.json")]) == 0
+    result = run(capsys, "measure", tmp_path / "a.json", tmp_path / "b.json")
+    assert result["overall"]["metrics"]["n"]["value"] == 4
+    assert [one["rows"] for one in result["inputs"]] == [2, 2]
+    assert main(["measure", str(tmp_path / "a.json"), str(tmp_path / "ac.json")]) == 3
+    assert "ac.json holds the same rows as" in capsys.readouterr().err
+
+
 def query(engine):
     """Return the SQL of the documentation for an engine."""
     blocks = re.findall(r"^-- (\w+)\n(.*?)^```$", DOC.read_text(), re.DOTALL | re.MULTILINE)

@@ -102,6 +102,8 @@ def _frame(piece: Any, first_row: int, plan: ReadPlan, source: Source) -> Frame:
     for name in plan.columns:
         if name in names:
             columns[name] = piece.column(names[name])
+            if name in added:
+                _check_folder(columns[name], name, added[name], source)
         elif name in added:
             columns[name] = constant(added[name], rows)
     if plan.keep:
@@ -109,6 +111,23 @@ def _frame(piece: Any, first_row: int, plan: ReadPlan, source: Source) -> Frame:
             if name not in names:
                 piece = piece.append_column(name, constant(value, rows))
     return Frame(first_row, rows, columns, piece if plan.keep else None)
+
+
+def _check_folder(column: Any, name: str, value: str | None, source: Source) -> None:
+    """Raise InputError where a column holds other values than the folder says of all its rows."""
+    from calibcli.io.rows.keys import MISSING_GROUP, categories
+    from calibcli.io.rows.labels import as_number
+
+    found = categories(column)
+    here = {found.values[code] for code in set(found.codes.tolist())}
+    wanted = MISSING_GROUP if value is None else value
+    # Folders pad numbers: month=01 holds rows of month 1.
+    number = as_number(wanted)
+    if any(text != wanted and (number is None or as_number(text) != number) for text in here):
+        raise InputError(
+            f"column {name!r} of {show(source.name)}: other values than its folder {name}={value}",
+            hint="correct the folder or the column: both say what these rows are",
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

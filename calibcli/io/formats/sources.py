@@ -23,7 +23,7 @@ from calibcli.io.failures import listing, reading, show
 from calibcli.io.formats.kinds import INPUT_FORMATS, SUFFIXES, is_uri, kind_of_content, suffix_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 STDIN = "-"
 _MISSING_PARTITION = "__HIVE_DEFAULT_PARTITION__"
@@ -165,19 +165,27 @@ def expand(paths: Sequence[str], input_format: str | None = None) -> list[Source
 
 
 def _refuse_twice(sources: Iterable[Source]) -> None:
-    seen: set[str] = set()
+    """Refuse a file that comes twice, also by a link: its rows would count twice."""
+    seen: dict[object, Source] = {}
     for source in sources:
-        key = (
-            source.path
-            if source.remote or source.path == STDIN
-            else str(Path(source.path).absolute())
+        first = seen.setdefault(_identity(source), source)
+        if first is source:
+            continue
+        what = f"{show(source.name)} is given twice"
+        if first.path != source.path:
+            what = f"{show(source.name)} and {show(first.name)} are one file"
+        raise InputError(
+            what, hint="name each file once; rows that stand for several are what --count is for"
         )
-        if key in seen:
-            raise InputError(
-                f"{show(source.name)} is given twice",
-                hint="name each file once; rows that stand for several are what --count is for",
-            )
-        seen.add(key)
+
+
+def _identity(source: Source) -> object:
+    """Return what is the same for one file under any name."""
+    if source.remote or source.path == STDIN:
+        return source.path
+    with reading(source.path):
+        status = Path(source.path).stat()
+    return status.st_dev, status.st_ino
 
 
 def _local(path: str, input_format: str | None) -> list[Source]:
@@ -218,12 +226,31 @@ def _is_hidden(name: str) -> bool:
     return name.startswith((".", "_"))
 
 
+def _walk(folder: Path, seen: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
+    """Yield the files of a folder and of those inside, through links too, sorted by path."""
+    status = folder.stat()
+    place = status.st_dev, status.st_ino
+    if place in seen:
+        raise InputError(
+            f"the folder {show(str(folder))} is inside itself, by a link", hint="remove the link"
+        )
+    for entry in sorted(folder.iterdir()):
+        if _is_hidden(entry.name):
+            continue
+        if entry.is_dir():
+            yield from _walk(entry, seen | {place})
+        elif entry.is_file() or entry.is_symlink():
+            yield entry
+
+
 def _folder(folder: Path, above: tuple[str, ...] = ()) -> list[Source]:
-    inside = [
-        p
-        for p in sorted(folder.rglob("*"))
-        if p.is_file() and not any(_is_hidden(part) for part in p.relative_to(folder).parts)
-    ]
+    inside = list(_walk(folder))
+    for path in inside:
+        if SUFFIXES.get(path.suffix.lower()) == "parquet" and not path.exists():
+            raise InputError(
+                f"{show(str(path))} is a link to a file that does not exist",
+                hint="remove the link, or bring back what it points to",
+            )
     found = [
         Source(str(p), "parquet", None, _hive([*above, *p.relative_to(folder).parts[:-1]]))
         for p in inside

@@ -160,3 +160,11 @@ def file_digest(path: str) -> str:
             file.seek((size - _BLOCK) * i // _SAMPLES)
             digest.update(file.read(_BLOCK))
     return f"sha256-sampled:{digest.hexdigest()}"
+
+
+def with_digest(item: dict[str, Any]) -> dict[str, Any]:
+    """Return {"path", "rows"} of an input with the digest of its file, if it is one here."""
+    path = Path(str(item["path"]))
+    if "digest" in item or not path.is_file():
+        return item
+    return {**item, "digest": file_digest(str(path))}

@@ -24,6 +24,8 @@ MISSING = -1
 UNKNOWN = -2
 _SHOWN = 10
 _TRUE, _FALSE = "true", "false"
+_WHOLE = re.compile(r"[+-]?[0-9]{1,4000}")
+_CODE = re.compile(r"[+-]?0[0-9]")
 
 
 @dataclass(slots=True)
@@ -136,19 +138,24 @@ def _zero_one(raw: Raw, seen: Seen) -> NDArray[np.int8] | None:
     return codes
 
 
-def as_number(value: object) -> float | None:
-    """Return the number that a label is, also as text (`1`, `1.0`, `true`); None if it is none."""
+def as_number(value: object) -> int | float | None:
+    """Return the number that a label is, also as text (`1`, `1.0`, `true`); None if it is none.
+
+    Whole numbers stay whole: a double cannot tell 2^53 from 2^53 + 1.
+    """
     if isinstance(value, (bool, int, float)):
-        return float(value)
+        return value
     if not isinstance(value, str):
         return None
     text = value.strip()
     if text.lower() == _TRUE:
-        return 1.0
+        return 1
     if text.lower() == _FALSE:
-        return 0.0
+        return 0
+    if _WHOLE.fullmatch(text):
+        return int(text)
     try:
-        return None if "_" in text else float(text)
+        return float(text) if text.isascii() and "_" not in text else None
     except ValueError:
         return None
 
@@ -159,17 +166,19 @@ def same_value(value: object, wanted: str) -> bool:
         return False
     if as_text(value) == wanted:
         return True
-    if isinstance(value, str) and not _looks_numeric(value):
+    if isinstance(value, bool):
+        return as_number(wanted) == value
+    if not _is_numeral(wanted) or (isinstance(value, str) and not _is_numeral(value)):
         return False
-    mine, other = as_number(value), as_number(wanted)
-    return mine is not None and mine == other
+    return as_number(value) == as_number(wanted)
 
 
-def _looks_numeric(text: str) -> bool:
-    try:
-        return text == text.strip() and float(text) == float(text)
-    except ValueError:
+def _is_numeral(text: str) -> bool:
+    """Whether a text is a number as numbers are written; 00123 is a code, and another than 123."""
+    number = as_number(text)
+    if number is None or number != number or text != text.strip():
         return False
+    return not _CODE.match(text) and text.lower() not in (_TRUE, _FALSE)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -218,9 +227,9 @@ class ClassCoder:
         if value is None or (isinstance(value, str) and is_missing_text(value)):
             return MISSING
         number = None if isinstance(value, bool) else as_number(value)
-        if isinstance(value, str) and not _looks_numeric(value):
+        if isinstance(value, str) and not _is_numeral(value):
             number = None
-        if number is not None and number.is_integer():
+        if number is not None and number == number // 1:
             whole = str(int(number))
             if whole in names:
                 return names[whole]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calibcli._version import __version__
@@ -12,6 +11,7 @@ from calibcli.core.calibrators.grouped import Grouped
 from calibcli.core.calibrators.types import FREE_FORM_ROWS
 from calibcli.core.fitting.map_intervals import map_points
 from calibcli.core.statistics.compact import compact
+from calibcli.io.rows.hashing import with_digest
 from calibcli.workflows.input.gather import Slice
 from calibcli.workflows.input.overlap import fitted_rows
 from calibcli.workflows.measure.slices import slice_result
@@ -59,7 +59,7 @@ def result_of(
         "schema": "calibcli/fit",
         "version": 1,
         "calibcli": __version__,
-        "inputs": [_with_digest(one) for one in found.inputs],
+        "inputs": [with_digest(one) for one in found.inputs],
         "params": {
             **found.params,
             **conventions.to_dict(),
@@ -102,16 +102,6 @@ def group_rows(groups: Sequence[GroupOutcome], conventions: Conventions) -> list
 
 def _brief(result: Result) -> Result:
     return {"metrics": result["metrics"], "bins": result["bins"]}
-
-
-def _with_digest(item: Result) -> Result:
-    """Return an input with the digest of its file, where it is one on this machine."""
-    path = Path(str(item["path"]))
-    if "digest" in item or not path.is_file():
-        return item
-    from calibcli.io.rows.hashing import file_digest
-
-    return {**item, "digest": file_digest(str(path))}
 
 
 def _map(found: Gathered, calibrator: Calibrator, conventions: Conventions) -> list[Result]:

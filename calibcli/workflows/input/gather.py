@@ -270,12 +270,14 @@ def input_params(spec: InputSpec, dataset: Dataset) -> Result:
 
 def stats_payload(found: Gathered) -> Result:
     """Return the statistics artifact of some input."""
+    from calibcli.io.rows.hashing import with_digest
+
     return {
         "calibcli": __version__,
         "task": found.task,
         "classes": list(found.classes),
         "logits": found.logits,
-        "inputs": found.inputs,
+        "inputs": [with_digest(one) for one in found.inputs],
         "params": found.params,
         "families": {
             "overall": _families(found.overall.population),
@@ -325,7 +327,11 @@ def _payload(source: Source) -> Result:
 
 
 def _from_stats(sources: Sequence[Source]) -> Gathered:
-    """Merge saved statistics; the same statistics twice are refused."""
+    """Merge saved statistics; rows that come twice are refused.
+
+    Statistics are told apart by the digests of the files that they were counted from, as two
+    shards may hold equal counts; by the counts where there are no digests.
+    """
     total: Population | None = None
     groups: dict[str, tuple[Result, Population]] = {}
     seen: dict[str, str] = {}
@@ -340,20 +346,21 @@ def _from_stats(sources: Sequence[Source]) -> Gathered:
                     f"{path} and {sources[0].name} differ in {name}", "merge statistics of one kind"
                 )
         own = population_of(payload["task"], payload["families"]["overall"])
-        digest = own.pairs.digest()
-        if digest in seen:
+        saved = payload.get("inputs", [])
+        digests = {one["digest"] for one in saved if one.get("digest")} or {own.pairs.digest()}
+        if twice := digests & seen.keys():
             raise InputError(
-                f"{path} holds the same statistics as {seen[digest]}",
+                f"{path} holds the same rows as {seen[min(twice)]}",
                 "leave out the copy: its rows would count twice",
             )
-        seen[digest] = path
+        seen |= dict.fromkeys(digests, path)
         total = own if total is None else _merge(total, own)
         for group in payload["families"]["groups"]:
             where = group["slice"]
             key = f"{where['column']}\0{where['value']}"
             one = population_of(payload["task"], group)
             groups[key] = (where, _merge(groups[key][1], one) if key in groups else one)
-        inputs += payload.get("inputs", [])
+        inputs += [{name: one[name] for name in ("path", "rows")} for one in saved]
     assert total is not None
     return Gathered(
         first["task"],

@@ -102,6 +102,40 @@ def test_globs_are_sorted_and_mix_with_files(tmp_path):
     assert [Path(s.path).name for s in found] == ["z.parquet", "a.csv", "b.csv"]
 
 
+def test_a_file_counts_once_whatever_it_is_called(tmp_path, monkeypatch):
+    (tmp_path / "a.csv").write_bytes(CSV)
+    (tmp_path / "soft.csv").symlink_to("a.csv")
+    (tmp_path / "hard.csv").hardlink_to(tmp_path / "a.csv")
+    monkeypatch.chdir(tmp_path)
+    for other in ("soft.csv", "hard.csv", "./a.csv", f"../{tmp_path.name}/a.csv"):
+        with pytest.raises(InputError, match=r"are one file|is given twice"):
+            expand(["a.csv", other])
+    with pytest.raises(InputError, match="are one file"):
+        expand(["*.csv"])
+    assert len(expand(["soft.csv"])) == 1
+
+
+def test_links_in_a_folder(tmp_path):
+    inside = tmp_path / "d" / "inside"
+    inside.mkdir(parents=True)
+    (inside / "a.parquet").write_bytes(parquet_bytes())
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "b.parquet").write_bytes(parquet_bytes())
+    (tmp_path / "d" / "k=1").symlink_to(other)
+    found = expand([str(tmp_path / "d")])
+    assert [Path(s.path).name for s in found] == ["a.parquet", "b.parquet"]
+    assert found[1].partition == (("k", "1"),)
+    (tmp_path / "d" / "lost.parquet").symlink_to("nowhere.parquet")
+    (tmp_path / "d" / "lost.txt").symlink_to("nowhere.txt")
+    with pytest.raises(InputError, match=r"lost.parquet is a link to a file that does not exist"):
+        expand([str(tmp_path / "d")])
+    (tmp_path / "d" / "lost.parquet").unlink()
+    (inside / "again").symlink_to(tmp_path / "d")
+    with pytest.raises(InputError, match=r"is inside itself"):
+        expand([str(tmp_path / "d")])
+
+
 def test_a_file_whose_name_looks_like_a_glob_is_itself(tmp_path):
     for name in ("x[1].csv", "x1.csv"):
         (tmp_path / name).write_bytes(CSV)
@@ -140,6 +174,18 @@ def test_hive_partitions_of_a_glob(tmp_path, read):
         )
     for pattern in ("k=*/x.parquet", "*/*.parquet", "k=*"):
         assert read(tmp_path / pattern, groups=("k",)).groups == [["1", "2"]]
+
+
+def test_a_folder_and_a_column_that_disagree(tmp_path, read, write):
+    for suffix in ("parquet", "csv"):
+        columns = {"score": [0.1, 0.2], "label": [0, 1]}
+        write(f"good/m=01/x.{suffix}", {**columns, "m": [1, 1]})
+        write(f"bad/m=02/x.{suffix}", {**columns, "m": [2, 3]})
+        good, bad = tmp_path / "good" / "*" / f"*.{suffix}", tmp_path / "bad" / "*" / f"*.{suffix}"
+        assert read(good, groups=("m",)).groups == [["1", "1"]]
+        with pytest.raises(InputError, match=r"column 'm' of .*: other values than .* m=02"):
+            read(bad, groups=("m",))
+        assert read(bad).scores.tolist() == [0.1, 0.2]  # where the column is not asked for
 
 
 def test_partition_columns_are_kept_as_columns(tmp_path, opened):

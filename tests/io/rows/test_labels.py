@@ -55,7 +55,13 @@ def test_missing_and_unknown_are_told_apart():
         (1, "1", True),
         (1.0, "1", True),
         ("1.0", "1", True),
-        ("01", "1", True),
+        ("01", "1", False),
+        ("00123", "123", False),
+        (123, "00123", False),
+        (2**53 + 1, "9007199254740992", False),
+        (2**53 + 1, "9007199254740993", True),
+        ("9007199254740993", "9007199254740992", False),
+        ("9007199254740993.0", "9007199254740993", False),
         (True, "true", True),
         (True, "True", True),
         (True, "1", True),
@@ -91,6 +97,14 @@ def test_where_a_name_is_an_integer_labels_are_names_only():
     assert multiclass(np.array([1, 2, 3]), "1", "2", "3") == [0, 1, 2]
     assert multiclass(np.array([0, 1]), "1", "2", "3") == [UNKNOWN, 0]
     assert multiclass(pa.array(["0", "a"]), "1", "a") == [UNKNOWN, 1]
+
+
+def test_whole_numbers_are_compared_whole_and_codes_by_their_text():
+    large = ("9007199254740992", "9007199254740993")
+    assert multiclass(np.array([2**53 + 1, 2**53]), *large) == [1, 0]
+    assert multiclass(pa.array(["9007199254740993"]), *large) == [1]
+    assert multiclass(pa.array(["00123", "123"]), "123", "x") == [UNKNOWN, 0]
+    assert multiclass(pa.array(["00123", "123"]), "123", "00123") == [1, 0]
 
 
 def test_codes_beyond_k_are_unknown():
