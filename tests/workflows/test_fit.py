@@ -186,3 +186,39 @@ def test_per_class_auto_keeps_calibrated_scores_and_corrects_others(tmp_path):
         methods[name] = fit(spec, Conventions(), FitOptions(per_class=True))["method"]
     assert methods["honest"] == "identity"
     assert methods["loud"].endswith("per class")
+
+
+@pytest.mark.parametrize("method", ["vector", "dirichlet", "platt", "auto"])
+def test_weights_in_any_unit_give_one_map_of_several_classes(method, tmp_path):
+    rng = np.random.default_rng(5)
+    z = rng.normal(0, 2, (400, 3))
+    label = (z / 2 + rng.gumbel(size=z.shape)).argmax(axis=1)
+    maps = []
+    for unit in (1.0, 1e-5, 1e6):
+        path = tmp_path / f"{unit:g}.parquet"
+        frame = pd.DataFrame(z, columns=["z_a", "z_b", "z_c"])
+        frame.assign(label=label, w=unit * (1 + label)).to_parquet(path)
+        options = spec(str(path), scores=("z_*",), logits=True, classes=("0", "1", "2"), weight="w")
+        result = fit(options, QUICK, FitOptions(method=method))
+        maps.append(calibrator_from_dict(result["calibrator"]).apply(z[:20]))
+    assert maps[1] == pytest.approx(maps[0], abs=1e-7)
+    assert maps[2] == pytest.approx(maps[0], abs=1e-7)
+
+
+def test_heavy_weights_do_not_pass_the_guards_of_promotion_as_rows(tmp_path):
+    from calibcli.core.comparison.promotion import Rule
+    from calibcli.workflows.promote.promote import Attempt, promote
+
+    rng = np.random.default_rng(6)
+    score = rng.random(60)
+    path = tmp_path / "s.csv"
+    frame = pd.DataFrame({"score": score, "label": (rng.random(60) < score).astype(int)})
+    frame.assign(w=1e6).to_csv(path, index=False)
+    attempt = Attempt(str(tmp_path / "champion.json"), Rule())
+    result = promote(spec(str(path), weight="w"), Conventions(), FitOptions(), attempt)
+    assert result["decision"] == "kept"
+    assert [(one["name"], one["passed"]) for one in result["checks"]] == [
+        ("rows", False),
+        ("positives", False),
+    ]
+    assert result["checks"][0]["value"] == pytest.approx(60)

@@ -18,7 +18,7 @@ from calibcli.core.calibrators.types import (
     Limits,
     Space,
     certain_limits,
-    counts,
+    evidence,
     limited,
     limits_from,
     require_both_classes,
@@ -70,7 +70,7 @@ class Beta:
         require_both_classes(stats)
         limits = certain_limits(stats)
         x = limited(stats.logit, limits)
-        pos, neg = lin_targets(stats) if smoothing else counts(stats)
+        pos, neg = lin_targets(stats) if smoothing else evidence(stats)
         used = x[stats.total > 0]
         columns = np.column_stack([log_expit(x), -log_expit(-x), np.ones_like(x)])
         if used.min() == used.max():

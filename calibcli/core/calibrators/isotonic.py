@@ -16,6 +16,7 @@ from calibcli.core.calibrators.types import (
     FloatArray,
     Space,
     array,
+    evidence,
     few_rows_note,
     floats,
     interpolate,
@@ -126,11 +127,11 @@ class Isotonic:
 def distinct_cells(stats: ScoreStats) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return (score, pos, total) float64 of cells that hold weight, equal scores summed.
 
-    Logits far out are distinct cells whose probabilities round to one number.
+    Weights are what they are worth in rows (see `evidence`). Logits far out are distinct cells
+    whose probabilities round to one number.
     """
     used = stats.total > 0
     score = stats.score[used]
     starts = np.flatnonzero(np.append(True, score[1:] != score[:-1]))
-    pos = np.add.reduceat(stats.pos[used].astype(np.float64), starts)
-    total = np.add.reduceat(stats.total[used].astype(np.float64), starts)
-    return score[starts], pos, total
+    pos, neg = (np.add.reduceat(side[used], starts) for side in evidence(stats))
+    return score[starts], pos, pos + neg

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibcli.core.calibrators.types import counts
+from calibcli.core.calibrators.types import evidence
 from calibcli.core.numeric.scales import expit
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ def lin_targets(stats: ScoreStats) -> tuple[FloatArray, FloatArray]:
     """Return each cell's weight on outcome 1 and 0 under Lin, Lin and Weng's targets.
 
     A positive row counts (N₊+1)/(N₊+2) towards outcome 1 and the rest towards 0, a negative row
-    1/(N₋+2) and the rest: a uniform prior on each class, weights as counts. The optimum is then
+    1/(N₋+2) and the rest: a uniform prior on each class, counted in rows. The optimum is then
     finite even when the labels are separable.
     """
-    pos, neg = counts(stats)
+    pos, neg = evidence(stats)
     n_pos, n_neg = pos.sum(), neg.sum()
     high, low = (n_pos + 1.0) / (n_pos + 2.0), 1.0 / (n_neg + 2.0)
     return pos * high + neg * low, pos * (1.0 - high) + neg * (1.0 - low)

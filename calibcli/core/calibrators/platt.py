@@ -19,7 +19,7 @@ from calibcli.core.calibrators.types import (
     Limits,
     Space,
     certain_limits,
-    counts,
+    evidence,
     limited,
     limits_from,
     require_both_classes,
@@ -53,7 +53,7 @@ class Platt:
 
     @classmethod
     def fit(cls, stats: ScoreStats, *, smoothing: bool = True) -> Self:
-        """Fit from collapsed pairs, weights as counts.
+        """Fit from collapsed pairs.
 
         Args:
             stats: pairs of both labels.
@@ -66,7 +66,7 @@ class Platt:
         require_both_classes(stats)
         limits = certain_limits(stats)
         z = limited(stats.logit, limits)
-        pos, neg = lin_targets(stats) if smoothing else counts(stats)
+        pos, neg = lin_targets(stats) if smoothing else evidence(stats)
         used = z[stats.total > 0]
         start = np.array([1.0, 0.0])
         if used.min() == used.max():

@@ -19,7 +19,7 @@ from calibcli.core.calibrators.types import (
     FloatArray,
     Space,
     array,
-    counts,
+    evidence,
     floats,
     sums_by,
 )
@@ -55,7 +55,7 @@ class ScalingBinning:
 
     @classmethod
     def fit(cls, stats: ScoreStats, *, bins: int = 15) -> Self:
-        """Fit from collapsed pairs, weights as counts; ties are never split.
+        """Fit from collapsed pairs; ties are never split.
 
         Raises:
             InputError: when only one class is present.
@@ -64,7 +64,7 @@ class ScalingBinning:
         if bins < 1:
             raise UsageError(f"the number of bins must be at least 1, not {bins}")
         scaling = Platt.fit(stats)
-        pos, neg = counts(stats)
+        pos, neg = evidence(stats)
         scaled = scaling.apply(stats.logit)
         output, home = np.unique(scaled, return_inverse=True)
         mass = sums_by(home, pos + neg, len(output))

@@ -28,6 +28,7 @@ from calibcli.core.calibrators.types import (
     limited,
     require_both_classes,
     sums_by,
+    worth,
 )
 from calibcli.core.numeric.scales import expit
 from calibcli.core.statistics.cell_table import CellTable
@@ -68,7 +69,7 @@ class Spline:
 
     @classmethod
     def fit(cls, stats: ScoreStats) -> Self:
-        """Fit from collapsed pairs, weights as counts, targets as for Platt scaling.
+        """Fit from collapsed pairs, targets as for Platt scaling.
 
         Cells are merged to at most 512 groups of equal mass, and the penalty is chosen by the
         log loss over five folds, clusters kept whole.
@@ -123,7 +124,7 @@ class _Design:
 
     The parameters are the value at the first knot and the slope of each piece, so monotone means
     that all but the first are at least 0. `basis` is (G, m), `bends` (m - 2, m) the roots of the
-    penalty, `upper` the highest logit of each group.
+    penalty, `upper` the highest logit of each group, `worth` the rows of a unit of weight.
     """
 
     knots: FloatArray
@@ -131,6 +132,7 @@ class _Design:
     basis: FloatArray
     bends: FloatArray
     limits: tuple[float | None, float | None]
+    worth: float
 
     @classmethod
     def of(cls, stats: ScoreStats) -> _Design:
@@ -156,15 +158,15 @@ class _Design:
         for j in range(len(bends)):
             width = np.sqrt((gaps[j] + gaps[j + 1]) / (2.0 * scale))
             bends[j, j + 1], bends[j, j + 2] = -scale / width, scale / width
-        return cls(knots, upper, basis, bends, limits)
+        return cls(knots, upper, basis, bends, limits, worth(stats))
 
     def grouped(self, stats: ScoreStats) -> tuple[FloatArray, FloatArray]:
-        """Return (pos, neg) of each group (G,), (G,)."""
+        """Return (pos, neg) of each group (G,), (G,), in rows."""
         z = limited(stats.logit, self.limits)
         home = np.minimum(np.searchsorted(self.upper, z, side="left"), len(self.upper) - 1)
         pos, neg = counts(stats)
         size = len(self.upper)
-        return sums_by(home, pos, size), sums_by(home, neg, size)
+        return sums_by(home, self.worth * pos, size), sums_by(home, self.worth * neg, size)
 
     def start(self, pos: FloatArray, neg: FloatArray) -> FloatArray:
         """Return the parameters of the constant map."""

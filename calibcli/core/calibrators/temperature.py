@@ -23,7 +23,7 @@ from calibcli.core.calibrators.types import (
     RowSource,
     Space,
     certain_limits,
-    counts,
+    evidence,
     limited,
     limits_from,
     require_both_classes,
@@ -83,7 +83,7 @@ class Temperature:
         """
         require_both_classes(stats)
         limits = certain_limits(stats)
-        z, (pos, neg) = limited(stats.logit, limits), counts(stats)
+        z, (pos, neg) = limited(stats.logit, limits), evidence(stats)
         derivatives = _binary_derivatives(z, pos, neg)
         if temperatures is not None:
             chosen = _inverses(temperatures)

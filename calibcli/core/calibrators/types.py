@@ -173,8 +173,32 @@ def limits_from(payload: dict[str, Any]) -> Limits:
 
 
 def counts(stats: ScoreStats) -> tuple[FloatArray, FloatArray]:
-    """Return (pos, neg) of the cells (C,), (C,) in float64, in which all sums are made."""
+    """Return (pos, neg) of the cells (C,), (C,) in float64: rows, or their weights as given."""
     return np.asarray(stats.pos, dtype=np.float64), np.asarray(stats.neg, dtype=np.float64)
+
+
+def worth(stats: ScoreStats) -> float:
+    """Return the rows that a unit of weight is worth: 1, or sum w / sum w² of weights."""
+    if not stats.weighted:
+        return 1.0
+    return effective_rows(stats) / max(float(stats.n), np.finfo(np.float64).tiny)
+
+
+def evidence(stats: ScoreStats) -> tuple[FloatArray, FloatArray]:
+    """Return (pos, neg) of the cells (C,), (C,) in float64, as the rows that they are worth.
+
+    Importance weights are rescaled to sum to `effective_rows`, so that weights in any unit give
+    one map: targets, smoothed ends and priors are counted in rows.
+    """
+    scale = worth(stats)
+    pos, neg = counts(stats)
+    return pos * scale, neg * scale
+
+
+def label_evidence(stats: ScoreStats) -> tuple[float, float]:
+    """Return how many rows those with label 1 and with label 0 are worth."""
+    pos, neg = evidence(stats)
+    return float(pos.sum()), float(neg.sum())
 
 
 def sums_by(index: NDArray[np.integer[Any]], values: FloatArray, size: int) -> FloatArray:

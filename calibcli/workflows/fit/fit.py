@@ -13,7 +13,6 @@ from calibcli.workflows.fit.fitted import FitOptions, Fitted
 from calibcli.workflows.fit.pairs import fit_binary, fit_multilabel
 from calibcli.workflows.fit.result import artifact_of, result_of
 from calibcli.workflows.input.gather import gather, reads_stats
-from calibcli.workflows.input.row_passes import row_source
 
 if TYPE_CHECKING:
     from calibcli.io.rows.dataset import InputSpec
@@ -96,4 +95,4 @@ def fit_gathered(
     return fit_rows(found, spec, conventions, options, threads)
 
 
-__all__ = ["FitOptions", "fit", "row_source"]
+__all__ = ["FitOptions", "fit"]

@@ -90,7 +90,7 @@ def fit_group_rows(
         own, note = _own(passes, member, size, own_method, whole[member], overall, options)
         weight = 0.0 if own is None else _weight(whole[member], prior)
         groups[name] = GroupMap(
-            own if weight else None, float(whole[member].sum()), (weight,), note
+            own if weight else None, float(whole[member].sum()) / passes.worth, (weight,), note
         )
     shown = None if math.isinf(prior) else prior
     common = math.isinf(prior)

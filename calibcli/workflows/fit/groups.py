@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from calibcli.core.calibrators import Identity, OneVsRest
 from calibcli.core.calibrators.grouped import Grouped, GroupMap
+from calibcli.core.calibrators.types import label_evidence
 from calibcli.core.fitting.selection import Candidate, auto
 from calibcli.core.fitting.shrinkage import deal, fit_family, merged
 from calibcli.errors import InputError, UsageError
@@ -64,7 +65,7 @@ def fit_groups(found: Gathered, column: str, options: FitOptions) -> Fitted:
 def _family(stats: Sequence[ScoreStats], options: FitOptions) -> tuple[Family, tuple[str, ...]]:
     """Return the maps of all groups; `auto` chooses the overall method first, on all rows."""
     total = merged(list(stats))
-    if min(total.positives, total.negatives) < 2 * options.folds:
+    if min(label_evidence(total)) < 2 * options.folds:
         raise InputError(
             f"fewer than {2 * options.folds} rows of one label: too few to fit by group",
             "leave out --per-group, or give more rows",

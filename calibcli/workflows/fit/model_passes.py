@@ -46,10 +46,14 @@ class ModelRows:
 
 @dataclass
 class ModelPasses:
-    """Passes over a data set of several models; small data is kept after the first."""
+    """Passes over a data set of several models; small data is kept after the first.
+
+    Importance weights are as `worth` tells, the rows that a unit of weight is worth.
+    """
 
     dataset: Dataset
     layout: Layout
+    worth: float = 1.0
     _kept: list[ModelRows] = field(default_factory=list)
     _complete: bool = False
 
@@ -95,6 +99,6 @@ class ModelPasses:
             yield ModelRows(
                 batch.models[chosen].astype(np.float64),
                 batch.labels[chosen].astype(kind),
-                None if weight is None else weight[chosen],
+                None if weight is None else weight[chosen] * np.float64(self.worth),
                 row_buckets(batch, rows),
             )

@@ -10,7 +10,7 @@ import numpy as np
 from calibcli.core.calibrators import CALIBRATORS, Temperature, calibrate
 from calibcli.core.calibrators.model_pool import ModelPool, logits_of, pooled
 from calibcli.core.calibrators.rowmath import fold_rows
-from calibcli.core.calibrators.types import MULTICLASS
+from calibcli.core.calibrators.types import MULTICLASS, label_evidence, worth
 from calibcli.core.fitting.selection import (
     Candidate,
     auto,
@@ -88,7 +88,7 @@ def fit_models(
     layout = layout_of(dataset, spec, conventions)
     found = from_counted(dataset, spec, count(dataset, layout, threads=threads, progress=progress))
     _refuse_few(found, options)
-    passes = ModelPasses(dataset, layout)
+    passes = ModelPasses(dataset, layout, worth(found.overall.population.pairs))
     if dataset.task == "binary":
         sources = [_fit_pairs(*one, options) for one in _stats(passes, options)]
     else:
@@ -138,9 +138,9 @@ def _refuse_few(found: Gathered, options: FitOptions) -> None:
     """Raise InputError where folds would hold too few rows of the second label to compare pools."""
     population = found.overall.population
     if found.task == "binary":
-        rows = [float(population.pairs.positives), float(population.pairs.negatives)]
+        rows = list(label_evidence(population.pairs))
     else:
-        rows = [float(stats.positives) for stats in population.classes]
+        rows = [label_evidence(stats)[0] for stats in population.classes]
     if sorted(rows)[-2] < 2 * options.folds:
         raise InputError(
             f"fewer than {2 * options.folds} rows of a second label: too few to choose a pool",

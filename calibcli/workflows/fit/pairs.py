@@ -7,6 +7,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any, cast
 
 from calibcli.core.calibrators import CALIBRATORS, Identity, OneVsRest, Temperature
+from calibcli.core.calibrators.types import label_evidence
 from calibcli.core.fitting.selection import apply_to_cells, auto, cross_fit
 from calibcli.errors import InputError
 from calibcli.tasks.collect import Population
@@ -65,7 +66,7 @@ def _held_out(
     """Return the pairs after calibration and how: cross-fitted, or in-sample where that fails."""
     if calibrator.method == Identity.method:
         return stats, "unchanged"
-    if min(stats.positives, stats.negatives) >= 2 * options.folds:
+    if min(label_evidence(stats)) >= 2 * options.folds:
         try:
             return cross_fit(stats, one, folds=options.folds, seed=options.seed), "cross-fitted"
         except InputError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from calibcli._version import __version__
 from calibcli.core.calibrators import CALIBRATORS, OneVsRest
 from calibcli.core.calibrators.grouped import Grouped
-from calibcli.core.calibrators.types import FREE_FORM_ROWS
+from calibcli.core.calibrators.types import FREE_FORM_ROWS, effective_rows
 from calibcli.core.fitting.map_intervals import map_points
 from calibcli.core.statistics.compact import compact
 from calibcli.io.rows.hashing import with_digest
@@ -42,7 +42,7 @@ def result_of(
     after = slice_result(where, fitted.after, conventions)
     notes = list(fitted.notes)
     kind = CALIBRATORS.get(fitted.method, OneVsRest)
-    few = found.overall.population.pairs.n < FREE_FORM_ROWS
+    few = effective_rows(found.overall.population.pairs) < FREE_FORM_ROWS
     if kind.free_form and few and not any("free-form" in note for note in notes):
         notes.append(f"{fitted.method} is free-form and needs {FREE_FORM_ROWS:,} rows or more")
     classes = []

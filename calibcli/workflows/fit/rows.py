@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from calibcli.core.calibrators import CALIBRATORS, Identity, OneVsRest, Temperature
 from calibcli.core.calibrators.rowmath import resolved_floor
-from calibcli.core.calibrators.types import BINARY, MULTICLASS
+from calibcli.core.calibrators.types import BINARY, MULTICLASS, worth
 from calibcli.core.fitting.selection import BINARY_CANDIDATES
 from calibcli.core.fitting.selection_rows import (
     auto_rows,
@@ -89,7 +89,7 @@ def passes_over(
             "several classes are fitted from whole rows", "give the score files, not statistics"
         )
     layout = layout_of(found.dataset, replace(spec, groups=()), conventions)
-    return RowPasses(found.dataset, layout, place)
+    return RowPasses(found.dataset, layout, place, worth=worth(found.overall.population.pairs))
 
 
 def population_after(

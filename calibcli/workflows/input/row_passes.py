@@ -36,12 +36,14 @@ class RowPasses:
         layout: what a row is; `layout.logits` tells whether the scores are.
         place: which of the batches' group columns to keep; None for none.
         values: the group values found so far, in order of appearance.
+        worth: rows that a unit of importance weight is worth, so that fits count in rows.
     """
 
     dataset: Dataset
     layout: Layout
     place: int | None = None
     values: dict[str, int] = field(default_factory=dict)
+    worth: float = 1.0
     _kept: list[tuple[RowBatch, NDArray[np.int64] | None]] = field(default_factory=list)
     _complete: bool = False
 
@@ -96,12 +98,12 @@ class RowPasses:
         layout, place = self.layout, self.place
         found: Iterator[tuple[RowBatch, tuple[NDArray[Any], list[str]] | None]]
         if current() is None:
-            found = (_rows_of(batch, layout, place) for batch in self.dataset.batches())
+            found = (_rows_of(batch, layout, place, self.worth) for batch in self.dataset.batches())
         else:
             found = chain.from_iterable(
                 map_ordered(
                     lambda partition: [
-                        _rows_of(batch, layout, place) for batch in partition.batches()
+                        _rows_of(batch, layout, place, self.worth) for batch in partition.batches()
                     ],
                     self.dataset.partitions,
                 )
@@ -116,7 +118,7 @@ class RowPasses:
 
 
 def _rows_of(
-    batch: Batch, layout: Layout, place: int | None
+    batch: Batch, layout: Layout, place: int | None, worth: float
 ) -> tuple[RowBatch, tuple[NDArray[Any], list[str]] | None]:
     """Return the usable rows of a batch, and the codes and values of their group."""
     rows, _ = usable(batch, layout)
@@ -129,12 +131,7 @@ def _rows_of(
         weight = None if weight is None else weight[rows]
         codes = None if codes is None else codes[rows]
     z = scores if layout.logits else clipped_log(scores)
-    mass = None if weight is None else weight.astype(np.float64)
+    mass = None if weight is None else weight * np.float64(worth)
     bucket = row_buckets(batch, rows).astype(np.uint8)
     group = None if codes is None or place is None else (codes, batch.groups[place].values)
     return (z, labels.astype(np.int64, copy=False), mass, bucket), group
-
-
-def row_source(dataset: Dataset, layout: Layout) -> RowSource:
-    """Return passes over the rows of a data set; see `RowPasses.source`."""
-    return RowPasses(dataset, layout).source()

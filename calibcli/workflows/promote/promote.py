@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from calibcli._version import __version__
 from calibcli.core.calibrators import Identity
-from calibcli.core.calibrators.types import require_both_classes, require_two_classes
+from calibcli.core.calibrators.types import (
+    effective_rows,
+    label_evidence,
+    require_both_classes,
+    require_two_classes,
+)
 from calibcli.core.comparison.promotion import Check
 from calibcli.core.statistics.sketch import CAPACITY
 from calibcli.errors import InputError, UsageError
@@ -213,17 +218,19 @@ def checks_of(found: Gathered, champion: LoadedCalibrator | None, rule: Rule) ->
     if found.task == "multiclass":
         import numpy as np
 
-        rows, of_label = population.pairs.n, [one.positives for one in population.classes]
+        rows = effective_rows(population.pairs)
+        of_label = [label_evidence(one)[0] for one in population.classes]
         require_two_classes(np.array(of_label, dtype=np.float64))
         which = "class"
     else:
         problems = population.classes or (population.pairs,)
         for stats in problems if found.task == "binary" else ():
             require_both_classes(stats)
-        rows = problems[0].n
-        of_label = [min(one.positives, one.negatives) for one in problems]
+        rows = effective_rows(problems[0])
+        of_label = [min(label_evidence(one)) for one in problems]
         which = "label"
-    rarest = min(of_label)
+    # Importance weights are what they are worth in rows, or their unit would pass the guards.
+    rows, rarest = _number(rows), _number(min(of_label))
     checks = [
         Check(
             "rows",
@@ -241,6 +248,10 @@ def checks_of(found: Gathered, champion: LoadedCalibrator | None, rule: Rule) ->
         ),
     ]
     return checks if champion is None else checks + shift_checks(found, champion, rule)
+
+
+def _number(rows: float) -> int | float:
+    return int(rows) if rows == int(rows) else rows
 
 
 def _challenged(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from calibcli.core.calibrators.types import label_evidence
 from calibcli.core.comparison.promotion import Check, class_psi, odds_ratio
 from calibcli.core.metrics.binary import Undefined, View, auc
 from calibcli.core.statistics.curves import Binning
@@ -41,7 +42,7 @@ def shift_checks(found: Gathered, champion: LoadedCalibrator, rule: Rule) -> lis
         said = "the accuracy has changed by"
         return [*found_checks, _check("accuracy", change, "auc", rule.auc, said)]
     pairs = _paired(was, found)
-    odds = max((odds_ratio(_counts(a), _counts(b)) for a, b in pairs), default=None)
+    odds = max((odds_ratio(label_evidence(a), label_evidence(b)) for a, b in pairs), default=None)
     aucs = [(_auc(a), _auc(b)) for a, b in pairs]
     known = [abs(a - b) for a, b in aucs if a is not None and b is not None]
     change = max(known) if known and len(known) == len(pairs) else None
@@ -84,10 +85,6 @@ def _paired(was: dict[str, Any], found: Gathered) -> list[tuple[ScoreStats, Scor
     return list(zip(now, before, strict=True)) if len(before) == len(now) else []
 
 
-def _counts(stats: ScoreStats) -> tuple[float, float]:
-    return float(stats.positives), float(stats.negatives)
-
-
 def _auc(stats: ScoreStats) -> float | None:
     try:
         return auc(View(stats, Binning()))
@@ -110,7 +107,7 @@ def _labels(before: list[ScoreStats] | None, found: Gathered, rule: Rule) -> Che
     value = None
     if before is not None:
         now = found.overall.population.classes
-        value = class_psi(*(np.array([one.positives for one in k], float) for k in (now, before)))
+        value = class_psi(*(np.array([label_evidence(one)[0] for one in k]) for k in (now, before)))
     return _check("class_psi", value, "psi", rule.psi, said)
 
 

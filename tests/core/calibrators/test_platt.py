@@ -50,13 +50,12 @@ def test_without_smoothing_it_is_logistic_regression():
     assert -fitted.b == pytest.approx(oracle.intercept_[0], rel=1e-8)
 
 
-def test_weights_are_counts():
+def test_counts_are_rows():
     rng = np.random.default_rng(2)
     z, y, w = rng.standard_normal(60), rng.random(60) < 0.5, rng.integers(0, 5, 60)
     repeated = Platt.fit(stats_of(np.repeat(z, w), np.repeat(y, w)))
-    for weight in (w, w.astype(float)):
-        fitted = Platt.fit(stats_of(z, y, weight))
-        assert [fitted.a, fitted.b] == pytest.approx([repeated.a, repeated.b], rel=1e-10)
+    fitted = Platt.fit(stats_of(z, y, w))
+    assert [fitted.a, fitted.b] == pytest.approx([repeated.a, repeated.b], rel=1e-10)
 
 
 def test_a_known_affine_map_is_recovered_within_its_standard_errors():
