@@ -135,6 +135,38 @@ def test_ellipsis_and_trailing_blanks():
     assert not matches("a.c\n", "abc\n")
 
 
+def test_renewed_output_is_as_short_as_it_was():
+    old = "ECE 0.1\n...\nb  2 rows\n...\nlast 1\n"
+    new = "ECE 0.2\nx\nb  3 rows\nb\ny\nlast 4\n"
+    assert renewed(new, old) == "ECE 0.2\n...\nb  3 rows\n...\nlast 4\n"
+    assert renewed("p\nq\n", "...\nq\n") == "...\nq\n"
+    assert renewed("something else\n", "a\n...\nb\nc\n") == "something else\n"
+
+
+def renewed(printed: str, expected: str) -> str:
+    """Return what is printed now, with `...` where the page had it."""
+
+    def alike(lines: list[str]) -> list[str]:
+        return [re.sub(r"[-+]?\d[\d.e,]*", "#", line) for line in lines]
+
+    lines, shown, at = printed.splitlines(), [], 0
+    parts = [part.splitlines() for part in re.split(r"^\.\.\.\n", expected, flags=re.MULTILINE)]
+    for place, part in enumerate(parts):
+        size, wanted = len(part), alike(part)
+        starts = range(at, len(lines) - size + 1)
+        if place == 0:
+            starts = starts[:1]
+        elif place == len(parts) - 1:
+            starts = starts[-1:] if size else [len(lines)]
+        if not starts:
+            return printed
+        same = [sum(map(str.__eq__, alike(lines[i : i + size]), wanted)) for i in starts]
+        start = starts[same.index(max(same))]
+        shown += [*(["..."] if place else []), *lines[start : start + size]]
+        at = start + size
+    return "".join(f"{line}\n" for line in (shown if len(parts) > 1 else lines))
+
+
 def rewrite(page: Path, folder: Path) -> None:
     """Put what the commands print now in the place of what the page says they print."""
     shell = Shell(folder)
@@ -147,7 +179,8 @@ def rewrite(page: Path, folder: Path) -> None:
         for step in steps(block):
             printed = "".join(f"{line.rstrip()}\n" for line in shell.run(step.command).splitlines())
             lines.append(f"$ {step.command}\n")
-            lines.append(step.output if matches(printed, step.output) else printed)
+            same = matches(printed, step.output)
+            lines.append(step.output if same else renewed(printed, step.output))
         return "```console\n" + "".join(lines) + "```"
 
     page.write_text(FENCE.sub(renew, page.read_text(encoding="utf-8")), encoding="utf-8")

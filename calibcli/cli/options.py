@@ -129,17 +129,19 @@ class InputOptions:
         typer.Option(metavar="S", help="Scores are probabilities times S, such as 255."),
     ] = None
 
+    images: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="A table of images, by their ids: columns for --group, --cluster, --by, --weight.",
+        ),
+    ] = None
+
     def spec(self, paths: list[str], groups: tuple[str, ...] = ()) -> Any:
         """Return the InputSpec of these options."""
         from calibcli.io.rows.dataset import InputSpec
 
-        cluster = self.cluster
-        if self.task is Task.SEGMENTATION:
-            if cluster is not None:
-                raise UsageError("an image is the cluster of its pixels", "leave out --cluster")
-            cluster = "image"
-        else:
-            self._refuse_image_options()
+        self._refuse_image_options()
         return InputSpec(
             paths=tuple(paths),
             score=self.score,
@@ -153,20 +155,26 @@ class InputOptions:
             weight=self.weight,
             count=self.count,
             groups=groups,
-            cluster=cluster,
+            cluster=self.cluster,
             drop_invalid=self.drop_invalid,
             input_format=self.input_format,
             layout=self.layout,
             ignore_label=self.ignore_label,
             scale=self.scale,
+            images=self.images,
         )
 
     def _refuse_image_options(self) -> None:
+        """Refuse options of images for other tasks; boxes are in images too."""
         given = {
             "--layout": self.layout,
             "--ignore-label": self.ignore_label,
             "--scale": self.scale,
         }
+        if self.task is Task.SEGMENTATION:
+            return
+        if self.task is not Task.DETECTION:
+            given["--images"] = self.images
         for option, value in given.items():
             if value is not None:
                 raise UsageError(f"{option} is for images", "add --task segmentation")

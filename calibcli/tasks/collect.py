@@ -299,7 +299,7 @@ def count(
     Raises:
         InputError: unusable scores; NaN unless `layout.drop_invalid`.
     """
-    if getattr(dataset, "unit", "row") == "pixel":
+    if dataset.medium == "images":
         from calibcli.tasks.segmentation.pixels import count_pixels
 
         stack: Any = dataset
@@ -423,12 +423,11 @@ def _pool_mapping(calibrator: Calibrator, *, logits: bool) -> Mapping:
     def pooled(
         batch: Batch, _: NDArray[Any], rows: Rows, __: NDArray[np.int64]
     ) -> NDArray[np.float64]:
-        models = getattr(batch, "models", None)
-        if models is None:
+        if batch.models is None:
             raise InputError(
                 "the calibrator pools several models, and one is read",
                 f"the models are {', '.join(calibrator.models)}",
             )
-        return calibrator.combine(_only(models, rows), logits=logits)
+        return calibrator.combine(_only(batch.models, rows), logits=logits)
 
     return pooled

@@ -90,9 +90,8 @@ def _keys(scores: NDArray[Any], logits: bool) -> Keys:
 
 def row_buckets(batch: Batch, rows: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
     """Return the bucket of each row (n,): of its cluster, or of its own position."""
-    if batch.cluster is not None:
-        cluster = batch.cluster if rows is None else batch.cluster[rows]
-        return buckets_of(cluster)
+    if batch.unit is not None:
+        return buckets_of(batch.unit if rows is None else batch.unit[rows])
     offsets = np.arange(len(batch)) if batch.kept is None else batch.kept
     if rows is not None:
         offsets = offsets[rows]

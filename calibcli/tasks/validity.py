@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -82,33 +81,6 @@ def _not_a_number(scores: NDArray[Any]) -> NDArray[np.bool_]:
     if nan.ndim == 2:
         nan = np.logical_or.reduce(nan, axis=1)
     return nan
-
-
-def rows_of(batch: Batch, rows: NDArray[np.bool_]) -> Batch:
-    """Return the batch of some rows (n,) of a batch, in their order."""
-
-    def only(values: Any) -> Any:
-        return None if values is None else values[rows]
-
-    kept = np.flatnonzero(rows) if batch.kept is None else batch.kept[rows]
-    more = {"models": only(batch.models)} if hasattr(batch, "models") else {}
-    table = batch.table
-    if table is not None:
-        from calibcli.io.formats.arrow_arrays import number_array
-
-        table = table.filter(number_array(rows))
-    return replace(
-        batch,
-        scores=batch.scores[rows],
-        labels=only(batch.labels),
-        weight=only(batch.weight),
-        count=only(batch.count),
-        groups=tuple(replace(group, codes=group.codes[rows]) for group in batch.groups),
-        cluster=only(batch.cluster),
-        kept=kept,
-        table=table,
-        **more,
-    )
 
 
 def _place(batch: Batch, bad: NDArray[np.bool_]) -> str:

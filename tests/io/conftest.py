@@ -26,7 +26,7 @@ class Rows:
     weight: np.ndarray | None
     count: np.ndarray | None
     groups: list[list[str]]
-    cluster: np.ndarray | None
+    unit: np.ndarray | None
     dropped: int
 
 
@@ -47,7 +47,7 @@ def joined(batches: list[Batch]) -> Rows:
         column("weight"),
         column("count"),
         groups,
-        column("cluster"),
+        column("unit"),
         sum(batch.dropped for batch in batches),
     )
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from calibcli.core.statistics.cells import key_probabilities
-from calibcli.io.rows.dataset import Batch
+from calibcli.io.rows.dataset import RowBatch
 from calibcli.tasks.pairs import pairs_of, row_buckets
 
 INF = np.inf
@@ -71,7 +71,9 @@ def test_the_predicted_class_of_rounded_rows_is_the_first_of_the_largest():
 
 
 def _batch(rows, first_row=0, source=0, kept=None, cluster=None):
-    return Batch(np.zeros(rows), None, None, None, (), cluster, first_row, "x", source, kept=kept)
+    return RowBatch(
+        np.zeros(rows), None, None, None, (), cluster, first_row, "x", source, kept=kept
+    )
 
 
 def test_the_bucket_of_a_row_is_that_of_its_place():

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from calibcli.errors import InputError
-from calibcli.io.rows.dataset import Batch
+from calibcli.io.rows.dataset import RowBatch
 from calibcli.tasks.validity import missing_rows
 
 NAN, INF = np.nan, np.inf
 
 
 def batch(scores, first_row=0):
-    return Batch(np.asarray(scores, float), None, None, None, (), None, first_row, "x.csv", 0)
+    return RowBatch(np.asarray(scores, float), None, None, None, (), None, first_row, "x.csv", 0)
 
 
 def missing(scores, task="binary", *, logits=False):
@@ -83,5 +83,5 @@ def test_rows_of_classes_sum_to_one_within_a_thousandth():
 
 def test_a_row_of_float32_is_summed_in_float64():
     rows = np.full((4, 1000), 0.001, np.float32)
-    found = Batch(rows, None, None, None, (), None, 0, "x.npy", 0)
+    found = RowBatch(rows, None, None, None, (), None, 0, "x.npy", 0)
     assert missing_rows(found, "multiclass", (), logits=False) is None

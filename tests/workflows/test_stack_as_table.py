@@ -96,10 +96,22 @@ def test_class_probabilities(tmp_path, pixels, dtype):
 
 
 def test_intervals_by_image(tmp_path, pixels):
+    """Images with names fall into the same buckets as a column of these names."""
     _, p, labels = pixels
     scores, truth = p.astype(np.float16), labels.astype(np.uint8)
-    rows = {"scores": ("s_*",)}
-    same(*both(tmp_path, scores, truth, rows=rows, conventions=Conventions(at=(0.8,))))
+    (tmp_path / "images.csv").write_text("image_id\n" + "\n".join(map(str, range(N))))
+    spec = {"images": str(tmp_path / "images.csv")}
+    rows, conventions = {"scores": ("s_*",)}, Conventions(at=(0.8,))
+    found, other = both(tmp_path, scores, truth, spec=spec, rows=rows, conventions=conventions)
+    same(found, other)
+    for folder, stack in (("p", scores), ("y", truth)):
+        (tmp_path / folder).mkdir()
+        for i, image in enumerate(stack):
+            np.save(tmp_path / folder / f"{i}.npy", image)
+    files = InputSpec(
+        (str(tmp_path / "p/*.npy"),), labels=str(tmp_path / "y/*.npy"), task="segmentation"
+    )
+    same(measure(files, conventions), other)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])

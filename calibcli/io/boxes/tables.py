@@ -18,7 +18,7 @@ from calibcli.io.formats.frames import ReadPlan
 from calibcli.io.formats.readers import open_reader
 from calibcli.io.rows.batch import blaming
 from calibcli.io.rows.columns import SCORE_NAMES, find
-from calibcli.io.rows.keys import MISSING_GROUP, Categories, categories
+from calibcli.io.rows.keys import MISSING_GROUP, Categories, categories, merged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -270,16 +270,6 @@ def _flags(found: Categories, name: str, path: str, first_row: int) -> NDArray[n
             "1 marks a region that counts as nothing, 0 an object",
         )
     return np.array([text in _TRUE for text in texts], np.bool_)[found.codes]
-
-
-def merged(parts: Sequence[Categories]) -> Categories:
-    """Join columns of categories, one after the other."""
-    place: dict[str, int] = {}
-    codes = []
-    for part in parts:
-        table = np.array([place.setdefault(v, len(place)) for v in part.values] or [0], np.int32)
-        codes.append(table[part.codes])
-    return Categories(np.concatenate(codes), list(place))
 
 
 def _without_bare(boxes: Boxes) -> Boxes:

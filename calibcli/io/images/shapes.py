@@ -7,15 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from calibcli.core.statistics.mixing import mixed
 from calibcli.errors import InputError, UsageError
 from calibcli.io.failures import listing
 from calibcli.io.formats.sources import expand
 from calibcli.io.images.files import LAYOUTS, ImageFile, Shape, open_images
-from calibcli.io.rows.hashing import text_hashes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -70,7 +65,8 @@ class Paired:
         planes: Scores a pixel has; None for one without a name of its own.
         names: Of the structures.
         positive: The label that means 1, where one is named.
-        cluster_ids: (images,) hashes of the ids of the images.
+        ids: of the images: file names, or their numbers where a file holds many.
+        named: whether the ids are names.
     """
 
     task: str
@@ -78,7 +74,8 @@ class Paired:
     names: tuple[str, ...]
     positive: float | None
     pairs: tuple[Pair, ...]
-    cluster_ids: NDArray[np.uint64]
+    ids: tuple[str, ...]
+    named: bool
 
 
 def pair_up(
@@ -117,7 +114,7 @@ def pair_up(
         _names(spec, first.shape.planes),
         _positive(spec, task),
         tuple(pairs),
-        _cluster_ids(pairs),
+        *_ids(pairs),
     )
 
 
@@ -126,9 +123,6 @@ def _refuse(spec: InputSpec) -> None:
         "--score": spec.score,
         "--scores": spec.scores,
         "--label": spec.label,
-        "--weight": spec.weight,
-        "--count": spec.count,
-        "--group": spec.groups or None,
     }
     for option, value in given.items():
         if value is not None:
@@ -136,6 +130,8 @@ def _refuse(spec: InputSpec) -> None:
                 f"{option} names a column, and images have none",
                 hint="leave it out; a table of pixels is read without --task segmentation",
             )
+    if spec.count is not None:
+        raise UsageError("--count: an image stands for itself", "--weight COL of --images FILE")
     if spec.scale is not None and spec.logits:
         raise UsageError("--scale is for quantised probabilities, not logits", "leave one out")
     if spec.scale is not None and not spec.scale > 0:
@@ -321,13 +317,8 @@ def _positive(spec: InputSpec, task: str) -> float | None:
         ) from None
 
 
-def _cluster_ids(pairs: Sequence[Pair]) -> NDArray[np.uint64]:
-    """Return the hash of each image's id: its file name, or its number where a file holds many.
-
-    A column of a table that holds the same ids falls into the same buckets.
-    """
-    if not all(pair.shape.single for pair in pairs):
-        return mixed(np.arange(sum(pair.shape.images for pair in pairs)))
-    texts = [Path(pair.scores.source.name).stem.encode() for pair in pairs]
-    ends = np.cumsum([0, *map(len, texts)]).astype(np.int64)
-    return text_hashes(np.frombuffer(b"".join(texts), np.uint8), ends)
+def _ids(pairs: Sequence[Pair]) -> tuple[tuple[str, ...], bool]:
+    """Return the ids of the images, and whether they are names of files."""
+    if all(pair.shape.single for pair in pairs):
+        return tuple(Path(pair.scores.source.name).stem for pair in pairs), True
+    return tuple(map(str, range(sum(pair.shape.images for pair in pairs)))), False

@@ -8,22 +8,25 @@ rows, which is what every pass over tables reads.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calibcli.errors import InputError
+from calibcli.io.attributes import Attributes, attributes_of
+from calibcli.io.images.blocks import Block, Frame, Image, content_hash
 from calibcli.io.images.pixels import LabelRule, ScoreRule, Spot
 from calibcli.io.images.shapes import Pair, pair_up
-from calibcli.io.rows.batch import Batch
+from calibcli.io.rows.hashing import name_hashes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from calibcli.io.dataset import Unit
     from calibcli.io.formats.sources import Source
     from calibcli.io.images.files import Reader
-    from calibcli.io.rows.dataset import Dataset
     from calibcli.io.rows.recipe import InputSpec
 
     Readers = tuple[Reader, Reader | None]
@@ -32,58 +35,6 @@ Decided = tuple[NDArray[Any], list[NDArray[np.int64]]]
 
 BLOCK_PIXELS = 1 << 18
 _FEWEST, _MOST, _PARTS = 1 << 20, 1 << 24, 32
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Block:
-    """Some rows of pixels of one image; pixels without a label or score are left out.
-
-    Attributes:
-        scores: (m,) or (K, m), as the file has them.
-        labels: (m,) class indices or 0/1, (K, m) of 0/1, or None.
-        image: The number of the image in the data set.
-        cluster: The hash of its id.
-        first: Pixel of the source at which the block begins.
-        kept: Offsets from `first` of the pixels, when some were left out; else None.
-        dropped: Pixels left out for want of a score, of those with a label.
-        pixels: Pixels of the block before any was left out.
-        last: Whether the block ends the image.
-    """
-
-    scores: NDArray[Any]
-    labels: NDArray[Any] | None
-    image: int
-    cluster: np.uint64
-    source: str
-    source_index: int
-    first: int
-    kept: NDArray[np.int64] | None
-    dropped: int
-    pixels: int
-    last: bool
-
-    def __len__(self) -> int:
-        return int(self.scores.shape[-1])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Frame:
-    """One image, whole.
-
-    Attributes:
-        scores: (H * W,) or (K, H * W), as the file has them.
-        labels: (H * W,) or (K, H * W), or None.
-        kept: (H * W,) the pixels that have a label and a score; None for all.
-        image: The number of the image in the data set; `source_index` the place of its file.
-        size: (H, W).
-    """
-
-    scores: NDArray[Any]
-    labels: NDArray[Any] | None
-    kept: NDArray[np.bool_] | None
-    image: int
-    source_index: int
-    size: tuple[int, int]
 
 
 @dataclass(slots=True)
@@ -141,49 +92,55 @@ class StackPartition:
         for number, start, stop in self.runs:
             for block in self._of_pair(self.stack.pairs[number], start, stop, block_pixels):
                 read += block.pixels
-                ignored += block.pixels - len(block) - block.dropped
+                ignored += block.ignored
                 yield block
         self.stack.notes.rows[self.index] = read
         self.stack.notes.ignored[self.index] = ignored
 
-    def batches(self) -> Iterator[Batch]:
-        """Read the pixels as rows."""
-        for block in self.blocks():
-            if len(block):
-                yield self.stack.batch(block)
+    def batches(self) -> Iterator[Block]:
+        """Read the pixels as rows, without blocks that hold none."""
+        return (block for block in self.blocks() if len(block))
+
+    def noted(self) -> StackNotes:
+        """Return what reading it in this process has found."""
+        return self.stack.notes
+
+    def note(self, found: StackNotes) -> None:
+        """Take in what reading it in another process has found."""
+        self.stack.notes.rows[self.index] = found.rows[self.index]
+        self.stack.notes.ignored[self.index] = found.ignored[self.index]
 
     def _of_pair(self, pair: Pair, start: int, stop: int, size: int) -> Iterator[Block]:
         shape = pair.shape
         step = max(1, size // max(shape.width, 1))
         with pair.scores.reader(shape) as scores, pair.label_reader() as labels:
-            for image in range(start, stop):
+            for number in range(start, stop):
+                image: Image | None = None
                 for first in range(0, shape.height, step):
-                    yield self._block(
-                        pair, (scores, labels), image, first, min(first + step, shape.height)
+                    end = min(first + step, shape.height)
+                    raw, truth, kept, dropped = self._read(
+                        pair, (scores, labels), number, first, end
                     )
-
-    def _block(self, pair: Pair, readers: Readers, image: int, first: int, stop: int) -> Block:
-        shape, number = pair.shape, pair.first_image + image
-        scores, codes, kept, dropped = self._read(pair, readers, image, first, stop)
-        pixels = scores.shape[-1]
-        offsets = None
-        if kept is not None:
-            offsets = np.flatnonzero(kept)
-            scores = scores[..., offsets]
-            codes = None if codes is None else codes[..., offsets]
-        return Block(
-            scores,
-            codes,
-            number,
-            self.stack.cluster_ids[number],
-            pair.scores.source.name,
-            pair.index,
-            image * shape.pixels + first * shape.width,
-            offsets,
-            dropped,
-            pixels,
-            stop == shape.height,
-        )
+                    if image is None:
+                        image = self.stack.image(pair.first_image + number, raw)
+                    pixels, offsets = raw.shape[-1], None
+                    if kept is not None:
+                        offsets = np.flatnonzero(kept)
+                        raw = raw[..., offsets]
+                        truth = None if truth is None else truth[..., offsets]
+                    yield Block(
+                        raw,
+                        truth,
+                        image,
+                        self.stack.score_rule,
+                        pair.scores.source.name,
+                        pair.index,
+                        number * shape.pixels + first * shape.width,
+                        offsets,
+                        pixels - raw.shape[-1] - dropped,
+                        pixels,
+                        end == shape.height,
+                    )
 
     def _read(
         self, pair: Pair, readers: Readers, image: int, first: int, stop: int
@@ -217,17 +174,18 @@ class StackPartition:
             with pair.scores.reader(pair.shape) as scores, pair.label_reader() as labels:
                 for image in range(start, stop):
                     raw, codes, kept, _ = self._read(pair, (scores, labels), image, 0, height)
+                    head = raw[..., : max(1, BLOCK_PIXELS // max(width, 1)) * width]
                     yield Frame(
                         np.ascontiguousarray(raw),
                         codes,
                         kept,
-                        pair.first_image + image,
+                        self.stack.image(pair.first_image + image, head),
                         pair.index,
                         (height, width),
                     )
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class StackDataset:
     """What `Dataset` is for tables, for images.
 
@@ -235,6 +193,8 @@ class StackDataset:
         task: What a pixel is: "binary", "multiclass" or "multilabel".
         classes: Names of the structures; () where there is one score a pixel.
         structures: Names of the structures, also of the only one.
+        ids: of the images; `named` whether they are names rather than numbers.
+        attributes: what a table tells of the images.
     """
 
     task: str
@@ -243,17 +203,19 @@ class StackDataset:
     pairs: tuple[Pair, ...]
     label_rule: LabelRule
     score_rule: ScoreRule
-    cluster_ids: NDArray[np.uint64]
+    ids: tuple[str, ...]
+    named: bool = False
+    attributes: Attributes = field(default_factory=Attributes)
     notes: StackNotes = field(default_factory=StackNotes)
 
-    unit = "pixel"
-    score_names: tuple[str, ...] = ()
+    medium = "images"
+    score_names = ()
     schema = None
 
     @property
     def images(self) -> int:
         """How many images there are."""
-        return len(self.cluster_ids)
+        return len(self.ids)
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -282,33 +244,34 @@ class StackDataset:
             for pair in self.pairs
         ]
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self) -> Iterator[Block]:
         """Read everything as rows, in order, in this thread."""
         for partition in self.partitions:
             yield from partition.batches()
 
-    def batch(self, block: Block) -> Batch:
-        """Return a block as rows."""
-        scores = self.score_rule.values(block.scores)
-        labels = block.labels
-        if scores.ndim == 2:
-            scores = np.ascontiguousarray(scores.T)
-        if labels is not None:
-            kind = np.int64 if self.task == "multiclass" else np.int8
-            labels = np.ascontiguousarray(labels.T).astype(kind)
-        return Batch(
-            scores=scores,
-            labels=labels,
-            weight=None,
-            count=None,
-            groups=(),
-            cluster=np.full(len(block), block.cluster),
-            first_row=block.first,
-            source=block.source,
-            source_index=block.source_index,
-            dropped=block.pixels - len(block),
-            kept=block.kept,
-            rounding=self.score_rule.rounding(block.scores),
+    @property
+    def unit(self) -> Unit:
+        """What is independent: an image, or what clusters of them are."""
+        return self.attributes.unit
+
+    @cached_property
+    def _units(self) -> NDArray[np.uint64] | None:
+        """Hashes of the units of the images, where their ids or clusters tell."""
+        if self.attributes.cluster is not None:
+            return self.attributes.cluster
+        return name_hashes(self.ids) if self.named else None
+
+    def image(self, number: int, head: NDArray[Any]) -> Image:
+        """Return what the pixels of an image share; `head` is the beginning of its scores.
+
+        An image without a name is known by that beginning: equal images are one unit.
+        """
+        known, found = self._units, self.attributes
+        return Image(
+            number,
+            content_hash(head) if known is None else known[number],
+            None if found.weight is None else float(found.weight[number]),
+            tuple((int(group.codes[number]), group.values) for group in found.groups),
         )
 
 
@@ -340,7 +303,7 @@ def open_stacks(
     sources: Sequence[Source],
     rows: str | None = None,
     planes: int | None = None,
-) -> Dataset:
+) -> StackDataset:
     """Open images and their labels.
 
     Args:
@@ -365,7 +328,9 @@ def open_stacks(
         found.pairs,
         LabelRule(count if task == "multiclass" else 0, spec.ignore_label, found.positive),
         ScoreRule(task == "multiclass", spec.logits, spec.scale, spec.drop_invalid),
-        found.cluster_ids,
+        found.ids,
+        found.named or spec.images is not None,
+        attributes_of(spec, found.ids),
     )
     if not stack.images or not sum(p.shape.images * p.shape.pixels for p in found.pairs):
         raise InputError(
@@ -373,4 +338,4 @@ def open_stacks(
             f"{found.pairs[0].scores.shape}",
             hint="is it the file that was meant?",
         )
-    return cast("Dataset", stack)
+    return stack

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from calibcli.io.dataset import Rows
     from calibcli.io.formats.frames import Frame
     from calibcli.io.rows.recipe import Place, Recipe
     from calibcli.io.rows.side import SideTable
@@ -30,7 +31,7 @@ _ARRAY_HINT = "correct the file, or give the right one"
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Batch:
+class RowBatch:
     """Consecutive rows of one source, as arrays.
 
     Attributes:
@@ -41,7 +42,7 @@ class Batch:
         weight: float64 (n,), or None.
         count: int64 (n,), or None.
         groups: One column of categories for each `--group`.
-        cluster: uint64 (n,) hash of the cluster id, the same for the same id in every file.
+        unit: uint64 (n,) hash of the cluster id, the same for the same id in every file.
         first_row: 0-based row of the source at which the batch begins.
         source: The file as it may be shown.
         source_index: Its place in the list of files.
@@ -49,6 +50,9 @@ class Batch:
         kept: int64 (n,) offsets from `first_row` of the rows, when some were left out; else None.
         table: All columns as a pyarrow.RecordBatch, when they are kept.
         rounding: By how much each score of a row may have been rounded (quantised pixels).
+        models: (n, M) or (n, M, K) scores of several models, whose average the scores are.
+        checked: Whether every score is known to be one.
+        ignored: How many of the rows left out were to be ignored.
     """
 
     scores: NDArray[Any]
@@ -56,7 +60,7 @@ class Batch:
     weight: NDArray[np.float64] | None
     count: NDArray[np.int64] | None
     groups: tuple[Categories, ...]
-    cluster: NDArray[np.uint64] | None
+    unit: NDArray[np.uint64] | None
     first_row: int
     source: str
     source_index: int
@@ -64,6 +68,9 @@ class Batch:
     kept: NDArray[np.int64] | None = None
     table: Any = None
     rounding: float = 0.0
+    models: NDArray[Any] | None = None
+    checked: bool = False
+    ignored: int = 0
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -71,6 +78,42 @@ class Batch:
     def row(self, i: int) -> int:
         """Return the 0-based row in the source of row `i` of this batch."""
         return self.first_row + (i if self.kept is None else int(self.kept[i]))
+
+    def take(self, rows: Rows) -> RowBatch:
+        """Return some rows, a mask (n,) or their places, which keep their places in the source."""
+
+        def some(values: Any) -> Any:
+            return None if values is None else values[rows]
+
+        places = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows.astype(np.int64)
+        return replace(
+            self,
+            scores=self.scores[rows],
+            labels=some(self.labels),
+            weight=some(self.weight),
+            count=some(self.count),
+            groups=tuple(Categories(group.codes[rows], group.values) for group in self.groups),
+            unit=some(self.unit),
+            kept=places if self.kept is None else self.kept[rows],
+            table=None if self.table is None else self.table.take(places),
+            models=some(self.models),
+        )
+
+    def rescored(
+        self,
+        scores: NDArray[Any],
+        labels: NDArray[Any] | None = None,
+        source: str | None = None,
+    ) -> RowBatch:
+        """Return the same rows under other scores, and other labels or another file if given."""
+        return replace(
+            self,
+            scores=scores,
+            labels=self.labels if labels is None else labels,
+            source=source or self.source,
+            models=None,
+            checked=False,
+        )
 
 
 @contextmanager
@@ -173,7 +216,7 @@ def scores_of(frame: Frame, recipe: Recipe, path: str) -> NDArray[Any]:
 
 def assemble(
     frame: Frame, recipe: Recipe, cutter: Cutter, source_index: int, labels: NDArray[Any] | None
-) -> Batch:
+) -> RowBatch:
     """Make the batch of a frame whose labels have been coded.
 
     Raises:
@@ -195,39 +238,21 @@ def assemble(
 
                 found = cut(found, place.unit)
             groups.append(found)
-    batch = Batch(
+    batch = RowBatch(
         scores=scores_of(frame, recipe, cutter.path),
         labels=labels,
         weight=weight,
         count=count,
         groups=tuple(groups),
-        cluster=_cluster(frame, recipe, cutter),
+        unit=_cluster(frame, recipe, cutter),
         first_row=frame.first_row,
         source=cutter.path,
         source_index=source_index,
         table=frame.table,
     )
-    return batch if kept is None else _only(batch, kept)
-
-
-def _only(batch: Batch, kept: NDArray[np.int64]) -> Batch:
-    def some(values: Any) -> Any:
-        return None if values is None else values[kept]
-
-    return Batch(
-        scores=batch.scores[kept],
-        labels=some(batch.labels),
-        weight=some(batch.weight),
-        count=some(batch.count),
-        groups=tuple(Categories(group.codes[kept], group.values) for group in batch.groups),
-        cluster=some(batch.cluster),
-        first_row=batch.first_row,
-        source=batch.source,
-        source_index=batch.source_index,
-        dropped=len(batch.scores) - len(kept),
-        kept=kept,
-        table=None if batch.table is None else batch.table.take(kept),
-    )
+    if kept is None:
+        return batch
+    return replace(batch.take(kept), dropped=len(batch) - len(kept))
 
 
 def _weight(frame: Frame, recipe: Recipe, cutter: Cutter) -> NDArray[np.float64] | None:

@@ -7,18 +7,19 @@ bounded memory. The partitions and batches of the same files are always the same
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from calibcli.errors import InputError
+from calibcli.io.dataset import ROW, Batch, Dataset, Partition, Unit
 from calibcli.io.failures import show
 from calibcli.io.formats.buffers import BadValueError
 from calibcli.io.formats.frames import ARRAY, Reader, ReadPlan
 from calibcli.io.formats.readers import open_reader
 from calibcli.io.formats.sources import expand
-from calibcli.io.rows.batch import Batch, Cutter, blaming
+from calibcli.io.rows.batch import Cutter, RowBatch, blaming
 from calibcli.io.rows.columns import LABEL_NAMES, ROW_NAMES, SCORE_NAMES
 from calibcli.io.rows.keys import Categories
-from calibcli.io.rows.partition import Partition, Shared
+from calibcli.io.rows.partition import RowPartition, Shared
 from calibcli.io.rows.recipe import InputSpec, Recipe
 from calibcli.io.rows.resolve import choose, make_recipe, require_same
 
@@ -28,11 +29,20 @@ if TYPE_CHECKING:
     from calibcli.io.formats.sources import Source
     from calibcli.io.rows.side import SideTable
 
-__all__ = ["Batch", "Categories", "Dataset", "InputSpec", "Partition", "open_dataset"]
+__all__ = [
+    "Batch",
+    "Categories",
+    "Dataset",
+    "InputSpec",
+    "Partition",
+    "RowBatch",
+    "RowDataset",
+    "open_dataset",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Dataset:
+class RowDataset:
     """Opened files: what they hold, and the partitions to read.
 
     Attributes:
@@ -41,15 +51,24 @@ class Dataset:
         score_names: The score columns; () for an array without names.
         partitions: In row order.
         schema: The pyarrow.Schema of `Batch.table`, when all columns are kept.
+        unit: What is independent: a row, or what the cluster column names.
     """
 
     task: str
     classes: tuple[str, ...]
     score_names: tuple[str, ...]
-    partitions: list[Partition]
+    partitions: list[RowPartition]
     schema: Any
     paths: tuple[str, ...]
     shared: Shared = field(repr=False)
+    unit: Unit = ROW
+
+    medium: ClassVar[str] = "rows"
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The files, as they can be opened again."""
+        return tuple({id(p.reader): p.reader.source for p in self.partitions}.values())
 
     @property
     def inputs(self) -> list[dict[str, Any]]:
@@ -61,7 +80,7 @@ class Dataset:
             rows[partition.source_index] = None if n is None or before is None else before + n
         return [{"path": path, "rows": n} for path, n in zip(self.paths, rows, strict=True)]
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self) -> Iterator[RowBatch]:
         """Read everything, in row order, in this thread."""
         for partition in self.partitions:
             yield from partition.batches()
@@ -74,7 +93,7 @@ def open_dataset(
     keep_columns: bool = False,
     typed: bool = False,
     sources: Sequence[Source] | None = None,
-) -> Dataset:
+) -> RowDataset:
     """Open score files: expand the paths, read the headers, choose the columns.
 
     Args:
@@ -93,10 +112,6 @@ def open_dataset(
     """
     if sources is None:
         sources = expand(spec.paths, spec.input_format)
-    if spec.task == "segmentation":
-        from calibcli.io.images.stacks import open_stacks
-
-        return open_stacks(spec, need_labels=need_labels, sources=sources)
     readers = [open_reader(source) for source in sources]
     first = next((r for r in readers if any(part.rows != 0 for part in r.parts)), None)
     if first is None:
@@ -124,11 +139,11 @@ def open_dataset(
         for part in reader.parts:
             index = len(shared.partitions)
             shared.partitions.append(
-                Partition(
+                RowPartition(
                     name, number, index, part, reader, recipe, cutter, keep_columns, schema, shared
                 )
             )
-    return Dataset(
+    return RowDataset(
         task=recipe.task,
         classes=recipe.classes,
         score_names=() if recipe.scores == (ARRAY,) else recipe.scores,
@@ -136,6 +151,7 @@ def open_dataset(
         schema=schema,
         paths=tuple(source.shown for source in sources),
         shared=shared,
+        unit=ROW if spec.cluster is None else Unit(spec.cluster, clustered=True),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from calibcli.core.statistics.mixing import FACTOR, mixed
 from calibcli.io.formats.buffers import bits, primitive
 from calibcli.io.rows.keys import Keys, as_text, keys
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _LEADING_ZERO, _NINE, _MINUS = 48, 57, 45
 _INT64_DIGITS = 19
@@ -132,6 +135,13 @@ def _string_ids(raw: Any) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
     if raw.null_count:
         missing |= ~bits(validity, raw.offset, n)
     return text_hashes(content, offsets), missing
+
+
+def name_hashes(names: Sequence[str]) -> NDArray[np.uint64]:
+    """Return the hashes of texts (n,): those that a column of the same ids has."""
+    texts = [name.encode() for name in names]
+    ends = np.cumsum([0, *map(len, texts)]).astype(np.int64)
+    return text_hashes(np.frombuffer(b"".join(texts), np.uint8), ends)
 
 
 def _value_hash(value: object) -> int:

@@ -10,6 +10,8 @@ import numpy as np
 from calibcli.io.formats.buffers import TEXT_TYPES, BadValueError, Raw, primitive
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 MISSING_GROUP = "(missing)"
@@ -163,3 +165,13 @@ def categories(raw: Raw) -> Categories:
 
 def _is_missing(value: object) -> bool:
     return value is None or value != value or value == ""
+
+
+def merged(parts: Sequence[Categories]) -> Categories:
+    """Join columns of categories, one after the other."""
+    place: dict[str, int] = {}
+    codes = []
+    for part in parts:
+        table = np.array([place.setdefault(v, len(place)) for v in part.values] or [0], np.int32)
+        codes.append(table[part.codes])
+    return Categories(np.concatenate(codes), list(place))

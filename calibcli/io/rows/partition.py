@@ -10,7 +10,7 @@ import numpy as np
 from calibcli.errors import InputError
 from calibcli.io.failures import listing, row_text, show
 from calibcli.io.formats.frames import ARRAY, Frame, Part, Reader
-from calibcli.io.rows.batch import Batch, Cutter, assemble, label_codes
+from calibcli.io.rows.batch import Cutter, RowBatch, assemble, label_codes
 from calibcli.io.rows.labels import MISSING, UNKNOWN, Seen, unknown_hint
 from calibcli.io.rows.recipe import Recipe
 
@@ -35,7 +35,7 @@ class Shared:
     """What the partitions of a data set tell each other; left behind when one is pickled."""
 
     def __init__(self, watch: Watch | None = None) -> None:
-        self.partitions: list[Partition] = []
+        self.partitions: list[RowPartition] = []
         self.rows: dict[int, int] = {}
         self.seen = Seen()
         self.watch = watch
@@ -45,7 +45,7 @@ class Shared:
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Partition:
+class RowPartition:
     """A part of one file, read by itself, in any thread, as often as needed.
 
     Attributes:
@@ -77,7 +77,7 @@ class Partition:
         """How many rows it has, or None where only reading tells."""
         return self.part.rows
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self) -> Iterator[RowBatch]:
         """Read the partition from its beginning.
 
         Raises:
@@ -124,12 +124,12 @@ class Partition:
         if self.index in rows:
             self._finished(rows[self.index])
 
-    def __reduce__(self) -> tuple[type[Partition], tuple[Any, ...]]:
+    def __reduce__(self) -> tuple[type[RowPartition], tuple[Any, ...]]:
         """Leave behind the rows of the labels file that are not its own."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         if self.rows is not None:
             values["cutter"] = self.cutter.narrowed(self.first_row, self.rows)
-        return Partition, tuple(values.values())
+        return RowPartition, tuple(values.values())
 
     def _mixed(self) -> InputError:
         return InputError(
@@ -197,11 +197,11 @@ class Partition:
                     yield kind, int(rows.size), frame.first_row + int(rows[0])
 
 
-def _bad_labels(partitions: list[Partition]) -> InputError:
+def _bad_labels(partitions: list[RowPartition]) -> InputError:
     """Count the bad labels of the whole data set, and describe them with the first row."""
     seen = Seen()
     counts = {MISSING: 0, UNKNOWN: 0}
-    firsts: dict[int, tuple[Partition, int]] = {}
+    firsts: dict[int, tuple[RowPartition, int]] = {}
     for partition in partitions:
         for kind, number, row in partition.bad_labels(seen):
             counts[kind] += number

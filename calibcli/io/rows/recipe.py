@@ -33,6 +33,7 @@ class InputSpec:
     layout: str | None = None
     ignore_label: float | None = None
     scale: float | None = None
+    images: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -2,48 +2,57 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from calibcli.core.calibrators.model_pool import averaged
 from calibcli.errors import InputError, UsageError
 from calibcli.io.formats.sources import expand
-from calibcli.io.rows.dataset import Batch, Dataset, InputSpec, open_dataset
+from calibcli.io.rows.dataset import InputSpec, open_dataset
 from calibcli.tasks.validity import missing_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from numpy.typing import NDArray
-
     from calibcli.core.calibrators.pooling import Pool
+    from calibcli.io.dataset import Unit
     from calibcli.io.formats.sources import Source
-    from calibcli.io.rows.dataset import Partition
-
-
-@dataclass(frozen=True, slots=True)
-class ModelBatch(Batch):
-    """A batch whose scores are the plain average of several models'.
-
-    Attributes:
-        models: (n, M) scores of each model, or (n, M, K).
-    """
-
-    models: NDArray[Any] | None = None
+    from calibcli.io.rows.dataset import RowBatch, RowDataset
+    from calibcli.io.rows.partition import RowPartition
 
 
 @dataclass(frozen=True, slots=True)
 class _Zipped:
     """The same partition of every model; `names` are each model's score columns."""
 
-    parts: tuple[Partition, ...]
+    parts: tuple[RowPartition, ...]
     names: tuple[tuple[str, ...], ...]
     task: str
     logits: bool
 
-    def batches(self) -> Iterator[ModelBatch]:
+    @property
+    def index(self) -> int:
+        """Its place in the data set."""
+        return self.parts[0].index
+
+    @property
+    def source_index(self) -> int:
+        """The first model's file that it begins in."""
+        return self.parts[0].source_index
+
+    @property
+    def first_row(self) -> int:
+        """0-based row of that file at which it begins."""
+        return self.parts[0].first_row
+
+    @property
+    def rows(self) -> int | None:
+        """How many rows it has, or None where only reading tells."""
+        return self.parts[0].rows
+
+    def batches(self) -> Iterator[RowBatch]:
         """Read the models side by side. A row without a score of one model has no average."""
         for group in zip(*(part.batches() for part in self.parts), strict=True):
             first = group[0]
@@ -62,8 +71,7 @@ class _Zipped:
             pool: Pool = "logit" if self.logits else "linear"
             average = averaged(scores.astype(np.float64), pool, logits=self.logits)
             average[missing] = np.nan
-            own = {field.name: getattr(first, field.name) for field in fields(Batch)}
-            yield ModelBatch(**{**own, "scores": average}, models=scores)
+            yield replace(first, scores=average, models=scores)
 
     def noted(self) -> list[Any]:
         """Return what reading the partitions has found."""
@@ -77,24 +85,37 @@ class _Zipped:
 
 @dataclass(frozen=True, slots=True)
 class ModelDataset:
-    """What `Dataset` is for one model, for several; its batches are `ModelBatch`es.
+    """What `Dataset` is for one model, for several; its batches carry each model's scores.
 
     Attributes:
         task: "binary" or "multiclass".
         classes: the K class names; () for binary.
     """
 
-    datasets: tuple[Dataset, ...]
+    datasets: tuple[RowDataset, ...]
     models: tuple[str, ...]
     files: bool
     logits: bool
     task: str = "binary"
     classes: tuple[str, ...] = ()
 
+    medium: ClassVar[str] = "rows"
+
     @property
     def score_names(self) -> tuple[str, ...]:
         """The models."""
         return self.models
+
+    @property
+    def unit(self) -> Unit:
+        """What is independent."""
+        return self.datasets[0].unit
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The files of scores."""
+        found = self.datasets if self.files else self.datasets[:1]
+        return tuple(path for one in found for path in one.paths)
 
     @property
     def schema(self) -> Any:
@@ -114,7 +135,7 @@ class ModelDataset:
         found = self.datasets if self.files else self.datasets[:1]
         return [item for one in found for item in one.inputs]
 
-    def batches(self) -> Iterator[ModelBatch]:
+    def batches(self) -> Iterator[RowBatch]:
         """Read everything, in row order, in this thread."""
         for partition in self.partitions:
             yield from partition.batches()
@@ -129,7 +150,7 @@ def open_models(
     need_labels: bool = True,
     keep_columns: bool = False,
     typed: bool = False,
-) -> Dataset:
+) -> ModelDataset:
     """Open the scores of several models of one binary label, or of the same classes.
 
     Args:
@@ -154,7 +175,7 @@ def open_models(
         )
     if not files and sources is None:
         sources = expand(spec.paths, spec.input_format)
-    datasets: list[Dataset] = []
+    datasets: list[RowDataset] = []
     for place, name in enumerate(models):
         own = replace(spec, paths=(spec.paths[place],)) if files else _of_columns(spec, name)
         found = open_dataset(
@@ -182,8 +203,9 @@ def open_models(
         raise InputError(
             "the models' files are not of the same rows", "give files of the same length and kind"
         )
-    found_models = tuple(datasets), tuple(models), files, spec.logits, first.task, first.classes
-    return cast("Dataset", ModelDataset(*found_models))
+    return ModelDataset(
+        tuple(datasets), tuple(models), files, spec.logits, first.task, first.classes
+    )
 
 
 def _of_columns(spec: InputSpec, name: str) -> InputSpec:

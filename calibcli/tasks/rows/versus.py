@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -106,7 +106,7 @@ class _Rows:
         places = np.concatenate([place for _, place in self.held])
         index = np.minimum(np.searchsorted(places, at), max(len(places) - 1, 0))
         there = places[index] == at if len(places) else np.zeros(len(at), bool)
-        own = batch if there.all() else some_rows(batch, there)
+        own = batch if there.all() else batch.take(there)
         scores = np.concatenate([one.scores for one, _ in self.held])[index[there]]
         if scores.shape[1:] != batch.scores.shape[1:]:
             raise InputError(
@@ -116,7 +116,7 @@ class _Rows:
         self._check_labels(own, index[there])
         source = self.held[-1][0].source
         self.held = self.held[-1:] if end < self.end else []
-        return own, replace(own, scores=scores, source=source)
+        return own, own.rescored(scores, source=source)
 
     def _check_labels(self, own: Batch, index: NDArray[np.intp]) -> None:
         labels = [b.labels for b, _ in self.held]
@@ -148,26 +148,6 @@ class _Rows:
         )
 
 
-def some_rows(batch: Batch, rows: NDArray[np.bool_]) -> Batch:
-    """Return some rows of a batch, which keep their places."""
-
-    def only(values: Any) -> Any:
-        return None if values is None else values[rows]
-
-    kept = np.arange(len(batch)) if batch.kept is None else batch.kept
-    return replace(
-        batch,
-        scores=batch.scores[rows],
-        labels=only(batch.labels),
-        weight=only(batch.weight),
-        count=only(batch.count),
-        groups=tuple(replace(group, codes=group.codes[rows]) for group in batch.groups),
-        cluster=only(batch.cluster),
-        kept=kept[rows],
-        table=None,
-    )
-
-
 def _usable(first: Batch, second: Batch, layout: Layout) -> tuple[Batch, Batch]:
     """Return the rows for which both models have a score."""
     found = [
@@ -176,7 +156,7 @@ def _usable(first: Batch, second: Batch, layout: Layout) -> tuple[Batch, Batch]:
     if not found:
         return first, second
     keep = np.logical_and.reduce(found)
-    return some_rows(first, keep), some_rows(second, keep)
+    return first.take(keep), second.take(keep)
 
 
 def sides(first: Dataset, second: Dataset, layout: Layout, names: tuple[str, str]) -> list[Side]:
@@ -270,9 +250,7 @@ def paired_sums(
         for batch, other in side.both():
             mass = batch.weight if layout.weighted else batch.count
             rows = None if mass is None or (mass > 0).all() else mass > 0
-            a, b = (
-                (batch, other) if rows is None else (some_rows(batch, rows), some_rows(other, rows))
-            )
+            a, b = (batch, other) if rows is None else (batch.take(rows), other.take(rows))
             assert a.labels is not None
             assert b.labels is not None
             difference = second.at(b.scores, b.labels, logits=layout.logits)

@@ -18,7 +18,7 @@ from calibcli.core.statistics.cells import logit_keys, probability_keys
 from calibcli.core.statistics.stats import BUCKETS, buckets_of
 from calibcli.core.statistics.tally import Tally
 from calibcli.engines.threads import map_ordered
-from calibcli.errors import InputError
+from calibcli.errors import InputError, UsageError
 from calibcli.tasks.collect import empty, mapping_of
 from calibcli.tasks.pairs import CLASSES, PAIRS, TOP
 
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibcli.core.calibrators import Calibrator
-    from calibcli.io.images.stacks import Block, StackDataset, StackPartition
+    from calibcli.io.images.blocks import Block
+    from calibcli.io.images.stacks import StackDataset, StackPartition
     from calibcli.tasks.collect import Counted, Layout, Mapping, Scope
 
     Counts = NDArray[np.int64]
@@ -136,21 +137,21 @@ class PixelCounter:
 
     def add(self, block: Block) -> None:
         """Count a block."""
-        bucket = int(buckets_of(np.array([block.cluster]))[0])
+        bucket = bucket_of(block)
         if len(block):
-            assert block.labels is not None
+            assert block.truth is not None
             if self.levels is not None:
                 found = self._count_levels(self.levels, block, bucket)
             else:
                 found = self._count_values(block)
-            self.decided.add(block.image, found)
+            self.decided.add(block.image.number, found)
         if block.last:
             self.merge_image(bucket)
 
     # -- few levels -----------------------------------------------------------------------------
 
     def _count_levels(self, levels: Levels, block: Block, bucket: int) -> Counts:
-        codes, labels = levels.codes(block.scores), block.labels
+        codes, labels = levels.codes(block.planes), block.truth
         assert labels is not None
         size = len(levels.values)
         half = int(np.searchsorted(levels.values, 0.5))
@@ -177,7 +178,7 @@ class PixelCounter:
     # -- any numbers ----------------------------------------------------------------------------
 
     def _count_values(self, block: Block) -> Counts:
-        values, labels = self.dataset.score_rule.values(block.scores), block.labels
+        values, labels = self.dataset.score_rule.values(block.planes), block.truth
         assert labels is not None
         if self.task == "multiclass":
             p = softmax(values.T).T if self.logits else np.clip(values, 0.0, 1.0)
@@ -213,13 +214,13 @@ class PixelCounter:
 
     def add_probabilities(self, block: Block, p: NDArray[np.float64]) -> None:
         """Count calibrated probabilities (m,) or (m, K) of a block."""
-        assert block.labels is not None
+        assert block.truth is not None
         columns = np.ascontiguousarray(p.T)
         if self.task == "multiclass":
-            found = self.count_classes(columns, np.clip(columns, 0.0, 1.0), block.labels)
+            found = self.count_classes(columns, np.clip(columns, 0.0, 1.0), block.truth)
         else:
-            found = self._count_structures(columns, block.labels)
-        self.decided.add(block.image, found)
+            found = self._count_structures(columns, block.truth)
+        self.decided.add(block.image.number, found)
 
     def _tally(self, name: str, k: int) -> Tally:
         key = f"{name} {k}"
@@ -293,11 +294,14 @@ def _add_counts(tally: Tally, counts: Counts, keys: NDArray[np.int64]) -> None:
         tally.add(keys[level], label.astype(np.bool_), slot, counts[slot, level, label])
 
 
-def map_block(mapping: Mapping, dataset: StackDataset, block: Block) -> NDArray[np.float64]:
+def bucket_of(block: Block) -> int:
+    """Return the bucket of the image's unit."""
+    return int(buckets_of(np.array([block.image.unit]))[0])
+
+
+def map_block(mapping: Mapping, block: Block) -> NDArray[np.float64]:
     """Return calibrated probabilities (m,) or (m, K) of a block."""
-    batch = dataset.batch(block)
-    assert batch.cluster is not None
-    return mapping(batch, batch.scores, None, buckets_of(batch.cluster))
+    return mapping(block, block.scores, None, buckets_of(block.unit))
 
 
 def count_pixels(
@@ -319,6 +323,9 @@ def count_pixels(
             "a reference of images is their statistics: measure … --save-stats ref.json, then "
             "--reference ref.json; an NPZ file can hold both",
         )
+    if layout.groups or layout.weighted:
+        named = "--group" if layout.groups else "--weight"
+        raise UsageError(f"{named} is not for images", "leave it out")
     hopeless: set[str] = set()
     mapping = None
     if calibrator is not None:
@@ -336,12 +343,12 @@ def count_pixels(
         for block in partition.blocks():
             counter.add(block)
             found.rows += len(block)
-            found.dropped += block.dropped
+            found.dropped += block.dropped - block.ignored
             if later is not None and mapping is not None:
                 if len(block):
-                    later.add_probabilities(block, map_block(mapping, dataset, block))
+                    later.add_probabilities(block, map_block(mapping, block))
                 if block.last:
-                    later.merge_image(int(buckets_of(np.array([block.cluster]))[0]))
+                    later.merge_image(bucket_of(block))
         counter.finish()
         for name, family in found.overall.families.items():
             if not family.tally.exact:

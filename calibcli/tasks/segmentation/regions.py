@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibcli.core.segmentation.regions import MaskRule
-    from calibcli.io.images.stacks import Frame, StackDataset, StackPartition
+    from calibcli.io.images.blocks import Frame
+    from calibcli.io.images.stacks import StackDataset, StackPartition
 
     Counts = NDArray[np.int64]
     Floats = NDArray[np.float64]
@@ -105,7 +106,7 @@ def scan(
     def one(partition: StackPartition) -> list[list[tuple[Any, int, int]]]:
         found: list[list[tuple[Any, int, int]]] = [[] for _ in grids]
         for frame in partition.frames():
-            if frame.image % stride:
+            if frame.image.number % stride:
                 continue
             p = probabilities(dataset, frame, calibrate)
             kept = None if frame.kept is None else frame.kept.reshape(frame.size)

@@ -18,7 +18,6 @@ from calibcli.io.formats.sources import expand
 from calibcli.io.output.writers import open_table_sink, output_type
 from calibcli.io.rows.dataset import open_dataset
 from calibcli.tasks.collect import Layout, usable
-from calibcli.tasks.validity import rows_of
 from calibcli.workflows.apply.decision_columns import (
     decision_arrays,
     decision_names,
@@ -157,7 +156,7 @@ def apply(
             return batch
         if spec.drop_invalid:
             notes.dropped.append(bad)
-            return rows_of(batch, found)
+            return batch.take(found)
         row = batch.row(int((~found).argmax()))
         raise InputError(
             f"{batch.source}, row {row + 1:,}: no usable score",
@@ -170,7 +169,7 @@ def apply(
 
         def sample(batch: Batch) -> Sample:
             mass = batch.count if batch.weight is None else batch.weight
-            bucket = None if batch.cluster is None else buckets_of(batch.cluster)
+            bucket = None if batch.unit is None else buckets_of(batch.unit)
             return Sample(batch.scores, _probabilities(loaded, batch, spec, []), mass, bucket)
 
         samples = (sample(readable(batch, _Notes())) for batch in dataset.batches())
@@ -240,8 +239,8 @@ def _probabilities(
 ) -> NDArray[np.float64]:
     """Calibrate a batch; `unseen` is told of rows whose group the calibrator does not know."""
     if loaded.group is None:
-        scores = getattr(batch, "models", None)
-        return loaded.apply(batch.scores if scores is None else scores, logits=spec.logits)
+        scores = batch.scores if batch.models is None else batch.models
+        return loaded.apply(scores, logits=spec.logits)
     group = batch.groups[spec.groups.index(loaded.group)]
     missed = cast("Grouped", loaded.calibrator).unseen(group.codes, group.values)
     if missed:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibcli.core.decisions.objectives import Array
-    from calibcli.io.images.stacks import Frame
+    from calibcli.io.images.blocks import Frame
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.workflows.input.gather import Progress
     from calibcli.workflows.input.loaded import LoadedCalibrator

@@ -76,7 +76,7 @@ def fit_group_rows(
         _fit_outside(passes, size, fold, (method, own_method), overall, mass, options)
         for fold in range(options.folds)
     ]
-    means, errors = _compare(passes, folds, options, clustered=spec.cluster is not None)
+    means, errors = _compare(passes, folds, options, clustered=found.clustered)
     relative = means - means[-1]
     best = min(range(len(PRIOR_ROWS)), key=lambda i: (means[i], -PRIOR_ROWS[i]))
     if options.method == "auto" and -relative[best] <= errors[best]:

@@ -11,7 +11,6 @@ from calibcli.core.calibrators.model_pool import averaged, logits_of
 from calibcli.core.calibrators.rowmath import clipped_log
 from calibcli.tasks.collect import usable
 from calibcli.tasks.pairs import row_buckets
-from calibcli.tasks.rows.models import ModelBatch
 from calibcli.workflows.input.row_passes import CACHED_BYTES
 
 if TYPE_CHECKING:
@@ -88,7 +87,6 @@ class ModelPasses:
     def _read(self) -> Iterator[ModelRows]:
         kind = np.int64 if self.layout.task == "multiclass" else np.bool_
         for batch in self.dataset.batches():
-            assert isinstance(batch, ModelBatch)
             assert batch.labels is not None
             assert batch.models is not None
             rows, _ = usable(batch, self.layout)

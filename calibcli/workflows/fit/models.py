@@ -94,7 +94,7 @@ def fit_models(
     else:
         every = (*range(len(options.models)), *POOLS)
         sources = [_fit_rows(passes, one, len(dataset.classes), options) for one in every]
-    files = bool(dataset.files)  # type: ignore[attr-defined]
+    files = dataset.files
 
     def pool_of(first: str, pool: Pool, fold: int | None) -> ModelPool:
         size = len(options.models)

@@ -59,7 +59,7 @@ def fit_rows(
             size,
             folds=options.folds,
             select=cast("Any", options.select),
-            clustered=spec.cluster is not None,
+            clustered=found.clustered,
             clock=options.clock,
         )
         calibrator, folds = chosen.calibrator, chosen.fold_calibrators

@@ -10,15 +10,16 @@ from calibcli._version import __version__
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import InputError, UsageError
 from calibcli.io.formats.sources import expand
-from calibcli.io.rows.dataset import InputSpec, open_dataset
 from calibcli.tasks.collect import Counted, Layout, Population, Scope, count
+from calibcli.tasks.table import open_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from calibcli.core.calibrators import Calibrator
+    from calibcli.io.dataset import Dataset
     from calibcli.io.formats.sources import Source
-    from calibcli.io.rows.dataset import Dataset
+    from calibcli.io.rows.recipe import InputSpec
     from calibcli.tasks.watching import Watch
     from calibcli.workflows.input.conventions import Conventions
 
@@ -52,6 +53,13 @@ class Gathered:
     warnings: list[str] = field(default_factory=list)
     labelled: bool = True
     watch: Watch | None = None
+
+    @property
+    def clustered(self) -> bool:
+        """Whether several rows can be of one unit: a cluster, or an image."""
+        if self.dataset is not None:
+            return self.dataset.unit.clustered
+        return bool(self.params.get("cluster"))
 
     @property
     def class_slices(self) -> list[Slice]:
@@ -101,7 +109,7 @@ def layout_of(dataset: Dataset, spec: InputSpec, conventions: Conventions) -> La
         edges=conventions.exact_at,
         logits=spec.logits,
         weighted=spec.weight is not None,
-        clustered=spec.cluster is not None,
+        clustered=dataset.unit.clustered,
         intervals=conventions.confidence is not None,
         drop_invalid=spec.drop_invalid,
     )
@@ -256,10 +264,10 @@ def input_params(spec: InputSpec, dataset: Dataset) -> Result:
         "weight": spec.weight,
         "count": spec.count,
         "groups": list(spec.groups),
-        "cluster": spec.cluster,
+        "cluster": dataset.unit.name if dataset.unit.clustered else None,
         "drop_invalid": spec.drop_invalid,
     }
-    if getattr(dataset, "unit", "row") == "pixel":
+    if dataset.medium == "images":
         layout = (spec.layout or "NCHW").upper()
         params |= {"layout": layout, "ignore_label": spec.ignore_label, "scale": spec.scale}
     return params

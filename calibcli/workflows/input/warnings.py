@@ -8,6 +8,7 @@ import numpy as np
 
 from calibcli.core.metrics.intervals import buckets
 from calibcli.errors import InputError
+from calibcli.io.dataset import IMAGE
 
 if TYPE_CHECKING:
     from calibcli.core.statistics.sketch import Overlap
@@ -63,7 +64,7 @@ def _few_clusters(found: Gathered) -> bool:
     stats = found.overall.population.pairs
     if found.task != "binary" or stats.parts is None:
         return False
-    images = getattr(found.dataset, "unit", "row") == "pixel"  # they are counted by themselves
+    images = found.dataset is not None and found.dataset.unit == IMAGE  # said by themselves
     return not images and buckets(stats) < FEW_CLUSTERS
 
 

@@ -128,7 +128,7 @@ def measure(
         warnings += thresholds_warnings(thresholds, chosen, loaded, found)
     result = measured(found, conventions, curves=curves, cuts=cuts)
     result["warnings"] = warnings + measure_warnings(found, result, conventions)
-    if getattr(found.dataset, "unit", "row") == "pixel":
+    if found.dataset is not None and found.dataset.medium == "images":
         from calibcli.workflows.segmentation.structures import judge
 
         result["warnings"] += judge(result, found, conventions)

@@ -113,7 +113,7 @@ def load_reference(
     ):
         there = calibrated_cells(there, calibrator)
     warnings = [f"the reference: {text}" for text in there.warnings]
-    if spec.cluster is not None and there.overall.population.pairs.parts is None:
+    if found.clustered and there.overall.population.pairs.parts is None:
         warnings.append(
             f"the reference {path} does not keep its clusters: its rows count as independent, and "
             "intervals and tests are too sure; compare with scores, or with statistics saved "

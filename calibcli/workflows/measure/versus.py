@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from calibcli.core.comparison.paired import Difference, bounds
 from calibcli.errors import InputError, UsageError
-from calibcli.io.rows.dataset import open_dataset
+from calibcli.io.rows.dataset import RowDataset
 from calibcli.tasks.collect import count
+from calibcli.tasks.rows.models import ModelDataset
 from calibcli.tasks.rows.versus import Model, names_of, paired_sums, sides
+from calibcli.tasks.table import open_dataset
 from calibcli.workflows.input.gather import layout_of
 from calibcli.workflows.measure.slices import metrics_of
 from calibcli.workflows.measure.versus_slices import calibrated_first, of_class, of_group
@@ -63,7 +65,7 @@ def versus(
             "give the score files instead",
         )
     first = found.dataset
-    if not hasattr(first, "paths"):
+    if isinstance(first, ModelDataset):
         raise UsageError(
             "--versus compares a model with another, and the calibrator pools several",
             "compare one of them, or apply the calibrator first and compare its probabilities",
@@ -79,7 +81,7 @@ def versus(
         layout_of(first, replace(spec, groups=()), conventions), clustered=False, intervals=False
     )
     parts = sides(first, second, layout, (first.paths[0], name))
-    pair = _Pair(parts, spec, conventions, threads)
+    pair = _Pair(parts, spec, conventions, threads, found.clustered)
     overall = pair.compared(layout, found.overall.population, None, name)
     result = {"score": name, "source": source, **overall}
     if calibrator is not None and found.overall.calibrated is not None:
@@ -110,6 +112,7 @@ class _Pair:
     spec: InputSpec
     conventions: Conventions
     threads: int | None
+    clustered: bool
 
     def compared(
         self, layout: Layout, before: Population, change: Change | None, name: str
@@ -120,14 +123,14 @@ class _Pair:
         if self.spec.drop_invalid:  # the rows that both models have
             before = _counted(parts, layout, self.threads, second=False)
         metrics = _differences(
-            parts, before, after, layout, self.spec, self.conventions, self.threads
+            parts, before, after, layout, self.conventions, self.threads, clustered=self.clustered
         )
         return {"metrics": metrics, "verdict": verdict(metrics, name)}
 
 
 def _second(first: Dataset, spec: InputSpec, other: str) -> tuple[Dataset, str, str]:
     """Open the second model's scores: a column of the same files, else a file."""
-    if getattr(first, "unit", "row") == "pixel":
+    if not isinstance(first, RowDataset):
         return open_dataset(replace(spec, paths=(other,))), other, "file"
     bare = replace(
         spec,
@@ -140,13 +143,12 @@ def _second(first: Dataset, spec: InputSpec, other: str) -> tuple[Dataset, str, 
         groups=(),
     )
     bare = replace(bare, task=first.task, classes=first.classes or None)
-    sources = list({id(p.reader): p.reader.source for p in first.partitions}.values())
     names = tuple(part.strip() for part in other.split(","))
     column = (
         replace(bare, score=None, scores=names) if first.classes else replace(bare, score=other)
     )
     try:
-        return open_dataset(column, need_labels=False, sources=sources), other, "column"
+        return open_dataset(column, need_labels=False, sources=first.sources), other, "column"
     except InputError as error:
         if not (Path(other).exists() or "://" in other):
             if first.score_names:
@@ -165,7 +167,9 @@ def _second(first: Dataset, spec: InputSpec, other: str) -> tuple[Dataset, str, 
 
 
 def _counted(parts: list[Side], layout: Layout, threads: int | None, *, second: bool) -> Population:
-    readable = SimpleNamespace(partitions=[replace(part, second=second) for part in parts])
+    readable = SimpleNamespace(
+        medium="rows", partitions=[replace(part, second=second) for part in parts]
+    )
     return count(cast("Dataset", readable), layout, threads=threads).overall.population()
 
 
@@ -174,14 +178,15 @@ def _differences(
     before: Population,
     after: Population,
     layout: Layout,
-    spec: InputSpec,
     conventions: Conventions,
     threads: int | None,
+    *,
+    clustered: bool,
 ) -> Result:
     first, second = (metrics_of(one, conventions, None) for one in (before, after))
     errors: dict[str, float] = {}
     quantile = 0.0
-    level, clustered = conventions.confidence, spec.cluster is not None
+    level = conventions.confidence
     if level is not None:
         models = Model(before, conventions.headline), Model(after, conventions.headline)
         sums = paired_sums(parts, models, layout, threads)

@@ -10,7 +10,6 @@ import numpy as np
 from calibcli.core.numeric.scales import expit, softmax
 from calibcli.tasks.collect import mapping_of
 from calibcli.tasks.pairs import row_buckets
-from calibcli.tasks.rows.versus import some_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,7 +27,7 @@ def of_group(place: int, value: str) -> Change:
         group = first.groups[place]
         code = group.values.index(value) if value in group.values else -1
         mine = group.codes == code
-        return some_rows(first, mine), some_rows(second, mine)
+        return first.take(mine), second.take(mine)
 
     return change
 
@@ -41,9 +40,9 @@ def of_class(k: int, layout: Layout) -> tuple[Change, Layout]:
     def pairs(batch: Batch) -> Batch:
         assert batch.labels is not None
         if not exclusive:
-            return replace(batch, scores=batch.scores[:, k], labels=batch.labels[:, k])
+            return batch.rescored(batch.scores[:, k], labels=batch.labels[:, k])
         p = probabilities(batch.scores, logits=layout.logits)
-        return replace(batch, scores=p[:, k], labels=batch.labels == k)
+        return batch.rescored(p[:, k], labels=batch.labels == k)
 
     def change(first: Batch, second: Batch) -> tuple[Batch, Batch]:
         return pairs(first), pairs(second)
@@ -61,7 +60,7 @@ def calibrated_first(
         after = mapping(first, first.scores, None, row_buckets(first))
         single = layout.task == "multilabel"
         before = probabilities(second.scores, logits=layout.logits, apart=single)
-        return replace(first, scores=after), replace(second, scores=before)
+        return first.rescored(after), second.rescored(before)
 
     return change, replace(layout, logits=False)
 

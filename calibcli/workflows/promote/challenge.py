@@ -174,7 +174,7 @@ def _rows(
             mine = np.flatnonzero(home % len(maps) == fold)
             losses = _row_losses(z[mine], label[mine], fitted_maps, options.select)
             sums.add_rows(losses[:, 0], losses[:, 1:], mass[mine], home[mine], counts=counts)
-    clustered = spec.cluster is not None
+    clustered = found.clustered
     tried = sums.steps(steps, confidence=rule.confidence, clustered=clustered)
     best = best_step(tried)
     place = 1 + steps.index(best.step)

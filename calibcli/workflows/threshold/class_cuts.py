@@ -57,11 +57,13 @@ def gather_cuts(
     quiet = replace(conventions, confidence=None)  # no sums over several pairs: no buckets
     sources = expand(spec.paths, spec.input_format)
     stats = holds_stats(sources)
-    why = "saved statistics hold no more" if stats else _why_grid(spec, conventions, wish)
+    why = "saved statistics hold no more" if stats else _why_grid(spec, wish)
     reading = spec if stats else with_group_of(spec, calibrator)
     if why is None:
         dataset = open_for(calibrator, reading, sources, watch=watch)
-        if dataset.task != "binary":
+        if dataset.unit.clustered and conventions.confidence is not None:
+            why = f"intervals by {dataset.unit.name} need the counts of each"
+        elif dataset.task != "binary":
             from calibcli.tasks.rows.breakpoints import outgrows_tally
 
             layout = layout_of(dataset, spec, quiet)
@@ -86,7 +88,7 @@ def gather_cuts(
     return found
 
 
-def _why_grid(spec: InputSpec, conventions: Conventions, wish: Wish) -> str | None:
+def _why_grid(spec: InputSpec, wish: Wish) -> str | None:
     """Return why scores of positives are not enough as candidates, None where they are."""
     if wish.guarantee is not None:
         return "the candidates of a guarantee must not depend on the labels"
@@ -94,8 +96,6 @@ def _why_grid(spec: InputSpec, conventions: Conventions, wish: Wish) -> str | No
         return "--cost compares with the closed form on the scores of all rows"
     if spec.groups:
         return "--group needs the counts of each group"
-    if spec.cluster is not None and conventions.confidence is not None:
-        return "intervals by --cluster need the counts of each cluster"
     gains = [str(one) for one in wish.constraints if not _spares_negatives(one)]
     return f"more false positives can help to meet {gains[0]}" if gains else None
 

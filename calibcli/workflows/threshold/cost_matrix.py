@@ -76,12 +76,12 @@ def cheapest_class(
         "decisions": names,
         "refers": costs.refers,
         "prior_ratio": None if ratio is None else ratio.tolist(),
-        **found.summary(None if rows.spec.cluster else conventions.confidence),
+        **found.summary(None if rows.layout.clustered else conventions.confidence),
     }
     if len(classes) <= MOST_SHOWN:
         entry["counts"] = found.plain(found.counts)
     warnings = list(rows.warnings)
-    if found.disagrees and rows.spec.cluster is None:
+    if found.disagrees and not rows.layout.clustered:
         warnings.append(
             f"decisions cost {entry['expected']['value']:.4g} a row where the scores claim "
             f"{entry['claimed']:.4g}, beyond chance: the scores are not calibrated, fit first"

@@ -61,6 +61,12 @@ def prediction_sets(
     chosen = parse_method(method)
     _check(spec, coverage, per_class)
     rows = RowPass.open(spec, conventions, calibrator, threads, progress, "--coverage")
+    if rows.layout.clustered:
+        raise UsageError(
+            f"conformal sets need exchangeable rows, and rows of one {rows.dataset.unit.name} are "
+            "not",
+            "keep one row of each, and leave out --cluster",
+        )
     if rows.dataset.task == "multilabel":
         raise UsageError(
             "prediction sets are of classes that exclude each other",
@@ -109,11 +115,6 @@ def _check(spec: InputSpec, coverage: float, per_class: bool) -> None:
         raise UsageError(
             "conformal sets count rows, and these carry weights",
             "leave out --weight; --count is fine",
-        )
-    if spec.cluster is not None:
-        raise UsageError(
-            "conformal sets need exchangeable rows, and rows of a cluster are not",
-            "keep one row of each cluster, and leave out --cluster",
         )
     if len(spec.groups) > 1:
         raise UsageError("sets cover the groups of one column", "give one --group")

@@ -101,7 +101,7 @@ def test_leading_zeros_stay_text(write, read):
         write("x.csv", "score,label,zip\n.5,1,007\n.5,0,7\n"), groups=("zip",), cluster="zip"
     )
     assert rows.groups == [["007", "7"]]
-    assert len(set(rows.cluster.tolist())) == 2
+    assert len(set(rows.unit.tolist())) == 2
 
 
 def test_very_wide_rows(write, opened):

@@ -51,13 +51,13 @@ def test_every_table_gives_the_same_rows(name, write, read):
     np.testing.assert_array_equal(rows.count, COUNT)
     assert rows.groups == [CAMERA.tolist()]
     # One hash for each patient, another for each other one.
-    by_patient = {p: set(rows.cluster[PATIENT == p].tolist()) for p in range(50)}
+    by_patient = {p: set(rows.unit[PATIENT == p].tolist()) for p in range(50)}
     assert all(len(hashes) == 1 for hashes in by_patient.values())
     assert len(set.union(*by_patient.values())) == 50
 
 
 def test_cluster_hashes_agree_between_text_and_integers(write, read):
-    hashes = [read(write(name, COLUMNS), cluster="patient").cluster for name in TABLES]
+    hashes = [read(write(name, COLUMNS), cluster="patient").unit for name in TABLES]
     for other in hashes[1:]:
         np.testing.assert_array_equal(hashes[0], other)
 
@@ -485,7 +485,7 @@ def test_a_column_may_play_several_roles(write, read):
         np.testing.assert_array_equal(rows.scores, [0, 1, 1])
         np.testing.assert_array_equal(rows.weight, [0, 1, 1])
         assert rows.groups[0] == ["0", "1", "1"]
-        assert len(set(rows.cluster.tolist())) == 2
+        assert len(set(rows.unit.tolist())) == 2
 
 
 def test_open_dataset_reads_only_headers(write, monkeypatch):

@@ -81,7 +81,7 @@ def test_weights_groups_and_clusters_beside_an_array(kind, tmp_path, write, read
     assert rows.groups == [columns["camera"].tolist()]
     together = write(f"t.{kind}", {**columns, **{f"z_{i}": Z[:, i] for i in range(3)}})
     same = read(together, scores=("z_*",), **options)
-    np.testing.assert_array_equal(rows.cluster, same.cluster)
+    np.testing.assert_array_equal(rows.unit, same.unit)
 
 
 def test_a_labels_file_with_one_column_needs_no_name(tmp_path, write, read):
