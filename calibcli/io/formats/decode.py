@@ -76,8 +76,8 @@ def _keyed_numbers(found: Keys) -> NDArray[np.float64]:
 def _parsed(text: str) -> tuple[float, bool]:
     if is_missing_text(text):
         return np.nan, False
-    if "_" in text:
-        return np.nan, True  # Python reads 1_000 as a number, data files do not
+    if "_" in text or not text.isascii():
+        return np.nan, True  # Python reads 1_000 and full-width digits, data files have neither
     try:
         return float(text), False
     except ValueError:

@@ -7,7 +7,7 @@ text in the next; labels, groups and cluster ids are read as text, where "007" a
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from calibcli.errors import InputError
@@ -17,17 +17,25 @@ from calibcli.io.formats.arrow import frames
 from calibcli.io.formats.buffers import BadValueError
 from calibcli.io.formats.decode import numbers
 from calibcli.io.formats.frames import Frame, Part, ReadPlan
+from calibcli.io.formats.header import HEADER_LIMIT, read_head, split
+from calibcli.io.formats.numerals import Style, plain_numbers, styles_of
+from calibcli.io.formats.quotes import QuoteChecked
 from calibcli.io.formats.sources import STDIN, Source
 from calibcli.io.rows.columns import Column, Columns, refuse_duplicates
+from calibcli.io.rows.keys import MISSING_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _BLOCK = 2**22
-_HEADER_LIMIT = 2**23
 _OTHER_DELIMITERS = ";\t|"
-_MARKS = re.compile(rb'["\r\n]')
 MOST_COLUMNS = 100_000
+# What Arrow takes for a missing number by itself, and what Python and other tools write.
+_MISSING = ["-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "#N/A N/A", "#NA"]
+_MISSING += [
+    form for text in MISSING_TEXT for form in {text, text.upper(), text.title(), text.capitalize()}
+]
+_MISSING += ["NaN"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -41,11 +49,13 @@ class CsvReader:
     header: tuple[str, ...]
     header_bytes: int
     spans: tuple[ranges.Span, ...] = ()
+    styles: dict[str, Style] = field(default_factory=dict)
 
     @classmethod
     def open(cls, source: Source) -> CsvReader:
         """Read the header."""
-        line, more = _first_line(source)
+        head = read_head(source)
+        line, more = head.line, head.more
         delimiter = "\t" if source.kind == "tsv" else ","
         if delimiter not in line:
             delimiter = next((mark for mark in _OTHER_DELIMITERS if mark in line), delimiter)
@@ -54,7 +64,7 @@ class CsvReader:
                 f"{show(source.name)} has more than {MOST_COLUMNS:,} columns",
                 hint="so many scores in each row are an array (NPY) or a list column of Parquet",
             )
-        names = _split(line, delimiter)
+        names = split(line, delimiter)
         refuse_duplicates(names, source.name)
         columns = {name: Column("any") for name in names}
         for name, _ in source.partition:
@@ -66,7 +76,8 @@ class CsvReader:
         if len(cuts) > 1:
             parts = tuple(Part(p.first_row, p.rows, (i,)) for i, (p, _) in enumerate(cuts))
             spans = tuple(span for _, span in cuts)
-        return cls(source, columns, parts, delimiter, tuple(names), size, spans)
+        styles = styles_of(head.rows, names, delimiter) if more else {}
+        return cls(source, columns, parts, delimiter, tuple(names), size, spans, styles)
 
     def read(self, part: Part, plan: ReadPlan) -> Iterator[Frame]:
         """Yield the rows, front to back.
@@ -75,13 +86,30 @@ class CsvReader:
             InputError: A row with too few or too many values, text in a score column, text that is
                 not UTF-8, or a damaged compressed file; with the row where it can be told.
         """
-        if part.rows != 0:
-            yield from frames(self._blocks(part, plan), part.first_row, plan, self.source)
+        if part.rows == 0:
+            return
+        styled = [name for name in plan.numbers if name in self.styles]
+        for frame in frames(self._blocks(part, plan), part.first_row, plan, self.source):
+            for name in styled:
+                frame.columns[name] = self._plain(frame, name)
+            yield frame
+
+    def _plain(self, frame: Frame, name: str) -> Any:
+        """Return a column of numbers that are written in a style of their own."""
+        try:
+            return plain_numbers(frame.columns[name], self.styles[name])
+        except BadValueError as error:
+            row = frame.first_row + error.row
+            raise not_a_number(
+                name, show(self.source.name), row, error.count, error.problem
+            ) from error
 
     def _blocks(self, part: Part, plan: ReadPlan) -> Iterator[Any]:
         import pyarrow as pa
 
-        types = dict.fromkeys(plan.numbers, pa.float64())
+        types = {
+            name: pa.string() if name in self.styles else pa.float64() for name in plan.numbers
+        }
         types |= dict.fromkeys(plan.keys, pa.dictionary(pa.int32(), pa.string()))
         types |= dict.fromkeys(plan.ids, pa.string())
         if plan.keep:
@@ -108,12 +136,16 @@ class CsvReader:
 
         include = list(wanted) or list(self.header[:1])
         # Text in `keep` is what the file has: an empty field is null, "" is the empty text.
-        missing: dict[str, Any] = {"null_values": [""]} if keep else {}
+        missing = [""] if keep else _MISSING
         span = self.spans[part.units[0]] if part.units else None
-        yield from arrow_csv.open_csv(
-            self.source.stream()
+        # In a file that was cut there is no quote.
+        content = (
+            QuoteChecked(self.source, self.delimiter)
             if span is None
-            else pa.PythonFile(ranges.SpanFile(self.source.local, span), "r"),
+            else ranges.SpanFile(self.source.local, span)
+        )
+        yield from arrow_csv.open_csv(
+            pa.PythonFile(content, "r"),
             read_options=arrow_csv.ReadOptions(
                 use_threads=False,
                 block_size=max(_BLOCK, 64 * self.header_bytes),
@@ -125,7 +157,7 @@ class CsvReader:
                 column_types={name: types.get(name, pa.string()) for name in include},
                 strings_can_be_null=keep,
                 quoted_strings_can_be_null=not keep,
-                **missing,
+                null_values=missing,
             ),
         )
 
@@ -199,7 +231,7 @@ def _cuts(source: Source, line: str) -> tuple[tuple[Part, ranges.Span], ...]:
         if size <= ranges.LARGE:
             return ()
         with source.open() as file:
-            first = file.readline(_HEADER_LIMIT)
+            first = file.readline(HEADER_LIMIT)
         plain = (
             first.endswith(b"\n") and first.removeprefix(b"\xef\xbb\xbf").strip() == line.encode()
         )
@@ -214,91 +246,12 @@ def _bad_number(values: Any) -> BadValueError | None:
     return None
 
 
-def not_a_number(column: str, path: str, row: int, count: int = 1) -> InputError:
+def not_a_number(
+    column: str, path: str, row: int, count: int = 1, problem: str = "not a number"
+) -> InputError:
     """Say that a column of numbers holds text: how often, and where first."""
     also = f" (and {count - 1:,} more)" if count > 1 else ""
     return InputError(
-        f"column {column!r} of {path}, {row_text(row)}: not a number{also}",
+        f"column {column!r} of {path}, {row_text(row)}: {problem}{also}",
         hint="name the column of scores with --score or --scores, or correct the file",
     )
-
-
-def _split(line: str, delimiter: str) -> list[str]:
-    if '"' not in line:
-        return line.split(delimiter)
-    import csv
-    import io
-
-    return next(csv.reader(io.StringIO(line, newline=""), delimiter=delimiter))
-
-
-def _first_line(source: Source) -> tuple[str, bool]:
-    """Return the header line, and whether anything but blanks comes after it."""
-    name = show(source.name)
-    found = bytearray()
-    first = _LineEnd()
-    with reading(source.name, "CSV file"):
-        stream = source.stream()
-        while chunk := stream.read(2**16):
-            found += chunk
-            end = first.found(found)
-            if (end is not None and found[end:].strip()) or len(found) > _HEADER_LIMIT:
-                break
-    head = bytes(found)
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in head[:_HEADER_LIMIT]:
-        raise InputError(
-            f"{name} is not UTF-8 text",
-            hint="write it as UTF-8, or name its type by its suffix or --input-format",
-        )
-    head = head.removeprefix(b"\xef\xbb\xbf")
-    if not head.strip():
-        raise InputError(f"{name} is empty", hint="write a header line and rows")
-    end = _line_end(head)
-    if end is None and len(head) > _HEADER_LIMIT:
-        raise InputError(
-            f"{name}: its first line is longer than {_HEADER_LIMIT >> 20} MB",
-            hint="is this a CSV file with a line for each row?",
-        )
-    line = head if end is None else head[:end]
-    try:
-        return line.decode().strip("\r\n"), end is not None and bool(head[end:].strip())
-    except UnicodeDecodeError:
-        raise InputError(f"{name} is not UTF-8 text", hint="write it as UTF-8") from None
-
-
-class _LineEnd:
-    """Where the first line ends that is not blank; a line end inside quotes is none.
-
-    It goes on where it was, so that a header of many pieces is looked at once.
-    """
-
-    def __init__(self) -> None:
-        self.at = 0
-        self.quoted = False
-        self.blank = True
-        self.end: int | None = None
-
-    def found(self, head: bytes | bytearray) -> int | None:
-        """Return the end in the bytes so far, which have grown since the last call."""
-        if self.end is not None:
-            return self.end
-        if self.blank:
-            self.at = len(head) - len(head[self.at :].lstrip(b"\r\n"))
-            self.blank = self.at == len(head)
-        while self.at < len(head):
-            if self.quoted:
-                quote = head.find(b'"', self.at)
-                self.quoted = quote < 0
-                self.at = len(head) if quote < 0 else quote + 1
-                continue
-            match = _MARKS.search(head, self.at)
-            self.at = len(head) if match is None else match.end()
-            if match is not None and match[0] != b'"':
-                self.end = self.at
-                return self.end
-            self.quoted = match is not None
-        return None
-
-
-def _line_end(head: bytes) -> int | None:
-    return _LineEnd().found(head)

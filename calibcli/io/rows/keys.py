@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MISSING_GROUP = "(missing)"
-_MISSING_TEXT = {"", "na", "n/a", "nan", "null", "none", "<na>", "#n/a"}
+MISSING_TEXT = {"", "na", "n/a", "nan", "null", "none", "<na>", "#n/a"}
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -39,7 +39,7 @@ class Keys:
 
 def is_missing_text(text: str) -> bool:
     """Tell whether a text in a CSV file stands for a missing value: empty, NA, NaN, null."""
-    return text.strip().lower() in _MISSING_TEXT
+    return text.strip().lower() in MISSING_TEXT
 
 
 def keys(raw: Raw) -> Keys:
