@@ -136,7 +136,7 @@ def _typed(table: Any) -> Any:
     """Give the text columns of a CSV file types where every value allows one."""
     import pyarrow as pa
 
-    from calibcli.io.formats.inference import cast, possible_type
+    from calibcli.io.formats.delimited.inference import cast, possible_type
 
     columns, fields = [], []
     for field in table.schema:

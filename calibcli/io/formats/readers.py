@@ -19,7 +19,7 @@ def open_reader(source: Source) -> Reader:
         InputError: The file is missing, empty, damaged, or not of the type its name says.
     """
     if source.kind in ("csv", "tsv"):
-        from calibcli.io.formats.delimited import CsvReader
+        from calibcli.io.formats.delimited.reader import CsvReader
 
         return CsvReader.open(source)
     if source.kind == "npy":

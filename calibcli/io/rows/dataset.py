@@ -172,7 +172,7 @@ def _refuse_unequal(spec: InputSpec, reader: Reader) -> None:
 def _typed(readers: list[Reader], schema: Any) -> Any:
     if not any(reader.source.kind in ("csv", "tsv") for reader in readers):
         return schema
-    from calibcli.io.formats.inference import typed_schema
+    from calibcli.io.formats.delimited.inference import typed_schema
 
     return typed_schema(readers, schema)
 

@@ -155,7 +155,7 @@ class RowPartition:
             return frame
         import pyarrow as pa
 
-        from calibcli.io.formats.inference import cast
+        from calibcli.io.formats.delimited.inference import cast
 
         try:
             columns = [cast(table.column(f.name), f.type) for f in self.schema]

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calibcli.errors import InputError
-from calibcli.io.formats import quotes
-from calibcli.io.formats.delimited import CsvReader
+from calibcli.io.formats.delimited import quotes
+from calibcli.io.formats.delimited.reader import CsvReader
 from calibcli.io.formats.sources import Source
 
 
