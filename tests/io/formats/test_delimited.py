@@ -68,9 +68,9 @@ def test_infinities_and_missing_scores(write, read):
 
 
 def test_line_ends_in_quotes_across_blocks(write, opened, monkeypatch):
-    from calibcli.io.formats import delimited
+    from calibcli.io.formats.delimited import reader
 
-    monkeypatch.setattr(delimited, "_BLOCK", 4_096)
+    monkeypatch.setattr(reader, "_BLOCK", 4_096)
     n = 3_000
     lines = "".join(f'0.5,{i % 2},"a\n{i}"\n' for i in range(n))
     data = opened(write("x.csv", "score,label,g\n" + lines), groups=("g",))
