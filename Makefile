@@ -1,8 +1,8 @@
 # Needs Python 3.11 or newer, make, and a connection to PyPI; everything else it fetches itself.
 #
 #   make demo   the five commands on sample_data/, ending in build/demo/report.html
-#   make test   the tests
-#   make check  what continuous integration runs: lint, types, demo, test
+#   make test   the tests, without simulations: about three minutes on two cores
+#   make check  what continuous integration runs: lint, types, demo, and every test
 #
 # Another interpreter:  make PYTHON=python3.12 test      Another place:  make VENV=/tmp/venv test
 
@@ -21,7 +21,7 @@ export PATH := $(abspath $(VENV))/bin:$(PATH)
 CANCER := sample_data/breast_cancer
 DEMO := build/demo
 
-.PHONY: demo test lint types bench check test-minimum clean
+.PHONY: demo test test-slow test-minimum test-other-processor lint types bench check clean
 
 demo: $(VENV)/.installed
 	@mkdir -p $(DEMO)
@@ -33,7 +33,11 @@ demo: $(VENV)/.installed
 	@echo "The page to open: $(DEMO)/report.html"
 
 test: $(VENV)/.installed-dev
-	python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+	python -m pytest -n $(JOBS) -m 'not slow' $(PYTEST_ARGS)
+
+# Simulations of what is promised: intervals that cover, guarantees that hold.
+test-slow: $(VENV)/.installed-dev
+	python -m pytest -n $(JOBS) -m slow $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-dev
 	ruff check .
@@ -46,11 +50,18 @@ types: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-dev
 	python -m benchmarks
 
-check: lint types demo test
+check: lint types demo test test-slow test-minimum
 
 # The same tests on the oldest releases that pyproject.toml admits.
 test-minimum: $(VENV)-minimum/.installed
-	$(VENV)-minimum/bin/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+	$(VENV)-minimum/bin/python -m pytest -n $(JOBS) -m 'not slow' $(PYTEST_ARGS)
+
+# The same tests with the last digits of another processor: NumPy's exp and log, the C library's,
+# and the products of matrices then take the code that an older x86-64 processor would.
+test-other-processor: export NPY_DISABLE_CPU_FEATURES := X86_V3 X86_V4 AVX512_ICL AVX512_SPR
+test-other-processor: export GLIBC_TUNABLES := glibc.cpu.hwcaps=-AVX2,-FMA,-AVX512F
+test-other-processor: export OPENBLAS_CORETYPE ?= Nehalem
+test-other-processor: test
 
 clean:
 	rm -rf build dist $(VENV) $(VENV)-minimum

@@ -118,15 +118,13 @@ def test_minimum_versions_are_the_lower_bounds(root, project):
     bounds = dict(dependency.split(",")[0].split(">=") for dependency in declared)
     lines = (root / "tests" / "minimum-versions.txt").read_text(encoding="utf-8").splitlines()
     pinned = dict(line.split("==") for line in lines if line and not line.startswith("#"))
-    of_tests = {name: pinned.pop(name) for name in ("pandas", "scikit-learn")}
     assert pinned == bounds
-    assert set(of_tests.items()) <= {
-        tuple(d.split(">=")) for d in project["project"]["optional-dependencies"]["test"]
-    }
 
 
 def test_every_dependency_is_imported_somewhere(root, project):
     names = {re.split(r"[><=,]", d)[0] for d in project["project"]["dependencies"]}
+    # Data frames and estimators are for callers in Python: nothing here needs them to start.
+    names -= {"pandas", "scikit-learn"}
     as_imported = {"vl-convert-python": "vl_convert"}
     used = set().union(*map(imported, modules(root / "calibcli").values()))
     assert {as_imported.get(name, name) for name in names} <= used

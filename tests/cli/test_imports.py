@@ -27,7 +27,7 @@ def imported():
             text=True,
             check=True,
         )
-        code, *found = ran.stderr.split()
+        code, *found = ran.stderr.splitlines()[-1].split()
         assert code == "0", ran.stderr
         return set(found)
 
@@ -71,6 +71,17 @@ def test_apply_with_decisions(imported, calibcli, scores, calibrator, tmp_path):
     assert calibcli("threshold", scores, "--calibrator", calibrator, "-o", cuts, "-q").code == 0
     options = ("--thresholds", cuts, "-o", tmp_path / "o.parquet", "--drop-invalid")
     assert imported("apply", calibrator, scores, *options) == {"numpy", "pyarrow"}
+
+
+def test_no_command_imports_data_frames_or_estimators(imported, scores, calibrator, tmp_path):
+    out = tmp_path / "out.json"
+    for arguments in (
+        ("measure", scores, "--group", "camera", "--versus", scores, "--reference", scores),
+        ("fit", scores, "-o", out),
+        ("threshold", scores, "--maximize", "f1", "-o", out),
+        ("report", scores, "--calibrator", calibrator, "-o", tmp_path / "page.html"),
+    ):
+        assert not {"pandas", "sklearn"} & imported(*arguments), arguments
 
 
 @pytest.mark.parametrize("arguments", [("--version",), ("--help",), ("measure", "--help")])

@@ -153,6 +153,14 @@ def test_every_figure_of_measure_is_a_gauge(calibcli, nasty, tmp_path):
     assert value(found, "calibcli_gates_failed") == 2
 
 
+def test_no_series_comes_twice(calibcli, nasty):
+    """The collector refuses a whole file for a name and labels that it has seen in it."""
+    twice = ("--threshold", "0.5", "--threshold", "0.5", "--group", "k", "--group", "k")
+    text = calibcli("measure", nasty, *twice, *GATES, *GATES, "--format", "prometheus").out
+    samples = [line.rpartition(" ")[0] for line in text.splitlines() if line[:1] != "#"]
+    assert len(samples) == len(set(samples)) > 500
+
+
 def test_files_of_three_commands_do_not_collide(calibcli, nasty, tmp_path):
     """The node exporter reads all files of a folder as one."""
     series = []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.stats
+from scipy.special import expit, logit
 
 from calibcli.core.detection.average_precision import (
     Ranking,
@@ -40,6 +42,14 @@ def parts(rng, images):
     counts = np.bincount(bucket, weights=objects, minlength=BUCKETS).astype(int)
     curve = LrpCurve.of(score, right, overlap, int(objects.sum()), 0.5)
     return Ranking(right, bucket[image], counts), curve, overlap
+
+
+@pytest.mark.parametrize(("buckets", "level"), [(2, 0.95), (5, 0.95), (5, 0.8), (64, 0.99)])
+def test_ends_are_student_s_on_the_scale_of_the_logit(buckets, level):
+    found = with_ends(0.7, 1e-4, buckets, level)
+    reach = scipy.stats.t.ppf((1 + level) / 2, buckets - 1) * 0.01 / (0.7 * 0.3)
+    expected = expit(logit(0.7) + reach * np.array([-1, 1]))
+    assert (found["low"], found["high"]) == pytest.approx(tuple(expected), rel=1e-7)
 
 
 @pytest.mark.parametrize("images", [50, 300])

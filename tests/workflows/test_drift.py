@@ -19,6 +19,7 @@ from calibcli.render.formats import csvout, markdown
 from calibcli.render.formats import text as tables
 from calibcli.workflows.fit.fit import FitOptions, fit
 from calibcli.workflows.input.conventions import Conventions
+from calibcli.workflows.measure.drift import verdict
 from calibcli.workflows.measure.measure import measure
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -52,6 +53,20 @@ def run(path, reference, conventions=None, **options):
     )
     jsonschema.validate(json.loads(json.dumps(result, allow_nan=False)), SCHEMA)
     return result
+
+
+@pytest.mark.parametrize(("p", "confidence", "moved"), [
+    (0.049, 0.95, True), (0.051, 0.95, False), (0.049, 0.99, False), (0.009, 0.99, True),
+    (0.09, 0.9, True), (0.049, None, True), (0.051, None, False),
+])  # fmt: skip
+def test_the_verdict_is_at_the_level_that_was_asked_for(p, confidence, moved):
+    shift = {"value": 0.02, "expected": 0.01, "p": p}
+    found = verdict(
+        {"psi": shift, "reliability_p": {"value": p}}, Conventions(confidence=confidence)
+    )
+    scores, labels = found.split("; ")
+    assert scores.startswith("the scores have moved a little" if moved else "the scores have not")
+    assert labels.startswith("labels no longer follow" if moved else "labels follow")
 
 
 def test_scores_against_scores(paths):

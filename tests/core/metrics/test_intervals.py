@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 from scipy.stats import beta
 
 from calibcli.core.metrics import intervals
@@ -102,6 +102,27 @@ def coverage(
             assert high is not None
             hits[name] += low - 1e-12 <= truth[name] <= high + 1e-12
     return {name: count / runs for name, count in hits.items()}
+
+
+def test_corp_of_scores_that_are_their_blocks_frequencies() -> None:
+    """There the first-order influence is 0, and what is left is each block's own noise.
+
+    n times the miscalibration is then the sum of f (1 - f) chi-squared of one degree of freedom
+    over blocks, whose standard deviation is the root of the sum of 2 (f (1 - f))^2.
+    """
+    score = np.repeat([0.1, 0.5, 0.8], [40, 60, 100])
+    label = np.concatenate(
+        [np.arange(size) < ones for size, ones in ((40, 4), (60, 30), (100, 80))]
+    )
+    found = intervals.measure(
+        View(ScoreStats.from_arrays(score, label), Binning()), names=["brier_miscalibration"]
+    )
+    value, low, high, _ = found["brier_miscalibration"]
+    noise = np.array([0.09, 0.25, 0.16]) / 200
+    assert value == pytest.approx(0.0, abs=1e-12)
+    assert low == 0.0
+    reach = ndtri(0.975) * np.sqrt(2.0 * (noise**2).sum())
+    assert high == pytest.approx(reach - 1.5 * noise.sum(), rel=1e-6)
 
 
 # -- coverage --------------------------------------------------------------------------------------
