@@ -26,6 +26,13 @@ class Equal(StrEnum):
     FPR = "fpr"
 
 
+class Unreachable(StrEnum):
+    """What becomes of slices that cannot meet the bounds."""
+
+    ERROR = "error"
+    NEVER = "never"
+
+
 class Sets(StrEnum):
     """Nonconformity scores of prediction sets."""
 
@@ -117,6 +124,13 @@ def command(
     sets: Annotated[
         Sets | None, typer.Option(help="How sets are made. [default: lac, the smallest]")
     ] = None,
+    unreachable: Annotated[
+        Unreachable | None,
+        typer.Option(
+            help="What a class or group gets that cannot meet the bounds: an error that names all "
+            "of them, or a cut-off above every score (the others get theirs). [default: error]",
+        ),
+    ] = None,
     candidates: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write every candidate as CSV.")
     ] = None,
@@ -137,6 +151,7 @@ def command(
         "--per-group": per_group,
         "--equal": equal,
         "--candidates": candidates,
+        "--unreachable": unreachable,
     }
     _refuse_mixed(
         {"--coverage": coverage, "--abstain": abstain, "--cost-matrix": cost_matrix},
@@ -183,6 +198,7 @@ def command(
                 per_group=per_group,
                 equal=None if equal is None else equal.value,
                 images=regions is not None,
+                never=unreachable is Unreachable.NEVER,
             )
             if found is not None:
                 from calibcli.workflows.detection.threshold import threshold_detection

@@ -12,6 +12,7 @@ The promise is marginal, or for each true class, or for each group.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibcli.core.decisions.objectives import Array
+from calibcli.core.decisions.rules import Codes, two_columns
 from calibcli.errors import InputError, UsageError, did_you_mean
 
 Method = Literal["lac", "aps", "raps"]
@@ -206,6 +208,23 @@ class ConformalSets:
             inside[np.arange(len(p)), p.argmax(axis=1)] = True
         return inside
 
+    @property
+    def refers(self) -> bool:
+        """Whether a row may be referred: sets are for every row."""
+        return False
+
+    def decide(
+        self, p: Array, codes: Codes = None, values: Sequence[str] | None = None
+    ) -> NDArray[np.bool_]:
+        """Return the set of each row, bool (n, K), from probabilities (n,) or (n, K).
+
+        Raises:
+            InputError: sets by group, and no groups.
+        """
+        if codes is None or values is None:
+            return self.sets(two_columns(p))
+        return self.sets(two_columns(p), np.array(list(values), object)[codes])
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values; an infinite quantile is null."""
         finite = {k: None if math.isinf(q) else q for k, q in self.quantiles.items()}
@@ -224,7 +243,8 @@ class ConformalSets:
     def from_dict(cls, payload: dict[str, Any]) -> Self:
         """Restore what `to_dict` returned."""
         quantiles = {k: math.inf if q is None else q for k, q in payload["quantiles"].items()}
-        return cls(**{**payload, "quantiles": quantiles})
+        names = cls.__dataclass_fields__
+        return cls(**{name: payload[name] for name in names} | {"quantiles": quantiles})
 
 
 def parse_method(name: str) -> Method:

@@ -196,17 +196,24 @@ def compare_cutoffs(
     prior: float | None = None,
     weighted: bool = False,
     seed: int = 0,
+    lowest: float = 0.0,
+    odds: float | None = None,
 ) -> CostComparison:
     """Set the closed-form cut-off beside the empirical optimum, and say whether they disagree.
 
-    probability: float64[C], increasing, the (mean) probability of each cell. The optimum is the
+    probability: float64[C], increasing, the (mean) probability of each cell. lowest: the least
+    candidate; rows below it are negative whatever the cut-off. odds: the `odds_ratio` of counts
+    that are at another prevalence already. The optimum is the
     best of all candidates, so its advantage is never 0 and a standard error would call it real far
     too often. Instead labels are drawn from the scores as if these were calibrated, and the
     advantage is compared with what the optimum gains on such labels.
     """
-    curve = Curve.from_cells(probability, pos, neg)
+    curve = Curve.from_cells(probability, pos, neg).above(lowest)
     judged = curve if prior is None else curve.at_prevalence(prior)
-    shift = 1.0 if prior is None else odds_ratio(curve.positives, curve.negatives, prior)
+    first = int(np.searchsorted(probability, lowest))
+    shift = 1.0 if odds is None else odds
+    if prior is not None:
+        shift = odds_ratio(curve.positives, curve.negatives, prior)
     closed = costs.cutoff(shift)
     cost = judged.figure(costs.objective().function)
     at_closed, best = float(cost[curve.index(closed)]), float(cost.min())
@@ -215,7 +222,9 @@ def compare_cutoffs(
         up = judged.positives / curve.positives if curve.positives else 1.0
         down = judged.negatives / curve.negatives if curve.negatives else 1.0
         miss, alarm = up * (costs.fn - costs.tp), down * (costs.fp - costs.tn)
-        p_value = _excess_p_value(probability, pos, neg, closed, miss, alarm, seed)
+        p_value = _excess_p_value(
+            probability[first:], pos[first:], neg[first:], closed, miss, alarm, seed
+        )
     return CostComparison(
         closed_form=closed,
         closed_form_cost=at_closed,

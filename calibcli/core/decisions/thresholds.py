@@ -11,6 +11,7 @@ second.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Self
 
@@ -166,9 +167,13 @@ class Shortfall:
 
 @dataclass(frozen=True, slots=True)
 class Unreachable:
-    """No candidate meets the constraints; the best attainable, for the message."""
+    """No candidate meets the constraints; the best attainable, for the message.
+
+    `undefined` is the objective where some candidates meet them, and it is undefined at each.
+    """
 
     shortfalls: tuple[Shortfall, ...]
+    undefined: str | None = None
 
     def message(self) -> str:
         """Return one line: what cannot be met and how near it comes."""
@@ -176,7 +181,20 @@ class Unreachable:
             return "the objective is undefined at every cut-off"
         wanted = " and ".join(str(s.constraint) for s in self.shortfalls)
         together = " together" if len(self.shortfalls) > 1 else ""
-        return f"no cut-off meets {wanted}{together}: " + "; ".join(map(_nearest, self.shortfalls))
+        return f"no cut-off meets {wanted}{together}: {self.nearest()}"
+
+    @property
+    def short(self) -> float:
+        """By how much the constraints are missed at best, summed; infinite where undefined."""
+        gaps = (math.inf if s.best is None else abs(s.constraint.target - s.best)
+                for s in self.shortfalls)  # fmt: skip
+        return sum(gaps)
+
+    def nearest(self) -> str:
+        """Return how near each constraint comes."""
+        if self.undefined is not None:
+            return f"{self.undefined} is undefined wherever it holds"
+        return "; ".join(map(_nearest, self.shortfalls))
 
 
 def choose(
@@ -203,7 +221,9 @@ def choose(
     for mask in meets:
         feasible &= mask
     if not feasible.any():
-        return Unreachable(_shortfalls(judged, constraints, meets))
+        held = np.logical_and.reduce([np.ones(len(value), np.bool_), *meets])
+        undefined = objective.name if meets and held.any() and allowed is None else None
+        return Unreachable(_shortfalls(judged, constraints, meets), undefined)
     signed = np.where(feasible, value if objective.larger_is_better else -value, -np.inf)
     best = _ties(signed)
     j = np.nan_to_num(judged.figure(youden)[best])

@@ -63,6 +63,7 @@ def fit_tables(result: Result) -> list[Table]:
 def threshold_tables(result: Result) -> list[Table]:
     """Return the tables of a threshold result: cut-offs, costs, groups, or other decisions."""
     from calibcli.render.tables import choices, decisions
+    from calibcli.render.tables.judged import decision_tables
 
     return _present(
         [
@@ -70,6 +71,7 @@ def threshold_tables(result: Result) -> list[Table]:
             segmentation.regions_table(result),
             segmentation.together_table(result),
             decisions.costs_table(result),
+            *decision_tables(result),
             decisions.groups_table(result),
             *choices.tables(result),
         ]

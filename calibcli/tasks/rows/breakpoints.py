@@ -1,9 +1,9 @@
-"""Exact counts at the cut-offs that can be best, for classes whose distinct scores are too many.
+"""Exact counts at the cut-offs that can be best, for labels whose distinct scores are too many.
 
 Lowering a cut-off from one positive's score to just above the next lower one only adds false
 positives. So for any figure that more false positives alone never improve, some best cut-off is
-the score of a positive, or above all scores. There are few of those: in a multi-class data set
-one a row, whatever the number of classes. A first pass collects them, a second counts the
+the score of a positive, or above all scores. There are few of those: some a row, whatever the
+number of labels. A first pass collects them, a second counts the
 negatives between them, and the choice is the one that all distinct scores would give.
 
 The highest and lowest score of a class stay candidates too: above its best positive only the
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.numeric.scales import expit, softmax
+from calibcli.core.numeric.scales import expit
 from calibcli.core.statistics import tally
 from calibcli.core.statistics.cell_table import CellTable, exact_cells
 from calibcli.core.statistics.cells import key_probabilities, probability_keys
@@ -62,16 +62,14 @@ class Breakpoints:
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Probabilities (h, K), labels (h,) or (h, K) and weights (h,) of a few usable rows."""
+    """Probabilities (h, K), labels (h, K) and weights (h,) of a few usable rows."""
 
     p: Array
     label: NDArray[Any]
     weight: NDArray[Any] | None
 
     def positives(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Return rows and classes of the positive pairs."""
-        if self.label.ndim == 1:
-            return np.arange(len(self.label)), self.label.astype(np.intp)
+        """Return rows and labels of the positive pairs."""
         row, column = np.nonzero(self.label)
         return row, column
 
@@ -188,7 +186,7 @@ def count_at_positives(
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Breakpoints:
-    """Read a multi-class or multi-label data set twice, and count each class at its candidates.
+    """Read a multi-label data set twice, and count each label at its candidates.
 
     Memory grows with the number of positive labels, not with rows times classes. `columns` names
     the batches' group columns, where a calibrator reads one.
@@ -280,15 +278,8 @@ def _blocks(
     height = max(BLOCK // scores.shape[1], 1)
     for first in range(0, len(scores), height):
         rows = slice(first, first + height)
-        p = _probabilities(scores[rows], layout.task, logits=logits)
+        p = expit(scores[rows]) if logits else scores[rows].astype(np.float64, copy=False)
         yield _Block(p, label[rows], None if weight is None else weight[rows])
-
-
-def _probabilities(scores: NDArray[Any], task: str, *, logits: bool) -> Array:
-    if logits:
-        return softmax(scores) if task == "multiclass" else expit(scores)
-    p = scores.astype(np.float64, copy=False)
-    return np.clip(p, 0.0, 1.0) if task == "multiclass" else p
 
 
 def outgrows_tally(

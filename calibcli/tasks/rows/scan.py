@@ -7,7 +7,7 @@ row. Accumulators are small and merge, so memory does not grow with the rows.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -35,12 +35,14 @@ class Rows:
         p: float64 (n, K); a binary score gives the two columns 1 - p and p.
         label: int64 (n,) class indices.
         weight: int64 counts or float64 weights (n,), or None.
+        bucket: (n,) the bucket of each row's cluster; None where rows are independent.
         groups: codes (n,) and the values they stand for, of each group column.
     """
 
     p: NDArray[np.float64]
     label: NDArray[np.int64]
     weight: NDArray[Any] | None
+    bucket: NDArray[np.int64] | None
     groups: tuple[tuple[NDArray[np.integer[Any]], list[str]], ...]
 
 
@@ -57,6 +59,23 @@ class Accumulator(Protocol):
 A = TypeVar("A", bound=Accumulator)
 
 
+class Both(Generic[A]):
+    """Accumulators that are filled in one scan."""
+
+    def __init__(self, parts: tuple[A, ...]) -> None:
+        self.parts = parts
+
+    def add(self, rows: Rows) -> None:
+        """Take in a batch."""
+        for part in self.parts:
+            part.add(rows)
+
+    def merge(self, other: Both[A]) -> None:
+        """Take in a later partition."""
+        for mine, theirs in zip(self.parts, other.parts, strict=True):
+            mine.merge(theirs)
+
+
 @dataclass(frozen=True, slots=True)
 class Scanned:
     """How many rows a scan has used, left out, and found in no group of its calibrator."""
@@ -66,8 +85,15 @@ class Scanned:
     unseen: int
 
 
-def probabilities(scores: NDArray[Any], *, logits: bool) -> NDArray[np.float64]:
-    """Return probabilities (n, K) of scores (n, K), or of binary scores (n,) with K = 2."""
+def probabilities(
+    scores: NDArray[Any], *, logits: bool, exclusive: bool = True
+) -> NDArray[np.float64]:
+    """Return probabilities (n, K) of scores (n, K), or of binary scores (n,) with K = 2.
+
+    `exclusive` tells whether the K probabilities of a row sum to 1.
+    """
+    if logits and scores.ndim == 2 and not exclusive:
+        return expit(scores)
     if scores.ndim == 1:
         p = expit(scores) if logits else scores.astype(np.float64)
         return np.stack([1.0 - p, p], axis=1)
@@ -140,10 +166,14 @@ def _rows(
         return values if values is None or good is None else values[good]
 
     scores = only(batch.scores)
-    if mapping is None:
-        p = probabilities(scores, logits=layout.logits)
+    bucket = None
+    if mapping is not None or layout.clustered:
+        bucket = row_buckets(batch, good)
+    if mapping is None or bucket is None:
+        exclusive = layout.task != "multilabel"
+        p = probabilities(scores, logits=layout.logits, exclusive=exclusive)
     else:
-        after = mapping(batch, scores, good, row_buckets(batch, good))
-        p = probabilities(after, logits=False)
+        p = probabilities(mapping(batch, scores, good, bucket), logits=False)
     groups = tuple((only(group.codes), group.values) for group in batch.groups)
-    return Rows(p, only(batch.labels).astype(np.int64), only(weight), groups)
+    unit = bucket if layout.clustered else None
+    return Rows(p, only(batch.labels).astype(np.int64), only(weight), unit, groups)

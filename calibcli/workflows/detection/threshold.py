@@ -26,7 +26,7 @@ from calibcli.workflows.input.loaded_cuts import CUT
 from calibcli.workflows.threshold.choosing import DRAWS
 from calibcli.workflows.threshold.outcome import keep, outcome, spoilt, void
 from calibcli.workflows.threshold.search import parse_search
-from calibcli.workflows.threshold.threshold import MOST_RESAMPLED
+from calibcli.workflows.threshold.slices import MOST_RESAMPLED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

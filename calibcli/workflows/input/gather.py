@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from calibcli.workflows.input.conventions import Conventions
 
     Progress = Callable[[int], None]
+    Opened = tuple[Dataset | None, Sequence[Source]]
 
 Result = dict[str, Any]
 
@@ -124,18 +125,22 @@ def gather(
     progress: Progress | None = None,
     labels: bool | None = True,
     watch: Watch | None = None,
+    opened: Opened | None = None,
 ) -> Gathered:
     """Read the input once and return its populations, also after a calibrator if given.
 
     Labels must be found; with `labels` None they are read if there are any. `watch` sketches the
-    rows of score files.
+    rows of score files. `opened` is the input where it has been opened before.
 
     Raises:
         InputError: input that cannot be used.
         UsageError: options that do not fit the input.
     """
-    sources = expand(spec.paths, spec.input_format)
-    if holds_stats(sources):
+    reading = with_group_of(spec, calibrator)
+    if opened is None:
+        opened = open_input(spec, calibrator, watch=watch, labels=labels)
+    dataset, sources = opened
+    if dataset is None:
         if spec.groups:
             raise UsageError(
                 "--group cannot be read from saved statistics",
@@ -143,8 +148,6 @@ def gather(
             )
         found = _from_stats(sources)
         return found if calibrator is None else calibrated_cells(found, calibrator)
-    reading = with_group_of(spec, calibrator)
-    dataset = open_for(calibrator, reading, sources, watch=watch, need_labels=labels)
     layout = layout_of(dataset, spec, conventions)
     counted = count(
         dataset,
@@ -155,6 +158,25 @@ def gather(
         progress=progress,
     )
     return replace(from_counted(dataset, spec, counted), watch=watch)
+
+
+def open_input(
+    spec: InputSpec,
+    calibrator: Calibrator | tuple[Calibrator, ...] | None = None,
+    *,
+    watch: Watch | None = None,
+    labels: bool | None = True,
+) -> Opened:
+    """Open score files, with the group column that a calibrator reads; a pipe is opened once.
+
+    Returns:
+        (the data set, or None for saved statistics; the files).
+    """
+    sources = expand(spec.paths, spec.input_format)
+    if holds_stats(sources):
+        return None, sources
+    reading = with_group_of(spec, calibrator)
+    return open_for(calibrator, reading, sources, watch=watch, need_labels=labels), sources
 
 
 def open_for(

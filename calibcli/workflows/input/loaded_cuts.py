@@ -1,26 +1,26 @@
 """Thresholds in use: decisions from the JSON, with NumPy alone.
 
-| rule of the artifact | decision |
-| --- | --- |
-| a cut-off, binary | bool (n,): score >= threshold |
-| a cut-off, binary, with `refer=` | int (n,): 1, 0, or REFER (-2) within the band |
-| cut-offs of labels, multi-label | bool (n, K), or int (n, K) with bands |
-| cut-offs of classes, multi-class | int (n,): a class, or NONE (-1) |
-| keep what is sure (`--abstain`) | int (n,): a class, or REFER (-2) |
-| least expected cost (`--cost-matrix`) | int (n,): a class, or REFER (-2) |
-| prediction sets (`--coverage`) | bool (n, K): which classes are in the set |
-| regions (`--search min-area=…`) | refused: rows have no regions, `apply` reads images |
+What decides is the rule of the artifact, see `core.decisions.stored`.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.decisions.rules import REFER, CostMatrix, decide_band, decide_classes
+from calibcli.core.decisions.stored import (
+    COSTS,
+    CUT,
+    KEEP,
+    REGIONS,
+    SETS,
+    group_column,
+    rule_of,
+)
 from calibcli.errors import InputError
 from calibcli.io.artifacts.artifacts import read_artifact
 
@@ -29,16 +29,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from calibcli.core.decisions.conformal import ConformalSets
+    from calibcli.core.decisions.rules import Rule
 
-CUT = "score >= threshold"
-KEEP = "most probable class when its probability >= threshold, else refer"
-SETS = "classes whose nonconformity <= quantile"
-COSTS = "least expected cost"
-REGIONS = "regions of score >= threshold"
+__all__ = ["COSTS", "CUT", "KEEP", "REGIONS", "SETS", "LoadedThresholds", "load_thresholds"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LoadedThresholds:
     """Thresholds from their JSON.
 
@@ -49,7 +45,8 @@ class LoadedThresholds:
             decisions do not come from cut-offs.
         calibrated: whether they apply to calibrated probabilities.
         payload: the whole artifact.
-        by_group: the thresholds, or quantiles of sets, of the values of `group`.
+        by_group: the threshold (the last of several classes'), or the quantile of sets, of each
+            value of `group`.
     """
 
     task: str
@@ -64,23 +61,20 @@ class LoadedThresholds:
         """How decisions are made, as it stands in the artifact."""
         return str(self.payload.get("rule", CUT))
 
+    @cached_property
+    def decider(self) -> Rule:
+        """What decides about rows."""
+        return rule_of(self.payload, exclusive=self.task == "multiclass")
+
     @property
     def group(self) -> str | None:
         """The column of groups that decisions need, if they need one."""
-        if self.rule == SETS:
-            wheres = [one["slice"] for one in self.payload["sets"]["slices"]]
-        else:
-            wheres = [one["slice"] for one in self.payload["thresholds"]]
-        return next((str(w["column"]) for w in wheres if w["kind"] == "group"), None)
+        return group_column(self.payload)
 
     @property
     def refers(self) -> bool:
         """Whether some rows may be referred (REFER) rather than decided."""
-        if self.rule == KEEP:
-            return True
-        if self.rule == COSTS:
-            return bool(self.payload["cost_matrix"]["refers"])
-        return self.rule == CUT and any(map(_band, self.payload["thresholds"]))
+        return self.rule != REGIONS and self.decider.refers
 
     def decide(
         self,
@@ -89,7 +83,7 @@ class LoadedThresholds:
         *,
         logits: bool | None = None,
     ) -> NDArray[Any]:
-        """Return one decision a row; see the table at the head of this module.
+        """Return one decision a row; see the table in `core.decisions.stored`.
 
         Args:
             scores: (n,), or (n, K) for several classes: what the thresholds were chosen on, which
@@ -125,21 +119,7 @@ class LoadedThresholds:
                 "these thresholds filter regions of images, and rows have none",
                 "calibcli apply CALIBRATOR STACK --task segmentation --thresholds FILE",
             )
-        if self.group is not None and (codes is None or values is None):
-            raise InputError(
-                f"these thresholds differ by {self.group!r}, and no groups are given",
-                "decide(scores, groups)",
-            )
-        if self.rule == SETS:
-            return self._in_set(p, codes, values)
-        if self.rule == COSTS:
-            entry = self.payload["cost_matrix"]
-            ratio = entry["prior_ratio"]
-            prior = None if ratio is None else np.array(ratio, np.float64)
-            return CostMatrix.from_rows(entry["costs"]).decide(_two(p), prior=prior)
-        if self.rule == KEEP:
-            return _kept(p, float(self.payload["abstain"]["threshold"]))
-        return self._cut(p, codes, values)
+        return self.decider.decide(p, codes, values)
 
     def _probabilities(self, scores: ArrayLike, logits: bool | None) -> NDArray[np.float64]:
         given = np.asarray(scores)
@@ -162,48 +142,6 @@ class LoadedThresholds:
 
         return softmax(finite_rows(p)) if self.task == "multiclass" else expit(p)
 
-    def _cut(
-        self,
-        p: NDArray[np.float64],
-        codes: NDArray[np.integer[Any]] | None,
-        values: Sequence[str] | None,
-    ) -> NDArray[Any]:
-        bands = [_band(one) for one in self.payload["thresholds"]]
-        if self.task == "multiclass":
-            return decide_classes(p, self.values)
-        if self.task == "multilabel":
-            if not any(bands):
-                return np.asarray(p >= self.values)
-            pairs = zip(bands, self.values.tolist(), strict=True)
-            low, high = np.array([(v, v) if band is None else band for band, v in pairs]).T
-            return np.where(p >= high, 1, np.where((p < low) | np.isnan(low), 0, REFER))
-        if self.group is None or codes is None or values is None:
-            if bands[0] is not None:
-                return decide_band(p, *bands[0])
-            return np.asarray(p >= self.values[0])
-        of_group = {
-            str(one["slice"]["value"]): one
-            for one in self.payload["thresholds"]
-            if one["slice"]["kind"] == "group"
-        }
-        items = [of_group.get(value, self.payload["thresholds"][0]) for value in values]
-        if not any(bands):
-            return np.asarray(p >= np.array([one["threshold"] for one in items])[codes])
-        ends = np.array([_band(one) or (one["threshold"],) * 2 for one in items], np.float64)
-        low, high = ends[codes].T
-        return np.where(p >= high, 1, np.where(p < low, 0, REFER))
-
-    def _in_set(
-        self,
-        p: NDArray[np.float64],
-        codes: NDArray[np.integer[Any]] | None,
-        values: Sequence[str] | None,
-    ) -> NDArray[np.bool_]:
-        sets = _sets(self.payload["sets"])
-        if self.group is None or codes is None or values is None:
-            return sets.sets(_two(p))
-        return sets.sets(_two(p), np.array(list(values), object)[codes])
-
 
 def load_thresholds(path: str) -> LoadedThresholds:
     """Read thresholds.
@@ -214,18 +152,18 @@ def load_thresholds(path: str) -> LoadedThresholds:
     payload = read_artifact(path, "thresholds")
     task, classes = payload["task"], tuple(payload["classes"])
     items = payload["thresholds"]
-    by_group: dict[str, float] = {}
+    whole = [one for one in items if one["slice"]["kind"] != "group"]
     if task == "binary":
         classes = ()
-        found = [one["threshold"] for one in items if one["slice"]["kind"] == "overall"][:1]
-        by_group = {
-            str(one["slice"]["value"]): float(one["threshold"])
-            for one in items
-            if one["slice"]["kind"] == "group"
-        }
+        found = [one["threshold"] for one in whole[:1]]
     else:
-        named = {one["slice"].get("name"): one["threshold"] for one in items}
+        named = {one["slice"].get("name"): one["threshold"] for one in whole}
         found = [named.get(name) for name in classes] if items else []
+    by_group = {
+        str(one["slice"]["value"]): math.nan if one["threshold"] is None else one["threshold"]
+        for one in items
+        if one["slice"]["kind"] == "group"
+    }
     if payload.get("rule") == SETS:
         by_group = {
             str(one["slice"]["value"]): math.inf if one["quantile"] is None else one["quantile"]
@@ -246,30 +184,3 @@ def _check(path: str, loaded: LoadedThresholds) -> None:
             f"{path} has the rule {loaded.rule!r}, but no {wanted}",
             "choose again: calibcli threshold SCORES -o FILE",
         )
-
-
-def _band(item: dict[str, Any]) -> tuple[float, float] | None:
-    band = (item.get("cost") or {}).get("band")
-    return None if band is None else (float(band["low"]), float(band["high"]))
-
-
-def _two(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the probabilities of both classes of a binary score."""
-    return np.stack([1.0 - p, p], axis=1) if p.ndim == 1 else p
-
-
-def _kept(p: NDArray[np.float64], at: float) -> NDArray[np.int64]:
-    if p.ndim == 1:
-        best = (p >= 0.5).astype(np.int64)
-        sure = np.maximum(p, 1.0 - p)
-    else:
-        best = p.argmax(axis=1).astype(np.int64)
-        sure = p.max(axis=1)
-    return np.where(sure >= at, best, REFER)
-
-
-def _sets(entry: dict[str, Any]) -> ConformalSets:
-    from calibcli.core.decisions.conformal import ConformalSets
-
-    names = ("method", "coverage", "classes", "by", "quantiles", "rows", "penalty", "free_rank")
-    return ConformalSets.from_dict({name: entry[name] for name in names})

@@ -6,13 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from calibcli.errors import UsageError
-from calibcli.io.formats.sources import expand
 from calibcli.tasks.rows.scan import Accumulator, scan
 from calibcli.workflows.input.gather import (
-    holds_stats,
     input_params,
     layout_of,
-    open_for,
+    open_input,
     unseen_words,
     with_group_of,
 )
@@ -75,14 +73,26 @@ class RowPass:
         Raises:
             UsageError: saved statistics, which have no rows.
         """
-        sources = expand(spec.paths, spec.input_format)
-        if holds_stats(sources):
-            raise UsageError(f"{option} needs whole rows", "give the score files instead")
         loaded = None if calibrator is None else load_calibrator(calibrator)
-        reading = with_group_of(spec, None if loaded is None else loaded.calibrator)
         watch = watch_of(loaded)
-        mapping = None if loaded is None else loaded.calibrator
-        dataset = open_for(mapping, reading, sources, watch=watch)
+        dataset, _ = open_input(spec, None if loaded is None else loaded.calibrator, watch=watch)
+        if dataset is None:
+            raise UsageError(f"{option} needs whole rows", "give the score files instead")
+        return cls.over(dataset, spec, conventions, loaded, threads, progress, watch)
+
+    @classmethod
+    def over(
+        cls,
+        dataset: Dataset,
+        spec: InputSpec,
+        conventions: Conventions,
+        loaded: LoadedCalibrator | None,
+        threads: int | None,
+        progress: Progress | None,
+        watch: Watch | None = None,
+    ) -> RowPass:
+        """Return passes over score files that `open_input` has opened for the calibrator."""
+        reading = with_group_of(spec, None if loaded is None else loaded.calibrator)
         layout = layout_of(dataset, spec, conventions)
         return cls(spec, reading.groups, dataset, layout, loaded, threads, progress, watch)
 

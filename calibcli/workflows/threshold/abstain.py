@@ -89,7 +89,7 @@ def abstention(
         ]
     stats = confidence_pairs(_after(found.overall))
     curve = Curve.from_cells(stats.floor, stats.pos, stats.neg)
-    clustered = bool(found.params.get("cluster"))
+    clustered = found.clustered
     made = abstain(curve, constraint, confidence=guarantee, clustered=clustered)
     choice = _choice(made)
     kind = "empirical" if guarantee is None else "certified"

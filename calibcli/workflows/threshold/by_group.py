@@ -1,17 +1,22 @@
-"""Groups and cut-offs: one cut-off for each, equal figures, and what one cut-off does in each."""
+"""Groups and cut-offs: equal figures, and what the chosen decisions do in each group."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from calibcli.core.decisions.counts import Judged
 from calibcli.core.decisions.parity import broken, equal_thresholds
 from calibcli.core.decisions.thresholds import Confusion, Curve
 from calibcli.core.metrics.binary import View
 from calibcli.errors import InputError, UsageError, did_you_mean
+from calibcli.workflows.measure.judged import table_of
 from calibcli.workflows.measure.slices import confusion
 from calibcli.workflows.threshold.choosing import Chosen
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from calibcli.core.decisions.counts import RuleCounts
     from calibcli.core.decisions.objectives import Constraint
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.workflows.input.conventions import Conventions
@@ -78,39 +83,57 @@ def equal_slices(
 
 
 def in_groups(
-    slices: list[Slice], items: list[Result], conventions: Conventions, wish: Wish, task: str
+    groups: Mapping[str, tuple[RuleCounts, Sequence[str]]],
+    items: Sequence[Result],
+    conventions: Conventions,
+    wish: Wish,
 ) -> tuple[list[Result], list[str]]:
-    """Return what each chosen cut-off does in each group, and a warning for broken constraints.
+    """Return what the decisions are in each group, and a warning for broken constraints.
 
     Args:
-        slices: the groups.
-        items: the cut-offs: one, or one a class.
+        groups: of each column the counts of the rule, and its values, one a member.
+        items: the cut-offs: those of all rows, and those of groups that have their own.
         conventions: the level of the intervals.
         wish: the constraints.
-        task: "binary", or a task with classes.
     """
     found: list[Result] = []
-    for one in slices:
-        population = one.population if one.calibrated is None else one.calibrated
-        stats = (population.pairs,) if task == "binary" else population.classes
-        for item, pairs in zip(items, stats, strict=True):
-            if item["threshold"] is None:
-                continue
-            where = dict(one.where)
-            if task != "binary":
-                where["class"] = item["slice"]["name"]
-            view = View(pairs, conventions.headline)
-            table = confusion(view, item["threshold"], conventions.confidence)
-            found.append(
-                {
-                    "slice": where,
-                    "threshold": item["threshold"],
-                    "n": pairs.n,
-                    "confusion": table,
-                    **_verdicts(table, wish.constraints),
-                }
-            )
+    for column, (counts, values) in groups.items():
+        for member, value in enumerate(values):
+            judged = Judged(counts, member)
+            where = {"kind": "group", "column": column, "value": value}
+            found += _of_group(where, judged, items, conventions, wish)
     return found, _warning(found)
+
+
+def _of_group(
+    where: Result, judged: Judged, items: Sequence[Result], conventions: Conventions, wish: Wish
+) -> list[Result]:
+    whole = [item for item in items if item["slice"]["kind"] != "group"]
+    own = {_key(item["slice"]): item for item in items if item["slice"]["kind"] == "group"}
+    found = []
+    for k, item in enumerate(whole):
+        if item["threshold"] is None:
+            continue
+        here = dict(where)
+        if item["slice"]["kind"] == "class":
+            here["class"] = item["slice"]["name"]
+        k = 1 if item["slice"]["kind"] == "overall" else k
+        table = table_of(judged.of_class(k), conventions.confidence)
+        table["threshold"] = own.get(_key(here), item)["threshold"]
+        found.append(
+            {
+                "slice": here,
+                "threshold": table["threshold"],
+                "n": judged.n,
+                "confusion": table,
+                **_verdicts(table, wish.constraints),
+            }
+        )
+    return found
+
+
+def _key(where: Result) -> tuple[Any, ...]:
+    return where.get("column"), where.get("value"), where.get("class")
 
 
 def _verdicts(table: Result, constraints: tuple[Constraint, ...]) -> Result:
@@ -151,10 +174,8 @@ def check_task(task: str, wish: Wish) -> None:
     """Raise UsageError for options that only a binary score has."""
     if task == "binary":
         return
-    if wish.per_group is not None:
-        raise UsageError(
-            "--per-group needs a binary score", "--group shows what a cut-off does in each group"
-        )
+    if wish.equal is not None:
+        raise UsageError("--equal is for a binary score", "--per-group alone chooses in each group")
     if task == "multiclass" and wish.costs is not None and wish.costs.refer is not None:
         raise UsageError(
             "refer= is a decision about one binary score",

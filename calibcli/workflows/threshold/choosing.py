@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import nextafter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 Result = dict[str, Any]
 DRAWS = 200
+NEVER = nextafter(1.0, 2.0)
+"""A cut-off above every probability."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,33 +39,60 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Why there is no cut-off. `unreachable`: because of a target, rather than of the rows."""
+    """Why there is no cut-off.
+
+    `unreachable`: because of a target, rather than of the rows. `best`: how near it comes, in
+    words; `short` by how much the targets are missed.
+    """
 
     reason: str
     hint: str
     unreachable: bool
+    best: str = ""
+    short: float = 0.0
 
 
-def choose_slice(
-    where: Result,
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """The best candidate of one slice.
+
+    Attributes:
+        curve: every candidate.
+        choice: the best one; `certified` what is promised of it, if anything.
+        stats: the pairs; `prior` the prevalence that they are judged at.
+        lowest: the least candidate.
+        shown: the pairs whose counts are shown, where `stats` stand for another prevalence, and
+            `odds` the ratio of the prior odds there to those of `shown`.
+    """
+
+    curve: Curve
+    choice: Choice
+    certified: Certified | None
+    stats: ScoreStats
+    prior: float | None = None
+    lowest: float = 0.0
+    shown: ScoreStats | None = None
+    odds: float | None = None
+
+
+def pick(
     stats: ScoreStats,
-    conventions: Conventions,
     wish: Wish,
     *,
     prior: float | None = None,
     clustered: bool = False,
-    draws: int = DRAWS,
-) -> Chosen | Refused:
+    lowest: float = 0.0,
+    confidence: float | None = None,
+) -> Picked | Refused:
     """Choose the cut-off of one slice.
 
     Args:
-        where: the slice, as it stands in the JSON.
         stats: its pairs.
-        conventions: the level of the intervals, the seed.
         wish: what to achieve.
         prior: prevalence where it will be used.
         clustered: whether rows come in clusters.
-        draws: resamples behind the interval of the cut-off; 0 for none.
+        lowest: the least candidate; rows below it are never positive.
+        confidence: of the guarantee, where it is not that of the wish.
 
     Raises:
         UsageError: a guarantee that no exact test is known for.
@@ -73,24 +103,54 @@ def choose_slice(
             "give rows of both labels, or leave out --prior",
             unreachable=False,
         )
-    curve = Curve.from_cells(stats.floor, stats.pos, stats.neg)
+    curve = Curve.from_cells(stats.floor, stats.pos, stats.neg).above(lowest)
     certified = None
     if wish.guarantee is None:
         found: Choice | Unreachable = choose(curve, wish.objective, wish.constraints, prior=prior)
     else:
-        outcome = _certify(curve, stats, wish, prior, clustered)
+        level = wish.guarantee if confidence is None else confidence
+        outcome = _certify(curve, stats, wish, level, prior, clustered)
         if isinstance(outcome, Refused):
             return outcome
         certified, found = outcome, outcome.choice
     if isinstance(found, Unreachable):
         if wish.constraints:
-            return Refused(found.message(), "no thresholds were written", unreachable=True)
+            return Refused(
+                found.message(),
+                "no thresholds were written",
+                unreachable=True,
+                best=found.nearest(),
+            )
         return Refused(
             f"{wish.objective.name} is undefined at every cut-off: "
             f"{labels(stats)} among {stats.n:,} rows",
             "give held-out rows of both labels",
             unreachable=False,
         )
+    return Picked(curve, found, certified, stats, prior, lowest)
+
+
+def describe(
+    where: Result,
+    picked: Picked,
+    conventions: Conventions,
+    wish: Wish,
+    *,
+    clustered: bool = False,
+    draws: int = DRAWS,
+) -> Chosen:
+    """Return a choice as it stands in the JSON.
+
+    Args:
+        where: the slice.
+        picked: the choice.
+        conventions: the level of the intervals, the seed.
+        wish: what was to be achieved.
+        clustered: whether rows come in clusters.
+        draws: resamples behind the interval of the cut-off; 0 for none.
+    """
+    stats, found = picked.stats if picked.shown is None else picked.shown, picked.choice
+    moved = picked.prior is not None or picked.shown is not None
     view = View(stats, conventions.headline)
     item: Result = {
         "slice": where,
@@ -103,23 +163,39 @@ def choose_slice(
     }
     warnings: list[str] = []
     if conventions.confidence is not None and draws:
-        _resampled(item, stats, found, wish, prior, conventions, draws)
+        _resampled(item, picked, wish, conventions, draws)
     # A figure has one interval, wherever it is shown; Dice is F1 by another name.
     same = item["confusion"].get({"dice": "f1"}.get(wish.objective.name, wish.objective.name))
-    if prior is None and isinstance(same, dict):
+    if not moved and isinstance(same, dict):
         item["value"] |= {"low": same["low"], "high": same["high"]}
-    if certified is not None:
+    if picked.certified is not None:
         item["guarantee"] = {
-            "confidence": certified.confidence,
-            "constraints": [str(c) for c in certified.constraints],
-            "low": certified.low,
-            "high": certified.high,
+            "confidence": wish.guarantee,
+            "constraints": [str(c) for c in picked.certified.constraints],
+            "low": picked.certified.low,
+            "high": picked.certified.high,
         }
     if wish.costs is not None:
-        item["cost"], warnings = _cost(stats, wish.costs, found, prior, conventions.seed, clustered)
+        item["cost"], warnings = _cost(picked, wish.costs, conventions.seed, clustered)
     if not stats.positives or not stats.negatives:
         warnings.append(f"{labels(stats)}: the cut-off says nothing about the other label")
-    return Chosen(item, curve, tuple(warnings))
+    return Chosen(item, picked.curve, tuple(warnings))
+
+
+def never(where: Result, stats: ScoreStats, refused: Refused, conventions: Conventions) -> Chosen:
+    """Return a cut-off above every score, for a slice in which the target cannot be met."""
+    curve = Curve.from_cells(stats.floor, stats.pos, stats.neg)
+    item: Result = {
+        "slice": where,
+        "threshold": NEVER,
+        "threshold_low": None,
+        "threshold_high": None,
+        "n": stats.n,
+        "value": {"value": None, "low": None, "high": None, "reason": "the target is not met"},
+        "confusion": confusion(View(stats, conventions.headline), NEVER, conventions.confidence),
+        "reason": f"the target is not met: {refused.best}",
+    }
+    return Chosen(item, curve)
 
 
 def labels(stats: ScoreStats) -> str:
@@ -130,28 +206,36 @@ def labels(stats: ScoreStats) -> str:
 
 
 def _certify(
-    curve: Curve, stats: ScoreStats, wish: Wish, prior: float | None, clustered: bool
+    curve: Curve,
+    stats: ScoreStats,
+    wish: Wish,
+    confidence: float,
+    prior: float | None,
+    clustered: bool,
 ) -> Certified | Refused:
     from calibcli.core.decisions.guarantees import Uncertified, certify
 
-    assert wish.guarantee is not None
     found = certify(
         curve,
         wish.objective,
         wish.constraints,
-        wish.guarantee,
+        confidence,
         probability=_claims(curve, stats),
         clustered=clustered,
         prior=prior,
     )
     if isinstance(found, Uncertified):
-        return Refused(found.message(), _best_without(found), unreachable=True)
+        best = found.message().partition(": ")[2] or found.message()
+        missed = found.empirical.short if isinstance(found.empirical, Unreachable) else 0.0
+        hint = _best_without(found)
+        return Refused(found.message(), hint, unreachable=True, best=best, short=missed)
     return found
 
 
 def _claims(curve: Curve, stats: ScoreStats) -> NDArray[np.float64] | None:
     """Return what the scores claim for the rows at each candidate, None where cells have merged."""
-    claims = np.append(stats.score, 1.0)
+    below = int(np.searchsorted(stats.floor, curve.threshold[0])) if len(curve.threshold) else 0
+    claims = np.append(stats.score, 1.0)[below:]
     return claims if len(claims) == len(curve.threshold) else None
 
 
@@ -171,17 +255,12 @@ def _best_without(found: Uncertified) -> str:
 
 
 def _resampled(
-    item: Result,
-    stats: ScoreStats,
-    found: Choice,
-    wish: Wish,
-    prior: float | None,
-    conventions: Conventions,
-    draws: int,
+    item: Result, picked: Picked, wish: Wish, conventions: Conventions, draws: int
 ) -> None:
     """Add the interval of the cut-off and of the objective, by resampling rows or clusters."""
     from calibcli.core.decisions.stability import stability
 
+    stats = picked.stats
     assert conventions.confidence is not None
     table, buckets, squares = stats.table, None, None
     if stats.parts is not None:
@@ -195,11 +274,12 @@ def _resampled(
         stats.floor,
         stats.pos,
         stats.neg,
-        found,
+        picked.choice,
         wish.objective,
         wish.constraints if wish.guarantee is None else (),
         figures=(),
-        prior=prior,
+        prior=picked.prior,
+        lowest=picked.lowest,
         confidence=conventions.confidence,
         draws=draws,
         seed=conventions.seed,
@@ -216,14 +296,8 @@ def _resampled(
         item["resamples"] = {"met": spread.draws, "of": spread.of}
 
 
-def _cost(
-    stats: ScoreStats,
-    costs: Costs,
-    found: Choice,
-    prior: float | None,
-    seed: int,
-    clustered: bool,
-) -> tuple[Result, list[str]]:
+def _cost(picked: Picked, costs: Costs, seed: int, clustered: bool) -> tuple[Result, list[str]]:
+    stats, found, prior = picked.stats, picked.choice, picked.prior
     # The closed form is of probabilities, so cells count at their mean score.
     compared = compare_cutoffs(
         stats.score,
@@ -233,6 +307,8 @@ def _cost(
         prior=prior,
         weighted=stats.weighted or clustered,  # chance is known for independent rows only
         seed=seed,
+        lowest=picked.lowest,
+        odds=picked.odds,
     )
     cost: Result = {
         "expected": found.value,

@@ -11,16 +11,13 @@ from typing import TYPE_CHECKING
 
 from calibcli.core.statistics.cell_table import CellTable
 from calibcli.core.statistics.stats import ScoreStats
-from calibcli.io.formats.sources import expand
 from calibcli.tasks.collect import Population
 from calibcli.workflows.input.gather import (
     Gathered,
     Slice,
     gather,
-    holds_stats,
     input_params,
     layout_of,
-    open_for,
     unseen_words,
     with_group_of,
 )
@@ -31,7 +28,7 @@ if TYPE_CHECKING:
     from calibcli.io.rows.dataset import Dataset, InputSpec
     from calibcli.tasks.watching import Watch
     from calibcli.workflows.input.conventions import Conventions
-    from calibcli.workflows.input.gather import Progress
+    from calibcli.workflows.input.gather import Opened, Progress
     from calibcli.workflows.threshold.wish import Wish
 
 _BLIND = frozenset({"recall", "fnr"})
@@ -47,6 +44,7 @@ def gather_cuts(
     threads: int | None = None,
     progress: Progress | None = None,
     watch: Watch | None = None,
+    opened: Opened,
 ) -> Gathered:
     """Return what `gather` does; classes are exact at every cut-off that the wish can end at.
 
@@ -55,12 +53,10 @@ def gather_cuts(
         UsageError: options that do not fit the input.
     """
     quiet = replace(conventions, confidence=None)  # no sums over several pairs: no buckets
-    sources = expand(spec.paths, spec.input_format)
-    stats = holds_stats(sources)
-    why = "saved statistics hold no more" if stats else _why_grid(spec, wish)
-    reading = spec if stats else with_group_of(spec, calibrator)
-    if why is None:
-        dataset = open_for(calibrator, reading, sources, watch=watch)
+    dataset = opened[0]
+    why = "saved statistics hold no more" if dataset is None else _why_grid(spec, wish)
+    reading = spec if dataset is None else with_group_of(spec, calibrator)
+    if why is None and dataset is not None:
         if dataset.unit.clustered and conventions.confidence is not None:
             why = f"intervals by {dataset.unit.name} need the counts of each"
         elif dataset.task != "binary":
@@ -72,7 +68,13 @@ def gather_cuts(
                     dataset, spec, quiet, calibrator, reading.groups, threads, progress
                 )
     found = gather(
-        spec, quiet, calibrator=calibrator, threads=threads, progress=progress, watch=watch
+        spec,
+        quiet,
+        calibrator=calibrator,
+        threads=threads,
+        progress=progress,
+        watch=watch,
+        opened=opened,
     )
     used = found.overall.calibrated or found.overall.population
     if found.task == "binary" or all(one.exact for one in used.classes):

@@ -2,39 +2,64 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from calibcli.errors import AnswerNoError, InputError
-from calibcli.io.formats.sources import expand
-from calibcli.workflows.input.gather import holds_stats
+from calibcli.core.decisions.stored import rule_of
+from calibcli.workflows.input.gather import input_params, open_input
 from calibcli.workflows.input.loaded import load_calibrator
 from calibcli.workflows.input.loaded_cuts import CUT
 from calibcli.workflows.input.overlap import found_overlap, watch_of
+from calibcli.workflows.input.passes import RowPass
 from calibcli.workflows.input.warnings import calibrator_warnings
-from calibcli.workflows.threshold.by_group import (
-    check_task,
-    equal_slices,
-    in_groups,
-    members,
-    pairs_of,
-)
-from calibcli.workflows.threshold.choosing import DRAWS, Chosen, Refused, choose_slice
+from calibcli.workflows.measure.judged import decision_result
+from calibcli.workflows.threshold.by_group import check_task, equal_slices, in_groups, members
 from calibcli.workflows.threshold.class_cuts import gather_cuts
+from calibcli.workflows.threshold.counted import counted_cells, counted_rows, worse_than_plain
 from calibcli.workflows.threshold.outcome import keep, outcome, spoilt, void
+from calibcli.workflows.threshold.slices import (
+    Parts,
+    chosen_of_classes,
+    chosen_of_slices,
+    named_slices,
+)
 from calibcli.workflows.threshold.wish import Wish
 
 if TYPE_CHECKING:
     from calibcli.core.decisions.thresholds import Curve
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.workflows.input.conventions import Conventions
-    from calibcli.workflows.input.gather import Gathered, Progress, Slice
+    from calibcli.workflows.input.gather import Gathered, Progress
+    from calibcli.workflows.threshold.counted import CountedRule
 
 __all__ = ["Wish", "threshold"]
 
 Result = dict[str, Any]
-MOST_RESAMPLED = 100
-"""Slices up to which each cut-off gets an interval: resampling thousands takes minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Input:
+    """What was read: rows to pass over, or populations that were counted."""
+
+    task: str
+    classes: tuple[str, ...]
+    inputs: list[Result]
+    params: Result
+    warnings: list[str] = field(default_factory=list)
+    rows: RowPass | None = None
+    found: Gathered | None = None
+
+    @classmethod
+    def of_rows(cls, rows: RowPass) -> _Input:
+        """Return what a pass is over, after the first scan."""
+        return cls(
+            rows.dataset.task,
+            rows.dataset.classes,
+            rows.dataset.inputs,
+            input_params(rows.spec, rows.dataset),
+            list(rows.warnings),
+            rows,
+        )
 
 
 def threshold(
@@ -48,10 +73,13 @@ def threshold(
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Result:
-    """Choose the cut-off of a binary score, or one for each class against the rest.
+    """Choose the cut-off of a binary score, or one for each class or label.
+
+    Cut-offs of classes that exclude each other are chosen, and judged, on the decisions of all of
+    them together.
 
     Args:
-        spec: what to read; what each cut-off does in `spec.groups` is shown.
+        spec: what to read; what the decisions are in `spec.groups` is shown.
         conventions: the level of the intervals.
         wish: what to achieve.
         calibrator: path of a calibrator to apply first.
@@ -66,55 +94,63 @@ def threshold(
         UsageError: options that do not fit the input, or each other.
     """
     loaded = None if calibrator is None else load_calibrator(calibrator)
+    mapping = None if loaded is None else loaded.calibrator
     shown = spec.groups
-    if wish.per_group is not None and not saved(spec):
-        spec = replace(spec, groups=tuple(dict.fromkeys((*shown, wish.per_group))))
     watch = watch_of(loaded)
-    found = gather_cuts(
-        spec,
-        conventions,
-        wish,
-        calibrator=None if loaded is None else loaded.calibrator,
-        threads=threads,
-        progress=progress,
-        watch=watch,
-    )
-    check_task(found.task, wish)
-    warnings = list(found.warnings)
-    if loaded is not None:
-        warnings += [
-            warning.replace("figures after it are", "the cut-off is chosen")
-            for warning in calibrator_warnings(loaded, found, spec, found_overlap(loaded, watch))
-        ]
-    slices = [found.overall] if found.task == "binary" else found.class_slices
-    more: Result = {}
+    whole = spec
     if wish.per_group is not None:
-        own = members(found, wish.per_group)
-        rest, said = _chosen(slices, found, conventions, wish)
-        if wish.equal is None:
-            parts, also = _chosen(own, found, conventions, wish)
-            said = list(dict.fromkeys([*said, *also]))
-        else:
-            parts, more["equal"] = equal_slices(own, conventions, wish)
-        chosen = rest + parts
+        whole = replace(spec, groups=tuple(dict.fromkeys((*shown, wish.per_group))))
+    opened = open_input(whole, mapping, watch=watch)
+    dataset = opened[0]
+    if dataset is None:
+        whole = spec
+    rows = None
+    if dataset is not None:
+        check_task(dataset.task, wish)
+        rows = RowPass.over(dataset, whole, conventions, loaded, threads, progress, watch)
+    if rows is not None and rows.dataset.task == "multiclass":
+        parts = chosen_of_classes(rows, conventions, wish)
+        read = _Input.of_rows(rows)
     else:
-        chosen, said = _chosen(slices, found, conventions, wish)
-    warnings += said
-    items = [one.item for one in chosen]
-    if found.groups:
-        columns = set(shown) or {str(one.where["column"]) for one in found.groups}
-        columns -= {wish.per_group or ""} - set(shown)
-        seen = [one for one in found.groups if one.where["column"] in columns]
-        more["groups"], said = in_groups(seen, items[: len(slices)], conventions, wish, found.task)
-        warnings += said
+        found = gather_cuts(
+            whole,
+            conventions,
+            wish,
+            calibrator=mapping,
+            threads=threads,
+            progress=progress,
+            watch=watch,
+            opened=opened,
+        )
+        check_task(found.task, wish)
+        warnings = list(found.warnings)
+        if loaded is not None:
+            overlap = found_overlap(loaded, watch)
+            warnings += [
+                warning.replace("figures after it are", "the cut-off is chosen")
+                for warning in calibrator_warnings(loaded, found, whole, overlap)
+            ]
+        read = _Input(found.task, found.classes, found.inputs, found.params, warnings, rows, found)
+        parts = _of_populations(found, conventions, wish)
+    items = [one.item for one in parts.chosen]
+    read.warnings.extend(parts.warnings)
+    counts = _counted(read, items, shown, wish)
+    more: Result = dict(parts.more)
+    more["decision"] = decision_result(
+        counts.counts, read.classes, conventions.confidence, plain=counts.plain
+    )
+    read.warnings.extend(worse_than_plain(counts, wish))
+    if counts.groups:
+        more["groups"], said = in_groups(counts.groups, items, conventions, wish)
+        read.warnings.extend(said)
     kind = "empirical" if wish.guarantee is None else "certified"
-    if kind == "certified" and spoilt(warnings):
+    if kind == "certified" and spoilt(read.warnings):
         kind = "empirical"
-        warnings.append(void("the guarantee"))
+        read.warnings.append(void("the guarantee"))
     result = outcome(
-        inputs=found.inputs,
+        inputs=read.inputs,
         params={
-            **found.params,
+            **read.params,
             "confidence": conventions.confidence,
             "seed": conventions.seed,
             "prior": _plain(wish.prior),
@@ -123,108 +159,58 @@ def threshold(
             "per_group": wish.per_group,
             "equal": wish.equal,
         },
-        task=found.task,
+        task=read.task,
         objective=wish.objective.name,
         constraints=[str(constraint) for constraint in wish.constraints],
         kind=kind,
         thresholds=items,
-        warnings=warnings,
+        warnings=read.warnings,
         **more,
     )
     if candidates is not None:
-        _write_candidates(candidates, [(one.item["slice"], one.curve) for one in chosen], wish)
-    keep(output, result, found.classes, CUT, loaded)
+        _write_candidates(
+            candidates, [(one.item["slice"], one.curve) for one in parts.chosen], wish
+        )
+    keep(output, result, read.classes, CUT, loaded)
     return result
 
 
-def saved(spec: InputSpec) -> bool:
-    """Return whether the input is saved statistics; standard input is taken for scores."""
-    return "-" not in spec.paths and holds_stats(expand(spec.paths, spec.input_format))
+def _of_populations(found: Gathered, conventions: Conventions, wish: Wish) -> Parts:
+    """Choose in populations that were counted: of all rows, and of each group."""
+    if found.task == "multiclass":
+        return chosen_of_classes(found, conventions, wish)
+    clustered = found.clustered
+
+    def chosen(slices: Any) -> Parts:
+        return chosen_of_slices(
+            slices, conventions, wish, found.task, found.classes, clustered=clustered
+        )
+
+    parts = chosen(named_slices(found.overall, found.classes))
+    if wish.per_group is None:
+        return parts
+    own = members(found, wish.per_group)
+    if wish.equal is not None:
+        equal, level = equal_slices(own, conventions, wish)
+        return Parts([*parts.chosen, *equal], parts.warnings, {"equal": level})
+    more = chosen([one for member in own for one in named_slices(member, found.classes)])
+    warnings = list(dict.fromkeys([*parts.warnings, *more.warnings]))
+    return Parts([*parts.chosen, *more.chosen], warnings)
+
+
+def _counted(read: _Input, items: list[Result], shown: tuple[str, ...], wish: Wish) -> CountedRule:
+    """Count the decisions of the cut-offs: over the rows, or where cells tell them, over these."""
+    payload = {"classes": list(read.classes), "thresholds": items}
+    rule = rule_of(payload, exclusive=read.task == "multiclass")
+    joint = read.task == "multiclass" or wish.per_group is not None
+    if read.rows is not None and (joint or read.found is None):
+        return counted_rows(read.rows, rule, shown)
+    assert read.found is not None
+    return counted_cells(read.found, rule)
 
 
 def _plain(prior: tuple[float, ...] | None) -> float | list[float] | None:
     return prior if prior is None else prior[0] if len(prior) == 1 else list(prior)
-
-
-def _chosen(
-    slices: list[Slice], found: Gathered, conventions: Conventions, wish: Wish
-) -> tuple[list[Chosen], list[str]]:
-    """Choose a cut-off in each slice; a class of one label gets none.
-
-    Raises:
-        AnswerNoError: a slice in which the constraints cannot be met.
-        InputError: no slice with both labels.
-    """
-    chosen: list[Chosen] = []
-    warnings: list[str] = []
-    refused: list[tuple[str, Refused]] = []
-    empty: list[str] = []
-    draws = DRAWS if len(slices) <= MOST_RESAMPLED else 0
-    classes = slices[0].where["kind"] == "class"
-    for place, one in enumerate(slices):
-        name = _name(one.where)
-        stats = pairs_of(one)
-        if classes and not (stats.positives and stats.negatives):
-            empty.append(str(one.where["name"]))
-            chosen.append(_nothing(one.where, stats))
-            continue
-        made = choose_slice(
-            one.where,
-            stats,
-            conventions,
-            wish,
-            prior=wish.prior_of(found.task, place if classes else 0, found.classes),
-            clustered=bool(found.params.get("cluster")),
-            draws=draws,
-        )
-        if isinstance(made, Refused):
-            refused.append((name, made))
-            continue
-        chosen.append(made)
-        warnings += [f"{name}{text}" for text in made.warnings]
-    if len(empty) == len(slices):
-        raise InputError(
-            "no class has both labels: there is nothing to choose",
-            "give held-out rows of several classes",
-        )
-    if refused:
-        raise _refusal(refused, len(slices))
-    if empty:
-        named = ", ".join(map(repr, empty[:5])) + (" …" if len(empty) > 5 else "")
-        warnings.append(
-            f"{len(empty)} of {len(slices)} classes have one label only and get no cut-off, so "
-            f"they are never decided for: {named}"
-        )
-    if not draws and conventions.confidence is not None:
-        warnings.append(f"no intervals of cut-offs: more than {MOST_RESAMPLED} slices")
-    if wish.guarantee is not None and len(slices) > 1:
-        warnings.append(
-            f"each of {len(slices)} cut-offs keeps its promise with confidence "
-            f"{wish.guarantee:g}; that all keep theirs at once is not promised"
-        )
-    return chosen, warnings
-
-
-def _name(where: Result) -> str:
-    if where["kind"] == "class":
-        return f"class {where['name']!r}: "
-    return f"{where['column']}={where['value']}: " if where["kind"] == "group" else ""
-
-
-def _nothing(where: Result, stats: Any) -> Chosen:
-    from calibcli.core.decisions.thresholds import Curve
-
-    item = {"slice": where, "threshold": None, "n": stats.n, "reason": "one label only"}
-    return Chosen(item, Curve.from_cells(stats.floor, stats.pos, stats.neg))
-
-
-def _refusal(refused: list[tuple[str, Refused]], slices: int) -> AnswerNoError | InputError:
-    """Return the error for slices without a cut-off: the first, and how many there are."""
-    name, first = next((one for one in refused if one[1].unreachable), refused[0])
-    more = f" (and {len(refused) - 1} of {slices} more)" if len(refused) > 1 else ""
-    if first.unreachable:
-        return AnswerNoError(f"{name}{first.reason}{more}", first.hint)
-    return InputError(f"{name}{first.reason}{more}", first.hint)
 
 
 def _write_candidates(path: str, curves: list[tuple[Result, Curve]], wish: Wish) -> None:

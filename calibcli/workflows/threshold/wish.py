@@ -26,6 +26,7 @@ class Wish:
         guarantee: the confidence with which the constraints are to hold on new rows.
         per_group: the column of which each value gets a cut-off of its own.
         equal: the figure that is to be the same in each of those groups.
+        never: whether a slice that cannot meet the constraints gets a cut-off above every score.
     """
 
     objective: Objective
@@ -35,6 +36,12 @@ class Wish:
     guarantee: float | None = None
     per_group: str | None = None
     equal: Equal | None = None
+    never: bool = False
+
+    @property
+    def target(self) -> str:
+        """The constraints in words."""
+        return " and ".join(map(str, self.constraints))
 
     @classmethod
     def parse(
@@ -48,6 +55,7 @@ class Wish:
         per_group: str | None = None,
         equal: Equal | None = None,
         images: bool = False,
+        never: bool = False,
     ) -> Wish:
         """Understand the options.
 
@@ -59,6 +67,11 @@ class Wish:
         if maximize is not None and costs is not None:
             raise UsageError("--maximize and --cost are two objectives", "give one of them")
         check_prior(prior)
+        if never and not constraints:
+            raise UsageError(
+                "--unreachable is about a target, and there is none",
+                "add --subject-to 'precision>=0.95'",
+            )
         if guarantee is not None:
             _check_guarantee(guarantee, constraints, equal)
         if equal is not None:
@@ -71,7 +84,7 @@ class Wish:
             objective = default_objective(constraints)
         else:
             objective = parse_objective("f1")
-        return cls(objective, constraints, costs, prior, guarantee, per_group, equal)
+        return cls(objective, constraints, costs, prior, guarantee, per_group, equal, never)
 
     def prior_of(self, task: str, place: int, classes: tuple[str, ...]) -> float | None:
         """Return the prevalence for one slice: the binary score, or class number `place`.

@@ -1,0 +1,51 @@
+"""Tables of decisions: how right they are, beside the most probable class, and the confusions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from calibcli.render.tables.common import figure, level
+from calibcli.render.tables.layout import Cell, Column, Table
+from calibcli.render.words import figures
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    Result = Mapping[str, Any]
+
+MOST_CLASSES = 20
+
+
+def decision_tables(result: Result) -> list[Table | None]:
+    """Return the tables of the decisions of several classes."""
+    decision = result.get("decision")
+    if not decision or not decision.get("classes"):
+        return []
+    params = result.get("params") or {}
+    return [_beside(decision, params), _matrix(decision.get("confusion_matrix"))]
+
+
+def _beside(decision: Result, params: Result) -> Table:
+    """Return the figures of all decisions together, and those of the most probable class."""
+    parts = [("these cut-offs", decision)]
+    if decision.get("plain"):
+        parts.append((str(decision["plain"]["rule"]), decision["plain"]))
+    names = ("accuracy", "undecided", "macro_f1")
+    rows = tuple(
+        (Cell(title), *(figure(name, part["metrics"].get(name)) for name in names))
+        for title, part in parts
+    )
+    shown = ("accuracy", "undecided", "mean F1")
+    columns = (Column("rule", left=True), *(Column(name, level(params)) for name in shown))
+    return Table("Decisions of all classes together", columns, rows)
+
+
+def _matrix(matrix: Result | None) -> Table | None:
+    if not matrix or len(matrix["truth"]) > MOST_CLASSES:
+        return None
+    rows = tuple(
+        (Cell(str(name)), *(Cell(figures.count(count)) for count in counts))
+        for name, counts in zip(matrix["truth"], matrix["counts"], strict=True)
+    )
+    columns = (Column("true", left=True), *(Column(str(name)) for name in matrix["decisions"]))
+    return Table("Decisions: rows are the truth", columns, rows)

@@ -1,0 +1,144 @@
+"""Rows to counts of decisions: by a rule and by the most probable class, of all and by group."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from calibcli.core.decisions.counts import RuleCounts, units_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from calibcli.core.decisions.rules import Codes, Rule
+    from calibcli.tasks.collect import Layout
+    from calibcli.tasks.rows.scan import Rows
+
+
+class Members:
+    """Values of a group column, numbered as they come."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, int] = {}
+
+    def of(self, codes: NDArray[Any], values: Sequence[str]) -> NDArray[np.int64]:
+        """Return the member of each row (n,)."""
+        here = np.zeros(len(values), np.int64)
+        for code in np.unique(codes).tolist():
+            here[code] = self.values.setdefault(values[code], len(self.values))
+        member: NDArray[np.int64] = here[codes]
+        return member
+
+    def joined(self, other: Members) -> NDArray[np.int64]:
+        """Return the member here of each member there."""
+        return np.array([self.values.setdefault(v, len(self.values)) for v in other.values], int)
+
+
+def natural(value: str) -> tuple[bool, float, str]:
+    """Sort numbers as numbers, before text."""
+    try:
+        return False, float(value), value
+    except ValueError:
+        return True, 0.0, value
+
+
+class DecidedRows:
+    """An accumulator of decisions.
+
+    Args:
+        rule: what decides.
+        layout: what a row is.
+        columns: names of the group columns of the batches.
+        shown: those of them whose values are counted by themselves.
+        plain: whether the most probable class is counted beside.
+    """
+
+    def __init__(
+        self,
+        rule: Rule,
+        layout: Layout,
+        columns: Sequence[str] = (),
+        shown: Sequence[str] = (),
+        *,
+        plain: bool = False,
+    ) -> None:
+        self.rule, self.layout = rule, layout
+        column = getattr(rule, "column", None)
+        self.place = None if column is None else list(columns).index(column)
+        self.shown = {name: list(columns).index(name) for name in shown}
+        self.members = {name: Members() for name in shown}
+        self.counts = self._empty()
+        self.groups = {name: self._empty() for name in shown}
+        self.plain = self._empty() if plain else None
+
+    def _empty(self) -> RuleCounts:
+        several = self.layout.task == "multilabel"
+        exclusive = self.layout.task == "multiclass"
+        return RuleCounts(
+            len(self.layout.classes) if exclusive else 2,
+            slots=len(self.layout.classes) if several else 1,
+            units=units_of(self.layout.clustered),
+            weighted=self.layout.weighted,
+        )
+
+    def add(self, rows: Rows) -> None:
+        """Take in a batch."""
+        if not len(rows.p):
+            return
+        p = rows.p if self.layout.classes else rows.p[:, 1]
+        codes: Codes = None
+        values: Sequence[str] | None = None
+        if self.place is not None:
+            codes, values = rows.groups[self.place]
+        decision = self.rule.decide(p, codes, values)
+        self._count(self.counts, rows, decision, None)
+        for name, place in self.shown.items():
+            member = self.members[name].of(*rows.groups[place])
+            self._count(self.groups[name], rows, decision, member)
+        if self.plain is not None:
+            self._count(self.plain, rows, p.argmax(axis=1), None)
+
+    def _count(
+        self,
+        counts: RuleCounts,
+        rows: Rows,
+        decision: NDArray[Any],
+        member: NDArray[np.int64] | None,
+    ) -> None:
+        if decision.ndim == 1:
+            counts.add(rows.label, decision, unit=rows.bucket, member=member, weight=rows.weight)
+            return
+        width = decision.shape[1]
+
+        def spread(one: Any) -> Any:
+            return None if one is None else np.repeat(one, width)
+
+        counts.add(
+            rows.label.reshape(-1),
+            decision.reshape(-1),
+            slot=np.tile(np.arange(width), len(decision)),
+            unit=spread(rows.bucket),
+            member=spread(member),
+            weight=spread(rows.weight),
+        )
+
+    def ordered(self, column: str) -> tuple[RuleCounts, list[str]]:
+        """Return the counts of a column of groups, one member a value, and the values in order."""
+        members = self.members[column].values
+        values = sorted(members, key=natural)
+        place = np.zeros(len(values), np.int64)
+        place[[members[value] for value in values]] = np.arange(len(values))
+        counts = self._empty()
+        counts.merge(self.groups[column], place)
+        return counts, values
+
+    def merge(self, other: DecidedRows) -> None:
+        """Add a later partition."""
+        self.counts.merge(other.counts)
+        for name, counts in self.groups.items():
+            counts.merge(other.groups[name], self.members[name].joined(other.members[name]))
+        if self.plain is not None and other.plain is not None:
+            self.plain.merge(other.plain)

@@ -1,0 +1,147 @@
+"""Decisions as they stand in the JSON: what `apply` would write on these rows, and how right it is.
+
+Read from the counts of a rule (`core.decisions.counts`) and from nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from calibcli.core.decisions.counts import Judged
+from calibcli.core.metrics import intervals
+from calibcli.core.metrics.binary import View
+from calibcli.core.numeric.special import norm_ppf, t_ppf
+from calibcli.core.statistics.curves import Binning
+from calibcli.workflows.measure.slices import confusion, figure
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from calibcli.core.decisions.counts import RuleCounts
+    from calibcli.core.statistics.stats import ScoreStats
+
+Result = dict[str, Any]
+MOST_MATRIX = 100
+"""Classes up to which the counts of every pair of truth and decision are listed."""
+_BINS = Binning("width", 1, "right")
+_SHOWN = ("precision", "recall", "f1")
+_BINARY = (*_SHOWN, "specificity", "fpr")
+
+
+def decision_result(
+    counts: RuleCounts,
+    classes: Sequence[str],
+    level: float | None,
+    *,
+    member: int = 0,
+    plain: RuleCounts | None = None,
+) -> Result:
+    """Return the figures of decisions.
+
+    Args:
+        counts: of the rule.
+        classes: names; () for a binary score.
+        level: of the intervals; None for none.
+        member: the group's value that is meant.
+        plain: counts of deciding the most probable class, to stand beside.
+    """
+    judged = Judged(counts, member)
+    metrics = _metrics(judged, level)
+    found: Result = {"n": judged.n, "metrics": metrics}
+    if not classes:
+        table = table_of(judged.of_class(1), level)
+        metrics |= {name: table[name] for name in _BINARY}
+        found["confusion"] = {name: table[name] for name in ("tp", "fp", "fn", "tn")}
+        return found
+    parts = [table_of(judged.of_class(k), level) for k in range(len(classes))]
+    metrics["macro_f1"] = _macro_f1(judged, parts, level)
+    found["classes"] = [
+        {
+            "name": name,
+            **{key: table[key] for key in ("tp", "fp", "fn", "tn")},
+            **{key: table[key] for key in _SHOWN},
+        }
+        for name, table in zip(classes, parts, strict=True)
+    ]
+    if counts.slots == 1 and len(classes) <= MOST_MATRIX:
+        found["confusion_matrix"] = _matrix(judged, classes)
+    if plain is not None:
+        beside = Judged(plain, member)
+        tables = [table_of(beside.of_class(k), level) for k in range(len(classes))]
+        figures = _metrics(beside, level)
+        figures["macro_f1"] = _macro_f1(beside, tables, level)
+        found["plain"] = {"rule": "most probable class", "metrics": figures}
+    return found
+
+
+def table_of(stats: ScoreStats, level: float | None) -> Result:
+    """Return the confusion table of pairs (decision, truth)."""
+    return confusion(View(stats, _BINS), 0.5, level)
+
+
+def share(stats: ScoreStats, level: float | None) -> Result:
+    """Return the share of positives as a figure."""
+    found = intervals.measure(View(stats, _BINS), confidence=level, names=("prevalence",))
+    return figure(found["prevalence"])
+
+
+def _metrics(judged: Judged, level: float | None) -> Result:
+    return {
+        "accuracy": share(judged.right(), level),
+        "undecided": share(judged.undecided(), level),
+    }
+
+
+def _matrix(judged: Judged, classes: Sequence[str]) -> Result:
+    """Return the counts by truth and decision; columns of NONE and REFER only where they occur."""
+    counts = judged.matrix()
+    k = len(classes)
+    used = [*range(k), *(k + i for i in range(2) if counts[:, k + i].any())]
+    names = [*classes, "none", "refer"]
+    return {
+        "truth": list(classes),
+        "decisions": [names[i] for i in used],
+        "counts": counts[:, used].tolist(),
+    }
+
+
+def _macro_f1(judged: Judged, parts: Sequence[Result], level: float | None) -> Result:
+    """Return the mean of F1 over the classes that occur or are decided, by linearisation."""
+    size = np.array([2 * t["tp"] + t["fp"] + t["fn"] for t in parts], np.float64)
+    there = size > 0
+    if not there.any():
+        return {"value": None, "low": None, "high": None, "reason": "no class occurs"}
+    hits = np.array([t["tp"] for t in parts], np.float64)
+    f1 = np.where(there, 2 * hits / np.maximum(size, 1e-300), 0.0)
+    value = float(f1[there].mean())
+    if level is None or not 0.0 < value < 1.0:
+        return {"value": value, "low": None, "high": None}
+    slope = _slope(judged, f1, size) / int(there.sum())
+    reach = norm_ppf((1 + level) / 2)
+    if judged.counts.clustered:
+        reach = t_ppf((1 + level) / 2, max(len(np.unique(judged.all.unit)) - 1, 1))
+    error = reach * judged.variance(slope) ** 0.5
+    low, high = intervals.on_logit_scale(value, error)
+    return {"value": value, "low": low, "high": high}
+
+
+def _slope(
+    judged: Judged, f1: NDArray[np.float64], size: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return what one more row of each cell (m,) adds to the sum of F1 over classes."""
+    cells, safe = judged.all, np.maximum(size, 1e-300)
+    per, slope = f1 / safe, np.zeros(len(judged.all.count))
+    if judged.counts.slots > 1:
+        decided, true = cells.decision == 1, cells.truth == 1
+        slope += 2.0 * (decided & true) / safe[cells.slot]
+        slope -= per[cells.slot] * (decided.astype(np.float64) + true)
+        return slope
+    decided = cells.decision >= 0
+    slope += np.where(cells.decision == cells.truth, 2.0 / safe[cells.truth], 0.0)
+    slope -= np.where(decided, per[np.where(decided, cells.decision, 0)], 0.0)
+    slope -= per[cells.truth]
+    return slope

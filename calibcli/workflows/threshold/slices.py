@@ -1,0 +1,203 @@
+"""Cut-offs of every slice of the input: all rows, classes, labels, groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from calibcli.errors import AnswerNoError, InputError
+from calibcli.workflows.input.gather import Gathered, Slice, one_class
+from calibcli.workflows.threshold.by_group import pairs_of
+from calibcli.workflows.threshold.choosing import (
+    DRAWS,
+    Chosen,
+    Picked,
+    Refused,
+    describe,
+    never,
+    pick,
+)
+from calibcli.workflows.threshold.competing import Field, choose_classes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from calibcli.core.statistics.stats import ScoreStats
+    from calibcli.workflows.input.conventions import Conventions
+    from calibcli.workflows.input.passes import RowPass
+    from calibcli.workflows.threshold.wish import Wish
+
+Result = dict[str, Any]
+MOST_RESAMPLED = 100
+"""Slices up to which each cut-off gets an interval: resampling thousands takes minutes."""
+Where = tuple[Result, "ScoreStats", "Picked | Refused | None"]
+"""A slice, its pairs, and what was picked in it; None for a class of one label."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The cut-offs of slices, what is to be said of them, and more for the result."""
+
+    chosen: list[Chosen]
+    warnings: list[str]
+    more: Result = field(default_factory=dict)
+
+
+def named_slices(whole: Slice, classes: tuple[str, ...]) -> list[Slice]:
+    """Return the slices of which each gets a cut-off: of a score, or of each label."""
+    if not classes:
+        return [whole]
+    found = []
+    for k, name in enumerate(classes):
+        where: Result = {"kind": "class", "name": name}
+        if whole.where["kind"] == "group":
+            where = {**whole.where, "class": name}
+        after = None if whole.calibrated is None else one_class(whole.calibrated, k)
+        found.append(Slice(where, one_class(whole.population, k), after))
+    return found
+
+
+def chosen_of_slices(
+    slices: Sequence[Slice],
+    conventions: Conventions,
+    wish: Wish,
+    task: str,
+    classes: tuple[str, ...],
+    *,
+    clustered: bool,
+) -> Parts:
+    """Choose a cut-off in each slice by itself; a class of one label gets none.
+
+    Raises:
+        AnswerNoError: a slice in which the constraints cannot be met.
+        InputError: no slice with both labels.
+    """
+    found: list[Where] = []
+    for place, one in enumerate(slices):
+        stats = pairs_of(one)
+        picked: Picked | Refused | None = None
+        if not classes or (stats.positives and stats.negatives):
+            prior = wish.prior_of(task, place % max(len(classes), 1), classes)
+            picked = pick(stats, wish, prior=prior, clustered=clustered)
+        found.append((one.where, stats, picked))
+    return _parts(found, conventions, wish, clustered=clustered)
+
+
+def chosen_of_classes(read: RowPass | Gathered, conventions: Conventions, wish: Wish) -> Parts:
+    """Choose the cut-offs of classes that exclude each other, together.
+
+    Raises:
+        AnswerNoError: a class in which the constraints cannot be met.
+        InputError: no class with both labels.
+        UsageError: options that need rows.
+    """
+    if isinstance(read, Gathered):
+        names, clustered = read.classes, read.clustered
+        field_ = Field.of_statistics(read, wish)
+    else:
+        names, clustered = read.dataset.classes, read.layout.clustered
+        field_ = Field.of_rows(read, wish, names)
+    made = choose_classes(field_, wish, clustered=clustered)
+    found: list[Where] = []
+    for part, (picks, pairs) in enumerate(zip(made.found, made.competition.classes, strict=True)):
+        for name, picked, stats in zip(names, picks, pairs, strict=True):
+            where: Result = {"kind": "class", "name": name}
+            if part:
+                value = field_.groups[part - 1]
+                where = {"kind": "group", "column": wish.per_group, "value": value, "class": name}
+            found.append((where, stats, picked))
+    parts = _parts(found, conventions, wish, clustered=clustered)
+    weights = made.competition.weights.tolist()
+    for place, one in enumerate(parts.chosen):
+        one.item["weight"] = weights[place % len(names)]
+    return parts
+
+
+def _parts(
+    found: Sequence[Where], conventions: Conventions, wish: Wish, *, clustered: bool
+) -> Parts:
+    """Describe what was picked; refuse where nothing could be."""
+    refused = [(_name(where), one) for where, _, one in found if isinstance(one, Refused)]
+    empty = [where for where, _, one in found if one is None]
+    if len(empty) == len(found):
+        raise InputError(
+            "no class has both labels: there is nothing to choose",
+            "give held-out rows of several classes",
+        )
+    warnings: list[str] = []
+    lost = [one for _, one in refused if not one.unreachable]
+    if refused and (lost or not wish.never or len(refused) + len(empty) == len(found)):
+        raise _refusal(refused, len(found), wish)
+    if refused:
+        named = "; ".join(f"{name}: {one.best}" for name, one in refused)
+        warnings.append(
+            f"{wish.target} cannot be met in {len(refused)} of {len(found)} slices, whose cut-off "
+            f"is above every score: {named}"
+        )
+    draws = DRAWS if len(found) <= MOST_RESAMPLED else 0
+    chosen: list[Chosen] = []
+    for where, stats, one in found:
+        if isinstance(one, Picked):
+            made = describe(where, one, conventions, wish, clustered=clustered, draws=draws)
+            prefix = f"{_name(where)}: " if _name(where) else ""
+            warnings += [prefix + text for text in made.warnings]
+        elif isinstance(one, Refused):
+            made = never(where, stats, one, conventions)
+        else:
+            made = _nothing(where, stats)
+        chosen.append(made)
+    if empty:
+        names = [repr(where.get("class", where.get("name"))) for where in empty]
+        named = ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
+        warnings.append(
+            f"{len(empty)} of {len(found)} classes have one label only and get no cut-off, so "
+            f"they are never decided for: {named}"
+        )
+    if not draws and conventions.confidence is not None:
+        warnings.append(f"no intervals of cut-offs: more than {MOST_RESAMPLED} slices")
+    if wish.guarantee is not None and len(found) > 1:
+        warnings.append(
+            f"the guarantee holds for each of {len(found)} cut-offs separately, with confidence "
+            f"{wish.guarantee:g}, not for all of them at once"
+        )
+    return Parts(chosen, warnings)
+
+
+def _name(where: Result) -> str:
+    if where["kind"] == "class":
+        return f"class {where['name']!r}"
+    if where["kind"] == "group":
+        of = f" (class {where['class']!r})" if "class" in where else ""
+        return f"{where['column']}={where['value']}{of}"
+    return ""
+
+
+def _nothing(where: Result, stats: ScoreStats) -> Chosen:
+    from calibcli.core.decisions.thresholds import Curve
+
+    item = {"slice": where, "threshold": None, "n": stats.n, "reason": "one label only"}
+    return Chosen(item, Curve.from_cells(stats.floor, stats.pos, stats.neg))
+
+
+def _refusal(
+    refused: Sequence[tuple[str, Refused]], slices: int, wish: Wish
+) -> AnswerNoError | InputError:
+    """Return the error for slices without a cut-off: every one of them, and how near it comes."""
+    for name, one in refused:
+        if not one.unreachable:
+            more = f" (and {len(refused) - 1} of {slices} more)" if len(refused) > 1 else ""
+            return InputError(f"{name}: {one.reason}{more}" if name else one.reason, one.hint)
+    name, first = refused[0]
+    others = f"; {_OTHERS}" if len(refused) < slices else ""
+    if len(refused) == 1:
+        return AnswerNoError(
+            f"{name}: {first.reason}" if name else first.reason, f"{first.hint}{others}"
+        )
+    named = "; ".join(f"{name}: {one.best}" for name, one in refused)
+    return AnswerNoError(
+        f"{wish.target} cannot be met in {len(refused)} of {slices} slices: {named}",
+        f"no thresholds were written{others}",
+    )
+
+
+_OTHERS = "--unreachable never writes the others, and for these a cut-off above every score"
