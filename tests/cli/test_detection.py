@@ -156,7 +156,7 @@ def test_the_json_keeps_to_its_schema_and_its_order(good, scene):
     jsonschema.Draft202012Validator(schema).validate(result)
     assert tuple(result) == (
         "schema", "version", "calibcli", "inputs", "params", "task", "overall", "classes",
-        "groups", "gates", "warnings",
+        "groups", "gates", "warnings", "warning_codes",
     )  # fmt: skip
     assert result["params"]["iou"] == 0.5
     assert result["params"]["max_detections"] == 100

@@ -23,7 +23,7 @@ SEVERAL = (
 )  # fmt: skip
 MEASURE = (
     "schema", "version", "calibcli", "inputs", "params", "task", "overall", "classes", "groups",
-    "gates", "warnings",
+    "gates", "warnings", "warning_codes",
 )  # fmt: skip
 
 

@@ -83,7 +83,7 @@ def render_threshold(result: Result, *, color: bool = False, width: int | None =
 
 def render_apply(result: Result, *, color: bool = False, width: int | None = None) -> str:
     """Return a short summary of what apply wrote: one `name  value` line each."""
-    skipped = {"schema", "version", "calibcli", "params", "inputs", "warnings"}
+    skipped = {"schema", "version", "calibcli", "params", "inputs", "warnings", "warning_codes"}
     plain = [
         (names.visible(key), value)
         for key, value in result.items()

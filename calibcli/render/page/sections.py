@@ -58,7 +58,7 @@ def _calibrated_words(report: Result) -> list[str]:
     rows = sum(one.get("rows") or 0 for one in chosen.get("inputs") or [])
     told = f"The calibrator is {chosen['method']}"
     told += f", fitted on {figures.count(rows)} rows of {files}" if rows else ""
-    seen = any("in-sample" in warning for warning in report.get("warnings") or [])
+    seen = "in-sample" in (report.get("warning_codes") or ())
     return [f"{told}, these very rows: what it shows here flatters." if seen else f"{told}."]
 
 

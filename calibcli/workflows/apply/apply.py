@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from calibcli._version import __version__
+from calibcli.core.results.warning import Warning, warned
 from calibcli.core.statistics.buckets import buckets_of
 from calibcli.engines.remote import current
 from calibcli.engines.threads import map_ordered
@@ -21,10 +22,10 @@ from calibcli.tasks.collect import Layout, usable
 from calibcli.workflows.apply.decision_columns import (
     decision_arrays,
     decision_names,
-    new_group_words,
+    new_groups,
     rows_of_new_groups,
 )
-from calibcli.workflows.input.gather import open_for, unseen_words, with_group_of
+from calibcli.workflows.input.gather import dropped, open_for, unseen_rows, with_group_of
 from calibcli.workflows.input.loaded import load_calibrator
 from calibcli.workflows.input.loaded_cuts import REGIONS, load_thresholds
 from calibcli.workflows.input.warnings import check_fits
@@ -209,13 +210,15 @@ def apply(
             if progress is not None:
                 progress(rows)
     strangers = sum(notes.strangers)
-    said = [] if cuts is None or not strangers else [new_group_words(cuts, strangers)]
+    said = [unseen_rows(sum(notes.unseen))] if notes.unseen else []
+    said += [] if cuts is None or not strangers else [new_groups(cuts, strangers)]
     if notes.dropped:
-        said.append(f"{sum(notes.dropped):,} rows without a usable score were left out")
+        said.append(dropped(sum(notes.dropped), "rows without a usable score"))
     if shift is not None:
         said += shift.caution()
         if cuts is not None:
-            said.append("the thresholds were chosen before --prior moved the probabilities")
+            before = "the thresholds were chosen before --prior moved the probabilities"
+            said.append(Warning("prior", before))
     result = {
         "schema": "calibcli/apply",
         "version": 1,
@@ -226,7 +229,7 @@ def apply(
         "method": loaded.payload.get("method", loaded.calibrator.method),
         "rows": rows,
         "output": output,
-        "warnings": ([unseen_words(sum(notes.unseen))] if notes.unseen else []) + said,
+        **warned(said),
     }
     if shift is not None:
         result["prevalence"] = shift.words()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli.core.decisions.rules import REFER
+from calibcli.core.results.warning import Warning
 from calibcli.io.formats.arrow_arrays import number_array, text_array
 from calibcli.workflows.input.loaded_cuts import SETS
 
@@ -77,10 +78,11 @@ def rows_of_new_groups(
     return int(new[codes].sum()) if len(new) else 0
 
 
-def new_group_words(cuts: LoadedThresholds, rows: int) -> str:
+def new_groups(cuts: LoadedThresholds, rows: int) -> Warning:
     """Return the warning about such rows."""
     instead = "every class is in their sets" if cuts.rule == SETS else "the one of all rows decided"
-    return f"{rows:,} rows are of a {cuts.group} without a threshold of its own: {instead}"
+    text = f"{rows:,} rows are of a {cuts.group} without a threshold of its own: {instead}"
+    return Warning("unseen-group", text)
 
 
 def _lists(inside: NDArray[np.bool_], classes: tuple[str, ...], *, text: bool) -> Any:

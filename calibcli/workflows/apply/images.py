@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli._version import __version__
+from calibcli.core.results.warning import warned
 from calibcli.core.segmentation.regions import Cleaning, MaskRule
 from calibcli.engines.threads import map_ordered
 from calibcli.errors import InputError, UsageError
@@ -127,7 +128,7 @@ def apply_images(
         "method": loaded.payload.get("method", loaded.calibrator.method),
         "rows": pixels,
         "output": output,
-        "warnings": [],
+        **warned(()),
     }
 
 

@@ -11,6 +11,7 @@ from calibcli.core.calibrators import CALIBRATORS, Identity
 from calibcli.core.comparison.prior import estimate_rows, odds_factor, shifted, shifted_rows
 from calibcli.core.numeric.scales import logit
 from calibcli.core.numeric.special import norm_ppf
+from calibcli.core.results.warning import Warning
 from calibcli.core.statistics.buckets import BUCKETS
 from calibcli.core.statistics.cells import logit_keys, probability_keys
 from calibcli.core.statistics.stats import ScoreStats
@@ -96,7 +97,7 @@ class Shift:
             said.append(f"{text} (was {row['from']:.4g})")
         return ", ".join(said)
 
-    def caution(self) -> list[str]:
+    def caution(self) -> list[Warning]:
         """Return what an estimate rests on; nothing of a prevalence that was given."""
         if self.found is None:
             return []
@@ -111,7 +112,7 @@ class Shift:
                 f"labels' scores at the fit (p {_small(self.mixture.p)}), so the estimate may be "
                 "far off"
             )
-        return told
+        return [Warning("prior", text) for text in told]
 
 
 def _small(p: float) -> str:

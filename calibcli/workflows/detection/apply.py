@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli._version import __version__
+from calibcli.core.results.warning import warned
 from calibcli.core.statistics.cells import key_probabilities, logit_keys
 from calibcli.errors import InputError, did_you_mean
 from calibcli.io.boxes.checks import checked
@@ -16,8 +17,12 @@ from calibcli.io.boxes.output import output_kind, write_boxes
 from calibcli.io.failures import listing
 from calibcli.tasks.detection.matching import by_rank, ranks
 from calibcli.tasks.detection.nms import keep, rivals
-from calibcli.workflows.detection.artifacts import detection_calibrator, detection_cuts
-from calibcli.workflows.detection.observed import TASK, calibrated, check_spec
+from calibcli.workflows.detection.artifacts import (
+    detection_calibrator,
+    detection_cuts,
+    unseen_boxes,
+)
+from calibcli.workflows.detection.observed import TASK, calibrated, check_spec, dropped_boxes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -106,12 +111,9 @@ def apply_detection(
     )
     warnings = []
     if dropped:
-        warnings.append(f"{dropped:,} boxes without a score or coordinate were left out")
+        warnings.append(dropped_boxes(dropped))
     if found.unseen:
-        warnings.append(
-            f"{found.unseen:,} detections are of classes that the calibrator has not seen: "
-            "the overall map"
-        )
+        warnings.append(unseen_boxes(found.unseen))
     result: Result = {
         "schema": "calibcli/apply",
         "version": 1,
@@ -124,7 +126,7 @@ def apply_detection(
         "of": len(kept) if cuts is not None else None,
         "nms": None if cuts is None else _nms_words(cuts),
         "output": output,
-        "warnings": warnings,
+        **warned(warnings),
     }
     return result
 

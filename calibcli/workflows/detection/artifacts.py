@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from calibcli.core.results.warning import Warning
 from calibcli.errors import InputError
 from calibcli.tasks.detection.nms import keep
 from calibcli.workflows.detection.observed import TASK
@@ -73,10 +74,7 @@ def fitting_calibrator(path: str, seen: Observed) -> DetectionCalibrator:
         strange = [name for name in seen.data.classes if name not in groups]
         rows = int(np.isin(seen.data.found.label, _places(seen.data.classes, strange)).sum())
         if rows:
-            seen.warnings.append(
-                f"{rows:,} detections are of classes that the calibrator has not seen: "
-                "the overall map"
-            )
+            seen.warnings.append(unseen_boxes(rows))
     return found
 
 
@@ -149,18 +147,26 @@ class DetectionCuts:
             return None
         return self.nms.get(None) or {str(k): v for k, v in self.nms.items()}
 
-    def cautions(self, seen: Observed, *, calibrated: bool) -> list[str]:
+    def cautions(self, seen: Observed, *, calibrated: bool) -> list[Warning]:
         """Return what is to be said of these cut-offs on these detections."""
         said = []
         if self.calibrated and not calibrated:
-            said.append(
+            text = (
                 "the cut-offs were chosen on calibrated probabilities, and these are not "
                 "calibrated: add --calibrator FILE"
             )
+            said.append(Warning("uncalibrated", text))
         iou = self.payload.get("params", {}).get("iou")
         if iou is not None and iou != seen.options.iou:
-            said.append(f"the cut-offs were chosen at --iou {iou:g}, not {seen.options.iou:g}")
+            text = f"the cut-offs were chosen at --iou {iou:g}, not {seen.options.iou:g}"
+            said.append(Warning("other-matching", text))
         return said
+
+
+def unseen_boxes(number: int) -> Warning:
+    """Return the warning about boxes of classes that a calibrator was not fitted on."""
+    text = f"{number:,} detections are of classes that the calibrator has not seen: the overall map"
+    return Warning("unseen-class", text)
 
 
 def detection_cuts(path: str, loaded: LoadedCalibrator | None) -> DetectionCuts:

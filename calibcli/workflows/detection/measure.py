@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from calibcli._version import __version__
+from calibcli.core.results.warning import warned
 from calibcli.workflows.detection.observed import (
     TASK,
     calibrated_scores,
@@ -13,7 +14,7 @@ from calibcli.workflows.detection.observed import (
 )
 from calibcli.workflows.detection.slices import detection_slices
 from calibcli.workflows.input.conventions import Conventions
-from calibcli.workflows.input.warnings import FEW_ROWS
+from calibcli.workflows.input.warnings import FEW_ROWS, few_rows, in_sample
 from calibcli.workflows.measure.measure import parsed_gates
 
 if TYPE_CHECKING:
@@ -62,9 +63,7 @@ def measure_detection(
 
         loaded = fitting_calibrator(calibrator, seen)
         if loaded.saw(seen.data.inputs):
-            warnings.append(
-                "the calibrator was fitted on this very file: figures after it are in-sample"
-            )
+            warnings.append(in_sample("this very file"))
     if thresholds is not None:
         from calibcli.workflows.detection.artifacts import fitting_cuts
 
@@ -94,11 +93,8 @@ def measure_detection(
     if cuts is not None:
         result["params"]["nms"] = cuts.nms_words()
     if found.pooled.n < FEW_ROWS:
-        rows = "detection" if found.pooled.n == 1 else "detections"
-        warnings.append(
-            f"{found.pooled.n} {rows}: too few to tell calibration from chance, see the intervals"
-        )
-    result["warnings"] = warnings
+        warnings.append(few_rows(found.pooled.n, "detection"))
+    result |= warned(warnings)
     if gates:
         from calibcli.core.decisions.gates import evaluate_gates
 
@@ -149,5 +145,5 @@ def _result(
         "classes": classes,
         "groups": [],
         "gates": [],
-        "warnings": [],
+        **warned(()),
     }

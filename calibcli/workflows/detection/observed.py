@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from calibcli.core.results.warning import Warning
 from calibcli.errors import UsageError
 from calibcli.io.boxes.dataset import open_detections
 from calibcli.tasks.detection.pairs import (
@@ -100,7 +101,7 @@ class Observed:
     data: DetectionData
     spec: InputSpec
     options: DetectionOptions
-    warnings: list[str]
+    warnings: list[Warning]
 
     @property
     def least_iou(self) -> float:
@@ -157,23 +158,30 @@ def observe(spec: InputSpec, options: DetectionOptions) -> Observed:
     data = open_detections(spec, options.ground_truth)
     warnings = []
     if data.dropped:
-        warnings.append(f"{data.dropped:,} boxes without a score or coordinate were left out")
+        warnings.append(dropped_boxes(data.dropped))
     if data.unlisted:
-        warnings.append(
+        text = (
             f"{data.unlisted:,} images have detections and are not in the ground truth: "
             "they count as images without objects"
         )
+        warnings.append(Warning("no-objects", text))
     return Observed(data, spec, options, warnings)
 
 
-def matching_warnings(found: Counted, options: DetectionOptions) -> list[str]:
+def dropped_boxes(number: int) -> Warning:
+    """Return the warning about boxes that cannot be used."""
+    return Warning("dropped", f"{number:,} boxes without a score or coordinate were left out")
+
+
+def matching_warnings(found: Counted, options: DetectionOptions) -> list[Warning]:
     """Return what is to be said of a matching."""
     warnings = []
     if found.matched.limited:
-        warnings.append(
+        text = (
             f"{found.matched.limited:,} detections beyond the best {options.limit} of their image "
             "and class do not count"
         )
+        warnings.append(Warning("cut-by-limit", text))
     objects = found.matched.view.objects
     absent = [
         repr(name)
@@ -184,9 +192,10 @@ def matching_warnings(found: Counted, options: DetectionOptions) -> list[str]:
         more = ", …" if len(absent) > 5 else ""
         what = f"class {absent[0]} has" if len(absent) == 1 else f"{len(absent)} classes have"
         named = "" if len(absent) == 1 else f": {', '.join(absent[:5])}{more}"
-        warnings.append(f"{what} no object to find, so no recall and no average precision{named}")
+        text = f"{what} no object to find, so no recall and no average precision{named}"
+        warnings.append(Warning("no-objects", text))
     if len(np.unique(found.matched.view.bucket)) < FEW_BUCKETS:
-        warnings.append("few images: the intervals are rough")
+        warnings.append(Warning("few-images", "few images: the intervals are rough"))
     return warnings
 
 

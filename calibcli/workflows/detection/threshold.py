@@ -12,6 +12,7 @@ from calibcli.core.decisions.stability import stability
 from calibcli.core.decisions.thresholds import Choice, Curve, Unreachable, choose
 from calibcli.core.detection.guarantee import ByImage, certified, check
 from calibcli.core.metrics.binary import View
+from calibcli.core.results.warning import Warning, any_of
 from calibcli.errors import AnswerNoError, InputError, UsageError
 from calibcli.tasks.detection.nms import keep as kept_boxes
 from calibcli.tasks.detection.pairs import LOWEST
@@ -23,8 +24,9 @@ from calibcli.workflows.detection.observed import (
 )
 from calibcli.workflows.detection.slices import detection_confusion, lrp_curve, probabilities
 from calibcli.workflows.input.loaded_cuts import CUT
+from calibcli.workflows.input.warnings import in_sample
 from calibcli.workflows.threshold.choosing import DRAWS
-from calibcli.workflows.threshold.outcome import keep, outcome, spoilt, void
+from calibcli.workflows.threshold.outcome import each_apart, keep, outcome, void
 from calibcli.workflows.threshold.search import parse_search
 from calibcli.workflows.threshold.slices import MOST_RESAMPLED
 
@@ -103,7 +105,7 @@ def threshold_detection(
         loaded = fitting_calibrator(calibrator, seen)
         warnings = list(seen.warnings)
         if loaded.saw(seen.data.inputs):
-            warnings.append("the calibrator was fitted on this very file: the cut-off is in-sample")
+            warnings.append(in_sample("this very file", "the cut-off is"))
     counts = _counted(seen, limits, loaded)
     warnings += matching_warnings(counts[0][1], options)
     names = seen.data.classes
@@ -144,18 +146,16 @@ def threshold_detection(
         raise _refusal(refused, len(wanted), wish)
     if idle:
         named = ", ".join(map(repr, idle[:5])) + (" …" if len(idle) > 5 else "")
-        warnings.append(
+        text = (
             f"{len(idle)} of {len(wanted)} classes have no objects or no detections and get no "
             f"cut-off, so none of their boxes is kept: {named}"
         )
+        warnings.append(Warning("no-objects", text))
     kind = "empirical" if wish.guarantee is None else "certified"
     if wish.guarantee is not None:
         if len(items) > 1:
-            warnings.append(
-                f"each of {len(items)} cut-offs keeps its promise with confidence "
-                f"{wish.guarantee:g}; that all keep theirs at once is not promised"
-            )
-        if spoilt(warnings):
+            warnings.append(each_apart(len(items), wish.guarantee))
+        if any_of(warnings, "in-sample"):
             kind = "empirical"
             warnings.append(void("the guarantee"))
     more: Result = {}

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from calibcli._version import __version__
 from calibcli.core.calibrators import CALIBRATORS, OneVsRest
 from calibcli.core.calibrators.grouped import Grouped
-from calibcli.core.calibrators.types import FREE_FORM_ROWS, effective_rows
+from calibcli.core.calibrators.types import FREE_FORM_ROWS, effective_rows, few_rows_note
 from calibcli.core.fitting.map_intervals import map_points
+from calibcli.core.results.warning import Warning, any_of, warned
 from calibcli.core.statistics.compact import compact
 from calibcli.io.rows.hashing import with_digest
 from calibcli.workflows.input.gather import Slice
@@ -40,11 +41,15 @@ def result_of(
     where: Result = {"kind": "overall"}
     before = slice_result(where, found.overall.population, conventions)
     after = slice_result(where, fitted.after, conventions)
-    notes = list(fitted.notes)
-    kind = CALIBRATORS.get(fitted.method, OneVsRest)
-    few = effective_rows(found.overall.population.pairs) < FREE_FORM_ROWS
-    if kind.free_form and few and not any("free-form" in note for note in notes):
-        notes.append(f"{fitted.method} is free-form and needs {FREE_FORM_ROWS:,} rows or more")
+    pairs = found.overall.population.pairs
+    few = few_rows_note(fitted.method, pairs)
+    notes = [Warning("free-form" if note in few else "fit", note) for note in fitted.notes]
+    warnings = [*found.warnings, *notes]
+    free_form = CALIBRATORS.get(fitted.method, OneVsRest).free_form
+    scarce = effective_rows(pairs) < FREE_FORM_ROWS
+    if free_form and scarce and not any_of(notes, "free-form"):
+        text = f"{fitted.method} is free-form and needs {FREE_FORM_ROWS:,} rows or more"
+        warnings.append(Warning("free-form", text))
     classes = []
     after_slices = replace(found, overall=Slice(where, fitted.after)).class_slices
     for own, changed in zip(found.class_slices, after_slices, strict=True):
@@ -81,7 +86,7 @@ def result_of(
         "candidates": [candidate.to_dict() for candidate in fitted.candidates],
         "map": _map(found, fitted.calibrator, conventions),
         "class_map": _class_map(found, fitted, conventions),
-        "warnings": list(found.warnings) + notes,
+        **warned(warnings),
     }
 
 

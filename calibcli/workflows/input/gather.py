@@ -7,6 +7,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from calibcli._version import __version__
+from calibcli.core.results.warning import Warning
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import InputError, UsageError
 from calibcli.io.formats.sources import expand
@@ -51,7 +52,7 @@ class Gathered:
     params: Result
     dropped: int = 0
     dataset: Dataset | None = None
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[Warning] = field(default_factory=list)
     labelled: bool = True
     watch: Watch | None = None
 
@@ -231,9 +232,9 @@ def from_counted(dataset: Dataset, spec: InputSpec, counted: Counted) -> Gathere
         groups += _group_slices(column, scope, other)
     warnings = []
     if counted.dropped:
-        warnings.append(f"{counted.dropped:,} rows without a usable score or label were left out")
+        warnings.append(dropped(counted.dropped, "rows without a usable score or label"))
     if counted.unseen:
-        warnings.append(unseen_words(counted.unseen))
+        warnings.append(unseen_rows(counted.unseen))
     return Gathered(
         dataset.task,
         dataset.classes,
@@ -249,9 +250,15 @@ def from_counted(dataset: Dataset, spec: InputSpec, counted: Counted) -> Gathere
     )
 
 
-def unseen_words(rows: int) -> str:
+def unseen_rows(rows: int) -> Warning:
     """Return the warning about rows of groups that a calibrator was not fitted on."""
-    return f"{rows:,} rows belong to groups that the calibrator has not seen: the overall map"
+    text = f"{rows:,} rows belong to groups that the calibrator has not seen: the overall map"
+    return Warning("unseen-group", text)
+
+
+def dropped(number: float, what: str) -> Warning:
+    """Return the warning about rows, boxes or records that are left out."""
+    return Warning("dropped", f"{number:,} {what} were left out")
 
 
 def _group_slices(column: str, scope: Scope, after: Scope | None) -> list[Slice]:

@@ -60,13 +60,13 @@ def found_overlap(
 
 
 def overlap_words(found: Overlap) -> str:
-    """Return the warning about rows that were used to fit; "" where none were."""
+    """Return how many of these rows were used to fit, in words; "" where none were."""
     if not found.value:
         return ""
     share = f"{_percent(found.value)} of these rows"
     if found.low is not None and found.high is not None:
         share += f" (between {_percent(found.low)} and {_percent(found.high)})"
-    return f"the calibrator was fitted on {share}: figures after it are in-sample"
+    return share
 
 
 def _percent(share: float) -> str:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from calibcli.errors import UsageError
 from calibcli.tasks.rows.scan import Accumulator, scan
 from calibcli.workflows.input.gather import (
+    dropped,
     input_params,
     layout_of,
     open_input,
-    unseen_words,
+    unseen_rows,
     with_group_of,
 )
 from calibcli.workflows.input.loaded import load_calibrator
@@ -21,6 +22,7 @@ from calibcli.workflows.input.warnings import calibrator_warnings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from calibcli.core.results.warning import Warning
     from calibcli.io.rows.dataset import Dataset, InputSpec
     from calibcli.tasks.collect import Layout
     from calibcli.tasks.watching import Watch
@@ -55,7 +57,7 @@ class RowPass:
     threads: int | None
     progress: Progress | None
     watch: Watch | None = None
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[Warning] = field(default_factory=list)
     rows: int = 0
 
     @classmethod
@@ -112,16 +114,15 @@ class RowPass:
             self.rows = scanned.rows
             if scanned.dropped:
                 self.warnings.append(
-                    f"{scanned.dropped:,} rows without a usable score or label were left out"
+                    dropped(scanned.dropped, "rows without a usable score or label")
                 )
             if scanned.unseen:
-                self.warnings.append(unseen_words(scanned.unseen))
+                self.warnings.append(unseen_rows(scanned.unseen))
             if self.loaded is not None:
                 shared = found_overlap(self.loaded, self.watch)
-                said = calibrator_warnings(self.loaded, self.dataset, self.spec, shared)
-                self.warnings += [
-                    text.replace("figures after it are", "what is chosen here is") for text in said
-                ]
+                self.warnings += calibrator_warnings(
+                    self.loaded, self.dataset, self.spec, shared, what="what is chosen here is"
+                )
         return found
 
     def params(self, **more: Any) -> Result:

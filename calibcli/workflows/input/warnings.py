@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli.core.metrics.intervals import buckets
+from calibcli.core.results.warning import Warning
 from calibcli.errors import InputError
 from calibcli.io.dataset import IMAGE
 
@@ -24,40 +25,50 @@ FEW_ROWS = 100
 FEW_CLUSTERS = 20
 
 
-def measure_warnings(found: Gathered, result: Result, conventions: Conventions) -> list[str]:
+def measure_warnings(found: Gathered, result: Result, conventions: Conventions) -> list[Warning]:
     """Return warnings about the numbers of a measure result."""
     if not found.labelled:
-        return ["no labels: only what scores alone can tell is shown"]
+        return [Warning("no-labels", "no labels: only what scores alone can tell is shown")]
     warnings = _split_cells(found.overall.population.pairs, conventions)
     overall = result["overall"]
     stats = found.overall.population.pairs
     n = overall["metrics"]["n"]["value"]
     if n < FEW_ROWS:
-        rows = "row" if n == 1 else "rows"
-        warnings.append(f"{n:g} {rows}: too few to tell calibration from chance, see the intervals")
+        warnings.append(few_rows(n))
     if _few_clusters(found):
-        warnings.append("few clusters: the intervals are rough")
+        warnings.append(Warning("few-clusters", "few clusters: the intervals are rough"))
     nll = overall["metrics"].get("nll", {})
     if nll.get("certain_errors"):
-        warnings.append(
+        text = (
             f"{nll['certain_errors']:g} rows are certain and wrong (probability 0 for what came "
             "true): their log loss is infinite, nll clips it at 1e-15"
         )
+        warnings.append(Warning("certain-errors", text))
     if found.task == "binary" and overall["metrics"]["auc"]["value"] is None and n:
-        warnings.append(f"auc is undefined: {overall['metrics']['auc'].get('reason')}")
+        reason = overall["metrics"]["auc"].get("reason")
+        warnings.append(Warning("undefined", f"auc is undefined: {reason}"))
     if len(stats.key) == 1 and n > 1:
-        warnings.append("all scores are equal")
+        warnings.append(Warning("constant-scores", "all scores are equal"))
     absent = [
         repr(part["slice"]["name"])
         for part in result["classes"]
         if part["metrics"]["prevalence"]["value"] == 0
     ]
     if len(absent) == 1:
-        warnings.append(f"class {absent[0]} does not occur among the labels")
+        text = f"class {absent[0]} does not occur among the labels"
+        warnings.append(Warning("absent-class", text))
     elif absent:
         of = f"{len(absent):,} of {len(result['classes']):,} classes"
-        warnings.append(f"{of} do not occur among the labels: {_some(absent)}")
+        text = f"{of} do not occur among the labels: {_some(absent)}"
+        warnings.append(Warning("absent-class", text))
     return warnings
+
+
+def few_rows(n: float, what: str = "row") -> Warning:
+    """Return the warning about `n` rows that are too few."""
+    rows = what if n == 1 else f"{what}s"
+    text = f"{n:g} {rows}: too few to tell calibration from chance, see the intervals"
+    return Warning("few-rows", text)
 
 
 def _few_clusters(found: Gathered) -> bool:
@@ -68,7 +79,7 @@ def _few_clusters(found: Gathered) -> bool:
     return not images and buckets(stats) < FEW_CLUSTERS
 
 
-def _split_cells(stats: ScoreStats, conventions: Conventions) -> list[str]:
+def _split_cells(stats: ScoreStats, conventions: Conventions) -> list[Warning]:
     """Warn of bins and cut-offs at which saved statistics do not know the counts exactly."""
     if stats.exact:
         return []
@@ -79,7 +90,7 @@ def _split_cells(stats: ScoreStats, conventions: Conventions) -> list[str]:
         return []
     said = "the statistics were saved for other bins or cut-offs: counts here are off by up to"
     again = "save them with the same --bins, --edges, --at and --threshold"
-    return [f"{said} {rows:,.0f} rows; {again}"]
+    return [Warning("coarse", f"{said} {rows:,.0f} rows; {again}")]
 
 
 def _some(names: list[str], most: int = 5) -> str:
@@ -92,8 +103,10 @@ def calibrator_warnings(
     found: Gathered | Dataset,
     spec: InputSpec,
     overlap: Overlap | None = None,
-) -> list[str]:
-    """Check that a calibrator fits the input, and say what is odd.
+    *,
+    what: str = "figures after it are",
+) -> list[Warning]:
+    """Check that a calibrator fits the input, and say what is odd: `what` is then in-sample.
 
     What the rows tell (`overlap`) goes before what the names of the files tell.
 
@@ -103,24 +116,24 @@ def calibrator_warnings(
     # Saved statistics know by themselves what they were counted from.
     logits = bool(getattr(found, "logits", spec.logits))
     check_fits(loaded, found.task, found.classes, logits=logits)
-    warnings: list[str] = []
     if overlap is not None and overlap.value is not None:
         from calibcli.workflows.input.overlap import overlap_words
 
-        said = overlap_words(overlap)
-        return [said] if said else []
+        share = overlap_words(overlap)
+        return [in_sample(share, what)] if share else []
     fitted = {(one["path"], one["rows"]) for one in loaded.payload.get("inputs", [])}
     now = {(one["path"], one["rows"]) for one in found.inputs if one["path"] != "-"}
-    if fitted & now:
-        warnings.append(
-            "the calibrator was fitted on this very file: figures after it are in-sample"
-        )
-    return warnings
+    return [in_sample("this very file", what)] if fitted & now else []
+
+
+def in_sample(rows: str, what: str = "figures after it are") -> Warning:
+    """Return the warning about rows that the calibrator was fitted on."""
+    return Warning("in-sample", f"the calibrator was fitted on {rows}: {what} in-sample")
 
 
 def thresholds_warnings(
     path: str, chosen: LoadedThresholds, loaded: LoadedCalibrator | None, found: Gathered
-) -> list[str]:
+) -> list[Warning]:
     """Check that thresholds fit the input and the calibrator, and say what is odd.
 
     Raises:
@@ -135,7 +148,7 @@ def thresholds_warnings(
     if loaded is None:
         if chosen.calibrated:
             said = "was chosen on calibrated probabilities, and these are not calibrated"
-            return [f"{path} {said}: add --calibrator FILE"]
+            return [Warning("uncalibrated", f"{path} {said}: add --calibrator FILE")]
         return []
     digest = chosen.payload.get("calibrator")
     if digest is not None and digest != loaded.payload.get("digest"):

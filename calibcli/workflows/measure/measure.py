@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from calibcli._version import __version__
+from calibcli.core.results.warning import warned
 from calibcli.errors import InputError, UsageError
 from calibcli.workflows.input.gather import Gathered, gather, stats_payload, with_group_of
 from calibcli.workflows.input.warnings import (
@@ -127,11 +128,11 @@ def measure(
     if thresholds is not None and chosen is not None:
         warnings += thresholds_warnings(thresholds, chosen, loaded, found)
     result = measured(found, conventions, curves=curves, cuts=cuts)
-    result["warnings"] = warnings + measure_warnings(found, result, conventions)
+    warnings += measure_warnings(found, result, conventions)
     if found.dataset is not None and found.dataset.medium == "images":
         from calibcli.workflows.segmentation.structures import judge
 
-        result["warnings"] += judge(result, found, conventions)
+        warnings += judge(result, found, conventions)
     if shared is not None:
         result["overlap"] = shared.to_dict()
     if reference is not None:
@@ -144,7 +145,7 @@ def measure(
         if absent is not None and not before.labelled:
             raise absent
         result["drift"] = drift(found, before, conventions)
-        result["warnings"] += before.warnings
+        warnings += before.warnings
         result["params"]["reference"] = reference
     if by is not None:
         from calibcli.workflows.measure.series import series
@@ -152,7 +153,7 @@ def measure(
         result["series"], said = series(
             periods, by, conventions, gates, reference=before, labelled=found.labelled
         )
-        result["warnings"] += said
+        warnings += said
         result["params"]["by"] = by
     if versus is not None:
         from calibcli.workflows.measure.versus import versus as compare
@@ -162,6 +163,7 @@ def measure(
             found, spec, conventions, versus, calibrator=mapping, columns=columns, threads=threads
         )
         result["params"]["versus"] = versus
+    result |= warned(warnings)
     if gates:
         from calibcli.core.decisions.gates import evaluate_gates
 
@@ -249,7 +251,7 @@ def measured(
         "classes": [shown(one, curves) for one in found.class_slices],
         "groups": [shown(one, None) for one in found.groups],
         "gates": [],
-        "warnings": [],
+        **warned(()),
     }
     if curves is not None:
         from calibcli.workflows.measure.cutoffs import attach_cutoffs

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from calibcli.core.results.warning import Warning
 from calibcli.errors import InputError
 from calibcli.io.artifacts.artifacts import kind_of, read_artifact
 from calibcli.io.formats.sources import expand
@@ -38,7 +39,7 @@ class Reference:
     population: Population
     calibrated: Population | None
     labelled: bool
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Warning, ...] = ()
 
     def to_dict(self) -> Result:
         """Return how it stands in the JSON."""
@@ -112,22 +113,21 @@ def load_reference(
         and calibrator.method not in _ROW_WISE
     ):
         there = calibrated_cells(there, calibrator)
-    warnings = [f"the reference: {text}" for text in there.warnings]
+    warnings = [warning.about("the reference: ") for warning in there.warnings]
     if found.clustered and there.overall.population.pairs.parts is None:
-        warnings.append(
+        text = (
             f"the reference {path} does not keep its clusters: its rows count as independent, and "
             "intervals and tests are too sure; compare with scores, or with statistics saved "
             "with --cluster"
         )
+        warnings.append(Warning("reference", text))
     return Reference(
         path,
         kind,
         there.overall.population,
         there.overall.calibrated,
         there.labelled,
-        tuple(
-            f"the reference: {text}" if text not in found.warnings else text for text in warnings
-        ),
+        tuple(warnings),
     )
 
 

@@ -87,4 +87,5 @@ def report(
         "thresholds": chosen,
         "gates": measured["gates"],
         "warnings": measured["warnings"],
+        "warning_codes": measured["warning_codes"],
     }

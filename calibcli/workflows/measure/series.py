@@ -17,6 +17,7 @@ from calibcli.core.decisions.gates import evaluate_gate
 from calibcli.core.metrics import intervals, norms
 from calibcli.core.metrics.binary import Undefined, View
 from calibcli.core.metrics.gaps import ece_gaps
+from calibcli.core.results.warning import Warning
 from calibcli.errors import UsageError
 from calibcli.io.rows.keys import MISSING_GROUP
 from calibcli.io.rows.periods import AUTO, split_unit
@@ -80,7 +81,7 @@ def series(
     *,
     reference: Reference | None,
     labelled: bool,
-) -> tuple[Result, list[str]]:
+) -> tuple[Result, list[Warning]]:
     """Return the figures of each period, the first bad one, and what is to be said of it.
 
     Args:
@@ -91,13 +92,15 @@ def series(
         reference: what drift is measured from, if anything.
         labelled: whether the rows have labels.
     """
-    warnings = []
+    warnings: list[Warning] = []
     missing = sum(one.population.pairs.n for one in periods if one.where["value"] == MISSING_GROUP)
     periods = [one for one in periods if one.where["value"] != MISSING_GROUP]
     if missing:
-        warnings.append(f"{missing:,} rows without a value of {by} are in no period")
+        text = f"{missing:,} rows without a value of {by} are in no period"
+        warnings.append(Warning("periods", text))
     if not all(_ordered(one.where["value"]) for one in periods):
-        warnings.append(f"the values of {by} are neither dates nor numbers: in order of their text")
+        text = f"the values of {by} are neither dates nor numbers: in order of their text"
+        warnings.append(Warning("periods", text))
     both = labelled and reference is not None and reference.labelled
     tests = int(labelled) + int(reference is not None) + int(both)
     looks = max(len(periods) * tests, 1)
@@ -195,7 +198,7 @@ def _drift(
     return found
 
 
-def _failing(row: Result, gates: Sequence[Gate], warnings: list[str]) -> list[str]:
+def _failing(row: Result, gates: Sequence[Gate], warnings: list[Warning]) -> list[str]:
     """Return the gates that fail in a period."""
     whole = {"overall": {"slice": {"kind": "overall"}, "metrics": row["metrics"]}}
     result = {**whole, "drift": {"metrics": row.get("drift") or {}}}
@@ -205,7 +208,8 @@ def _failing(row: Result, gates: Sequence[Gate], warnings: list[str]) -> list[st
             if not evaluate_gate(gate, result).passed:
                 failing.append(gate.expr)
         except UsageError:
-            warnings.append(f"the gate {gate.expr!r} cannot be read in every period")
+            text = f"the gate {gate.expr!r} cannot be read in every period"
+            warnings.append(Warning("periods", text))
     return failing
 
 

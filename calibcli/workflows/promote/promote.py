@@ -16,6 +16,7 @@ from calibcli.core.calibrators.types import (
     require_two_classes,
 )
 from calibcli.core.comparison.promotion import Check
+from calibcli.core.results.warning import Warning, warned
 from calibcli.core.statistics.sketch import CAPACITY
 from calibcli.errors import InputError, UsageError
 from calibcli.io.artifacts.artifacts import artifact_text
@@ -142,7 +143,7 @@ def rollback(path: str, *, lock_timeout: float = 600.0) -> Result:
         "checks": [],
         "gates": [],
         "previous": None if replaced is None else _shown(path, previous),
-        "warnings": [],
+        **warned(()),
     }
 
 
@@ -165,7 +166,7 @@ def refused(path: str, error: InputError) -> Result:
         "checks": [],
         "gates": [],
         "previous": None,
-        "warnings": [],
+        **warned(()),
     }
 
 
@@ -289,7 +290,9 @@ def _challenged(
         "digest": digest,
     }
     outcome["inputs"] = result["inputs"]
-    outcome["warnings"] = result["warnings"] + _same_rows(shared, champion, result)
+    shared_rows = warned(_same_rows(shared, champion, result))
+    for key, more in shared_rows.items():
+        outcome[key] = result[key] + more
     failed = [verdict.expr for verdict in verdicts if not verdict.passed]
     better = met.best.better or (champion is None and met.best.low <= 0.0)
     if failed:
@@ -344,7 +347,7 @@ def _result(
         "checks": [check.to_dict() for check in checks],
         "gates": [],
         "previous": None,
-        "warnings": list(found.warnings),
+        **warned(found.warnings),
     }
 
 
@@ -407,7 +410,9 @@ def _verdicts(
     return evaluate_gates(gates, shown)
 
 
-def _same_rows(shared: Overlap | None, champion: LoadedCalibrator | None, now: Result) -> list[str]:
+def _same_rows(
+    shared: Overlap | None, champion: LoadedCalibrator | None, now: Result
+) -> list[Warning]:
     """Warn of rows that the champion was fitted on: it is then judged on its own rows."""
     if champion is None:
         return []
@@ -417,7 +422,9 @@ def _same_rows(shared: Overlap | None, champion: LoadedCalibrator | None, now: R
     before = {one.get("digest") for one in champion.payload.get("inputs", [])}
     if before & ({one.get("digest") for one in now["inputs"]} - {None}):
         share = "this very dump"
-    return [] if share is None else [f"the champion was fitted on {share}: that favours it"]
+    if share is None:
+        return []
+    return [Warning("champion-rows", f"the champion was fitted on {share}: that favours it")]
 
 
 _WORDS = {"nll": "log loss", "brier": "Brier score"}

@@ -9,6 +9,7 @@ import numpy as np
 
 from calibcli.core.decisions.objectives import fpr, specificity
 from calibcli.core.decisions.thresholds import Curve, Unreachable, choose
+from calibcli.core.results.warning import Warning
 from calibcli.core.segmentation.overlap import overlap
 from calibcli.core.segmentation.regions import CONNECTIVITIES, Cleaning, MaskRule
 from calibcli.core.segmentation.search import (
@@ -148,10 +149,7 @@ def search_regions(
     )
     warnings = list(found.warnings)
     if loaded is not None:
-        warnings += [
-            said.replace("figures after it are", "the rule is chosen")
-            for said in calibrator_warnings(loaded, found, spec)
-        ]
+        warnings += calibrator_warnings(loaded, found, spec, what="the rule is chosen")
     stack: Any = found.dataset
     search = _Search(stack, found, conventions, wish, regions, _calibrate(loaded), threads)
     background = search.background()
@@ -162,7 +160,8 @@ def search_regions(
     rule = _rule(items, regions.connectivity, background)
     together = _together(search, rule)
     if stack.images < FEW_IMAGES:
-        warnings.append(f"{stack.images} images: what is best on them may be chance")
+        text = f"{stack.images} images: what is best on them may be chance"
+        warnings.append(Warning("few-images", text))
     result = outcome(
         inputs=found.inputs,
         params={
@@ -245,7 +244,7 @@ class _Search:
         self.stack, self.found, self.conventions = stack, found, conventions
         self.wish, self.regions = wish, regions
         self.calibrate, self.threads = calibrate, threads
-        self.warnings: list[str] = []
+        self.warnings: list[Warning] = []
         self.said = ""
         self.images = stack.images
 
@@ -296,10 +295,11 @@ class _Search:
         stride = max(1, -(-self.stack.images * sum(sizes) // MOST_COUNTS))
         if stride > 1:
             self.images = -(-self.stack.images // stride)
-            self.warnings.append(
+            text = (
                 f"the candidates are compared on {self.images:,} of {self.stack.images:,} images, "
                 "evenly spaced; the figures of the chosen one are of all"
             )
+            self.warnings.append(Warning("coarse", text))
         first = self._scanned(grids, stride)
         rough = [self._best(k, one) for k, one in enumerate(first)]
         finer: list[Grid | None] = []
@@ -379,7 +379,8 @@ class _Search:
             reason = "background: what no other structure claims"
             if k != background:
                 reason = "no pixel is of it, or all are"
-                self.warnings.append(f"{name}: {reason}, so it gets no cut-off")
+                text = f"{name}: {reason}, so it gets no cut-off"
+                self.warnings.append(Warning("one-label", text))
             return _Chosen({"slice": where, "threshold": None, "n": 0, "reason": reason})
         at = best.index if len(whole.threshold) > 1 else 0
         counts = np.stack(

@@ -14,6 +14,7 @@ import numpy as np
 
 from calibcli.core.metrics import intervals
 from calibcli.core.metrics.binary import View
+from calibcli.core.results.warning import Warning
 from calibcli.core.segmentation.overlap import overlap
 from calibcli.core.statistics.cells import HALF_KEY
 from calibcli.workflows.measure.slices import bin_rows, read_at
@@ -31,7 +32,7 @@ FEW_IMAGES = 20
 _OVERLAP = ("precision", "recall", "dice", "iou", "mean_dice")
 
 
-def judge(result: Result, found: Gathered, conventions: Conventions) -> list[str]:
+def judge(result: Result, found: Gathered, conventions: Conventions) -> list[Warning]:
     """Add the structures to a measure result, and return what is to be warned of.
 
     Adds `segmentation`, names the task, and gives each confusion table `dice` and `iou`.
@@ -160,28 +161,31 @@ def _iou(f1: Result) -> Result:
     return {**ends, "reason": f1["reason"]} if "reason" in f1 else ends
 
 
-def _warnings(result: Result, conventions: Conventions) -> list[str]:
+def _warnings(result: Result, conventions: Conventions) -> list[Warning]:
     told = result["segmentation"]
     said = []
     if told["images"] < FEW_IMAGES and conventions.confidence is not None:
         images = "1 image" if told["images"] == 1 else f"{told['images']} images"
-        said.append(f"{images}: intervals are of images, so they are rough")
+        text = f"{images}: intervals are of images, so they are rough"
+        said.append(Warning("few-images", text))
     if told["ignored"]:
-        said.append(f"{told['ignored']:,} pixels have the label to ignore and are left out")
+        text = f"{told['ignored']:,} pixels have the label to ignore and are left out"
+        said.append(Warning("ignored", text))
     average = result["overall"]["metrics"]["ece"]["value"]
     hidden = [one for one in told["structures"] if _hidden(one, average, conventions.tolerance)]
     told["hidden"] = [one["name"] for one in hidden]
     if hidden:
         worst = max(hidden, key=lambda one: one["ece"]["value"])
         share = worst["decided"] / max(told["pixels"], 1)
-        said.append(
+        text = (
             f"the average over all pixels hides {len(hidden)} of {len(told['structures'])} "
             f"structures: its ECE is {average:.4f}, but {worst['ece']['value']:.4f} on the "
             f"{share:.2%} of pixels decided as {worst['name']!r}"
         )
+        said.append(Warning("hidden-structure", text))
     unseen = [repr(one["name"]) for one in told["structures"] if not one["pixels"]]
     if unseen and not result["classes"]:
-        said.append(f"no pixel has the label of {', '.join(unseen)}")
+        said.append(Warning("absent-class", f"no pixel has the label of {', '.join(unseen)}"))
     return said
 
 

@@ -11,6 +11,7 @@ from calibcli.core.decisions.abstention import abstain, risk_coverage
 from calibcli.core.decisions.objectives import parse_constraint
 from calibcli.core.decisions.thresholds import Choice, Curve, Unreachable
 from calibcli.core.metrics.binary import View
+from calibcli.core.results.warning import Warning, any_of
 from calibcli.core.statistics.cells import grid, key_probabilities, probability_keys
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import AnswerNoError, UsageError
@@ -20,7 +21,7 @@ from calibcli.workflows.input.loaded_cuts import KEEP
 from calibcli.workflows.input.overlap import found_overlap, watch_of
 from calibcli.workflows.input.warnings import calibrator_warnings
 from calibcli.workflows.measure.slices import confusion
-from calibcli.workflows.threshold.outcome import keep, outcome, spoilt, void
+from calibcli.workflows.threshold.outcome import keep, outcome, void
 from calibcli.workflows.threshold.wish import check_confidence
 
 if TYPE_CHECKING:
@@ -83,17 +84,15 @@ def abstention(
         )
     warnings = list(found.warnings)
     if loaded is not None:
-        warnings += [
-            text.replace("figures after it are", "the cut-off is chosen")
-            for text in calibrator_warnings(loaded, found, spec, found_overlap(loaded, watch))
-        ]
+        shared = found_overlap(loaded, watch)
+        warnings += calibrator_warnings(loaded, found, spec, shared, what="the cut-off is chosen")
     stats = confidence_pairs(_after(found.overall))
     curve = Curve.from_cells(stats.floor, stats.pos, stats.neg)
     clustered = found.clustered
     made = abstain(curve, constraint, confidence=guarantee, clustered=clustered)
     choice = _choice(made)
     kind = "empirical" if guarantee is None else "certified"
-    if kind == "certified" and spoilt(warnings):
+    if kind == "certified" and any_of(warnings, "in-sample"):
         kind = "empirical"
         warnings.append(void("the guarantee"))
     at = choice.threshold
@@ -112,10 +111,11 @@ def abstention(
         bad = [one for one in entry["groups"] if _misses(one, constraint.target)]
         if bad:
             named = ", ".join(f"{b['slice']['column']}={b['slice']['value']}" for b in bad[:5])
-            warnings.append(
+            text = (
                 f"in {len(bad)} of {len(entry['groups'])} groups what is kept misses "
                 f"{constraint}: {named}{' …' if len(bad) > 5 else ''}"
             )
+            warnings.append(Warning("breaks", text))
     result = outcome(
         inputs=found.inputs,
         params={

@@ -8,6 +8,7 @@ from calibcli.core.decisions.counts import Judged
 from calibcli.core.decisions.parity import broken, equal_thresholds
 from calibcli.core.decisions.thresholds import Confusion, Curve
 from calibcli.core.metrics.binary import View
+from calibcli.core.results.warning import Warning
 from calibcli.errors import InputError, UsageError, did_you_mean
 from calibcli.workflows.measure.judged import table_of
 from calibcli.workflows.measure.slices import confusion
@@ -87,7 +88,7 @@ def in_groups(
     items: Sequence[Result],
     conventions: Conventions,
     wish: Wish,
-) -> tuple[list[Result], list[str]]:
+) -> tuple[list[Result], list[Warning]]:
     """Return what the decisions are in each group, and a warning for broken constraints.
 
     Args:
@@ -152,7 +153,7 @@ def _beyond_chance(figure: Result | None, constraint: Constraint) -> bool:
     return bool(figure["low"] > constraint.target)
 
 
-def _warning(found: list[Result]) -> list[str]:
+def _warning(found: list[Result]) -> list[Warning]:
     bad = [one for one in found if one["breaks"]]
     if not bad:
         return []
@@ -167,7 +168,7 @@ def _warning(found: list[Result]) -> list[str]:
         f"a constraint does not hold in {len(bad)} of {len(found)} groups, in {surely} of them "
         f"beyond chance: {', '.join(named)}{more}"
     )
-    return [text]
+    return [Warning("breaks", text)]
 
 
 def check_task(task: str, wish: Wish) -> None:

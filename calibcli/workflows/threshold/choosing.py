@@ -11,6 +11,7 @@ import numpy as np
 from calibcli.core.decisions.costs import cheapest_band, compare_cutoffs, odds_ratio
 from calibcli.core.decisions.thresholds import Choice, Curve, Unreachable, choose
 from calibcli.core.metrics.binary import View
+from calibcli.core.results.warning import Warning
 from calibcli.workflows.measure.slices import confusion
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Chosen:
 
     item: Result
     curve: Curve
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Warning, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,7 @@ def describe(
         "value": {"value": found.value, "low": None, "high": None},
         "confusion": confusion(view, found.threshold, conventions.confidence),
     }
-    warnings: list[str] = []
+    warnings: list[Warning] = []
     if conventions.confidence is not None and draws:
         _resampled(item, picked, wish, conventions, draws)
     # A figure has one interval, wherever it is shown; Dice is F1 by another name.
@@ -178,7 +179,8 @@ def describe(
     if wish.costs is not None:
         item["cost"], warnings = _cost(picked, wish.costs, conventions.seed, clustered)
     if not stats.positives or not stats.negatives:
-        warnings.append(f"{labels(stats)}: the cut-off says nothing about the other label")
+        text = f"{labels(stats)}: the cut-off says nothing about the other label"
+        warnings.append(Warning("one-label", text))
     return Chosen(item, picked.curve, tuple(warnings))
 
 
@@ -296,7 +298,7 @@ def _resampled(
         item["resamples"] = {"met": spread.draws, "of": spread.of}
 
 
-def _cost(picked: Picked, costs: Costs, seed: int, clustered: bool) -> tuple[Result, list[str]]:
+def _cost(picked: Picked, costs: Costs, seed: int, clustered: bool) -> tuple[Result, list[Warning]]:
     stats, found, prior = picked.stats, picked.choice, picked.prior
     # The closed form is of probabilities, so cells count at their mean score.
     compared = compare_cutoffs(
@@ -318,10 +320,11 @@ def _cost(picked: Picked, costs: Costs, seed: int, clustered: bool) -> tuple[Res
     }
     warnings = []
     if compared.miscalibrated:
-        warnings.append(
+        text = (
             f"the closed-form cut-off {compared.closed_form:.4g} costs more than the empirical "
             f"{found.threshold:.4g} beyond chance: the scores are not calibrated, fit first"
         )
+        warnings.append(Warning("closed-form", text))
     if costs.refer is not None:
         shift = 1.0
         if prior is not None:

@@ -9,16 +9,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from calibcli.core.results.warning import Warning
 from calibcli.core.statistics.cell_table import CellTable
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.tasks.collect import Population
 from calibcli.workflows.input.gather import (
     Gathered,
     Slice,
+    dropped,
     gather,
     input_params,
     layout_of,
-    unseen_words,
+    unseen_rows,
     with_group_of,
 )
 
@@ -83,10 +85,11 @@ def gather_cuts(
         return _at_positives(
             found.dataset, spec, quiet, calibrator, reading.groups, threads, progress
         )
-    found.warnings.append(
+    text = (
         f"more distinct scores than are kept apart for {len(found.classes)} classes: cut-offs are "
         f"the best of a grid of scores, not of all scores, because {why}"
     )
+    found.warnings.append(Warning("coarse", text))
     return found
 
 
@@ -130,9 +133,9 @@ def _at_positives(
     )
     warnings = []
     if counted.dropped:
-        warnings.append(f"{counted.dropped:,} rows without a usable score or label were left out")
+        warnings.append(dropped(counted.dropped, "rows without a usable score or label"))
     if counted.unseen:
-        warnings.append(unseen_words(counted.unseen))
+        warnings.append(unseen_rows(counted.unseen))
     # Only the classes are counted: no cut-off of several classes is chosen on pooled pairs.
     pooled = ScoreStats(CellTable.empty(weighted=spec.weight is not None))
     own = Population(dataset.task, pooled, (), counted.classes, rows_apart=True)

@@ -9,6 +9,7 @@ import numpy as np
 
 from calibcli.core.decisions.rules import REFER, CostMatrix
 from calibcli.core.numeric.special import norm_ppf
+from calibcli.core.results.warning import Warning
 from calibcli.errors import InputError, UsageError, did_you_mean
 from calibcli.io.artifacts.matrices import read_matrix
 from calibcli.workflows.input.loaded_cuts import COSTS
@@ -82,10 +83,11 @@ def cheapest_class(
         entry["counts"] = found.plain(found.counts)
     warnings = list(rows.warnings)
     if found.disagrees and not rows.layout.clustered:
-        warnings.append(
+        text = (
             f"decisions cost {entry['expected']['value']:.4g} a row where the scores claim "
             f"{entry['claimed']:.4g}, beyond chance: the scores are not calibrated, fit first"
         )
+        warnings.append(Warning("closed-form", text))
     result = outcome(
         inputs=rows.dataset.inputs,
         params=rows.params(

@@ -10,6 +10,7 @@ from calibcli.core.decisions.objectives import TOLERANCE
 from calibcli.core.decisions.parity import broken
 from calibcli.core.decisions.rules import ByGroup, ClassCuts, Cut, LabelCuts
 from calibcli.core.decisions.thresholds import Confusion
+from calibcli.core.results.warning import Warning
 from calibcli.tasks.rows.decided import DecidedRows
 from calibcli.tasks.rows.winners import of_top
 from calibcli.workflows.threshold.competing import joint
@@ -80,7 +81,7 @@ def counted_cells(found: Gathered, rule: Rule) -> CountedRule:
     return CountedRule(counts, groups)
 
 
-def worse_than_plain(counted: CountedRule, wish: Wish) -> list[str]:
+def worse_than_plain(counted: CountedRule, wish: Wish) -> list[Warning]:
     """Return a warning where the most probable class meets the constraints and does better."""
     if counted.plain is None:
         return []
@@ -91,7 +92,8 @@ def worse_than_plain(counted: CountedRule, wish: Wish) -> list[str]:
     if gain <= TOLERANCE * max(1.0, abs(rule)):
         return []
     name = "cost" if wish.objective.name == "cost" else f"mean {wish.objective.name}"
-    return [f"the most probable class does better: {name} {plain:.4g} against {rule:.4g}"]
+    text = f"the most probable class does better: {name} {plain:.4g} against {rule:.4g}"
+    return [Warning("worse-than-plain", text)]
 
 
 def _mean_objective(counts: RuleCounts, wish: Wish) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from calibcli._version import __version__
+from calibcli.core.results.warning import Warning, warned
 from calibcli.io.artifacts.artifacts import write_artifact
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def outcome(
     objective: str | None = None,
     constraints: list[str] | None = None,
     thresholds: list[Result] | None = None,
-    warnings: list[str],
+    warnings: list[Warning],
     **more: Any,
 ) -> Result:
     """Return a threshold result; `more` comes before the warnings."""
@@ -42,7 +43,7 @@ def outcome(
         "kind": kind,
         "thresholds": thresholds or [],
         **more,
-        "warnings": warnings,
+        **warned(warnings),
     }
 
 
@@ -80,14 +81,19 @@ def keep(
     write_artifact(path, "thresholds", artifact)
 
 
-def spoilt(warnings: list[str]) -> bool:
-    """Return whether the calibrator has seen these rows, so that no promise holds."""
-    return any("the calibrator was fitted on" in warning for warning in warnings)
-
-
-def void(promise: str) -> str:
+def void(promise: str) -> Warning:
     """Return the warning about a promise that does not hold."""
-    return (
+    text = (
         f"{promise} does not hold: the calibrator was fitted on these rows; "
         "give rows that neither the model nor the calibrator has seen"
     )
+    return Warning("void", text)
+
+
+def each_apart(number: int, confidence: float) -> Warning:
+    """Return the warning that guarantees hold one by one."""
+    text = (
+        f"the guarantee holds for each of {number} cut-offs separately, with confidence "
+        f"{confidence:g}, not for all of them at once"
+    )
+    return Warning("each-apart", text)

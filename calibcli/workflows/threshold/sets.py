@@ -14,10 +14,11 @@ from calibcli.core.decisions.conformal import (
     rows_for,
 )
 from calibcli.core.decisions.true_scores import TrueScores
+from calibcli.core.results.warning import Warning, any_of
 from calibcli.errors import UsageError
 from calibcli.workflows.input.loaded_cuts import SETS
 from calibcli.workflows.input.passes import RowPass
-from calibcli.workflows.threshold.outcome import keep, outcome, spoilt, void
+from calibcli.workflows.threshold.outcome import keep, outcome, void
 
 if TYPE_CHECKING:
     from calibcli.core.decisions.conformal import Method
@@ -79,7 +80,7 @@ def prediction_sets(
     sizes = rows.scan(lambda: _Sizes(sets, len(classes)))
     warnings = list(rows.warnings)
     kind = "conformal"
-    if spoilt(warnings):
+    if any_of(warnings, "in-sample"):
         kind = "empirical"
         warnings.append(void("the coverage"))
     warnings += _few(sets, classes)
@@ -232,12 +233,13 @@ def _slices(
     return found
 
 
-def _few(sets: ConformalSets, classes: tuple[str, ...]) -> list[str]:
+def _few(sets: ConformalSets, classes: tuple[str, ...]) -> list[Warning]:
     if not sets.uninformative:
         return []
     needed = rows_for(sets.coverage)
     if sets.by == "none":
-        return [f"fewer than {needed} rows: every set holds every class"]
+        text = f"fewer than {needed} rows: every set holds every class"
+        return [Warning("few-calibration-rows", text)]
     names = [classes[int(k)] if sets.by == "class" else k for k in sets.uninformative]
     shown = ", ".join(map(repr, names[:5])) + (" …" if len(names) > 5 else "")
     what = "its class is in every set" if sets.by == "class" else "its sets hold every class"
@@ -245,4 +247,4 @@ def _few(sets: ConformalSets, classes: tuple[str, ...]) -> list[str]:
         f"{len(names)} of {len(sets.quantiles)} {'classes' if sets.by == 'class' else 'groups'} "
         f"have fewer than {needed} rows, so that {what}: {shown}"
     )
-    return [text]
+    return [Warning("few-calibration-rows", text)]

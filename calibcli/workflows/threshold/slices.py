@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from calibcli.core.results.warning import Warning
 from calibcli.errors import AnswerNoError, InputError
 from calibcli.workflows.input.gather import Gathered, Slice, one_class
 from calibcli.workflows.threshold.by_group import pairs_of
@@ -18,6 +19,7 @@ from calibcli.workflows.threshold.choosing import (
     pick,
 )
 from calibcli.workflows.threshold.competing import Field, choose_classes
+from calibcli.workflows.threshold.outcome import each_apart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +41,7 @@ class Parts:
     """The cut-offs of slices, what is to be said of them, and more for the result."""
 
     chosen: list[Chosen]
-    warnings: list[str]
+    warnings: list[Warning]
     more: Result = field(default_factory=dict)
 
 
@@ -124,23 +126,24 @@ def _parts(
             "no class has both labels: there is nothing to choose",
             "give held-out rows of several classes",
         )
-    warnings: list[str] = []
+    warnings: list[Warning] = []
     lost = [one for _, one in refused if not one.unreachable]
     if refused and (lost or not wish.never or len(refused) + len(empty) == len(found)):
         raise _refusal(refused, len(found), wish)
     if refused:
         named = "; ".join(f"{name}: {one.best}" for name, one in refused)
-        warnings.append(
+        text = (
             f"{wish.target} cannot be met in {len(refused)} of {len(found)} slices, whose cut-off "
             f"is above every score: {named}"
         )
+        warnings.append(Warning("unreachable", text))
     draws = DRAWS if len(found) <= MOST_RESAMPLED else 0
     chosen: list[Chosen] = []
     for where, stats, one in found:
         if isinstance(one, Picked):
             made = describe(where, one, conventions, wish, clustered=clustered, draws=draws)
             prefix = f"{_name(where)}: " if _name(where) else ""
-            warnings += [prefix + text for text in made.warnings]
+            warnings += [warning.about(prefix) for warning in made.warnings]
         elif isinstance(one, Refused):
             made = never(where, stats, one, conventions)
         else:
@@ -149,17 +152,16 @@ def _parts(
     if empty:
         names = [repr(where.get("class", where.get("name"))) for where in empty]
         named = ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
-        warnings.append(
+        text = (
             f"{len(empty)} of {len(found)} classes have one label only and get no cut-off, so "
             f"they are never decided for: {named}"
         )
+        warnings.append(Warning("one-label", text))
     if not draws and conventions.confidence is not None:
-        warnings.append(f"no intervals of cut-offs: more than {MOST_RESAMPLED} slices")
+        text = f"no intervals of cut-offs: more than {MOST_RESAMPLED} slices"
+        warnings.append(Warning("no-intervals", text))
     if wish.guarantee is not None and len(found) > 1:
-        warnings.append(
-            f"the guarantee holds for each of {len(found)} cut-offs separately, with confidence "
-            f"{wish.guarantee:g}, not for all of them at once"
-        )
+        warnings.append(each_apart(len(found), wish.guarantee))
     return Parts(chosen, warnings)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from calibcli.core.decisions.stored import rule_of
+from calibcli.core.results.warning import Warning, any_of
 from calibcli.workflows.input.gather import input_params, open_input
 from calibcli.workflows.input.loaded import load_calibrator
 from calibcli.workflows.input.loaded_cuts import CUT
@@ -16,7 +17,7 @@ from calibcli.workflows.measure.judged import decision_result
 from calibcli.workflows.threshold.by_group import check_task, equal_slices, in_groups, members
 from calibcli.workflows.threshold.class_cuts import gather_cuts
 from calibcli.workflows.threshold.counted import counted_cells, counted_rows, worse_than_plain
-from calibcli.workflows.threshold.outcome import keep, outcome, spoilt, void
+from calibcli.workflows.threshold.outcome import keep, outcome, void
 from calibcli.workflows.threshold.slices import (
     Parts,
     chosen_of_classes,
@@ -45,7 +46,7 @@ class _Input:
     classes: tuple[str, ...]
     inputs: list[Result]
     params: Result
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[Warning] = field(default_factory=list)
     rows: RowPass | None = None
     found: Gathered | None = None
 
@@ -126,10 +127,9 @@ def threshold(
         warnings = list(found.warnings)
         if loaded is not None:
             overlap = found_overlap(loaded, watch)
-            warnings += [
-                warning.replace("figures after it are", "the cut-off is chosen")
-                for warning in calibrator_warnings(loaded, found, whole, overlap)
-            ]
+            warnings += calibrator_warnings(
+                loaded, found, whole, overlap, what="the cut-off is chosen"
+            )
         read = _Input(found.task, found.classes, found.inputs, found.params, warnings, rows, found)
         parts = _of_populations(found, conventions, wish)
     items = [one.item for one in parts.chosen]
@@ -144,7 +144,7 @@ def threshold(
         more["groups"], said = in_groups(counts.groups, items, conventions, wish)
         read.warnings.extend(said)
     kind = "empirical" if wish.guarantee is None else "certified"
-    if kind == "certified" and spoilt(read.warnings):
+    if kind == "certified" and any_of(read.warnings, "in-sample"):
         kind = "empirical"
         read.warnings.append(void("the guarantee"))
     result = outcome(

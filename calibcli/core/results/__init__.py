@@ -1,0 +1,1 @@
+"""Typed results: what a command found, as frozen types that JSON, schemas and every format read."""

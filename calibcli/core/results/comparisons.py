@@ -1,0 +1,200 @@
+"""What one sample is compared with: a reference, a second model, its own periods, a fit's rows."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from calibcli.core.results.base import Number, Record, always
+from calibcli.core.results.figures import Figure, Where
+
+
+class Change(Record, frozen=True):
+    """A figure of the current sample less that of the reference; `p` of no difference."""
+
+    value: float | None
+    low: float | None = always(None)
+    high: float | None = always(None)
+    reference: float | None = always(None)
+    current: float | None = always(None)
+    p: float | None = always(None)
+    reason: str | None = None
+
+
+class Estimated(Record, frozen=True):
+    """A figure that labels would give, estimated without them, and the same in the reference."""
+
+    value: float | None
+    low: float | None = always(None)
+    high: float | None = always(None)
+    reference: float | None = always(None)
+    reason: str | None = None
+
+
+class Distance(Record, frozen=True):
+    """A distance between two samples of scores.
+
+    Attributes:
+        value: as it is seen in the samples; it is never below 0 and never 0 by chance alone.
+        low: lower end of the interval of the true distance; `high` the upper one.
+        expected: mean of `value` where nothing has changed: the noise floor of these sample sizes.
+        p: chance of a distance like this one where nothing has changed.
+        bins: how many bins were used; None where there are none.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    expected: float
+    p: float
+    bins: int | None = None
+    reason: str | None = None
+
+
+class Difference(Record, frozen=True):
+    """A figure of the second model less that of the first, on the same rows."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    first: float | None
+    second: float | None
+    reason: str | None = None
+
+
+Compared = Change | Estimated | Distance | Figure
+"""A figure of a drift: of a change, an estimate, a distance, or a bare p-value."""
+
+
+class DriftedSlice(Record, frozen=True):
+    """What has changed in one class's scores against the rest."""
+
+    slice: Where
+    metrics: dict[str, Compared]
+
+
+class DriftedFigures(Record, frozen=True):
+    """What has changed after calibration."""
+
+    metrics: dict[str, Compared]
+
+
+class Sample(Record, frozen=True):
+    """The sample that drift is measured from: its path, kind and rows."""
+
+    path: str
+    kind: Literal["scores", "stats", "calibrator"]
+    rows: Number
+    labelled: bool
+
+
+class Drift(Record, frozen=True, kw_only=True):
+    """What has changed since the reference; `labelled` where both samples have labels.
+
+    `assumptions` are those of the estimates without labels, by the names of the figures.
+    """
+
+    reference: Sample
+    labelled: bool
+    metrics: dict[str, Compared]
+    classes: tuple[DriftedSlice, ...]
+    calibrated: DriftedFigures | None = None
+    assumptions: dict[str, str]
+    verdict: str
+
+
+class Contrast(Record, frozen=True):
+    """Two models on some of the rows: the paired differences, and which is better."""
+
+    metrics: dict[str, Difference]
+    verdict: str
+
+
+class SliceContrast(Record, frozen=True):
+    """Two models on the rows of one class or group."""
+
+    slice: Where
+    metrics: dict[str, Difference]
+    verdict: str
+
+
+class Versus(Record, frozen=True):
+    """A second model on the same rows: its figures less those of the first, paired.
+
+    `calibrated` is the first model after its calibrator against the second as it is; `note` says
+    why there are no `classes` and `groups`.
+    """
+
+    score: str
+    source: Literal["column", "file"]
+    metrics: dict[str, Difference]
+    verdict: str
+    calibrated: Contrast | None = None
+    note: str | None = None
+    classes: tuple[SliceContrast, ...] | None = None
+    groups: tuple[SliceContrast, ...] | None = None
+
+    @property
+    def slices(self) -> tuple[SliceContrast, ...]:
+        """Classes and groups that are compared one by one."""
+        return (*(self.classes or ()), *(self.groups or ()))
+
+
+class Period(Record, frozen=True, kw_only=True):
+    """The figures of one period, and whether it is bad.
+
+    `why` holds the gates or figures that make it bad, `changed` the tests against the reference.
+    """
+
+    value: str
+    metrics: dict[str, Figure]
+    drift: dict[str, Compared] | None = None
+    bad: bool
+    why: tuple[str, ...]
+    changed: tuple[str, ...]
+
+
+class Series(Record, frozen=True):
+    """The same figures for each period in order.
+
+    Attributes:
+        by: the column.
+        looks: how many tests all periods together are; `level` that of each.
+        rule: in words, when a period is bad; `limits` what ECE and PSI are held against.
+        first_bad: the first bad period; `first_changed` the first that differs from the reference.
+        metrics: how many periods are bad, and how many have changed.
+    """
+
+    by: str
+    looks: int
+    level: float
+    rule: str
+    limits: dict[str, float]
+    first_bad: str | None
+    first_changed: str | None
+    metrics: dict[str, Figure]
+    periods: tuple[Period, ...]
+
+
+class Overlap(Record, frozen=True):
+    """How many of the current rows were used to fit.
+
+    Attributes:
+        value: estimated share of the current rows; 0 where chance explains the matches, None
+            where the rows cannot tell.
+        low: lower end of its interval; `high` the upper one.
+        looked_up: current rows that were looked up; `matches` those found, once each.
+        by_chance: matches where no row was used to fit.
+        p: chance of as many.
+        detectable: smallest share that raises the alarm in 95 of 100 runs.
+        reason: why there is no value.
+    """
+
+    value: float | None
+    low: float | None = always(None)
+    high: float | None = always(None)
+    looked_up: int = always(None)
+    matches: int = always(None)
+    by_chance: float | None = always(None)
+    p: float | None = always(None)
+    detectable: float | None = always(None)
+    reason: str | None = None

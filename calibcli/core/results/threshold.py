@@ -1,0 +1,310 @@
+"""The result of `threshold`: cut-offs, or another decision, and what they reach."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from calibcli.core.results.base import UNSET, Number, Record, UnsetType, always
+from calibcli.core.results.envelope import Envelope
+from calibcli.core.results.figures import Confusion, Figure, Where
+from calibcli.core.results.warning import Code
+
+Kind = Literal["empirical", "certified", "conformal"]
+"""Best on these rows; holding on new rows with a confidence; holding whatever the model."""
+
+
+class Resamples(Record, frozen=True):
+    """In how many of the resamples a cut-off met the constraints."""
+
+    met: int
+    of: int
+
+
+class Guarantee(Record, frozen=True):
+    """What a cut-off is certified for, and the range of cut-offs that are."""
+
+    confidence: float
+    constraints: tuple[str, ...]
+    low: float | None
+    high: float | None
+    unit: str | None = None
+    images: int | None = None
+    mean_precision: float | None = None
+
+
+class ReferralBand(Record, frozen=True):
+    """Scores in [low, high) are referred: its cost a row, and what is decided outside of it."""
+
+    low: float
+    high: float
+    cost: float
+    referred: Number
+    tp: Number
+    fp: Number
+    fn: Number
+    tn: Number
+
+
+class CutCost(Record, frozen=True):
+    """The expected cost a row at a cut-off, beside that of the closed form."""
+
+    expected: float
+    closed_form_threshold: float
+    closed_form_cost: float
+    p_value: float | None
+    closed_form_band: tuple[float, float] | None = None
+    band: ReferralBand | None = None
+
+
+class Searched(Record, frozen=True):
+    """The best cut-off at one NMS IoU that was tried."""
+
+    nms_iou: float | None
+    threshold: float | None
+    value: float | None
+    precision: float | None
+    recall: float | None
+
+
+class PlainCut(Record, frozen=True):
+    """The best of the same masks without a region filter."""
+
+    threshold: float | None
+    value: float | None
+
+
+class CutOff(Record, frozen=True, kw_only=True):
+    """A chosen cut-off and what it reaches; None with a `reason` where nothing could be chosen.
+
+    Attributes:
+        slice: whose scores it cuts.
+        threshold: positive means score >= threshold; its interval is over resamples.
+        nms_iou: detection: boxes are suppressed from this IoU on.
+        value: what the objective reaches.
+        optimism: how much of `value` is the choice's own doing, over resamples.
+        min_area: masks: regions of fewer pixels are left out, and holes are filled.
+        same_regions: share of resamples that choose the same filter.
+    """
+
+    slice: Where
+    threshold: float | None
+    threshold_low: float | UnsetType | None = UNSET
+    threshold_high: float | UnsetType | None = UNSET
+    nms_iou: float | UnsetType | None = UNSET
+    n: Number
+    value: Figure | None = None
+    confusion: Confusion | None = None
+    min_area: int | None = None
+    fill_holes: bool | None = None
+    pooled_dice: Figure | None = None
+    pooled_iou: Figure | None = None
+    mean_dice: Figure | None = None
+    without_regions: PlainCut | None = None
+    optimism: float | None = None
+    resamples: Resamples | None = None
+    same_regions: float | None = None
+    guarantee: Guarantee | None = None
+    cost: CutCost | None = None
+    searched: tuple[Searched, ...] | None = None
+    reason: str | None = None
+
+
+class Equal(Record, frozen=True):
+    """The figure that is the same in each group, at what level."""
+
+    figure: Literal["recall", "fpr"]
+    level: float
+    value: float | None
+
+
+class GroupCut(Record, frozen=True):
+    """What a cut-off does in a group: the constraints it breaks, and those it breaks surely."""
+
+    slice: Where
+    threshold: float | None
+    n: Number
+    confusion: Confusion
+    breaks: tuple[str, ...]
+    beyond_chance: tuple[str, ...]
+
+
+class Kept(Record, frozen=True):
+    """Rows of one slice that are sure enough, and the errors among them."""
+
+    slice: Where
+    n: Number
+    kept: Number
+    referred: Number
+    errors: Number
+    coverage: float | None
+    accuracy: Figure
+    accuracy_of_all: float | None
+
+
+class KeptCurve(Record, frozen=True):
+    """The risk-coverage curve that abstention moves along."""
+
+    confidence: list[float]
+    coverage: list[float]
+    risk: list[float]
+
+
+class Abstain(Record, frozen=True, kw_only=True):
+    """Keep rows of at least this confidence, refer the others."""
+
+    constraint: str
+    threshold: float
+    guarantee: float | None
+    n: Number
+    kept: Number
+    referred: Number
+    errors: Number
+    coverage: float | None
+    accuracy: Figure
+    accuracy_of_all: float | None
+    area: float | None = None
+    excess_area: float | None = None
+    curve: KeptCurve | None = None
+    groups: tuple[Kept, ...] | None = None
+
+
+class SetSlice(Record, frozen=True):
+    """The quantile of the sets of one slice; None: every class is in the set."""
+
+    slice: Where
+    n: int
+    quantile: float | None
+    coverage: Figure
+
+
+class SetSizes(Record, frozen=True):
+    """How large sets are on these rows: mean, and the shares that are empty or of one class."""
+
+    n: int
+    mean: float
+    empty: float
+    single: float
+    covered: float
+
+
+class Sets(Record, frozen=True, kw_only=True):
+    """Sets of classes that hold the true one with a probability."""
+
+    method: Literal["lac", "aps", "raps"]
+    coverage: float
+    classes: int
+    by: Literal["none", "class", "group"]
+    quantiles: dict[str, float | None]
+    rows: dict[str, int]
+    penalty: float
+    free_rank: int
+    exact: bool | None = None
+    slices: tuple[SetSlice, ...] = always(())
+    size: SetSizes | None = None
+
+
+class Constant(Record, frozen=True):
+    """The decision that is the cheapest if it is taken for every row."""
+
+    decision: int
+    cost: float
+
+
+class CostMatrix(Record, frozen=True, kw_only=True):
+    """Deciding the class of least expected cost; `counts` are truth by decision."""
+
+    costs: list[list[float]]
+    decisions: tuple[str, ...]
+    refers: bool
+    prior_ratio: list[float] | None
+    n: Number | None = None
+    expected: Figure | None = None
+    claimed: float | None = None
+    most_probable: float | None = None
+    best_constant: Constant | None = None
+    counts: list[list[Number]] | None = None
+
+
+class Together(Record, frozen=True):
+    """A structure once each pixel has one structure."""
+
+    name: str
+    tp: int
+    fp: int
+    fn: int
+    precision: Figure
+    recall: Figure
+    dice: Figure
+    iou: Figure
+    mean_dice: Figure
+
+
+class SearchedRegions(Record, frozen=True):
+    """The values that were tried."""
+
+    min_area: tuple[int, ...]
+    fill_holes: tuple[bool, ...]
+
+
+class RegionCurve(Record, frozen=True):
+    """What every threshold reaches under one filter."""
+
+    slice: Where
+    min_area: int
+    fill_holes: bool
+    threshold: list[float]
+    dice: list[float | None]
+    iou: list[float | None]
+    mean_dice: list[float | None]
+
+
+class Regions(Record, frozen=True):
+    """How masks are filtered and conflicts settled, and what was searched."""
+
+    connectivity: int
+    order: str
+    searched: SearchedRegions
+    thresholds: str
+    images: int
+    images_searched: int
+    background: str | None
+    overlap: str | None
+    nothing: int
+    together: tuple[Together, ...]
+    curves: tuple[RegionCurve, ...]
+
+
+class TradeOffCurve(Record, frozen=True):
+    """Precision against recall at one NMS IoU."""
+
+    slice: Where
+    nms_iou: float | None
+    threshold: list[float | None]
+    precision: list[float | None]
+    recall: list[float | None]
+
+
+class TradeOff(Record, frozen=True):
+    """Curves of the slices that reach least; `slices` is how many there are in all."""
+
+    slices: int
+    curves: tuple[TradeOffCurve, ...]
+
+
+class ThresholdResult(Envelope, frozen=True, kw_only=True):
+    """What `threshold` chose."""
+
+    schema: Literal["calibcli/threshold"] = always("calibcli/threshold")
+    objective: str | None
+    constraints: tuple[str, ...] = always(())
+    kind: Kind
+    thresholds: tuple[CutOff, ...] = always(())
+    equal: Equal | None = None
+    groups: tuple[GroupCut, ...] | None = None
+    abstain: Abstain | None = None
+    sets: Sets | None = None
+    cost_matrix: CostMatrix | None = None
+    regions: Regions | None = None
+    trade_off: TradeOff | None = None
+    warnings: tuple[str, ...] = always(())
+    warning_codes: tuple[Code, ...] = always(())
