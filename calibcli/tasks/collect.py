@@ -91,6 +91,8 @@ class _Family:
             "edges": layout.edges,
             "weighted": layout.weighted,
             "logits": layout.logits,
+            # Of several classes the softmax is counted, which is a probability.
+            "by_logit": layout.logits and layout.task != "multiclass",
             "start_exact": start_exact,
         }
         self.tally = Tally(slots, **options)

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli.core.numeric.scales import softmax
-from calibcli.core.statistics.cells import logit_keys, probability_keys
+from calibcli.core.statistics.keys import logit_keys, probability_keys
 from calibcli.core.statistics.stats import buckets_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from calibcli.core.statistics.cells import Keys
+    from calibcli.core.statistics.keys import Keys
     from calibcli.io.rows.dataset import Batch
 
 PAIRS, TOP, CLASSES = "pairs", "top", "classes"

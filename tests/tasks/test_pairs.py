@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from calibcli.core.statistics.cells import key_probabilities
+from calibcli.core.statistics.keys import key_logits, key_probabilities
 from calibcli.io.rows.dataset import RowBatch
 from calibcli.tasks.pairs import pairs_of, row_buckets
 
@@ -50,7 +50,7 @@ def test_infinite_logits_are_certain():
     ]  # fmt: skip
     assert probabilities(top).tolist() == [0.5, 1, 0.5, 1]
     (pairs,) = pairs_of("binary", np.array([-INF, INF]), np.array([0, 1]), logits=True)
-    assert probabilities(pairs).tolist() == [0, 1]
+    assert key_logits(pairs.key).tolist() == [-INF, INF]
 
 
 def test_float32_rows_are_computed_in_float64():

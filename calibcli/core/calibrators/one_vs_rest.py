@@ -18,7 +18,7 @@ from calibcli.core.calibrators.types import (
     Space,
 )
 from calibcli.core.numeric.scales import expit, softmax
-from calibcli.core.statistics.cells import logit_keys
+from calibcli.core.statistics.keys import logit_keys
 from calibcli.core.statistics.tally import Tally
 from calibcli.errors import InputError
 

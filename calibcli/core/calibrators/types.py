@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibcli.core.numeric.scales import logit
-from calibcli.core.statistics.cells import ONE_KEY
+from calibcli.core.statistics.keys import ONE_KEY
 from calibcli.errors import InputError
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from calibcli.core.metrics import intervals
 from calibcli.core.metrics.binary import METRICS, Undefined
 from calibcli.core.numeric.special import norm_ppf, t_ppf
 from calibcli.core.statistics.buckets import BUCKETS
+from calibcli.core.statistics.keys import key_places
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from calibcli.core.metrics.binary import View
     from calibcli.core.metrics.intervals import Gradient
-    from calibcli.core.statistics.cells import Keys
+    from calibcli.core.statistics.keys import Keys
 
     Array = NDArray[np.float64]
 
@@ -40,17 +41,20 @@ class Influences:
     """Influence of a row on m metrics, by its cell and label.
 
     Attributes:
-        key: (C,) the key at which each cell starts.
+        key: (C,) the key of each distinct score, or the place where the cell of a grid starts.
         positive: (C, m) of a row with label 1, for a weight of 1.
         negative: (C, m) of a row with label 0.
+        grid_of_logits: whether `key` holds places, while rows come by the keys of logits.
     """
 
     key: Keys
     positive: Array
     negative: Array
+    grid_of_logits: bool = False
 
     def at(self, key: Keys, label: NDArray[np.bool_]) -> Array:
         """Return the influences (n, m) of rows with these keys and labels (n,)."""
+        key = key_places(key, logits=self.grid_of_logits)
         cell = np.maximum(np.searchsorted(self.key, key, side="right") - 1, 0)
         found: Array = np.where(label[:, None], self.positive[cell], self.negative[cell])
         return found
@@ -60,7 +64,9 @@ def influences(view: View, names: Sequence[str]) -> Influences:
     """Return the influences on metrics of these pairs; NaN where a metric is undefined."""
     gradients = [_gradient(view, name) for name in names]
     positive, negative = (np.stack([g[side] for g in gradients], axis=1) for side in (0, 1))
-    return Influences(view.stats.key, positive, negative)
+    stats = view.stats
+    gridded = stats.logits and not stats.exact
+    return Influences(stats.key, positive, negative, gridded)
 
 
 def _gradient(view: View, name: str) -> Gradient:

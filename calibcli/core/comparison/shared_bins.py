@@ -146,7 +146,7 @@ def _common(reference: ScoreStats, current: ScoreStats) -> _Shared:
     """Return the distinct scores of both, or the cells of the coarser grid of the two."""
     if not reference.n or not current.n:
         raise Undefined("no rows" if not current.n else "no rows in the reference")
-    keys = [reference.key, current.key]
+    keys = [reference.place, current.place]
     bits = [stats.table.bits for stats in (reference, current) if stats.table.bits is not None]
     if bits:
         coarse = grid(min(bits), ())

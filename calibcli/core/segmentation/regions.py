@@ -112,3 +112,49 @@ def _structure(connectivity: int) -> NDArray[np.int64]:
     if connectivity == 4:
         around[::2, ::2] = 0
     return around
+
+
+@dataclass(frozen=True, slots=True)
+class MaskRule:
+    """From probabilities of an image to its mask.
+
+    Attributes:
+        thresholds: one a structure (K,); NaN for one that is never decided.
+        cleaning: one a structure.
+        background: the structure that gets every pixel no other claims; None for none.
+    """
+
+    thresholds: tuple[float, ...]
+    cleaning: tuple[Cleaning, ...]
+    background: int | None = None
+
+    @property
+    def nothing(self) -> int:
+        """The value of a pixel that no structure claims, of several exclusive ones."""
+        return 255 if len(self.thresholds) < 255 else 65535
+
+    def claims(self, p: NDArray[np.float64]) -> Mask:
+        """Return the cleaned mask of each structure (K, H, W) from probabilities (K, H, W)."""
+        found = np.zeros(p.shape, np.bool_)
+        for k, (threshold, cleaning) in enumerate(zip(self.thresholds, self.cleaning, strict=True)):
+            if threshold == threshold and k != self.background:
+                found[k] = cleaning.clean(p[k] >= threshold)
+        return found
+
+    def decide(self, p: NDArray[np.float64]) -> NDArray[np.unsignedinteger]:
+        """Return the class of each pixel (H, W), or `nothing`, from probabilities (K, H, W).
+
+        A pixel that several structures claim goes to the one with the largest probability /
+        threshold, ties to the first (see `decisions.rules.decide_classes`).
+        """
+        claims = self.claims(p)
+        small = np.uint8 if self.nothing == 255 else np.uint16
+        empty = self.nothing if self.background is None else self.background
+        decided = np.full(p.shape[1:], empty, small)
+        strongest = np.full(p.shape[1:], -1.0)
+        for k, own in enumerate(claims):
+            strength = p[k] / max(self.thresholds[k], 1e-300)
+            better = own & (strength > strongest)
+            decided[better] = k
+            strongest[better] = strength[better]
+        return decided

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibcli.core.statistics.cell_table import CellTable
-    from calibcli.core.statistics.cells import Keys
+    from calibcli.core.statistics.keys import Keys
 
     Array = NDArray[np.float64]
 

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from calibcli.core.statistics.keys import key_places
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from calibcli.core.statistics.cells import Keys
+    from calibcli.core.statistics.keys import Keys
 
     Counts = NDArray[Any]  # int64 counts of rows, or float64 sums of weights
 
@@ -23,11 +25,12 @@ class CellTable:
 
     Attributes:
         slot: what the caller keeps apart (a class, a group, a bucket of clusters).
-        key: where the cell starts, as an order-preserving integer (see `cells`).
+        key: the key of a distinct score, or the place where the cell of a grid starts (see `keys`).
         pos: rows with label 1 (int64), or the sum of their weights (float64); `neg` with label 0.
         offset: the summed distance of the rows into the cell.
         pos_sq: sums of squared weights of the rows with label 1, None when unweighted; `neg_sq`.
         bits: which grid the cells are of; None when they are distinct scores.
+        logits: whether the distinct scores are logits, kept by their own key.
     """
 
     slot: NDArray[np.int32]
@@ -38,17 +41,18 @@ class CellTable:
     pos_sq: NDArray[np.float64] | None = None
     neg_sq: NDArray[np.float64] | None = None
     bits: int | None = None
+    logits: bool = False
 
     def __len__(self) -> int:
         return len(self.key)
 
     @classmethod
-    def empty(cls, *, weighted: bool) -> Self:
+    def empty(cls, *, weighted: bool, logits: bool = False) -> Self:
         """Return a table without cells."""
         none = np.zeros(0, np.float64 if weighted else np.int64)
         squares = np.zeros(0) if weighted else None
         slot, key = np.zeros(0, np.int32), np.zeros(0, np.int64)
-        return cls(slot, key, none, none, none, squares, squares)
+        return cls(slot, key, none, none, none, squares, squares, logits=logits)
 
     @classmethod
     def concatenate(cls, tables: list[Self]) -> Self:
@@ -69,7 +73,7 @@ class CellTable:
             return np.add.reduceat(column, starts) if len(column) else column
 
         sums: dict[str, Any] = {name: total(name) for name in _COLUMNS[2:]}
-        return cls(slot[starts], key[starts], **sums, bits=tables[0].bits)
+        return cls(slot[starts], key[starts], **sums, bits=tables[0].bits, logits=tables[0].logits)
 
     def rows(self, which: NDArray[Any] | slice) -> Self:
         """Return the cells that an index, a mask or a slice selects."""
@@ -89,7 +93,16 @@ class CellTable:
     def moved(self, key: Keys) -> Self:
         """Return the same counts at other scores (C,), equal ones summed."""
         offset = np.zeros_like(self.offset)
-        return self.concatenate([replace(self, key=key, offset=offset, bits=None)])
+        return self.concatenate([replace(self, key=key, offset=offset, bits=None, logits=False)])
+
+    @property
+    def places(self) -> Keys:
+        """The place of each cell, by which probabilities are compared (see `keys`)."""
+        return key_places(self.key, logits=self.logits)
+
+    def by_place(self) -> Self:
+        """Return the same counts kept by place, those of equal place summed."""
+        return self.moved(self.places) if self.logits else self
 
 
 def _sorted(slot: NDArray[np.int32], key: Keys) -> NDArray[np.intp]:
@@ -116,6 +129,8 @@ def exact_cells(
     label: NDArray[np.bool_],
     slot: NDArray[np.integer[Any]] | None = None,
     weight: NDArray[Any] | None = None,
+    *,
+    logits: bool = False,
 ) -> CellTable:
     """Return one batch collapsed by distinct (slot, key); rows of weight 0 leave no cell.
 
@@ -124,11 +139,12 @@ def exact_cells(
         label: (n,) booleans.
         slot: (n,) from 0, or None for all 0.
         weight: (n,) int64 counts of identical rows, or float64 importance weights.
+        logits: whether keys are of logits.
     """
     distinct = distinct_keys(key)
     slots = 1 if slot is None else int(slot.max()) + 1
     if slots > 1 and slots * len(distinct) > 4 * len(key):
-        return _sparse_cells(key, label, slot, weight)
+        return replace(_sparse_cells(key, label, slot, weight), logits=logits)
     index = np.searchsorted(distinct, key)
     if slot is not None:
         index += slot.astype(np.int64) * len(distinct)
@@ -144,6 +160,7 @@ def exact_cells(
         np.zeros(len(used), counts.dtype),
         None if squares is None else squares[used, 1],
         None if squares is None else squares[used, 0],
+        logits=logits,
     )
 
 

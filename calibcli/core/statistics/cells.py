@@ -1,12 +1,4 @@
-"""Where a score becomes a cell: an order-preserving integer key, and grids of keys.
-
-A probability p is kept by its nearer tail q = min(p, 1 - p), whose float64 bits are an integer
-that grows with q. `key = bits(q)` below one half and `2 * bits(1/2) - bits(q)` above it, so keys
-sort as probabilities do, no distinct probability is lost (1 - p is exact above one half), and
-the leading bits of a key are a cell of constant relative width in *both* tails. A logit z has
-q = expit(-|z|), which never rounds to 1, so logits keep their order out to +-745 (only those
-less than 1e-15 apart can share a key).
-"""
+"""Where a score becomes a cell: grids of places, of constant relative width in both tails."""
 
 from __future__ import annotations
 
@@ -16,69 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from calibcli.core.statistics.keys import ONE_KEY, probability_keys
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Keys = NDArray[np.int64]
+    from calibcli.core.statistics.keys import Keys
 
-HALF_KEY = int(np.float64(0.5).view(np.int64))
-ONE_KEY = 2 * HALF_KEY
 _MANTISSA = 52
 _TINY_KEY = int(np.float64(2.0**-64).view(np.int64))
 _LAST_KEY = ONE_KEY - _TINY_KEY
 UNIT_SHIFT = 22
 """Offsets inside a cell count units of 2**22 keys: 2**-30 of the tail, so sums stay integers."""
 _END_SHIFT = 42  # the two end cells span 959 octaves; their units are 2**-10 of one
-
-
-def probability_keys(p: NDArray[np.floating[Any]]) -> Keys:
-    """Return the int64 keys of probabilities in [0, 1]; any float dtype, compared in float64."""
-    promoted = np.asarray(p, dtype=np.float64)
-    tail = np.asarray(1.0 - promoted)
-    np.minimum(promoted, tail, out=tail)
-    tail += 0.0  # turns -0.0, whose bits are negative, into 0.0
-    return _keys(tail, np.asarray(0.5 - promoted))
-
-
-def logit_keys(z: NDArray[np.floating[Any]]) -> Keys:
-    """Return the int64 keys of logits, infinities included; any float dtype."""
-    promoted = np.asarray(z, dtype=np.float64)
-    tail = np.asarray(np.abs(promoted))
-    np.negative(tail, out=tail)
-    np.exp(tail, out=tail)
-    tail /= 1.0 + tail
-    return _keys(tail, np.asarray(0.0 - promoted))
-
-
-def _keys(tail: NDArray[np.float64], side: NDArray[np.float64]) -> Keys:
-    """Return the keys of tails; `side` is negative above one half. Both are written over.
-
-    A key is HALF_KEY -+ (HALF_KEY - bits). The sign is taken by arithmetic: to choose between
-    two arrays row by row (`np.where`) is a guess of the processor that scores defeat, and costs
-    ten times as much.
-    """
-    sign = side.view(np.int64)
-    sign >>= 63
-    key: Keys = tail.view(np.int64)
-    np.subtract(HALF_KEY, key, out=key)
-    key ^= sign
-    key -= sign
-    np.subtract(HALF_KEY, key, out=key)
-    return key
-
-
-def key_tails(key: Keys) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return (q, upper) of each key: the nearer tail, and whether it is 1 - p rather than p."""
-    distance = np.asarray(HALF_KEY - key)
-    np.abs(distance, out=distance)
-    np.subtract(HALF_KEY, distance, out=distance)
-    return distance.view(np.float64), key > HALF_KEY
-
-
-def key_probabilities(key: Keys) -> NDArray[np.float64]:
-    """Return the probability of each key; exact for keys made from probabilities."""
-    tail, upper = key_tails(key)
-    return np.where(upper, 1.0 - tail, tail)
 
 
 def cell_mask(bits: int) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from calibcli.core.statistics.cells import probability_keys
+from calibcli.core.statistics.keys import probability_keys
 from calibcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def reliability(stats: ScoreStats, binning: Binning) -> Reliability:
     else:
         edges = np.array(binning.edges)
         side: Literal["left", "right"] = "left" if binning.closed == "right" else "right"
-        index = np.searchsorted(probability_keys(edges[1:-1]), stats.key, side=side)
+        index = np.searchsorted(probability_keys(edges[1:-1]), stats.place, side=side)
         size, low, high = len(edges) - 1, edges[:-1], edges[1:]
     count = _binned(index, total, size)
     effective = count.astype(np.float64)

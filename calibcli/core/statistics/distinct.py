@@ -17,7 +17,7 @@ from calibcli.core.statistics.cell_table import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from calibcli.core.statistics.cells import Keys
+    from calibcli.core.statistics.keys import Keys
 
     Slots = NDArray[np.integer[Any]]
     Label = NDArray[np.bool_]
@@ -39,8 +39,9 @@ class Distinct:
     far, and only new scores are sorted.
     """
 
-    def __init__(self, *, weighted: bool) -> None:
+    def __init__(self, *, weighted: bool, logits: bool = False) -> None:
         self.weighted = weighted
+        self.logits = logits
         self.waiting = 0
         self._tables: list[CellTable] = []
         self._rows: list[Rows] = []
@@ -54,7 +55,7 @@ class Distinct:
     def add(self, key: Keys, label: Label, slot: Slots | None, weight: Weight) -> None:
         """Count rows (n,), n > 0; see `Tally.add`."""
         if slot is not None:
-            self._tables.append(exact_cells(key, label, slot, weight))
+            self._tables.append(exact_cells(key, label, slot, weight, logits=self.logits))
             return
         if self._known is not None:
             rows = self._known.add(key, label, weight)
@@ -73,12 +74,12 @@ class Distinct:
     def table(self) -> CellTable:
         """Return the counts so far, sorted by slot and key."""
         if self.waiting:
-            self._tables.append(exact_cells(*_joined(self._take_rows())))
+            self._tables.append(exact_cells(*_joined(self._take_rows()), logits=self.logits))
         if self._known is not None:
             self._tables.append(self._known.table())
             self._known = None
         if not self._tables:
-            return CellTable.empty(weighted=self.weighted)
+            return CellTable.empty(weighted=self.weighted, logits=self.logits)
         if len(self._tables) > 1:
             self._tables = [CellTable.concatenate(self._tables)]
         return self._tables[0]
@@ -87,7 +88,7 @@ class Distinct:
         """Count rows of the scores met so far faster from now on."""
         table = self.table()
         if len(table) and not table.slot[-1]:
-            self._known = _Known(table.key, weighted=self.weighted)
+            self._known = _Known(table.key, weighted=self.weighted, logits=self.logits)
 
     def outnumber(self, limit: int) -> bool:
         """Return whether the scores of the waiting rows alone are more than `limit`."""
@@ -125,8 +126,9 @@ def _repeats(key: Keys) -> bool:
 class _Known:
     """Counts of scores that are known, found by a hash; two scores may share one, not rows."""
 
-    def __init__(self, key: Keys, *, weighted: bool) -> None:
+    def __init__(self, key: Keys, *, weighted: bool, logits: bool) -> None:
         self.key = key
+        self.logits = logits
         bits = min(len(key).bit_length() + _SPARE_BITS, _MOST_BITS)
         self._shift = np.uint64(64 - bits)
         self._place = np.zeros(1 << bits, np.int32)
@@ -168,4 +170,5 @@ class _Known:
             np.zeros(len(used), counts.dtype),
             None if squares is None else squares[used, 1],
             None if squares is None else squares[used, 0],
+            logits=self.logits,
         )

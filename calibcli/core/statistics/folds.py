@@ -7,7 +7,8 @@ are dealt instead.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -49,7 +50,8 @@ def deal_rows(table: CellTable, folds: int, seed: int, *, balanced: bool = True)
         dealt = dealt + ones + zeros
         offset = (table.offset * (dealt / total)).astype(table.offset.dtype) - given
         given = given + offset
-        part = CellTable(table.slot, table.key, ones, zeros, offset, ones_sq, zeros_sq, table.bits)
+        counts: dict[str, Any] = {"pos": ones, "neg": zeros, "offset": offset}
+        part = replace(table, pos_sq=ones_sq, neg_sq=zeros_sq, **counts)
         parts.append(part.rows((ones > 0) | (zeros > 0)))
     return parts
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibcli.core.metrics.binary import precision_at_cells
-from calibcli.core.statistics.cells import ONE_KEY, UNIT_SHIFT, grid, key_probabilities, key_tails
+from calibcli.core.statistics.cells import UNIT_SHIFT, grid
+from calibcli.core.statistics.keys import ONE_KEY, key_probabilities, key_tails
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -1,102 +1,167 @@
-"""Sums of losses: (1 - p_true)^2, -log p_true, and how often p_true is 0."""
+"""Sums of losses, row by row: one rule for every input, before and after a calibrator.
+
+The log loss of a row is -log of the probability that its label was given. Probabilities are clipped
+at `EPS`, whatever their dtype; logits are not clipped. A score that was certain and wrong has an
+infinite loss: such rows are counted, and each costs what the worst finite error of these rows
+costs, and no less than the clip, so that a worse error never costs less.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from calibcli.core.numeric.scales import EPS
-from calibcli.core.statistics.cells import key_tails
+from calibcli.core.statistics.keys import key_logits, key_tails
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibcli.core.statistics.cell_table import CellTable
-    from calibcli.core.statistics.cells import Keys
+    from calibcli.core.statistics.keys import Keys
 
     Floats = NDArray[np.float64]
+    Bools = NDArray[np.bool_]
 
+CLIPPED = -math.log(EPS)
+"""The log loss at the clip: what an infinite one counts at least."""
+SUMS = 4
+"""Sum of squares, sum of finite log losses, rows of infinite log loss, and the worst finite log
+loss, 0 where that is below the clip."""
 _SAFE = 1e-18
 """Probabilities from here on may be multiplied sixteen at a time: 1e-288 is a normal number."""
 _BLOCKS = 16
 _FEW = 1024
 
 
+def combine(into: Floats, other: Floats) -> None:
+    """Add sums of other rows (..., 4) in place."""
+    into[..., :3] += other[..., :3]
+    np.maximum(into[..., 3], other[..., 3], out=into[..., 3])
+
+
+def log_loss_sum(sums: Floats) -> float:
+    """Return the sum of log losses that sums (4,) stand for."""
+    return float(sums[1] + sums[2] * max(sums[3], CLIPPED))
+
+
 def row_losses(
-    key: Keys, label: NDArray[np.bool_], weight: NDArray[Any] | None, *, logits: bool
+    place: Keys,
+    label: Bools,
+    weight: NDArray[Any] | None,
+    logit: Floats | None = None,
+    *,
+    clip: bool = True,
 ) -> Floats:
-    """Return the three sums (3,) over rows (n,), n > 0."""
-    truth = _true_probability(key, label)
-    least = truth.min()
-    missed = 0.0
-    if least < EPS:
-        zero = truth == 0.0
-        missed = float(zero.sum() if weight is None else weight[zero].sum())
-    squared = 1.0 - truth
-    squared *= squared
-    if least < EPS:
-        _clip(truth, logits=logits)
-        least = truth.min()
-    if weight is None:
-        log_loss = _sum_of_logs(truth) if least > _SAFE else np.log(truth).sum()
-        return np.array([squared.sum(), -log_loss, missed])
-    squared *= weight
-    loss = np.log(truth)
-    loss *= weight
-    return np.array([squared.sum(), -loss.sum(), missed])
+    """Return the sums (4,) over rows (n,), n > 0; see `slot_losses`."""
+    squared, truth, rest, infinite = _parts(place, label, logit, clip)
+    found = np.zeros(SUMS)
+    found[0] = squared.sum() if weight is None else squared @ weight
+    least = float(truth.min())
+    if weight is not None:
+        found[1] = -float(np.log(truth) @ weight)
+    elif least > _SAFE:
+        found[1] = -_sum_of_logs(truth)
+    else:
+        found[1] = -float(np.log(truth).sum())
+    if rest is not None:
+        found[1] += float(rest.sum() if weight is None else rest @ weight)
+        worst = float(rest.max())
+        found[3] = worst if worst > CLIPPED else 0.0
+    if infinite is not None:
+        found[2] = float(infinite.sum() if weight is None else weight[infinite].sum())
+    return found
 
 
 def slot_losses(
-    key: Keys,
-    label: NDArray[np.bool_],
+    place: Keys,
+    label: Bools,
     slot: NDArray[np.integer[Any]],
     weight: NDArray[Any] | None,
     slots: int,
+    logit: Floats | None = None,
     *,
-    logits: bool,
+    clip: bool = True,
 ) -> Floats:
-    """Return the three sums by slot (slots, 3) over rows (n,), n > 0."""
-    truth = _true_probability(key, label)
-    squared = 1.0 - truth
-    squared *= squared
-    least = truth.min()
-    missed = (truth == 0.0).astype(np.float64) if least == 0.0 else None
-    if least < EPS:
-        _clip(truth, logits=logits)
-    np.log(truth, out=truth)
-    np.negative(truth, out=truth)
-    found = np.zeros((slots, 3))
-    for number, values in enumerate((squared, truth, missed)):
+    """Return the sums by slot (slots, 4) over rows (n,), n > 0.
+
+    Args:
+        place: where each score lies (see `keys`).
+        label: what was true.
+        slot: what is kept apart.
+        weight: counts of identical rows, or importance weights.
+        slots: how many slots there are.
+        logit: the scores, where they are logits: their log loss is not clipped.
+        clip: whether probabilities are clipped; not where they were made of logits.
+    """
+    squared, truth, rest, infinite = _parts(place, label, logit, clip)
+    loss = np.negative(np.log(truth, out=truth), out=truth)
+    found = np.zeros((slots, SUMS))
+    if rest is not None:
+        loss += rest
+        far = np.flatnonzero(rest > CLIPPED)
+        np.maximum.at(found[:, 3], slot[far], rest[far])
+    missed = None if infinite is None else infinite.astype(np.float64)
+    for number, values in enumerate((squared, loss, missed)):
         if values is not None:
             weighed = values if weight is None else values * weight
             found[:, number] = np.bincount(slot, weights=weighed, minlength=slots)
     return found
 
 
-def table_losses(table: CellTable, slots: int, *, logits: bool) -> Floats:
-    """Return the three sums by slot (slots, 3) over the cells of distinct scores."""
-    found = np.zeros((slots, 3))
+def table_losses(table: CellTable, slots: int, *, clip: bool) -> Floats:
+    """Return the sums by slot (slots, 4) over the cells of distinct scores."""
+    found = np.zeros((slots, SUMS))
     if len(table):
+        logit = key_logits(table.key) if table.logits else None
+        place = table.places
         for right, counts in ((True, table.pos), (False, table.neg)):
-            label = np.full(len(table), right)
-            found += slot_losses(table.key, label, table.slot, counts, slots, logits=logits)
+            used = np.flatnonzero(counts)
+            if used.size:
+                label = np.full(len(used), right)
+                own = None if logit is None else logit[used]
+                slot, rows = table.slot[used], counts[used]
+                losses = slot_losses(place[used], label, slot, rows, slots, own, clip=clip)
+                combine(found, losses)
     return found
 
 
-def _true_probability(key: Keys, label: NDArray[np.bool_]) -> Floats:
-    """Return the probability that each row gave to its label: 1 - tail, or the tail itself."""
-    truth, upper = key_tails(key)
-    np.subtract((upper == label).astype(np.float64), truth, out=truth)
-    return np.abs(truth, out=truth)
+def _parts(
+    place: Keys, label: Bools, logit: Floats | None, clip: bool
+) -> tuple[Floats, Floats, Floats | None, Bools | None]:
+    """Return (squared loss, t, r, which rows are infinite): the log loss is r - log t.
 
-
-def _clip(truth: Floats, *, logits: bool) -> None:
-    """Raise what log would make infinite: all below EPS, or of logits only what is 0."""
-    if logits:
-        truth[truth == 0.0] = EPS
+    Of logits, with q = expit(-|z|): -log p_true = -log(1 - q), and |z| more where the label is the
+    less likely one. The log loss of infinite rows is 0 here.
+    """
+    tail, upper = key_tails(place)
+    infinite: Bools | None = None
+    if logit is None:
+        truth = np.subtract((upper == label).astype(np.float64), tail, out=tail)
+        np.abs(truth, out=truth)  # 1 - tail, or the tail itself
+        miss = 1.0 - truth
+        least = float(truth.min())
+        if least == 0.0:
+            infinite = truth == 0.0
+            truth[infinite] = 1.0
+        if clip and least < EPS:
+            np.maximum(truth, EPS, out=truth)
+        miss *= miss
+        return miss, truth, None, infinite
+    wrong = upper != label
+    miss = np.abs(wrong - tail)
+    rest = np.abs(logit)
+    infinite = np.isinf(rest)
+    if infinite.any():
+        rest[infinite] = 0.0
+        infinite &= wrong
     else:
-        np.maximum(truth, EPS, out=truth)
+        infinite = None
+    rest *= wrong
+    miss *= miss
+    return miss, np.subtract(1.0, tail, out=tail), rest, infinite
 
 
 def _sum_of_logs(values: Floats) -> float:

@@ -7,6 +7,7 @@ Large data has the cells of a fixed grid, each with the mean score of its rows.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -15,15 +16,17 @@ import numpy as np
 
 from calibcli.core.numeric.scales import EPS
 from calibcli.core.statistics.buckets import BUCKETS, Places, buckets_of, sums_by_bucket
-from calibcli.core.statistics.cells import (
+from calibcli.core.statistics.cells import grid
+from calibcli.core.statistics.folds import deal_rows, deal_slots
+from calibcli.core.statistics.keys import (
     ONE_KEY,
-    grid,
+    key_logits,
     key_probabilities,
     key_tails,
     logit_keys,
     probability_keys,
 )
-from calibcli.core.statistics.folds import deal_rows, deal_slots
+from calibcli.core.statistics.losses import CLIPPED, SUMS, combine, log_loss_sum, table_losses
 from calibcli.core.statistics.tally import Tally
 from calibcli.errors import InputError
 
@@ -31,7 +34,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from calibcli.core.statistics.cell_table import CellTable, Counts
-    from calibcli.core.statistics.cells import Keys
+    from calibcli.core.statistics.keys import Keys
+
+    Sums = tuple[float, float, float, float]
 
 _TINIEST = 1e-300
 
@@ -43,16 +48,16 @@ class ScoreStats:
     Attributes:
         table: counts of each cell; `parts` the same by bucket of clusters, or None.
         edges: probabilities at which counts are exact even in a grid.
-        logits: whether the scores were logits (their tails are not clipped in the log loss).
+        logits: whether the scores were logits, or came from them: their log loss is not clipped.
         weighted: whether counts are float64 sums of importance weights.
-        losses: sums over rows of (1 - p_true)^2, of -log p_true and of p_true = 0.
+        losses: in a grid, the sums of losses over rows (see `losses.SUMS`).
     """
 
     table: CellTable
     edges: tuple[float, ...] = ()
     logits: bool = False
     weighted: bool = False
-    losses: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    losses: Sums = (0.0, 0.0, 0.0, 0.0)
     parts: CellTable | None = None
 
     @classmethod
@@ -98,13 +103,15 @@ class ScoreStats:
             if own.bits is not None:  # cells of buckets are never finer than the cells
                 parts.enter_grid()
             by_bucket = parts.table().slots(slot * BUCKETS, (slot + slots) * BUCKETS, BUCKETS)
-        squared, log_loss, certain = tally.losses[slot : slot + slots].sum(axis=0).tolist()
+        losses = np.zeros(SUMS)
+        for one in tally.losses[slot : slot + slots]:
+            combine(losses, one)
         return cls(
             own,
             tally.edges,
             tally.logits,
             tally.weighted,
-            (squared, log_loss, certain),
+            _sums(losses),
             by_bucket,
         )
 
@@ -112,8 +119,13 @@ class ScoreStats:
 
     @property
     def key(self) -> Keys:
-        """int64[C]: the order-preserving key at which each cell starts."""
+        """int64[C]: the key of each distinct score, or the place where a cell of a grid starts."""
         return self.table.key
+
+    @cached_property
+    def place(self) -> Keys:
+        """int64[C]: the place of each distinct score, or where the cell of a grid starts."""
+        return self.table.places
 
     @property
     def pos(self) -> Counts:
@@ -138,7 +150,7 @@ class ScoreStats:
     @cached_property
     def _mean_key(self) -> Keys:
         if self.table.bits is None:
-            return self.table.key
+            return self.place
         return grid(self.table.bits, self.edges).mean_keys(self.key, self.table.offset, self.total)
 
     @cached_property
@@ -149,7 +161,14 @@ class ScoreStats:
     @cached_property
     def floor(self) -> NDArray[np.float64]:
         """Lowest probability that falls into each cell; equals `score` when exact."""
-        return key_probabilities(self.key)
+        return key_probabilities(self.place)
+
+    @cached_property
+    def cut(self) -> NDArray[np.float64]:
+        """Lowest score of each cell as it was given: a logit, or `floor`. Parts distinct scores."""
+        if self.table.logits:
+            return key_logits(self.key)
+        return _logits(self.key, 0.0) if self.logits and not self.exact else self.floor
 
     @cached_property
     def mixed(self) -> NDArray[np.bool_]:
@@ -163,11 +182,16 @@ class ScoreStats:
 
     @cached_property
     def logit(self) -> NDArray[np.float64]:
-        """Logit of each cell, precise in both tails; probabilities are clipped at 1e-15."""
-        tail, upper = key_tails(self._mean_key)
-        tail = np.maximum(tail, _TINIEST if self.logits else EPS)
-        size = np.log1p(-tail) - np.log(tail)
-        return np.where(upper, size, -size)
+        """Logit of each cell, precise in both tails and finite; probabilities are clipped at 1e-15.
+
+        An infinite logit is as large as the largest finite one, and no less than 690.
+        """
+        if not self.table.logits:
+            return _logits(self._mean_key, _TINIEST if self.logits else EPS)
+        logit = key_logits(self.key)
+        finite = np.abs(logit[np.isfinite(logit)])
+        most = max(float(finite.max(initial=0.0)), -math.log(_TINIEST))
+        return np.clip(logit, -most, most)
 
     # -- totals -----------------------------------------------------------------------------
 
@@ -191,31 +215,40 @@ class ScoreStats:
         tail, upper = key_tails(self._mean_key)
         near = np.where(upper, 1.0 - tail, tail)
         far = np.where(upper, tail, 1.0 - tail)
-        least = 0.0 if self.logits else EPS
-        near, far = (np.where(v == 0, EPS, np.maximum(v, least)) for v in (near, far))
-        return -np.log(near), -np.log(far)
+        most = max(self.loss_sums[3], CLIPPED)
+        if not self.logits:
+            return -np.log(np.maximum(near, EPS)), -np.log(np.maximum(far, EPS))
+        if self.table.logits:
+            logit = key_logits(self.key)
+            size = np.abs(np.where(np.isfinite(logit), logit, most))
+            shared = -np.log1p(-tail)
+            less = np.where(upper, 0.0, size), np.where(upper, size, 0.0)
+            return shared + less[0], shared + less[1]
+        with np.errstate(divide="ignore"):
+            return np.minimum(-np.log(near), most), np.minimum(-np.log(far), most)
 
     @cached_property
-    def log_loss_sum(self) -> float:
-        """Sum of -log p_true, certain errors clipped at 1e-15."""
+    def loss_sums(self) -> Sums:
+        """Sums of losses over rows, from the distinct scores or as they were summed by row."""
         if not self.exact:
-            return self.losses[1]
-        positive, negative = self.cell_losses()
-        return float(self.pos @ positive + self.neg @ negative)
+            return self.losses
+        return _sums(table_losses(self.table, 1, clip=not self.logits)[0])
 
-    @cached_property
+    @property
+    def log_loss_sum(self) -> float:
+        """Sum of -log p_true, with infinite ones at their cost (see `losses`)."""
+        return log_loss_sum(np.array(self.loss_sums))
+
+    @property
     def squared_loss_sum(self) -> float:
         """Sum of (score - label)^2."""
-        if not self.exact:
-            return self.losses[0]
-        tail, upper = key_tails(self.key)
-        near, far = tail**2, (1.0 - tail) ** 2
-        return float(self.pos @ np.where(upper, near, far) + self.neg @ np.where(upper, far, near))
+        return self.loss_sums[0]
 
     @property
     def certain_errors(self) -> int | float:
-        """Rows whose score was exactly 0 or 1 and wrong: their log loss is infinite."""
-        return _number(self.pos[self.key == 0].sum() + self.neg[self.key == ONE_KEY].sum())
+        """Rows whose score was certain and wrong: their log loss is infinite."""
+        infinite = self.loss_sums[2]
+        return infinite if self.weighted else round(infinite)
 
     # -- verbs ------------------------------------------------------------------------------
 
@@ -239,14 +272,15 @@ class ScoreStats:
         table = self._summed([self.table, other.table], 1)
         buckets = [part for part in (self.parts, other.parts) if part is not None]
         parts = self._summed(buckets, BUCKETS, exact=table.bits is None) if buckets else None
-        squared, log_loss, certain = (a + b for a, b in zip(self.losses, other.losses, strict=True))
-        return replace(self, table=table, losses=(squared, log_loss, certain), parts=parts)
+        losses = np.array(self.loss_sums)
+        combine(losses, np.array(other.loss_sums))
+        return replace(self, table=table, losses=_sums(losses), parts=parts)
 
     def _summed(self, tables: list[CellTable], slots: int, *, exact: bool = True) -> CellTable:
         held = [table for table in tables if len(table)]
         if held and held[0].bits is not None and all(t.bits == held[0].bits for t in held):
             return type(held[0]).concatenate(held)  # cells of one grid, whose edges are the same
-        tally = Tally(slots, edges=self.edges, weighted=self.weighted, start_exact=exact)
+        tally = self._tally(slots, exact=exact, by_logit=tables[0].logits)
         for table in tables:
             tally.add_table(table)
         return tally.table()
@@ -276,6 +310,11 @@ class ScoreStats:
         moved = replace(self, table=self.table.moved(key), parts=parts, logits=False, edges=())
         return moved._exact_losses()
 
+    def by_place(self) -> ScoreStats:
+        """Return the same pairs kept by probability, as logits in a grid are already."""
+        parts = None if self.parts is None else self.parts.by_place()
+        return replace(self, table=self.table.by_place(), parts=parts)
+
     def coarsened(self, bits: int) -> ScoreStats:
         """Return the same rows in the cells of a grid of `bits` mantissa bits, or as they are.
 
@@ -285,14 +324,18 @@ class ScoreStats:
         if self.table.bits is not None and self.table.bits <= bits:
             return self
         parts = None if self.parts is None else self._coarser(self.parts, bits, BUCKETS)
-        losses = (self.squared_loss_sum, self.log_loss_sum, float(self.certain_errors))
-        return replace(self, table=self._coarser(self.table, bits, 1), parts=parts, losses=losses)
+        table = self._coarser(self.table, bits, 1)
+        return replace(self, table=table, parts=parts, losses=self.loss_sums)
 
     def _coarser(self, table: CellTable, bits: int, slots: int) -> CellTable:
-        tally = Tally(slots, edges=self.edges, weighted=self.weighted, start_exact=False)
+        tally = self._tally(slots, exact=False, by_logit=table.logits)
         tally.coarsen_to(bits)
         tally.add_table(table)
         return tally.table()
+
+    def _tally(self, slots: int, *, exact: bool, by_logit: bool) -> Tally:
+        options: dict[str, Any] = {"weighted": self.weighted, "logits": self.logits}
+        return Tally(slots, edges=self.edges, by_logit=by_logit, start_exact=exact, **options)
 
     def part_cells(self) -> NDArray[np.intp]:
         """Return which distinct cell of `parts`, in key order, each own cell lies in (C,)."""
@@ -303,7 +346,8 @@ class ScoreStats:
         """Where the cells of `parts` belong among the distinct ones and the buckets."""
         if self.parts is None:
             raise ValueError("these statistics have no clusters")
-        return Places.of(self.parts, self.key)
+        alike = self.table.logits is self.parts.logits
+        return Places.of(self.parts, self.key if alike else self.place)
 
     def bucket_sums(
         self, positive: NDArray[np.float64], negative: NDArray[np.float64]
@@ -339,10 +383,15 @@ class ScoreStats:
 
     def _exact_losses(self) -> ScoreStats:
         """Return these statistics with losses summed from the cells."""
+        if self.exact:
+            return self
         positive, negative = self.cell_losses()
-        log_loss = float(self.pos @ positive + self.neg @ negative)
+        infinite = 0.0
+        if not self.logits:
+            infinite = float(self.pos[self.key == 0].sum() + self.neg[self.key == ONE_KEY].sum())
+        log_loss = float(self.pos @ positive + self.neg @ negative) - infinite * CLIPPED
         squared = float(self.pos @ (1 - self.score) ** 2 + self.neg @ self.score**2)
-        return replace(self, losses=(squared, log_loss, float(self.certain_errors)))
+        return replace(self, losses=(squared, log_loss, infinite, self.losses[3]))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain lists and numbers; `from_dict` restores them exactly."""
@@ -356,6 +405,20 @@ class ScoreStats:
         from calibcli.core.statistics.stats_json import stats_from_dict
 
         return stats_from_dict(payload)
+
+
+def _sums(losses: NDArray[np.float64]) -> Sums:
+    squared, log_loss, infinite, worst = losses.tolist()
+    return squared, log_loss, infinite, worst
+
+
+def _logits(place: Keys, least: float) -> NDArray[np.float64]:
+    """Return the logits of places, precise in both tails; tails below `least` are raised to it."""
+    tail, upper = key_tails(place)
+    with np.errstate(divide="ignore"):
+        tail = np.maximum(tail, least)
+        size = np.log1p(-tail) - np.log(tail)
+    return np.where(upper, size, -size)
 
 
 def _number(total: Any) -> int | float:

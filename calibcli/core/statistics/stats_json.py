@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from calibcli.core.statistics.buckets import BUCKETS
 from calibcli.core.statistics.cell_table import CellTable
-from calibcli.core.statistics.cells import ONE_KEY, grid, key_tails
+from calibcli.core.statistics.cells import grid
+from calibcli.core.statistics.keys import ONE_KEY, key_logits, key_tails, logit_keys
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.core.statistics.tally import COARSEST_BITS, FINEST_BITS
 from calibcli.errors import InputError
@@ -16,17 +18,20 @@ from calibcli.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from calibcli.core.statistics.cells import Keys
+    from calibcli.core.statistics.keys import Keys
 
 
 def stats_to_dict(stats: ScoreStats) -> dict[str, Any]:
-    """Return cells as lists: `score` for those up to one half, `one_minus_score` above it."""
+    """Return cells as lists: `score` for those up to one half, `one_minus_score` above it.
+
+    Distinct logits are their `logit`, infinite ones as null.
+    """
     payload: dict[str, Any] = {
         "exact": stats.exact,
         "logits": stats.logits,
         "weighted": stats.weighted,
         "edges": list(stats.edges),
-        "losses": list(stats.losses),
+        "losses": list(stats.loss_sums),
         "cells": _table_to_dict(stats.table, with_slot=False),
     }
     if stats.parts is not None:
@@ -42,7 +47,7 @@ def stats_from_dict(payload: dict[str, Any]) -> ScoreStats:
     """
     try:
         edges = tuple(float(e) for e in payload["edges"])
-        squared, log_loss, certain = (float(v) for v in payload["losses"])
+        squared, log_loss, infinite, *worst = (float(v) for v in payload["losses"])
         logits, weighted = bool(payload["logits"]), bool(payload["weighted"])
         table = _table_from_dict(payload["cells"], edges, weighted=weighted)
         parts = payload.get("buckets")
@@ -52,19 +57,24 @@ def stats_from_dict(payload: dict[str, Any]) -> ScoreStats:
             f"the statistics are damaged: {type(error).__name__}: {error}",
             "write them again with 'calibcli measure --save-stats'",
         ) from error
-    return ScoreStats(table, edges, logits, weighted, (squared, log_loss, certain), by_bucket)
+    losses = squared, log_loss, infinite, worst[0] if worst else 0.0
+    return ScoreStats(table, edges, logits, weighted, losses, by_bucket)
 
 
 def _table_to_dict(table: CellTable, *, with_slot: bool) -> dict[str, Any]:
-    tails, upper = key_tails(table.key)
-    columns: dict[str, Any] = {
-        "bits": table.bits,
-        "score": tails[~upper].tolist(),
-        "one_minus_score": tails[upper].tolist(),
-    }
+    columns: dict[str, Any] = {"bits": table.bits}
+    if table.logits:
+        logit = key_logits(table.key).tolist()
+        columns["logit"] = [None if math.isinf(z) else z for z in logit]
+        columns["infinite"] = [int(math.copysign(1, z)) for z in logit if math.isinf(z)]
+    else:
+        tails, upper = key_tails(table.key)
+        columns["score"] = tails[~upper].tolist()
+        columns["one_minus_score"] = tails[upper].tolist()
+        if with_slot:
+            # Lower cells come first in a bucket; the split of the two lists needs the order.
+            columns["upper"] = upper.astype(int).tolist()
     if with_slot:
-        # Within a bucket the lower cells come first; the split of the two lists needs the order.
-        columns["upper"] = upper.astype(int).tolist()
         columns["bucket"] = table.slot.tolist()
     columns |= {"pos": table.pos.tolist(), "neg": table.neg.tolist()}
     if table.bits is not None:
@@ -77,16 +87,7 @@ def _table_to_dict(table: CellTable, *, with_slot: bool) -> dict[str, Any]:
 def _table_from_dict(
     columns: dict[str, Any], edges: tuple[float, ...], *, weighted: bool
 ) -> CellTable:
-    low = np.asarray(columns["score"], dtype=np.float64) + 0.0
-    high = np.asarray(columns["one_minus_score"], dtype=np.float64) + 0.0
-    if not (((low >= 0) & (low <= 0.5)).all() and ((high >= 0) & (high < 0.5)).all()):
-        raise ValueError("a score is not in its half of [0, 1]")
-    upper = np.repeat([False, True], [len(low), len(high)])
-    if "upper" in columns:
-        upper = np.asarray(columns["upper"]).astype(bool)
-    key: Keys = np.empty(len(upper), np.int64)
-    key[~upper] = low.view(np.int64)
-    key[upper] = ONE_KEY - high.view(np.int64)
+    key = _logit_keys(columns) if "logit" in columns else _score_keys(columns)
     nothing = [0] * len(key)
     kind = np.float64 if weighted else np.int64
     table = CellTable(
@@ -98,9 +99,30 @@ def _table_from_dict(
         _numbers(columns["pos_sq"], np.float64) if weighted else None,
         _numbers(columns["neg_sq"], np.float64) if weighted else None,
         columns["bits"],
+        "logit" in columns,
     )
     _check(table, edges)
     return table
+
+
+def _logit_keys(columns: dict[str, Any]) -> Keys:
+    signs = list(columns["infinite"])
+    logit = [signs.pop(0) * math.inf if z is None else z for z in columns["logit"]]
+    return logit_keys(np.array(logit, dtype=np.float64))
+
+
+def _score_keys(columns: dict[str, Any]) -> Keys:
+    low = np.asarray(columns["score"], dtype=np.float64) + 0.0
+    high = np.asarray(columns["one_minus_score"], dtype=np.float64) + 0.0
+    if not (((low >= 0) & (low <= 0.5)).all() and ((high >= 0) & (high < 0.5)).all()):
+        raise ValueError("a score is not in its half of [0, 1]")
+    upper = np.repeat([False, True], [len(low), len(high)])
+    if "upper" in columns:
+        upper = np.asarray(columns["upper"]).astype(bool)
+    key: Keys = np.empty(len(upper), np.int64)
+    key[~upper] = low.view(np.int64)
+    key[upper] = ONE_KEY - high.view(np.int64)
+    return key
 
 
 def _numbers(values: list[Any], kind: type[np.float64 | np.int64]) -> NDArray[Any]:
@@ -117,8 +139,8 @@ def _check(table: CellTable, edges: tuple[float, ...]) -> None:
     columns = (table.slot, table.pos, table.neg, table.offset, table.pos_sq, table.neg_sq)
     if any(c is not None and len(c) != len(table.key) for c in columns):
         raise ValueError("columns of different length")
-    step, same = np.diff(table.key), np.diff(table.slot)
-    if not ((same > 0) | ((same == 0) & (step > 0))).all():
+    same, later = np.diff(table.slot), table.key[1:] > table.key[:-1]
+    if not ((same > 0) | ((same == 0) & later)).all():
         raise ValueError("cells are not in order")
     if len(table) and not 0 <= table.slot[0] <= table.slot[-1] < BUCKETS:
         raise ValueError("a bucket that does not exist")

@@ -16,13 +16,20 @@ import numpy as np
 from calibcli.core.statistics.cell_table import CellTable, count_by, squares_by
 from calibcli.core.statistics.cells import Grid, cell_base, grid
 from calibcli.core.statistics.distinct import Distinct
-from calibcli.core.statistics.losses import row_losses, slot_losses, table_losses
+from calibcli.core.statistics.keys import key_logits, key_places
+from calibcli.core.statistics.losses import (
+    SUMS,
+    combine,
+    row_losses,
+    slot_losses,
+    table_losses,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibcli.core.statistics.cell_table import Counts
-    from calibcli.core.statistics.cells import Keys
+    from calibcli.core.statistics.keys import Keys
 
     Slots = NDArray[np.integer[Any]]
 
@@ -50,7 +57,8 @@ class Tally:
         slots: how many slots there are; more may appear in `add` and `merge`.
         edges: probabilities at which counts stay exact in a grid (bin edges, thresholds).
         weighted: whether rows carry importance weights (counts become float64 sums).
-        logits: whether keys come from logits, whose tails are not clipped in the log loss.
+        logits: whether scores are logits, or come from them: their log loss is not clipped.
+        by_logit: whether keys are those of logits; default `logits`.
         start_exact: False skips the exact phase where an earlier batch has shown it hopeless;
             the counts are the same either way.
     """
@@ -62,15 +70,17 @@ class Tally:
         edges: tuple[float, ...] = (),
         weighted: bool = False,
         logits: bool = False,
+        by_logit: bool | None = None,
         start_exact: bool = True,
     ) -> None:
         self.slots = slots
         self.edges = edges
         self.weighted = weighted
         self.logits = logits
-        self._losses = np.zeros((slots, 3))
+        self.by_logit = logits if by_logit is None else by_logit
+        self._losses = np.zeros((slots, SUMS))
         self._summed: tuple[CellTable, NDArray[np.float64]] | None = None
-        self._distinct = Distinct(weighted=weighted)
+        self._distinct = Distinct(weighted=weighted, logits=self.by_logit)
         self._grid: Grid | None = None
         self._read: CellTable | None = None
         if not start_exact:
@@ -78,7 +88,7 @@ class Tally:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel as cells that hold rows, which are few."""
-        state = (self.slots, self.edges, self.weighted, self.logits)
+        state = (self.slots, self.edges, self.weighted, self.logits, self.by_logit)
         return _restored, (*state, self.losses, self.table())
 
     @property
@@ -112,7 +122,6 @@ class Tally:
         if slot is not None:
             self._make_room(int(slot.max()) + 1)
         if self._grid is not None:
-            self._add_losses(key, label, slot, weight)
             self._count_in(self._grid, key, label, slot, weight)
             return
         self._distinct.add(key, label, slot, weight)
@@ -129,7 +138,8 @@ class Tally:
         other._compact()
         if other._grid is not None:
             self.enter_grid()
-            np.add.at(self._losses, mapping, other._losses)
+            for there, here in enumerate(mapping.tolist()):
+                combine(self._losses[here], other._losses[there])
             if slot_map is None and self._grid is other._grid and self.slots == other.slots:
                 self._add_dense(other)
                 return
@@ -147,6 +157,9 @@ class Tally:
             self.enter_grid()
             self.coarsen_to(table.bits)
         if self._grid is None:
+            if len(table) and table.logits is not self.by_logit:
+                self.leave_logits()
+                table = table.by_place()
             self._distinct.add_table(table)
             self._compact()
         else:
@@ -154,13 +167,13 @@ class Tally:
 
     @property
     def losses(self) -> NDArray[np.float64]:
-        """Sums by slot (slots, 3): (1 - p_true)^2, -log p_true and rows with p_true = 0."""
+        """Sums of losses by slot (slots, 4); see `losses.SUMS`."""
         table = self.table()
         if table.bits is not None:
             return self._losses
         # Every slot of a tally asks for its own row: the sums of one table are made once.
         if self._summed is None or self._summed[0] is not table:
-            self._summed = table, table_losses(table, self.slots, logits=self.logits)
+            self._summed = table, table_losses(table, self.slots, clip=not self.logits)
         return self._summed[1]
 
     def table(self) -> CellTable:
@@ -185,6 +198,14 @@ class Tally:
         )
         return self._read
 
+    def leave_logits(self) -> None:
+        """Keep distinct scores by their place from now on, to be joined with others."""
+        if self.by_logit and self._grid is None:
+            tables = [self._distinct.table().by_place()]
+            self._distinct, self.by_logit = Distinct(weighted=self.weighted), False
+            for table in tables:
+                self._distinct.add_table(table)
+
     def enter_grid(self) -> None:
         """Give up the distinct scores for the cells of a grid, if that has not happened yet."""
         if self._grid is not None:
@@ -195,7 +216,6 @@ class Tally:
         for table in tables:
             self._add_to(self._grid, table)
         for key, label, weight in waiting:
-            self._add_losses(key, label, None, weight)
             self._count_in(self._grid, key, label, None, weight)
 
     def _compact(self) -> None:
@@ -218,20 +238,23 @@ class Tally:
     def _add_losses(
         self,
         key: Keys,
+        place: Keys,
         label: NDArray[np.bool_],
         slot: Slots | None,
         weight: NDArray[Any] | None,
     ) -> None:
         """Sum the losses exactly, row by row."""
+        logit = key_logits(key) if self.by_logit else None
         if slot is None:
-            self._losses[0] += row_losses(key, label, weight, logits=self.logits)
+            combine(self._losses[0], row_losses(place, label, weight, logit, clip=not self.logits))
         else:
-            self._losses += slot_losses(key, label, slot, weight, self.slots, logits=self.logits)
+            counted = weight, self.slots, logit
+            combine(self._losses, slot_losses(place, label, slot, *counted, clip=not self.logits))
 
     def _make_room(self, slots: int) -> None:
         if slots <= self.slots:
             return
-        self._losses = np.concatenate([self._losses, np.zeros((slots - self.slots, 3))])
+        self._losses = np.concatenate([self._losses, np.zeros((slots - self.slots, SUMS))])
         old, self.slots = self.slots, slots
         if self._grid is None or _capacity(slots) == _capacity(old):
             return
@@ -264,14 +287,17 @@ class Tally:
         slot: Slots | None,
         weight: NDArray[Any] | None,
     ) -> None:
+        """Count rows in the grid, and sum their losses exactly."""
         self._read = None
-        index = cells.cells(key)
+        place = key_places(key, logits=self.by_logit)
+        self._add_losses(key, place, label, slot, weight)
+        index = cells.cells(place)
         if slot is not None:
             index += slot.astype(np.int64) * len(cells)
         low, high = int(index.min()), int(index.max()) + 1
         index -= low
         own, size = slice(low, high), high - low
-        distance = cells.offsets(key)
+        distance = cells.offsets(place)
         if weight is None:  # a float64 sum of integers this small is exact, and faster
             found = np.bincount(index, weights=distance.astype(np.float64), minlength=size)
             self._offsets[own] += found.astype(self._offsets.dtype, copy=False)
@@ -292,10 +318,13 @@ class Tally:
     def _add_to(self, cells: Grid, table: CellTable) -> None:
         """Add cells that are no coarser than the grid: distinct scores, or a finer grid's."""
         self._read = None
+        place = base = table.key
         if table.bits is None:
-            self._losses += table_losses(table, self.slots, logits=self.logits)
-        index = cells.cells(table.key) + table.slot * np.int64(len(cells))
-        base = table.key if table.bits is None else cell_base(table.key, table.bits)
+            combine(self._losses, table_losses(table, self.slots, clip=not self.logits))
+            place = base = table.places
+        else:
+            base = cell_base(place, table.bits)
+        index = cells.cells(place) + table.slot * np.int64(len(cells))
         offset = table.offset + cells.offsets(base) * (table.pos + table.neg)
         np.add.at(self._counts[:, 1], index, table.pos)
         np.add.at(self._counts[:, 0], index, table.neg)
@@ -310,11 +339,13 @@ def _restored(
     edges: tuple[float, ...],
     weighted: bool,
     logits: bool,
+    by_logit: bool,
     losses: NDArray[np.float64],
     table: CellTable,
 ) -> Tally:
     exact = table.bits is None
-    found = Tally(slots, edges=edges, weighted=weighted, logits=logits, start_exact=exact)
+    options: dict[str, Any] = {"weighted": weighted, "logits": logits, "by_logit": by_logit}
+    found = Tally(slots, edges=edges, start_exact=exact, **options)
     found.add_table(table)
     if not exact:
         found._losses = losses

@@ -16,7 +16,7 @@ import numpy as np
 from calibcli.core.detection.average_precision import Ranking
 from calibcli.core.statistics.buckets import BUCKETS
 from calibcli.core.statistics.cell_table import CellTable
-from calibcli.core.statistics.cells import logit_keys, probability_keys
+from calibcli.core.statistics.keys import logit_keys, probability_keys
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.core.statistics.tally import Tally
 from calibcli.tasks.detection.matching import Matches, Overlaps, by_rank, match, overlaps, ranks
@@ -271,6 +271,7 @@ def with_missed(stats: ScoreStats, missed: Ints) -> ScoreStats:
     No cut-off from `LOWEST` on finds them; a detection of score 0 has `LOWEST` instead.
     """
     buckets = np.flatnonzero(missed)
+    stats = stats.by_place()
     assert stats.parts is not None
 
     def joined(table: CellTable, slot: Ints, rows: Ints) -> CellTable:

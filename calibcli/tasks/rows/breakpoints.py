@@ -20,7 +20,7 @@ import numpy as np
 from calibcli.core.numeric.scales import expit
 from calibcli.core.statistics import tally
 from calibcli.core.statistics.cell_table import CellTable, exact_cells
-from calibcli.core.statistics.cells import key_probabilities, probability_keys
+from calibcli.core.statistics.keys import key_probabilities, probability_keys
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.engines.threads import map_ordered
 from calibcli.errors import InputError

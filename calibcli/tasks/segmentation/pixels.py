@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli.core.numeric.scales import softmax
-from calibcli.core.statistics.cells import logit_keys, probability_keys
+from calibcli.core.statistics.keys import logit_keys, probability_keys
 from calibcli.core.statistics.stats import BUCKETS, buckets_of
 from calibcli.core.statistics.tally import Tally
 from calibcli.engines.threads import map_ordered
@@ -230,6 +230,7 @@ class PixelCounter:
                 self.width if name == TOP else 1,
                 edges=family.edges,
                 logits=family.logits,
+                by_logit=family.by_logit,
                 start_exact=f"{name}False" not in self.hopeless and family.exact,
             )
         return self._own[key]

@@ -13,7 +13,7 @@ from calibcli.core.numeric.scales import logit
 from calibcli.core.numeric.special import norm_ppf
 from calibcli.core.results.warning import Warning
 from calibcli.core.statistics.buckets import BUCKETS
-from calibcli.core.statistics.cells import logit_keys, probability_keys
+from calibcli.core.statistics.keys import logit_keys, probability_keys
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.core.statistics.tally import Tally
 from calibcli.errors import InputError, UsageError

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli._version import __version__
+from calibcli.core.numeric.scales import expit
 from calibcli.core.results.warning import warned
-from calibcli.core.statistics.cells import key_probabilities, logit_keys
 from calibcli.errors import InputError, did_you_mean
 from calibcli.io.boxes.checks import checked
 from calibcli.io.boxes.dataset import read_files
@@ -96,7 +96,7 @@ def apply_detection(
             loaded.artifact.calibrator, score, found.label, found.names, logits=spec.logits
         )
     elif spec.logits:
-        probability = key_probabilities(logit_keys(score))
+        probability = expit(score)
     kept = np.ones(len(score), np.bool_)
     if cuts is not None:
         kept = _kept(files, found, cuts, score, probability)

@@ -17,8 +17,8 @@ from calibcli.core.detection.box_calibration import BINS, box_calibration
 from calibcli.core.detection.lrp import LrpCurve, bucket_residuals
 from calibcli.core.metrics import intervals
 from calibcli.core.metrics.binary import METRICS, View
+from calibcli.core.numeric.scales import expit
 from calibcli.core.numeric.special import t_ppf
-from calibcli.core.statistics.cells import key_probabilities, logit_keys
 from calibcli.tasks.detection.pairs import COCO_IOUS, LOWEST
 from calibcli.workflows.measure.slices import bin_rows, confusion, ece_by_bins, figure, read_at
 
@@ -222,8 +222,7 @@ def probabilities(matched: Matched, own: NDArray[np.int64]) -> Floats:
     score: Floats = matched.view.score[matched.rows[own]]
     if not matched.view.logits:
         return score
-    # The way in which a cell reads its probability: a cut-off is compared with that.
-    return key_probabilities(logit_keys(score))
+    return expit(score)
 
 
 TAU_MOST = 1.0 - 1e-9

@@ -396,7 +396,8 @@ def _resampled(
     stats, choice = best.stats, best.choice
     assert stats.parts is not None
     assert isinstance(choice, Choice)
-    cell = np.minimum(np.searchsorted(stats.key, stats.parts.key), len(stats.key) - 1)
+    cell = np.searchsorted(stats.place, stats.parts.places)
+    cell = np.minimum(cell, len(stats.key) - 1)
     spread = stability(
         stats.floor,
         stats.pos,

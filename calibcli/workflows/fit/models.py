@@ -27,7 +27,7 @@ from calibcli.core.fitting.selection_rows import (
 )
 from calibcli.core.fitting.shrinkage import merged
 from calibcli.core.statistics.buckets import BUCKETS
-from calibcli.core.statistics.cells import logit_keys, probability_keys
+from calibcli.core.statistics.keys import logit_keys, probability_keys
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.core.statistics.tally import Tally
 from calibcli.errors import InputError

@@ -16,7 +16,7 @@ from calibcli.core.metrics import intervals
 from calibcli.core.metrics.binary import View
 from calibcli.core.results.warning import Warning
 from calibcli.core.segmentation.overlap import overlap
-from calibcli.core.statistics.cells import HALF_KEY
+from calibcli.core.statistics.keys import HALF_KEY
 from calibcli.workflows.measure.slices import bin_rows, read_at
 
 if TYPE_CHECKING:
@@ -91,8 +91,8 @@ def _pairs(population: Population, k: int) -> tuple[ScoreStats, ScoreStats]:
     parts = stats.parts
     decided = replace(
         stats,
-        table=stats.table.rows(stats.key >= HALF_KEY),
-        parts=None if parts is None else parts.rows(parts.key >= HALF_KEY),
+        table=stats.table.rows(stats.place >= HALF_KEY),
+        parts=None if parts is None else parts.rows(parts.places >= HALF_KEY),
     )
     return decided, stats
 

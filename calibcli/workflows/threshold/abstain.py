@@ -12,7 +12,8 @@ from calibcli.core.decisions.objectives import parse_constraint
 from calibcli.core.decisions.thresholds import Choice, Curve, Unreachable
 from calibcli.core.metrics.binary import View
 from calibcli.core.results.warning import Warning, any_of
-from calibcli.core.statistics.cells import grid, key_probabilities, probability_keys
+from calibcli.core.statistics.cells import grid
+from calibcli.core.statistics.keys import key_probabilities, probability_keys
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import AnswerNoError, UsageError
 from calibcli.workflows.input.gather import gather
@@ -149,8 +150,11 @@ def confidence_pairs(population: Population) -> ScoreStats:
     stats = population.pairs
     if population.task != "binary":
         return stats
-    parts = None if stats.parts is None else _turned(stats.parts, stats.edges)
-    return ScoreStats(_turned(stats.table, stats.edges), weighted=stats.weighted, parts=parts)
+    parts = stats.parts
+    if parts is not None:
+        parts = _turned(parts, stats.edges)
+    table = _turned(stats.table, stats.edges)
+    return ScoreStats(table, weighted=stats.weighted, parts=parts)
 
 
 def _turned(table: CellTable, edges: tuple[float, ...]) -> CellTable:
@@ -159,7 +163,7 @@ def _turned(table: CellTable, edges: tuple[float, ...]) -> CellTable:
     A cell of a grid turns over below one half: its highest probability is its lowest confidence,
     and belongs to the nearest cell border from 0.5 up, so that one cut-off parts both sides alike.
     """
-    p = key_probabilities(table.key)
+    p = key_probabilities(table.places)
     positive = p >= 0.5
     confidence = np.where(positive, p, 1.0 - p)
     if table.bits is not None:
@@ -167,8 +171,8 @@ def _turned(table: CellTable, edges: tuple[float, ...]) -> CellTable:
         upper = borders[borders >= 0.5]
         above = np.append(borders, 1.0)[np.searchsorted(borders, p, side="right")]
         lowest = 1.0 - np.nextafter(above, 0.0)
-        place = np.searchsorted(upper, lowest, side="right") - 1
-        confidence = np.where(positive, p, upper[np.maximum(place, 0)])
+        border = np.searchsorted(upper, lowest, side="right") - 1
+        confidence = np.where(positive, p, upper[np.maximum(border, 0)])
 
     def swapped(yes: Counts | None, no: Counts | None) -> Any:
         return None if yes is None or no is None else np.where(positive, yes, no)

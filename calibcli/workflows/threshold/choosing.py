@@ -267,7 +267,7 @@ def _resampled(
     table, buckets, squares = stats.table, None, None
     if stats.parts is not None:
         # A bucket's cell may be wider than the cell: its rows go to the first cell that it holds.
-        cell = np.searchsorted(stats.key, stats.parts.key)
+        cell = np.searchsorted(stats.place, stats.parts.places)
         cell = np.minimum(cell, len(stats.key) - 1)
         buckets = (stats.parts.slot, cell, stats.parts.pos, stats.parts.neg)
     if table.pos_sq is not None and table.neg_sq is not None:

@@ -27,7 +27,7 @@ def sample(n, seed, noise=0.6, slope=1.5):
 
 
 def paired(a, b, y, weight=None, counts=None):
-    from calibcli.core.statistics.cells import probability_keys
+    from calibcli.core.statistics.keys import probability_keys
 
     mass = weight if weight is not None else counts
     sums = PairedSums(len(NAMES))
@@ -77,7 +77,7 @@ def test_influences_are_the_derivative_by_a_rows_weight(name):
     a, _, y = sample(120, 3)
     weight = np.ones(len(y))
     view_a = view(a, y, weight)
-    from calibcli.core.statistics.cells import probability_keys
+    from calibcli.core.statistics.keys import probability_keys
 
     found = influences(view_a, [name]).at(probability_keys(a), y.astype(bool))[:, 0]
     for row in range(0, len(y), 9):

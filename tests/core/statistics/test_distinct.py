@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calibcli.core.statistics.cell_table import CellTable
-from calibcli.core.statistics.cells import key_probabilities, probability_keys
 from calibcli.core.statistics.distinct import Distinct
+from calibcli.core.statistics.keys import key_probabilities, probability_keys
 
 batches = st.lists(
     st.lists(st.tuples(st.integers(0, 30), st.booleans(), st.integers(1, 4)), min_size=1),

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calibcli.core.decisions.thresholds import Curve
 from calibcli.core.metrics.binary import METRICS, View
 from calibcli.core.numeric.scales import EPS, expit
 from calibcli.core.statistics import tally
@@ -294,7 +295,7 @@ def test_map_equals_the_statistics_of_mapped_rows(kind: str) -> None:
     expected = ScoreStats.from_arrays(falling(p), y, weight, cluster=cluster)
     assert mapped.key.tolist() == expected.key.tolist()
     assert mapped.pos == pytest.approx(expected.pos, rel=1e-12)
-    assert mapped.losses == pytest.approx(expected.losses, rel=1e-10)
+    assert mapped.loss_sums == pytest.approx(expected.loss_sums, rel=1e-10)
     if cluster is not None:
         assert same(mapped, expected)
         positive, negative = (1 - mapped.score) ** 2, mapped.score**2
@@ -491,3 +492,44 @@ def damaged() -> dict[str, Any]:
 def test_damaged_statistics_are_an_input_error(name: str) -> None:
     with pytest.raises(InputError, match="damaged"):
         ScoreStats.from_dict(damaged()[name])
+
+
+# -- logits ----------------------------------------------------------------------------------------
+
+
+def test_logits_beyond_37_and_beyond_745_are_distinct_scores() -> None:
+    z = np.array([38.0, 39.0, 40.0, 41.0, 42.0])
+    stats = ScoreStats.from_arrays(z, z >= 40, logits=True)
+    assert stats.cut.tolist() == z.tolist()
+    assert (stats.score == 1.0).all()
+    curve = Curve.from_cells(stats.cut, stats.pos, stats.neg)
+    assert (curve.at(40.0).tp, curve.at(40.0).fp) == (3, 0)
+    wide = np.array([-1e300, -2000.0, -800.0, -746.0, 0.0, 746.0, 2000.0])
+    stats = ScoreStats.from_arrays(wide, wide > -800, logits=True, cluster=np.arange(7))
+    assert stats.cut.tolist() == stats.logit.tolist() == wide.tolist()
+    assert METRICS["auc"](View(stats, Binning())) == 1.0
+    assert sum(part.n for part in stats.split(3, seed=0)) == stats.n == 7
+
+
+def test_infinite_logits_are_read_as_no_more_than_the_largest_finite_one() -> None:
+    infinite = ScoreStats.from_arrays([-np.inf, 1.0, np.inf], [0, 1, 1], logits=True)
+    assert infinite.logit[0] == -infinite.logit[2] == pytest.approx(-690.8, abs=0.1)
+    wider = ScoreStats.from_arrays([-np.inf, 1e4, np.inf], [0, 1, 1], logits=True)
+    assert wider.logit.tolist() == [-1e4, 1e4, 1e4]
+    back = ScoreStats.from_dict(json.loads(json.dumps(wider.to_dict(), allow_nan=False)))
+    assert back.cut.tolist() == [-np.inf, 1e4, np.inf]
+    assert back.certain_errors == 0
+
+
+def test_logits_and_places_of_logits_can_be_merged() -> None:
+    z, y = np.array([-800.0, -1.0, 0.5, 40.0, 41.0]), [0, 1, 0, 1, 0]
+    stats = ScoreStats.from_arrays(z, y, logits=True, cluster=np.arange(5))
+    placed = stats.by_place()
+    assert len(placed.key) == 5
+    for one, other in ((stats, placed), (placed, stats)):
+        total = one.merge(other)
+        assert total.n == 10
+        assert total.log_loss_sum == pytest.approx(
+            2 * np.logaddexp(0, [-800, 1, 0.5, -40, 41]).sum()
+        )
+        assert len(total.places.buckets) == len(stats.places.buckets)

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from calibcli.core.statistics import tally
 from calibcli.core.statistics.cell_table import CellTable
-from calibcli.core.statistics.cells import grid, key_probabilities, probability_keys
+from calibcli.core.statistics.cells import grid
+from calibcli.core.statistics.keys import key_probabilities, probability_keys
+from calibcli.core.statistics.losses import log_loss_sum
 from calibcli.core.statistics.tally import Tally
 
 EDGES = (0.25, 0.3, 0.75)
@@ -245,8 +247,9 @@ def test_losses_are_sums_over_rows() -> None:
     found = Tally(2, start_exact=False)
     found.add(probability_keys(score), label, np.array([0, 0, 0, 1]))
     clip = -np.log(1e-15)
-    assert found.losses[0] == pytest.approx([1 + 0.04, clip - np.log(0.8), 1])
-    assert found.losses[1] == pytest.approx([0.01, -np.log(0.9), 0])
+    assert found.losses[0] == pytest.approx([1 + 0.04, -np.log(0.8), 1, 0])
+    assert log_loss_sum(found.losses[0]) == pytest.approx(clip - np.log(0.8))
+    assert found.losses[1] == pytest.approx([0.01, -np.log(0.9), 0, 0])
 
 
 def test_empty_batches_and_tallies_are_nothing() -> None:
