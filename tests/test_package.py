@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -27,6 +28,7 @@ def script(name: str) -> str:
     return str(Path(sys.executable).parent / name)
 
 
+@functools.cache
 def modules(folder: Path) -> dict[str, ast.Module]:
     return {str(path): ast.parse(path.read_text(encoding="utf-8")) for path in folder.rglob("*.py")}
 

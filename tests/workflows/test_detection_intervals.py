@@ -52,6 +52,7 @@ def test_ends_are_student_s_on_the_scale_of_the_logit(buckets, level):
     assert (found["low"], found["high"]) == pytest.approx(tuple(expected), rel=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("images", [50, 300])
 def test_intervals_cover(images):
     whole, curve, _ = parts(np.random.default_rng(0), 60_000)

@@ -121,6 +121,7 @@ def test_measure_and_threshold_use_each_rows_own_map(fitted, frame, tmp_path):
     assert cut["confusion"]["tp"] == int(((p >= cut["threshold"]) & (frame.label == 1)).sum())
 
 
+@pytest.mark.slow
 def test_groups_that_do_not_differ_share_one_map(tmp_path):
     shared = 0
     for seed in range(5):

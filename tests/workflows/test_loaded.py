@@ -16,7 +16,7 @@ def fitted(calibcli, write, binary, tmp_path):
 
     def fit(method, *options):
         path = tmp_path / f"{method}.json"
-        arguments = ("--method", method, "-o", path, "-q")
+        arguments = ("--method", method, "-o", path, "-q", "--no-ci")
         assert calibcli("fit", table, *arguments, *options).code == 0
         return package.load(path)
 

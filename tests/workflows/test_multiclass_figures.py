@@ -258,6 +258,7 @@ def truths(z, scale):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("scale", "tilt"), [(1.0, 0.0), (1.8, 1.5)])
 def test_intervals_hold_the_truth_as_often_as_they_promise(scale, tilt):
     """4 classes, 400 rows: calibrated, and over-confident with rare classes."""

@@ -140,6 +140,7 @@ def test_what_cannot_be_cut_is_refused(paths):
         run(paths / "s.json")
 
 
+@pytest.mark.slow
 def test_many_looks_raise_no_more_alarms_than_one(tmp_path):
     """Fourteen days without any change, and a model that is off by its tolerance every day."""
     bad = changed = 0

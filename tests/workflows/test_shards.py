@@ -33,7 +33,8 @@ def shards(request, tmp_path_factory):
         path = folder / f"{shard}.parquet"
         parquet.write_table(pa.table(columns), path)
         saved = folder / f"{shard}.stats.json"
-        assert main(["measure", str(path), "--group", "camera", "--save-stats", str(saved)]) == 0
+        save = ["--group", "camera", "--no-ci", "--save-stats", str(saved)]
+        assert main(["measure", str(path), *save]) == 0
     return folder
 
 
@@ -48,8 +49,8 @@ def run(capsys, *arguments):
 
 
 def test_measure_of_statistics_is_measure_of_all_rows(shards, capsys):
-    whole = run(capsys, "measure", f"{shards}/*.parquet", "--group", "camera")
-    parts = run(capsys, "measure", f"{shards}/*.stats.json")
+    whole = run(capsys, "measure", f"{shards}/*.parquet", "--group", "camera", "--no-ci")
+    parts = run(capsys, "measure", f"{shards}/*.stats.json", "--no-ci")
     for one, other in zip(
         [whole["overall"], *whole["groups"]], [parts["overall"], *parts["groups"]], strict=True
     ):
@@ -66,12 +67,13 @@ def test_the_other_commands_take_statistics_as_they_take_rows(shards, capsys, tm
     found = {}
     for name, given in (("rows", rows), ("parts", parts)):
         fitted, cuts = tmp_path / f"{name}.json", tmp_path / f"{name}-cuts.json"
-        run(capsys, "fit", given, "--method", "beta", "-o", fitted)
-        chosen = run(capsys, "threshold", given, "--maximize", "f1", "-o", cuts)
+        run(capsys, "fit", given, "--method", "beta", "--no-ci", "-o", fitted)
+        chosen = run(capsys, "threshold", given, "--maximize", "f1", "--no-ci", "-o", cuts)
         page = tmp_path / f"{name}.html"
         from calibcli.cli.main import main
 
-        assert main(["report", given, "--calibrator", str(fitted), "-o", str(page)]) == 0
+        report = ["report", given, "--calibrator", str(fitted), "--no-ci", "-o", str(page)]
+        assert main(report) == 0
         assert page.stat().st_size > 10_000
         found[name] = json.loads(fitted.read_text()), chosen
     (map_rows, cut_rows), (map_parts, cut_parts) = found["rows"], found["parts"]

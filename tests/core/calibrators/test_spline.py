@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.special import expit
@@ -128,6 +128,7 @@ def test_degenerate_input_has_a_clear_outcome():
         Spline.fit(ScoreStats.from_arrays([0.1, 0.2], [0, 0]))
 
 
+@settings(max_examples=25)
 @given(
     st.lists(
         st.tuples(st.floats(-20, 20), st.booleans(), st.integers(0, 50)), min_size=2, max_size=40

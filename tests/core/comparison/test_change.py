@@ -149,6 +149,7 @@ def simulated(runs, pair, truth):
     return np.mean(found, axis=0)
 
 
+@pytest.mark.slow
 def test_a_small_sample_of_the_same_is_not_worse():
     """ECE's plain difference is far above 0 there; its interval and its test are not fooled."""
     rng = np.random.default_rng(5)
@@ -160,6 +161,7 @@ def test_a_small_sample_of_the_same_is_not_worse():
     assert max(alarms) <= 0.125  # 3.7 standard errors above 0.05
 
 
+@pytest.mark.slow
 def test_a_bad_model_that_stays_as_bad_has_not_changed():
     rng = np.random.default_rng(6)
 
@@ -171,6 +173,7 @@ def test_a_bad_model_that_stays_as_bad_has_not_changed():
     assert max(alarms) <= 0.125
 
 
+@pytest.mark.slow
 def test_change_of_ece_is_held_and_turned_curves_are_seen():
     rng = np.random.default_rng(7)
     z = np.random.default_rng(8).normal(0, 1.4, 400_000)
@@ -188,6 +191,7 @@ def test_change_of_ece_is_held_and_turned_curves_are_seen():
     assert min(curve, slope, joint) > 0.95
 
 
+@pytest.mark.slow
 def test_clusters_do_not_raise_false_alarms():
     rng = np.random.default_rng(9)
 

@@ -155,6 +155,7 @@ def alarms(draw, runs=300):
     return (found[:, :2] < 0.05).mean(axis=0), found[:, 2].mean()
 
 
+@pytest.mark.slow
 def test_false_alarms_are_nominal_and_psi_is_its_noise_floor():
     rng = np.random.default_rng(9)
     pairs = ((of(rng.beta(2, 5, 800)), of(rng.beta(2, 5, 150))) for _ in range(300))
@@ -164,6 +165,7 @@ def test_false_alarms_are_nominal_and_psi_is_its_noise_floor():
     assert ratio == pytest.approx(1.0, abs=0.1)
 
 
+@pytest.mark.slow
 def test_clusters_do_not_raise_false_alarms():
     rng = np.random.default_rng(10)
 

@@ -135,6 +135,7 @@ def test_parts_merge():
         )
 
 
+@pytest.mark.slow
 def test_intervals_cover_the_true_difference():
     big = sample(400_000, 99)
     truth = {

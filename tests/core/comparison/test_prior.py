@@ -83,6 +83,7 @@ def test_counts_are_rows():
     assert (one.value[0], one.low[0]) == pytest.approx((two.value[0], two.low[0]), abs=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prevalence", [0.02, 0.15, 0.6])
 def test_intervals_cover_the_true_prevalence(prevalence):
     hits = 0

@@ -157,6 +157,7 @@ def warned(
     return found / draws
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "prior"), [("fp=1,fn=4", None), ("fp=1,fn=30", None), ("fp=5,fn=1,tp=-1", 0.6)]
 )

@@ -36,6 +36,7 @@ def resampled(cells: Cells, name: str, *wanted: str, **options: object) -> Stabi
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "wanted"), [("f1", ()), ("recall", ("precision>=0.7",))])
 def test_threshold_interval_covers_the_populations_best_about_as_often_as_it_says(
     name: str, wanted: tuple[str, ...]

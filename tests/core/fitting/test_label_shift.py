@@ -29,6 +29,7 @@ def unlabelled(z, cluster=None):
     return ScoreStats.from_arrays(z, np.zeros(len(z)), logits=True, cluster=cluster)
 
 
+@pytest.mark.slow
 def test_the_interval_holds_the_truth_only_with_the_calibrators_own_error():
     rng = np.random.default_rng(0)
     held = np.zeros(2)

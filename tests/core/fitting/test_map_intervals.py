@@ -44,6 +44,7 @@ def test_width_is_that_of_the_delta_method():
         assert point.high - point.low == pytest.approx(2 * 1.96 * error, rel=0.25)
 
 
+@pytest.mark.slow
 def test_coverage_of_the_true_map():
     hits = total = 0
     for seed in range(40):

@@ -28,6 +28,7 @@ def stats_of(*args, **kwargs):
     return ScoreStats.from_arrays(*drawn(*args, **kwargs), logits=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("select", ["nll", "brier"])
 @pytest.mark.parametrize(("n", "runs", "least"), [(200, 40, 32), (1500, 20, 15)])
 def test_identity_is_kept_on_calibrated_scores_nine_times_in_ten(select, n, runs, least):
@@ -167,6 +168,7 @@ def test_one_class_is_refused():
         auto(ScoreStats.from_arrays([0.2, 0.3], [1, 1]))
 
 
+@pytest.mark.slow
 def test_never_worse_than_no_calibration_over_published_files(shared_data):
     import csv
 

@@ -27,6 +27,7 @@ def source(z, y, weight=None, bucket=None):
     return rows
 
 
+@pytest.mark.slow
 def test_identity_is_kept_on_calibrated_rows_nine_times_in_ten():
     kept = sum(
         auto_rows(
@@ -82,6 +83,7 @@ def test_fold_calibrators_have_not_seen_their_fold():
         assert one.temperature == pytest.approx(alone.temperature, rel=1e-8)
 
 
+@pytest.mark.slow
 def test_clusters_widen_the_standard_errors():
     z, y = drawn(640, 1.5)
     bucket = np.repeat(np.arange(64), 10)

@@ -160,6 +160,7 @@ def test_infinite_prior_is_a_candidate():
     assert math.isinf(PRIOR_ROWS[-1])
 
 
+@pytest.mark.slow
 def test_held_out_figures_of_many_small_slices_are_those_of_fresh_rows():
     """Folds of balanced labels would make the levels of 20 slices of 40 rows look exact."""
     rng = np.random.default_rng(0)

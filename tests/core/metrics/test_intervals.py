@@ -128,6 +128,7 @@ def test_corp_of_scores_that_are_their_blocks_frequencies() -> None:
 # -- coverage --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scenario", list(SCENARIOS))
 def test_intervals_of_means_and_rankings_cover(scenario: str) -> None:
     found = coverage(scenario, SMOOTH, rows=800, runs=200)
@@ -141,6 +142,7 @@ def test_intervals_of_calibration_errors_cover(scenario: str) -> None:
     assert min(found.values()) >= 0.86, found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scenario", ["calibrated", "over-confident"])
 def test_intervals_of_clustered_rows_cover_only_with_their_clusters(scenario: str) -> None:
     options: dict[str, Any] = {"rows": 2000, "runs": 150, "size": 40, "correlation": 0.3}

@@ -112,6 +112,7 @@ def test_share_of_leaked_rows_is_held(share, n, m):
     assert np.mean(held) >= 0.78
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("distinct", [1 << 62, 200_000, 20_000, 5_000])
 def test_rows_that_repeat_by_chance_raise_no_alarm(distinct):
     """Scores of few decimals: many fresh rows equal rows of the fit, and that is no leak."""
@@ -137,6 +138,7 @@ def test_scores_of_one_decimal_cannot_tell():
     assert "same scores" in found.reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "m", "distinct"), [(20_000, 3000, 1 << 62), (5000, 5000, 200_000)])
 def test_misses_are_as_rare_as_is_said(n, m, distinct):
     rng = np.random.default_rng(1)
