@@ -385,12 +385,13 @@ def spread_options(function: Callable[..., int]) -> Callable[..., int]:
 
     @wraps(function)
     def command(*args: Any, **given: Any) -> int:
-        values = given.get("config")
+        values, everything = given.get("config"), dict(given)
         made = {
             name: group(**{one.name: given.pop(one.name) for one in dataclasses.fields(group)})
             for name, group in spread.items()
         }
         try:
+            _refuse_infinite(everything)
             with _engine_of(made.get("run"), given.get("paths"), made.get("read")):
                 return function(*args, **given, **made)
         except CalibcliError as error:
@@ -402,6 +403,19 @@ def spread_options(function: Callable[..., int]) -> Callable[..., int]:
     command.__signature__ = inspect.Signature(order)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in order}
     return command
+
+
+def _refuse_infinite(options: dict[str, Any]) -> None:
+    """Refuse NaN and infinity, which Python reads as numbers, in every option that takes one.
+
+    Raises:
+        UsageError: an option has such a value.
+    """
+    for name, value in options.items():
+        for item in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(item, float) and not isfinite(item):
+                option = f"--{name.replace('_', '-')}"
+                raise UsageError(f"{option} must be a finite number, not {item:g}")
 
 
 def _engine_of(run: Any, paths: Any, read: Any) -> AbstractContextManager[None]:
