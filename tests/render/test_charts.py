@@ -1,9 +1,11 @@
+import html
 import re
 
 import pytest
 
-from calibcli.render.charts import maps, ranking, reliability, slices, vega
+from calibcli.render.charts import maps, periods, ranking, reliability, slices, vega
 from calibcli.render.charts.palette import AFTER, DARK
+from calibcli.render.words.names import visible
 
 vl_convert = pytest.importorskip("vl_convert")
 
@@ -55,6 +57,25 @@ def test_clip_paths_get_ids_of_their_own():
     assert ids
     assert ids == set(re.findall(r"url\(#([^)]+)\)", one))
     assert not ids & set(re.findall(r'id="([^"]+)"', other))
+
+
+@pytest.mark.parametrize("before", ["", "x", "W" * 9])
+@pytest.mark.parametrize(
+    "name",
+    ["constructor", "toString", "hasOwnProperty", "valueOf", "__proto__", "\U0001f600" * 16,
+     "\U0001f600" * 40, "\U0010ffff" * 30, "W" * 40, "日本語" * 30, "datum.x", "a\u241fb"],
+)  # fmt: skip
+def test_any_name_can_be_drawn(before, name):
+    ece = {"metrics": {"ece": {"value": 0.1, "low": 0.05, "high": 0.2}}}
+    part = {"slice": {"kind": "group", "column": "g", "value": before + name}, **ece}
+    period = {"value": before + name, "bad": False, "changed": False, **ece}
+    dots = vega.chart_svg(slices.dots([part, part], tolerance=0.05, title=before + name), "a")
+    shown = html.unescape(re.sub(r"<[^>]*>", "\n", dots)).split("\n")
+    drawn = [line for line in shown if line.startswith(visible(before + name)[:6])]
+    assert len(drawn) == 3
+    assert drawn.count(visible(before + name)) >= 1
+    line = vega.chart_svg(periods.series([period] * 3, ("ece",), {}, title=before + name), "a")
+    assert visible(before + name)[:3] in html.unescape(line)
 
 
 def test_a_label_that_looks_like_an_id_is_left_alone(specs):

@@ -6,8 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from calibcli.render.charts.palette import ACCENT, AFTER, PAPER, QUIET
-from calibcli.render.charts.vega import specification
-from calibcli.render.words.names import visible
+from calibcli.render.charts.vega import LABEL_EXPRESSION, keyed_label, specification
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,6 +18,8 @@ MOST: Final = 200
 TITLES: Final = {"ece": "ECE", "psi": "PSI"}
 _WIDTH: Final = 440
 _LABELS: Final = 6
+_LABEL: Final = 70
+"""Pixels of a label."""
 
 
 def known(periods: Sequence[Result], name: str) -> bool:
@@ -54,8 +55,7 @@ def series(
 
     `limits` are drawn dashed. A bad period has a ring, a changed one is a diamond.
     """
-    # Two periods may share a visible name; the place before it keeps them apart.
-    keys = [f"{place}\u241f{visible(row['value'])}" for place, row in enumerate(periods)]
+    keys = [keyed_label(place, row["value"], _LABEL) for place, row in enumerate(periods)]
     step = -(-len(keys) // _LABELS)
     panels = []
     for name in names:
@@ -97,8 +97,8 @@ def _panel(
     *,
     last: bool,
 ) -> Spec:
-    axis: Spec = {"values": labelled, "labelExpr": "split(datum.label, '\u241f')[1]"}
-    axis |= {"labelAngle": 0, "labelLimit": 70, "labelOverlap": True, "grid": False}
+    axis: Spec = {"values": labelled, "labelExpr": LABEL_EXPRESSION}
+    axis |= {"labelAngle": 0, "labelLimit": _LABEL, "labelOverlap": True, "grid": False}
     axis |= {} if last else {"labels": False, "ticks": False}
     x: Spec = {"field": "period", "type": "ordinal", "sort": None, "title": None}
     x |= {"scale": {"type": "point", "domain": keys, "padding": 0.5}, "axis": axis}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from calibcli.render.charts.palette import AFTER, BEFORE, QUIET
-from calibcli.render.charts.vega import SIDE, specification
-from calibcli.render.words import names, words
+from calibcli.render.charts.vega import LABEL_EXPRESSION, SIDE, keyed_label, specification
+from calibcli.render.words import words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ def dots(parts: Sequence[Result], *, tolerance: float, title: str) -> Spec:
             entry = ((source or {}).get("metrics") or {}).get("ece") or {}
             if entry.get("value") is None:
                 continue
-            label = f"{place}\u241f{names.visible(words.slice_name(part))}"
+            label = keyed_label(place, words.slice_name(part))
             values.append(
                 {
                     "slice": label,
@@ -35,13 +35,12 @@ def dots(parts: Sequence[Result], *, tolerance: float, title: str) -> Spec:
                     "stage": stage,
                 }
             )
-    # Two slices may share a visible name; the place before it keeps their lines apart.
     y: Spec = {
         "field": "slice",
         "type": "nominal",
         "sort": None,
         "title": None,
-        "axis": {"labelExpr": "split(datum.label, '\u241f')[1]", "grid": False, "ticks": False},
+        "axis": {"labelExpr": LABEL_EXPRESSION, "grid": False, "ticks": False},
     }
     if calibrated:
         offset: Spec = {

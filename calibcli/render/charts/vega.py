@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 VEGA_LITE: Final = "5.8"
 SIDE: Final = 300
 SMALL: Final = 150
+LABEL_LIMIT: Final = 170
+_WIDEST: Final = 11
+"""Pixels of the widest letter of a label; those that take two columns are below two of it."""
 TICKS: Final = (0, 0.2, 0.4, 0.6, 0.8, 1)
 _FIRST: Final = b'{"data":{"values":[{"x":1}]},"mark":"point","encoding":{"x":{"field":"x"}}}'
 _ahead: Ahead | None = None
@@ -36,7 +39,7 @@ _CONFIG: Final[dict[str, Any]] = {
         "gridColor": GRID,
         "labelColor": MUTED,
         "labelFontSize": 11,
-        "labelLimit": 170,
+        "labelLimit": LABEL_LIMIT,
         "tickColor": QUIET,
         "titleColor": INK,
         "titleFontSize": 12,
@@ -119,8 +122,32 @@ def specification(body: Spec, title: str) -> Spec:
     schema = f"https://vega.github.io/schema/vega-lite/v{VEGA_LITE}.0.json"
     head: Spec = {"$schema": schema, "config": _CONFIG}
     if title:
-        head["title"] = names.visible(title)
+        # Vega takes a title that is the name of a method of objects ("constructor") for one. The
+        # blank at the end, which it does not draw, makes it another text.
+        head["title"] = f"{names.visible(title)} "
     return {**head, **body}
+
+
+SEPARATOR: Final = "\u241f"
+LABEL_EXPRESSION: Final = f"slice(datum.label, indexof(datum.label, '{SEPARATOR}') + 1)"
+
+
+def keyed_label(place: int, name: object, limit: int = LABEL_LIMIT) -> str:
+    """Return the value of an axis that `LABEL_EXPRESSION` shows as a name.
+
+    Two names may look alike; the place keeps them apart. Where a label is too long, Vega cuts it
+    between UTF-16 units, also inside a character beyond the first 65,536, and then cannot draw it:
+    a name with one is cut here so that it fits, at the width of the widest letters.
+
+    Args:
+        place: where it stands among the others.
+        name: as it came from a file.
+        limit: the axis's `labelLimit`, in pixels.
+    """
+    text = names.visible(name)
+    if any(ord(char) > 0xFFFF for char in text):
+        text = names.cut(text, limit // _WIDEST)
+    return f"{place}{SEPARATOR}{text}"
 
 
 def unit(name: str, title: str | None, ticks: Sequence[float], *, labels: bool = True) -> Spec:

@@ -106,6 +106,23 @@ def columns(text: str) -> int:
     return sum(_columns(char) for char in text)
 
 
+def cut(text: str, limit: int) -> str:
+    """Return `text`, or its beginning and an ellipsis, in at most `limit` columns.
+
+    >>> cut("calibration", 6), cut("日本語", 6), cut("日本語", 5)
+    ('calib…', '日本語', '日本…')
+    """
+    if columns(text) <= limit:
+        return text
+    taken, end = 0, 0
+    for char in text:
+        taken += _columns(char)
+        if taken >= limit:
+            break
+        end += 1
+    return f"{text[:end]}…"
+
+
 def _columns(char: str) -> int:
     if unicodedata.category(char) in {"Mn", "Me", "Cf"}:
         return 0
