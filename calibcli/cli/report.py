@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -98,10 +97,11 @@ def command(
             "a page of HTML is nothing for a terminal",
             "name a file, -o report.html, or --format md",
         )
-    from calibcli.render.charts.vega import drawing_ahead
+    if chosen is ReportFormat.HTML:
+        from calibcli.render.charts import vega
 
-    drawing = drawing_ahead() if chosen is ReportFormat.HTML else nullcontext()
-    with drawing, console.Progress(quiet=run.quiet, verbose=run.verbose) as progress:
+        vega.begin()
+    with console.Progress(quiet=run.quiet, verbose=run.verbose) as progress:
         conventions = how.conventions(thresholds=tuple(threshold or [0.5]), at=tuple(at or ()))
         from calibcli.workflows.measure.report import report
 

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from calibcli.engines.ahead import Ahead
+from calibcli.engines.drawer import VEGA_LITE, Drawer, DrawerGoneError
+from calibcli.errors import InputError
 from calibcli.render.charts.palette import AFTER, BEFORE, GRID, INK, MUTED, PAPER, QUIET
 from calibcli.render.words import names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     Spec = dict[str, Any]
 
-VEGA_LITE: Final = "5.8"
+
 SIDE: Final = 300
 SMALL: Final = 150
 LABEL_LIMIT: Final = 170
 _WIDEST: Final = 11
 """Pixels of the widest letter of a label; those that take two columns are below two of it."""
 TICKS: Final = (0, 0.2, 0.4, 0.6, 0.8, 1)
-_FIRST: Final = b'{"data":{"values":[{"x":1}]},"mark":"point","encoding":{"x":{"field":"x"}}}'
-_ahead: Ahead | None = None
+_drawer: Drawer | None = None
 COLORS: Final = {"": AFTER, "before": BEFORE, "after": AFTER}
 
 _TAG: Final = re.compile(r"<[^>]*>")
@@ -60,7 +59,7 @@ def chart_svg(spec: Spec, identity: str) -> str:
     The renderer numbers its clip paths by a counter of the process; they are renamed after
     `identity` (letters and digits, unique in a page), so that bytes repeat and charts share a page.
     """
-    svg = _converted(spec)
+    svg = _drawn(spec, "svg").decode()
     known: dict[str, str] = {}
 
     def renamed(match: re.Match[str]) -> str:
@@ -71,41 +70,39 @@ def chart_svg(spec: Spec, identity: str) -> str:
     return _TAG.sub(lambda tag: _ID.sub(renamed, tag[0]), svg)
 
 
-@contextmanager
-def drawing_ahead() -> Iterator[None]:
-    """Let another process get ready to draw while this one works, where that is possible."""
-    global _ahead  # noqa: PLW0603  (one for the process, as the library that draws is)
-    if _ahead is not None:
-        yield
-        return
-    _ahead = Ahead.where_possible(_drawn, lambda: _drawn(_FIRST))
+def begin() -> None:
+    """Let the process that draws get ready while this one works."""
+    global _drawer  # noqa: PLW0603  (one for the process: it takes most of a second to start)
+    if _drawer is None:
+        import atexit
+
+        _drawer = Drawer()
+        atexit.register(_end)
+
+
+def _end() -> None:
+    global _drawer  # noqa: PLW0603
+    if _drawer is not None:
+        _drawer.close()
+    _drawer = None
+
+
+def _drawn(spec: Spec, kind: str) -> bytes:
+    begin()
+    assert _drawer is not None
     try:
-        yield
-    finally:
-        if _ahead is not None:
-            _ahead.close()
-        _ahead = None
+        return _drawer.draw(json.dumps(spec).encode(), kind)
+    except DrawerGoneError:
+        _end()
+        raise InputError(
+            "the charts cannot be drawn: what draws them has ended, as it does without memory",
+            "it reserves addresses of some 100 GB: lift `ulimit -v`, or take --format json",
+        ) from None
 
 
-def _drawn(spec: bytes) -> bytes:
-    import vl_convert
-
-    svg: str = vl_convert.vegalite_to_svg(spec.decode(), vl_version=VEGA_LITE)
-    return svg.encode()
-
-
-def _converted(spec: Spec) -> str:
-    text = json.dumps(spec).encode()
-    made = None if _ahead is None else _ahead(text)
-    return (_drawn(text) if made is None else made).decode()
-
-
-def chart_png(spec: Spec, scale: float = 2.0) -> bytes:
+def chart_png(spec: Spec) -> bytes:
     """Return the chart as a PNG picture on white paper."""
-    import vl_convert
-
-    made: bytes = vl_convert.vegalite_to_png(_on_paper(spec), vl_version=VEGA_LITE, scale=scale)
-    return made
+    return _drawn(_on_paper(spec), "png")
 
 
 def picture_svg(spec: Spec) -> str:
