@@ -113,6 +113,22 @@ class InputOptions:
         str | None,
         typer.Option(metavar="FORMAT", help="Format of standard input: csv, parquet or arrow."),
     ] = None
+    key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COL[,COL]", help="Join --labels FILE to the scores by this column of both."
+        ),
+    ] = None
+    predicted: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COL", help="The predicted class, of which --score is the confidence."
+        ),
+    ] = None
+    renormalise: Annotated[
+        bool,
+        typer.Option("--renormalise", help="Class probabilities were rounded: make them sum to 1."),
+    ] = False
 
     layout: Annotated[
         str | None,
@@ -121,8 +137,8 @@ class InputOptions:
         ),
     ] = None
     ignore_label: Annotated[
-        float | None,
-        typer.Option(metavar="V", help="Leave out pixels with this label (segmentation)."),
+        str | None,
+        typer.Option(metavar="V", help="Leave out rows, or pixels, with this label."),
     ] = None
     scale: Annotated[
         float | None,
@@ -141,7 +157,7 @@ class InputOptions:
         """Return the InputSpec of these options."""
         from calibcli.io.rows.dataset import InputSpec
 
-        self._refuse_image_options()
+        self._refuse_of_other_tasks()
         return InputSpec(
             paths=tuple(paths),
             score=self.score,
@@ -159,25 +175,38 @@ class InputOptions:
             drop_invalid=self.drop_invalid,
             input_format=self.input_format,
             layout=self.layout,
-            ignore_label=self.ignore_label,
+            ignore_label=None if self.ignore_label is None else _number_or_text(self.ignore_label),
             scale=self.scale,
             images=self.images,
+            key=self.key,
+            predicted=self.predicted,
+            renormalise=self.renormalise,
         )
 
-    def _refuse_image_options(self) -> None:
-        """Refuse options of images for other tasks; boxes are in images too."""
-        given = {
-            "--layout": self.layout,
-            "--ignore-label": self.ignore_label,
-            "--scale": self.scale,
-        }
-        if self.task is Task.SEGMENTATION:
-            return
-        if self.task is not Task.DETECTION:
-            given["--images"] = self.images
-        for option, value in given.items():
+    def _refuse_of_other_tasks(self) -> None:
+        """Refuse options of images for other tasks, and those of rows for images and boxes."""
+        pixels, boxes = self.task is Task.SEGMENTATION, self.task is Task.DETECTION
+        of_images: dict[str, Any] = {} if pixels else {"--layout": self.layout}
+        if not pixels and not boxes:
+            of_images["--images"] = self.images
+        of_rows: dict[str, Any] = {}
+        if boxes:
+            of_rows = {"--ignore-label": self.ignore_label, "--scale": self.scale}
+        if pixels or boxes:
+            of_rows |= {"--predicted": self.predicted, "--key": self.key}
+            of_rows["--renormalise"] = self.renormalise or None
+        for option, value in of_images.items():
             if value is not None:
                 raise UsageError(f"{option} is for images", "add --task segmentation")
+        for option, value in of_rows.items():
+            if value is not None:
+                raise UsageError(f"{option} is not for --task {self.task}", "leave it out")
+        if self.scale is not None and self.logits:
+            raise UsageError("--scale is of probabilities, not of logits", "leave out one of both")
+        if self.renormalise and self.logits:
+            raise UsageError("--renormalise is for probabilities", "logits need not sum to 1")
+        if self.scale is not None and not 0 < self.scale < float("inf"):
+            raise UsageError("--scale is a number above 0", "for example --scale 100")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -314,6 +343,13 @@ class FormatOptions:
                 raise UsageError(f"--tag {name} is given twice", "give each tag a name of its own")
             found[name] = value
         return found
+
+
+def _number_or_text(value: str) -> float | str:
+    try:
+        return float(value)
+    except ValueError:
+        return value
 
 
 def texts(value: str | None) -> tuple[str, ...] | None:

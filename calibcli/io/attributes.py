@@ -13,13 +13,12 @@ import numpy as np
 
 from calibcli.errors import InputError, UsageError
 from calibcli.io.dataset import IMAGE, Unit
-from calibcli.io.failures import listing, row_text, show
+from calibcli.io.failures import blaming, listing, row_text, show
 from calibcli.io.formats.buffers import BadValueError
 from calibcli.io.formats.decode import numbers
 from calibcli.io.formats.frames import ReadPlan
 from calibcli.io.formats.readers import open_reader
 from calibcli.io.formats.sources import expand
-from calibcli.io.rows.batch import blaming
 from calibcli.io.rows.columns import find
 from calibcli.io.rows.hashing import ids
 from calibcli.io.rows.keys import MISSING_GROUP, Categories, categories, merged

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calibcli.errors import CalibcliError, InputError
+from calibcli.io.formats.buffers import BadValueError
+from calibcli.io.formats.frames import ARRAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -35,6 +37,26 @@ def listing(names: Iterable[str], limit: int = 12) -> str:
 def row_text(row: int) -> str:
     """Return `row 1,234` for a 0-based row: data rows are counted from 1, headers not at all."""
     return f"row {row + 1:,}"
+
+
+@contextmanager
+def blaming(column: str, path: str, first_row: int) -> Iterator[None]:
+    """Turn a bad value into an error that names column, file and row."""
+    try:
+        yield
+    except BadValueError as error:
+        raise bad_value(error, column, path, first_row + error.row) from error
+
+
+def bad_value(error: BadValueError, column: str, path: str, row: int) -> InputError:
+    """Return the error that names column, file and 0-based row of a bad value."""
+    also = f" (and {error.count - 1:,} more)" if error.count > 1 else ""
+    what = f"column {column!r} of {show(path)}" if column != ARRAY else show(path)
+    other = "name another column" if column != ARRAY else "give the right one"
+    return InputError(
+        f"{what}, {row_text(row)}: {error.problem}{also}",
+        hint=error.hint or f"correct the file, or {other}",
+    )
 
 
 def count_of(number: int, what: str) -> str:

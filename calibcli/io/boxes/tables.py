@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli.errors import InputError
-from calibcli.io.failures import listing, row_text, show
+from calibcli.io.failures import blaming, listing, row_text, show
 from calibcli.io.formats.decode import numbers
 from calibcli.io.formats.frames import ReadPlan
 from calibcli.io.formats.readers import open_reader
-from calibcli.io.rows.batch import blaming
-from calibcli.io.rows.columns import SCORE_NAMES, find
+from calibcli.io.rows.columns import find
 from calibcli.io.rows.keys import MISSING_GROUP, Categories, categories, merged
+from calibcli.io.rows.names import SCORES, usual
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -217,7 +217,7 @@ def _named(names: list[str], path: str, known: Sequence[str]) -> str:
 def _score(names: list[str], path: str, score: str | None) -> str:
     if score is not None:
         return find(score, names, path, "--score")
-    known = [name for name in names if name in SCORE_NAMES]
+    known = usual(names, SCORES)
     if len(known) == 1:
         return known[0]
     if known:

@@ -10,41 +10,17 @@ from calibcli.io.failures import reading, show
 from calibcli.io.formats.arrow_arrays import text_scalar
 from calibcli.io.formats.buffers import TEXT_TYPES
 from calibcli.io.formats.frames import PART_ROWS, Frame, Part, ReadPlan
+from calibcli.io.formats.nested import column_of, inside
 from calibcli.io.formats.sources import Source
-from calibcli.io.rows.columns import Column, Columns, refuse_duplicates
+from calibcli.io.rows.columns import Column, Columns, columns_of, refuse_duplicates, split_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 
-def column_of(arrow_type: Any) -> Column:
-    """Describe an Arrow type."""
-    kind = str(arrow_type)
-    if kind.startswith("fixed_size_list"):
-        return Column(_kind(arrow_type.value_type), arrow_type.list_size)
-    if kind.startswith(("list", "large_list")):
-        return Column(_kind(arrow_type.value_type), 0)
-    return Column(_kind(arrow_type))
-
-
-def _kind(arrow_type: Any) -> str:
-    kind = str(arrow_type)
-    if kind.startswith("dictionary"):
-        return _kind(arrow_type.value_type)
-    if kind.startswith(("int", "uint", "decimal")) or kind in (
-        "halffloat",
-        "float",
-        "double",
-        "bool",
-        "null",
-    ):
-        return "number"
-    return "text" if kind in TEXT_TYPES else "other"
-
-
 def _described(schema: Any, source: Source) -> Columns:
     refuse_duplicates(schema.names, source.name)
-    columns = {field.name: column_of(field.type) for field in schema}
+    columns = Columns((field.name, column_of(field.type)) for field in schema)
     for name, _ in source.partition:
         columns.setdefault(name, Column("text"))
     return columns
@@ -106,6 +82,8 @@ def _frame(piece: Any, first_row: int, plan: ReadPlan, source: Source) -> Frame:
                 _check_folder(columns[name], name, added[name], source)
         elif name in added:
             columns[name] = constant(added[name], rows)
+        elif path := split_path(name, names):
+            columns[name] = inside(piece.column(names[path[0]]), path[1:])
     if plan.keep:
         for name, value in source.partition:
             if name not in names:
@@ -116,7 +94,7 @@ def _frame(piece: Any, first_row: int, plan: ReadPlan, source: Source) -> Frame:
 def _check_folder(column: Any, name: str, value: str | None, source: Source) -> None:
     """Raise InputError where a column holds other values than the folder says of all its rows."""
     from calibcli.io.rows.keys import MISSING_GROUP, categories
-    from calibcli.io.rows.labels import as_number
+    from calibcli.io.rows.labels.coders import as_number
 
     found = categories(column)
     here = {found.values[code] for code in set(found.codes.tolist())}
@@ -165,7 +143,7 @@ class ParquetReader:
         if not part.units:
             return
         own = {field.name: str(field.type) for field in self.arrow_schema}
-        inside = None if plan.keep else [c for c in plan.columns if c in own]
+        wanted = None if plan.keep else columns_of(plan.columns, own)
         # A dictionary in place of strings: only where codes are wanted, and not in what is kept.
         coded = [] if plan.keep else [c for c in plan.keys if own.get(c) in TEXT_TYPES]
         with reading(self.source.name, "Parquet file"):
@@ -177,9 +155,9 @@ class ParquetReader:
             )
             with file:
                 batches = file.iter_batches(
-                    plan.batch_rows, row_groups=list(part.units), columns=inside, use_threads=False
+                    plan.batch_rows, row_groups=list(part.units), columns=wanted, use_threads=False
                 )
-                if inside == []:
+                if wanted == []:
                     batches = self._empty(part, plan)
                 batches = (_valid(batch, coded) for batch in batches)
                 yield from frames(batches, part.first_row, plan, self.source)
@@ -259,7 +237,7 @@ class ArrowReader:
         if not plan.keep:
             with self._open() as reader:
                 names = reader.schema.names
-            included = [names.index(c) for c in plan.columns if c in names] or [0]
+            included = [names.index(c) for c in columns_of(plan.columns, names)] or [0]
         options = pa.ipc.IpcReadOptions(included_fields=included, use_threads=False)
         with self._open(options) as reader:
             batches = reader if self.stream else map(reader.get_batch, part.units)

@@ -35,11 +35,12 @@ _PRIMITIVE = {
 class BadValueError(Exception):
     """A value that its role does not allow; `row` is the 0-based row in this column."""
 
-    def __init__(self, problem: str, row: int, count: int = 1) -> None:
+    def __init__(self, problem: str, row: int, count: int = 1, hint: str = "") -> None:
         super().__init__(problem)
         self.problem = problem
         self.row = row
         self.count = count
+        self.hint = hint
 
 
 def primitive(array: Any) -> tuple[NDArray[Any], NDArray[np.bool_] | None] | None:

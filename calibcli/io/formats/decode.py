@@ -1,4 +1,4 @@
-"""One raw column (NumPy or Arrow) to floats: one score a row, or K."""
+"""One raw column (NumPy or Arrow) to floats, one a row."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.io.formats.buffers import TEXT_TYPES, BadValueError, Raw, bits, primitive
+from calibcli.io.formats.buffers import TEXT_TYPES, BadValueError, Raw, primitive
 from calibcli.io.rows.keys import Keys, is_missing_text, keys
 
 if TYPE_CHECKING:
@@ -95,43 +95,3 @@ def _text_numbers(raw: Any) -> NDArray[np.float64]:
         raise BadValueError("not a number", 0)
     values, valid = found
     return values if valid is None else np.where(valid, values, np.nan)
-
-
-def matrix(raw: Raw, width: int | None) -> NDArray[Any]:
-    """Return a list column, or an (n, K) array, as floats (n, K); NaN where a value is missing.
-
-    Raises:
-        BadValueError: A row that holds another number of values than `width`, or no numbers.
-    """
-    if isinstance(raw, np.ndarray):
-        return _floats(raw)
-    n = len(raw)
-    kind = str(raw.type)
-    if kind.startswith("fixed_size_list"):
-        size = raw.type.list_size
-        if raw.null_count:
-            raise BadValueError("no scores", int(np.flatnonzero(~_valid(raw))[0]), raw.null_count)
-        return _reshaped(raw.values.slice(raw.offset * size, n * size), n, size)
-    if n == 0:
-        return np.zeros((0, width or 0))
-    wide = np.int64 if kind.startswith("large") else np.int32
-    offsets = np.frombuffer(raw.buffers()[1], wide, count=n + 1, offset=raw.offset * wide(0).nbytes)
-    sizes = np.diff(offsets)
-    size = int(sizes[0]) if width is None else width
-    wrong = np.flatnonzero((sizes != size) | ~_valid(raw))
-    if wrong.size:
-        raise BadValueError(f"not a list of {size} scores", int(wrong[0]), int(wrong.size))
-    return _reshaped(raw.values.slice(int(offsets[0]), n * size), n, size)
-
-
-def _valid(raw: Any) -> NDArray[np.bool_]:
-    if raw.null_count == 0:
-        return np.ones(len(raw), dtype=bool)
-    return bits(raw.buffers()[0], raw.offset, len(raw))
-
-
-def _reshaped(flat: Any, n: int, size: int) -> NDArray[Any]:
-    try:
-        return numbers(flat).reshape(n, size)
-    except BadValueError as error:
-        raise BadValueError(error.problem, error.row // max(size, 1), error.count) from None

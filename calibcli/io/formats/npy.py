@@ -166,7 +166,7 @@ class NpyReader:
         with reading(source.name, "NPY array"), source.open() as file:
             header = read_header(file, source.size(), show(source.name))
         column = _column(header, show(source.name))
-        return cls(source, {ARRAY: column}, _parts(header.shape[0], column.width))
+        return cls(source, Columns({ARRAY: column}), _parts(header.shape[0], column.width))
 
     def read(self, part: Part, plan: ReadPlan) -> Iterator[Frame]:
         """Yield slices of the map."""
@@ -206,7 +206,7 @@ class NpzReader:
     @classmethod
     def open(cls, source: Source) -> NpzReader:
         """Read and check the headers of all arrays that could be columns."""
-        columns: Columns = {}
+        columns = Columns()
         rows: dict[str, int] = {}
         with _archive(source) as archive:
             for info in archive.infolist():
@@ -221,7 +221,7 @@ class NpzReader:
             raise InputError(f"{show(source.name)} holds no arrays of scores", hint=_SAVE_HINT)
         # Arrays of another length (class names, say) are no columns of the table.
         most = max(rows.values())
-        kept = {name: column for name, column in columns.items() if rows[name] == most}
+        kept = Columns((name, column) for name, column in columns.items() if rows[name] == most)
         return cls(source, kept, (Part(0, most),), rows)
 
     def read(self, part: Part, plan: ReadPlan) -> Iterator[Frame]:

@@ -326,7 +326,7 @@ def open_stacks(
         () if found.planes is None else names,
         names,
         found.pairs,
-        LabelRule(count if task == "multiclass" else 0, spec.ignore_label, found.positive),
+        LabelRule(count if task == "multiclass" else 0, spec.ignored_pixel, found.positive),
         ScoreRule(task == "multiclass", spec.logits, spec.scale, spec.drop_invalid),
         found.ids,
         found.named or spec.images is not None,

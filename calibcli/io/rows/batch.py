@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.errors import InputError
-from calibcli.io.failures import row_text, show
-from calibcli.io.formats.buffers import BadValueError, Raw
-from calibcli.io.formats.decode import matrix, numbers
-from calibcli.io.formats.frames import ARRAY
-from calibcli.io.rows.keys import Categories, Keys, categories
-from calibcli.io.rows.labels import MISSING, Seen, one_hot
+from calibcli.io.formats.buffers import BadValueError
+from calibcli.io.formats.decode import numbers
+from calibcli.io.rows.keys import Categories, categories
+from calibcli.io.rows.scores import scores_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from calibcli.io.dataset import Rows
-    from calibcli.io.formats.frames import Frame
-    from calibcli.io.rows.recipe import Place, Recipe
-    from calibcli.io.rows.side import SideTable
-
-
-_ARRAY_HINT = "correct the file, or give the right one"
+    from calibcli.io.rows.beside.view import View
+    from calibcli.io.rows.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -116,159 +106,59 @@ class RowBatch:
         )
 
 
-@contextmanager
-def blaming(column: str, path: str, first_row: int) -> Iterator[None]:
-    """Turn a bad value into an error that names column, file and row."""
-    try:
-        yield
-    except BadValueError as error:
-        also = f" (and {error.count - 1:,} more)" if error.count > 1 else ""
-        what = f"column {column!r} of {show(path)}" if column != ARRAY else show(path)
-        raise InputError(
-            f"{what}, {row_text(first_row + error.row)}: {error.problem}{also}",
-            hint="correct the file, or name another column" if column != ARRAY else _ARRAY_HINT,
-        ) from error
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Cutter:
-    """Finds the rows of a frame in the scores or in the labels file.
-
-    Attributes:
-        side: The labels file, if there is one.
-        offset: Rows of all earlier sources: where this source begins in the labels file.
-        path: The source, for messages.
-    """
-
-    side: SideTable | None
-    offset: int
-    path: str
-
-    def narrowed(self, first_row: int, rows: int) -> Cutter:
-        """Return what finds these rows of the source alone, without the others' labels."""
-        if self.side is None or self.side.arrays:
-            return self
-        start = self.offset + first_row
-        own = {name: self.side.cut(name, start, start + rows) for name in self.side.columns}
-        # An offset below 0 puts the first of these rows where its labels now are.
-        return Cutter(replace(self.side, columns=own), -first_row, self.path)
-
-    def raw(self, frame: Frame, place: Place) -> Raw:
-        """Return a column of the frame's rows."""
-        if not place.side or self.side is None:
-            return frame.columns[place.name]
-        start = self.offset + frame.first_row
-        return self.side.cut(place.name, start, start + frame.rows)
-
-    def blame(self, frame: Frame, place: Place) -> Any:
-        """Return a context in which a bad value names this column, file and row."""
-        if not place.side or self.side is None:
-            return blaming(place.name, self.path, frame.first_row)
-        return blaming(place.name, self.side.path, self.offset + frame.first_row)
-
-
-def label_codes(frame: Frame, recipe: Recipe, cutter: Cutter, seen: Seen) -> NDArray[Any]:
-    """Return the labels of a frame; MISSING and UNKNOWN mark what is no label."""
-    columns = []
-    for place in recipe.label:
-        with cutter.blame(frame, place):
-            raw = cutter.raw(frame, place)
-            if recipe.one_hot:
-                return one_hot(matrix(raw, recipe.width))
-            if _holds_rows(raw):
-                raw = matrix(raw, recipe.width)
-            columns.append(recipe.coder.encode(raw, seen))
-    if len(columns) == 1:
-        codes: NDArray[Any] = columns[0]
-        if recipe.task == "multilabel" and codes.ndim == 1:
-            codes = codes.reshape(-1, 1)
-        return codes.astype(np.int8) if recipe.task == "binary" else codes
-    return np.stack(columns, axis=1)
-
-
-def _holds_rows(raw: Raw) -> bool:
-    return not isinstance(raw, (np.ndarray, Keys)) and str(raw.type).startswith(
-        ("list", "large_list", "fixed_size_list")
-    )
-
-
-def scores_of(frame: Frame, recipe: Recipe, path: str) -> NDArray[Any]:
-    """Return the scores of a frame, (n,) or (n, K), in the file's own precision."""
-    columns = []
-    for name in recipe.scores:
-        with blaming(name, path, frame.first_row):
-            raw = frame.columns[name]
-            columns.append(matrix(raw, recipe.width) if recipe.rows else numbers(raw))
-    if recipe.rows or len(columns) == 1:
-        values = columns[0]
-    else:
-        values = np.empty((frame.rows, len(columns)), dtype=np.result_type(*columns))
-        for j, column in enumerate(columns):
-            values[:, j] = column
-    if not recipe.reduce:
-        return values.reshape(-1, 1) if recipe.task == "multilabel" and values.ndim == 1 else values
-    if recipe.logits:
-        with np.errstate(invalid="ignore"):  # inf - inf is NaN, which the task reports
-            difference: NDArray[Any] = values[:, 1].astype(np.float64) - values[:, 0]
-        return difference
-    return np.ascontiguousarray(values[:, 1])
-
-
 def assemble(
-    frame: Frame, recipe: Recipe, cutter: Cutter, source_index: int, labels: NDArray[Any] | None
+    view: View, recipe: Recipe, source_index: int, labels: NDArray[Any] | None
 ) -> RowBatch:
     """Make the batch of a frame whose labels have been coded.
 
     Raises:
-        InputError: A weight, a count or a cluster id that cannot be used.
+        InputError: A score, a weight, a count or a cluster id that cannot be used.
     """
-    kept = None
-    if labels is not None and recipe.drop_invalid:
-        gone = labels == MISSING
-        gone = gone.any(axis=1) if gone.ndim == 2 else gone
-        kept = np.flatnonzero(~gone) if gone.any() else None
-    weight = _weight(frame, recipe, cutter)
-    count = _count(frame, recipe, cutter)
     groups = []
     for place in recipe.groups:
-        with cutter.blame(frame, place):
-            found = categories(cutter.raw(frame, place))
+        with view.blame(place):
+            found = categories(view.raw(place))
             if place.unit is not None:
                 from calibcli.io.rows.periods import cut
 
                 found = cut(found, place.unit)
-            groups.append(found)
+            lost = view.unmatched if place.side else None
+            groups.append(found if lost is None else found.without(lost))
     batch = RowBatch(
-        scores=scores_of(frame, recipe, cutter.path),
+        scores=scores_of(view, recipe),
         labels=labels,
-        weight=weight,
-        count=count,
+        weight=_weight(view, recipe),
+        count=_count(view, recipe),
         groups=tuple(groups),
-        unit=_cluster(frame, recipe, cutter),
-        first_row=frame.first_row,
-        source=cutter.path,
+        unit=_cluster(view, recipe),
+        first_row=view.frame.first_row,
+        source=view.path,
         source_index=source_index,
-        table=frame.table,
+        table=view.frame.table,
+        rounding=0.0 if recipe.scale is None else 0.5 / recipe.scale,
     )
-    if kept is None:
+    if recipe.labelling is None or labels is None:
         return batch
-    return replace(batch.take(kept), dropped=len(batch) - len(kept))
+    none, ignored = recipe.labelling.left_out(labels)
+    if none is None:
+        return batch
+    return replace(batch.take(~none), dropped=int(none.sum()), ignored=ignored)
 
 
-def _weight(frame: Frame, recipe: Recipe, cutter: Cutter) -> NDArray[np.float64] | None:
+def _weight(view: View, recipe: Recipe) -> NDArray[np.float64] | None:
     if recipe.weight is None:
         return None
-    with cutter.blame(frame, recipe.weight):
-        values = numbers(cutter.raw(frame, recipe.weight)).astype(np.float64)
+    with view.blame(recipe.weight):
+        values = numbers(view.raw(recipe.weight)).astype(np.float64)
         _require(np.isfinite(values) & (values >= 0), "not a weight (a number of 0 or more)")
     return values
 
 
-def _count(frame: Frame, recipe: Recipe, cutter: Cutter) -> NDArray[np.int64] | None:
+def _count(view: View, recipe: Recipe) -> NDArray[np.int64] | None:
     if recipe.count is None:
         return None
-    with cutter.blame(frame, recipe.count):
-        values = numbers(cutter.raw(frame, recipe.count))
+    with view.blame(recipe.count):
+        values = numbers(view.raw(recipe.count))
         with np.errstate(invalid="ignore"):
             whole = (values >= 0) & (values < 2**53) & (values == np.floor(values))
         _require(whole, "not a count (a whole number of 0 or more)")
@@ -276,16 +166,16 @@ def _count(frame: Frame, recipe: Recipe, cutter: Cutter) -> NDArray[np.int64] | 
     return counts
 
 
-def _cluster(frame: Frame, recipe: Recipe, cutter: Cutter) -> NDArray[np.uint64] | None:
+def _cluster(view: View, recipe: Recipe) -> NDArray[np.uint64] | None:
     place = recipe.cluster
     if place is None:
         return None
-    raw = cutter.raw(frame, place)
+    raw = view.raw(place)
     if place.side and isinstance(raw, np.ndarray) and raw.dtype == np.uint64:
         return raw  # hashed when the labels file was read
     from calibcli.io.rows.hashing import ids
 
-    with cutter.blame(frame, place):
+    with view.blame(place):
         hashes, missing = ids(raw)
         _require(~missing, "no cluster id")
     return hashes

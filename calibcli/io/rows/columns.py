@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING
 
 from calibcli.errors import InputError, UsageError, did_you_mean
 from calibcli.io.failures import listing, show
+from calibcli.io.rows.names import LABELS, ROWS, SCORES, of_bigquery, usual
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 
-SCORE_NAMES = ("score", "prob", "probability", "p", "y_score", "y_prob", "logit")
-LABEL_NAMES = ("label", "y", "y_true", "target")
-ROW_NAMES = ("scores", "probs", "probabilities", "logits")
 _SEPARATORS = "_.-:/ "
 
 
@@ -27,14 +25,81 @@ class Column:
 
     Attributes:
         kind: "number", "text", "other", or "any" (a CSV file does not say).
-        width: None for one value a row, K for a row of K values, 0 for lists of unknown length.
+        width: None for one value a row, K for a row of K values, 0 for rows of unknown length.
+        names: The names of the K values, where they are fields of a struct.
+        named: Whether the values of a row have names that only reading tells, as in a map.
+        children: The fields of a struct.
+        element: What a list holds.
     """
 
     kind: str
     width: int | None = None
+    names: tuple[str, ...] | None = None
+    named: bool = False
+    children: Mapping[str, Column] | None = None
+    element: Column | None = None
+
+    def inside(self, path: Sequence[str]) -> Column | None:
+        """Return what a path of fields and places leads to; None where there is nothing."""
+        if not path:
+            return self
+        inner: Column | None = None
+        if self.children:
+            inner = self.children.get(path[0])
+        elif self.element is not None:
+            inner = self.element if path[0].isdecimal() else None
+        elif self.named:
+            inner = Column(self.kind)
+        return None if inner is None else inner.inside(path[1:])
 
 
-Columns = dict[str, Column]
+class Columns(dict[str, Column]):
+    """Columns by name, in order. A dotted name leads into structs, maps and lists: `a.b`, `a.0`."""
+
+    def __contains__(self, name: object) -> bool:
+        if super().__contains__(name):
+            return True
+        return isinstance(name, str) and self._inside(name) is not None
+
+    def __missing__(self, name: str) -> Column:
+        found = self._inside(name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def _inside(self, name: str) -> Column | None:
+        path = split_path(name, self.keys())
+        return self[path[0]].inside(path[1:]) if path else None
+
+
+def _leaves(name: str, column: Column) -> list[str]:
+    if column.kind != "other" or not column.children:
+        return [name]
+    inside = ((f"{name}.{child}", inner) for child, inner in column.children.items())
+    return [leaf for child, inner in inside for leaf in _leaves(child, inner)]
+
+
+def leaves(columns: Collection[str]) -> list[str]:
+    """Return the names of columns for messages: of a struct those of its fields."""
+    if not isinstance(columns, Columns):
+        return list(columns)
+    return [leaf for name, column in columns.items() for leaf in _leaves(name, column)]
+
+
+def split_path(name: str, columns: Container[str]) -> tuple[str, ...]:
+    """Return the column that a dotted name begins with, and its path inside; () for none."""
+    parts = name.split(".")
+    for end in range(len(parts) - 1, 0, -1):
+        base = ".".join(parts[:end])
+        if base in columns:
+            return base, *parts[end:]
+    return ()
+
+
+def columns_of(names: Iterable[str], columns: Container[str]) -> list[str]:
+    """Return the columns of a file that hold what is asked for, each once."""
+    wanted = [(name,) if name in columns else split_path(name, columns) for name in names]
+    return list(dict.fromkeys(path[0] for path in wanted if path))
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -63,11 +128,11 @@ class NoColumnError(InputError):
     option = ""
 
 
-def find(name: str, columns: Iterable[str], path: str, option: str) -> str:
+def find(name: str, columns: Collection[str], path: str, option: str) -> str:
     """Return `name` if it is a column, else raise InputError with the columns and a near miss."""
-    known = list(columns)
-    if name in known:
+    if name in columns:
         return name
+    known = leaves(columns)
     near = did_you_mean(name, known)
     error = NoColumnError(
         f"{show(path)} has no column {name!r} ({option})",
@@ -98,9 +163,11 @@ def choose_scores(
         return _single(columns, find(score, columns, path, "--score"))
     if scores is not None:
         return _several(columns, path, scores)
-    named = [name for name in columns if name in SCORE_NAMES] or [
-        name for name in columns if name in ROW_NAMES and columns[name].width is not None
-    ]
+    pairs = of_bigquery(columns)
+    rows = [name for name in columns if columns[name].width is not None]
+    named = usual(columns, SCORES[:1]) or usual(rows, ROWS) or usual(columns, SCORES)
+    if not named and pairs is not None:
+        named = [pairs[0]]
     if len(named) == 1:
         return _single(columns, named[0])
     if named:
@@ -114,7 +181,7 @@ def choose_scores(
             hint="add a first line such as: score,label",
         )
     raise InputError(
-        f"{show(path)} has no score column; its columns: {listing(columns)}",
+        f"{show(path)} has no score column; its columns: {listing(leaves(columns))}",
         hint="--score COL, or for several classes --scores COL,COL or --scores 'prefix_*'",
     )
 
@@ -179,7 +246,10 @@ def choose_label(
         InputError: A named column does not exist, or several have a known name.
     """
     if label is None:
-        named = [name for name in columns if name in LABEL_NAMES and name not in set(taken)]
+        named = usual((name for name in columns if name not in set(taken)), LABELS)
+        pairs = of_bigquery(columns)
+        if pairs is not None:
+            named = [pairs[1]]
         if len(named) > 1:
             raise InputError(
                 f"{show(path)} has {len(named)} columns that may be the label: {listing(named)}",

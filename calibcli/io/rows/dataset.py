@@ -9,25 +9,26 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from calibcli.errors import InputError
+from calibcli.errors import InputError, UsageError
 from calibcli.io.dataset import ROW, Batch, Dataset, Partition, Unit
 from calibcli.io.failures import show
-from calibcli.io.formats.buffers import BadValueError
-from calibcli.io.formats.frames import ARRAY, Reader, ReadPlan
+from calibcli.io.formats.frames import ARRAY, Reader
 from calibcli.io.formats.readers import open_reader
 from calibcli.io.formats.sources import expand
-from calibcli.io.rows.batch import Cutter, RowBatch, blaming
-from calibcli.io.rows.columns import LABEL_NAMES, ROW_NAMES, SCORE_NAMES
+from calibcli.io.rows.batch import RowBatch
+from calibcli.io.rows.beside.view import Beside
+from calibcli.io.rows.evidence import Evidence
 from calibcli.io.rows.keys import Categories
+from calibcli.io.rows.names import known
 from calibcli.io.rows.partition import RowPartition, Shared
 from calibcli.io.rows.recipe import InputSpec, Recipe
-from calibcli.io.rows.resolve import choose, make_recipe, require_same
+from calibcli.io.rows.resolve import make_recipe, require_same
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from calibcli.io.formats.sources import Source
-    from calibcli.io.rows.side import SideTable
+    from calibcli.io.rows.beside.side import SideTable
 
 __all__ = [
     "Batch",
@@ -80,6 +81,27 @@ class RowDataset:
             rows[partition.source_index] = None if n is None or before is None else before + n
         return [{"path": path, "rows": n} for path, n in zip(self.paths, rows, strict=True)]
 
+    @property
+    def notes(self) -> list[str]:
+        """What a pass tells of keys: how many rows of either file the other does not have."""
+        joins = self.shared.joins
+        if joins.found is None or not self.partitions:
+            return []
+        side = self.partitions[0].beside.side
+        assert side is not None
+        unmatched = sum(joins.unmatched.values())
+        rows = sum(self.shared.rows.values())
+        lonely = side.rows - int(joins.found.sum())
+        notes = []
+        if unmatched:
+            notes.append(
+                f"{unmatched:,} of {rows:,} rows have no labels: their keys are not in "
+                f"{show(side.path)}"
+            )
+        if lonely:
+            notes.append(f"{lonely:,} of {side.rows:,} rows of {show(side.path)} have no scores")
+        return notes
+
     def batches(self) -> Iterator[RowBatch]:
         """Read everything, in row order, in this thread."""
         for partition in self.partitions:
@@ -120,11 +142,11 @@ def open_dataset(
             hint="it has a header and nothing else: is it the file that was meant?",
         )
     side_readers = tuple(map(open_reader, expand((spec.labels,)))) if spec.labels else ()
-    side_first = side_readers[0] if side_readers else None
+    if spec.key is not None and not side_readers:
+        raise UsageError("--key joins --labels FILE to the scores", hint="give --labels FILE too")
     _refuse_unequal(spec, first)
-    recipe = make_recipe(
-        spec, first, side_first, need_labels=need_labels, width=_list_width(spec, first)
-    )
+    side_first = Evidence(side_readers[0]) if side_readers else None
+    recipe = make_recipe(spec, Evidence(first), side_first, need_labels=need_labels)
     for reader in readers:
         if reader is not first:
             require_same(recipe, first, reader, keep=keep_columns)
@@ -135,12 +157,12 @@ def open_dataset(
     shared = Shared()
     for number, reader in enumerate(readers):
         name = reader.source.name
-        cutter = Cutter(side, offsets[number], name)
+        beside = Beside(side, offsets[number], name, recipe.key, recipe.same)
         for part in reader.parts:
             index = len(shared.partitions)
             shared.partitions.append(
                 RowPartition(
-                    name, number, index, part, reader, recipe, cutter, keep_columns, schema, shared
+                    name, number, index, part, reader, recipe, beside, keep_columns, schema, shared
                 )
             )
     return RowDataset(
@@ -159,8 +181,8 @@ def _refuse_unequal(spec: InputSpec, reader: Reader) -> None:
     """Refuse an NPZ file in which an array that is asked for has another length than the others."""
     lengths: dict[str, int] = getattr(reader, "lengths", {})
     named = (spec.score, spec.label, spec.weight, spec.count, spec.cluster, *spec.groups)
-    wanted = {*SCORE_NAMES, *ROW_NAMES, *LABEL_NAMES, *named, *(spec.scores or ())}
-    asked = {name: rows for name, rows in lengths.items() if name in wanted}
+    wanted = {*named, *(spec.scores or ())}
+    asked = {name: rows for name, rows in lengths.items() if name in wanted or known(name)}
     if asked.keys() - reader.columns.keys():
         told = ", ".join(f"{name} has {rows:,} rows" for name, rows in asked.items())
         raise InputError(
@@ -177,22 +199,6 @@ def _typed(readers: list[Reader], schema: Any) -> Any:
     return typed_schema(readers, schema)
 
 
-def _list_width(spec: InputSpec, reader: Reader) -> int:
-    """Return the length of the first row's list, where the score is a list column; else 0."""
-    chosen = choose(spec, reader)
-    column = reader.columns[chosen.names[0]]
-    if not chosen.rows or column.width:
-        return 0
-    from calibcli.io.formats.decode import matrix
-
-    plan = ReadPlan(numbers=chosen.names, batch_rows=1)
-    for part in reader.parts:
-        for frame in reader.read(part, plan):
-            with blaming(chosen.names[0], reader.source.name, frame.first_row):
-                return int(matrix(frame.columns[chosen.names[0]], None).shape[1])
-    return 0
-
-
 def _side(
     recipe: Recipe, readers: tuple[Reader, ...], main: list[Reader]
 ) -> tuple[SideTable | None, list[int]]:
@@ -200,7 +206,7 @@ def _side(
     plan = recipe.plan(side=True)
     if not readers or not plan.columns:
         return None, [0] * len(main)
-    from calibcli.io.rows.side import SideTable
+    from calibcli.io.rows.beside.side import SideTable
 
     path = readers[0].source.name
     for other in readers[1:]:
@@ -210,18 +216,17 @@ def _side(
                 f"{show(other.source.name)} has no column {missing[0]!r}",
                 hint="files of one data set have the same columns and types",
             )
-    try:
-        side = SideTable.load(readers, plan)
-    except BadValueError as error:
-        with blaming(recipe.cluster.name if recipe.cluster else ARRAY, path, 0):
-            raise error from None
+    side = SideTable.load(readers, plan, recipe.key)
+    if recipe.key:
+        return side, [0] * len(main)
     counts = [reader.count() for reader in main]
     if sum(counts) != side.rows:
         more = f" (and {len(main) - 1} more files)" if len(main) > 1 else ""
         raise InputError(
             f"{show(main[0].source.name)}{more} holds {sum(counts):,} rows of scores, "
             f"{show(path)} {side.rows:,} labels",
-            hint="scores and labels belong together row by row: give files of the same length",
+            hint="scores and labels belong together row by row: give files of the same length, "
+            "or --key COL, a column that both have",
         )
     offsets = [sum(counts[:i]) for i in range(len(counts))]
     return side, offsets

@@ -25,6 +25,12 @@ class Categories:
     codes: NDArray[np.int32]
     values: list[str]
 
+    def without(self, rows: NDArray[np.bool_]) -> Categories:
+        """Return the column with no value in some rows (n,)."""
+        values = [*self.values, MISSING_GROUP]
+        place = np.int32(values.index(MISSING_GROUP))
+        return Categories(np.where(rows, place, self.codes), values)
+
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Keys:
@@ -148,6 +154,14 @@ def as_text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return repr(value) if isinstance(value, float) else str(value)
+
+
+def natural(text: str) -> tuple[bool, float, str]:
+    """Return what sorts numbers as numbers, before text."""
+    try:
+        return False, float(text), text
+    except ValueError:
+        return True, 0.0, text
 
 
 def categories(raw: Raw) -> Categories:

@@ -8,14 +8,21 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from calibcli.errors import InputError
-from calibcli.io.failures import listing, row_text, show
-from calibcli.io.formats.frames import ARRAY, Frame, Part, Reader
-from calibcli.io.rows.batch import Cutter, RowBatch, assemble, label_codes
-from calibcli.io.rows.labels import MISSING, UNKNOWN, Seen, unknown_hint
+from calibcli.io.failures import row_text, show
+from calibcli.io.formats.frames import Frame, Part, Reader
+from calibcli.io.rows.batch import RowBatch, assemble
+from calibcli.io.rows.beside.join import Joins
+from calibcli.io.rows.beside.view import Beside
+from calibcli.io.rows.labels.coders import MISSING, UNKNOWN, Seen
+from calibcli.io.rows.labels.labelling import mixed_labels, unusable_labels
 from calibcli.io.rows.recipe import Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from calibcli.io.rows.beside.view import View
 
 
 class Watch(Protocol):
@@ -39,9 +46,31 @@ class Shared:
         self.rows: dict[int, int] = {}
         self.seen = Seen()
         self.watch = watch
+        self.joins = Joins()
 
     def __reduce__(self) -> tuple[type[Shared], tuple[Watch | None]]:
         return Shared, (None if self.watch is None else self.watch.fresh(),)
+
+    def findings(self) -> Findings:
+        """Return what has been found in this process, to be taken in where it began."""
+        return Findings(self.rows, self.seen, self.watch, self.joins.state())
+
+    def take(self, found: Findings) -> bool:
+        """Take in what has been found elsewhere, and return whether a key came twice."""
+        if self.watch is not None and found.watch is not None:
+            self.watch.take(found.watch)
+        self.seen.merge(found.seen)
+        return self.joins.take(found.joins)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Findings:
+    """What reading a partition in another process has found."""
+
+    rows: dict[int, int]
+    seen: Seen
+    watch: Watch | None
+    joins: tuple[NDArray[np.bool_] | None, dict[int, int]]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -62,7 +91,7 @@ class RowPartition:
     part: Part
     reader: Reader
     recipe: Recipe
-    cutter: Cutter
+    beside: Beside
     keep: bool
     schema: Any
     shared: Shared
@@ -88,65 +117,70 @@ class RowPartition:
         seen = self.shared.seen
         rows = 0
         watch = None if self.shared.watch is None else self.shared.watch.begin(self.index)
+        unmatched = 0
         for frame in self.reader.read(self.part, recipe.plan(keep=self.keep)):
-            labels = None
-            if recipe.label:
-                labels = label_codes(frame, recipe, self.cutter, seen)
-                if seen.mixed or (labels.size and labels.min() < 0):
-                    self._check_labels(labels)
             if frame.table is not None:
                 frame = self._conformed(frame)
-            batch = assemble(frame, recipe, self.cutter, self.source_index, labels)
+            view = self.beside.view(frame)
+            unmatched += self._joined(view)
+            labels = None
+            if recipe.labelling is not None:
+                labels = recipe.labelling.codes(view, seen)
+                if seen.mixed:
+                    raise mixed_labels(recipe.labelling, self.source)
+                if not recipe.labelling.usable(labels, drop_invalid=recipe.drop_invalid):
+                    raise self._bad_labels()
+            batch = assemble(view, recipe, self.source_index, labels)
             if watch is not None:
                 watch.add(batch)
             yield batch
             rows += frame.rows
         if watch is not None:
             watch.finish()
+        if recipe.key:
+            self.shared.joins.finish(self.index, unmatched)
         self._finished(rows)
 
-    def noted(self) -> tuple[dict[int, int], Seen, Watch | None]:
-        """Return what reading it in this process has found: for `note` where it came from."""
-        return self.shared.rows, self.shared.seen, self.shared.watch
+    def _joined(self, view: View) -> int:
+        """Note which rows were found by their key, and return how many were not."""
+        if view.found is None:
+            return 0
+        joins, side = self.shared.joins, self.beside.side
+        if side is not None and not joins.known(self.index):
+            again = joins.add(view.found, side.rows)
+            if again is not None:
+                raise self._key_twice(row_text(view.frame.first_row + again))
+        return int((view.found < 0).sum())
 
-    def note(self, found: tuple[dict[int, int], Seen, Watch | None]) -> None:
+    def _key_twice(self, where: str) -> InputError:
+        return InputError(
+            f"{show(self.source)}, {where}: its key comes a second time among the scores",
+            hint="a key names one row: leave out the copies, or add a column, --key COL,COL",
+        )
+
+    def noted(self) -> Findings:
+        """Return what reading it in this process has found: for `note` where it came from."""
+        return self.shared.findings()
+
+    def note(self, found: Findings) -> None:
         """Take in what reading it in another process has found.
 
         Raises:
             InputError: see `batches`.
         """
-        rows, seen, watch = found
-        if self.shared.watch is not None and watch is not None:
-            self.shared.watch.take(watch)
-        self.shared.seen.merge(seen)
-        if self.shared.seen.mixed:
-            raise self._mixed()
-        if self.index in rows:
-            self._finished(rows[self.index])
+        if self.shared.take(found):
+            raise self._key_twice("or a row of another part")
+        if self.shared.seen.mixed and self.recipe.labelling is not None:
+            raise mixed_labels(self.recipe.labelling, self.source)
+        if self.index in found.rows:
+            self._finished(found.rows[self.index])
 
     def __reduce__(self) -> tuple[type[RowPartition], tuple[Any, ...]]:
         """Leave behind the rows of the labels file that are not its own."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         if self.rows is not None:
-            values["cutter"] = self.cutter.narrowed(self.first_row, self.rows)
+            values["beside"] = self.beside.narrowed(self.first_row, self.rows)
         return RowPartition, tuple(values.values())
-
-    def _mixed(self) -> InputError:
-        return InputError(
-            f"{self._label_name()} of {show(self.source)}: both -1 and 0 occur",
-            hint="name the label that means 1: --positive 1",
-        )
-
-    def _check_labels(self, labels: Any) -> None:
-        if self.shared.seen.mixed:
-            raise self._mixed()
-        if self.recipe.drop_invalid and not (labels == UNKNOWN).any():
-            return
-        raise _bad_labels(self.shared.partitions or [self])
-
-    def _label_name(self) -> str:
-        names = [place.name for place in self.recipe.label if place.name != ARRAY]
-        return f"column {listing(map(repr, names))}" if names else "the labels"
 
     def _conformed(self, frame: Frame) -> Frame:
         """Bring the kept columns into the order and types of the first file."""
@@ -177,57 +211,33 @@ class RowPartition:
             raise InputError(
                 f"{show(self.source)} holds no rows", hint="is it the file that was meant?"
             )
-        positive = self.recipe.label and getattr(self.recipe.coder, "positive", None)
-        if positive and not shared.seen.positive:
-            found = sorted(shared.seen.unknown)
-            few = len(found) <= 10 and all(len(text) <= 40 and text.isprintable() for text in found)
+        if self.recipe.labelling is not None:
+            self.recipe.labelling.check_positive(shared.seen, self.source)
+        if self.recipe.key and shared.joins.found is not None and not shared.joins.found.any():
+            assert self.beside.side is not None
             raise InputError(
-                f"{self._label_name()} of {show(self.source)}: no row has the label {positive!r}",
-                hint=f"--positive is one of {', '.join(found)}" if few and found else None,
+                f"no key of {show(self.source)} is in {show(self.beside.side.path)}",
+                hint="name the column that tells the rows apart in both files with --key",
             )
 
-    def bad_labels(self, seen: Seen) -> Iterator[tuple[int, int, int]]:
-        """Yield (kind, number, first row) of missing and unknown labels, a frame at a time."""
+    def bad_labels(self, seen: Seen) -> Iterator[tuple[int, int, str, int]]:
+        """Yield (kind, number, file, first row) of missing and unknown labels, by frame."""
+        labelling = self.recipe.labelling
+        assert labelling is not None
         for frame in self.reader.read(self.part, self.recipe.label_plan()):
-            codes = label_codes(frame, self.recipe, self.cutter, seen)
+            view = self.beside.view(frame)
+            codes = labelling.codes(view, seen)
             for kind in (MISSING, UNKNOWN):
                 bad = codes == kind
                 rows = np.flatnonzero(bad.any(axis=1) if bad.ndim == 2 else bad)
                 if rows.size:
-                    yield kind, int(rows.size), frame.first_row + int(rows[0])
+                    path, row = view.place_of(labelling.places[0], int(rows[0]))
+                    yield kind, int(rows.size), path, row
 
-
-def _bad_labels(partitions: list[RowPartition]) -> InputError:
-    """Count the bad labels of the whole data set, and describe them with the first row."""
-    seen = Seen()
-    counts = {MISSING: 0, UNKNOWN: 0}
-    firsts: dict[int, tuple[RowPartition, int]] = {}
-    for partition in partitions:
-        for kind, number, row in partition.bad_labels(seen):
-            counts[kind] += number
-            firsts.setdefault(kind, (partition, row))
-    recipe = partitions[0].recipe
-    kind = UNKNOWN if counts[UNKNOWN] else MISSING
-    partition, row = firsts[kind]
-    # Labels of a file of their own are named by that file and its row.
-    cutter = partition.cutter
-    path, at = partition.source, row
-    if cutter.side is not None and recipe.label[0].side:
-        path, at = cutter.side.path, cutter.offset + row
-    total = counts[kind]
-    rows = "row" if total == 1 else "rows"
-    what = (
-        partition._label_name() + f" of {show(path)}"
-        if recipe.label[0].name != ARRAY
-        else show(path)
-    )
-    where = f"{total:,} {rows}, the first is {row_text(at)}"
-    if kind == MISSING:
-        return InputError(
-            f"{what}: a missing label in {where}", hint="--drop-invalid leaves such rows out"
-        )
-    k = len(recipe.classes)
-    known = f"none of the {k} classes" if recipe.task == "multiclass" else "neither 0 nor 1"
-    return InputError(
-        f"{what}: a label that is {known} in {where}", hint=unknown_hint(recipe.coder, seen)
-    )
+    def _bad_labels(self) -> InputError:
+        """Describe the bad labels of the whole data set."""
+        labelling = self.recipe.labelling
+        assert labelling is not None
+        seen = Seen()
+        bad = [one for part in self.shared.partitions or [self] for one in part.bad_labels(seen)]
+        return unusable_labels(labelling, len(self.recipe.classes), bad, seen)

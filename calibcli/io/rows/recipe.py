@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from calibcli.errors import UsageError
 from calibcli.io.formats.frames import ReadPlan
-from calibcli.io.rows.labels import BinaryCoder, ClassCoder
+
+if TYPE_CHECKING:
+    from calibcli.io.rows.labels.labelling import Labelling
 
 _BATCH_ROWS = 131_072
 _BATCH_NUMBERS = 2**20
@@ -31,9 +35,26 @@ class InputSpec:
     drop_invalid: bool = False
     input_format: str | None = None
     layout: str | None = None
-    ignore_label: float | None = None
+    ignore_label: float | str | None = None
     scale: float | None = None
     images: str | None = None
+    key: str | None = None
+    predicted: str | None = None
+    renormalise: bool = False
+
+    @property
+    def ignored_pixel(self) -> float | None:
+        """The label of pixels to leave out.
+
+        Raises:
+            UsageError: it is no number.
+        """
+        if isinstance(self.ignore_label, str):
+            raise UsageError(
+                f"--ignore-label {self.ignore_label!r}: labels of pixels are numbers",
+                "for example --ignore-label 255",
+            )
+        return self.ignore_label
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -51,27 +72,39 @@ class Recipe:
 
     Attributes:
         scores: The score columns; one that holds K values a row where `rows`.
+        names: The names of the values of that column, where they have names.
         width: K, or 1.
         reduce: Whether two columns are reduced to one score (p1, or z1 - z0).
-        label: The label column, K of them for a multi-label table, or none.
-        one_hot: Whether a multi-class label is a row of K with a single 1.
+        scale: What scores are divided by, or None.
+        renormalise: Whether rows of rounded probabilities are made to sum to 1.
+        labelling: The labels, or None where none are read.
+        key: The columns by which rows of the labels file are found; () for by their order.
+        same: Columns that both files have, and that must agree where rows go by their order.
     """
 
     task: str
     classes: tuple[str, ...]
     scores: tuple[str, ...]
     rows: bool
+    names: tuple[str, ...] | None
     width: int
     reduce: bool
     logits: bool
-    label: tuple[Place, ...]
-    one_hot: bool
-    coder: BinaryCoder | ClassCoder
+    scale: float | None
+    renormalise: bool
+    labelling: Labelling | None
     weight: Place | None
     count: Place | None
     groups: tuple[Place, ...]
     cluster: Place | None
     drop_invalid: bool
+    key: tuple[str, ...] = ()
+    same: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> tuple[Place, ...]:
+        """The columns that labels are read from."""
+        return () if self.labelling is None else self.labelling.places
 
     def plan(self, *, side: bool = False, keep: bool = False) -> ReadPlan:
         """Return what to read of the scores, or of the labels file."""
@@ -81,7 +114,7 @@ class Recipe:
         return ReadPlan(
             numbers=(() if side else self.scores) + tuple(place.name for place in numbers),
             keys=tuple(place.name for place in keys),
-            ids=tuple(place.name for place in clusters),
+            ids=tuple(place.name for place in clusters) + self.key + self.same,
             batch_rows=max(1, min(_BATCH_ROWS, _BATCH_NUMBERS // self.width)),
             keep=keep,
         )
@@ -89,4 +122,4 @@ class Recipe:
     def label_plan(self) -> ReadPlan:
         """Return the plan that reads labels alone."""
         names = tuple(place.name for place in self.label if not place.side)
-        return ReadPlan(keys=names, batch_rows=self.plan().batch_rows)
+        return ReadPlan(keys=names, ids=self.key, batch_rows=self.plan().batch_rows)

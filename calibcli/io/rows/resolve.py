@@ -12,24 +12,25 @@ from calibcli.io.rows.columns import (
     Column,
     Columns,
     Scores,
-    choose_label,
     choose_scores,
     find,
-    suffixes,
 )
-from calibcli.io.rows.labels import BinaryCoder, ClassCoder
+from calibcli.io.rows.evidence import HEAD_ROWS
+from calibcli.io.rows.labels.roles import FoundLabel, label_of, labelling_of, no_label
+from calibcli.io.rows.names import known
 from calibcli.io.rows.periods import AUTO, split_unit
 from calibcli.io.rows.recipe import InputSpec, Place, Recipe
 
 if TYPE_CHECKING:
     from calibcli.io.formats.frames import Reader
+    from calibcli.io.rows.evidence import Evidence
 
 MOST_SCORES = 1_000_000
 TASKS = ("binary", "multiclass", "multilabel")
 
 
 def make_recipe(
-    spec: InputSpec, main: Reader, side: Reader | None, *, need_labels: bool | None, width: int
+    spec: InputSpec, main: Evidence, side: Evidence | None, *, need_labels: bool | None
 ) -> Recipe:
     """Resolve every column that the options name, or that has a known name.
 
@@ -38,52 +39,56 @@ def make_recipe(
         main: The first file of scores.
         side: The first labels file, if there is one.
         need_labels: True: labels must be found; False: none are read; None: if there are any.
-        width: The length of the lists where the score is a list column of unknown width, else 0.
 
     Raises:
         InputError: A column is missing, ambiguous, or of a type that its role cannot have.
         UsageError: Options that do not fit together.
     """
-    path = main.source.name
-    chosen = choose(spec, main)
-    k = _width(chosen, main.columns, width)
+    path = main.path
+    chosen = choose(spec, main.reader)
+    _require_numbers(chosen, main.reader)
+    k, names = _width(chosen, main)
     if k > MOST_SCORES:
         raise InputError(
             f"{show(path)} has {k:,} scores in each row, more than {MOST_SCORES:,}",
             hint="rows go down, classes go across: is the array turned?",
         )
-    _require_numbers(chosen, main)
-    label = () if need_labels is False else _label(spec, main, side, chosen)
-    if not label and need_labels:
-        raise _no_label(spec, main, side)
-    label_width = _label_width(label, main, side)
-    task = _task(spec, k, label_width, path)
-    classes, coder = _classes(spec, chosen, task, k)
-    found = 1 if label_width is None else label_width
-    if task == "multilabel" and label and found not in (0, k):
-        raise InputError(
-            f"{show(path)} has {count_of(k, 'score')} in each row, but {count_of(found, 'label')}",
-            hint="one label of 0 or 1 for each score, or --task multiclass",
+    chosen = replace(chosen, classes=chosen.classes or names)
+    found = None if need_labels is False else label_of(spec, main, side, chosen, k)
+    if found is None and need_labels:
+        raise no_label(spec, main, side)
+    task = _task(spec, k, found, path)
+    classes = _classes(spec, chosen, task, k)
+    if (spec.renormalise and task == "multilabel") or (k == 1 and spec.renormalise):
+        raise UsageError(
+            "--renormalise is for the probabilities of classes that exclude each other",
+            hint="leave it out",
         )
-    if task == "multilabel" and len(label) > 1:
-        label = _by_suffix(chosen, label)
-    columns = dict(main.columns), dict(side.columns) if side else {}
+    labelling = None
+    if found is not None:
+        labelling = labelling_of(spec, found, task, chosen, classes, k, path)
+    columns = main.reader.columns, side.reader.columns if side else Columns()
+    groups = list(spec.groups)
+    if spec.predicted is not None and spec.predicted not in groups:
+        groups.append(spec.predicted)
     return Recipe(
         task=task,
-        classes=classes,
+        classes=classes if task != "binary" else (),
         scores=chosen.names,
         rows=chosen.rows,
+        names=names,
         width=k,
         reduce=task == "binary" and k == 2,
         logits=spec.logits,
-        label=label,
-        one_hot=task == "multiclass" and label_width is not None,
-        coder=coder,
+        scale=spec.scale,
+        renormalise=spec.renormalise,
+        labelling=labelling,
         weight=_place(spec.weight, "--weight", path, columns),
         count=_place(spec.count, "--count", path, columns),
-        groups=tuple(_group(name, path, columns) for name in spec.groups),
+        groups=tuple(_group(name, path, columns) for name in groups),
         cluster=_place(spec.cluster, "--cluster", path, columns),
         drop_invalid=spec.drop_invalid,
+        **_joined(spec, main, side),
     )
 
 
@@ -99,10 +104,21 @@ def choose(spec: InputSpec, main: Reader) -> Scores:
     return choose_scores(main.columns, main.source.name, score=spec.score, scores=spec.scores)
 
 
-def _width(chosen: Scores, columns: Columns, width: int) -> int:
+def _width(chosen: Scores, main: Evidence) -> tuple[int, tuple[str, ...] | None]:
+    """Return how many scores a row has, and their names if the values of a column have names."""
     if not chosen.rows:
-        return len(chosen.names)
-    return columns[chosen.names[0]].width or width
+        return len(chosen.names), None
+    column = main.reader.columns[chosen.names[0]]
+    if column.width:
+        return column.width, column.names
+    width, names = main.rows_of(chosen.names[0])
+    if not width:
+        raise InputError(
+            f"column {chosen.names[0]!r} of {show(main.path)}: its first {HEAD_ROWS:,} rows hold "
+            "nothing",
+            hint="name the column of scores with --score or --scores",
+        )
+    return width, names
 
 
 def _require_numbers(chosen: Scores, main: Reader) -> None:
@@ -121,54 +137,18 @@ def _require_numbers(chosen: Scores, main: Reader) -> None:
             )
 
 
-def _label(spec: InputSpec, main: Reader, side: Reader | None, chosen: Scores) -> tuple[Place, ...]:
-    if side is not None and set(side.columns) == {ARRAY}:
-        return (Place(ARRAY, side=True),)
-    if side is not None:
-        found = choose_label(side.columns, side.source.name, spec.label)
-        if not found and len(side.columns) == 1:
-            found = tuple(side.columns)
-        return tuple(Place(name, side=True) for name in found)
-    if set(main.columns) == {ARRAY}:
-        return ()
-    found = choose_label(main.columns, main.source.name, spec.label, taken=chosen.names)
-    return tuple(Place(name) for name in found)
-
-
-def _no_label(spec: InputSpec, main: Reader, side: Reader | None) -> InputError:
-    reader = side or main
-    path = show(reader.source.name)
-    if set(reader.columns) == {ARRAY}:
-        return InputError(f"{path} holds no labels", hint="--labels FILE, in the same row order")
-    return InputError(
-        f"{path} has no label column; its columns: {listing(reader.columns)}",
-        hint="--label COL" if spec.labels else "--label COL, or --labels FILE",
-    )
-
-
-def _label_width(label: tuple[Place, ...], main: Reader, side: Reader | None) -> int | None:
-    """Return None for one label a row, K for rows of labels, 0 where only reading tells."""
-    if len(label) > 1:
-        return len(label)
-    if not label:
-        return None
-    place = label[0]
-    columns = side.columns if place.side and side is not None else main.columns
-    return columns[place.name].width
-
-
-def _task(spec: InputSpec, k: int, label_width: int | None, path: str) -> str:
+def _task(spec: InputSpec, k: int, found: FoundLabel | None, path: str) -> str:
     if spec.task is not None and spec.task not in TASKS:
         raise UsageError(
             f"unknown task {show(spec.task)!r} here",
             hint=did_you_mean(spec.task, TASKS) or f"one of {', '.join(TASKS)}",
         )
+    several = found is not None and found.form != "value"
     task = spec.task
     if task is None:
-        if k == 1:
-            task = "binary"
-        else:
-            task = "multiclass" if label_width is None else "multilabel"
+        task = "binary" if k == 1 else "multiclass"
+        if k > 1 and several and found is not None and not found.exclusive:
+            task = "multilabel"
     if task == "binary" and k > 2:
         raise InputError(
             f"{show(path)} has {k} scores in each row, which is not binary",
@@ -179,7 +159,7 @@ def _task(spec: InputSpec, k: int, label_width: int | None, path: str) -> str:
             f"{show(path)} has one score in each row, which is not multi-class",
             hint="name the columns of all classes: --scores COL,COL or --scores 'prefix_*'",
         )
-    if task == "binary" and label_width not in (None, 1):
+    if task == "binary" and several:
         raise InputError(
             f"{show(path)} has one score in each row, but rows of several labels",
             hint="--task multilabel needs as many score columns as labels",
@@ -187,9 +167,8 @@ def _task(spec: InputSpec, k: int, label_width: int | None, path: str) -> str:
     return task
 
 
-def _classes(
-    spec: InputSpec, chosen: Scores, task: str, k: int
-) -> tuple[tuple[str, ...], BinaryCoder | ClassCoder]:
+def _classes(spec: InputSpec, chosen: Scores, task: str, k: int) -> tuple[str, ...]:
+    """Return the names of the classes; of two scores that are one binary score only named ones."""
     named = spec.classes
     if named is not None:
         if len(set(named)) != len(named):
@@ -202,19 +181,8 @@ def _classes(
     if spec.positive is not None and task == "multiclass":
         raise UsageError("--positive is for binary scores", hint="--classes names the classes")
     if task == "binary":
-        if named is not None and k == 2:
-            return (), ClassCoder(named)
-        return (), BinaryCoder(spec.positive)
-    classes = named or chosen.classes or tuple(map(str, range(k)))
-    return classes, ClassCoder(classes) if task == "multiclass" else BinaryCoder(spec.positive)
-
-
-def _by_suffix(chosen: Scores, label: tuple[Place, ...]) -> tuple[Place, ...]:
-    """Bind label columns to score columns by name where both carry the same suffixes."""
-    found = dict(zip(suffixes([place.name for place in label]), label, strict=True))
-    if chosen.classes is None or set(found) != set(chosen.classes):
-        return label
-    return tuple(found[name] for name in chosen.classes)
+        return named if named is not None and k == 2 else ()
+    return named or chosen.classes or tuple(map(str, range(k)))
 
 
 def _group(name: str, path: str, columns: tuple[Columns, Columns]) -> Place:
@@ -242,8 +210,43 @@ def _place(
             f"{show(path)} is an array without column names ({option} {name})",
             hint="give a table with --labels FILE, or scores as Parquet or CSV",
         )
-    known = [column for column in (*main, *side) if column != ARRAY]
-    return Place(find(name, known, path, option))
+    every = Columns((column, kind) for column, kind in (*main.items(), *side.items()))
+    every.pop(ARRAY, None)
+    return Place(find(name, every, path, option))
+
+
+def _joined(spec: InputSpec, main: Evidence, side: Evidence | None) -> dict[str, tuple[str, ...]]:
+    """Return by which columns rows of the labels file are found, or which must agree."""
+    if side is None:
+        return {}
+    if spec.key is None:
+        return {"same": shared_ids(main, side, spec)}
+    both = (main, "--key"), (side, "--key")
+    names = tuple(part.strip() for part in spec.key.split(","))
+    for name in names:
+        for file, option in both:
+            if set(file.reader.columns) == {ARRAY}:
+                raise InputError(
+                    f"{show(file.path)} is an array without column names ({option} {name})",
+                    hint="rows are joined by a column that both files have: give tables",
+                )
+            find(name, file.reader.columns, file.path, option)
+    return {"key": names}
+
+
+def shared_ids(main: Evidence, side: Evidence, spec: InputSpec) -> tuple[str, ...]:
+    """Return the columns of both files that tell rows apart: whole numbers or texts that vary.
+
+    What the scores or the labels are read from is left out, and fractions, whose text differs
+    between kinds of files.
+    """
+    named = {spec.score, spec.label, spec.weight, spec.count, *(spec.scores or ())}
+    both = [
+        name
+        for name in main.reader.columns
+        if name in list(side.reader.columns) and name not in {*named, ARRAY} and not known(name)
+    ]
+    return tuple(name for name in both if main.tells_apart(name) and side.tells_apart(name))
 
 
 def require_same(recipe: Recipe, first: Reader, other: Reader, *, keep: bool) -> None:

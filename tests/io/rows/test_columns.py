@@ -4,26 +4,25 @@ import pytest
 
 from calibcli.errors import InputError, UsageError
 from calibcli.io.rows.columns import (
-    LABEL_NAMES,
-    SCORE_NAMES,
     Column,
     choose_label,
     choose_scores,
     suffixes,
 )
+from calibcli.io.rows.names import LABELS, SCORES
 
 
 def table(*names):
     return {name: Column("number") for name in names}
 
 
-@pytest.mark.parametrize("name", SCORE_NAMES)
+@pytest.mark.parametrize("name", [*SCORES[0], *SCORES[1], "Score", "Predicted Probability"])
 def test_each_known_score_name(name):
     chosen = choose_scores(table("id", name, "label"), "x", score=None, scores=None)
     assert (chosen.names, chosen.classes, chosen.rows) == ((name,), None, False)
 
 
-@pytest.mark.parametrize("name", LABEL_NAMES)
+@pytest.mark.parametrize("name", [*LABELS[0], *LABELS[1], "Label", "TRUE_LABEL"])
 def test_each_known_label_name(name):
     assert choose_label(table("score", name, "x"), "x", None) == (name,)
 
@@ -64,8 +63,23 @@ def test_both_options():
 def test_list_columns_have_known_names_of_their_own():
     columns = {"probs": Column("number", 3), "label": Column("number")}
     assert choose_scores(columns, "x", score=None, scores=None).rows
-    with pytest.raises(InputError, match="no score column"):
-        choose_scores(table("probs", "label"), "x", score=None, scores=None)
+    assert choose_scores({**columns, **table("conf")}, "x", score=None, scores=None).rows
+    assert not choose_scores(table("probs", "label"), "x", score=None, scores=None).rows
+
+
+def test_a_surer_name_goes_before_the_others():
+    for names, score in (
+        (("confidence", "score"), "score"),
+        (("Score", "conf"), "Score"),
+        (("Score", "score"), "score"),
+        (("SCORE", "Conf"), "SCORE"),
+        (("scores", "p"), "p"),
+    ):
+        assert choose_scores(table(*names), "x", score=None, scores=None).names == (score,)
+    with pytest.raises(InputError, match="2 columns that may be the score: proba, y_hat"):
+        choose_scores(table("proba", "y_hat"), "x", score=None, scores=None)
+    assert choose_label(table("class", "label"), "x", None) == ("label",)
+    assert choose_label(table("class", "Label"), "x", None) == ("Label",)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibcli.io.rows.labels import MISSING, UNKNOWN, BinaryCoder, ClassCoder, Seen, same_value
+from calibcli.io.rows.labels.coders import (
+    MISSING,
+    UNKNOWN,
+    BinaryCoder,
+    ClassCoder,
+    Seen,
+    same_value,
+)
 
 
 def binary(values, positive=None):

@@ -66,7 +66,7 @@ class CsvReader:
             )
         names = split(line, delimiter)
         refuse_duplicates(names, source.name)
-        columns = {name: Column("any") for name in names}
+        columns = Columns((name, Column("any")) for name in names)
         for name, _ in source.partition:
             columns.setdefault(name, Column("text"))
         size = len(line.encode())

@@ -1,5 +1,7 @@
 """What a label means: from the values of a file to 0/1, or to the index of a class.
 
+MISSING (-1), UNKNOWN (-2) and IGNORED (-3) mark what is no label.
+
 Binary: {0, 1}, {-1, 1} and booleans are understood, as numbers or as text; with `--positive VALUE`
 that value is 1 and every other is 0. Multi-class: names match first, then an integer 0..K-1 is the
 index of a class; where a class name is itself written as an integer, labels are names only, so
@@ -18,10 +20,13 @@ from calibcli.io.formats.buffers import BadValueError, Raw, primitive
 from calibcli.io.rows.keys import Keys, as_text, is_missing_text, keys
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 MISSING = -1
 UNKNOWN = -2
+IGNORED = -3
 _SHOWN = 10
 _TRUE, _FALSE = "true", "false"
 _WHOLE = re.compile(r"[+-]?[0-9]{1,4000}")
@@ -56,29 +61,30 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class BinaryCoder:
-    """Labels to 1 and 0 (int8); MISSING (-1) and UNKNOWN (-2) mark what is neither."""
+    """Labels to 1 and 0 (int8).
+
+    Attributes:
+        positive: The label that means 1, if it is named; every other is then 0.
+        ignore: The label that means that there is none.
+    """
 
     positive: str | None = None
+    ignore: str | None = None
 
     def encode(self, raw: Raw, seen: Seen) -> NDArray[np.int8]:
         """Return int8 (n,) codes of a column, or (n, K) of a matrix of labels."""
         if isinstance(raw, np.ndarray) and raw.ndim == 2:
             return self.encode(raw.reshape(-1), seen).reshape(raw.shape)
-        if self.positive is None:
+        if self.positive is None and self.ignore is None:
             fast = _zero_one(raw, seen)
             if fast is not None:
                 return fast
-        found = keys(raw)
-        table = np.full(len(found.values) + 1, MISSING, dtype=np.int8)
-        used = np.zeros(len(table), dtype=bool)
-        used[found.codes] = True  # a dictionary may list values that no row has
-        for i, value in enumerate(found.values):
-            if used[i]:
-                table[i] = self._code(value, seen)
-        return table[found.codes]
+        return _coded(keys(raw), lambda value: self._code(value, seen)).astype(np.int8)
 
     def _code(self, value: object, seen: Seen) -> int:
         text = as_text(value)
+        if self.ignore is not None and same_value(value, self.ignore):
+            return IGNORED
         if self.positive is not None:
             if same_value(value, self.positive):
                 seen.positive = True
@@ -97,6 +103,18 @@ class BinaryCoder:
             return MISSING
         seen.add_unknown(text)
         return UNKNOWN
+
+
+def _coded(found: Keys, code: Callable[[object], int]) -> NDArray[np.int64]:
+    """Return the code of each row, by one look at each distinct value that a row has."""
+    table = np.full(len(found.values) + 1, MISSING, dtype=np.int64)
+    used = np.zeros(len(table), dtype=bool)
+    used[found.codes] = True  # a dictionary may list values that no row has
+    for i, value in enumerate(found.values):
+        if used[i]:
+            table[i] = code(value)
+    codes: NDArray[np.int64] = table[found.codes]
+    return codes
 
 
 def _zero_one(raw: Raw, seen: Seen) -> NDArray[np.int8] | None:
@@ -183,9 +201,17 @@ def _is_numeral(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ClassCoder:
-    """Labels to class indices 0..K-1 (int64); MISSING (-1) and UNKNOWN (-2) mark the others."""
+    """Labels to class indices 0..K-1 (int64).
+
+    Attributes:
+        classes: Their names.
+        columns: The names of their score columns, which labels may have too; () for none.
+        ignore: The label that means that there is none.
+    """
 
     classes: tuple[str, ...]
+    columns: tuple[str, ...] = ()
+    ignore: str | None = None
 
     @property
     def takes_codes(self) -> bool:
@@ -202,6 +228,7 @@ class ClassCoder:
             values = found[0] if found is not None and found[1] is None else None
         if (
             values is not None
+            and self.ignore is None
             and values.dtype.kind in "iu"
             and values.size
             and (counted or self.takes_codes)
@@ -210,18 +237,14 @@ class ClassCoder:
         ):
             codes: NDArray[np.int64] = values.astype(np.int64)
             return codes
-        names = {name: i for i, name in reversed(list(enumerate(self.classes)))}
-        found_keys = keys(raw)
-        table = np.full(len(found_keys.values) + 1, MISSING, dtype=np.int64)
-        used = np.zeros(len(table), dtype=bool)
-        used[found_keys.codes] = True
-        for i, value in enumerate(found_keys.values):
-            if used[i]:
-                table[i] = self._code(value, names, seen)
-        return table[found_keys.codes]
+        names = {name: i for i, name in reversed(list(enumerate(self.columns)))}
+        names |= {name: i for i, name in reversed(list(enumerate(self.classes)))}
+        return _coded(keys(raw), lambda value: self._code(value, names, seen))
 
     def _code(self, value: object, names: dict[str, int], seen: Seen) -> int:
         text = as_text(value)
+        if self.ignore is not None and same_value(value, self.ignore):
+            return IGNORED
         if text in names:
             return names[text]
         if value is None or (isinstance(value, str) and is_missing_text(value)):
@@ -239,22 +262,65 @@ class ClassCoder:
         return UNKNOWN
 
 
-def one_hot(labels: NDArray[Any]) -> NDArray[np.int64]:
-    """Return the class indices of one-hot rows (n, K).
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class MatchCoder:
+    """A true and a predicted class to 1 where they are the same (int8), else 0.
+
+    Attributes:
+        ignore: The label that means that there is none.
+    """
+
+    ignore: str | None = None
+
+    def encode_pair(self, truth: Raw, predicted: Raw, seen: Seen) -> NDArray[np.int8]:
+        """Return int8 (n,): classes are compared as texts, numbers as numbers (1.0 is 1)."""
+        names: dict[str, int] = {}
+
+        def code(value: object) -> int:
+            if self.ignore is not None and same_value(value, self.ignore):
+                return IGNORED
+            if value is None or (isinstance(value, str) and is_missing_text(value)):
+                return MISSING
+            return names.setdefault(_name(value), len(names))
+
+        a, b = _coded(keys(truth), code), _coded(keys(predicted), code)
+        marked: NDArray[np.int64] = np.minimum(a, b)
+        return np.where(marked < 0, marked, a == b).astype(np.int8)
+
+
+def _name(value: object) -> str:
+    """Return the text of a class: of a whole number that is written as 1.0 it is 1."""
+    number = as_number(value)
+    if (
+        number is None
+        or isinstance(value, bool)
+        or (isinstance(value, str) and not _is_numeral(value))
+    ):
+        return as_text(value)
+    return str(int(number)) if number == number // 1 else as_text(value)
+
+
+def one_hot(codes: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the class indices (n,) of one-hot rows (n, K) of codes; a row of MISSING is MISSING.
 
     Raises:
         BadValueError: A row without exactly one 1.
     """
-    wrong = np.flatnonzero((labels == 1).sum(axis=1) != 1)
+    found: NDArray[np.int64] = np.argmax(codes == 1, axis=1).astype(np.int64)
+    lowest = codes.min(axis=1)
+    found[lowest < 0] = lowest[lowest < 0]
+    wrong = np.flatnonzero(((codes == 1).sum(axis=1) != 1) & (lowest >= 0))
     if wrong.size:
         raise BadValueError(
-            "not one class per row (--task multilabel for several)", int(wrong[0]), int(wrong.size)
+            "not one class per row",
+            int(wrong[0]),
+            int(wrong.size),
+            "--task multilabel reads each column of labels by itself",
         )
-    found: NDArray[np.int64] = np.argmax(labels == 1, axis=1).astype(np.int64)
     return found
 
 
-def unknown_hint(coder: BinaryCoder | ClassCoder, seen: Seen) -> str | None:
+def unknown_hint(coder: BinaryCoder | ClassCoder | MatchCoder, seen: Seen) -> str | None:
     """Say what to type about unknown labels; their values are shown only when they are few."""
     values = sorted(seen.unknown)
     few = len(values) <= _SHOWN and all(len(v) <= 40 and v.isprintable() for v in values)
@@ -264,8 +330,13 @@ def unknown_hint(coder: BinaryCoder | ClassCoder, seen: Seen) -> str | None:
         return f"the classes are {classes} (from the score columns, or --classes a,b,c){found}"
     if not few:
         return "name the label column with --label, or the label that means 1 with --positive"
-    both = [f"--positive {_quoted(v)}" for v in values[:3]]
-    return f"name the label that means 1: {' or '.join(both)}"
+    numbers = [as_number(text) for text in values]
+    if all(number is not None and 0 < number < 1 for number in numbers):
+        return "labels between 0 and 1 are shares of votes: --votes 1 counts them as such"
+    marks = [text for text in values if not any(mark.isalnum() for mark in text)]
+    also = f", and --ignore-label {_quoted(marks[0])} if that is no label" if marks else ""
+    named = [f"--positive {_quoted(text)}" for text in values if text not in marks]
+    return f"name the label that means 1: {' or '.join(named[:3] or ['--positive VALUE'])}{also}"
 
 
 def _quoted(text: str) -> str:

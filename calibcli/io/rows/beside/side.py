@@ -1,7 +1,8 @@
-"""`--labels FILE`: labels (and weights, groups, clusters) in a file of their own, in row order.
+"""`--labels FILE`: labels (and weights, groups, clusters) in a file of their own.
 
-An array is sliced where it lies; a table is read once and kept in compact form, about a byte a
-row for labels, because its row groups need not end where those of the scores do.
+Its rows are those of the scores in the same order, or are found by a key. An array is sliced where
+it lies; a table is read once and kept in compact form, about a byte a row for labels (and some 20
+for a key), because its row groups need not end where those of the scores do.
 """
 
 from __future__ import annotations
@@ -12,53 +13,68 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calibcli.errors import InputError
+from calibcli.io.failures import blaming, row_text, show
+from calibcli.io.formats.arrow_arrays import number_array
 from calibcli.io.formats.buffers import BadValueError, Raw, primitive
-from calibcli.io.formats.decode import matrix
 from calibcli.io.formats.npy import NpyReader, open_npy
+from calibcli.io.rows.beside.join import DuplicateKeyError, KeyIndex
+from calibcli.io.rows.beside.view import compound
 from calibcli.io.rows.hashing import ids
 from calibcli.io.rows.keys import Keys, keys
 
 if TYPE_CHECKING:
-    from calibcli.io.formats.frames import Reader, ReadPlan
+    from calibcli.io.formats.frames import Frame, Reader, ReadPlan
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SideTable:
-    """The columns of the labels file(s), to be cut by the rows of the scores.
+    """The columns of the labels file(s), by the rows of the scores.
 
     Attributes:
         path: For messages.
         rows: How many rows there are in all.
         arrays: The readers, where all are NPY files.
         columns: The columns in memory, where they are not; ids are already hashed (uint64).
+        index: Finds rows by their key, if there is one.
     """
 
     path: str
     rows: int
     arrays: tuple[NpyReader, ...] = ()
     columns: dict[str, Raw] = field(default_factory=dict)
+    index: KeyIndex | None = None
 
     @classmethod
-    def load(cls, readers: tuple[Reader, ...], plan: ReadPlan) -> SideTable:
-        """Read what `plan` names.
+    def load(
+        cls, readers: tuple[Reader, ...], plan: ReadPlan, key: tuple[str, ...] = ()
+    ) -> SideTable:
+        """Read what `plan` names, and index the rows by a key.
 
         Raises:
-            BadValueError: A missing cluster id, with its row.
+            InputError: A missing cluster id or key, or a key that comes twice.
         """
         path = readers[0].source.name
         arrays = tuple(reader for reader in readers if isinstance(reader, NpyReader))
         if len(arrays) == len(readers):
             return cls(path, sum(reader.count() for reader in arrays), arrays)
-        pieces: dict[str, list[Raw]] = {name: [] for name in plan.columns}
+        wanted = [name for name in plan.columns if name not in key]
+        pieces: dict[str, list[Raw]] = {name: [] for name in wanted}
+        hashes: list[NDArray[np.uint64]] = []
         rows = 0
         for reader in readers:
             for part in reader.parts:
                 for frame in reader.read(part, plan):
-                    for name, found in pieces.items():
+                    for name, column in pieces.items():
+                        hashed = name in plan.ids
                         raw = frame.columns[name]
-                        found.append(_hashed(raw, rows) if name in plan.ids else _compact(raw))
+                        column.append(_ids(frame, name, reader) if hashed else _compact(raw))
+                    if key:
+                        hashes.append(compound([_ids(frame, name, reader) for name in key]))
                     rows += frame.rows
-        return cls(path, rows, columns={name: _joined(found) for name, found in pieces.items()})
+        columns = {name: _joined(column) for name, column in pieces.items()}
+        index = _indexed(np.concatenate(hashes), path) if hashes else None
+        return cls(path, rows, columns=columns, index=index)
 
     def cut(self, name: str, start: int, stop: int) -> Raw:
         """Return rows `start` to `stop` of a column."""
@@ -78,12 +94,34 @@ class SideTable:
             offset += rows
         return np.asarray(pieces[0]) if len(pieces) == 1 else np.concatenate(pieces)
 
+    def rows_of(self, hashes: NDArray[np.uint64], near: int) -> NDArray[np.int64]:
+        """Return the rows with these keys (n,); -1 for a key that is not there."""
+        assert self.index is not None
+        return self.index.rows(hashes, near)
 
-def _hashed(raw: Raw, first_row: int) -> NDArray[np.uint64]:
-    hashes, missing = ids(raw)
-    if missing.any():
-        rows = np.flatnonzero(missing)
-        raise BadValueError("no value", first_row + int(rows[0]), int(rows.size))
+    def take(self, name: str, rows: NDArray[np.int64]) -> Raw:
+        """Return some rows of a column."""
+        raw = self.columns[name]
+        if isinstance(raw, Keys):
+            return Keys(raw.codes[rows], raw.values)
+        return raw[rows] if isinstance(raw, np.ndarray) else raw.take(number_array(rows))
+
+
+def _indexed(hashes: NDArray[np.uint64], path: str) -> KeyIndex:
+    try:
+        return KeyIndex.of(hashes)
+    except DuplicateKeyError as error:
+        raise InputError(
+            f"{show(path)}, {row_text(error.row)}: its key comes a second time",
+            hint="a key names one row: leave out the copies, or add a column, --key COL,COL",
+        ) from None
+
+
+def _ids(frame: Frame, name: str, reader: Reader) -> NDArray[np.uint64]:
+    with blaming(name, reader.source.name, frame.first_row):
+        hashes, missing = ids(frame.columns[name])
+        if missing.any():
+            raise BadValueError("no value", int(missing.argmax()), int(missing.sum()))
     return hashes
 
 
@@ -94,8 +132,7 @@ def _compact(raw: Raw) -> Raw:
     if found is not None and found[1] is None:
         return _small(found[0])
     if found is None and str(raw.type).startswith(("list", "large_list", "fixed_size_list")):
-        rows = matrix(raw, None)
-        return rows.astype(np.int8) if np.isin(rows, (-1, 0, 1)).all() else rows
+        return raw
     return keys(raw)
 
 
@@ -114,6 +151,10 @@ def _joined(pieces: list[Raw]) -> Raw:
     arrays = [piece for piece in pieces if isinstance(piece, np.ndarray)]
     if len(arrays) == len(pieces):
         return np.concatenate(arrays)
+    if not any(isinstance(piece, (np.ndarray, Keys)) for piece in pieces):
+        import pyarrow as pa
+
+        return pa.concat_arrays(pieces)
     index: dict[object, int] = {}
     codes = []
     for found in map(keys, pieces):
