@@ -158,6 +158,8 @@ class InputOptions:
         from calibcli.io.rows.dataset import InputSpec
 
         self._refuse_of_other_tasks()
+        if self.predicted is not None and self.predicted not in groups:
+            groups = (*groups, self.predicted)
         return InputSpec(
             paths=tuple(paths),
             score=self.score,

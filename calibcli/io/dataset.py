@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from calibcli.core.results.warning import Warning
     from calibcli.io.rows.keys import Categories
 
     Rows = NDArray[np.bool_] | NDArray[np.integer[Any]]
@@ -186,6 +187,10 @@ class Dataset(Protocol):
     @property
     def paths(self) -> tuple[str, ...]:
         """The files of scores."""
+
+    @property
+    def remarks(self) -> list[Warning]:
+        """What is to be said of how the files were read, after a pass."""
 
     @property
     def inputs(self) -> list[dict[str, Any]]:

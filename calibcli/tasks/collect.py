@@ -255,7 +255,7 @@ def _count_batch(
     rows, bad = usable(batch, layout)
     if bad and found.first_bad is None and rows is not None:
         found.first_bad = (batch.source, batch.row(int((~rows).argmax())))
-    found.dropped += bad + batch.dropped
+    found.dropped += bad + batch.dropped - batch.ignored
     weight = batch.weight if layout.weighted else batch.count
     if weight is not None and (weight == 0).any():
         rows = weight > 0 if rows is None else rows & (weight > 0)

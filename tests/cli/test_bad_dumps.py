@@ -20,7 +20,7 @@ BAD = {
     "cut in a row": lambda path: path.write_text(path.read_text().rpartition(",")[0]),
     "one class": lambda path: path.write_text(path.read_text().replace(",1\n", ",0\n")),
     "another column": lambda path: path.write_text(path.read_text().replace("score,", "prob,")),
-    "no label": lambda path: path.write_text(path.read_text().replace("label", "outcome")),
+    "no label": lambda path: path.write_text(path.read_text().replace("label", "bought")),
     "logits": lambda path: path.write_text(path.read_text().replace("\n0.", "\n4.")),
     "three classes": lambda path: path.write_text(
         "p_a,p_b,p_c,label\n" + "0.2,0.3,0.5,a\n0.6,0.2,0.2,b\n0.1,0.8,0.1,c\n" * 500

@@ -179,13 +179,24 @@ def test_options_that_images_do_not_have(calibcli, images, words):
     refused(calibcli, "p.npy", "--labels", "y.npy", *words, code=2)
 
 
-@pytest.mark.parametrize("words", [("--layout", "NCHW"), ("--ignore-label", "3"), ("--scale", "1")])
-def test_options_that_only_images_have(calibcli, images, words):
+def test_options_that_only_images_have(calibcli, images):
     np.save("flat.npy", np.array([0.1, 0.9]))
     np.save("truth.npy", np.array([0, 1]))
-    run = calibcli("measure", "flat.npy", "--labels", "truth.npy", *words)
-    assert run.code == 2
-    assert "--task segmentation" in run.err
+    for words in (("--layout", "NCHW"), ("--images", "t.csv")):
+        run = calibcli("measure", "flat.npy", "--labels", "truth.npy", *words)
+        assert run.code == 2
+        assert "--task segmentation" in run.err
+
+
+@pytest.mark.parametrize("words", [("--predicted", "c"), ("--key", "id"), ("--renormalise",)])
+def test_options_that_only_rows_have(calibcli, images, words):
+    error = refused(calibcli, "p.npy", "--labels", "y.npy", *words, code=2)
+    assert f"{words[0]} is not for --task segmentation" in error
+
+
+def test_labels_of_pixels_are_numbers(calibcli, images):
+    error = refused(calibcli, "p.npy", "--labels", "y.npy", "--ignore-label", "void", code=2)
+    assert "labels of pixels are numbers" in error
 
 
 def test_a_damaged_archive(calibcli, images):

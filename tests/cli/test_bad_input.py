@@ -108,7 +108,7 @@ def test_ambiguous_column(fails, write):
 
 
 def test_no_label_column(fails, write):
-    assert "label" in fails("measure", write("x.csv", "score,outcome\n.5,1\n"))[0]
+    assert "label" in fails("measure", write("x.csv", "score,bought\n.5,1\n"))[0]
 
 
 def test_text_in_a_score_column(fails, write):

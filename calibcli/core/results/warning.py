@@ -15,7 +15,7 @@ Code = Literal[
     "unseen-class", "constant-scores", "undefined", "certain-errors", "hidden-structure", "coarse",
     "no-intervals", "uncalibrated", "other-matching", "cut-by-limit", "each-apart", "breaks",
     "closed-form", "champion-rows", "periods", "reference", "prior", "unreachable",
-    "worse-than-plain", "fit", "free-form",
+    "worse-than-plain", "fit", "free-form", "unmatched", "one-hot",
 ]  # fmt: skip
 
 CODES: dict[Code, str] = {
@@ -30,7 +30,7 @@ CODES: dict[Code, str] = {
     "absent-class": "a class does not occur among the labels",
     "no-objects": "a class or all images have no ground-truth boxes",
     "dropped": "rows, boxes or records without a usable score, label or coordinate are left out",
-    "ignored": "pixels with the label to ignore are left out",
+    "ignored": "rows or pixels with the label to ignore are left out",
     "unseen-group": "rows of groups that a calibrator or a cut-off was not made for",
     "unseen-class": "boxes or rows of classes that a calibrator or a cut-off was not made for",
     "constant-scores": "all scores are equal",
@@ -53,6 +53,8 @@ CODES: dict[Code, str] = {
     "prior": "what an estimate of the prevalence rests on",
     "fit": "something about a fit: bounds, constant maps, slices that were kept",
     "free-form": "a free-form method was fitted on few rows",
+    "unmatched": "rows whose key only one of two files has are left out",
+    "one-hot": "each row of labels has a single 1, so it is read as one class of several",
 }
 """What each code means; the documentation prints this table."""
 

@@ -111,7 +111,7 @@ def _of_name(lists: Lists, name: str) -> Any:
     flat = np.flatnonzero(np.array(wanted)[found.codes])
     row = np.searchsorted(lists.starts, flat, side="right") - 1
     places = np.full(len(lists.starts), -1, np.int64)
-    inside_row = flat < lists.starts[row] + lists.sizes[row]
+    inside_row = (row >= 0) & (flat < lists.starts[row] + lists.sizes[row])
     places[row[inside_row]] = flat[inside_row]
     return _taken(lists.values.field(1), places, places >= 0)
 
@@ -148,7 +148,6 @@ class Lists:
             import pyarrow as pa
 
             values = pa.StructArray.from_arrays([raw.keys, raw.items], ["key", "value"])
-            starts = starts - starts[0]  # keys and items begin with the first row
         return cls(values, starts[:n], sizes, present)
 
     @property

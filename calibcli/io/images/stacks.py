@@ -24,6 +24,7 @@ from calibcli.io.rows.hashing import name_hashes
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from calibcli.core.results.warning import Warning
     from calibcli.io.dataset import Unit
     from calibcli.io.formats.sources import Source
     from calibcli.io.images.files import Reader
@@ -209,6 +210,12 @@ class StackDataset:
     notes: StackNotes = field(default_factory=StackNotes)
 
     medium = "images"
+
+    @property
+    def remarks(self) -> list[Warning]:
+        """What is to be said of how the files were read."""
+        return []
+
     score_names = ()
     schema = None
 

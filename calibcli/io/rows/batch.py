@@ -124,11 +124,14 @@ def assemble(
                 found = cut(found, place.unit)
             lost = view.unmatched if place.side else None
             groups.append(found if lost is None else found.without(lost))
+    weight, count = _weight(view, recipe), _count(view, recipe)
+    if weight is not None and count is not None:
+        weight = weight * count  # so many rows, each of this weight
     batch = RowBatch(
         scores=scores_of(view, recipe),
         labels=labels,
-        weight=_weight(view, recipe),
-        count=_count(view, recipe),
+        weight=weight,
+        count=count,
         groups=tuple(groups),
         unit=_cluster(view, recipe),
         first_row=view.frame.first_row,

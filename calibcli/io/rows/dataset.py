@@ -27,6 +27,7 @@ from calibcli.io.rows.resolve import make_recipe, require_same
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from calibcli.core.results.warning import Warning
     from calibcli.io.formats.sources import Source
     from calibcli.io.rows.beside.side import SideTable
 
@@ -53,6 +54,7 @@ class RowDataset:
         partitions: In row order.
         schema: The pyarrow.Schema of `Batch.table`, when all columns are kept.
         unit: What is independent: a row, or what the cluster column names.
+        remark: What is to be said of how labels are understood.
     """
 
     task: str
@@ -63,6 +65,7 @@ class RowDataset:
     paths: tuple[str, ...]
     shared: Shared = field(repr=False)
     unit: Unit = ROW
+    remark: Warning | None = None
 
     medium: ClassVar[str] = "rows"
 
@@ -82,25 +85,37 @@ class RowDataset:
         return [{"path": path, "rows": n} for path, n in zip(self.paths, rows, strict=True)]
 
     @property
-    def notes(self) -> list[str]:
-        """What a pass tells of keys: how many rows of either file the other does not have."""
-        joins = self.shared.joins
-        if joins.found is None or not self.partitions:
+    def remarks(self) -> list[Warning]:
+        """What is to be said of how the files were read, after a pass."""
+        from calibcli.core.results.warning import Warning
+
+        found = [] if self.remark is None else [self.remark]
+        if self.shared.ignored:
+            total = sum(self.shared.ignored.values())
+            rows = "row has" if total == 1 else "rows have"
+            found.append(
+                Warning("ignored", f"{total:,} {rows} the label to ignore and are left out")
+            )
+        return found + self._unmatched()
+
+    def _unmatched(self) -> list[Warning]:
+        """Return how many rows of either file the other does not have."""
+        from calibcli.core.results.warning import Warning
+
+        joins, found = self.shared.joins, []
+        if joins.found is None:
             return []
         side = self.partitions[0].beside.side
         assert side is not None
-        unmatched = sum(joins.unmatched.values())
-        rows = sum(self.shared.rows.values())
-        lonely = side.rows - int(joins.found.sum())
-        notes = []
+        unmatched, rows = sum(joins.unmatched.values()), sum(self.shared.rows.values())
+        lonely, path = side.rows - int(joins.found.sum()), show(side.path)
         if unmatched:
-            notes.append(
-                f"{unmatched:,} of {rows:,} rows have no labels: their keys are not in "
-                f"{show(side.path)}"
-            )
+            text = f"{unmatched:,} of {rows:,} rows are left out: their keys are not in {path}"
+            found.append(Warning("unmatched", text))
         if lonely:
-            notes.append(f"{lonely:,} of {side.rows:,} rows of {show(side.path)} have no scores")
-        return notes
+            text = f"{lonely:,} of {side.rows:,} rows of {path} have no scores"
+            found.append(Warning("unmatched", text))
+        return found
 
     def batches(self) -> Iterator[RowBatch]:
         """Read everything, in row order, in this thread."""
@@ -174,7 +189,19 @@ def open_dataset(
         paths=tuple(source.shown for source in sources),
         shared=shared,
         unit=ROW if spec.cluster is None else Unit(spec.cluster, clustered=True),
+        remark=_one_hot(spec, recipe),
     )
+
+
+def _one_hot(spec: InputSpec, recipe: Recipe) -> Warning | None:
+    """Return what is to be said where the logits may be those of labels that are apart."""
+    guessed = spec.task is None and spec.logits
+    if not guessed or recipe.labelling is None or recipe.labelling.form != "one-hot":
+        return None
+    from calibcli.core.results.warning import Warning
+
+    text = "each row of labels has a single 1: read as classes that exclude each other"
+    return Warning("one-hot", f"{text}; --task multilabel reads each column by itself")
 
 
 def _refuse_unequal(spec: InputSpec, reader: Reader) -> None:

@@ -16,6 +16,7 @@ from calibcli.io.rows.beside.view import Beside
 from calibcli.io.rows.labels.coders import MISSING, UNKNOWN, Seen
 from calibcli.io.rows.labels.labelling import mixed_labels, unusable_labels
 from calibcli.io.rows.recipe import Recipe
+from calibcli.io.rows.scores import scores_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +45,7 @@ class Shared:
     def __init__(self, watch: Watch | None = None) -> None:
         self.partitions: list[RowPartition] = []
         self.rows: dict[int, int] = {}
+        self.ignored: dict[int, int] = {}
         self.seen = Seen()
         self.watch = watch
         self.joins = Joins()
@@ -53,13 +55,14 @@ class Shared:
 
     def findings(self) -> Findings:
         """Return what has been found in this process, to be taken in where it began."""
-        return Findings(self.rows, self.seen, self.watch, self.joins.state())
+        return Findings(self.rows, self.ignored, self.seen, self.watch, self.joins.state())
 
     def take(self, found: Findings) -> bool:
         """Take in what has been found elsewhere, and return whether a key came twice."""
         if self.watch is not None and found.watch is not None:
             self.watch.take(found.watch)
         self.seen.merge(found.seen)
+        self.ignored |= found.ignored
         return self.joins.take(found.joins)
 
 
@@ -68,6 +71,7 @@ class Findings:
     """What reading a partition in another process has found."""
 
     rows: dict[int, int]
+    ignored: dict[int, int]
     seen: Seen
     watch: Watch | None
     joins: tuple[NDArray[np.bool_] | None, dict[int, int]]
@@ -117,7 +121,7 @@ class RowPartition:
         seen = self.shared.seen
         rows = 0
         watch = None if self.shared.watch is None else self.shared.watch.begin(self.index)
-        unmatched = 0
+        unmatched = ignored = 0
         for frame in self.reader.read(self.part, recipe.plan(keep=self.keep)):
             if frame.table is not None:
                 frame = self._conformed(frame)
@@ -129,14 +133,18 @@ class RowPartition:
                 if seen.mixed:
                     raise mixed_labels(recipe.labelling, self.source)
                 if not recipe.labelling.usable(labels, drop_invalid=recipe.drop_invalid):
+                    scores_of(view, recipe)  # what is wrong with the scores is said first
                     raise self._bad_labels()
             batch = assemble(view, recipe, self.source_index, labels)
+            ignored += batch.ignored - (0 if view.unmatched is None else int(view.unmatched.sum()))
             if watch is not None:
                 watch.add(batch)
             yield batch
             rows += frame.rows
         if watch is not None:
             watch.finish()
+        if ignored:
+            self.shared.ignored[self.index] = ignored
         if recipe.key:
             self.shared.joins.finish(self.index, unmatched)
         self._finished(rows)

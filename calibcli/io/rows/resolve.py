@@ -68,9 +68,6 @@ def make_recipe(
     if found is not None:
         labelling = labelling_of(spec, found, task, chosen, classes, k, path)
     columns = main.reader.columns, side.reader.columns if side else Columns()
-    groups = list(spec.groups)
-    if spec.predicted is not None and spec.predicted not in groups:
-        groups.append(spec.predicted)
     return Recipe(
         task=task,
         classes=classes if task != "binary" else (),
@@ -85,7 +82,7 @@ def make_recipe(
         labelling=labelling,
         weight=_place(spec.weight, "--weight", path, columns),
         count=_place(spec.count, "--count", path, columns),
-        groups=tuple(_group(name, path, columns) for name in groups),
+        groups=tuple(_group(name, path, columns) for name in spec.groups),
         cluster=_place(spec.cluster, "--cluster", path, columns),
         drop_invalid=spec.drop_invalid,
         **_joined(spec, main, side),

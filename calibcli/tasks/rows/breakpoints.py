@@ -209,7 +209,7 @@ def count_at_positives(
             good, bad = usable(batch, layout)
             if bad and good is not None and found.first_bad is None:
                 found.first_bad = (batch.source, batch.row(int((~good).argmax())))
-            found.dropped += bad + batch.dropped
+            found.dropped += bad + batch.dropped - batch.ignored
             for block in _blocks(batch, good, layout, mapping):
                 found.add(block)
         found.unseen = sum(unseen.values())

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from calibcli.core.calibrators.pooling import Pool
+    from calibcli.core.results.warning import Warning
     from calibcli.io.dataset import Unit
     from calibcli.io.formats.sources import Source
     from calibcli.io.rows.dataset import RowBatch, RowDataset
@@ -128,6 +129,11 @@ class ModelDataset:
         parts = zip(*(one.partitions for one in self.datasets), strict=True)
         names = tuple(one.score_names for one in self.datasets)
         return [_Zipped(part, names, self.task, self.logits) for part in parts]
+
+    @property
+    def remarks(self) -> list[Warning]:
+        """What is to be said of how the labels were read."""
+        return self.datasets[0].remarks
 
     @property
     def inputs(self) -> list[dict[str, Any]]:

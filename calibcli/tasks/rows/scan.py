@@ -132,7 +132,7 @@ def scan(
             good, bad = usable(batch, layout)
             if bad and good is not None and first is None:
                 first = (batch.source, batch.row(int((~good).argmax())))
-            dropped += bad + batch.dropped
+            dropped += bad + batch.dropped - batch.ignored
             made = _rows(batch, good, layout, mapping)
             rows += len(made.p)
             found.add(made)

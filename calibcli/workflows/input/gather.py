@@ -230,11 +230,6 @@ def from_counted(dataset: Dataset, spec: InputSpec, counted: Counted) -> Gathere
     for number, (column, scope) in enumerate(zip(spec.groups, counted.groups, strict=True)):
         other = None if after is None else after.groups[number]
         groups += _group_slices(column, scope, other)
-    warnings = []
-    if counted.dropped:
-        warnings.append(dropped(counted.dropped, "rows without a usable score or label"))
-    if counted.unseen:
-        warnings.append(unseen_rows(counted.unseen))
     return Gathered(
         dataset.task,
         dataset.classes,
@@ -245,9 +240,19 @@ def from_counted(dataset: Dataset, spec: InputSpec, counted: Counted) -> Gathere
         input_params(spec, dataset),
         counted.dropped,
         dataset,
-        warnings,
+        reading_warnings(dataset, counted.dropped, counted.unseen),
         counted.labelled,
     )
+
+
+def reading_warnings(dataset: Dataset, left_out: int, unseen: int) -> list[Warning]:
+    """Return what is to be said of a pass: rows without a score or label, and of no known group."""
+    found = list(dataset.remarks)
+    if left_out:
+        found.append(dropped(left_out, "rows without a usable score or label"))
+    if unseen:
+        found.append(unseen_rows(unseen))
+    return found
 
 
 def unseen_rows(rows: int) -> Warning:
@@ -298,8 +303,15 @@ def input_params(spec: InputSpec, dataset: Dataset) -> Result:
     }
     if dataset.medium == "images":
         layout = (spec.layout or "NCHW").upper()
-        params |= {"layout": layout, "ignore_label": spec.ignore_label, "scale": spec.scale}
-    return params
+        return params | {"layout": layout, "ignore_label": spec.ignore_label, "scale": spec.scale}
+    given = {
+        "key": spec.key,
+        "predicted": spec.predicted,
+        "ignore_label": spec.ignore_label,
+        "scale": spec.scale,
+        "renormalise": spec.renormalise or None,
+    }
+    return params | {name: value for name, value in given.items() if value is not None}
 
 
 # -- saved statistics ------------------------------------------------------------------------------

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from calibcli.errors import UsageError
 from calibcli.tasks.rows.scan import Accumulator, scan
 from calibcli.workflows.input.gather import (
-    dropped,
     input_params,
     layout_of,
     open_input,
-    unseen_rows,
+    reading_warnings,
     with_group_of,
 )
 from calibcli.workflows.input.loaded import load_calibrator
@@ -112,12 +111,7 @@ class RowPass:
         )
         if first:
             self.rows = scanned.rows
-            if scanned.dropped:
-                self.warnings.append(
-                    dropped(scanned.dropped, "rows without a usable score or label")
-                )
-            if scanned.unseen:
-                self.warnings.append(unseen_rows(scanned.unseen))
+            self.warnings += reading_warnings(self.dataset, scanned.dropped, scanned.unseen)
             if self.loaded is not None:
                 shared = found_overlap(self.loaded, self.watch)
                 self.warnings += calibrator_warnings(

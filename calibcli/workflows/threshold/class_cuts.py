@@ -16,11 +16,10 @@ from calibcli.tasks.collect import Population
 from calibcli.workflows.input.gather import (
     Gathered,
     Slice,
-    dropped,
     gather,
     input_params,
     layout_of,
-    unseen_rows,
+    reading_warnings,
     with_group_of,
 )
 
@@ -131,11 +130,7 @@ def _at_positives(
         threads=threads,
         progress=progress,
     )
-    warnings = []
-    if counted.dropped:
-        warnings.append(dropped(counted.dropped, "rows without a usable score or label"))
-    if counted.unseen:
-        warnings.append(unseen_rows(counted.unseen))
+    warnings = reading_warnings(dataset, counted.dropped, counted.unseen)
     # Only the classes are counted: no cut-off of several classes is chosen on pooled pairs.
     pooled = ScoreStats(CellTable.empty(weighted=spec.weight is not None))
     own = Population(dataset.task, pooled, (), counted.classes, rows_apart=True)

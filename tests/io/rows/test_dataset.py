@@ -47,7 +47,7 @@ def test_every_table_gives_the_same_rows(name, write, read):
     assert rows.scores.dtype == np.float64
     np.testing.assert_array_equal(rows.labels, LABEL)
     assert rows.labels.dtype == np.int8
-    np.testing.assert_array_equal(rows.weight, WEIGHT)
+    np.testing.assert_array_equal(rows.weight, WEIGHT * COUNT)
     np.testing.assert_array_equal(rows.count, COUNT)
     assert rows.groups == [CAMERA.tolist()]
     # One hash for each patient, another for each other one.

@@ -76,7 +76,7 @@ def test_weights_groups_and_clusters_beside_an_array(kind, tmp_path, write, read
     path = write(f"y.{kind}", columns)
     rows = read(tmp_path / "z.npy", labels=str(path), **options)
     np.testing.assert_array_equal(rows.labels, Y3)
-    np.testing.assert_array_equal(rows.weight, columns["w"])
+    np.testing.assert_array_equal(rows.weight, columns["w"] * columns["n"])
     np.testing.assert_array_equal(rows.count, columns["n"])
     assert rows.groups == [columns["camera"].tolist()]
     together = write(f"t.{kind}", {**columns, **{f"z_{i}": Z[:, i] for i in range(3)}})

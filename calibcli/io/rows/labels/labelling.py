@@ -146,15 +146,15 @@ class Labelling:
         )
 
     def left_out(self, codes: NDArray[Any]) -> tuple[NDArray[np.bool_] | None, int]:
-        """Return which rows (n,) have no label at all, and how many of them are to be ignored.
+        """Return which rows (n,) lack a label, and how many of them have one that is to be ignored.
 
-        A row of several labels stays where it has one. None where every row has a label.
+        None where every row has its labels.
         """
         if not codes.size or codes.min() >= 0:
             return None, 0
         rows = codes.reshape(len(codes), -1)
-        none = np.asarray((rows < 0).all(axis=1))
-        ignored = (rows == IGNORED).all(axis=1)
+        none = np.asarray((rows < 0).any(axis=1))
+        ignored = (rows == IGNORED).any(axis=1)
         return (none, int(ignored.sum())) if none.any() else (None, 0)
 
 
@@ -222,10 +222,9 @@ def unusable_labels(
     what = f"{labelling.name} of {show(path)}" if named else show(path)
     where = f"{total:,} {rows}, the first is {row_text(row)}"
     if kind == MISSING:
-        hint = "--drop-invalid leaves such rows out"
-        if labelling.form in ("rows", "sets"):
-            hint = "--drop-invalid leaves out the labels that are missing, one by one"
-        return InputError(f"{what}: a missing label in {where}", hint=hint)
+        return InputError(
+            f"{what}: a missing label in {where}", hint="--drop-invalid leaves such rows out"
+        )
     binary = isinstance(labelling.coder, BinaryCoder)
     known = "neither 0 nor 1" if binary else f"none of the {classes} classes"
     return InputError(

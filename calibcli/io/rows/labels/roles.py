@@ -58,7 +58,7 @@ def label_of(
         return FoundLabel((places[0], _predicted(spec.predicted, main, side)), "value", 1)
     file = side if places[0].side and side is not None else main
     column = file.reader.columns[places[0].name]
-    if len(places) == 1 and column.width is None:
+    if len(places) == 1 and column.width in (None, 1):
         return FoundLabel(places, "value", 1)
     found = FoundLabel(places, "rows", len(places) if len(places) > 1 else column.width or 0)
     if not found.width:
@@ -233,7 +233,7 @@ def labelling_of(
 
 
 def _text(value: float | str) -> str:
-    return f"{value:.17g}" if isinstance(value, float) else value
+    return value if isinstance(value, str) else f"{value:.17g}"
 
 
 def _match(spec: InputSpec, found: FoundLabel, task: str, ignore: str | None) -> Labelling:
