@@ -68,8 +68,9 @@ class RuleCounts:
         slots: how many are decided by themselves in a row.
         units: how many units there may be; None where rows are independent.
         weighted: whether rows carry importance weights.
-        exclusive: whether the slots are classes of which at most one is decided a row, and one is
-            true: which were taken for which is not known then.
+        exclusive: whether the slots are classes of which one is true in a row, and at most one is
+            decided: which were taken for which is not known then.
+        sets: whether several of those may be decided: the classes of a prediction set.
     """
 
     def __init__(
@@ -80,9 +81,11 @@ class RuleCounts:
         units: int | None = None,
         weighted: bool = False,
         exclusive: bool = False,
+        sets: bool = False,
     ) -> None:
         self.classes, self.slots = classes, slots
-        self.exclusive = exclusive
+        self.sets = sets
+        self.exclusive = exclusive or sets
         self.clustered = units is not None
         self.units = units or 1
         self.weighted = weighted
@@ -114,6 +117,39 @@ class RuleCounts:
         kind = np.float64 if self.weighted else np.int64
         square = mass.astype(np.float64) ** 2 if self.weighted else np.zeros(len(key))
         self._put(key, mass.astype(kind, copy=False), square)
+
+    def add_image(
+        self,
+        unit: int,
+        truth: NDArray[Any],
+        decision: NDArray[Any],
+        slot: int = 0,
+        weight: float | None = None,
+    ) -> None:
+        """Count the pixels (m,) of one image, each of one weight."""
+        decisions = self.classes - _LEAST_DECISION
+        joint = truth.astype(np.int64) * decisions + (decision.astype(np.int64) - _LEAST_DECISION)
+        count = np.bincount(joint, minlength=self.classes * decisions)
+        used = np.flatnonzero(count)
+        base = (slot * self.units + unit) * self.classes * decisions
+        mass = count[used] * (1.0 if weight is None else weight)
+        square = np.asarray(mass * (1.0 if weight is None else weight), np.float64)
+        kind = np.float64 if self.weighted else np.int64
+        self._put(base + used, mass.astype(kind), square)
+
+    def relabelled(self, unit: Ints, member: Ints | None = None) -> RuleCounts:
+        """Return the counts with other units (units,), and members by unit, in place of these."""
+        size = int(unit.max(initial=-1)) + 1
+        found = RuleCounts(
+            self.classes, slots=self.slots, units=max(size, 1), weighted=self.weighted
+        )
+        inner = self.classes * (self.classes - _LEAST_DECISION)
+        for key, count, square in self._compacted():
+            rest, last = np.divmod(key, inner)
+            slot, old = np.divmod(rest, self.units)
+            own = slot if member is None else slot + member[old] * self.slots
+            found._put((own * found.units + unit[old]) * inner + last, count, square)
+        return found
 
     def add_stats(self, stats: ScoreStats, rule: Rule, *, slot: int = 0, member: int = 0) -> None:
         """Count pairs (score, truth) by a rule of one score: a cell is decided by its floor."""
@@ -220,6 +256,25 @@ class Judged:
         if self.counts.exclusive:
             return self._of_rows((self.all.decision == 1) & (self.all.truth == 1))
         return self._of_all(self.all.decision == self.all.truth)
+
+    def by_unit(self, k: int) -> Mass:
+        """Return tp, fp, fn of class or slot k in each unit (units, 3)."""
+        several = self.counts.slots > 1
+        cells = self.all.where(self._where("slot", k)) if several else self.all
+        at = 1 if several else k
+        decided, true = cells.decision == at, cells.truth == at
+        return np.stack(
+            [
+                np.bincount(cells.unit, cells.count * mark, self.counts.units)
+                for mark in (decided & true, decided & ~true, ~decided & true)
+            ],
+            axis=1,
+        ).astype(cells.count.dtype)
+
+    def decided(self) -> float:
+        """Return how many classes are decided a row, on average."""
+        whole = float(self.all.count[self.all.decision == 1].sum())
+        return whole / self.n if self.n else 0.0
 
     def undecided(self) -> ScoreStats:
         """Return pairs (1, was nothing decided)."""

@@ -215,8 +215,16 @@ def won(p: Array, weights: Array) -> tuple[NDArray[np.int64], Array]:
         p: probabilities (n, K).
         weights: (K,) positive; the largest probability / weight wins.
     """
-    winner = (p if (weights == weights[0]).all() else p / weights).argmax(axis=1)
-    return winner, np.take_along_axis(p, winner[:, None], axis=1)[:, 0]
+    ratio = p if (weights == weights[0]).all() else p / weights
+    if p.flags.c_contiguous or not p.flags.f_contiguous:
+        winner = ratio.argmax(axis=1)
+        return winner, np.take_along_axis(p, winner[:, None], axis=1)[:, 0]
+    # Columns that lie apart (planes of an image) are compared one by one.
+    winner, best = np.zeros(len(p), np.int64), ratio[:, 0].copy()
+    for k in range(1, p.shape[1]):
+        winner[ratio[:, k] > best] = k
+        np.maximum(best, ratio[:, k], out=best)
+    return winner, p[np.arange(len(p)), winner]
 
 
 def decide_classes(probability: Array, thresholds: Array) -> NDArray[np.int64]:

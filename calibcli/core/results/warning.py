@@ -13,8 +13,8 @@ Code = Literal[
     "in-sample", "void", "few-rows", "few-clusters", "few-images", "few-calibration-rows",
     "no-labels", "one-label", "absent-class", "no-objects", "dropped", "ignored", "unseen-group",
     "unseen-class", "constant-scores", "undefined", "certain-errors", "hidden-structure", "coarse",
-    "no-intervals", "uncalibrated", "other-matching", "cut-by-limit", "each-apart", "breaks",
-    "closed-form", "champion-rows", "periods", "reference", "prior", "unreachable",
+    "no-intervals", "uncalibrated", "other-scores", "other-matching", "cut-by-limit", "each-apart",
+    "breaks", "closed-form", "champion-rows", "periods", "reference", "prior", "unreachable",
     "worse-than-plain", "fit", "free-form", "unmatched", "one-hot",
 ]  # fmt: skip
 
@@ -40,6 +40,7 @@ CODES: dict[Code, str] = {
     "coarse": "counts or cut-offs are those of a grid of scores",
     "no-intervals": "intervals are left out, because there are too many slices",
     "uncalibrated": "cut-offs were chosen on calibrated probabilities, and these are not",
+    "other-scores": "cut-offs were chosen on uncalibrated scores, and there is a calibrator",
     "other-matching": "a calibrator or cut-offs were made with another matching or suppression",
     "cut-by-limit": "boxes beyond the number that counts in an image are left out",
     "each-apart": "the guarantee holds for each cut-off separately, not for all of them at once",

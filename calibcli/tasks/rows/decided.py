@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from calibcli.core.decisions.conformal import ConformalSets
 from calibcli.core.decisions.counts import RuleCounts, units_of
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class DecidedRows:
         plain: bool = False,
     ) -> None:
         self.rule, self.layout = rule, layout
+        self.sets = isinstance(rule, ConformalSets)
         column = getattr(rule, "column", None)
         self.place = None if column is None else list(columns).index(column)
         self.shown = {name: list(columns).index(name) for name in shown}
@@ -75,13 +77,14 @@ class DecidedRows:
         self.plain = self._empty() if plain else None
 
     def _empty(self) -> RuleCounts:
-        several = self.layout.task == "multilabel"
-        exclusive = self.layout.task == "multiclass"
+        size = max(len(self.layout.classes), 2)
+        one = self.layout.task == "multiclass" and not self.sets
         return RuleCounts(
-            len(self.layout.classes) if exclusive else 2,
-            slots=len(self.layout.classes) if several else 1,
+            size if one else 2,
+            slots=size if self.sets or self.layout.task == "multilabel" else 1,
             units=units_of(self.layout.clustered),
             weighted=self.layout.weighted,
+            sets=self.sets,
         )
 
     def add(self, rows: Rows) -> None:
@@ -112,12 +115,15 @@ class DecidedRows:
             counts.add(rows.label, decision, unit=rows.bucket, member=member, weight=rows.weight)
             return
         width = decision.shape[1]
+        truth = rows.label
+        if truth.ndim == 1:
+            truth = truth[:, None] == np.arange(width)
 
         def spread(one: Any) -> Any:
             return None if one is None else np.repeat(one, width)
 
         counts.add(
-            rows.label.reshape(-1),
+            truth.reshape(-1),
             decision.reshape(-1),
             slot=np.tile(np.arange(width), len(decision)),
             unit=spread(rows.bucket),

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from calibcli.core.segmentation.regions import MaskRule
     from calibcli.io.images.blocks import Frame
     from calibcli.io.images.stacks import StackDataset, StackPartition
 
@@ -191,36 +190,3 @@ def _pixelwise(
     counts = np.bincount(cell * 2 + label, minlength=2 * (len(thresholds) + 1)).reshape(-1, 2)
     above = counts[::-1].cumsum(axis=0)[::-1][1:]
     return np.ascontiguousarray(above[:, ::-1])
-
-
-def decided_together(
-    dataset: StackDataset,
-    rule: MaskRule,
-    calibrate: Calibrate | None,
-    *,
-    threads: int | None = None,
-) -> Counts:
-    """Return (images, K, 3) pixels rightly, wrongly decided and missed, as masks will have them."""
-    exclusive = dataset.task == "multiclass"
-
-    def one(partition: StackPartition) -> list[list[list[int]]]:
-        found = []
-        for frame in partition.frames():
-            p = probabilities(dataset, frame, calibrate)
-            kept = None if frame.kept is None else frame.kept.reshape(frame.size)
-            masks: Any = rule.decide(p) if exclusive else rule.claims(p)
-            rows = []
-            for k, truth in enumerate(truths(dataset, frame)):
-                mask = masks == k if exclusive else masks[k]
-                if kept is not None:
-                    mask, truth = mask & kept, truth & kept
-                hits = int(np.count_nonzero(mask & truth))
-                wrong, missed = int(mask.sum()) - hits, int(truth.sum()) - hits
-                rows.append([hits, wrong, missed])
-            found.append(rows)
-        return found
-
-    rows: list[list[list[int]]] = []
-    for found in map_ordered(one, dataset.partitions, threads):
-        rows += found
-    return np.array(rows, np.int64)

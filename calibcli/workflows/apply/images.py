@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli._version import __version__
+from calibcli.core.decisions.rules import NONE, REFER
 from calibcli.core.results.warning import warned
-from calibcli.core.segmentation.regions import Cleaning, MaskRule
+from calibcli.core.segmentation.rules import nothing_of
 from calibcli.engines.threads import map_ordered
 from calibcli.errors import InputError, UsageError
 from calibcli.io.formats.sources import expand
 from calibcli.io.images.sink import ImageSink
 from calibcli.io.images.stacks import open_stacks
 from calibcli.tasks.segmentation.regions import probabilities
-from calibcli.workflows.input.loaded_cuts import CUT, REGIONS
 from calibcli.workflows.input.warnings import check_fits
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     Draw = Callable[[Array], NDArray[Any]]
 
 Result = dict[str, Any]
-NOTHING, REFERRED = 255, 254
 
 
 def apply_images(
@@ -179,37 +178,16 @@ def _draw(cuts: LoadedThresholds) -> Draw:
     """Return what makes a mask, (H, W) or one for each structure (K, H, W), of probabilities."""
     if cuts.group is not None:
         raise UsageError("these thresholds differ by group, and images have none", "choose others")
-    if cuts.rule in (CUT, REGIONS) and not cuts.refers:
-        rule = mask_rule(cuts)
-        if cuts.task == "multiclass":
-            return rule.decide
-        if cuts.task == "binary":
-            return lambda p: rule.claims(p)[0].astype(np.uint8)
-        return lambda p: rule.claims(p).astype(np.uint8)
     if cuts.payload.get("sets"):
         raise UsageError("prediction sets are no masks", "choose cut-offs: --maximize dice")
-    binary = cuts.task == "binary"
+    rule, nothing = cuts.image_rule, nothing_of(len(cuts.classes))
+    kind = np.min_scalar_type(nothing)
 
-    def rows(p: Array) -> NDArray[Any]:
-        flat = p.reshape(len(p), -1)
-        decided = np.asarray(cuts.decide_coded(flat[0] if binary else flat.T, logits=False))
-        codes = np.where(decided == -1, NOTHING, np.where(decided == -2, REFERRED, decided))
-        mask: NDArray[Any] = codes.T.astype(np.uint8).reshape(*codes.shape[1:], *p.shape[1:])
-        return mask
+    def drawn(p: Array) -> NDArray[Any]:
+        codes = rule.decide(p)
+        mask: NDArray[Any] = codes.astype(kind)
+        mask[codes == NONE] = nothing
+        mask[codes == REFER] = nothing - 1
+        return mask[0] if not cuts.classes else mask
 
-    return rows
-
-
-def mask_rule(cuts: LoadedThresholds) -> MaskRule:
-    """Return the mask rule of thresholds, with or without regions."""
-    told = cuts.payload.get("regions") or {}
-    connectivity = int(told.get("connectivity", 8))
-    background = told.get("background")
-    return MaskRule(
-        tuple(cuts.values.tolist()),
-        tuple(
-            Cleaning(int(one.get("min_area", 0)), bool(one.get("fill_holes", False)), connectivity)
-            for one in cuts.payload["thresholds"]
-        ),
-        None if background is None else cuts.classes.index(background),
-    )
+    return drawn

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from calibcli.core.decisions.rules import Rule
+    from calibcli.core.segmentation.rules import ImageRule
 
 __all__ = ["COSTS", "CUT", "KEEP", "REGIONS", "SETS", "LoadedThresholds", "load_thresholds"]
 
@@ -65,6 +66,14 @@ class LoadedThresholds:
     def decider(self) -> Rule:
         """What decides about rows."""
         return rule_of(self.payload, exclusive=self.task == "multiclass")
+
+    @cached_property
+    def image_rule(self) -> ImageRule:
+        """What decides about the pixels of images."""
+        from calibcli.core.segmentation.rules import image_rule
+
+        exclusive = self.task == "multiclass"
+        return image_rule(self.payload, self.values.tolist(), self.classes, exclusive=exclusive)
 
     @property
     def group(self) -> str | None:

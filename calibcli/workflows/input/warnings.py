@@ -150,6 +150,9 @@ def thresholds_warnings(
             said = "was chosen on calibrated probabilities, and these are not calibrated"
             return [Warning("uncalibrated", f"{path} {said}: add --calibrator FILE")]
         return []
+    if not chosen.calibrated:
+        said = "was chosen on uncalibrated scores: what it decides is judged before the calibrator"
+        return [Warning("other-scores", f"{path} {said}, and apply refuses the two together")]
     digest = chosen.payload.get("calibrator")
     if digest is not None and digest != loaded.payload.get("digest"):
         raise InputError(

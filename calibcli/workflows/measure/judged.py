@@ -50,6 +50,8 @@ def decision_result(
         plain: counts of deciding the most probable class, to stand beside.
     """
     judged = Judged(counts, member)
+    if counts.sets:
+        return _sets(judged, classes or ("0", "1"), level)
     metrics = _metrics(judged, level)
     found: Result = {"n": judged.n, "metrics": metrics}
     if not classes:
@@ -76,6 +78,36 @@ def decision_result(
         figures["macro_f1"] = _macro_f1(beside, tables, level)
         found["plain"] = {"rule": "most probable class", "metrics": figures}
     return found
+
+
+def groups_result(
+    counts: RuleCounts,
+    column: str,
+    values: Sequence[str],
+    classes: Sequence[str],
+    level: float | None,
+) -> list[Result]:
+    """Return the figures of decisions in each group; counts of confusions stay out."""
+    found = []
+    for member, value in enumerate(values):
+        part = decision_result(counts, classes, level, member=member)
+        part.pop("confusion_matrix", None)
+        found.append({"slice": {"kind": "group", "column": column, "value": value}, **part})
+    return found
+
+
+def _sets(judged: Judged, classes: Sequence[str], level: float | None) -> Result:
+    """Return how often prediction sets hold the true class, of all rows and of each class's."""
+    parts = [table_of(judged.of_class(k), level) for k in range(len(classes))]
+    size = {"value": judged.decided(), "low": None, "high": None}
+    return {
+        "n": judged.n,
+        "metrics": {"coverage": share(judged.right(), level), "set_size": size},
+        "classes": [
+            {"name": name, "true": table["tp"] + table["fn"], "coverage": table["recall"]}
+            for name, table in zip(classes, parts, strict=True)
+        ],
+    }
 
 
 def table_of(stats: ScoreStats, level: float | None) -> Result:

@@ -17,7 +17,7 @@ from calibcli.workflows.input.warnings import (
 from calibcli.workflows.measure.slices import slice_result
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from calibcli.core.calibrators import Calibrator
     from calibcli.core.decisions.costs import Costs
@@ -26,11 +26,10 @@ if TYPE_CHECKING:
     from calibcli.tasks.collect import Population
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gather import Progress, Slice
+    from calibcli.workflows.measure.applied import Applied, Decided
     from calibcli.workflows.measure.reference import Reference
 
 Result = dict[str, Any]
-MOST_EXACT = 200
-"""Cut-offs of classes up to which counts at each stay exact in a grid."""
 
 
 def measure(
@@ -72,24 +71,19 @@ def measure(
     gates = parsed_gates(fail_if)
     mapping: Calibrator | None = None
     loaded = watch = shared = None
-    cuts: dict[str, float] = {}
+    applied: Applied | None = None
     if calibrator is not None:
         from calibcli.workflows.input.loaded import load_calibrator
         from calibcli.workflows.input.overlap import found_overlap, watch_of
 
         loaded = load_calibrator(calibrator)
         mapping, watch = loaded.calibrator, watch_of(loaded)
-    chosen = None
+    reading = conventions
     if thresholds is not None:
-        from calibcli.workflows.input.loaded_cuts import load_thresholds
+        from calibcli.workflows.measure.applied import Applied
 
-        chosen = load_thresholds(thresholds)
-        if chosen.task == "binary":
-            conventions = conventions.cutting(*chosen.values.tolist())
-        else:
-            values = zip(chosen.classes, chosen.values.tolist(), strict=False)
-            cuts = {name: value for name, value in values if value == value}
-    reading = conventions.cutting(*cuts.values()) if len(cuts) <= MOST_EXACT else conventions
+        applied = Applied.load(thresholds, calibrator=calibrator is not None)
+        reading = conventions.cutting(*applied.edges)
     if curves is not None:
         from calibcli.workflows.measure.report_curves import EXACT
 
@@ -100,10 +94,12 @@ def measure(
     before: Reference | None = None
     periods: list[Slice] = []
     whole = spec
+    if applied is not None:
+        whole = applied.reading(spec)
     if by is not None:
         from calibcli.workflows.measure.series import with_by
 
-        whole = with_by(spec, by)
+        whole = with_by(whole, by)
     if reference is None:
         found = gather(whole, reading, **options)
     else:
@@ -114,6 +110,8 @@ def measure(
         from calibcli.workflows.measure.series import split
 
         found, periods = split(found, by)
+    if applied is not None:
+        found = applied.asked(found, spec)
     if not found.labelled:
         _refuse_unlabelled(versus=versus, save_stats=save_stats)
         if curves is not None:
@@ -125,9 +123,14 @@ def measure(
     if loaded is not None:
         shared = found_overlap(loaded, found.watch, conventions.confidence)
         warnings += calibrator_warnings(loaded, found, spec, shared)
-    if thresholds is not None and chosen is not None:
-        warnings += thresholds_warnings(thresholds, chosen, loaded, found)
-    result = measured(found, conventions, curves=curves, cuts=cuts)
+    if applied is not None:
+        warnings += thresholds_warnings(applied.path, applied.chosen, loaded, found)
+    result = measured(found, conventions, curves=curves, applied=applied)
+    decided: Decided | None = None
+    if applied is not None and found.labelled:
+        decided = applied.decisions(found, whole, conventions, loaded, threads)
+        if decided is not None:
+            result["decision"] = decided.shown(spec.groups)
     warnings += measure_warnings(found, result, conventions)
     if found.dataset is not None and found.dataset.medium == "images":
         from calibcli.workflows.segmentation.structures import judge
@@ -148,11 +151,13 @@ def measure(
         warnings += before.warnings
         result["params"]["reference"] = reference
     if by is not None:
-        from calibcli.workflows.measure.series import series
+        from calibcli.workflows.measure.series import by_column, series
 
         result["series"], said = series(
             periods, by, conventions, gates, reference=before, labelled=found.labelled
         )
+        if decided is not None:
+            decided.attach(result["series"], by_column(by))
         warnings += said
         result["params"]["by"] = by
     if versus is not None:
@@ -201,11 +206,11 @@ def measured(
     conventions: Conventions,
     *,
     curves: Costs | None = None,
-    cuts: Mapping[str, float] | None = None,
+    applied: Applied | None = None,
 ) -> Result:
     """Return the measure result of gathered populations, without gates and warnings.
 
-    `cuts` holds the cut-offs of classes that have one of their own; `curves` is what errors cost,
+    `applied` holds chosen cut-offs, which are shown where they cut; `curves` is what errors cost,
     to have also what a report draws.
     """
     made: list[tuple[Result, Population]] = []
@@ -219,16 +224,18 @@ def measured(
             result["calibrated"] = {k: v for k, v in after.items() if k != "slice"}
         return result
 
+    def cut(where: Result, *, after: bool) -> Conventions:
+        return conventions if applied is None else applied.cut(conventions, where, after=after)
+
     def shown(one: Slice, costs: Costs | None) -> Result:
         if not found.labelled:
             return unlabelled(one)
-        own = conventions
-        if one.where["kind"] == "class" and one.where["name"] in (cuts or {}):
-            own = conventions.cutting((cuts or {})[one.where["name"]])
+        own = cut(one.where, after=False)
         result = slice_result(one.where, one.population, own, curves=costs)
         made.append((result, one.population))
         if one.calibrated is not None:
-            after = slice_result(one.where, one.calibrated, own, curves=costs)
+            later = cut(one.where, after=True)
+            after = slice_result(one.where, one.calibrated, later, curves=costs)
             result["calibrated"] = {k: v for k, v in after.items() if k != "slice"}
             if one.where["kind"] != "overall":
                 made.pop()
@@ -243,7 +250,7 @@ def measured(
         "inputs": found.inputs,
         "params": {
             **found.params,
-            **conventions.to_dict(),
+            **(conventions if applied is None else applied.asking(conventions)).to_dict(),
             "cells": "distinct scores" if stats.exact else f"grid of {stats.table.bits} bits",
         },
         "task": found.task,
@@ -256,5 +263,5 @@ def measured(
     if curves is not None:
         from calibcli.workflows.measure.cutoffs import attach_cutoffs
 
-        attach_cutoffs(made, conventions.thresholds)
+        attach_cutoffs(made, whole["params"]["thresholds"])
     return whole

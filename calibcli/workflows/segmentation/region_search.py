@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from calibcli.core.decisions.counts import Judged
 from calibcli.core.decisions.objectives import fpr, specificity
 from calibcli.core.decisions.thresholds import Curve, Unreachable, choose
 from calibcli.core.results.warning import Warning
 from calibcli.core.segmentation.overlap import overlap
-from calibcli.core.segmentation.regions import CONNECTIVITIES, Cleaning, MaskRule
+from calibcli.core.segmentation.regions import CONNECTIVITIES, Cleaning
+from calibcli.core.segmentation.rules import MaskRule, nothing_of
 from calibcli.core.segmentation.search import (
     MEAN_DICE,
     Tried,
@@ -22,7 +24,8 @@ from calibcli.core.segmentation.search import (
     resampled,
 )
 from calibcli.errors import AnswerNoError, InputError, UsageError
-from calibcli.tasks.segmentation.regions import Grid, decided_together, scan
+from calibcli.tasks.segmentation.decided import count_images
+from calibcli.tasks.segmentation.regions import Grid, scan
 from calibcli.workflows.input.gather import gather
 from calibcli.workflows.input.loaded import load_calibrator
 from calibcli.workflows.input.loaded_cuts import REGIONS
@@ -185,7 +188,7 @@ def search_regions(
             "images_searched": search.images,
             "background": regions.background,
             "overlap": OVERLAP if found.task == "multiclass" else None,
-            "nothing": rule.nothing if found.task == "multiclass" else 0,
+            "nothing": nothing_of(len(rule.thresholds)) if found.task == "multiclass" else 0,
             "together": together,
             "curves": [
                 {"slice": one.item["slice"], **entry}
@@ -503,11 +506,13 @@ def _together(search: _Search, rule: MaskRule) -> list[Result]:
     """Return what the masks of `apply` reach, after the rule for pixels that several claim."""
     if search.found.task != "multiclass":
         return []
-    counts = decided_together(search.stack, rule, search.calibrate, threads=search.threads)
+    found = count_images(search.stack, rule, search.calibrate, threads=search.threads)
+    judged = Judged(found.counts)
     made = []
     for k, name in enumerate(search.stack.structures):
-        figures = overlap(counts[:, k], search.conventions.confidence)
-        tp, fp, fn = (int(v) for v in counts[:, k].sum(axis=0))
+        counts = judged.by_unit(k)
+        figures = overlap(counts, search.conventions.confidence)
+        tp, fp, fn = (int(v) for v in counts.sum(axis=0))
         shown = {key: _figure(value) for key, value in figures.items()}
         made.append({"name": name, "tp": tp, "fp": fp, "fn": fn, **shown})
     return made

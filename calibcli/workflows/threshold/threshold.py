@@ -13,10 +13,11 @@ from calibcli.workflows.input.loaded_cuts import CUT
 from calibcli.workflows.input.overlap import found_overlap, watch_of
 from calibcli.workflows.input.passes import RowPass
 from calibcli.workflows.input.warnings import calibrator_warnings
+from calibcli.workflows.measure.counted import counted_cells, counted_rows
 from calibcli.workflows.measure.judged import decision_result
+from calibcli.workflows.threshold.beside import worse_than_plain
 from calibcli.workflows.threshold.by_group import check_task, equal_slices, in_groups, members
 from calibcli.workflows.threshold.class_cuts import gather_cuts
-from calibcli.workflows.threshold.counted import counted_cells, counted_rows, worse_than_plain
 from calibcli.workflows.threshold.outcome import keep, outcome, void
 from calibcli.workflows.threshold.slices import (
     Parts,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gather import Gathered, Progress
-    from calibcli.workflows.threshold.counted import CountedRule
+    from calibcli.workflows.measure.counted import CountedRule
 
 __all__ = ["Wish", "threshold"]
 
@@ -206,7 +207,9 @@ def _counted(read: _Input, items: list[Result], shown: tuple[str, ...], wish: Wi
     if read.rows is not None and (joint or read.found is None):
         return counted_rows(read.rows, rule, shown)
     assert read.found is not None
-    return counted_cells(read.found, rule)
+    counted = counted_cells(read.found, rule)
+    assert counted is not None
+    return counted
 
 
 def _plain(prior: tuple[float, ...] | None) -> float | list[float] | None:

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from calibcli.core.decisions.rules import decide_classes
-from calibcli.core.segmentation.regions import Cleaning, MaskRule, region_hits
+from calibcli.core.decisions.rules import NONE, ClassCuts, Cut, decide_band, decide_classes
+from calibcli.core.segmentation.regions import Cleaning, region_hits
+from calibcli.core.segmentation.rules import MaskRule, PixelRule
 from tests.flood import cleaned
 
 masks = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=9))
@@ -49,12 +50,21 @@ def test_without_cleaning_several_claims_are_decided_as_rows_are():
     thresholds = (0.2, 0.4, 0.6)
     rule = MaskRule(thresholds, (Cleaning(),) * 3)
     rows = decide_classes(p.reshape(3, -1).T, np.array(thresholds)).reshape(8, 9)
-    assert np.array_equal(rule.decide(p), np.where(rows < 0, rule.nothing, rows))
+    assert np.array_equal(rule.decide(p), rows)
+
+
+def test_pixels_are_decided_as_rows_are_whatever_lies_contiguous():
+    rng = np.random.default_rng(1)
+    p = np.ascontiguousarray(rng.dirichlet(np.ones(4), size=(5, 7)).transpose(2, 0, 1))
+    cuts = ClassCuts(np.array([0.2, 0.4, np.nan, 0.3]), np.array([1.0, 0.5, 0.5, 0.2]))
+    rows = cuts.decide(np.ascontiguousarray(p.reshape(4, -1).T)).reshape(5, 7)
+    assert np.array_equal(PixelRule(cuts, binary=False).decide(p), rows)
+    band = PixelRule(Cut(0.6, 0.3), binary=True).decide(p[:1])
+    assert np.array_equal(band[0], decide_band(p[0], 0.3, 0.6))
 
 
 def test_background_gets_what_no_other_structure_claims():
     p = np.array([[[0.9, 0.1]], [[0.05, 0.6]], [[0.05, 0.3]]])
     rule = MaskRule((np.nan, 0.5, 0.9), (Cleaning(),) * 3, background=0)
     assert rule.decide(p).tolist() == [[0, 1]]
-    assert rule.decide(p).dtype == np.uint8
-    assert MaskRule((np.nan, 0.7, 0.9), (Cleaning(),) * 3).decide(p).tolist() == [[255, 255]]
+    assert MaskRule((np.nan, 0.7, 0.9), (Cleaning(),) * 3).decide(p).tolist() == [[NONE, NONE]]

@@ -5,24 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from calibcli.core.decisions.counts import Judged, RuleCounts, table_counts, units_of
-from calibcli.core.decisions.objectives import TOLERANCE
-from calibcli.core.decisions.parity import broken
+from calibcli.core.decisions.conformal import ConformalSets
+from calibcli.core.decisions.counts import RuleCounts, units_of
 from calibcli.core.decisions.rules import ByGroup, ClassCuts, Cut, LabelCuts
-from calibcli.core.decisions.thresholds import Confusion
-from calibcli.core.results.warning import Warning
 from calibcli.tasks.rows.decided import DecidedRows
 from calibcli.tasks.rows.winners import of_top
-from calibcli.workflows.threshold.competing import joint
+from calibcli.tasks.segmentation.decided import count_images
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from calibcli.core.decisions.rules import Rule
+    from calibcli.core.segmentation.rules import ImageRule
+    from calibcli.io.images.stacks import StackDataset
     from calibcli.tasks.collect import Population
+    from calibcli.tasks.segmentation.regions import Calibrate
     from calibcli.workflows.input.gather import Gathered, Slice
     from calibcli.workflows.input.passes import RowPass
-    from calibcli.workflows.threshold.wish import Wish
 
 NEVER = Cut(float("inf"))
 
@@ -44,17 +43,42 @@ class CountedRule:
 
 def counted_rows(rows: RowPass, rule: Rule, shown: Sequence[str] = ()) -> CountedRule:
     """Decide every row and count."""
-    plain = rows.dataset.task == "multiclass"
+    plain = rows.dataset.task == "multiclass" and not isinstance(rule, ConformalSets)
     found = rows.scan(lambda: DecidedRows(rule, rows.layout, rows.columns, shown, plain=plain))
     groups = {column: found.ordered(column) for column in shown}
     return CountedRule(found.counts, groups, found.plain)
 
 
-def counted_cells(found: Gathered, rule: Rule) -> CountedRule:
+def counted_images(
+    dataset: StackDataset,
+    rule: ImageRule,
+    calibrate: Calibrate | None,
+    columns: Sequence[str] = (),
+    shown: Sequence[str] = (),
+    threads: int | None = None,
+) -> CountedRule:
+    """Decide every image and count its pixels, by the units of the images."""
+    plain = dataset.task == "multiclass"
+    found = count_images(dataset, rule, calibrate, columns, plain=plain, threads=threads)
+    counts, beside = found.by_unit()
+    groups = {name: found.by_group(list(columns).index(name)) for name in shown}
+    return CountedRule(counts, groups, beside)
+
+
+def counted_cells(found: Gathered, rule: Rule, *, after: bool = True) -> CountedRule | None:
     """Count the decisions of cut-offs from populations: cells have one decision each.
 
     Of cut-offs by group all rows are the sum of these groups, and no other groups are known.
+    `after` reads the populations after the calibrator, where there is one. None for a rule that
+    weighs all classes of a row.
     """
+    if not isinstance(
+        rule.rest if isinstance(rule, ByGroup) else rule, Cut | LabelCuts | ClassCuts
+    ):
+        return None
+
+    def _after(one: Slice) -> Population:
+        return one.calibrated if after and one.calibrated is not None else one.population
 
     def empty() -> RuleCounts:
         return RuleCounts(
@@ -79,41 +103,6 @@ def counted_cells(found: Gathered, rule: Rule) -> CountedRule:
         _add(here, _after(one), rule, len(values))
         values.append(str(one.where["value"]))
     return CountedRule(counts, groups)
-
-
-def worse_than_plain(counted: CountedRule, wish: Wish) -> list[Warning]:
-    """Return a warning where the most probable class meets the constraints and does better."""
-    if counted.plain is None:
-        return []
-    plain, rule = (_mean_objective(counts, wish) for counts in (counted.plain, counted.counts))
-    if plain is None or rule is None:
-        return []
-    gain = plain - rule if wish.objective.larger_is_better else rule - plain
-    if gain <= TOLERANCE * max(1.0, abs(rule)):
-        return []
-    name = "cost" if wish.objective.name == "cost" else f"mean {wish.objective.name}"
-    text = f"the most probable class does better: {name} {plain:.4g} against {rule:.4g}"
-    return [Warning("worse-than-plain", text)]
-
-
-def _mean_objective(counts: RuleCounts, wish: Wish) -> float | None:
-    """Return the mean of the objective over classes; None where a constraint does not hold."""
-    judged = Judged(counts)
-    values = []
-    for k in range(counts.classes):
-        stats = judged.of_class(k)
-        if not (stats.positives and stats.negatives):
-            continue
-        table = Confusion(*table_counts(stats))
-        if broken(table, wish.constraints):
-            return None
-        values.append(table.figure(joint(wish.objective).function))
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known and len(known) == len(values) else None
-
-
-def _after(one: Slice) -> Population:
-    return one.population if one.calibrated is None else one.calibrated
 
 
 def _add(counts: RuleCounts, population: Population, rule: Rule, member: int) -> None:

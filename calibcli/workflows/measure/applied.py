@@ -1,0 +1,178 @@
+"""Thresholds on the rows of `measure` and `report`: where they cut, and what they decide.
+
+Cut-offs are of the scores that they were chosen on, so tables at them stand on that side alone:
+before the calibrator, or after it. Each class and group has its own. What `apply` would write is
+counted row by row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from calibcli.workflows.input.gather import reads_stats
+from calibcli.workflows.input.loaded_cuts import load_thresholds
+from calibcli.workflows.input.passes import RowPass
+from calibcli.workflows.measure.counted import counted_cells, counted_images, counted_rows
+from calibcli.workflows.measure.judged import decision_result, groups_result
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from calibcli.io.rows.recipe import InputSpec
+    from calibcli.workflows.input.conventions import Conventions
+    from calibcli.workflows.input.gather import Gathered
+    from calibcli.workflows.input.loaded import LoadedCalibrator
+    from calibcli.workflows.input.loaded_cuts import LoadedThresholds
+    from calibcli.workflows.measure.counted import CountedRule
+
+Result = dict[str, Any]
+MOST_EXACT = 200
+"""Cut-offs up to which counts at each stay exact in a grid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """Thresholds in use.
+
+    Attributes:
+        path: of the artifact.
+        chosen: its content.
+        after: whether they cut what the calibrator puts out, rather than the scores read.
+    """
+
+    path: str
+    chosen: LoadedThresholds
+    after: bool
+
+    @classmethod
+    def load(cls, path: str, *, calibrator: bool) -> Applied:
+        """Read thresholds; `calibrator` tells whether there is one.
+
+        Raises:
+            InputError: no such artifact.
+        """
+        chosen = load_thresholds(path)
+        return cls(path, chosen, chosen.calibrated and calibrator)
+
+    @property
+    def edges(self) -> tuple[float, ...]:
+        """The cut-offs at which counts are to be exact; none where there are too many."""
+        values = [*self.chosen.values.tolist(), *self.chosen.by_group.values()]
+        edges = tuple(dict.fromkeys(value for value in values if 0.0 <= value <= 1.0))
+        return edges if len(edges) <= MOST_EXACT else ()
+
+    def reading(self, spec: InputSpec) -> InputSpec:
+        """Return the input options that also read the column of groups that decisions need."""
+        column = self.chosen.group
+        if column is None or column in spec.groups or reads_stats(spec):
+            return spec
+        return replace(spec, groups=(*spec.groups, column))
+
+    def asked(self, found: Gathered, spec: InputSpec) -> Gathered:
+        """Return what was gathered without a column of groups that was read for decisions alone."""
+        column = self.chosen.group
+        if found.dataset is None or column is None or column in spec.groups:
+            return found
+        groups = tuple(one for one in found.groups if one.where["column"] != column)
+        params = {**found.params, "groups": [g for g in found.params["groups"] if g != column]}
+        return replace(found, groups=groups, params=params)
+
+    def asking(self, conventions: Conventions) -> Conventions:
+        """Return the conventions with the cut-off of all rows, where there is one."""
+        at = self._at({"kind": "overall"})
+        return conventions if at is None else conventions.cutting(at)
+
+    def cut(self, conventions: Conventions, where: Result, *, after: bool) -> Conventions:
+        """Return how a slice is cut before or after the calibrator: at its own cut-off too."""
+        at = self._at(where) if after == self.after else None
+        return conventions if at is None or at != at else conventions.cutting(at)
+
+    def _at(self, where: Result) -> float | None:
+        """Return the one cut-off of the score of a slice; None where there is none."""
+        chosen = self.chosen
+        if where["kind"] == "class":
+            named = zip(chosen.classes, chosen.values.tolist(), strict=False)
+            return dict(named).get(where["name"])
+        if chosen.classes or not chosen.values.size:
+            return None
+        whole = float(chosen.values[0])
+        if chosen.group is None:
+            return whole
+        if where.get("column") == chosen.group:
+            return chosen.by_group.get(str(where["value"]), whole)
+        return None
+
+    def decisions(
+        self,
+        found: Gathered,
+        spec: InputSpec,
+        conventions: Conventions,
+        loaded: LoadedCalibrator | None,
+        threads: int | None,
+    ) -> Decided | None:
+        """Count what `apply` would write; None where saved statistics cannot tell.
+
+        Args:
+            found: what was gathered.
+            spec: as it was read, with every group column.
+            conventions: the level of the intervals.
+            loaded: the calibrator, if any.
+            threads: how many threads read.
+        """
+        dataset = found.dataset
+        first = loaded if self.after else None
+        counted: CountedRule | None
+        if dataset is None:
+            counted = counted_cells(found, self.chosen.decider, after=self.after)
+        elif dataset.medium == "images":
+            stack: Any = dataset
+            calibrate = None if first is None else partial(first.apply, logits=found.logits)
+            rule = self.chosen.image_rule
+            counted = counted_images(stack, rule, calibrate, spec.groups, spec.groups, threads)
+        else:
+            rows = RowPass.over(dataset, spec, conventions, first, threads, None)
+            counted = counted_rows(rows, self.chosen.decider, spec.groups)
+        if counted is None:
+            return None
+        return Decided(counted, self.chosen.classes, conventions.confidence)
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Decisions that were counted.
+
+    Attributes:
+        counted: their counts.
+        classes: names; () for a binary score.
+        level: of the intervals.
+    """
+
+    counted: CountedRule
+    classes: tuple[str, ...]
+    level: float | None
+
+    def shown(self, columns: Sequence[str]) -> Result:
+        """Return the figures of all rows, and of each value of the group columns asked for."""
+        counted = self.counted
+        result = decision_result(counted.counts, self.classes, self.level, plain=counted.plain)
+        parts = [
+            part
+            for column, (counts, values) in counted.groups.items()
+            if column in columns
+            for part in groups_result(counts, column, values, self.classes, self.level)
+        ]
+        return {**result, "groups": parts} if parts else result
+
+    def attach(self, series: Result, column: str) -> None:
+        """Give each period the figures of its decisions, in place."""
+        if column not in self.counted.groups:
+            return
+        counts, values = self.counted.groups[column]
+        parts = groups_result(counts, column, values, self.classes, self.level)
+        of_value = {part["slice"]["value"]: part for part in parts}
+        for period in series["periods"]:
+            own = of_value.get(period["value"])
+            if own is not None:
+                period["decision"] = {k: v for k, v in own.items() if k != "slice"}
