@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calibcli.cli.options import EngineName
@@ -29,10 +30,12 @@ def engine_for(run: RunOptions, paths: Sequence[str], read: Any) -> Iterator[Non
             "--threads counts threads here, not those of Dask's workers",
             "leave it out; a worker is started with --nthreads",
         )
-    if "-" in (*paths, getattr(read, "labels", None)):
-        raise UsageError(
-            "standard input cannot be read by workers", "write it to a file that they share"
-        )
+    for path in (*paths, getattr(read, "labels", None)):
+        if path == "-" or (path and Path(path).is_fifo()):
+            name = "standard input" if path == "-" else "a pipe"
+            raise UsageError(
+                f"{name} cannot be read by workers", "write it to a file that they share"
+            )
     task = getattr(read, "task", None)
     if task in ("segmentation", "detection"):
         raise UsageError(

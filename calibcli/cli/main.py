@@ -128,7 +128,9 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         if debug:
             _traceback()
-        explain(InputError(os.strerror(error.errno or EIO).lower(), "--debug shows where"))
+        reason = os.strerror(error.errno or EIO).lower()
+        named = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+        explain(InputError(f"{named}{reason}", "--debug shows where"))
         return int(ExitCode.INPUT)
     except Exception as error:  # noqa: BLE001  (the last rung: whatever is left is a bug)
         if hasattr(error, "format_message"):

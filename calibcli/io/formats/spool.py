@@ -13,6 +13,7 @@ from typing import IO
 
 IN_MEMORY = 64 * 2**20
 _CHUNK = 2**20
+_OPEN_FILES = Path("/proc/self/fd")
 
 
 # By stream or pipe: commands open their input more than once, a pipe gives its bytes only once.
@@ -35,7 +36,8 @@ def keep_once(
 def keep(stream: IO[bytes]) -> tuple[bytes | None, str | None]:
     """Read `stream` to its end; return its bytes, or the path of a temporary file beyond 64 MB.
 
-    The file lies in the folder for temporary files (TMPDIR) and goes when the process ends.
+    The file lies in the folder for temporary files (TMPDIR). On Linux it has no name there, so that
+    it goes with the process however that ends; elsewhere it goes when the process exits.
     """
     chunks: list[bytes] = []
     size = 0
@@ -46,11 +48,19 @@ def keep(stream: IO[bytes]) -> tuple[bytes | None, str | None]:
             break
     else:
         return b"".join(chunks), None
-    with tempfile.NamedTemporaryFile(prefix="calibcli-", delete=False) as file:
-        atexit.register(_remove, file.name)
-        file.writelines(chunks)
-        shutil.copyfileobj(stream, file, _CHUNK)
-    return None, file.name
+    file: IO[bytes]
+    if _OPEN_FILES.is_dir():
+        file = tempfile.TemporaryFile(prefix="calibcli-")  # noqa: SIM115  (open until the end)
+        path = str(_OPEN_FILES / str(file.fileno()))
+    else:
+        file = tempfile.NamedTemporaryFile(prefix="calibcli-", delete=False)  # noqa: SIM115
+        path = file.name
+        atexit.register(_remove, path)
+    file.writelines(chunks)
+    shutil.copyfileobj(stream, file, _CHUNK)
+    file.flush()
+    atexit.register(file.close)  # and so it is held until then
+    return None, path
 
 
 def _remove(path: str) -> None:

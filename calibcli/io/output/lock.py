@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _POLL = 0.05
 _MOST_TEXT = 32
+_MOST_NAME = 200
 
 
 def try_lock(number: int) -> bool | None:
@@ -33,6 +34,22 @@ def try_lock(number: int) -> bool | None:
     except OSError as error:
         return False if error.errno in (errno.EWOULDBLOCK, errno.EACCES) else None
     return True
+
+
+def beside(target: Path, ending: str) -> Path:
+    """Return the path of a hidden file that belongs to another: `.NAME` and an ending.
+
+    A name may have 255 bytes. A long one is shortened here to its beginning and a digest, so that
+    files with the same beginning are still told apart.
+    """
+    name = target.name
+    whole = os.fsencode(name)
+    if len(whole) > _MOST_NAME:
+        import hashlib
+
+        start = whole[: _MOST_NAME - 17].decode("utf-8", "ignore")
+        name = f"{start}~{hashlib.sha256(whole).hexdigest()[:16]}"
+    return target.with_name(f".{name}{ending}")
 
 
 def still_named(number: int, path: Path) -> bool:
@@ -59,7 +76,7 @@ class FileLock:
     def __init__(self, path: str, timeout: float) -> None:
         self.path, self.timeout = path, timeout
         target = Path(os.path.realpath(path))
-        self.file = target.with_name(f".{target.name[:200]}.lock")
+        self.file = beside(target, ".lock")
         self._number: int | None = None
 
     def __enter__(self) -> FileLock:

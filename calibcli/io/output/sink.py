@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from calibcli.errors import InputError
 from calibcli.io.failures import show, writing
-from calibcli.io.output.lock import still_named, try_lock
+from calibcli.io.output.lock import beside, still_named, try_lock
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -111,7 +111,7 @@ def _new_temporary(target: Path) -> tuple[int, Path]:
     """Open a new file beside the target, and keep it locked for as long as it is open."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
     while True:
-        path = target.with_name(f".{target.name[:200]}.{secrets.token_hex(6)}.tmp")
+        path = beside(target, f".{secrets.token_hex(6)}.tmp")
         # Readable and writable by whom the umask lets, unless an older file says otherwise.
         number = os.open(path, flags, 0o666)
         # Another run may have found it before it was locked, and cleared it away.
@@ -123,7 +123,7 @@ def _new_temporary(target: Path) -> tuple[int, Path]:
 
 def clear_left_behind(target: Path) -> None:
     """Remove the temporary files that killed runs have left beside a target: those not locked."""
-    ours = re.compile(rf"\.{re.escape(target.name[:200])}\.[0-9a-f]{{12}}\.tmp")
+    ours = re.compile(rf"{re.escape(beside(target, '').name)}\.[0-9a-f]{{12}}\.tmp")
     with contextlib.suppress(OSError), os.scandir(target.parent) as entries:
         for entry in entries:
             if ours.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):

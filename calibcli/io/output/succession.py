@@ -19,7 +19,11 @@ from pathlib import Path
 from calibcli.errors import InputError
 from calibcli.io.artifacts.artifacts import read_artifact
 from calibcli.io.failures import show, writing
+from calibcli.io.output.lock import beside
 from calibcli.io.output.sink import AtomicFile, clear_left_behind, sync_folder, write_atomic
+
+_MOST_NAME = 255
+"""Bytes of a file's name, on the file systems that are in use."""
 
 
 def target_of(path: str) -> Path:
@@ -35,13 +39,23 @@ def target_of(path: str) -> Path:
 
 
 def previous_of(path: str) -> Path:
-    """Return where the replaced file is kept: beside the file, not beside a link to it."""
+    """Return where the replaced file is kept: beside the file, not beside a link to it.
+
+    Raises:
+        InputError: as `target_of`, and where that name would be too long for a file.
+    """
     target = target_of(path)
-    return target.with_name(f"{target.name}.previous")
+    previous = target.with_name(f"{target.name}.previous")
+    if len(os.fsencode(previous.name)) > _MOST_NAME:
+        raise InputError(
+            f"{show(path)}: its name is too long to keep what it replaces as NAME.previous",
+            hint=f"a name of at most {_MOST_NAME - len('.previous')} bytes",
+        )
+    return previous
 
 
 def _replaced_of(target: Path) -> Path:
-    return target.with_name(f".{target.name[:200]}.replaced")
+    return beside(target, ".replaced")
 
 
 def recover(path: str) -> None:
@@ -50,7 +64,7 @@ def recover(path: str) -> None:
     Raises:
         InputError: the folder cannot be written to.
     """
-    target = target_of(path)
+    target, previous = target_of(path), previous_of(path)
     clear_left_behind(target)
     replaced = _replaced_of(target)
     if not replaced.is_file():
@@ -59,7 +73,7 @@ def recover(path: str) -> None:
         if target.is_file() and replaced.read_bytes() == target.read_bytes():
             replaced.unlink()
         else:
-            replaced.replace(previous_of(path))
+            replaced.replace(previous)
         sync_folder(target.parent)
 
 

@@ -329,12 +329,22 @@ def test_no_paths():
         expand([])
 
 
-def test_a_temporary_file_goes_with_the_process(tmp_path):
+@pytest.mark.parametrize("end", ["sys.exit()", "os.kill(os.getpid(), 9)"])
+def test_a_temporary_file_goes_with_the_process_however_that_ends(tmp_path, end):
     code = (
-        "import sys; from calibcli.io.formats import spool; spool.IN_MEMORY = 10\n"
-        "print(spool.keep(sys.stdin.buffer)[1])"
+        "import os, sys; from pathlib import Path; from calibcli.io.formats import spool\n"
+        "spool.IN_MEMORY = 10\n"
+        "path = Path(spool.keep(sys.stdin.buffer)[1])\n"
+        "print([path.read_bytes() == b'x' * 100 for _ in range(2)], flush=True)\n"
+        + end
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], input=b"x" * 100, capture_output=True, check=True
+        [sys.executable, "-c", code],
+        input=b"x" * 100,
+        capture_output=True,
+        check=False,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
     )
-    assert not Path(done.stdout.decode().strip()).exists()
+    assert done.stdout == b"[True, True]\n"
+    if sys.platform == "linux":
+        assert not list(tmp_path.iterdir())

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from calibcli.errors import ExitCode, InputError
+from calibcli.io.output.lock import FileLock, beside
 from calibcli.io.output.sink import AtomicFile, write_atomic
 
 
@@ -174,14 +175,39 @@ def test_the_same_path_by_two_writers_is_one_of_both(tmp_path):
     assert files(tmp_path) == ["x"]
 
 
-def test_very_long_names(tmp_path):
-    path = tmp_path / ("x" * 250)
-    write_atomic(str(path), "new")
-    assert path.read_text() == "new"
+LONG = (
+    "x" * 251 + ".csv",
+    "é" * 125 + ".json",
+    "日" * 85,
+    "\U0001f600" * 63 + "abc",
+    "\udcff" * 255,
+)
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_names_of_255_bytes(name, tmp_path):
+    assert len(os.fsencode(name)) == 255
+    path = tmp_path / name
+    for content in ("old", "new"):
+        write_atomic(str(path), content)
+        assert path.read_text() == content
+    left_behind = beside(path, f".{'0' * 12}.tmp")
+    left_behind.touch()
+    with FileLock(str(path), 0):
+        write_atomic(str(path), "newer")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_long_names_with_one_beginning_have_locks_and_temporary_files_of_their_own(tmp_path):
+    paths = [tmp_path / ("x" * 250 + str(number)) for number in range(2)]
+    with FileLock(str(paths[0]), 0), FileLock(str(paths[1]), 0):
+        assert len(list(tmp_path.iterdir())) == 2
+    assert beside(paths[0], ".tmp") != beside(paths[1], ".tmp")
 
 
 KILLED = """
 import sys
+from calibcli.io.output.lock import FileLock, beside
 from calibcli.io.output.sink import write_atomic
 def slowly(file):
     for _ in range(200):

@@ -222,6 +222,19 @@ def test_the_new_content_is_on_the_disk_before_its_name(tmp_path, monkeypatch):
     assert calls[: len(wanted)] == wanted
 
 
+def test_a_name_that_leaves_no_room_for_previous_is_refused_before_anything_is_replaced(tmp_path):
+    kept, short = tmp_path / ("x" * 247), tmp_path / ("é" * 123)
+    kept.write_text("old")
+    for action in (install, recover):
+        with pytest.raises(InputError, match="its name is too long"):
+            action(str(kept), *(("new",) if action is install else ()))
+    assert kept.read_text() == "old"
+    for text in ("1", "2", "3"):
+        install(str(short), text)
+    assert (short.read_text(), previous_of(str(short)).read_text()) == ("3", "2")
+    assert len(list(tmp_path.iterdir())) == 3
+
+
 def test_names_that_would_break_a_message(tmp_path):
     path = tmp_path / "a\nb.json"
     path.write_text(NEW)
