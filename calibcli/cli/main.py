@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 import sys
 import warnings
 from contextlib import suppress
@@ -24,7 +25,16 @@ from calibcli.errors import CalibcliError, ExitCode, InputError, UsageError
 COMMANDS = ("measure", "fit", "apply", "threshold", "report")
 SCORES = re.compile(r"\.(csv|tsv|jsonl|ndjson|parquet|parq|pq|arrow|feather|ipc|np[yz])(\.\w+)?$")
 """What a name of score files ends in."""
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
 _LINEAR_ALGEBRA = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class Terminated(BaseException):
+    """A signal asked this process to end: all that was begun is cleared away on the way out."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 def build(wanted: str | None = None) -> typer.Typer:
@@ -120,6 +130,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         complain("calibcli: interrupted")
         return int(ExitCode.INTERRUPTED)
+    except Terminated as end:
+        complain("calibcli: terminated")
+        return 128 + end.number
     except (BrokenPipeError, SystemExit):  # Typer leaves so when the reader of its help has left
         return int(ExitCode.OK)
     except MemoryError:
@@ -193,9 +206,23 @@ def _traceback() -> None:
     traceback.print_exc(file=sys.stderr)
 
 
+def _terminate(number: int, _: object) -> None:
+    """Clean up once, whichever signals follow: a terminal that closes sends several."""
+    for other in _ENDING:
+        signal.signal(other, _nothing)
+    raise Terminated(number)
+
+
+def _nothing(*_: object) -> None:
+    """Be deaf: Python complains of a signal that came before SIG_IGN and is handled after it."""
+
+
 def run() -> NoReturn:
     """Run the program and exit with its code."""
     open_closed()
+    for number in _ENDING:
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores one of them: so be it
+            signal.signal(number, _terminate)
     warnings.simplefilter("ignore")  # of libraries: nobody asked, and stderr is ours
     code = main()
     try:

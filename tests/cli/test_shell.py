@@ -217,3 +217,56 @@ def test_interrupted_by_a_signal():
         run.send_signal(signal.SIGINT)
         out, err = run.communicate(timeout=20)
     assert (run.returncode, out, err) == (130, b"", b"calibcli: interrupted\n")
+
+
+@pytest.fixture
+def writing(calibrator, scores, tmp_path):
+    """A run that has begun to write an output, and waits; how it is stopped."""
+    given, folder = tmp_path / "given.csv", tmp_path / "out"
+    folder.mkdir()
+    code = (
+        "import os, sys\n"
+        "def fsync(number):\n"
+        "    print(end='.', flush=True); sys.stdin.read()\n"
+        "os.fsync = fsync; import calibcli.cli.main; calibcli.cli.main.run()"
+    )
+    given.write_text(scores.read_text())
+    command = [sys.executable, "-c", code, "apply", calibrator, given, "-o", folder / "o.csv"]
+
+    def stopped(*signals, **options):
+        with subprocess.Popen(
+            list(map(str, command)),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            **options,
+        ) as run:
+            assert run.stdout is not None
+            assert run.stdout.read(1) == b"."
+            assert len(list(folder.iterdir())) == 1
+            for number in signals:
+                run.send_signal(number)
+            out, err = run.communicate(timeout=60)
+        return run.returncode, out, err, [path.name for path in folder.iterdir()]
+
+    return stopped
+
+
+@pytest.mark.parametrize(
+    "signals",
+    [(signal.SIGTERM,), (signal.SIGHUP,), (signal.SIGHUP, signal.SIGHUP, signal.SIGTERM)],
+)
+def test_a_signal_to_end_clears_away_what_was_begun(writing, signals):
+    assert writing(*signals) == (128 + signals[0], b"", b"calibcli: terminated\n", [])
+
+
+def test_control_c_clears_away_what_was_begun(writing):
+    assert writing(signal.SIGINT) == (130, b"", b"calibcli: interrupted\n", [])
+
+
+def test_under_nohup_the_end_of_the_terminal_changes_nothing(writing):
+    def nohup():
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    code, _, err, written = writing(signal.SIGHUP, preexec_fn=nohup)
+    assert (code, err, written) == (0, b"", ["o.csv"])

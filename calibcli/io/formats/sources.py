@@ -95,9 +95,9 @@ class Source:
         if self.data is not None:
             return pa.BufferReader(self.data)
         if self.remote:
-            from pyarrow import fs
+            from calibcli.io.formats.remote import file_system
 
-            system, path = fs.FileSystem.from_uri(self.path)
+            system, path = file_system(self.path)
             return system.open_input_file(path)
         if not self.nameable:
             return _mapped(self.local)
@@ -352,10 +352,13 @@ def _remote(uri: str, input_format: str | None) -> list[Source]:
     with reading(Source(uri, "parquet").name):
         from pyarrow import fs
 
+        from calibcli.io.formats.remote import file_system, reach
+
         plain, mark, query = uri.partition("?")  # s3://bucket/x?region=…: no part of a glob
         match = re.search(r"[*\[]", plain)
         base = plain if match is None else plain[: plain.rindex("/", 0, match.start())]
-        system, path = fs.FileSystem.from_uri(base + mark + query)
+        reach(base + mark + query, Source(uri, "parquet").name)
+        system, path = file_system(base + mark + query)
         prefix = base[: len(base) - len(path)] if base.endswith(path) else None
         info = system.get_file_info(path)
         if info.type == fs.FileType.File and match is None:

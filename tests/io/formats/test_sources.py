@@ -335,8 +335,7 @@ def test_a_temporary_file_goes_with_the_process_however_that_ends(tmp_path, end)
         "import os, sys; from pathlib import Path; from calibcli.io.formats import spool\n"
         "spool.IN_MEMORY = 10\n"
         "path = Path(spool.keep(sys.stdin.buffer)[1])\n"
-        "print([path.read_bytes() == b'x' * 100 for _ in range(2)], flush=True)\n"
-        + end
+        "print([path.read_bytes() == b'x' * 100 for _ in range(2)], flush=True)\n" + end
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
