@@ -101,12 +101,24 @@ def render(module: str, kind: str, result: dict[str, Any], output: str = "-") ->
     names = {"table": "text", "csv": "csvout", "md": "markdown"}
     module = names.get(module, module)
     chosen = getattr(import_module(f"calibcli.render.formats.{module}"), f"render_{kind}")
+    if module == "markdown":
+        return beneath_settings(result, str(chosen(result)), marked=True)
     if module != "text":
         return str(chosen(result))
     terminal = output == "-" and sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if terminal else None
     color = terminal and not os.environ.get("NO_COLOR")
-    return str(chosen(result, color=color, width=width))
+    return beneath_settings(result, str(chosen(result, color=color, width=width)))
+
+
+def beneath_settings(result: dict[str, Any], text: str, *, marked: bool = False) -> str:
+    """Return a result as text below the options that a project file has set, if one has."""
+    if not result.get("params", {}).get("config_options"):
+        return text
+    from calibcli.render.words import names, words
+
+    told = words.settings(result)
+    return f"{names.markdown(told)}\n\n{text}" if marked else f"{told}\n{text}"
 
 
 def _shows_unicode() -> bool:

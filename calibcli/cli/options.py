@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import sys
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -292,9 +293,11 @@ class RunOptions:
     ] = None
 
     def tell_config(self, result: dict[str, Any]) -> None:
-        """Say in a result which project file options came from, if any."""
-        if self.config is not None:
-            result["params"]["config"] = getattr(self.config, "path", self.config)
+        """Say in a result which project file options came from, if any, and which of them count."""
+        values: Any = self.config  # its callback returns what the file holds
+        if isinstance(values, project.Values):
+            result["params"]["config"] = values.path
+            result["params"]["config_options"] = values.telling
 
 
 RESERVED_TAGS = frozenset(
@@ -429,6 +432,8 @@ def spread_options(function: Callable[..., int]) -> Callable[..., int]:
             for name, group in spread.items()
         }
         try:
+            if isinstance(values, project.Values) and values.found:
+                _tell_found(values, quiet=bool(getattr(made.get("run"), "quiet", False)))
             _refuse_infinite(everything)
             with _engine_of(made.get("run"), given.get("paths"), made.get("read")):
                 return function(*args, **given, **made)
@@ -441,6 +446,15 @@ def spread_options(function: Callable[..., int]) -> Callable[..., int]:
     command.__signature__ = inspect.Signature(order)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in order}
     return command
+
+
+def _tell_found(values: project.Values, *, quiet: bool) -> None:
+    """Say at a terminal that a project file is used that nobody has named."""
+    if values.options and not quiet and sys.stderr.isatty():
+        from calibcli.cli.console import complain
+
+        told = ", ".join(f"--{name}" for name in values.options)
+        complain(f"calibcli: {told} from {values.path}; --no-config reads none")
 
 
 def _refuse_infinite(options: dict[str, Any]) -> None:

@@ -2,6 +2,9 @@
 
 Its keys are the names of long options. A key at the top counts for every command that has the
 option, a key in the table of a command for that command alone, where it wins.
+
+A file that is found, rather than named, may be somebody else's: a clone, an archive. It sets
+columns, conventions and gates, and nothing that writes, connects, runs elsewhere or keeps silent.
 """
 
 from __future__ import annotations
@@ -30,18 +33,33 @@ _INSTEAD = (
 )
 """Options of which one given by hand takes the place of another in the file."""
 _MEANT = {"gate": "fail-if", "gates": "fail-if", "groups": "group", "clusters": "cluster"}
-_FILES = ("FILE", "OUT")
+_FILES = ("FILE", "OUT", "DIR")
+_INPUTS = frozenset(
+    {"calibrator", "thresholds", "labels", "ground-truth", "reference", "cost-matrix", "images"}
+)
+"""Options of a file that is read; in a file that is found, one below its folder."""
+_BY_NAME = frozenset(
+    {"engine", "scheduler", "threads", "quiet", "dry-run", "emit", "lock-timeout", "promote-over"}
+    | {"rollback"}
+)
+"""Options that only a file that is named may set, with every option of a file that is written."""
+_SHOWN_ANYWAY = frozenset({"format", "title", "tag", "plot", "verbose", "quiet", "fail-if"})
+"""Options that change no number, or whose values stand in the result."""
 
 
 class Values(dict[str, Any]):
     """Default values of a command's options, by parameter.
 
-    `path` is the file as results show it, `taken` the parameters that have their value from it.
+    `path` is the file as results show it, `found` whether nobody has named it, `taken` the
+    parameters that have their value from it.
     """
 
-    def __init__(self, values: Mapping[str, Any], path: str, context: typer.Context) -> None:
+    def __init__(
+        self, values: Mapping[str, Any], path: str, context: typer.Context, *, found: bool
+    ) -> None:
         super().__init__(values)
         self.path = path
+        self.found = found
         self.context = context
         self.taken: set[str] = set()
 
@@ -53,6 +71,16 @@ class Values(dict[str, Any]):
         if name in self:
             self.taken.add(name)
         return super().get(name, default)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options that this run has from the file, by name, with their values."""
+        return {name.replace("_", "-"): self[name] for name in self if name in self.taken}
+
+    @property
+    def telling(self) -> dict[str, Any]:
+        """Those of `options` that change numbers."""
+        return {name: one for name, one in self.options.items() if name not in _SHOWN_ANYWAY}
 
     def blamed(self, error: CalibcliError) -> CalibcliError:
         """Add to an error's hint which of the options that it names are set in the file."""
@@ -107,21 +135,27 @@ def config(context: typer.Context, given: str | None) -> Values | None:
         context.meta["calibcli.config"] = given
     from calibcli.io.artifacts.project import find_project_file
 
-    found = given or find_project_file()
-    if found is None:
+    path = given or find_project_file()
+    if path is None:
         return None
-    shown = _relative(Path(found))
-    values = read_settings(Path(shown))
-    context.default_map = taken = Values(values[str(context.info_name)], shown, context)
+    shown, found = _relative(Path(path)), not given
+    values = read_settings(Path(shown), found=found)
+    taken = Values(values[str(context.info_name)], shown, context, found=found)
+    context.default_map = taken
     return taken
 
 
-def read_settings(path: Path) -> dict[str, dict[str, Any]]:
+def read_settings(path: Path, *, found: bool = False) -> dict[str, dict[str, Any]]:
     """Return the values that a project file gives to each command, by parameter.
+
+    Args:
+        path: the file.
+        found: whether nobody has named it.
 
     Raises:
         InputError: the file cannot be read.
-        UsageError: a key that is no option, a value of the wrong type.
+        UsageError: a key that is no option, a value of the wrong type, or in a file that is found
+            what only one that is named may set.
     """
     from calibcli.cli.main import commands  # the other commands, whose keys are checked too
     from calibcli.io.artifacts.project import read_project_file
@@ -134,7 +168,46 @@ def read_settings(path: Path) -> dict[str, dict[str, Any]]:
         name: {key: one for key, one in own.items() if _is_option(one) and key not in _NOT_HERE}
         for name, own in known.items()
     }
-    return _checked(read_project_file(path), options, str(path), path.parent)
+    settings = read_project_file(path)
+    values = _checked(settings, options, str(path), path.parent)
+    if found:
+        _harmless(settings, options, path)
+    return values
+
+
+def _harmless(
+    settings: Mapping[str, Any], options: Mapping[str, Mapping[str, Any]], path: Path
+) -> None:
+    """Refuse in a file that is found what only one that is named may set."""
+    everywhere = {key: one for own in options.values() for key, one in own.items()}
+    for name, value in settings.items():
+        table, own = (
+            ("", everywhere) if not isinstance(value, dict) else (f"{name}.", options[name])
+        )
+        for given, item in value.items() if table else ((name, value),):
+            option = own[given.replace("_", "-")]
+            reason = _harm(option, item, path.parent)
+            if reason is not None:
+                raise UsageError(
+                    f"{table}{given} of {path}: a project file that is found {reason}",
+                    f"if you trust it, name it: --config {path}",
+                )
+
+
+def _harm(option: Any, value: Any, folder: Path) -> str | None:
+    """Return why a file that is found may not set this, or None."""
+    key = option.opts[0].removeprefix("--")
+    texts = [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)]
+    of_file = any(word in (option.metavar or "") for word in _FILES)
+    if key in _BY_NAME or (option.metavar in _FILES and key not in _INPUTS):
+        return "sets columns, conventions and gates only"
+    if any("://" in text for text in texts) and key not in ("title", "tag"):
+        return "names no URI"
+    if of_file and any(
+        not (folder / text).resolve().is_relative_to(folder.resolve()) for text in texts
+    ):
+        return "names files of its own folder only"
+    return None
 
 
 def _relative(path: Path) -> str:

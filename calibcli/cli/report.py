@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -134,7 +134,7 @@ def _form(form: ReportFormat | None, output: str) -> ReportFormat:
     return form or suffixes.get(output.rsplit(".", 1)[-1].lower(), ReportFormat.HTML)
 
 
-def _page(result: dict[str, object], chosen: ReportFormat, output: str) -> str:
+def _page(result: dict[str, Any], chosen: ReportFormat, output: str) -> str:
     if chosen is ReportFormat.JSON:
         from calibcli.render.formats.jsonout import render_json
 
@@ -143,14 +143,15 @@ def _page(result: dict[str, object], chosen: ReportFormat, output: str) -> str:
         from calibcli.render.formats.markdown import render_report
 
         if output == "-":
-            return render_report(result)
+            return console.beneath_settings(result, render_report(result), marked=True)
         from calibcli.cli.pictures import save
         from calibcli.render.charts.gallery import all_figures
 
         drawn = list(all_figures(result))
         folder = Path(output).with_name(f"{Path(output).stem}_files")
         save(drawn, str(folder), svg=False)
-        return render_report(result, [(one, f"{folder.name}/{one.identity}.png") for one in drawn])
+        pictures = [(one, f"{folder.name}/{one.identity}.png") for one in drawn]
+        return console.beneath_settings(result, render_report(result, pictures), marked=True)
     from calibcli.render.formats.html import render_report_html
 
     return render_report_html(result)

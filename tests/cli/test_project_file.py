@@ -5,8 +5,12 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from calibcli.cli.main import commands
+from calibcli.cli.project import _harm
 
 
 @pytest.fixture
@@ -52,6 +56,9 @@ def test_the_same_result_as_the_same_options_by_hand(project, good):
     project('cluster = "visit"\nbins = "8,4"\ngroup = ["camera"]\n')
     from_file = good("measure", "x.csv", "--format", "json").json
     assert from_file["params"].pop("config") == "calibcli.toml"
+    assert from_file["params"].pop("config_options") == {
+        "cluster": "visit", "group": ["camera"], "bins": "8,4"
+    }  # fmt: skip
     by_hand = ("--cluster", "visit", "--bins", "8,4", "--group", "camera", "--no-config")
     assert from_file == good("measure", "x.csv", "--format", "json", *by_hand).json
 
@@ -162,24 +169,101 @@ def test_paths_are_meant_from_the_file(project, good, monkeypatch, tmp_path):
     )
     (tmp_path / "models").mkdir()
     monkeypatch.chdir(tmp_path / "sub")
-    good("fit", "../x.csv")
+    named = ("--config", "../calibcli.toml")
+    good("fit", "../x.csv", *named)
     assert (tmp_path / "models" / "c.json").is_file()
-    result = good("measure", "../x.csv", "--format", "json").json
+    result = good("measure", "../x.csv", "--format", "json", *named).json
     assert result["params"]["calibrator"] == "../models/c.json"
     assert "calibrated" in result["overall"]
 
 
 def test_every_command(project, good, tmp_path):
-    project(
-        'cluster = "visit"\ncalibrator = "c.json"\nquiet = true\nno-ci = true\n[fit]\nfolds = 3\n'
-    )
+    project('cluster = "visit"\ncalibrator = "c.json"\nno-ci = true\n[fit]\nfolds = 3\n')
     fitted = good("fit", "x.csv", "-o", "c.json", "--format", "json").json["params"]
     assert (fitted["cluster"], fitted["config"]) == ("visit", "calibcli.toml")
-    chosen = good("threshold", "x.csv", "--format", "json").json["params"]
+    chosen = good("threshold", "x.csv", "-q", "--format", "json").json["params"]
     assert (chosen["calibrator"], chosen["config"]) == ("c.json", "calibcli.toml")
-    page = good("report", "x.csv", "--format", "json").json["params"]
+    page = good("report", "x.csv", "-q", "--format", "json").json["params"]
     assert (page["cluster"], page["config"]) == ("visit", "calibcli.toml")
-    good("apply", "c.json", "x.csv", "-o", "o.csv")
+    good("apply", "c.json", "x.csv", "-q", "-o", "o.csv")
+
+
+# -- a file that nobody has named -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[fit]\noutput = "../{}"', "fit.output"),
+        ('[measure]\nsave-stats = "{}"', "measure.save-stats"),
+        ('[measure]\nsave_plots = "{}"', "measure.save_plots"),
+        ('[threshold]\ncandidates = "{}"', "threshold.candidates"),
+        ('[fit]\npromote-over = "{}"', "fit.promote-over"),
+        ('[fit]\nrollback = "{}"', "fit.rollback"),
+        ('engine = "dask"', "engine"),
+        ('scheduler = "tcp://127.0.0.1:8786"', "scheduler"),
+        ("threads = 1", "threads"),
+        ("quiet = true", "quiet"),
+        ('labels = "s3://bucket/y.npy"', "labels"),
+        ('versus = "https://example.invalid/x.csv"', "versus"),
+        ('calibrator = "../{}"', "calibrator"),
+        ('reference = "/etc/passwd"', "reference"),
+        ('versus = "../x.csv"', "versus"),
+    ],
+)
+def test_what_only_a_file_that_is_named_may_set(project, calibcli, tmp_path, text, said):
+    before = project(text.format("evil.json") + "\n").read_bytes()
+    for command in (("measure", "x.csv"), ("fit", "x.csv", "-o", "c.json"), ("report", "x.csv")):
+        ran = calibcli(*command)
+        assert (ran.code, ran.out) == (2, ""), command
+        assert f"{said} of calibcli.toml: a project file that is found" in ran.err
+        assert "--config calibcli.toml" in ran.err
+    kept = sorted(path.name for path in tmp_path.iterdir())
+    assert kept == [".git", "calibcli.toml", "sub", "x.csv"]
+    assert (tmp_path / "calibcli.toml").read_bytes() == before
+
+
+def test_every_option_of_a_written_file_is_for_a_file_that_is_named():
+    """What a new option that names a file may do is decided in `project`, or it is refused."""
+    written = {"output", "save-stats", "save-plots", "candidates", "promote-over", "rollback"}
+    for command in commands(None).commands.values():
+        for option in command.params:
+            name = option.opts[0].removeprefix("--")
+            if name in written:
+                assert "only" in (_harm(option, "x", Path.cwd()) or ""), name
+
+
+def test_a_link_leads_out_of_the_folder(project, calibcli, tmp_path):
+    (tmp_path / "c.json").symlink_to("/etc/passwd")
+    project('calibrator = "c.json"\n')
+    assert "files of its own folder only" in calibcli("measure", "x.csv").err
+
+
+def test_what_it_sets_stands_first(project, good, calibcli, tmp_path):
+    project('positive = "1"\ndrop-invalid = true\nfail-if = ["ece>0.9"]\ntitle = "x"\n')
+    line = "from calibcli.toml: positive 1, drop-invalid"
+    for command in ("measure", "threshold"):
+        assert good(command, "x.csv", "--no-ci").out.splitlines()[0] == line
+        assert good(command, "x.csv", "--no-ci", "--format", "md").out.splitlines()[0] == line
+    for form in ("html", "md"):
+        good("report", "x.csv", "--no-ci", "-o", f"page.{form}")
+        assert line in (tmp_path / f"page.{form}").read_text()
+    shown = params(good)
+    assert shown["config_options"] == {"positive": "1", "drop-invalid": True}
+    assert params(good, "--positive", "1")["config_options"] == {"drop-invalid": True}
+    assert "from calibcli.toml" not in good("measure", "x.csv", "--no-ci", "--no-config").out
+
+
+def test_a_terminal_is_told_of_it(project, good, calibcli, monkeypatch):
+    project('positive = "1"\nfail-if = ["ece>0.9"]\n')
+    told = "calibcli: --fail-if, --positive from calibcli.toml; --no-config reads none\n"
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    ran = calibcli("measure", "x.csv", "--no-ci")
+    assert sorted(ran.err) == sorted(told)
+    assert calibcli("measure", "x.csv", "--no-ci", "-q").err == ""
+    assert calibcli("measure", "x.csv", "--no-ci", "--config", "calibcli.toml").err == ""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: False, raising=False)
+    assert calibcli("measure", "x.csv", "--no-ci").err == ""
 
 
 # -- what is refused ------------------------------------------------------------------------------

@@ -55,6 +55,8 @@ def render_report_html(report: Result) -> str:
     body.append(sections.data(report))
     page = "".join(body)
     facts = ", ".join([documents.inputs_line(report), *documents.measure_facts(measure)])
+    told = words.settings(report)
+    settings = f"; {told}" if told else ""
     return (
         "<!doctype html>\n"
         f'<html lang="en"><head><meta charset="utf-8">\n{_policy(script)}\n'
@@ -64,7 +66,7 @@ def render_report_html(report: Result) -> str:
         f"<title>{html(title)}</title>\n<style>{STYLE}</style></head>\n"
         f'<body><header class="page"><h1>{html(title)}</h1>\n'
         f"{sections.verdict_html(report)}{sections.tiles_html(measure)}"
-        f'<p class="note">{html(words.conventions(measure))}; {html(facts)}.</p>\n'
+        f'<p class="note">{html(words.conventions(measure))}; {html(facts + settings)}.</p>\n'
         f"{sections.warnings_html(report.get('warnings') or [])}{contents(page)}</header>\n"
         f"<main>{page}</main>\n"
         f"<footer><p>Made by calibcli {html(report.get('calibcli', ''))}. This page is one file "

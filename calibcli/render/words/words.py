@@ -69,6 +69,20 @@ def conventions(result: Mapping[str, Any]) -> str:
     return ", ".join(parts[:1]) + "; " + ", ".join(parts[1:])
 
 
+def settings(result: Mapping[str, Any]) -> str:
+    """Return which options came from a project file, in one line; empty without any."""
+    params = result.get("params") or {}
+    given = params.get("config_options") or {}
+    parts = [name if value is True else f"{name} {_listed(value)}" for name, value in given.items()]
+    return names.visible(f"from {params['config']}: {', '.join(parts)}") if parts else ""
+
+
+def _listed(value: Any) -> str:
+    if isinstance(value, list):
+        return " and ".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def tolerance_of(params: Mapping[str, Any]) -> float:
     """Return the gap up to which a bin passes as honest."""
     tolerance = params.get("tolerance")
