@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 
-SCORES_HELP = "Parquet, CSV, TSV, NPY or NPZ files, folders, quoted globs, URIs, or - for stdin."
+SCORES_HELP = "Parquet, CSV, JSON Lines, Arrow or NPY files, folders, globs, URIs, or - for stdin."
 
 
 class Format(StrEnum):
@@ -112,7 +112,7 @@ class InputOptions:
     ] = False
     input_format: Annotated[
         str | None,
-        typer.Option(metavar="FORMAT", help="Format of standard input: csv, parquet or arrow."),
+        typer.Option(metavar="FORMAT", help="Format of standard input: csv, jsonl, parquet, …"),
     ] = None
     key: Annotated[
         str | None,

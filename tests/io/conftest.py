@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -84,6 +85,12 @@ def write(tmp_path: Path) -> Callable[..., Path]:
             return path
         if isinstance(columns, bytes):
             path.write_bytes(columns)
+            return path
+        if ".jsonl" in name or ".ndjson" in name:
+            rows = pa.table(columns).to_pylist()
+            text = "".join(json.dumps(row, allow_nan=True) + "\n" for row in rows)
+            with pa.output_stream(path, compression="detect") as file:
+                file.write(text.encode())
             return path
         table = pa.table(columns)
         if path.suffix == ".parquet":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-INPUT_FORMATS = ("csv", "tsv", "parquet", "arrow", "npy", "npz")
+INPUT_FORMATS = ("csv", "tsv", "parquet", "arrow", "npy", "npz", "jsonl")
 SUFFIXES = {
     ".parquet": "parquet",
     ".parq": "parquet",
@@ -18,6 +18,8 @@ SUFFIXES = {
     ".feather": "arrow",
     ".npy": "npy",
     ".npz": "npz",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
     ".json": "stats",
 }
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}

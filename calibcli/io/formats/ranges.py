@@ -1,4 +1,4 @@
-"""Cut a plain CSV file into parts at line ends, so that cores can share it.
+"""Cut a plain CSV or JSON Lines file into parts at line ends, so that cores can share it.
 
 One look over the bytes, many times faster than parsing them, makes sure that a line is a row:
 no quote (a line end may hide between two), no blank line (which is no row), no carriage return.
@@ -34,10 +34,11 @@ class Span:
     stop: int
 
 
-def cut(path: str, start: int, size: int) -> tuple[tuple[Part, Span], ...]:
-    """Cut the rows of a CSV file, which begin at byte `start`, into parts of about LARGE bytes.
+def cut(path: str, start: int, size: int, *, lines: bool = False) -> tuple[tuple[Part, Span], ...]:
+    """Cut the rows of a file, which begin at byte `start`, into parts of about LARGE bytes.
 
-    Returns () where lines are not certain to be rows; the file is then one part.
+    `lines` tells that a line is a row whatever it holds, as in JSON Lines; in CSV it is not, where
+    there are quotes. Returns () where lines are not certain to be rows; the file is then one part.
     """
     found: list[tuple[Part, Span]] = []
     first_row = rows = 0
@@ -51,7 +52,9 @@ def cut(path: str, start: int, size: int) -> tuple[tuple[Part, Span], ...]:
         file.seek(start)
         while at < size:
             read = file.readinto(memoryview(buffer)[: size - at]) or 0
-            if not read or buffer.find(b'"', 0, read) >= 0 or buffer.find(b"\r", 0, read) >= 0:
+            if not read or buffer.find(b"\r", 0, read) >= 0:
+                return ()
+            if not lines and buffer.find(b'"', 0, read) >= 0:
                 return ()
             end = ends[:read]
             np.equal(content[:read], _LINE_END, out=end)

@@ -22,6 +22,10 @@ def open_reader(source: Source) -> Reader:
         from calibcli.io.formats.delimited.reader import CsvReader
 
         return CsvReader.open(source)
+    if source.kind == "jsonl":
+        from calibcli.io.formats.jsonl.reader import JsonlReader
+
+        return JsonlReader.open(source)
     if source.kind == "npy":
         from calibcli.io.formats.npy import NpyReader
 
@@ -40,5 +44,5 @@ def open_reader(source: Source) -> Reader:
         return ArrowReader.open(source)
     raise InputError(
         f"{show(source.name)} is a JSON file, which holds no rows of scores",
-        hint="rows come as Parquet, CSV, NPY or Arrow",
+        hint="rows come as Parquet, CSV, NPY, Arrow, or JSON Lines: an object on each line",
     )

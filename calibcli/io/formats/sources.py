@@ -26,7 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 STDIN = "-"
+TEXTS = ("csv", "tsv", "jsonl")
+"""Types that may be compressed as a whole."""
 _MISSING_PARTITION = "__HIVE_DEFAULT_PARTITION__"
+_LONGEST_LINE = 2**24
+_OTHER_JSON = {"schema", "images", "annotations", "categories"}
+"""Keys of artifacts and of COCO annotations, which are one object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,7 @@ class Source:
 
     Attributes:
         path: As it is shown and as it is opened, unless `data` or `spool` holds the content.
-        kind: "parquet", "csv", "tsv", "arrow", "npy", "npz" or "stats".
+        kind: "parquet", "csv", "tsv", "jsonl", "arrow", "npy", "npz" or "stats".
         compression: "gzip", "zstd" or None.
         partition: Columns that the folders above the file name, as `camera=front/` does;
             None for a missing value.
@@ -282,9 +287,11 @@ def _file(
 ) -> Source:
     suffix, compression = suffix_of(path)
     kind = SUFFIXES.get(suffix)
-    if kind is not None and (compression is None or kind in ("csv", "tsv")):
+    if kind is not None and (compression is None or kind in TEXTS):
         if not is_uri(path) and not Path(path).is_file():
             return _spooled(path, path, kind)
+        if kind == "stats" and _holds_lines(Source(path, kind)):
+            return Source(path, "jsonl", None, partition)
         return Source(path, kind, compression, partition)
     if not is_uri(path) and not Path(path).is_file():
         return _spooled(path, path, input_format)
@@ -292,14 +299,30 @@ def _file(
     if kind is None:
         raise InputError(
             f"{show(path)}: its suffix does not name a type that is read here",
-            hint=f"known: {listing(SUFFIXES)}, .csv.gz, .csv.zst; or give --input-format",
+            hint=f"known: {listing(SUFFIXES, 20)}, .csv.gz, .jsonl.zst; or give --input-format",
         )
     return Source(path, kind, compression, partition)
 
 
 def _sniff(source: Source) -> str | None:
     with reading(source.name), source.open() as file:
-        return kind_of_content(file.read(8))
+        kind = kind_of_content(file.read(8))
+    return "jsonl" if kind == "stats" and _holds_lines(source) else kind
+
+
+def _holds_lines(source: Source) -> bool:
+    """Whether a JSON file has an object on each line; an artifact is one object, with a schema."""
+    with reading(source.name), source.open() as file:
+        first = file.readline(_LONGEST_LINE).strip()
+    if not first.startswith(b"{") or not first.endswith(b"}"):
+        return False
+    import json
+
+    try:
+        value = json.loads(first)
+    except ValueError:
+        return False
+    return bool(value) and not _OTHER_JSON & value.keys()
 
 
 def _standard_input(input_format: str | None) -> Source:
@@ -340,6 +363,8 @@ def _from_kept(
     magic = _sniff(source)
     if input_format is None and magic == "stats":
         return Source(name, "stats", data=data, spool=spool)
+    if input_format is None and magic == "jsonl":
+        return Source(name, "jsonl", data=data, spool=spool)
     if magic is not None and magic != source.kind and source.kind in ("csv", "tsv"):
         raise InputError(
             f"{show(source.name)} does not hold {source.kind.upper()}",

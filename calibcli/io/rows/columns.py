@@ -14,7 +14,7 @@ from calibcli.io.failures import listing, show
 from calibcli.io.rows.names import LABELS, ROWS, SCORES, of_bigquery, usual
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 
 _SEPARATORS = "_.-:/ "
 
@@ -30,6 +30,7 @@ class Column:
         named: Whether the values of a row have names that only reading tells, as in a map.
         children: The fields of a struct.
         element: What a list holds.
+        length: How many values a list has in the first rows, where all have as many; else 0.
     """
 
     kind: str
@@ -38,6 +39,7 @@ class Column:
     named: bool = False
     children: Mapping[str, Column] | None = None
     element: Column | None = None
+    length: int = 0
 
     def inside(self, path: Sequence[str]) -> Column | None:
         """Return what a path of fields and places leads to; None where there is nothing."""
@@ -148,8 +150,11 @@ def choose_scores(
     *,
     score: str | None,
     scores: tuple[str, ...] | None,
+    inside: Callable[[str], Sequence[str]] | None = None,
 ) -> Scores:
     """Choose the score columns of a table by `--score`, `--scores`, or the known names.
+
+    `inside` tells what a column holds, where a pattern leads into one: fields, or places of a list.
 
     Raises:
         InputError: A named column does not exist, or none or several have a known name.
@@ -162,7 +167,7 @@ def choose_scores(
     if score is not None:
         return _single(columns, find(score, columns, path, "--score"))
     if scores is not None:
-        return _several(columns, path, scores)
+        return _several(columns, path, scores, inside)
     pairs = of_bigquery(columns)
     rows = [name for name in columns if columns[name].width is not None]
     named = usual(columns, SCORES[:1]) or usual(rows, ROWS) or usual(columns, SCORES)
@@ -194,9 +199,17 @@ def _single(columns: Mapping[str, Column], name: str) -> Scores:
     return Scores((name,), None, columns[name].width is not None)
 
 
-def _several(columns: Mapping[str, Column], path: str, scores: tuple[str, ...]) -> Scores:
+def _several(
+    columns: Mapping[str, Column],
+    path: str,
+    scores: tuple[str, ...],
+    inside: Callable[[str], Sequence[str]] | None,
+) -> Scores:
     if len(scores) == 1 and scores[0] not in columns and re.search(r"[*?\[]", scores[0]):
-        return _matching(columns, path, scores[0])
+        matching = [name for name in columns if fnmatch.fnmatchcase(name, scores[0])]
+        if not matching and inside is not None:
+            matching = _deep(scores[0].split("."), columns, inside)
+        return _matching(columns, path, scores[0], tuple(matching))
     refuse_duplicates(scores, "--scores")
     names = tuple(find(name, columns, path, "--scores") for name in scores)
     if len(names) == 1:
@@ -204,8 +217,26 @@ def _several(columns: Mapping[str, Column], path: str, scores: tuple[str, ...]) 
     return Scores(names, suffixes(names), rows=False)
 
 
-def _matching(columns: Mapping[str, Column], path: str, pattern: str) -> Scores:
-    names = tuple(name for name in columns if fnmatch.fnmatchcase(name, pattern))
+def _deep(
+    steps: Sequence[str], columns: Mapping[str, Column], inside: Callable[[str], Sequence[str]]
+) -> list[str]:
+    """Return the dotted names that match a pattern step by step."""
+    found = [name for name in columns if fnmatch.fnmatchcase(name, steps[0])]
+    for step in steps[1:]:
+        plain = not re.search(r"[*?\[]", step)
+        children = [(name, [step] if plain else inside(name)) for name in found]
+        found = [
+            f"{name}.{child}"
+            for name, own in children
+            for child in own
+            if plain or fnmatch.fnmatchcase(child, step)
+        ]
+    return [name for name in found if name in columns]
+
+
+def _matching(
+    columns: Mapping[str, Column], path: str, pattern: str, names: tuple[str, ...]
+) -> Scores:
     if not names:
         raise InputError(
             f"{show(path)} has no column that matches {pattern!r} (--scores)",

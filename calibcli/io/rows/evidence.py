@@ -56,6 +56,20 @@ class Evidence:
             self._frames[asked] = next(frames, None)
         return self._frames[asked]
 
+    def inside(self, name: str) -> Sequence[str]:
+        """Return what a column holds: the names of fields, or the places of a list's values."""
+        if name not in self.reader.columns:
+            return []
+        column = self.reader.columns[name]
+        if column.children:
+            return list(column.children)
+        if column.named:
+            return self.rows_of(name)[1] or []
+        if column.element is None:
+            return []
+        length = column.length or column.width or self.rows_of(name)[0]
+        return list(map(str, range(length)))
+
     def tells_apart(self, name: str) -> bool:
         """Whether a column holds whole numbers or texts, and not one value only, as an id does."""
         if self.reader.columns[name].kind == "other" or self.reader.columns[name].width is not None:

@@ -45,7 +45,7 @@ def make_recipe(
         UsageError: Options that do not fit together.
     """
     path = main.path
-    chosen = choose(spec, main.reader)
+    chosen = choose(spec, main)
     _require_numbers(chosen, main.reader)
     k, names = _width(chosen, main)
     if k > MOST_SCORES:
@@ -89,8 +89,9 @@ def make_recipe(
     )
 
 
-def choose(spec: InputSpec, main: Reader) -> Scores:
+def choose(spec: InputSpec, file: Evidence) -> Scores:
     """Choose the score columns of a file; an NPY file has but one."""
+    main = file.reader
     if set(main.columns) == {ARRAY}:
         if spec.score is not None or spec.scores is not None:
             raise InputError(
@@ -98,7 +99,9 @@ def choose(spec: InputSpec, main: Reader) -> Scores:
                 hint="leave out --score and --scores",
             )
         return Scores((ARRAY,), None, main.columns[ARRAY].width is not None)
-    return choose_scores(main.columns, main.source.name, score=spec.score, scores=spec.scores)
+    return choose_scores(
+        main.columns, file.path, score=spec.score, scores=spec.scores, inside=file.inside
+    )
 
 
 def _width(chosen: Scores, main: Evidence) -> tuple[int, tuple[str, ...] | None]:

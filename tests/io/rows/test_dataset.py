@@ -31,7 +31,7 @@ COLUMNS = {
     "weight": WEIGHT,
     "n": COUNT,
 }
-TABLES = ("x.parquet", "x.csv", "x.csv.gz", "x.csv.zst", "x.arrow", "x.arrows")
+TABLES = ("x.parquet", "x.csv", "x.csv.gz", "x.csv.zst", "x.arrow", "x.arrows", "x.jsonl")
 
 
 @pytest.mark.parametrize("name", TABLES)
