@@ -22,6 +22,7 @@ from calibcli.core.calibrators.types import (
     limited,
     limits_from,
     require_both_classes,
+    separates,
 )
 from calibcli.core.numeric.scales import expit, log_expit
 from calibcli.errors import InputError
@@ -54,7 +55,7 @@ class Beta:
     complexity: ClassVar[int] = 3
 
     @classmethod
-    def fit(cls, stats: ScoreStats, *, smoothing: bool = True) -> Self:
+    def fit(cls, stats: ScoreStats, *, smoothing: bool | None = None) -> Self:
         """Fit from collapsed pairs by maximum likelihood under a, b >= 0.
 
         The loss is convex, so where a slope of the free fit is negative the optimum has a slope
@@ -62,7 +63,8 @@ class Beta:
 
         Args:
             stats: pairs of both labels.
-            smoothing: Lin, Lin and Weng's targets, which keep separable labels finite.
+            smoothing: Lin, Lin and Weng's targets, which keep separable labels finite; by default
+                only where the scores separate the labels, and a note says so.
 
         Raises:
             InputError: when only one class is present.
@@ -70,8 +72,9 @@ class Beta:
         require_both_classes(stats)
         limits = certain_limits(stats)
         x = limited(stats.logit, limits)
-        pos, neg = lin_targets(stats) if smoothing else evidence(stats)
         used = x[stats.total > 0]
+        endless = smoothing is None and used.min() < used.max() and separates(x, stats)
+        pos, neg = lin_targets(stats) if smoothing or endless else evidence(stats)
         columns = np.column_stack([log_expit(x), -log_expit(-x), np.ones_like(x)])
         if used.min() == used.max():
             level, _ = fit_logistic(columns[:, 2:], pos, neg, np.zeros(1), offset=x)
@@ -79,7 +82,9 @@ class Beta:
             return cls(1.0, 1.0, float(level[0]), limits, (note,))
         theta = _constrained(columns, pos, neg)
         notes: tuple[str, ...] = ()
-        if theta[0] == theta[1] == 0.0:
+        if endless:
+            notes = ("the scores separate the labels: fitted to smoothed targets, as for Platt",)
+        elif theta[0] == theta[1] == 0.0:
             notes = ("the fitted map is constant: higher scores do not mean label 1",)
         return cls(float(theta[0]), float(theta[1]), float(theta[2]), limits, notes)
 

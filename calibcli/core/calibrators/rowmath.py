@@ -111,7 +111,8 @@ class TemperatureSums:
     """Loss of softmax(b z) and its first two derivatives in b, summed over rows, for several b.
 
     With d = z - max(z): loss = log S0 - b d_y, slope = S1/S0 - d_y, curve = S2/S0 - (S1/S0)^2,
-    where Sm is the sum of d^m exp(b d) over the classes.
+    where Sm is the sum of d^m exp(b d) over the classes. `shortfall` is the sum of -d_y: 0 where
+    every label has the highest logit.
     """
 
     def __init__(self, inverse: list[float], n_classes: int) -> None:
@@ -120,6 +121,17 @@ class TemperatureSums:
         self.slope = np.zeros(len(inverse))
         self.curve = np.zeros(len(inverse))
         self.classes = np.zeros(n_classes)
+        self.shortfall = self._distance = 0.0
+
+    @property
+    def spread(self) -> float:
+        """Mean distance of a row's highest logit from the mean of the others."""
+        others = max(len(self.classes) - 1, 1)
+        return self._distance / others / max(float(self.classes.sum()), 1e-300)
+
+    def derivatives(self) -> tuple[float, float, float]:
+        """Return loss, slope and curve of the first b."""
+        return float(self.loss[0]), float(self.slope[0]), float(self.curve[0])
 
     def add(self, batches: Iterable[RowBatch]) -> TemperatureSums:
         """Add the rows of these batches; returns itself."""
@@ -128,6 +140,8 @@ class TemperatureSums:
             d = z - z.max(axis=1, keepdims=True)
             truth = d[np.arange(len(d)), label]
             squares = d * d
+            self.shortfall -= float(weight @ truth)
+            self._distance -= float(weight @ d.sum(axis=1))
             e = np.empty_like(d)
             for i, b in enumerate(self.inverse):
                 np.multiply(d, b, out=e)

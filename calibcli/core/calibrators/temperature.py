@@ -39,7 +39,9 @@ Derivatives = Callable[[float], tuple[float, float, float]]
 """b -> (loss, its first derivative, its second derivative)."""
 
 BOUNDS = (0.01, 100.0)
-"""Temperatures searched. Cosine similarities need 0.01; beyond it labels are separable."""
+"""Temperatures searched for logits of a usual size, a few units; see `bounds_of`."""
+_USUAL = 3.0
+_DECADES = 12.0
 _MAX_STEPS = 200
 
 
@@ -50,11 +52,13 @@ class Temperature:
     Attributes:
         temperature: T > 0; above 1 the scores were over-confident, below 1 under-confident.
         limits: see `certain_limits`; for one logit only.
+        at_bound: whether the search ended at a bound; not part of the artifact.
     """
 
     temperature: float
     limits: Limits = (None, None)
     notes: tuple[str, ...] = ()
+    at_bound: bool = False
 
     method: ClassVar[str] = "temperature"
     space: ClassVar[Space] = "logit"
@@ -67,14 +71,15 @@ class Temperature:
         cls,
         stats: ScoreStats,
         *,
-        bounds: tuple[float, float] = BOUNDS,
+        bounds: tuple[float, float] | None = None,
         temperatures: Sequence[float] | None = None,
     ) -> Self:
         """Fit from collapsed binary pairs.
 
         Args:
             stats: pairs of both labels.
-            bounds: lowest and highest temperature; reaching one leaves a note.
+            bounds: lowest and highest temperature, by default `bounds_of` the mean size of the
+                logits; reaching one leaves a note.
             temperatures: try only these and take the one of least log loss (ties: the first).
 
         Raises:
@@ -89,13 +94,17 @@ class Temperature:
             chosen = _inverses(temperatures)
             losses = [derivatives(b)[0] for b in chosen]
             return cls(float(temperatures[int(np.argmin(losses))]), limits)
+        if bounds is None:
+            size = float((pos + neg) @ np.minimum(np.abs(z), 1e100) / (pos + neg).sum())
+            bounds = bounds_of(size)
         begin = 1.0
         if len(z) > MANY_CELLS:
             few, few_pos, few_neg = merged(z[:, None], pos, neg)
             coarse = _binary_derivatives(few[:, 0], few_pos, few_neg)
-            begin = 1.0 / _minimise(coarse, 1.0, bounds, tolerance=1e-4)[0]
-        temperature, notes = _minimise(derivatives, begin, bounds, tolerance=1e-6)
-        return cls(temperature, limits, notes)
+            begin = 1.0 / _minimise(coarse, 1.0, bounds, tolerance=1e-4).temperature
+        wrong = float(pos @ (z < 0.0) + neg @ (z > 0.0))
+        found = _minimise(derivatives, begin, bounds, tolerance=1e-6, separated=wrong == 0.0)
+        return cls._of(found, limits)
 
     @classmethod
     def fit_rows(
@@ -103,14 +112,15 @@ class Temperature:
         rows: RowSource,
         n_classes: int,
         *,
-        bounds: tuple[float, float] = BOUNDS,
+        bounds: tuple[float, float] | None = None,
         temperatures: Sequence[float] | None = None,
         start: Self | None = None,
     ) -> Self:
         """Fit from rows of K logits or log-probabilities in two or three passes.
 
         Newton's method in 1/T inside a shrinking bracket, begun at the optimum of the first
-        batch, or at `start`. Sums are float64 whatever the rows' dtype.
+        batch, or at `start`. Sums are float64 whatever the rows' dtype. Bounds are by default
+        `bounds_of` the mean distance of a row's highest logit from the others.
 
         Raises:
             InputError: when the labels are all of one class.
@@ -122,17 +132,24 @@ class Temperature:
             return cls(float(temperatures[int(np.argmin(sums.loss))]))
 
         def derivatives(b: float) -> tuple[float, float, float]:
-            sums = TemperatureSums([b], n_classes).add(rows())
-            require_two_classes(sums.classes)
-            return float(sums.loss[0]), float(sums.slope[0]), float(sums.curve[0])
+            if b == begin:
+                return first.derivatives()
+            return TemperatureSums([b], n_classes).add(rows()).derivatives()
 
         if start is None:
             begin = _first_batch_optimum(rows, n_classes)
         else:
             begin = 1.0 / start.temperature
+        first = TemperatureSums([begin], n_classes).add(rows())
+        require_two_classes(first.classes)
         # After a relative step of 1e-5 Newton's error is about its square.
-        temperature, notes = _minimise(derivatives, begin, bounds, tolerance=1e-5)
-        return cls(temperature, notes=notes)
+        within = bounds_of(first.spread) if bounds is None else bounds
+        separated = first.shortfall == 0.0
+        return cls._of(_minimise(derivatives, begin, within, tolerance=1e-5, separated=separated))
+
+    @classmethod
+    def _of(cls, found: _Minimum, limits: Limits = (None, None)) -> Self:
+        return cls(found.temperature, limits, found.notes, found.at_bound)
 
     def apply(self, x: FloatArray) -> FloatArray:
         """Return probabilities of logits (n,), or of rows of logits (n, K)."""
@@ -154,6 +171,26 @@ class Temperature:
     def from_dict(cls, payload: dict[str, Any]) -> Self:
         """Return the calibrator that `to_dict` wrote."""
         return cls(float(payload["temperature"]), limits_from(payload), tuple(payload["notes"]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Minimum:
+    """The temperature of least loss, what is to be said of it, and whether it is a bound."""
+
+    temperature: float
+    notes: tuple[str, ...] = ()
+    at_bound: bool = False
+
+
+def bounds_of(size: float) -> tuple[float, float]:
+    """Return the lowest and highest temperature that are searched for logits of this size.
+
+    They follow the scale of the logits by powers of ten: margins of support vector machines and
+    energies run to thousands, cosine similarities to tenths.
+    """
+    decades = np.rint(np.log10(max(size, 1e-300) / _USUAL))
+    scale = 10.0 ** float(np.clip(decades, -_DECADES, _DECADES))
+    return BOUNDS[0] * min(scale, 1.0), BOUNDS[1] * max(scale, 1.0)
 
 
 def _inverses(temperatures: Sequence[float]) -> list[float]:
@@ -193,17 +230,24 @@ def _first_batch_optimum(rows: RowSource, n_classes: int) -> float:
         return 1.0
 
     def derivatives(b: float) -> tuple[float, float, float]:
-        sums = TemperatureSums([b], n_classes).add([batch])
-        return float(sums.loss[0]), float(sums.slope[0]), float(sums.curve[0])
+        return TemperatureSums([b], n_classes).add([batch]).derivatives()
 
-    temperature, notes = _minimise(derivatives, 1.0, BOUNDS, tolerance=1e-2)
-    return 1.0 if notes else 1.0 / temperature
+    found = _minimise(derivatives, 1.0, BOUNDS, tolerance=1e-2)
+    return 1.0 if found.notes else 1.0 / found.temperature
 
 
 def _minimise(
-    derivatives: Derivatives, start: float, bounds: tuple[float, float], *, tolerance: float
-) -> tuple[float, tuple[str, ...]]:
-    """Return the temperature of least loss within the bounds, and a note when it is a bound."""
+    derivatives: Derivatives,
+    start: float,
+    bounds: tuple[float, float],
+    *,
+    tolerance: float,
+    separated: bool = False,
+) -> _Minimum:
+    """Return the temperature of least loss within the bounds.
+
+    `separated` tells that every label has the highest score of its row, for the note.
+    """
     coldest, hottest = bounds
     low, high = 1.0 / hottest, 1.0 / coldest
     low_seen = high_seen = False
@@ -212,23 +256,29 @@ def _minimise(
         _, slope, curve = derivatives(b)
         # Far from 0 separable labels underflow to this as well; near 0 only equal scores do.
         if slope == curve == 0.0 and not any(derivatives(1.0 / hottest)[1:]):
-            return 1.0, ("all scores are equal: every temperature fits alike, 1 is kept",)
+            return _Minimum(1.0, ("all scores are equal: every temperature fits alike, 1 is kept",))
         if slope > 0.0:
             if b <= low:
-                reason = "the scores do not rank the labels"
-                return hottest, (f"temperature stopped at its bound {hottest:g}: {reason}",)
+                verb = "do not" if derivatives(0.0)[1] >= 0.0 else "hardly"
+                return _bound(hottest, f"the scores {verb} rank the labels")
             high, high_seen = b, True
         elif slope < 0.0 or curve == 0.0:
             if b >= high and not high_seen:
-                reason = "the scores separate the labels"
-                return coldest, (f"temperature stopped at its bound {coldest:g}: {reason}",)
+                reason = "the scores separate the labels" if separated else "the loss falls further"
+                return _bound(coldest, reason)
             low, low_seen = b, True
         step = -slope / curve if curve > 0.0 else math.copysign(math.inf, -slope or 1.0)
         if abs(step) <= tolerance * b:
-            return 1.0 / min(max(b + step, 1.0 / hottest), 1.0 / coldest), ()
+            return _Minimum(1.0 / min(max(b + step, 1.0 / hottest), 1.0 / coldest))
         stalls = abs(step) > 0.5 * previous
         b, previous = _next(b, step, low, high, low_seen, high_seen, stalls), abs(step)
-    return 1.0 / b, ("the search for the temperature did not converge",)
+    return _Minimum(1.0 / b, ("the search for the temperature did not converge",))
+
+
+def _bound(temperature: float, reason: str) -> _Minimum:
+    return _Minimum(
+        temperature, (f"temperature stopped at its bound {temperature:g}: {reason}",), at_bound=True
+    )
 
 
 def _next(

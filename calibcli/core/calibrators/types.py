@@ -111,6 +111,15 @@ def require_two_classes(class_weight: FloatArray) -> None:
         )
 
 
+def separates(z: FloatArray, stats: ScoreStats) -> bool:
+    """Return whether no row of label 0 has a higher score z (C,) than one of label 1.
+
+    The likelihood of an increasing map of such scores has no maximum.
+    """
+    ones, zeros = z[stats.pos > 0], z[stats.neg > 0]
+    return bool(len(ones) and len(zeros) and zeros.max() <= ones.min())
+
+
 def effective_rows(stats: ScoreStats) -> float:
     """Return the rows, or with importance weights Kish's (sum w)^2 / (sum of w^2)."""
     pos_sq, neg_sq = stats.table.pos_sq, stats.table.neg_sq

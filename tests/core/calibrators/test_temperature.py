@@ -159,7 +159,38 @@ def test_anti_correlated_labels_stop_at_the_upper_bound(row_source):
     assert fitted.temperature == 100.0
     assert "do not rank" in fitted.notes[0]
     rows = Temperature.fit_rows(row_source(-50 * np.eye(4), np.arange(4)), 4)
-    assert rows.temperature == 100.0
+    assert rows.temperature == 1000.0
+    assert rows.at_bound
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e-3, 300.0, 1e5])
+def test_bounds_follow_the_scale_of_the_logits(scale, rows, row_source):
+    z, y = rows
+    usual = Temperature.fit_rows(row_source(z, y), 7)
+    scaled = Temperature.fit_rows(row_source(scale * z, y), 7)
+    assert scaled.temperature == pytest.approx(scale * usual.temperature, rel=1e-6)
+    assert scaled.notes == ()
+    if scale > 1.0:
+        scale = 20.0
+    margin, label = z[:, 0] - z[:, 1], y == 0
+    binary = Temperature.fit(ScoreStats.from_arrays(margin, label, logits=True))
+    other = Temperature.fit(ScoreStats.from_arrays(scale * margin, label, logits=True))
+    assert other.temperature == pytest.approx(scale * binary.temperature, rel=1e-6)
+
+
+def test_what_is_said_of_a_bound_is_so(row_source):
+    error = ScoreStats.from_arrays([-1.0, 5.0, -5.0], [1, 1, 0], logits=True)
+    assert "falls further" in Temperature.fit(error, bounds=(5, 20)).notes[0]
+    z = np.array([[5.0, 0.0], [0.0, 5.0], [0.0, 1.0]])
+    told = Temperature.fit_rows(row_source(z, np.array([0, 1, 0])), 2, bounds=(5, 20)).notes[0]
+    assert "falls further" in told
+    # A few more rows are right than wrong, so the best temperature is finite but high.
+    scores, counts = [1e-3, 1e-3, -1e-3, -1e-3], np.array([1010, 1000, 1000, 1010])
+    hardly = ScoreStats.from_arrays(scores, [1, 0, 1, 0], counts, logits=True)
+    fitted = Temperature.fit(hardly, bounds=(1e-4, 0.01))
+    assert fitted.at_bound
+    assert "hardly rank" in fitted.notes[0]
+    assert Temperature.fit(hardly).temperature == pytest.approx(0.1, abs=1e-3)
 
 
 def test_constant_scores_keep_temperature_one(row_source):
