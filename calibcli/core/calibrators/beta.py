@@ -23,6 +23,7 @@ from calibcli.core.calibrators.types import (
     limits_from,
     require_both_classes,
     separates,
+    with_prior,
 )
 from calibcli.core.numeric.scales import expit, log_expit
 from calibcli.errors import InputError
@@ -55,7 +56,7 @@ class Beta:
     complexity: ClassVar[int] = 3
 
     @classmethod
-    def fit(cls, stats: ScoreStats, *, smoothing: bool | None = None) -> Self:
+    def fit(cls, stats: ScoreStats, *, smoothing: bool | None = None, prior: float = 0.0) -> Self:
         """Fit from collapsed pairs by maximum likelihood under a, b >= 0.
 
         The loss is convex, so where a slope of the free fit is negative the optimum has a slope
@@ -65,6 +66,7 @@ class Beta:
             stats: pairs of both labels.
             smoothing: Lin, Lin and Weng's targets, which keep separable labels finite; by default
                 only where the scores separate the labels, and a note says so.
+            prior: rows of `with_prior`.
 
         Raises:
             InputError: when only one class is present.
@@ -73,8 +75,11 @@ class Beta:
         limits = certain_limits(stats)
         x = limited(stats.logit, limits)
         used = x[stats.total > 0]
-        endless = smoothing is None and used.min() < used.max() and separates(x, stats)
-        pos, neg = lin_targets(stats) if smoothing or endless else evidence(stats)
+        endless = (
+            smoothing is None and not prior and used.min() < used.max() and separates(x, stats)
+        )
+        labels = lin_targets(stats) if smoothing or endless else evidence(stats)
+        pos, neg = with_prior(x, labels, prior)
         columns = np.column_stack([log_expit(x), -log_expit(-x), np.ones_like(x)])
         if used.min() == used.max():
             level, _ = fit_logistic(columns[:, 2:], pos, neg, np.zeros(1), offset=x)

@@ -26,7 +26,7 @@ class Identity:
     complexity: ClassVar[int] = 0
 
     @classmethod
-    def fit(cls, stats: ScoreStats) -> Self:
+    def fit(cls, stats: ScoreStats, *, prior: float = 0.0) -> Self:
         """Return the identity; nothing is learned, so one class is enough."""
         return cls()
 

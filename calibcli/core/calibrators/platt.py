@@ -23,6 +23,7 @@ from calibcli.core.calibrators.types import (
     limited,
     limits_from,
     require_both_classes,
+    with_prior,
 )
 from calibcli.core.numeric.scales import expit
 
@@ -52,13 +53,14 @@ class Platt:
     complexity: ClassVar[int] = 2
 
     @classmethod
-    def fit(cls, stats: ScoreStats, *, smoothing: bool = True) -> Self:
+    def fit(cls, stats: ScoreStats, *, smoothing: bool = True, prior: float = 0.0) -> Self:
         """Fit from collapsed pairs.
 
         Args:
             stats: pairs of both labels.
             smoothing: targets (N₊+1)/(N₊+2) and 1/(N₋+2) instead of 1 and 0, which keeps the
                 optimum finite; without it separable labels end at a very steep slope.
+            prior: rows of `with_prior`.
 
         Raises:
             InputError: when only one class is present.
@@ -66,7 +68,8 @@ class Platt:
         require_both_classes(stats)
         limits = certain_limits(stats)
         z = limited(stats.logit, limits)
-        pos, neg = lin_targets(stats) if smoothing else evidence(stats)
+        labels = lin_targets(stats) if smoothing else evidence(stats)
+        pos, neg = with_prior(z, labels, prior)
         used = z[stats.total > 0]
         start = np.array([1.0, 0.0])
         if used.min() == used.max():

@@ -54,7 +54,7 @@ class ScalingBinning:
     complexity: ClassVar[int] = 4
 
     @classmethod
-    def fit(cls, stats: ScoreStats, *, bins: int = 15) -> Self:
+    def fit(cls, stats: ScoreStats, *, bins: int = 15, prior: float = 0.0) -> Self:
         """Fit from collapsed pairs; ties are never split.
 
         Raises:
@@ -63,7 +63,7 @@ class ScalingBinning:
         """
         if bins < 1:
             raise UsageError(f"the number of bins must be at least 1, not {bins}")
-        scaling = Platt.fit(stats)
+        scaling = Platt.fit(stats, prior=prior)
         pos, neg = evidence(stats)
         scaled = scaling.apply(stats.logit)
         output, home = np.unique(scaled, return_inverse=True)

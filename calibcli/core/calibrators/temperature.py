@@ -28,6 +28,7 @@ from calibcli.core.calibrators.types import (
     limits_from,
     require_both_classes,
     require_two_classes,
+    with_prior,
 )
 from calibcli.core.numeric.scales import expit, softmax
 from calibcli.errors import UsageError
@@ -73,6 +74,7 @@ class Temperature:
         *,
         bounds: tuple[float, float] | None = None,
         temperatures: Sequence[float] | None = None,
+        prior: float = 0.0,
     ) -> Self:
         """Fit from collapsed binary pairs.
 
@@ -81,6 +83,7 @@ class Temperature:
             bounds: lowest and highest temperature, by default `bounds_of` the mean size of the
                 logits; reaching one leaves a note.
             temperatures: try only these and take the one of least log loss (ties: the first).
+            prior: rows of `with_prior`.
 
         Raises:
             InputError: when only one class is present.
@@ -88,7 +91,8 @@ class Temperature:
         """
         require_both_classes(stats)
         limits = certain_limits(stats)
-        z, (pos, neg) = limited(stats.logit, limits), evidence(stats)
+        z = limited(stats.logit, limits)
+        pos, neg = with_prior(z, evidence(stats), prior)
         derivatives = _binary_derivatives(z, pos, neg)
         if temperatures is not None:
             chosen = _inverses(temperatures)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from calibcli.core.numeric.scales import logit
+from calibcli.core.numeric.scales import expit, logit
 from calibcli.core.statistics.keys import ONE_KEY
 from calibcli.errors import InputError
 
@@ -66,7 +66,10 @@ class BinaryCalibrator(Calibrator, Protocol):
 
     @classmethod
     def fit(cls, stats: ScoreStats) -> Self:
-        """Return the calibrator of these pairs; `InputError` when only one class is present."""
+        """Return the calibrator of these pairs; `InputError` when only one class is present.
+
+        Those that are not free-form also take `prior`, the rows of `with_prior`.
+        """
 
 
 class RowCalibrator(Calibrator, Protocol):
@@ -202,6 +205,23 @@ def evidence(stats: ScoreStats) -> tuple[FloatArray, FloatArray]:
     scale = worth(stats)
     pos, neg = counts(stats)
     return pos * scale, neg * scale
+
+
+def with_prior(
+    z: FloatArray, labels: tuple[FloatArray, FloatArray], rows: float
+) -> tuple[FloatArray, FloatArray]:
+    """Return evidence (pos, neg) with `rows` rows more that are as the scores say.
+
+    They are spread over the logits z (C,) as the rows are, and a share expit(z) of them has label
+    1: the catalytic prior of Huang, Stein, Rubin and Kou (PNAS 117, 2020), whose simpler model is
+    the identity. What few rows say by chance moves a map less, and no optimum is infinite.
+    """
+    pos, neg = labels
+    if not rows:
+        return pos, neg
+    total = pos + neg
+    added = rows * total / total.sum()
+    return pos + added * expit(z), neg + added * expit(-z)
 
 
 def label_evidence(stats: ScoreStats) -> tuple[float, float]:

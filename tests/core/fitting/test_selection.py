@@ -4,10 +4,11 @@ from itertools import count
 
 import numpy as np
 import pytest
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from calibcli.core.calibrators import CALIBRATORS, Isotonic, Platt, Temperature
 from calibcli.core.fitting.selection import (
+    PRIOR,
     apply_to_cells,
     auto,
     cell_losses,
@@ -160,7 +161,7 @@ def test_degenerate_scores_have_an_outcome():
     assert backwards.calibrator.method in {"temperature", "platt"}
     constant = auto(ScoreStats.from_arrays(np.full(400, 0.9), np.arange(400) % 2))
     p = apply_to_cells(constant.calibrator, ScoreStats.from_arrays([0.9], [1]))
-    assert p[0] == pytest.approx(0.5, abs=0.01)
+    assert p[0] == pytest.approx((400 * 0.5 + PRIOR * 0.9) / (400 + PRIOR), abs=0.01)
 
 
 def test_one_class_is_refused():
@@ -182,3 +183,51 @@ def test_never_worse_than_no_calibration_over_published_files(shared_data):
         fitted = auto(halves[0]).calibrator
         after = halves[1].map(apply_to_cells(fitted, halves[1]))
         assert after.log_loss_sum < halves[1].log_loss_sum
+
+
+def test_a_separable_dump_by_chance_moves_no_score_to_certainty():
+    # 32 honest rows, all on the right side of one half, come by chance once in ten.
+    score = np.repeat([0.3, 0.7, 0.1, 0.9], 8)
+    chosen = auto(ScoreStats.from_arrays(score, score > 0.5))
+    p = apply_to_cells(chosen.calibrator, ScoreStats.from_arrays([0.7], [1]))
+    assert p[0] < 0.8
+
+
+def test_a_fit_at_its_bound_is_no_candidate():
+    rng = np.random.default_rng(3)
+    score = rng.uniform(0.05, 0.95, 1500)
+    chosen = auto(ScoreStats.from_arrays(score, score > 0.5))
+    temperature = next(one for one in chosen.candidates if one.method == "temperature")
+    assert temperature.score is None
+    assert "stopped at its bound" in temperature.note
+    assert not temperature.chosen
+
+
+def test_the_prior_has_the_weight_of_its_rows():
+    # The scores say 0.9, half of the labels are 1: a level moves as if 40 rows had said 0.9.
+    stats = ScoreStats.from_arrays(np.full(100, 0.9), np.arange(100) % 2)
+    fitted = CALIBRATORS["beta"].fit(stats, prior=40.0)
+    assert fitted.apply(logit(np.array([0.9])))[0] == pytest.approx((50 + 36) / 140)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [20, 50, 200, 1200])
+@pytest.mark.parametrize("shape", [(1, 1), (0.3, 0.3), (2, 6)])
+def test_honest_scores_are_seldom_left_and_never_at_a_price(shape, n):
+    rng = np.random.default_rng(n)
+    fresh = rng.beta(*shape, 4000).clip(1e-4, 1 - 1e-4)
+    rises, left = [0.0], 0
+    for draw in range(300):
+        p = rng.beta(*shape, n).clip(1e-4, 1 - 1e-4)
+        y = rng.random(n) < p
+        if y.all() or not y.any():
+            continue
+        one = auto(ScoreStats.from_arrays(p, y), seed=draw).calibrator
+        if one.method == "identity":
+            continue
+        left += 1
+        q = one.apply(logit(fresh) if one.space == "logit" else fresh).clip(1e-15, 1 - 1e-15)
+        gap = fresh * np.log(fresh / q) + (1 - fresh) * np.log((1 - fresh) / (1 - q))
+        rises.append(float(gap.mean()))
+    assert left <= 30
+    assert max(rises) <= 0.05
