@@ -11,8 +11,8 @@ difference should vary: the standard error is never less. Where they are wrong, 
 is blown up by the very rows that show it (one certain error has a log loss of 34.5), so it counts
 up to twice the implied one.
 
-Below 1,000 rows a candidate is fitted with `PRIOR` rows that are as the scores say, and has to win
-by 1.5 standard errors, so that honest scores are left in at most one draw in ten and a map that
+Below 1,000 rows a candidate is fitted with a prior: rows that are as the scores say. And it has to
+win by 1.5 standard errors, so that honest scores are left in at most one draw in ten and a map that
 chance alone has made does little harm. A fit that ends at a bound is no candidate.
 """
 
@@ -84,10 +84,10 @@ BINARY_CANDIDATES = (
 
 REPEATS = 5
 """Below 1,000 rows the luck of one split is averaged out over this many."""
-PRIOR = 40.0
-"""Rows of `with_prior` below 1,000 rows. On honest scores the log loss of a map of d parameters
-rises by (n / (n + PRIOR))^2 chi2_d / (2 n): at most 0.05 at any n in the worst of 300 draws."""
-PRIOR_NOTE = f"fitted with the weight of {PRIOR:.0f} rows that are as the scores say"
+PRIOR = 16.0
+"""Rows of `with_prior` below 1,000 rows, for each parameter and one more. With m of them the log
+loss of honest scores rises by (n / (n + m))^2 chi2_d / (2 n) under a map of d parameters: at any n
+by less than 0.05 in the worst of 300 draws."""
 FEW_FACTOR = 1.5
 """Standard errors that count as one below 1,000 rows."""
 
@@ -182,7 +182,6 @@ def auto(
         pairs = [pair for again in range(repeats) for pair in folds_of(stats, folds, seed + again)]
     running = [name for name in names if name not in reasons]
     few = effective < FREE_FORM_ROWS
-    prior = PRIOR if few else 0.0
     comparison = _Comparison(running, select, repeats, FEW_FACTOR if few else 1.0)
     fold_fits: dict[str, list[Calibrator]] = {name: [] for name in running}
     seconds = dict.fromkeys(running, 0.0)
@@ -190,7 +189,7 @@ def auto(
         for name in list(fold_fits):
             began = clock() if clock else 0.0
             try:
-                fold_fits[name].append(_fit(name, rest, prior))
+                fold_fits[name].append(_fit(name, rest, few))
             except InputError as error:
                 reasons[name] = f"no candidate: a fold could not be fitted ({error.message})"
                 del fold_fits[name]
@@ -202,13 +201,13 @@ def auto(
         comparison.add(held_out, {name: fits[-1] for name, fits in fold_fits.items()})
     result = comparison.choose(set(fold_fits)) if pairs else Choice(Identity.method, {})
     began = clock() if clock else 0.0
-    calibrator = _fit(result.chosen, stats, prior)
+    calibrator = _fit(result.chosen, stats, few)
     seconds[result.chosen] += (clock() - began) if clock else 0.0
     rows = []
     for name in names:
         score, difference, se = result.table.get(name, (None, None, None))
         taken = name == result.chosen
-        own = calibrator.notes if name == Identity.method or not few else (PRIOR_NOTE,)
+        own = calibrator.notes if name == Identity.method or not few else (_prior_note(name),)
         note = reasons.get(name, "; ".join(own) if taken else "")
         spent = seconds[name] if clock and name in seconds else None
         rows.append(Candidate(name, score, difference, se, spent, taken, note))
@@ -226,11 +225,21 @@ def at_bound(calibrator: Calibrator) -> bool:
     return isinstance(calibrator, Temperature) and calibrator.at_bound
 
 
-def _fit(name: str, stats: ScoreStats, prior: float) -> Calibrator:
+def prior_rows(name: str) -> float:
+    """Return the rows of `with_prior` with which `auto` fits a method to few rows."""
+    return PRIOR * (1.0 + CALIBRATORS[name].complexity)
+
+
+def _prior_note(name: str) -> str:
+    return f"fitted with a prior: {prior_rows(name):.0f} rows that are as the scores say"
+
+
+def _fit(name: str, stats: ScoreStats, few: bool) -> Calibrator:
     method = CALIBRATORS[name]
     if BINARY <= method.tasks and method.free_form:
         return cast("type[BinaryCalibrator]", method).fit(stats)
     if BINARY <= method.tasks:
+        prior = prior_rows(name) if few else 0.0
         return cast("Calibrator", cast("Any", method).fit(stats, prior=prior))
     raise InputError(f"{name} does not calibrate binary scores")
 

@@ -8,12 +8,12 @@ from scipy.special import expit, logit
 
 from calibcli.core.calibrators import CALIBRATORS, Isotonic, Platt, Temperature
 from calibcli.core.fitting.selection import (
-    PRIOR,
     apply_to_cells,
     auto,
     cell_losses,
     cross_fit,
     folds_of,
+    prior_rows,
 )
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import InputError
@@ -160,8 +160,9 @@ def test_degenerate_scores_have_an_outcome():
     backwards = auto(ScoreStats.from_arrays(np.linspace(0.01, 0.99, 400), np.arange(400) < 200))
     assert backwards.calibrator.method in {"temperature", "platt"}
     constant = auto(ScoreStats.from_arrays(np.full(400, 0.9), np.arange(400) % 2))
+    prior = prior_rows(constant.calibrator.method)
     p = apply_to_cells(constant.calibrator, ScoreStats.from_arrays([0.9], [1]))
-    assert p[0] == pytest.approx((400 * 0.5 + PRIOR * 0.9) / (400 + PRIOR), abs=0.01)
+    assert p[0] == pytest.approx((400 * 0.5 + prior * 0.9) / (400 + prior), abs=0.01)
 
 
 def test_one_class_is_refused():
