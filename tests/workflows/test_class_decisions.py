@@ -199,9 +199,11 @@ def test_clusters_shards_counts_and_weights_give_the_same_figures(save, tmp_path
         Conventions(),
         Wish.parse(),
     )
-    assert counted["decision"] == whole["decision"]
+    for name in ("n", "metrics", "classes", "confusion_matrix", "plain"):
+        assert counted["decision"][name] == whole["decision"][name]
     for one, other in zip(counted["thresholds"], whole["thresholds"], strict=True):
-        assert (one["threshold"], one["confusion"]) == (other["threshold"], other["confusion"])
+        assert one["threshold"] == other["threshold"]
+        assert counts_of(one["confusion"]) == counts_of(other["confusion"])
     weighed = threshold(
         save(p, label, "w.csv", columns={"w": (mass * 0.25).tolist()}, weight="w"),
         QUIET,
@@ -289,3 +291,37 @@ def test_certified_bounds_hold_for_the_decisions_on_new_rows(save, tmp_path, bou
             broken[k] += not good[name]
     limit = 0.1 + 2 * np.sqrt(0.1 * 0.9 / draws)
     assert (broken / draws <= limit).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rows", [200, 1000])
+def test_cross_fitted_figures_of_all_classes_hold_on_new_rows(save, tmp_path, rows):
+    p_new, label_new = world(10**6, n=200_000)
+    path = str(tmp_path / "t.json")
+    held, error = {}, {}
+    for seed in range(200):
+        result = threshold(
+            save(*world(seed, n=rows)), Conventions(), Wish.parse(), output=path
+        )  # fmt: skip
+        decided = load(path).decide(p_new)
+        tables = [table(decided, label_new, k) for k in range(3)]
+        true = {
+            "accuracy": (decided == label_new).mean(),
+            "undecided": (decided < 0).mean(),
+            "macro_f1": np.mean([2 * tp / (2 * tp + fp + fn) for tp, fp, fn, _ in tables]),
+        }
+        found = dict(result["decision"]["cross_fitted"]["metrics"])
+        for k, item in enumerate(result["thresholds"]):
+            tp, fp, fn, _ = tables[k]
+            true[f"f1 {k}"] = 2 * tp / (2 * tp + fp + fn)
+            true[f"recall {k}"] = tp / (tp + fn)
+            found[f"f1 {k}"] = item["cross_fitted"]["f1"]
+            found[f"recall {k}"] = item["cross_fitted"]["recall"]
+        for name, value in true.items():
+            figure = found[name]
+            if figure["low"] is not None:
+                held.setdefault(name, []).append(figure["low"] <= value <= figure["high"])
+                error.setdefault(name, []).append(figure["value"] - value)
+    for name, draws in held.items():
+        assert np.mean(draws) >= 0.93 - 2 * np.sqrt(0.93 * 0.07 / len(draws)), name
+        assert abs(np.mean(error[name])) < np.std(error[name]), name

@@ -341,3 +341,49 @@ def test_per_group_reads_saved_statistics_too(grouped, tmp_path):
 def test_options_that_contradict_each_other(options, said):
     with pytest.raises(UsageError, match=said):
         Wish.parse(**options)
+
+
+def test_large_logits_are_parted_and_decided_by_the_logit(save, tmp_path):
+    logit, label = [38.0, 39, 40, 41, 42], [0, 0, 1, 1, 1]
+    path = save(score=np.array(logit), label=np.array(label))
+    output = str(tmp_path / "t.json")
+    wish = Wish.parse("recall", ("precision>=0.95",))
+    result = run(None, wish, spec=spec_of(path, logits=True), output=output)
+    item = result["thresholds"][0]
+    assert (item["threshold"], item["logit"]) == (1.0, 40.0)
+    assert [item["confusion"][k] for k in ("tp", "fp", "fn", "tn")] == [3, 0, 0, 2]
+    assert load(output).decide(logit).tolist() == [False, False, True, True, True]
+    found = measure(spec_of(path, logits=True), QUIET, thresholds=output)
+    assert found["decision"]["metrics"]["accuracy"]["value"] == 1
+
+
+def test_scores_of_hundreds_taken_for_logits_are_searched_one_by_one(save):
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 2, 500)
+    score = np.round(rng.normal(590 + 20 * label, 20))
+    path = save(score=score, label=label)
+    item = run(None, Wish.parse("youden"), spec=spec_of(path, logits=True))["thresholds"][0]
+    best = max(
+        (score[label == 1] >= t).mean() - (score[label == 0] >= t).mean() for t in np.unique(score)
+    )
+    assert item["value"]["value"] == pytest.approx(best)
+    assert item["logit"] in score
+
+
+def test_each_figure_stands_beside_that_of_rows_the_choice_has_not_seen(save):
+    score, label = rows(5, 300, 2)
+    path = save(score=score, label=label)
+    wish = Wish.parse("recall", ("precision>=0.7",))
+    result = run(path, wish, Conventions())
+    item = result["thresholds"][0]
+    crossed = item["cross_fitted"]
+    for name in ("precision", "recall", "f1", "specificity", "fpr"):
+        assert (item["confusion"][name]["low"], item["confusion"][name]["high"]) == (
+            crossed[name]["low"],
+            crossed[name]["high"],
+        )
+        assert crossed[name]["low"] <= crossed[name]["value"] <= crossed[name]["high"]
+    assert item["confusion"]["precision"]["value"] >= 0.7
+    assert "not-shown" in result["warning_codes"]
+    certified = run(path, Wish.parse("recall", ("precision>=0.5",), guarantee=0.9), Conventions())
+    assert "cross_fitted" not in certified["thresholds"][0]

@@ -196,7 +196,7 @@ def compare_cutoffs(
     prior: float | None = None,
     weighted: bool = False,
     seed: int = 0,
-    lowest: float = 0.0,
+    lowest: float = -np.inf,
     odds: float | None = None,
 ) -> CostComparison:
     """Set the closed-form cut-off beside the empirical optimum, and say whether they disagree.

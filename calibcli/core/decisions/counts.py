@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.decisions.rules import NONE, REFER
+from calibcli.core.decisions.rules import NONE, REFER, of_logits
 from calibcli.core.statistics.buckets import BUCKETS
 from calibcli.core.statistics.cell_table import CellTable
-from calibcli.core.statistics.keys import key_probabilities, probability_keys
+from calibcli.core.statistics.keys import probability_keys
 from calibcli.core.statistics.stats import ScoreStats
 
 if TYPE_CHECKING:
@@ -152,11 +152,13 @@ class RuleCounts:
         return found
 
     def add_stats(self, stats: ScoreStats, rule: Rule, *, slot: int = 0, member: int = 0) -> None:
-        """Count pairs (score, truth) by a rule of one score: a cell is decided by its floor."""
+        """Count pairs (score, truth) by a rule of one score: a cell is decided by its lowest."""
         table = stats.table if stats.parts is None or not self.clustered else stats.parts
         if not len(table):
             return
-        decision = rule.decide(key_probabilities(table.key)).astype(np.int64)
+        own, by_logit = replace(stats, table=table), of_logits(rule) if stats.logits else None
+        decided = rule.decide(own.floor) if by_logit is None else by_logit.decide(own.cut)
+        decision = decided.astype(np.int64)
         unit = np.where(self.clustered, table.slot, 0).astype(np.int64)
         base = (member * self.slots + slot) * self.units + unit
         for truth, count, square in ((0, table.neg, table.neg_sq), (1, table.pos, table.pos_sq)):
@@ -298,6 +300,10 @@ class Judged:
         """
         if not self.counts.clustered:
             power = self.all.square if self.counts.weighted else self.all.count
+            if self.counts.exclusive:
+                # A wrong row is in two slots, its own and that of the decision; (a + b)^2 is at
+                # most 2 (a^2 + b^2).
+                power = power * np.where(self.all.truth == self.all.decision, 1.0, 2.0)
             return float(power @ value**2)
         _, index = np.unique(self.all.unit, return_inverse=True)
         sums = np.bincount(index, weights=value * self.all.count)

@@ -43,11 +43,13 @@ class Rule(Protocol):
 class Cut:
     """A cut-off of one score: 1 from `threshold` up, 0 below `low`, REFER between.
 
-    `low` is None where nothing is referred; decisions are booleans then.
+    `low` is None where nothing is referred; decisions are booleans then. `logit` is the same
+    cut-off on the scale of logits, which parts scores whose probabilities are 1.0 alike.
     """
 
     threshold: float
     low: float | None = None
+    logit: float | None = None
 
     @property
     def refers(self) -> bool:
@@ -61,6 +63,10 @@ class Cut:
         if self.low is None:
             return np.asarray(p >= self.threshold)
         return decide_band(p, self.low, self.threshold)
+
+    def of_logits(self) -> Cut | None:
+        """Return what decides logits; None where the cut-off is known as a probability alone."""
+        return None if self.logit is None else Cut(self.logit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,14 @@ class LabelCuts:
         lows = [nan if c is None else c.threshold if c.low is None else c.low for c in self.cuts]
         low = np.array(lows)
         return np.where(p >= high, 1, np.where((p < low) | np.isnan(low), 0, REFER))
+
+    def of_logits(self) -> LabelCuts | None:
+        """Return what decides logits; None where a cut-off is known as a probability alone."""
+        cuts = tuple(None if cut is None else cut.of_logits() for cut in self.cuts)
+        missing = [
+            own is None and cut is not None for own, cut in zip(cuts, self.cuts, strict=True)
+        ]
+        return None if any(missing) else LabelCuts(cuts)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -201,6 +215,19 @@ class LeastCost:
     ) -> Decisions:
         """Decide probabilities (n,) of a binary score, or (n, K)."""
         return self.costs.decide(two_columns(p), prior=self.ratio)
+
+
+def of_logits(rule: Rule) -> Rule | None:
+    """Return the same rule for logits in place of probabilities; None where it needs these."""
+    if isinstance(rule, Cut | LabelCuts):
+        return rule.of_logits()
+    if isinstance(rule, ByGroup):
+        rest = of_logits(rule.rest)
+        rules = {value: of_logits(one) for value, one in rule.rules.items()}
+        known = {value: one for value, one in rules.items() if one is not None}
+        if rest is not None and len(known) == len(rules):
+            return ByGroup(rule.column, rest, known)
+    return None
 
 
 def two_columns(p: Array) -> Array:

@@ -65,7 +65,7 @@ def stability(
     seed: int = 0,
     squares: tuple[Array, Array] | None = None,
     buckets: Buckets | None = None,
-    lowest: float = 0.0,
+    lowest: float = -np.inf,
 ) -> Stability | None:
     """Resample the rows behind the cells and choose again.
 

@@ -105,5 +105,7 @@ def _cut(item: Payload) -> Cut | None:
     band = (item.get("cost") or {}).get("band")
     if band is not None:
         return Cut(float(band["high"]), float(band["low"]))
-    value = item.get("threshold")
-    return None if value is None else Cut(float(value))
+    value, logit = item.get("threshold"), item.get("logit")
+    if value is None:
+        return None
+    return Cut(float(value), logit=None if logit is None else float(logit))

@@ -83,6 +83,14 @@ class Curve:
         keep = threshold.size if np.isfinite(above) else threshold.size - 1
         return cls(threshold[:keep], tp[:keep], fp[:keep], (tp[0] - tp)[:keep], (fp[0] - fp)[:keep])
 
+    def less(self, part: Curve) -> Curve:
+        """Return the counts of the same candidates without some of the rows."""
+        pairs = zip(self._counts(), part._counts(), strict=True)
+        return Curve(self.threshold, *(whole - own for whole, own in pairs))
+
+    def _counts(self) -> tuple[Counts, Counts, Counts, Counts]:
+        return self.tp, self.fp, self.fn, self.tn
+
     def above(self, lowest: float) -> Curve:
         """Return the candidates from `lowest` on; what lies below stays missed."""
         first = int(np.searchsorted(self.threshold, lowest))
@@ -169,11 +177,13 @@ class Shortfall:
 class Unreachable:
     """No candidate meets the constraints; the best attainable, for the message.
 
-    `undefined` is the objective where some candidates meet them, and it is undefined at each.
+    `undefined` is the objective where some candidates meet them, and it is undefined at each;
+    `logits` tells that candidates are logits.
     """
 
     shortfalls: tuple[Shortfall, ...]
     undefined: str | None = None
+    logits: bool = False
 
     def message(self) -> str:
         """Return one line: what cannot be met and how near it comes."""
@@ -194,7 +204,7 @@ class Unreachable:
         """Return how near each constraint comes."""
         if self.undefined is not None:
             return f"{self.undefined} is undefined wherever it holds"
-        return "; ".join(map(_nearest, self.shortfalls))
+        return "; ".join(_nearest(one, logits=self.logits) for one in self.shortfalls)
 
 
 def choose(
@@ -278,10 +288,11 @@ def _shortfalls(
     return tuple(found)
 
 
-def _nearest(shortfall: Shortfall) -> str:
+def _nearest(shortfall: Shortfall, *, logits: bool) -> str:
     name = shortfall.constraint.name
     if shortfall.best is None:
         return f"{name} is undefined at every cut-off"
     edge = "at most" if shortfall.constraint.at_least else "at least"
     where = "" if shortfall.others_hold else " at any cut-off"
-    return f"{name} is {edge} {shortfall.best:.6g}{where}, at {shortfall.threshold!r}"
+    at = f"{'logit ' if logits else ''}{shortfall.threshold!r}"
+    return f"{name} is {edge} {shortfall.best:.6g}{where}, at {at}"

@@ -73,12 +73,36 @@ class PlainCut(Record, frozen=True):
     value: float | None
 
 
+class CrossFitted(Record, frozen=True):
+    """Figures of a choice on rows that it has not seen: each fold decided by that of the others.
+
+    Attributes:
+        value: what the objective reaches.
+        rows_needed: rows like these that would show each target to be met, where that is known.
+        reason: why there are no figures.
+    """
+
+    folds: int
+    value: Figure | None = None
+    precision: Figure | None = None
+    recall: Figure | None = None
+    f1: Figure | None = None
+    specificity: Figure | None = None
+    fpr: Figure | None = None
+    iou: Figure | None = None
+    mean_dice: Figure | None = None
+    rows_needed: dict[str, int | None] | None = None
+    reason: str | None = None
+
+
 class CutOff(Record, frozen=True, kw_only=True):
     """A chosen cut-off and what it reaches; None with a `reason` where nothing could be chosen.
 
     Attributes:
         slice: whose scores it cuts.
         threshold: positive means score >= threshold; its interval is over resamples.
+        logit: the same cut-off on the scale of logits, which are decided by it.
+        weight: several classes: the largest probability / weight wins the row.
         nms_iou: detection: boxes are suppressed from this IoU on.
         value: what the objective reaches.
         optimism: how much of `value` is the choice's own doing, over resamples.
@@ -88,6 +112,7 @@ class CutOff(Record, frozen=True, kw_only=True):
 
     slice: Where
     threshold: float | None
+    logit: float | None = None
     threshold_low: float | UnsetType | None = UNSET
     threshold_high: float | UnsetType | None = UNSET
     nms_iou: float | UnsetType | None = UNSET
@@ -104,7 +129,9 @@ class CutOff(Record, frozen=True, kw_only=True):
     resamples: Resamples | None = None
     same_regions: float | None = None
     guarantee: Guarantee | None = None
+    cross_fitted: CrossFitted | None = None
     cost: CutCost | None = None
+    weight: float | None = None
     searched: tuple[Searched, ...] | None = None
     reason: str | None = None
 

@@ -15,7 +15,7 @@ Code = Literal[
     "unseen-class", "constant-scores", "undefined", "certain-errors", "hidden-structure", "coarse",
     "no-intervals", "uncalibrated", "other-scores", "other-matching", "cut-by-limit", "each-apart",
     "breaks", "closed-form", "champion-rows", "periods", "reference", "prior", "unreachable",
-    "worse-than-plain", "fit", "free-form", "unmatched", "one-hot",
+    "worse-than-plain", "not-shown", "fit", "free-form", "unmatched", "one-hot",
 ]  # fmt: skip
 
 CODES: dict[Code, str] = {
@@ -48,6 +48,7 @@ CODES: dict[Code, str] = {
     "closed-form": "the closed-form cut-off and the empirical one differ in cost",
     "unreachable": "a target cannot be met in some slices, whose cut-off is above every score",
     "worse-than-plain": "the most probable class does better than the cut-offs that were chosen",
+    "not-shown": "cross-fitted figures do not show that a bound holds on new rows",
     "champion-rows": "the champion was fitted on some of these rows, which favours it",
     "periods": "rows without a period, or periods whose order is not known",
     "reference": "the reference lacks something that the comparison needs",

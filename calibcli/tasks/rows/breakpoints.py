@@ -12,15 +12,19 @@ highest has the fewest false positives, and the lowest is "everything is positiv
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.numeric.scales import expit
 from calibcli.core.statistics import tally
 from calibcli.core.statistics.cell_table import CellTable, exact_cells
-from calibcli.core.statistics.keys import key_probabilities, probability_keys
+from calibcli.core.statistics.keys import (
+    key_logits,
+    key_probabilities,
+    logit_keys,
+    probability_keys,
+)
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.engines.threads import map_ordered
 from calibcli.errors import InputError
@@ -62,7 +66,10 @@ class Breakpoints:
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Probabilities (h, K), labels (h, K) and weights (h,) of a few usable rows."""
+    """Scores (h, K), labels (h, K) and weights (h,) of a few usable rows.
+
+    Scores are logits where the input is of logits and nothing calibrates it.
+    """
 
     p: Array
     label: NDArray[Any]
@@ -80,6 +87,7 @@ class _Positives:
 
     low: Array
     high: Array
+    logits: bool
     slot: list[NDArray[np.int32]] = field(default_factory=list)
     score: list[Array] = field(default_factory=list)
     weight: list[NDArray[Any]] = field(default_factory=list)
@@ -123,20 +131,25 @@ class _Positives:
         self.pack()
         every = np.arange(len(self.low), dtype=np.int32)
         slot = np.concatenate([*self.slot, every, every])
-        key = probability_keys(np.concatenate([*self.score, self.low, self.high]))
+        make = logit_keys if self.logits else probability_keys
+        key = make(np.concatenate([*self.score, self.low, self.high]))
         kind = np.float64 if weighted else np.int64
         pos = np.zeros(len(slot), kind)
         pos[: len(slot) - 2 * len(every)] = self.weight[0] if self.weight else 1
         none = np.zeros_like(pos)
-        squares = (pos * pos, none) if weighted else (None, None)
-        return CellTable.concatenate([CellTable(slot, key, pos, none, none, *squares)])
+        one: Array | None = None
+        zero: Array | None = None
+        if weighted:
+            one, zero = pos.astype(np.float64) ** 2, np.zeros(len(pos))
+        cells = CellTable(slot, key, pos, none, none, one, zero, logits=self.logits)
+        return CellTable.concatenate([cells])
 
 
 class _Negatives:
     """Second pass: the negatives from each candidate up to the next."""
 
     def __init__(self, table: CellTable, classes: int, *, weighted: bool) -> None:
-        self.cut = key_probabilities(table.key)
+        self.cut = (key_logits if table.logits else key_probabilities)(table.key)
         self.start = np.searchsorted(table.slot, np.arange(classes + 1))
         self.weighted = weighted
         # Most negatives lie below their class's lowest positive. They need no search: what is not
@@ -194,7 +207,7 @@ def count_at_positives(
     Raises:
         InputError: unusable scores; NaN unless `layout.drop_invalid`.
     """
-    size = len(layout.classes)
+    size, by_logit = len(layout.classes), layout.logits and calibrator is None
 
     def mapped(unseen: Unseen) -> Mapping | None:
         if calibrator is None:
@@ -202,7 +215,7 @@ def count_at_positives(
         return mapping_of(calibrator, columns, logits=layout.logits, unseen=unseen)
 
     def collect(partition: Partition) -> _Positives:
-        found = _Positives(np.full(size, np.inf), np.full(size, -np.inf))
+        found = _Positives(np.full(size, np.inf), np.full(size, -np.inf), by_logit)
         unseen: Unseen = {}
         mapping = mapped(unseen)
         for batch in partition.batches():
@@ -216,7 +229,7 @@ def count_at_positives(
         found.pack()
         return found
 
-    total = _Positives(np.full(size, np.inf), np.full(size, -np.inf))
+    total = _Positives(np.full(size, np.inf), np.full(size, -np.inf), by_logit)
     for found in map_ordered(collect, dataset.partitions, threads):
         total.merge(found)
         if progress is not None:
@@ -248,12 +261,13 @@ def count_at_positives(
 
 def _classes(table: CellTable, sums: list[NDArray[Any]], classes: int) -> tuple[ScoreStats, ...]:
     squares = sums[1] if len(sums) > 1 else None
-    counted = CellTable(
-        table.slot, table.key, table.pos, sums[0], table.offset, table.pos_sq, squares
-    )
+    counted = replace(table, neg=sums[0], neg_sq=squares)
     counted = counted.rows(counted.pos + counted.neg > 0)
     weighted = squares is not None
-    return tuple(ScoreStats(counted.slots(k, k + 1), weighted=weighted) for k in range(classes))
+    return tuple(
+        ScoreStats(counted.slots(k, k + 1), logits=table.logits, weighted=weighted)
+        for k in range(classes)
+    )
 
 
 def _blocks(
@@ -272,13 +286,12 @@ def _blocks(
         weight = weight.astype(np.float64 if layout.weighted else np.int64, copy=False)
     elif layout.weighted:
         weight = np.ones(len(scores))
-    logits = layout.logits
     if mapping is not None:
-        scores, logits = mapping(batch, scores, good, row_buckets(batch, good)), False
+        scores = mapping(batch, scores, good, row_buckets(batch, good))
     height = max(BLOCK // scores.shape[1], 1)
     for first in range(0, len(scores), height):
         rows = slice(first, first + height)
-        p = expit(scores[rows]) if logits else scores[rows].astype(np.float64, copy=False)
+        p = scores[rows].astype(np.float64, copy=False)
         yield _Block(p, label[rows], None if weight is None else weight[rows])
 
 
@@ -309,7 +322,8 @@ def outgrows_tally(
             read += block.p.size
             slot = np.tile(np.arange(size), len(block.p))
             label = np.zeros(len(slot), np.bool_)
-            fresh = exact_cells(probability_keys(block.p.reshape(-1)), label, slot)
+            make = logit_keys if layout.logits and mapping is None else probability_keys
+            fresh = exact_cells(make(block.p.reshape(-1)), label, slot)
             cells = CellTable.concatenate([cells, fresh])
             if len(cells) > 4 * tally.EXACT_CELLS:
                 return True

@@ -8,6 +8,7 @@ import numpy as np
 
 from calibcli.core.decisions.conformal import ConformalSets
 from calibcli.core.decisions.counts import RuleCounts, units_of
+from calibcli.core.decisions.rules import of_logits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,7 +97,11 @@ class DecidedRows:
         values: Sequence[str] | None = None
         if self.place is not None:
             codes, values = rows.groups[self.place]
-        decision = self.rule.decide(p, codes, values)
+        by_logit = None if rows.logits is None else of_logits(self.rule)
+        if by_logit is not None and rows.logits is not None:
+            decision = by_logit.decide(rows.logits, codes, values)
+        else:
+            decision = self.rule.decide(p, codes, values)
         self._count(self.counts, rows, decision, None)
         for name, place in self.shown.items():
             member = self.members[name].of(*rows.groups[place])

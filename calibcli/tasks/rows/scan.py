@@ -33,16 +33,20 @@ class Rows:
 
     Attributes:
         p: float64 (n, K); a binary score gives the two columns 1 - p and p.
+        logits: (n,) or (n, K) of scores that are decided one by one; None where p is what is read.
         label: int64 (n,) class indices.
         weight: int64 counts or float64 weights (n,), or None.
         bucket: (n,) the bucket of each row's cluster; None where rows are independent.
+        fold: (n,) the bucket that folds are made of: of its cluster, or of the row itself.
         groups: codes (n,) and the values they stand for, of each group column.
     """
 
     p: NDArray[np.float64]
+    logits: NDArray[np.float64] | None
     label: NDArray[np.int64]
     weight: NDArray[Any] | None
     bucket: NDArray[np.int64] | None
+    fold: NDArray[np.int64]
     groups: tuple[tuple[NDArray[np.integer[Any]], list[str]], ...]
 
 
@@ -166,14 +170,15 @@ def _rows(
         return values if values is None or good is None else values[good]
 
     scores = only(batch.scores)
-    bucket = None
-    if mapping is not None or layout.clustered:
-        bucket = row_buckets(batch, good)
-    if mapping is None or bucket is None:
+    bucket = row_buckets(batch, good)
+    if mapping is None:
         exclusive = layout.task != "multilabel"
         p = probabilities(scores, logits=layout.logits, exclusive=exclusive)
     else:
         p = probabilities(mapping(batch, scores, good, bucket), logits=False)
     groups = tuple((only(group.codes), group.values) for group in batch.groups)
     unit = bucket if layout.clustered else None
-    return Rows(p, only(batch.labels).astype(np.int64), only(weight), unit, groups)
+    logits = None
+    if mapping is None and layout.logits and layout.task != "multiclass":
+        logits = scores.astype(np.float64)
+    return Rows(p, logits, only(batch.labels).astype(np.int64), only(weight), unit, bucket, groups)

@@ -40,6 +40,7 @@ class Winners:
         weights: (K,) of each weighting; the largest probability / weight wins.
         place: which group column of the batches parts the rows; None for all as one.
         mass: what a row of each class counts (K,), at another prevalence; None for 1.
+        folded: whether rows are to be parted into folds.
     """
 
     def __init__(
@@ -48,6 +49,8 @@ class Winners:
         weights: Sequence[Floats],
         place: int | None = None,
         mass: Floats | None = None,
+        *,
+        folded: bool = False,
     ) -> None:
         self.layout, self.weights, self.place, self.mass = layout, weights, place, mass
         self.size = len(layout.classes)
@@ -55,8 +58,9 @@ class Winners:
         self.members = Members()
         options: dict[str, Any] = {"edges": layout.edges, "weighted": self.weighted}
         self.won = [Tally(0, **options) for _ in weights]
-        self.parts = [Tally(0, **options) for _ in weights] if layout.clustered else None
-        self.rest = _Labels(self.size, layout.clustered, self.weighted)
+        parted = folded or layout.clustered
+        self.parts = [Tally(0, **options) for _ in weights] if parted else None
+        self.rest = _Labels(self.size, parted, self.weighted)
         self.score = np.zeros(self.size)
 
     def add(self, rows: Rows) -> None:
@@ -71,14 +75,15 @@ class Winners:
         if self.mass is not None:
             shift = self.mass[rows.label]
             weight = shift if weight is None else shift * weight
-        self.rest.add(member * self.size + rows.label, rows.bucket, weight)
+        bucket = None if self.parts is None else rows.fold
+        self.rest.add(member * self.size + rows.label, bucket, weight)
         for number, weights in enumerate(self.weights):
             winner, p = won(rows.p, weights)
             key, slot = probability_keys(p), member * self.size + winner
             right = winner == rows.label
             self.won[number].add(key, right, slot, weight)
-            if self.parts is not None and rows.bucket is not None:
-                self.parts[number].add(key, right, slot * BUCKETS + rows.bucket, weight)
+            if self.parts is not None:
+                self.parts[number].add(key, right, slot * BUCKETS + rows.fold, weight)
 
     def merge(self, other: Winners) -> None:
         """Add a later partition."""
@@ -100,15 +105,27 @@ class Winners:
         mass: Floats = self.rest.mass().reshape(-1, self.size).sum(axis=0)
         return mass
 
-    def stats(self, number: int, k: int, member: int = 0) -> ScoreStats:
-        """Return the pairs of class k under a weighting: rows it does not win have score 0."""
+    def stats(self, number: int, k: int, member: int = 0) -> tuple[ScoreStats, CellTable | None]:
+        """Return the pairs of class k under a weighting: rows it does not win have score 0.
+
+        Beside them the same by bucket, where rows are to be parted into folds.
+        """
         slot = member * self.size + k
-        parts = None if self.parts is None else self.parts[number]
-        own = ScoreStats.from_tally(self.won[number], slot, parts)
+        tally = None if self.parts is None else self.parts[number]
+        own = ScoreStats.from_tally(self.won[number], slot, tally)
         sums = self.rest.of_class(member * self.size, k, self.size)
         table = _with_rest(own.table, *(one.sum(axis=1, keepdims=True) for one in sums))
         by_bucket = None if own.parts is None else _with_rest(own.parts, *sums)
-        return ScoreStats(table, own.edges, weighted=self.weighted, parts=by_bucket)
+        parts = by_bucket if self.layout.clustered else None
+        stats = ScoreStats(table, own.edges, weighted=self.weighted, parts=parts)
+        return stats, by_bucket
+
+    def home(self, folds: int, seed: int) -> NDArray[np.int64]:
+        """Return the fold of each bucket: as many of those that hold rows in each as can be."""
+        used = np.flatnonzero(self.rest.by_bucket())
+        home = np.zeros(BUCKETS, np.int64)
+        home[used] = np.random.default_rng(seed).permutation(len(used)) % folds
+        return home
 
 
 def of_top(population: Population, k: int) -> ScoreStats:
@@ -164,6 +181,11 @@ class _Labels:
     def mass(self) -> Floats:
         """Return the mass of the rows of each slot."""
         found: Floats = self._sums[0].sum(axis=1)
+        return found
+
+    def by_bucket(self) -> Floats:
+        """Return the mass of the rows of each bucket."""
+        found: Floats = self._sums[0].sum(axis=0)
         return found
 
     def of_class(self, first: int, k: int, size: int) -> tuple[NDArray[Any], Floats]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from calibcli.core.decisions.rules import of_logits
 from calibcli.core.decisions.stored import (
     COSTS,
     CUT,
@@ -122,7 +123,13 @@ class LoadedThresholds:
         logits: bool | None = None,
     ) -> NDArray[Any]:
         """Decide as `decide` does, with groups as codes (n,) into `values`."""
-        p = self._probabilities(scores, logits)
+        given = self._checked(scores)
+        if logits is None:
+            logits = bool(self.payload.get("params", {}).get("logits")) and not self.calibrated
+        by_logit = of_logits(self.decider) if logits and self.rule == CUT else None
+        if by_logit is not None:
+            return by_logit.decide(given, codes, values)
+        p = self._probabilities(given) if logits else given
         if self.rule == REGIONS:
             raise InputError(
                 "these thresholds filter regions of images, and rows have none",
@@ -130,7 +137,7 @@ class LoadedThresholds:
             )
         return self.decider.decide(p, codes, values)
 
-    def _probabilities(self, scores: ArrayLike, logits: bool | None) -> NDArray[np.float64]:
+    def _checked(self, scores: ArrayLike) -> NDArray[np.float64]:
         given = np.asarray(scores)
         binary = self.task == "binary"
         if given.ndim != (1 if binary else 2) or (
@@ -141,15 +148,13 @@ class LoadedThresholds:
         p = given.astype(np.float64)
         if p.size and np.isnan(p.min()):
             raise InputError("the scores hold NaN")
-        kind = logits
-        if kind is None:
-            kind = bool(self.payload.get("params", {}).get("logits")) and not self.calibrated
-        if not kind:
-            return p
+        return p
+
+    def _probabilities(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
         from calibcli.core.calibrators.rowmath import finite_rows
         from calibcli.core.numeric.scales import expit, softmax
 
-        return softmax(finite_rows(p)) if self.task == "multiclass" else expit(p)
+        return softmax(finite_rows(logits)) if self.task == "multiclass" else expit(logits)
 
 
 def load_thresholds(path: str) -> LoadedThresholds:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.decisions.counts import Judged
+from calibcli.core.decisions.counts import Judged, table_counts
 from calibcli.core.metrics import intervals
 from calibcli.core.metrics.binary import View
 from calibcli.core.numeric.special import norm_ppf, t_ppf
@@ -52,7 +52,7 @@ def decision_result(
     judged = Judged(counts, member)
     if counts.sets:
         return _sets(judged, classes or ("0", "1"), level)
-    metrics = _metrics(judged, level)
+    metrics = figures_of(judged, len(classes), level)
     found: Result = {"n": judged.n, "metrics": metrics}
     if not classes:
         table = table_of(judged.of_class(1), level)
@@ -60,7 +60,6 @@ def decision_result(
         found["confusion"] = {name: table[name] for name in ("tp", "fp", "fn", "tn")}
         return found
     parts = [table_of(judged.of_class(k), level) for k in range(len(classes))]
-    metrics["macro_f1"] = _macro_f1(judged, parts, level)
     found["classes"] = [
         {
             "name": name,
@@ -72,10 +71,7 @@ def decision_result(
     if counts.slots == 1 and len(classes) <= MOST_MATRIX:
         found["confusion_matrix"] = _matrix(judged, classes)
     if plain is not None:
-        beside = Judged(plain, member)
-        tables = [table_of(beside.of_class(k), level) for k in range(len(classes))]
-        figures = _metrics(beside, level)
-        figures["macro_f1"] = _macro_f1(beside, tables, level)
+        figures = figures_of(Judged(plain, member), len(classes), level)
         found["plain"] = {"rule": "most probable class", "metrics": figures}
     return found
 
@@ -121,11 +117,16 @@ def share(stats: ScoreStats, level: float | None) -> Result:
     return figure(found["prevalence"])
 
 
-def _metrics(judged: Judged, level: float | None) -> Result:
-    return {
+def figures_of(judged: Judged, classes: int, level: float | None) -> Result:
+    """Return the figures of all decisions together; with classes, the mean of F1 over these."""
+    metrics = {
         "accuracy": share(judged.right(), level),
         "undecided": share(judged.undecided(), level),
     }
+    if classes:
+        parts = [table_counts(judged.of_class(k)) for k in range(classes)]
+        metrics["macro_f1"] = _macro_f1(judged, parts, level)
+    return metrics
 
 
 def _matrix(judged: Judged, classes: Sequence[str]) -> Result:
@@ -141,13 +142,15 @@ def _matrix(judged: Judged, classes: Sequence[str]) -> Result:
     }
 
 
-def _macro_f1(judged: Judged, parts: Sequence[Result], level: float | None) -> Result:
+def _macro_f1(
+    judged: Judged, parts: Sequence[tuple[float, float, float, float]], level: float | None
+) -> Result:
     """Return the mean of F1 over the classes that occur or are decided, by linearisation."""
-    size = np.array([2 * t["tp"] + t["fp"] + t["fn"] for t in parts], np.float64)
+    size = np.array([2 * tp + fp + fn for tp, fp, fn, _ in parts])
     there = size > 0
     if not there.any():
         return {"value": None, "low": None, "high": None, "reason": "no class occurs"}
-    hits = np.array([t["tp"] for t in parts], np.float64)
+    hits = np.array([table[0] for table in parts])
     f1 = np.where(there, 2 * hits / np.maximum(size, 1e-300), 0.0)
     value = float(f1[there].mean())
     if level is None or not 0.0 < value < 1.0:

@@ -110,11 +110,16 @@ def figure(found: Found) -> Result:
     return figure
 
 
-def confusion(view: View, threshold: float, level: float | None) -> Result:
-    """Return the confusion table at a threshold: positive means score >= threshold."""
+def confusion(
+    view: View, threshold: float, level: float | None, *, first: int | None = None
+) -> Result:
+    """Return the confusion table at a threshold: positive means score >= threshold.
+
+    `first` is the first positive cell, where the threshold parts logits that are one probability.
+    """
     stats = view.stats
-    # By value, as `apply` decides: the probability of a logit is rounded, its key is not.
-    first = int(np.searchsorted(stats.floor, threshold))
+    if first is None:  # by value, as `apply` decides: the probability of a logit is rounded
+        first = int(np.searchsorted(stats.floor, threshold))
     alert = (np.arange(len(stats.key)) >= first).astype(np.float64)
     tp, fp = (c[first:].sum().item() for c in (stats.pos, stats.neg))
     fn, tn = (c[:first].sum().item() for c in (stats.pos, stats.neg))

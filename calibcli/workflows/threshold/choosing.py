@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import nextafter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from calibcli.core.decisions.costs import cheapest_band, compare_cutoffs, odds_ratio
+from calibcli.core.decisions.cross_fit import CellFamily, cross_fit, cut_at
 from calibcli.core.decisions.thresholds import Choice, Curve, Unreachable, choose
 from calibcli.core.metrics.binary import View
 from calibcli.core.results.warning import Warning
 from calibcli.workflows.measure.slices import confusion
+from calibcli.workflows.threshold.honest import apply_ends, honest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from calibcli.core.decisions.costs import Costs
+    from calibcli.core.decisions.cross_fit import CrossFitted, Family, Place
     from calibcli.core.decisions.guarantees import Certified, Uncertified
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.threshold.wish import Wish
 
 Result = dict[str, Any]
+Cross = tuple["Family", "CrossFitted", "Place"]
+"""Candidates, the choices of the folds, and that of all rows."""
 DRAWS = 200
 NEVER = nextafter(1.0, 2.0)
 """A cut-off above every probability."""
@@ -71,7 +78,7 @@ class Picked:
     certified: Certified | None
     stats: ScoreStats
     prior: float | None = None
-    lowest: float = 0.0
+    lowest: float = -np.inf
     shown: ScoreStats | None = None
     odds: float | None = None
 
@@ -82,7 +89,7 @@ def pick(
     *,
     prior: float | None = None,
     clustered: bool = False,
-    lowest: float = 0.0,
+    lowest: float = -np.inf,
     confidence: float | None = None,
 ) -> Picked | Refused:
     """Choose the cut-off of one slice.
@@ -104,7 +111,7 @@ def pick(
             "give rows of both labels, or leave out --prior",
             unreachable=False,
         )
-    curve = Curve.from_cells(stats.floor, stats.pos, stats.neg).above(lowest)
+    curve = Curve.from_cells(stats.cut, stats.pos, stats.neg).above(lowest)
     certified = None
     if wish.guarantee is None:
         found: Choice | Unreachable = choose(curve, wish.objective, wish.constraints, prior=prior)
@@ -115,6 +122,7 @@ def pick(
             return outcome
         certified, found = outcome, outcome.choice
     if isinstance(found, Unreachable):
+        found = replace(found, logits=stats.logits)
         if wish.constraints:
             return Refused(
                 found.message(),
@@ -139,6 +147,7 @@ def describe(
     *,
     clustered: bool = False,
     draws: int = DRAWS,
+    cross: Cross | None = None,
 ) -> Chosen:
     """Return a choice as it stands in the JSON.
 
@@ -149,26 +158,36 @@ def describe(
         wish: what was to be achieved.
         clustered: whether rows come in clusters.
         draws: resamples behind the interval of the cut-off; 0 for none.
+        cross: candidates and choices of the folds, where they are not those of one score.
     """
     stats, found = picked.stats if picked.shown is None else picked.shown, picked.choice
     moved = picked.prior is not None or picked.shown is not None
-    view = View(stats, conventions.headline)
+    view, cut = View(stats, conventions.headline), cut_at(picked.stats, found.threshold)
+    level = conventions.confidence if draws else None
+    first = int(np.searchsorted(stats.cut, found.threshold))
     item: Result = {
         "slice": where,
-        "threshold": found.threshold,
+        "threshold": cut.threshold,
+        **({} if cut.logit is None else {"logit": cut.logit}),
         "threshold_low": None,
         "threshold_high": None,
         "n": stats.n,
         "value": {"value": found.value, "low": None, "high": None},
-        "confusion": confusion(view, found.threshold, conventions.confidence),
+        "confusion": confusion(view, cut.threshold, level, first=first),
     }
     warnings: list[Warning] = []
-    if conventions.confidence is not None and draws:
+    if level is not None:
         _resampled(item, picked, wish, conventions, draws)
     # A figure has one interval, wherever it is shown; Dice is F1 by another name.
     same = item["confusion"].get({"dice": "f1"}.get(wish.objective.name, wish.objective.name))
     if not moved and isinstance(same, dict):
         item["value"] |= {"low": same["low"], "high": same["high"]}
+    if picked.certified is None and level is not None:
+        value, spread = item["value"], None
+        if value["low"] is not None and not isinstance(same, dict):
+            spread = value["value"] - value["low"], value["high"] - value["value"]
+        item["cross_fitted"] = _cross_fitted(picked, wish, conventions, level, cross, spread)
+        apply_ends(item, item["cross_fitted"])
     if picked.certified is not None:
         item["guarantee"] = {
             "confidence": wish.guarantee,
@@ -182,6 +201,29 @@ def describe(
         text = f"{labels(stats)}: the cut-off says nothing about the other label"
         warnings.append(Warning("one-label", text))
     return Chosen(item, picked.curve, tuple(warnings))
+
+
+def _cross_fitted(
+    picked: Picked,
+    wish: Wish,
+    conventions: Conventions,
+    level: float,
+    cross: Cross | None,
+    spread: tuple[float, float] | None,
+) -> Result:
+    """Return the figures of the choice on rows that it has not seen."""
+    if cross is None:
+        family = CellFamily.of(picked.stats, conventions.seed, picked.lowest)
+
+        def again(curves: Sequence[Curve]) -> tuple[int, Choice] | None:
+            rest, prior = curves[0], picked.prior
+            if prior is not None and not (rest.positives and rest.negatives):
+                return None
+            found = choose(rest, wish.objective, wish.constraints, prior=prior)
+            return None if isinstance(found, Unreachable) else (0, found)
+
+        cross = family, cross_fit(family, again), (0, picked.choice.index)
+    return honest(*cross, wish, level, float(picked.stats.n), spread)
 
 
 def never(where: Result, stats: ScoreStats, refused: Refused, conventions: Conventions) -> Chosen:
@@ -227,31 +269,33 @@ def _certify(
         prior=prior,
     )
     if isinstance(found, Uncertified):
+        if isinstance(found.empirical, Unreachable):
+            found = replace(found, empirical=replace(found.empirical, logits=stats.logits))
         best = found.message().partition(": ")[2] or found.message()
         missed = found.empirical.short if isinstance(found.empirical, Unreachable) else 0.0
-        hint = _best_without(found)
+        hint = _best_without(found, stats)
         return Refused(found.message(), hint, unreachable=True, best=best, short=missed)
     return found
 
 
 def _claims(curve: Curve, stats: ScoreStats) -> NDArray[np.float64] | None:
     """Return what the scores claim for the rows at each candidate, None where cells have merged."""
-    below = int(np.searchsorted(stats.floor, curve.threshold[0])) if len(curve.threshold) else 0
+    below = int(np.searchsorted(stats.cut, curve.threshold[0])) if len(curve.threshold) else 0
     claims = np.append(stats.score, 1.0)[below:]
     return claims if len(claims) == len(curve.threshold) else None
 
 
-def _best_without(found: Uncertified) -> str:
+def _best_without(found: Uncertified, stats: ScoreStats) -> str:
     """Return the hint: how near these rows come without a guarantee."""
     best = found.empirical
     if isinstance(best, Unreachable):
         return "no thresholds were written"
-    shown = []
+    shown, at = [], cut_at(stats, best.threshold).threshold
     for constraint in found.constraints:
         value = best.confusion.figure(constraint.function)
         shown.append(f"{constraint.name} {'undefined' if value is None else f'{value:.6g}'}")
     return (
-        f"no thresholds were written; without --guarantee, {best.threshold:.6g} has "
+        f"no thresholds were written; without --guarantee, {at:.6g} has "
         f"{' and '.join(shown)} on these rows"
     )
 
@@ -273,7 +317,7 @@ def _resampled(
     if table.pos_sq is not None and table.neg_sq is not None:
         squares = (table.pos_sq, table.neg_sq)
     spread = stability(
-        stats.floor,
+        stats.cut,
         stats.pos,
         stats.neg,
         picked.choice,
@@ -293,7 +337,8 @@ def _resampled(
     if spread.value is not None:
         item["value"] |= {"low": spread.value[0], "high": spread.value[1]}
     if wish.guarantee is None:  # a certified cut-off is not the optimum that resampling finds
-        item["threshold_low"], item["threshold_high"] = spread.threshold
+        low, high = (cut_at(stats, end).threshold for end in spread.threshold)
+        item["threshold_low"], item["threshold_high"] = low, high
         item["optimism"] = spread.optimism
         item["resamples"] = {"met": spread.draws, "of": spread.of}
 

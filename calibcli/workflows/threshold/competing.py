@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibcli.core.decisions.costs import odds_ratio
+from calibcli.core.decisions.cross_fit import FOLDS
 from calibcli.core.decisions.objectives import Objective, ratio
 from calibcli.errors import InputError, UsageError
 from calibcli.tasks.rows.scan import Both
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibcli.core.decisions.objectives import Array
+    from calibcli.core.statistics.cell_table import CellTable
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.workflows.input.gather import Gathered
     from calibcli.workflows.input.passes import RowPass
@@ -42,18 +44,31 @@ _UPWARD = frozenset({"recall", "fnr", "npv"})
 
 
 @dataclass(frozen=True, slots=True)
+class ClassPairs:
+    """The pairs of one class under one weighting.
+
+    Attributes:
+        stats: rows that the class does not win have score 0.
+        parts: the same by bucket, where rows can be parted into folds.
+        judged: the same at the prevalence that was asked for; the same where none was.
+    """
+
+    stats: ScoreStats
+    parts: CellTable | None
+    judged: ScoreStats
+
+
+@dataclass(frozen=True, slots=True)
 class Competition:
     """Who wins which rows, and the pairs of each class under it.
 
     Attributes:
         weights: (K,).
         classes: the pairs of each class, of all rows and then of each group's.
-        judged: the same pairs at the prevalence that was asked for; the same where none was.
     """
 
     weights: Floats
-    classes: tuple[tuple[ScoreStats, ...], ...]
-    judged: tuple[tuple[ScoreStats, ...], ...]
+    classes: tuple[tuple[ClassPairs, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +80,22 @@ class Field:
         groups: values of the column of groups, in the order of the pairs after those of all rows.
         competitions: one for each power.
         odds: (K,) what the asked prevalence does to the odds of each class; None without one.
+        home: the fold of each bucket of rows; None where they are not parted.
     """
 
     names: tuple[str, ...]
     groups: tuple[str, ...]
     competitions: tuple[Competition, ...]
     odds: Floats | None = None
+    home: NDArray[np.int64] | None = None
 
     @classmethod
-    def of_rows(cls, rows: RowPass, wish: Wish, names: tuple[str, ...]) -> Field:
+    def of_rows(
+        cls, rows: RowPass, wish: Wish, names: tuple[str, ...], *, folded: bool, seed: int
+    ) -> Field:
         """Read the rows, once for the most probable class and once for the other powers.
+
+        `folded` keeps them apart by bucket, so that the choice can be repeated on folds.
 
         Raises:
             InputError: a prevalence of a class that does not occur.
@@ -82,7 +103,7 @@ class Field:
         """
         place = None if wish.per_group is None else rows.columns.index(wish.per_group)
         ones = [np.ones(len(names))]
-        first = rows.scan(lambda: _both(rows, ones, place, None))
+        first = rows.scan(lambda: _both(rows, ones, place, None, folded))
         whole = first.parts[0]
         mean = whole.score / max(float(whole.score.sum()), 1e-300)
         powers = powers_of(wish)
@@ -97,15 +118,16 @@ class Field:
             mass = class_ratio(wish.prior, whole.label_mass(), names)
         counted = [first]
         if len(powers) > 1:
-            counted.append(rows.scan(lambda: _both(rows, weights[1:], place, None)))
+            counted.append(rows.scan(lambda: _both(rows, weights[1:], place, None, folded)))
         shifted = counted
         if mass is not None:
-            shifted = [rows.scan(lambda: _both(rows, weights, place, mass))]
+            shifted = [rows.scan(lambda: _both(rows, weights, place, mass, False))]
         groups = tuple(sorted(first.parts[-1].members.values)) if place is not None else ()
-        plain = _pairs(counted, groups, len(names), len(powers))
-        judged = plain if mass is None else _pairs(shifted, groups, len(names), len(powers))
+        plain = _pairs(counted, groups, len(names))
+        judged = plain if mass is None else _pairs(shifted, groups, len(names))
         competitions = tuple(
-            Competition(*parts) for parts in zip(weights, plain, judged, strict=True)
+            Competition(own, _joined(some, others))
+            for own, some, others in zip(weights, plain, judged, strict=True)
         )
         odds = None
         if mass is not None and wish.prior is not None:
@@ -113,7 +135,8 @@ class Field:
             share = count / count.sum()
             given = zip(wish.prior, share.tolist(), strict=True)
             odds = np.array([odds_ratio(q, 1.0 - q, one) for one, q in given])
-        return cls(names, groups, competitions, odds)
+        home = whole.home(FOLDS, seed) if folded else None
+        return cls(names, groups, competitions, odds, home)
 
     @classmethod
     def of_statistics(cls, found: Gathered, wish: Wish) -> Field:
@@ -126,12 +149,12 @@ class Field:
             raise UsageError("--prior of several classes needs whole rows", "give the score files")
         names = found.classes
         own = [] if wish.per_group is None else members(found, wish.per_group)
-        pairs = tuple(
-            tuple(of_top(one.population, k) for k in range(len(names)))
-            for one in (found.overall, *own)
-        )
+        stats = [
+            [of_top(one.population, k) for k in range(len(names))] for one in (found.overall, *own)
+        ]
+        pairs = tuple(tuple(ClassPairs(one, one.parts, one) for one in some) for some in stats)
         groups = tuple(str(one.where["value"]) for one in own)
-        return cls(names, groups, (Competition(np.ones(len(names)), pairs, pairs),))
+        return cls(names, groups, (Competition(np.ones(len(names)), pairs),))
 
 
 def powers_of(wish: Wish) -> tuple[float, ...]:
@@ -162,12 +185,13 @@ def joint(objective: Objective) -> Objective:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The competition that does best, and what was picked or refused in each of its classes.
+    """The competition that does best, its place, and what was picked or refused in its classes.
 
     A class without both labels has None.
     """
 
     competition: Competition
+    setting: int
     found: tuple[tuple[Picked | Refused | None, ...], ...]
 
 
@@ -180,18 +204,17 @@ def choose_classes(field: Field, wish: Wish, *, clustered: bool) -> Chosen:
         InputError: no class has both labels.
         UsageError: a guarantee that no exact test is known for.
     """
-    own = replace(wish, objective=joint(wish.objective))
     confidence = None
     if wish.guarantee is not None:
         confidence = 1.0 - (1.0 - wish.guarantee) / len(field.competitions)
     best: tuple[tuple[float, float, float], Chosen] | None = None
-    for competition in field.competitions:
+    for setting, competition in enumerate(field.competitions):
         found = tuple(
             tuple(
-                _picked(stats, shown, own, field, k, confidence, clustered=clustered)
-                for k, (stats, shown) in enumerate(zip(judged, plain, strict=True))
+                _picked(pairs, wish, field, k, confidence, clustered=clustered)
+                for k, pairs in enumerate(some)
             )
-            for judged, plain in zip(competition.judged, competition.classes, strict=True)
+            for some in competition.classes
         )
         flat = [one for some in found for one in some if one is not None]
         if not flat:
@@ -205,17 +228,16 @@ def choose_classes(field: Field, wish: Wish, *, clustered: bool) -> Chosen:
         rank = (
             -float(len(missed)),
             -sum(missed),
-            mean if own.objective.larger_is_better else -mean,
+            mean if wish.objective.larger_is_better else -mean,
         )
         if best is None or rank > (*best[0][:2], best[0][2] + 1e-12):
-            best = rank, Chosen(competition, found)
+            best = rank, Chosen(competition, setting, found)
     assert best is not None
     return best[1]
 
 
 def _picked(
-    stats: ScoreStats,
-    shown: ScoreStats,
+    pairs: ClassPairs,
     wish: Wish,
     field: Field,
     k: int,
@@ -223,12 +245,12 @@ def _picked(
     *,
     clustered: bool,
 ) -> Picked | Refused | None:
-    if not (stats.positives and stats.negatives):
+    if not (pairs.stats.positives and pairs.stats.negatives):
         return None
-    found = pick(stats, wish, clustered=clustered, lowest=LOWEST, confidence=confidence)
+    found = pick(pairs.judged, wish, clustered=clustered, lowest=LOWEST, confidence=confidence)
     if isinstance(found, Refused) or field.odds is None:
         return found
-    return replace(found, shown=shown, odds=float(field.odds[k]))
+    return replace(found, shown=pairs.stats, odds=float(field.odds[k]))
 
 
 def class_ratio(prior: tuple[float, ...], count: Floats, classes: tuple[str, ...]) -> Floats:
@@ -259,26 +281,42 @@ def _weights(mean: Floats, power: float) -> Floats:
 
 
 def _both(
-    rows: RowPass, weights: Sequence[Floats], place: int | None, mass: Floats | None
+    rows: RowPass,
+    weights: Sequence[Floats],
+    place: int | None,
+    mass: Floats | None,
+    folded: bool,
 ) -> Both[Winners]:
     """Return what counts all rows, and beside it each group's where there are groups."""
     places = (None,) if place is None else (None, place)
-    return Both(tuple(Winners(rows.layout, weights, at, mass) for at in places))
+    return Both(tuple(Winners(rows.layout, weights, at, mass, folded=folded) for at in places))
+
+
+Counted = tuple["ScoreStats", "CellTable | None"]
 
 
 def _pairs(
-    counted: Sequence[Both[Winners]], groups: tuple[str, ...], classes: int, powers: int
-) -> list[tuple[tuple[ScoreStats, ...], ...]]:
+    counted: Sequence[Both[Winners]], groups: tuple[str, ...], classes: int
+) -> list[list[list[Counted]]]:
     """Return the pairs of each class, of all rows and of each group, for each power."""
     found = []
     for whole, *by_group in (some.parts for some in counted):
         for number in range(len(whole.weights)):
-            parts = [tuple(whole.stats(number, k) for k in range(classes))]
+            parts = [[whole.stats(number, k) for k in range(classes)]]
             for own in by_group:
                 members = own.members.values
                 parts += [
-                    tuple(own.stats(number, k, members[value]) for k in range(classes))
+                    [own.stats(number, k, members[value]) for k in range(classes)]
                     for value in groups
                 ]
-            found.append(tuple(parts))
-    return found[:powers]
+            found.append(parts)
+    return found
+
+
+def _joined(
+    plain: list[list[Counted]], judged: list[list[Counted]]
+) -> tuple[tuple[ClassPairs, ...], ...]:
+    return tuple(
+        tuple(ClassPairs(*own, other) for own, (other, _) in zip(some, others, strict=True))
+        for some, others in zip(plain, judged, strict=True)
+    )

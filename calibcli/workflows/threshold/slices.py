@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from calibcli.core.results.warning import Warning
@@ -18,15 +18,21 @@ from calibcli.workflows.threshold.choosing import (
     never,
     pick,
 )
-from calibcli.workflows.threshold.competing import Field, choose_classes
+from calibcli.workflows.threshold.class_folds import fold_classes
+from calibcli.workflows.threshold.competing import Chosen as ClassesChosen
+from calibcli.workflows.threshold.competing import Field, choose_classes, joint
+from calibcli.workflows.threshold.honest import not_shown
 from calibcli.workflows.threshold.outcome import each_apart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from calibcli.core.decisions.cross_fit import Place
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.passes import RowPass
+    from calibcli.workflows.threshold.choosing import Cross
+    from calibcli.workflows.threshold.class_folds import ClassFolds
     from calibcli.workflows.threshold.wish import Wish
 
 Result = dict[str, Any]
@@ -98,17 +104,27 @@ def chosen_of_classes(read: RowPass | Gathered, conventions: Conventions, wish: 
         field_ = Field.of_statistics(read, wish)
     else:
         names, clustered = read.dataset.classes, read.layout.clustered
-        field_ = Field.of_rows(read, wish, names)
+        several = len(names) <= MOST_RESAMPLED
+        folded = conventions.confidence is not None and wish.guarantee is None and several
+        field_ = Field.of_rows(read, wish, names, folded=folded, seed=conventions.seed)
+    wish = replace(wish, objective=joint(wish.objective))
     made = choose_classes(field_, wish, clustered=clustered)
     found: list[Where] = []
     for part, (picks, pairs) in enumerate(zip(made.found, made.competition.classes, strict=True)):
-        for name, picked, stats in zip(names, picks, pairs, strict=True):
+        for name, picked, own in zip(names, picks, pairs, strict=True):
             where: Result = {"kind": "class", "name": name}
             if part:
                 value = field_.groups[part - 1]
                 where = {"kind": "group", "column": wish.per_group, "value": value, "class": name}
-            found.append((where, stats, picked))
-    parts = _parts(found, conventions, wish, clustered=clustered)
+            found.append((where, own.stats, picked))
+    folds = None
+    if conventions.confidence is not None and len(found) <= MOST_RESAMPLED:
+        folds = fold_classes(field_, wish, made, clustered=clustered)
+    crosses = None if folds is None else _crosses(folds, made)
+    parts = _parts(found, conventions, wish, clustered=clustered, crosses=crosses)
+    if folds is not None and conventions.confidence is not None:
+        crossed = folds.decision(_places(made), conventions.confidence)
+        parts.more.update(cross_fitted=crossed, folds=folds.counts)
     weights = made.competition.weights.tolist()
     for place, one in enumerate(parts.chosen):
         one.item["weight"] = weights[place % len(names)]
@@ -116,7 +132,12 @@ def chosen_of_classes(read: RowPass | Gathered, conventions: Conventions, wish: 
 
 
 def _parts(
-    found: Sequence[Where], conventions: Conventions, wish: Wish, *, clustered: bool
+    found: Sequence[Where],
+    conventions: Conventions,
+    wish: Wish,
+    *,
+    clustered: bool,
+    crosses: Sequence[Cross] | None = None,
 ) -> Parts:
     """Describe what was picked; refuse where nothing could be."""
     refused = [(_name(where), one) for where, _, one in found if isinstance(one, Refused)]
@@ -139,9 +160,12 @@ def _parts(
         warnings.append(Warning("unreachable", text))
     draws = DRAWS if len(found) <= MOST_RESAMPLED else 0
     chosen: list[Chosen] = []
-    for where, stats, one in found:
+    for place, (where, stats, one) in enumerate(found):
         if isinstance(one, Picked):
-            made = describe(where, one, conventions, wish, clustered=clustered, draws=draws)
+            cross = None if crosses is None else crosses[place]
+            made = describe(
+                where, one, conventions, wish, clustered=clustered, draws=draws, cross=cross
+            )
             prefix = f"{_name(where)}: " if _name(where) else ""
             warnings += [warning.about(prefix) for warning in made.warnings]
         elif isinstance(one, Refused):
@@ -149,6 +173,7 @@ def _parts(
         else:
             made = _nothing(where, stats)
         chosen.append(made)
+    warnings += not_shown([one.item for one in chosen], wish)
     if empty:
         names = [repr(where.get("class", where.get("name"))) for where in empty]
         named = ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
@@ -163,6 +188,23 @@ def _parts(
     if wish.guarantee is not None and len(found) > 1:
         warnings.append(each_apart(len(found), wish.guarantee))
     return Parts(chosen, warnings)
+
+
+def _places(made: ClassesChosen, part: int = 0) -> list[Place | None]:
+    """Return the setting and candidate of each class; None for one that has none."""
+    return [
+        (made.setting, one.choice.index) if isinstance(one, Picked) else None
+        for one in made.found[part]
+    ]
+
+
+def _crosses(folds: ClassFolds, made: ClassesChosen) -> list[Cross]:
+    """Return the choices of the folds of each class, of all rows and then of groups."""
+    found: list[Cross] = []
+    for part, (families, cross) in enumerate(zip(folds.families, folds.found, strict=True)):
+        places = [place or (0, 0) for place in _places(made, part)]
+        found += zip(families, cross, places, strict=True)
+    return found
 
 
 def _name(where: Result) -> str:

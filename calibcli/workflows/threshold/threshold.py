@@ -137,10 +137,13 @@ def threshold(
     read.warnings.extend(parts.warnings)
     counts = _counted(read, items, shown, wish)
     more: Result = dict(parts.more)
+    crossed, folds = more.pop("cross_fitted", None), more.pop("folds", None)
     more["decision"] = decision_result(
         counts.counts, read.classes, conventions.confidence, plain=counts.plain
     )
-    read.warnings.extend(worse_than_plain(counts, wish))
+    if crossed is not None:
+        more["decision"]["cross_fitted"] = crossed
+    read.warnings.extend(worse_than_plain(counts, wish, folds))
     if counts.groups:
         more["groups"], said = in_groups(counts.groups, items, conventions, wish)
         read.warnings.extend(said)
