@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.methods_table import FOLDER, Case, cases, log_loss
 from calibcli.core.calibrators import Beta, Isotonic, Platt, calibrate
-from calibcli.core.calibrators.pooling import linear_pool, log_pool
+from calibcli.core.calibrators.composed.pooling import linear_pool, log_pool
 from calibcli.core.fitting.selection import auto
 from calibcli.core.numeric.scales import EPS
 from calibcli.core.statistics.stats import ScoreStats

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from calibcli.core.calibrators import CALIBRATORS, OneVsRest, calibrate
-from calibcli.core.calibrators.rowmath import clipped_log
+from calibcli.core.calibrators.classes.rows import clipped_log
 from calibcli.core.calibrators.types import BINARY, MULTICLASS
 from calibcli.core.fitting.selection import auto
 from calibcli.core.fitting.selection_rows import auto_rows, fit_method

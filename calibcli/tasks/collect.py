@@ -394,7 +394,7 @@ def _one_mapping(
         return _pool_mapping(calibrator, logits=logits)
     if calibrator.method != "grouped":
         return lambda _, scores, __, ___: calibrate(calibrator, scores, logits=logits)
-    from calibcli.core.calibrators.grouped import Grouped
+    from calibcli.core.calibrators.composed.grouped import Grouped
 
     assert isinstance(calibrator, Grouped)
     if calibrator.column not in columns:
@@ -418,7 +418,7 @@ def _one_mapping(
 
 
 def _pool_mapping(calibrator: Calibrator, *, logits: bool) -> Mapping:
-    from calibcli.core.calibrators.model_pool import ModelPool
+    from calibcli.core.calibrators.composed.model_pool import ModelPool
 
     assert isinstance(calibrator, ModelPool)
 

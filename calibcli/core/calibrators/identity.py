@@ -7,14 +7,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from calibcli.core.calibrators.types import BINARY, MULTICLASS, FloatArray, RowSource, Space
+from calibcli.core.calibrators.types import (
+    BINARY,
+    MULTICLASS,
+    Calibrator,
+    FloatArray,
+    RowSource,
+    Space,
+)
 
 if TYPE_CHECKING:
     from calibcli.core.statistics.stats import ScoreStats
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Calibrator):
     """Returns the probabilities as they are."""
 
     notes: tuple[str, ...] = ()

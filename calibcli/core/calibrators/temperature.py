@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from calibcli.core.calibrators.logistic import MANY_CELLS, merged
-from calibcli.core.calibrators.rowmath import TemperatureSums, finite_rows
+from calibcli.core.calibrators.binary.logistic import MANY_CELLS, merged
+from calibcli.core.calibrators.classes.rows import TemperatureSums, finite_rows
 from calibcli.core.calibrators.types import (
     BINARY,
     MULTICLASS,
+    Calibrator,
     FloatArray,
     Limits,
     RowSource,
@@ -47,7 +48,7 @@ _MAX_STEPS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Temperature:
+class Temperature(Calibrator):
     """p = expit(z / T) for one logit, softmax(z / T) for a row of K.
 
     Attributes:

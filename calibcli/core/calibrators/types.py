@@ -40,6 +40,8 @@ class Calibrator(Protocol):
     one-standard-error rule. `notes` are the warnings found when fitting.
     """
 
+    __slots__ = ()
+
     method: ClassVar[str]
     space: ClassVar[Space]
     tasks: ClassVar[frozenset[str]]
@@ -59,6 +61,11 @@ class Calibrator(Protocol):
     @classmethod
     def from_dict(cls, payload: dict[str, Any]) -> Self:
         """Return the calibrator that `to_dict` wrote."""
+
+    @property
+    def by_column(self) -> bool:
+        """Whether each of several columns is a binary problem of its own."""
+        return False
 
 
 class BinaryCalibrator(Calibrator, Protocol):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibcli.core.calibrators.logistic import fit_logistic
+from calibcli.core.calibrators.binary.logistic import fit_logistic
 from calibcli.core.calibrators.types import certain_limits, counts, limited
 from calibcli.core.metrics.binary import Undefined
 from calibcli.core.numeric.scales import expit

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from calibcli.core.calibrators import CALIBRATORS, Identity, OneVsRest
-from calibcli.core.calibrators.one_vs_rest import class_stats
-from calibcli.core.calibrators.rowmath import BLOCK, finite_rows, fold_rows, resolved_floor
+from calibcli.core.calibrators.classes.one_vs_rest import class_stats
+from calibcli.core.calibrators.classes.rows import BLOCK, finite_rows, fold_rows, resolved_floor
 from calibcli.core.calibrators.types import (
     FREE_FORM_ROWS,
     MULTICLASS,

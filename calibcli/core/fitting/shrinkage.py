@@ -22,17 +22,14 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.calibrators import calibrate, calibrator_from_dict
-from calibcli.core.calibrators.pooling import log_pool
+from calibcli.core.calibrators.composed.pooling import log_pool
+from calibcli.core.calibrators.composed.shrunk import Shrunk
 from calibcli.core.calibrators.types import (
-    BINARY,
     Calibrator,
-    FloatArray,
-    Space,
     counts,
     effective_rows,
 )
@@ -50,68 +47,6 @@ PRIOR_ROWS = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0, math.inf)
 """Values of n0 that are compared."""
 FEWEST = 10
 """A slice with fewer rows of one label than this has the overall map."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shrunk:
-    """The pool of a slice's own map and the overall one; see the module.
-
-    Attributes:
-        own: the slice's map.
-        overall: the map of all slices.
-        weight: w, from 0 (overall alone) to 1 (own alone).
-    """
-
-    own: Calibrator
-    overall: Calibrator
-    weight: float
-    notes: tuple[str, ...] = ()
-
-    method: ClassVar[str] = "shrunk"
-    space: ClassVar[Space] = "logit"
-    tasks: ClassVar[frozenset[str]] = BINARY
-    free_form: ClassVar[bool] = False
-    complexity: ClassVar[int] = 10
-
-    def apply(self, x: FloatArray) -> FloatArray:
-        """Return probabilities of binary logits, any shape."""
-        z = np.asarray(x, dtype=np.float64).reshape(-1)
-        overall = calibrate(self.overall, z, logits=True)
-        own = calibrate(self.own, z, logits=True)
-        return log_pool((own, overall), (self.weight, 1.0 - self.weight)).reshape(np.shape(x))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types."""
-        return {
-            "method": self.method,
-            "weight": self.weight,
-            "own": self.own.to_dict(),
-            "overall": self.overall.to_dict(),
-            "notes": list(self.notes),
-        }
-
-    @classmethod
-    def from_dict(cls, payload: dict[str, Any]) -> Self:
-        """Return the calibrator that `to_dict` wrote.
-
-        Raises:
-            InputError: when the weight is not one.
-        """
-        weight = checked_weight(payload["weight"])
-        own, overall = (calibrator_from_dict(payload[name]) for name in ("own", "overall"))
-        return cls(own, overall, weight, tuple(payload["notes"]))
-
-
-def checked_weight(value: object) -> float:
-    """Return a weight read from JSON.
-
-    Raises:
-        InputError: a number outside [0, 1].
-    """
-    weight = float(value)  # type: ignore[arg-type]
-    if not 0.0 <= weight <= 1.0:
-        raise InputError("a slice's weight must lie between 0 and 1")
-    return weight
 
 
 @dataclass(frozen=True, slots=True)

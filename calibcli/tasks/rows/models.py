@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from calibcli.core.calibrators.model_pool import averaged
+from calibcli.core.calibrators.composed.model_pool import averaged
 from calibcli.errors import InputError, UsageError
 from calibcli.io.formats.sources import expand
 from calibcli.io.rows.dataset import InputSpec, open_dataset
@@ -16,7 +16,7 @@ from calibcli.tasks.validity import missing_rows
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from calibcli.core.calibrators.pooling import Pool
+    from calibcli.core.calibrators.composed.pooling import Pool
     from calibcli.core.results.warning import Warning
     from calibcli.io.dataset import Unit
     from calibcli.io.formats.sources import Source

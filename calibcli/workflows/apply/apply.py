@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from calibcli.core.calibrators.grouped import Grouped
+    from calibcli.core.calibrators.composed.grouped import Grouped
     from calibcli.io.formats.sources import Source
     from calibcli.io.rows.dataset import Batch, Categories, Dataset, InputSpec, Partition
     from calibcli.workflows.input.gather import Progress

@@ -221,7 +221,7 @@ def calibrated(
 
     if calibrator.method != "grouped":
         return np.asarray(calibrate(calibrator, score, logits=logits))
-    from calibcli.core.calibrators.grouped import Grouped
+    from calibcli.core.calibrators.composed.grouped import Grouped
 
     assert isinstance(calibrator, Grouped)
     return np.asarray(calibrator.calibrate(score, label, classes, logits=logits))

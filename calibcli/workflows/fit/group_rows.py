@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from calibcli.core.calibrators import CALIBRATORS, Identity, Temperature
-from calibcli.core.calibrators.grouped import Grouped, GroupMap
-from calibcli.core.calibrators.pooling import log_pool_rows
-from calibcli.core.calibrators.rowmath import finite_rows, fold_rows
+from calibcli.core.calibrators.classes.rows import finite_rows, fold_rows
+from calibcli.core.calibrators.composed.grouped import Grouped, GroupMap
+from calibcli.core.calibrators.composed.pooling import log_pool_rows
 from calibcli.core.calibrators.types import MULTICLASS
 from calibcli.core.fitting.selection import Candidate, clustered_errors
 from calibcli.core.fitting.selection_rows import auto_rows, fit_method, label_losses

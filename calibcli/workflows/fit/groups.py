@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, cast
 
 from calibcli.core.calibrators import Identity, OneVsRest
-from calibcli.core.calibrators.grouped import Grouped, GroupMap
+from calibcli.core.calibrators.composed.grouped import Grouped, GroupMap
 from calibcli.core.calibrators.types import label_evidence
 from calibcli.core.fitting.selection import Candidate, auto
 from calibcli.core.fitting.shrinkage import deal, fit_family, merged

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.calibrators.model_pool import averaged, logits_of
-from calibcli.core.calibrators.rowmath import clipped_log
+from calibcli.core.calibrators.classes.rows import clipped_log
+from calibcli.core.calibrators.composed.model_pool import averaged, logits_of
 from calibcli.tasks.collect import usable
 from calibcli.tasks.pairs import row_buckets
 from calibcli.workflows.input.row_passes import CACHED_BYTES
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibcli.core.calibrators import RowBatch, RowSource
-    from calibcli.core.calibrators.pooling import Pool
+    from calibcli.core.calibrators.composed.pooling import Pool
     from calibcli.io.rows.dataset import Dataset
     from calibcli.tasks.collect import Layout
 

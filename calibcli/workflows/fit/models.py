@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from calibcli.core.calibrators import CALIBRATORS, Temperature, calibrate
-from calibcli.core.calibrators.model_pool import ModelPool, logits_of, pooled
-from calibcli.core.calibrators.rowmath import fold_rows
+from calibcli.core.calibrators.classes.rows import fold_rows
+from calibcli.core.calibrators.composed.model_pool import ModelPool, logits_of, pooled
 from calibcli.core.calibrators.types import MULTICLASS, label_evidence, worth
 from calibcli.core.fitting.selection import (
     Candidate,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibcli.core.calibrators import Calibrator
-    from calibcli.core.calibrators.pooling import Pool
+    from calibcli.core.calibrators.composed.pooling import Pool
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.tasks.watching import Watch
     from calibcli.workflows.fit.fitted import FitOptions

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from calibcli._version import __version__
 from calibcli.core.calibrators import CALIBRATORS, OneVsRest
-from calibcli.core.calibrators.grouped import Grouped
+from calibcli.core.calibrators.composed.grouped import Grouped
 from calibcli.core.calibrators.types import FREE_FORM_ROWS, effective_rows, few_rows_note
 from calibcli.core.fitting.map_intervals import map_points
 from calibcli.core.results.warning import Warning, any_of, warned

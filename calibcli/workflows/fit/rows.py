@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from calibcli.core.calibrators import CALIBRATORS, Identity, OneVsRest, Temperature
-from calibcli.core.calibrators.rowmath import resolved_floor
+from calibcli.core.calibrators.classes.rows import resolved_floor
 from calibcli.core.calibrators.types import BINARY, MULTICLASS, worth
 from calibcli.core.fitting.selection import BINARY_CANDIDATES
 from calibcli.core.fitting.selection_rows import (
@@ -128,7 +128,7 @@ def _per_class(
     found: Gathered, rows: RowSource, options: FitOptions
 ) -> tuple[Calibrator, tuple[Calibrator, ...], tuple[Candidate, ...], str]:
     """Fit one map for each class against the rest; small classes borrow from all."""
-    from calibcli.core.calibrators.one_vs_rest import class_stats
+    from calibcli.core.calibrators.classes.one_vs_rest import class_stats
     from calibcli.core.fitting.shrinkage import fit_family
     from calibcli.workflows.fit.groups import candidates_of, own_methods
 

@@ -197,7 +197,7 @@ def open_for(
     if one is None or one.method != "pool":
         dataset = open_dataset(spec, sources=sources, **options)
     else:
-        from calibcli.core.calibrators.model_pool import ModelPool
+        from calibcli.core.calibrators.composed.model_pool import ModelPool
         from calibcli.tasks.rows.models import open_models
 
         assert isinstance(one, ModelPool)

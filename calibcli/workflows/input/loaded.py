@@ -90,7 +90,7 @@ class LoadedCalibrator:
         logits: bool | None = None,
     ) -> NDArray[np.float64]:
         """Return what `apply` does, for groups given as indices (n,) into their texts."""
-        from calibcli.core.calibrators.grouped import Grouped
+        from calibcli.core.calibrators.composed.grouped import Grouped
 
         checked, kind = self._checked(scores, logits)
         assert isinstance(self.calibrator, Grouped)

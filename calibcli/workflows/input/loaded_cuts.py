@@ -151,7 +151,7 @@ class LoadedThresholds:
         return p
 
     def _probabilities(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
-        from calibcli.core.calibrators.rowmath import finite_rows
+        from calibcli.core.calibrators.classes.rows import finite_rows
         from calibcli.core.numeric.scales import expit, softmax
 
         return softmax(finite_rows(logits)) if self.task == "multiclass" else expit(logits)

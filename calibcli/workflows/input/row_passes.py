@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.calibrators.rowmath import clipped_log
+from calibcli.core.calibrators.classes.rows import clipped_log
 from calibcli.engines.remote import current
 from calibcli.engines.threads import map_ordered
 from calibcli.tasks.collect import usable

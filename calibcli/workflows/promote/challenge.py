@@ -186,7 +186,7 @@ def _row_losses(
     z: NDArray[Any], label: NDArray[np.int64], maps: Sequence[Calibrator], select: str
 ) -> NDArray[np.float64]:
     """Return the loss (n, m) of rows under each map, in blocks that stay small."""
-    from calibcli.core.calibrators.rowmath import BLOCK, finite_rows
+    from calibcli.core.calibrators.classes.rows import BLOCK, finite_rows
     from calibcli.core.fitting.selection_rows import label_losses
     from calibcli.core.numeric.scales import softmax
 

@@ -6,8 +6,8 @@ from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 
 from calibcli.core.calibrators import Dirichlet, Matrix, Temperature
-from calibcli.core.calibrators.affine import fit_affine, identity_map, map_rows
-from calibcli.core.calibrators.dirichlet import odir
+from calibcli.core.calibrators.classes.affine import fit_affine, identity_map, map_rows
+from calibcli.core.calibrators.classes.dirichlet import odir
 from calibcli.errors import InputError
 
 
@@ -47,7 +47,7 @@ def test_many_classes_by_lbfgs_equal_newtons_method(row_source, monkeypatch):
     z, y = drawn(900, THETA)
     penalty = odir(3, 30.0)
     newton = fit_affine(row_source(z, y), as_is, penalty)
-    monkeypatch.setattr("calibcli.core.calibrators.affine.NEWTON_CLASSES", 1)
+    monkeypatch.setattr("calibcli.core.calibrators.classes.affine.NEWTON_CLASSES", 1)
     lbfgs = fit_affine(row_source(z, y), as_is, penalty)
     assert lbfgs == pytest.approx(newton, abs=1e-4)
     assert map_rows(z, lbfgs) == pytest.approx(map_rows(z, newton), abs=1e-4)

@@ -9,7 +9,7 @@ from scipy.special import expit
 from sklearn.isotonic import IsotonicRegression
 
 from calibcli.core.calibrators import Isotonic
-from calibcli.core.calibrators.isotonic import distinct_cells
+from calibcli.core.calibrators.binary.isotonic import distinct_cells
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import InputError
 

@@ -6,8 +6,8 @@ from scipy.special import expit, logit, softmax
 from sklearn.isotonic import IsotonicRegression
 
 from calibcli.core.calibrators import Identity, Isotonic, OneVsRest, Platt, calibrate
-from calibcli.core.calibrators.one_vs_rest import class_stats
-from calibcli.core.calibrators.rowmath import one_vs_rest_logits
+from calibcli.core.calibrators.classes.one_vs_rest import class_stats
+from calibcli.core.calibrators.classes.rows import one_vs_rest_logits
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import InputError
 

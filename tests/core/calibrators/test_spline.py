@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from calibcli.core.calibrators import Platt, Spline
-from calibcli.core.calibrators.spline import _Design
+from calibcli.core.calibrators.binary.spline import _Design
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import InputError
 

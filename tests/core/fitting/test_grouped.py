@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from calibcli.core.calibrators import Platt, Temperature, calibrator_from_dict
-from calibcli.core.calibrators.grouped import Grouped, GroupMap
-from calibcli.core.calibrators.one_vs_rest import OneVsRest
+from calibcli.core.calibrators.classes.one_vs_rest import OneVsRest
+from calibcli.core.calibrators.composed.grouped import Grouped, GroupMap
 from calibcli.core.numeric.scales import softmax
 from calibcli.errors import InputError
 

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit, logit
 
 from calibcli.core.calibrators import Identity, Platt, Temperature, calibrator_from_dict
-from calibcli.core.calibrators.model_pool import ModelPool, averaged
+from calibcli.core.calibrators.composed.model_pool import ModelPool, averaged
 from calibcli.errors import InputError
 
 SCORES = np.array([[0.2, 0.6], [0.9, 0.7], [0.5, 0.01]])

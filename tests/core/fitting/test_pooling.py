@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit, logit
 
-from calibcli.core.calibrators.pooling import linear_pool, log_pool, log_pool_rows
+from calibcli.core.calibrators.composed.pooling import linear_pool, log_pool, log_pool_rows
 
 PROBABILITY = st.floats(1e-6, 1 - 1e-6)
 

@@ -17,7 +17,7 @@ from calibcli.core.calibrators import (
     Vector,
     calibrate,
 )
-from calibcli.core.calibrators.pooling import log_pool, log_pool_rows
+from calibcli.core.calibrators.composed.pooling import log_pool, log_pool_rows
 from calibcli.core.fitting.steps import stepped
 from calibcli.core.statistics.stats import ScoreStats
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibcli.core.calibrators.rowmath import blocks
+from calibcli.core.calibrators.classes.rows import blocks
 from calibcli.core.calibrators.types import FloatArray, require_two_classes
 from calibcli.core.numeric.scales import log_softmax
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from calibcli.core.calibrators.logistic import fit_logistic, lin_targets
+from calibcli.core.calibrators.binary.logistic import fit_logistic, lin_targets
 from calibcli.core.calibrators.types import (
     BINARY,
+    Calibrator,
     FloatArray,
     Limits,
     Space,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Beta:
+class Beta(Calibrator):
     """logit(p') = a log(p) - b log(1 - p) + c; never decreasing, identity at a = b = 1, c = 0.
 
     Attributes:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from calibcli.core.calibrators import calibrate, calibrator_from_dict
-from calibcli.core.calibrators.pooling import log_pool, log_pool_rows
+from calibcli.core.calibrators.composed.pooling import log_pool, log_pool_rows
+from calibcli.core.calibrators.composed.shrunk import checked_weight
+from calibcli.core.calibrators.registry import calibrate, calibrator_from_dict
 from calibcli.core.calibrators.types import BINARY, MULTICLASS, Calibrator, FloatArray, Space
-from calibcli.core.fitting.shrinkage import checked_weight
 from calibcli.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class GroupMap:
 
 
 @dataclass(frozen=True, slots=True)
-class Grouped:
+class Grouped(Calibrator):
     """Calibrators by the value of a group column.
 
     Attributes:

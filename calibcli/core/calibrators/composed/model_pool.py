@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from calibcli.core.calibrators import calibrate, calibrator_from_dict
-from calibcli.core.calibrators.pooling import Pool, linear_pool, log_pool, log_pool_rows
-from calibcli.core.calibrators.rowmath import clipped_log, finite_rows
+from calibcli.core.calibrators.classes.rows import clipped_log, finite_rows
+from calibcli.core.calibrators.composed.pooling import Pool, linear_pool, log_pool, log_pool_rows
+from calibcli.core.calibrators.registry import calibrate, calibrator_from_dict
 from calibcli.core.calibrators.types import BINARY, MULTICLASS, Calibrator, FloatArray, Space
 from calibcli.core.numeric.scales import expit, logit, softmax
 from calibcli.errors import InputError
@@ -28,7 +28,7 @@ Order = Literal["average", "calibrate"]
 
 
 @dataclass(frozen=True, slots=True)
-class ModelPool:
+class ModelPool(Calibrator):
     """A calibrated pool of M models of one binary label, or of the same K classes.
 
     Attributes:

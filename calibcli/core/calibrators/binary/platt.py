@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from calibcli.core.calibrators.logistic import fit_logistic, lin_targets
+from calibcli.core.calibrators.binary.logistic import fit_logistic, lin_targets
 from calibcli.core.calibrators.types import (
     BINARY,
+    Calibrator,
     FloatArray,
     Limits,
     Space,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Platt:
+class Platt(Calibrator):
     """p = 1 / (1 + exp(A s + B)) of the logit s; identity is A = -1, B = 0.
 
     Attributes:

@@ -10,9 +10,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from calibcli.core.calibrators.rowmath import blocks, finite_rows, raised, resolved_floor
+from calibcli.core.calibrators.classes.rows import blocks, finite_rows, raised, resolved_floor
 from calibcli.core.calibrators.types import (
     MULTICLASS,
+    Calibrator,
     FloatArray,
     RowSource,
     Space,
@@ -28,7 +29,7 @@ _PRIOR = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Vector:
+class Vector(Calibrator):
     """p = softmax(w * z + c), slopes and intercepts by class; identity is w = 1, c = 0.
 
     Attributes:

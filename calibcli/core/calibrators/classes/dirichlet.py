@@ -15,15 +15,22 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from calibcli.core.calibrators.affine import Features, fit_affine, map_rows
-from calibcli.core.calibrators.rowmath import (
+from calibcli.core.calibrators.classes.affine import Features, fit_affine, map_rows
+from calibcli.core.calibrators.classes.rows import (
     blocks,
     finite_rows,
     fold_rows,
     raised,
     resolved_floor,
 )
-from calibcli.core.calibrators.types import MULTICLASS, FloatArray, RowSource, Space, array
+from calibcli.core.calibrators.types import (
+    MULTICLASS,
+    Calibrator,
+    FloatArray,
+    RowSource,
+    Space,
+    array,
+)
 from calibcli.core.numeric.scales import EPS, log_softmax
 from calibcli.errors import InputError
 
@@ -33,7 +40,7 @@ _FOLDS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Matrix:
+class Matrix(Calibrator):
     """p = softmax(W z + c) of the logits z as they are.
 
     Attributes:
@@ -95,7 +102,7 @@ class Matrix:
 
 
 @dataclass(frozen=True, slots=True)
-class Dirichlet:
+class Dirichlet(Calibrator):
     """p = softmax(W log p + c); the same as `Matrix` where the scores are probabilities.
 
     Attributes:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from calibcli.core.calibrators.histogram import mass_edges
-from calibcli.core.calibrators.platt import Platt
+from calibcli.core.calibrators.binary.histogram import mass_edges
+from calibcli.core.calibrators.binary.platt import Platt
 from calibcli.core.calibrators.types import (
     BINARY,
+    Calibrator,
     FloatArray,
     Space,
     array,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class ScalingBinning:
+class ScalingBinning(Calibrator):
     """Platt scaling, discretised.
 
     The paper fits the line, the bins and the values on a third of the rows each; like its

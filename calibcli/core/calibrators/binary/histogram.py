@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from calibcli.core.calibrators.isotonic import distinct_cells
+from calibcli.core.calibrators.binary.isotonic import distinct_cells
 from calibcli.core.calibrators.types import (
     BINARY,
+    Calibrator,
     FloatArray,
     Space,
     array,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Histogram:
+class Histogram(Calibrator):
     """A constant in each bin (lo, hi]; the first bin also holds 0. The same rule fits and applies.
 
     Attributes:

@@ -13,6 +13,7 @@ import numpy as np
 
 from calibcli.core.calibrators.types import (
     BINARY,
+    Calibrator,
     FloatArray,
     Space,
     array,
@@ -33,7 +34,7 @@ Ends = Literal["smoothed", "raw"]
 
 
 @dataclass(frozen=True, slots=True)
-class Isotonic:
+class Isotonic(Calibrator):
     """A non-decreasing map of the probability; beyond its ends it is constant.
 
     Attributes:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from calibcli.core.calibrators.logistic import log_loss
+from calibcli.core.calibrators.binary.logistic import log_loss
 from calibcli.core.calibrators.types import (
     BINARY,
+    Calibrator,
     FloatArray,
     Space,
     array,
@@ -49,7 +50,7 @@ _PENALTIES = tuple(10.0**power for power in range(5, -3, -1))
 
 
 @dataclass(frozen=True, slots=True)
-class Spline:
+class Spline(Calibrator):
     """Logit to logit, linear between the knots and constant beyond them.
 
     Attributes:

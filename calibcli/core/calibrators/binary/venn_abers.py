@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from calibcli.core.calibrators.isotonic import distinct_cells
+from calibcli.core.calibrators.binary.isotonic import distinct_cells
 from calibcli.core.calibrators.types import (
     BINARY,
+    Calibrator,
     FloatArray,
     Space,
     array,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class VennAbers:
+class VennAbers(Calibrator):
     """Two non-decreasing step functions of the probability, p0 below p1.
 
     Attributes:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from calibcli.core.calibrators.classes.rows import finite_rows, one_vs_rest_logits, raised
 from calibcli.core.calibrators.identity import Identity
-from calibcli.core.calibrators.rowmath import finite_rows, one_vs_rest_logits, raised
+from calibcli.core.calibrators.registry import calibrator_from_dict
 from calibcli.core.calibrators.types import (
     MULTICLASS,
     BinaryCalibrator,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class OneVsRest:
+class OneVsRest(Calibrator):
     """One binary calibrator a class.
 
     Attributes:
@@ -123,8 +124,6 @@ class OneVsRest:
     @classmethod
     def from_dict(cls, payload: dict[str, Any]) -> Self:
         """Return the calibrator that `to_dict` wrote."""
-        from calibcli.core.calibrators import calibrator_from_dict
-
         parts = tuple(calibrator_from_dict(one) for one in payload["calibrators"])
         floor = None if payload["floor"] is None else float(payload["floor"])
         return cls(parts, bool(payload["normalize"]), floor, tuple(payload["notes"]))

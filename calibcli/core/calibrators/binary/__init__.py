@@ -1,0 +1,1 @@
+"""Maps of one score: fitted from the collapsed pairs of a `ScoreStats`."""

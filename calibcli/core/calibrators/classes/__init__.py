@@ -1,0 +1,1 @@
+"""Maps of rows of several classes: fitted in passes over a `RowSource`."""

@@ -1,0 +1,1 @@
+"""Maps that are made of others: of slices, groups and several models."""
