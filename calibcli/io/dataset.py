@@ -51,6 +51,10 @@ class Batch(Protocol):
         """0/1 (n,), class indices (n,), or 0/1 (n, K); None if they were not asked for."""
 
     @property
+    def labelled(self) -> bool:
+        """Whether there are labels."""
+
+    @property
     def weight(self) -> NDArray[np.float64] | None:
         """Importance weights (n,), or None."""
 
@@ -159,6 +163,10 @@ class Dataset(Protocol):
     @property
     def task(self) -> str:
         """What a row is: "binary", "multiclass" or "multilabel"."""
+
+    @property
+    def name(self) -> str:
+        """What a user calls the task: that of a row, "segmentation" or "detection"."""
 
     @property
     def medium(self) -> str:

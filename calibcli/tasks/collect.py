@@ -1,291 +1,274 @@
-"""One pass over a data set: its pairs counted, for all rows and for the values of each group."""
+"""Pairs counted in a scan: of all rows, of the values of groups, before and after a map."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
-from calibcli.core.statistics.stats import BUCKETS, ScoreStats
-from calibcli.core.statistics.tally import Tally
-from calibcli.engines.threads import map_ordered
 from calibcli.errors import InputError
-from calibcli.tasks.pairs import (
-    CLASSES,
-    FAMILIES,
-    PAIRS,
-    TOP,
-    Pairs,
-    no_labels,
-    pairs_of,
-    row_buckets,
-    width,
-)
-from calibcli.tasks.validity import missing_rows, refuse_gaps
+from calibcli.tasks.mapping import mapping_of
+from calibcli.tasks.pairs import no_labels, pairs_of, row_buckets
+from calibcli.tasks.population import Layout, Population, Scope
+from calibcli.tasks.scan import MOST_WEIGHT, mass_of, scan, usable
+from calibcli.tasks.table import counter_of
+from calibcli.tasks.units import Units
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from calibcli.core.calibrators import Calibrator
-    from calibcli.io.rows.dataset import Batch, Dataset, Partition
+    from calibcli.core.statistics.cell_table import CellTable
+    from calibcli.core.statistics.tally import Tally
+    from calibcli.io.dataset import Batch
+    from calibcli.tasks.mapping import Unseen
+    from calibcli.tasks.population import Extra, Ints
+    from calibcli.tasks.scan import Parts
 
-    Mapping = Callable[[Batch, NDArray[Any], "Rows", NDArray[np.int64]], NDArray[np.float64]]
-    """(batch, its usable scores, which rows these are, their buckets) to probabilities."""
-    Rows = NDArray[np.bool_] | None
-    Unseen = dict[tuple[int, int], int]
-    """Rows of a batch, by source and first row, whose group a calibrator by group does not know."""
+    Members = tuple[int, ...]
+    """The member of each group column."""
+
+__all__ = [
+    "MOST_WEIGHT",
+    "Counted",
+    "Counts",
+    "Layout",
+    "Population",
+    "Scope",
+    "count",
+    "mapping_of",
+    "usable",
+]
 
 MOST_GROUPS = 10_000
-MOST_WEIGHT = 1e100
-"""Total weight up to which its squares are numbers."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Layout:
-    """What a pass counts.
+class Counter(Protocol):
+    """How the batches of one medium become counts."""
 
-    Attributes:
-        task: "binary", "multiclass" or "multilabel"; `classes` its class names.
-        names: score columns, for messages.
-        groups: group columns.
-        edges: probabilities at which counts stay exact in a grid.
-        clustered: whether rows come in clusters (then every family is also kept by bucket).
-        intervals: whether sums over several pairs of a row need its bucket.
-    """
+    def add(self, side: Side, batch: Batch, original: Batch) -> None:
+        """Count a batch into a side; `original` is the batch as it was read."""
 
-    task: str
-    classes: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
-    groups: tuple[str, ...] = ()
-    edges: tuple[float, ...] = ()
-    logits: bool = False
-    weighted: bool = False
-    clustered: bool = False
-    intervals: bool = True
-    drop_invalid: bool = False
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Population:
-    """The statistics of one population of rows: all of them, or those of one group.
-
-    `pairs` for binary; `top` by predicted class and `classes` by class for several classes.
-    `rows_apart` tells that `classes` keep buckets of independent rows, not of clusters.
-    """
-
-    task: str
-    pairs: ScoreStats
-    top: tuple[ScoreStats, ...] = ()
-    classes: tuple[ScoreStats, ...] = ()
-    rows_apart: bool = False
-
-
-class _Family:
-    """One kind of pairs: a tally, and the same by bucket where intervals or folds need it."""
-
-    def __init__(self, layout: Layout, slots: int, *, parts: bool, start_exact: bool) -> None:
-        options: dict[str, Any] = {
-            "edges": layout.edges,
-            "weighted": layout.weighted,
-            "logits": layout.logits,
-            # Of several classes the softmax is counted, which is a probability.
-            "by_logit": layout.logits and layout.task != "multiclass",
-            "start_exact": start_exact,
-        }
-        self.tally = Tally(slots, **options)
-        self.parts = Tally(slots * BUCKETS, **options) if parts else None
-
-
-class Scope:
-    """Families of pairs for one population, or for each value of one group column."""
-
-    def __init__(self, layout: Layout, *, grouped: bool, hopeless: set[str]) -> None:
-        self.layout = layout
-        self.values: dict[str, int] | None = {} if grouped else None
-        self.families: dict[str, _Family] = {}
-        for name in FAMILIES[layout.task]:
-            slots = 0 if grouped else width(layout.task, name, len(layout.classes))
-            several = name == CLASSES and layout.intervals and not grouped
-            self.families[name] = _Family(
-                layout,
-                slots,
-                parts=layout.clustered or several,
-                start_exact=f"{name}{grouped}" not in hopeless,
-            )
-
-    def add(
-        self,
-        pairs: list[Pairs],
-        weight: NDArray[Any] | None,
-        bucket: NDArray[np.int64] | None,
-        member: NDArray[np.int64] | None = None,
-    ) -> None:
-        """Count pairs; `member` (rows,) is the group of each row."""
-        for found in pairs:
-            family = self.families[found.family]
-            slot: NDArray[Any] | None = found.slot
-            if member is not None:
-                size = width(self.layout.task, found.family, len(self.layout.classes))
-                base = np.repeat(member, found.repeat) * size
-                slot = base if slot is None else base + slot
-            mass = None if weight is None else np.repeat(weight, found.repeat)
-            family.tally.add(found.key, found.label, slot, mass)
-            if family.parts is not None:
-                assert bucket is not None
-                own = np.repeat(bucket, found.repeat)
-                part = own if slot is None else slot * BUCKETS + own
-                family.parts.add(found.key, found.label, part, mass)
-
-    def members(self, codes: NDArray[np.integer[Any]], values: list[str]) -> NDArray[np.int64]:
-        """Return the member of each row from a batch's codes; new values get new members."""
-        assert self.values is not None
-        used = np.flatnonzero(np.bincount(codes, minlength=len(values)))
-        here = np.zeros(len(values), np.int64)
-        for code in used.tolist():
-            here[code] = self.values.setdefault(values[code], len(self.values))
-        member: NDArray[np.int64] = here[codes]
-        return member
-
-    def merge(self, other: Scope) -> None:
-        """Add another partition's counts."""
-        for name, family in self.families.items():
-            theirs = other.families[name]
-            slots = self._slot_map(other, name)
-            family.tally.merge(theirs.tally, slots)
-            if family.parts is not None and theirs.parts is not None:
-                spread = None
-                if slots is not None:
-                    spread = (slots[:, None] * BUCKETS + np.arange(BUCKETS)).reshape(-1)
-                family.parts.merge(theirs.parts, spread)
-
-    def _slot_map(self, other: Scope, name: str) -> NDArray[np.int64] | None:
-        if self.values is None or other.values is None:
-            return None
-        size = width(self.layout.task, name, len(self.layout.classes))
-        members = [self.values.setdefault(value, len(self.values)) for value in other.values]
-        base = np.array(members, np.int64)[:, None] * size
-        return (base + np.arange(size)).reshape(-1)
-
-    def population(self, member: int = 0) -> Population:
-        """Return the statistics of one member."""
-        task, size = self.layout.task, len(self.layout.classes)
-        if task == "binary":
-            return Population(task, self._stats(PAIRS, member, 1))
-        classes = tuple(self._stats(CLASSES, member * size + k, 1) for k in range(size))
-        apart = not self.layout.clustered
-        if task == "multilabel":
-            pooled = self._stats(CLASSES, member * size, size)
-            return Population(task, pooled, (), classes, apart)
-        top = tuple(self._stats(TOP, member * size + k, 1) for k in range(size))
-        return Population(task, self._stats(TOP, member * size, size), top, classes, apart)
-
-    def _stats(self, name: str, slot: int, slots: int) -> ScoreStats:
-        family = self.families[name]
-        return ScoreStats.from_tally(family.tally, slot, family.parts, slots=slots)
+    def flush(self) -> None:
+        """Hand over whatever has not been counted yet."""
 
 
 @dataclass(eq=False, repr=False)
-class Counted:
-    """What a pass found. Mergeable."""
+class Side:
+    """The scopes of one side of a calibrator, and what a medium knows beside."""
 
     layout: Layout
     overall: Scope
     groups: tuple[Scope, ...]
-    dropped: int = 0
-    first_bad: tuple[str, int] | None = None
-    clipped: int = 0
-    rows: int = 0
-    weight: float = 0.0
-    unseen: int = 0
-    labelled: bool = True
-    calibrated: Counted | None = field(default=None)
+    hopeless: set[str]
+    extra: Extra | None = None
 
     @property
-    def buckets(self) -> bool:
-        """Whether pairs are also kept by bucket."""
-        scopes = (self.overall, *self.groups)
-        return any(f.parts is not None for scope in scopes for f in scope.families.values())
+    def scopes(self) -> tuple[Scope, ...]:
+        """That of all rows, and those of the group columns."""
+        return (self.overall, *self.groups)
 
-    def merge(self, other: Counted) -> None:
+    def add_units(
+        self, name: str, counts: Tally | CellTable, slots: Ints, buckets: Ints, members: Members
+    ) -> None:
+        """Add counts of a family whose slots are each of one unit; see `Scope.add_units`."""
+        self.overall.add_units(name, counts, slots, buckets)
+        for scope, member in zip(self.groups, members, strict=True):
+            scope.add_units(name, counts, slots, buckets, member)
+
+    def merge(self, other: Side) -> None:
         """Add a later partition."""
-        self.overall.merge(other.overall)
-        for mine, theirs in zip(self.groups, other.groups, strict=True):
+        for mine, theirs in zip(self.scopes, other.scopes, strict=True):
             mine.merge(theirs)
-        self.dropped += other.dropped
-        self.unseen += other.unseen
-        self.rows += other.rows
-        self.weight += other.weight
-        self.first_bad = self.first_bad or other.first_bad
-        self.labelled = self.labelled and other.labelled
-        if self.calibrated is not None and other.calibrated is not None:
-            self.calibrated.merge(other.calibrated)
+        if other.extra is not None:
+            if self.extra is None:
+                self.extra = other.extra
+            else:
+                self.extra.merge(other.extra)
+
+    def population(self) -> Population:
+        """Return the statistics of all rows."""
+        return self.overall.population(extra=self.extra)
+
+    def group(self, column: int, value: str) -> Population:
+        """Return the statistics of one value of a group column."""
+        scope = self.groups[column]
+        extra = None if self.extra is None else self.extra.of_group(column, value)
+        return scope.population(scope.member(value), extra)
 
 
-def empty(layout: Layout, hopeless: set[str]) -> Counted:
-    """Return counts of nothing; `hopeless` names families that start in the grid."""
-    groups = tuple(Scope(layout, grouped=True, hopeless=hopeless) for _ in layout.groups)
-    return Counted(layout, Scope(layout, grouped=False, hopeless=hopeless), groups)
+class Counts:
+    """An accumulator of pairs, before and after a calibrator if there is one.
 
-
-def usable(batch: Batch, layout: Layout) -> tuple[NDArray[np.bool_] | None, int]:
-    """Return the rows with a usable score (None for all) and how many have none.
-
-    Raises:
-        InputError: scores that are not what they are said to be.
+    Args:
+        layout: what is counted.
+        calibrator: one, or one for each fold of the rows' buckets.
+        columns: the batches' group columns, where a calibrator reads one.
+        hopeless: families that are known to outgrow distinct scores.
     """
-    missing = missing_rows(batch, layout.task, layout.names, logits=layout.logits)
-    if missing is None or not missing.any():
-        return None, 0
-    return ~missing, int(missing.sum())
 
+    def __init__(
+        self,
+        layout: Layout,
+        calibrator: Calibrator | tuple[Calibrator, ...] | None = None,
+        columns: tuple[str, ...] = (),
+        hopeless: set[str] | None = None,
+    ) -> None:
+        self.layout, self.calibrator, self.columns = layout, calibrator, columns
+        self.hopeless: set[str] = set() if hopeless is None else hopeless
+        self.units = Units() if layout.clustered else None
+        self.before = self._side(layout, None)
+        self.after: Side | None = None
+        self._unseen: Unseen = {}
+        self._unseen_before = 0
+        self._mapping = None
+        if calibrator is not None:
+            self.after = self._side(replace(layout, logits=False), self.before)
+            self._mapping = mapping_of(
+                calibrator, columns, logits=layout.logits, unseen=self._unseen
+            )
+        self._counter: Counter = counter_of(layout.medium)(self)
 
-def _only(values: Any, rows: NDArray[np.bool_] | None) -> Any:
-    return values if values is None or rows is None else values[rows]
+    def _side(self, layout: Layout, like: Side | None) -> Side:
+        options: dict[str, Any] = {"hopeless": self.hopeless, "units": self.units}
+        groups = tuple(
+            Scope(
+                layout, grouped=True, like=None if like is None else like.groups[place], **options
+            )
+            for place in range(len(layout.groups))
+        )
+        return Side(layout, Scope(layout, grouped=False, **options), groups, self.hopeless)
 
+    @property
+    def unseen(self) -> int:
+        """Rows of groups that the calibrator was not fitted on."""
+        return self._unseen_before + sum(self._unseen.values())
 
-def _count_batch(
-    found: Counted,
-    batch: Batch,
-    mapping: Mapping | None,
-) -> None:
-    layout = found.layout
-    rows, bad = usable(batch, layout)
-    if bad and found.first_bad is None and rows is not None:
-        found.first_bad = (batch.source, batch.row(int((~rows).argmax())))
-    found.dropped += bad + batch.dropped - batch.ignored
-    weight = batch.weight if layout.weighted else batch.count
-    if weight is not None and (weight == 0).any():
-        rows = weight > 0 if rows is None else rows & (weight > 0)
-    scores, labels = _only(batch.scores, rows), _only(batch.labels, rows)
-    if labels is None:
-        found.labelled = False
-        labels = no_labels(layout.task, scores)
-    weight = _only(weight, rows)
-    bucket = row_buckets(batch, rows) if mapping is not None or found.buckets else None
-    found.rows += len(scores)
-    found.weight += 0.0 if weight is None else float(weight.sum())
-    targets = [(found, pairs_of(layout.task, scores, labels, logits=layout.logits))]
-    if mapping is not None and found.calibrated is not None and bucket is not None:
-        after = mapping(batch, scores, rows, bucket)
-        targets.append((found.calibrated, pairs_of(layout.task, after, labels, logits=False)))
-    for target, pairs in targets:
-        target.overall.add(pairs, weight, bucket)
-        # A calibrator may read one more group column than is shown.
-        for scope, group in zip(target.groups, batch.groups, strict=False):
-            member = scope.members(_only(group.codes, rows), group.values)
-            scope.add(pairs, weight, bucket, member)
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """Before, and after the calibrator if there is one."""
+        return (self.before,) if self.after is None else (self.before, self.after)
+
+    @property
+    def kept_by_bucket(self) -> bool:
+        """Whether some family is also kept by bucket."""
+        return any(f.parts is not None for s in self.before.scopes for f in s.families.values())
+
+    def fresh(self) -> Counts:
+        """Return one that holds nothing, for a partition."""
+        return Counts(self.layout, self.calibrator, self.columns, self.hopeless)
+
+    def add(self, batch: Batch) -> None:
+        """Count the rows of a batch."""
+        if self.units is not None and self.units.known is not None:
+            unit = batch.unit
+            if unit is not None:
+                self._meet(self.units, unit)
+        self._counter.add(self.before, batch, batch)
+        if self._mapping is not None and self.after is not None:
+            self._counter.add(self.after, batch.rescored(self._mapping(batch)), batch)
+        for scope in self.before.groups:
             if scope.values is not None and len(scope.values) > MOST_GROUPS:
                 raise InputError(
                     f"a --group column has more than {MOST_GROUPS:,} values",
                     "group by a column of few values; rows that belong together are a --cluster",
                 )
 
+    def _meet(self, units: Units, unit: NDArray[np.uint64]) -> None:
+        """Take in the units of a batch."""
+        fresh = units.fresh(unit)
+        if units.fits(fresh):
+            units.extend(fresh)
+        elif fresh:
+            self._counter.flush()  # what waits to be counted is of the buckets so far
+            self._move(units.share())
+
+    def _move(self, moved: Ints | None) -> None:
+        for side in self.sides:
+            for scope in side.scopes:
+                scope.rebucket(moved)
+
+    def finish(self) -> None:
+        """Take note that a partition has ended."""
+        self._counter.flush()
+        for scope in self.before.scopes:
+            for name, family in scope.families.items():
+                if not family.tally.exact:
+                    self.hopeless.add(f"{name}{scope.values is not None}")
+
+    def merge(self, other: Counts) -> None:
+        """Add a later partition."""
+        if self.units is not None and other.units is not None:
+            here, there = self.units.merge(other.units)
+            self._move(here)
+            other._move(there)
+        for mine, theirs in zip(self.sides, other.sides, strict=True):
+            mine.merge(theirs)
+        self._unseen_before += other.unseen
+
+
+class RowCounter:
+    """Counts rows: each becomes its pairs."""
+
+    def __init__(self, counts: Counts) -> None:
+        self.units = counts.units
+        self.needed = counts.kept_by_bucket
+
+    def add(self, side: Side, batch: Batch, _: Batch) -> None:
+        """Count the rows of a batch."""
+        layout, labels = side.layout, batch.labels
+        if labels is None:
+            labels = no_labels(layout.task, batch.scores)
+        pairs = pairs_of(layout.task, batch.scores, labels, logits=layout.logits)
+        bucket = None
+        if self.needed:
+            if self.units is not None and batch.unit is not None:
+                bucket = self.units.buckets(batch.unit)
+            else:
+                bucket = row_buckets(batch)
+        mass = mass_of(batch, layout)
+        side.overall.add(pairs, mass, bucket)
+        # A calibrator may read one more group column than is shown.
+        for scope, group in zip(side.groups, batch.groups, strict=False):
+            scope.add(pairs, mass, bucket, scope.members(group.codes, group.values))
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+
+@dataclass(eq=False, repr=False)
+class Counted:
+    """What a pass found.
+
+    Attributes:
+        overall, groups: scopes of all rows, and of each group column; `side` holds both.
+        dropped: rows without a score or label; `rows` usable ones.
+        unseen: rows of groups that the calibrator was not fitted on.
+        calibrated: the same after the calibrator.
+    """
+
+    side: Side
+    dropped: int = 0
+    rows: int = 0
+    unseen: int = 0
+    labelled: bool = True
+    calibrated: Side | None = None
+
+    @property
+    def overall(self) -> Scope:
+        """The scope of all rows."""
+        return self.side.overall
+
+    @property
+    def groups(self) -> tuple[Scope, ...]:
+        """The scopes of the group columns."""
+        return self.side.groups
+
 
 def count(
-    dataset: Dataset,
+    dataset: Parts,
     layout: Layout,
     *,
     calibrator: Calibrator | tuple[Calibrator, ...] | None = None,
@@ -301,135 +284,8 @@ def count(
     Raises:
         InputError: unusable scores; NaN unless `layout.drop_invalid`.
     """
-    if dataset.medium == "images":
-        from calibcli.tasks.segmentation.pixels import count_pixels
-
-        stack: Any = dataset
-        return count_pixels(
-            stack, layout, calibrator=calibrator, threads=threads, progress=progress
-        )
-    hopeless: set[str] = set()
-    after = _calibrated_layout(layout)
-
-    def one(partition: Partition) -> Counted:
-        found = empty(layout, hopeless)
-        unseen: Unseen = {}
-        mapping = None
-        if calibrator is not None:
-            mapping = mapping_of(calibrator, columns, logits=layout.logits, unseen=unseen)
-            found.calibrated = empty(after, hopeless)
-        for batch in partition.batches():
-            _count_batch(found, batch, mapping)
-        found.unseen = sum(unseen.values())
-        for scope in (found.overall, *found.groups):
-            for name, family in scope.families.items():
-                if not family.tally.exact:
-                    hopeless.add(f"{name}{scope.values is not None}")
-        return found
-
-    total: Counted | None = None
-    for found in map_ordered(one, dataset.partitions, threads):
-        if total is None:
-            total = found
-        else:
-            total.merge(found)
-        if progress is not None:
-            progress(total.rows)
-    assert total is not None
-    refuse_gaps(total.dropped, total.first_bad, total.rows, drop=layout.drop_invalid)
-    if not total.weight <= MOST_WEIGHT:
-        raise InputError("the weights sum to more than 1e100", "divide them all by the largest")
-    return total
-
-
-def _calibrated_layout(layout: Layout) -> Layout:
-    from dataclasses import replace
-
-    return replace(layout, logits=False)
-
-
-def mapping_of(
-    calibrator: Calibrator | tuple[Calibrator, ...],
-    columns: tuple[str, ...],
-    *,
-    logits: bool,
-    unseen: Unseen,
-) -> Mapping:
-    """Return what maps the usable rows of a batch to probabilities.
-
-    Args:
-        calibrator: one, or one for each fold.
-        columns: the batches' group columns.
-        logits: whether the scores are logits.
-        unseen: is told how many rows of each batch belong to no group that was fitted on.
-
-    Raises:
-        InputError: a calibrator by group, whose column is not among `columns`.
-    """
-    if not isinstance(calibrator, tuple):
-        return _one_mapping(calibrator, columns, logits=logits, unseen=unseen)
-    folds = [_one_mapping(one, columns, logits=logits, unseen={}) for one in calibrator]
-
-    def cross_fitted(
-        batch: Batch, scores: NDArray[Any], rows: Rows, bucket: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        after = np.empty(scores.shape, np.float64)
-        fold_of = bucket % len(folds)
-        for fold, one in enumerate(folds):
-            mine = fold_of == fold
-            own = np.zeros(len(batch), np.bool_)
-            own[np.flatnonzero(mine) if rows is None else np.flatnonzero(rows)[mine]] = True
-            after[mine] = one(batch, scores[mine], own, bucket[mine])
-        return after
-
-    return cross_fitted
-
-
-def _one_mapping(
-    calibrator: Calibrator, columns: tuple[str, ...], *, logits: bool, unseen: Unseen
-) -> Mapping:
-    from calibcli.core.calibrators import calibrate
-
-    if calibrator.method == "pool":
-        return _pool_mapping(calibrator, logits=logits)
-    if calibrator.method != "grouped":
-        return lambda _, scores, __, ___: calibrate(calibrator, scores, logits=logits)
-    from calibcli.core.calibrators.composed.grouped import Grouped
-
-    assert isinstance(calibrator, Grouped)
-    if calibrator.column not in columns:
-        raise InputError(
-            f"the calibrator has a map for each value of {calibrator.column!r}, which is not read",
-            "give the score files, with this column",
-        )
-    place = columns.index(calibrator.column)
-
-    def by_group(
-        batch: Batch, scores: NDArray[Any], rows: Rows, _: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        group = batch.groups[place]
-        codes = _only(group.codes, rows)
-        missed = calibrator.unseen(codes, group.values)
-        if missed:
-            unseen[batch.source_index, batch.first_row] = missed
-        return calibrator.calibrate(scores, codes, group.values, logits=logits)
-
-    return by_group
-
-
-def _pool_mapping(calibrator: Calibrator, *, logits: bool) -> Mapping:
-    from calibcli.core.calibrators.composed.model_pool import ModelPool
-
-    assert isinstance(calibrator, ModelPool)
-
-    def pooled(
-        batch: Batch, _: NDArray[Any], rows: Rows, __: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        if batch.models is None:
-            raise InputError(
-                "the calibrator pools several models, and one is read",
-                f"the models are {', '.join(calibrator.models)}",
-            )
-        return calibrator.combine(_only(batch.models, rows), logits=logits)
-
-    return pooled
+    counts = Counts(layout, calibrator, columns)
+    seen = scan(dataset, layout, counts, threads=threads, progress=progress)
+    return Counted(
+        counts.before, seen.dropped, seen.rows, counts.unseen, seen.labelled, counts.after
+    )

@@ -88,12 +88,10 @@ def _keys(scores: NDArray[Any], logits: bool) -> Keys:
     return logit_keys(scores) if logits else probability_keys(scores)
 
 
-def row_buckets(batch: Batch, rows: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
-    """Return the bucket of each row (n,): of its cluster, or of its own position."""
+def row_buckets(batch: Batch) -> NDArray[np.int64]:
+    """Return the bucket of each row (n,): of its unit, or of its own position."""
     if batch.unit is not None:
-        return buckets_of(batch.unit if rows is None else batch.unit[rows])
+        return buckets_of(batch.unit)
     offsets = np.arange(len(batch)) if batch.kept is None else batch.kept
-    if rows is not None:
-        offsets = offsets[rows]
     place = np.uint64(batch.source_index << 44) + np.uint64(batch.first_row)
     return buckets_of(offsets.astype(np.uint64) + place + np.uint64(1))

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from calibcli.io.formats.sources import expand
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from calibcli.io.dataset import Dataset
     from calibcli.io.formats.sources import Source
     from calibcli.io.rows.recipe import InputSpec
+    from calibcli.tasks.collect import Counter, Counts
 
 
 def open_dataset(
@@ -46,3 +47,14 @@ def open_dataset(
     return open_rows(
         spec, need_labels=need_labels, keep_columns=keep_columns, typed=typed, sources=sources
     )
+
+
+def counter_of(medium: str) -> Callable[[Counts], Counter]:
+    """Return what counts the batches of a medium."""
+    if medium == "images":
+        from calibcli.tasks.segmentation.pixels import PixelCounter
+
+        return PixelCounter
+    from calibcli.tasks.collect import RowCounter
+
+    return RowCounter

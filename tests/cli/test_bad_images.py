@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -209,8 +211,15 @@ def test_a_damaged_archive(calibcli, images):
 
 
 def test_a_reference_of_maps_alone(calibcli, images):
-    said = refused(calibcli, "p.npy", "--labels", "y.npy", "--no-ci", "--reference", "p.npy")
-    assert "--save-stats" in said
-    np.save("other.npy", images[0][:2])
-    said = refused(calibcli, "p.npy", "--labels", "y.npy", "--no-ci", "--reference", "other.npy")
-    assert "--save-stats" in said
+    """Maps without masks tell whether the scores have moved, on either side."""
+    words = ("measure", "p.npy", "--task", "segmentation", "--no-ci", "--format", "json")
+    run = calibcli(*words, "--labels", "y.npy", "--reference", "p.npy")
+    assert run.code == 0, run.err
+    drift = json.loads(run.out)["drift"]
+    assert drift["labelled"] is False
+    assert drift["metrics"]["psi"]["value"] == 0
+    run = calibcli(*words, "--reference", "p.npy")
+    assert run.code == 0, run.err
+    found = json.loads(run.out)
+    assert found["overall"]["metrics"]["ece"]["reason"] == "no labels"
+    assert found["task"] == "segmentation"

@@ -203,7 +203,7 @@ def test_bad_rows_are_told_as_here(same, cluster, folder, tmp_path, capsys):
         parquet.write_table(mixed, tmp_path / f"mixed{number}.parquet")
     # Which of the two files is named depends on the threads, here as there.
     assert run("measure", f"{tmp_path}/mixed?.parquet", dask=cluster) == 3
-    assert "both -1 and 0 occur" in capsys.readouterr().err
+    assert "the labels are -1, 0 and 1" in capsys.readouterr().err
 
 
 def measured(folder, progress=None):

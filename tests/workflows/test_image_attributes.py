@@ -86,6 +86,44 @@ def test_a_patient_is_a_cluster_of_slices(folder):
     assert widths[0] != widths[1]
 
 
+def test_a_scanner_is_a_group_of_images(folder):
+    own, other = both(folder, groups=("scanner", "month:date"))
+    agree(own["overall"], other["overall"])
+    agree(own["groups"], other["groups"])
+    assert [one["slice"]["value"] for one in own["groups"][:2]] == ["A", "B"]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_groups_of_patients_with_weights(folder, weighted):
+    own, other = both(
+        folder, "patient", groups=("scanner",), **({"weight": "w"} if weighted else {})
+    )
+    agree(own["overall"], other["overall"])
+    agree(own["groups"], other["groups"])
+
+
+def test_periods_of_images(folder):
+    own, other = both(folder, by="month:date")
+    agree(own["series"], other["series"])
+    assert len(own["series"]["periods"]) == 3
+
+
+def test_scores_of_few_levels_are_weighted_and_grouped_alike(folder):
+    """Bytes are counted by level, floats are not: the same to the rounding of the scores."""
+    for options in ({"groups": ("scanner",)}, {"weight": "w"}):
+        own, _ = both(folder, "patient", scores="bytes.npy", scale=255.0, **options)
+        _, other = both(folder, "patient", **options)
+        parts = zip(
+            (own["overall"], *own["groups"]), (other["overall"], *other["groups"]), strict=True
+        )
+        for mine, theirs in parts:
+            for name in ("n", "prevalence", "brier", "auc"):
+                for end in ("value", "low", "high"):
+                    value = theirs["metrics"][name][end]
+                    if value is not None:
+                        assert mine["metrics"][name][end] == pytest.approx(value, abs=2e-3)
+
+
 def spec(folder, images, **options):
     return InputSpec(
         (str(folder / "p.npy"),),

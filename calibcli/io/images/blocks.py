@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from calibcli.io.images.pixels import ScoreRule
 
 _WIDE = 1 << 10
+_ALL = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,6 +81,11 @@ class Block:
         return self.first_row + (i if self.kept is None else int(self.kept[i]))
 
     @property
+    def labelled(self) -> bool:
+        """Whether there are labels."""
+        return self.truth is not None
+
+    @property
     def dropped(self) -> int:
         """How many pixels were left out."""
         return self.pixels - len(self)
@@ -101,20 +107,20 @@ class Block:
     def weight(self) -> NDArray[np.float64] | None:
         """The image's weight, once a pixel (m,)."""
         weight = self.image.weight
-        return None if weight is None else np.full(len(self), weight)
+        return None if weight is None else np.broadcast_to(np.float64(weight), len(self))
 
     @property
     def groups(self) -> tuple[Categories, ...]:
         """The image's groups, once a pixel."""
         return tuple(
-            Categories(np.full(len(self), code, np.int32), values)
+            Categories(np.broadcast_to(np.int32(code), len(self)), values)
             for code, values in self.image.groups
         )
 
     @property
     def unit(self) -> NDArray[np.uint64]:
         """The image's unit, once a pixel (m,)."""
-        return np.full(len(self), self.image.unit)
+        return np.broadcast_to(self.image.unit, len(self))
 
     @property
     def rounding(self) -> float:
@@ -180,15 +186,23 @@ def content_hash(planes: NDArray[Any]) -> np.uint64:
     about a quarter of a nanosecond a byte.
     """
     content = np.ascontiguousarray(planes).view(np.uint8).reshape(-1)
-    whole = len(content) // (8 * _WIDE) * 8 * _WIDE
-    rest = np.zeros(8 * _WIDE, np.uint8)
-    rest[: len(content) - whole] = content[whole:]
-    words = content[:whole].view(np.uint64).reshape(-1, _WIDE)
+    whole = len(content) // (8 * _WIDE)
+    table = content[: whole * 8 * _WIDE].view(np.uint64).reshape(-1, _WIDE)
+    rest = content[whole * 8 * _WIDE :]
+    if len(rest) % 8:
+        rest = np.append(rest, np.zeros(-len(rest) % 8, np.uint8))
     with np.errstate(over="ignore"):
-        sums = _factors(len(words), 1) @ words if len(words) else np.zeros(_WIDE, np.uint64)
-        sums = sums + rest.view(np.uint64) * np.uint64(3)
-        total = np.uint64((_factors(_WIDE, 2) * sums).sum(dtype=np.uint64))
-        return np.uint64(mixed(np.array([total ^ np.uint64(len(content))]))[0])
+        total = int((rest.view(np.uint64) * _factors(_WIDE, 1)[: len(rest) // 8]).sum())
+        if whole:
+            total += int(((_factors(whole, 2) @ table) * _factors(_WIDE, 3)).sum())
+    return np.uint64(_scrambled((total ^ len(content)) & _ALL))
+
+
+def _scrambled(z: int) -> int:
+    """Return SplitMix64's output function of one integer, as `mixed` does of many."""
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _ALL
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _ALL
+    return z ^ (z >> 31)
 
 
 @lru_cache(maxsize=8)

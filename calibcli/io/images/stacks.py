@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
     Readers = tuple[Reader, Reader | None]
 
-Decided = tuple[NDArray[Any], list[NDArray[np.int64]]]
-
 BLOCK_PIXELS = 1 << 18
 _FEWEST, _MOST, _PARTS = 1 << 20, 1 << 24, 32
 
@@ -45,14 +43,10 @@ class StackNotes:
     Attributes:
         rows: pixels read.
         ignored: pixels without a label.
-        decided: (numbers of images, for each (K, 3) pixels rightly, wrongly decided and missed);
-            `decided_after` a calibrator.
     """
 
     rows: dict[int, int] = field(default_factory=dict)
     ignored: dict[int, int] = field(default_factory=dict)
-    decided: dict[int, Decided] = field(default_factory=dict)
-    decided_after: dict[int, Decided] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -209,6 +203,7 @@ class StackDataset:
     attributes: Attributes = field(default_factory=Attributes)
     notes: StackNotes = field(default_factory=StackNotes)
 
+    name = "segmentation"
     medium = "images"
 
     @property

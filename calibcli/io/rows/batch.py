@@ -65,6 +65,11 @@ class RowBatch:
     def __len__(self) -> int:
         return len(self.scores)
 
+    @property
+    def labelled(self) -> bool:
+        """Whether there are labels."""
+        return self.labels is not None
+
     def row(self, i: int) -> int:
         """Return the 0-based row in the source of row `i` of this batch."""
         return self.first_row + (i if self.kept is None else int(self.kept[i]))

@@ -70,6 +70,11 @@ class RowDataset:
     medium: ClassVar[str] = "rows"
 
     @property
+    def name(self) -> str:
+        """What a user calls the task."""
+        return self.task
+
+    @property
     def sources(self) -> tuple[Source, ...]:
         """The files, as they can be opened again."""
         return tuple({id(p.reader): p.reader.source for p in self.partitions}.values())

@@ -27,19 +27,18 @@ from calibcli.core.statistics.keys import (
 )
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.engines.threads import map_ordered
-from calibcli.errors import InputError
-from calibcli.tasks.collect import MOST_WEIGHT, mapping_of, usable
-from calibcli.tasks.pairs import row_buckets
-from calibcli.tasks.validity import refuse_gaps
+from calibcli.tasks.mapping import mapping_of
+from calibcli.tasks.scan import Scanned, checked, mass_of, readable, rows_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
     from calibcli.core.calibrators import Calibrator
     from calibcli.io.rows.dataset import Batch, Dataset, Partition
-    from calibcli.tasks.collect import Layout, Mapping, Unseen
+    from calibcli.tasks.mapping import Mapping, Unseen
+    from calibcli.tasks.population import Layout
 
     Array = NDArray[np.float64]
 
@@ -92,10 +91,8 @@ class _Positives:
     score: list[Array] = field(default_factory=list)
     weight: list[NDArray[Any]] = field(default_factory=list)
     mass: float = 0
-    rows: int = 0
-    dropped: int = 0
+    seen: Scanned = field(default_factory=Scanned)
     unseen: int = 0
-    first_bad: tuple[str, int] | None = None
 
     def add(self, block: _Block) -> None:
         row, column = block.positives()
@@ -106,7 +103,6 @@ class _Positives:
         if block.weight is not None:
             self.weight.append(block.weight[row])
         self.mass += len(block.p) if block.weight is None else block.weight.sum().item()
-        self.rows += len(block.p)
 
     def pack(self) -> None:
         """Hold one array of each kind rather than one a block."""
@@ -121,10 +117,8 @@ class _Positives:
         self.score += other.score
         self.weight += other.weight
         self.mass += other.mass
-        self.rows += other.rows
-        self.dropped += other.dropped
+        self.seen.merge(other.seen)
         self.unseen += other.unseen
-        self.first_bad = self.first_bad or other.first_bad
 
     def table(self, *, weighted: bool) -> CellTable:
         """Return the candidates of each class with their positives; negatives are still 0."""
@@ -218,12 +212,8 @@ def count_at_positives(
         found = _Positives(np.full(size, np.inf), np.full(size, -np.inf), by_logit)
         unseen: Unseen = {}
         mapping = mapped(unseen)
-        for batch in partition.batches():
-            good, bad = usable(batch, layout)
-            if bad and good is not None and found.first_bad is None:
-                found.first_bad = (batch.source, batch.row(int((~good).argmax())))
-            found.dropped += bad + batch.dropped - batch.ignored
-            for block in _blocks(batch, good, layout, mapping):
+        for batch in readable(partition, layout, found.seen):
+            for block in _blocks(batch, layout, mapping):
                 found.add(block)
         found.unseen = sum(unseen.values())
         found.pack()
@@ -233,17 +223,15 @@ def count_at_positives(
     for found in map_ordered(collect, dataset.partitions, threads):
         total.merge(found)
         if progress is not None:
-            progress(total.rows)
-    refuse_gaps(total.dropped, total.first_bad, total.rows, drop=layout.drop_invalid)
-    if not total.mass <= MOST_WEIGHT:
-        raise InputError("the weights sum to more than 1e100", "divide them all by the largest")
+            progress(total.seen.rows)
+    checked(total.seen, layout)
     table = total.table(weighted=layout.weighted)
     negatives = _Negatives(table, size, weighted=layout.weighted)
 
     def count(partition: Partition) -> list[NDArray[Any]]:
         into, mapping = negatives.new(), mapped({})
-        for batch in partition.batches():
-            for block in _blocks(batch, usable(batch, layout)[0], layout, mapping):
+        for batch in readable(partition, layout, Scanned()):
+            for block in _blocks(batch, layout, mapping):
                 negatives.count(block, into)
         return into
 
@@ -256,7 +244,7 @@ def count_at_positives(
         first = negatives.start[:-1]
         above = np.add.reduceat(neg, first)
         neg[first] += int(total.mass) - np.add.reduceat(table.pos, first) - above
-    return Breakpoints(_classes(table, sums, size), total.dropped, total.unseen)
+    return Breakpoints(_classes(table, sums, size), total.seen.dropped, total.unseen)
 
 
 def _classes(table: CellTable, sums: list[NDArray[Any]], classes: int) -> tuple[ScoreStats, ...]:
@@ -270,24 +258,16 @@ def _classes(table: CellTable, sums: list[NDArray[Any]], classes: int) -> tuple[
     )
 
 
-def _blocks(
-    batch: Batch, good: NDArray[np.bool_] | None, layout: Layout, mapping: Mapping | None
-) -> Iterator[_Block]:
-    """Yield the usable rows of a batch, with the probabilities that a tally counts them by."""
-    weight = batch.weight if layout.weighted else batch.count
-    if weight is not None and (weight == 0).any():
-        good = weight > 0 if good is None else good & (weight > 0)
-
-    def only(values: Any) -> Any:
-        return values if values is None or good is None else values[good]
-
-    scores, label, weight = only(batch.scores), only(batch.labels), only(weight)
+def _blocks(batch: Batch, layout: Layout, mapping: Mapping | None) -> Iterator[_Block]:
+    """Yield the rows of a batch, with the probabilities that a tally counts them by."""
+    weight = mass_of(batch, layout)
     if weight is not None:
         weight = weight.astype(np.float64 if layout.weighted else np.int64, copy=False)
     elif layout.weighted:
-        weight = np.ones(len(scores))
-    if mapping is not None:
-        scores = mapping(batch, scores, good, row_buckets(batch, good))
+        weight = np.ones(len(batch))
+    label = batch.labels
+    assert label is not None
+    scores = batch.scores if mapping is None else mapping(batch)
     height = max(BLOCK // scores.shape[1], 1)
     for first in range(0, len(scores), height):
         rows = slice(first, first + height)
@@ -315,8 +295,8 @@ def outgrows_tally(
     if calibrator is not None:
         mapping = mapping_of(calibrator, columns, logits=layout.logits, unseen={})
     cells, read = CellTable.empty(weighted=False), 0
-    for batch in _batches(dataset.partitions):
-        for block in _blocks(batch, usable(batch, layout)[0], layout, mapping):
+    for batch in rows_of(dataset, layout):
+        for block in _blocks(batch, layout, mapping):
             if read >= PROBED:
                 return False
             read += block.p.size
@@ -330,8 +310,3 @@ def outgrows_tally(
             if np.bincount(cells.slot).max() > tally.EXACT_CELLS:
                 return True
     return False
-
-
-def _batches(partitions: Iterable[Partition]) -> Iterator[Batch]:
-    for partition in partitions:
-        yield from partition.batches()

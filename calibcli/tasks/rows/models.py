@@ -108,6 +108,11 @@ class ModelDataset:
         return self.models
 
     @property
+    def name(self) -> str:
+        """What a user calls the task."""
+        return self.task
+
+    @property
     def unit(self) -> Unit:
         """What is independent."""
         return self.datasets[0].unit

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 import numpy as np
 
 from calibcli.core.numeric.scales import expit, softmax
-from calibcli.engines.threads import map_ordered
-from calibcli.tasks.collect import mapping_of, usable
+from calibcli.tasks.mapping import mapping_of
 from calibcli.tasks.pairs import row_buckets
-from calibcli.tasks.validity import refuse_gaps
+from calibcli.tasks.scan import mass_of
+from calibcli.tasks.scan import scan as scan_batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibcli.core.calibrators import Calibrator
-    from calibcli.io.rows.dataset import Batch, Dataset, Partition
-    from calibcli.tasks.collect import Layout, Mapping, Unseen
+    from calibcli.io.dataset import Batch, Dataset
+    from calibcli.tasks.mapping import Mapping, Unseen
+    from calibcli.tasks.population import Layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,55 @@ class Scanned:
     unseen: int
 
 
+class _Whole(Generic[A]):
+    """Fills an accumulator of whole rows from batches, which may be calibrated first."""
+
+    def __init__(
+        self,
+        new: Callable[[], A],
+        layout: Layout,
+        calibrator: Calibrator | None,
+        columns: tuple[str, ...],
+    ) -> None:
+        self.new, self.layout, self.calibrator, self.columns = new, layout, calibrator, columns
+        self.held = new()
+        self.unseen = 0
+        self._told: Unseen = {}
+        self._mapping: Mapping | None = None
+        if calibrator is not None:
+            self._mapping = mapping_of(calibrator, columns, logits=layout.logits, unseen=self._told)
+
+    def fresh(self) -> Self:
+        """Return one that holds nothing, for a partition."""
+        return type(self)(self.new, self.layout, self.calibrator, self.columns)
+
+    def add(self, batch: Batch) -> None:
+        """Take in a batch."""
+        assert batch.labels is not None
+        if self._mapping is None:
+            exclusive = not self.layout.labels
+            p = probabilities(batch.scores, logits=self.layout.logits, exclusive=exclusive)
+        else:
+            p = probabilities(self._mapping(batch), logits=False)
+        groups = tuple((group.codes, group.values) for group in batch.groups)
+        weight = mass_of(batch, self.layout)
+        label, fold = batch.labels.astype(np.int64), row_buckets(batch)
+        unit = fold if self.layout.clustered else None
+        logits = None
+        if self._mapping is None and self.layout.logits and not self.layout.exclusive:
+            logits = batch.scores.astype(np.float64)
+        self.held.add(Rows(p, logits, label, weight, unit, fold, groups))
+
+    def finish(self) -> None:
+        """Take note that a partition has ended."""
+        self.unseen = sum(self._told.values())
+
+    def merge(self, other: Self) -> None:
+        """Take in what a later partition has found."""
+        self.held.merge(other.held)
+        self.unseen += other.unseen
+
+
 def probabilities(
     scores: NDArray[Any], *, logits: bool, exclusive: bool = True
 ) -> NDArray[np.float64]:
@@ -125,60 +175,6 @@ def scan(
     Raises:
         InputError: unusable scores; NaN unless `layout.drop_invalid`.
     """
-
-    def one(partition: Partition) -> tuple[A, Scanned, tuple[str, int] | None]:
-        found, rows, dropped, first = new(), 0, 0, None
-        unseen: Unseen = {}
-        mapping = None
-        if calibrator is not None:
-            mapping = mapping_of(calibrator, columns, logits=layout.logits, unseen=unseen)
-        for batch in partition.batches():
-            good, bad = usable(batch, layout)
-            if bad and good is not None and first is None:
-                first = (batch.source, batch.row(int((~good).argmax())))
-            dropped += bad + batch.dropped - batch.ignored
-            made = _rows(batch, good, layout, mapping)
-            rows += len(made.p)
-            found.add(made)
-        return found, Scanned(rows, dropped, sum(unseen.values())), first
-
-    total: A | None = None
-    rows = dropped = unseen = 0
-    first: tuple[str, int] | None = None
-    for found, part, bad in map_ordered(one, dataset.partitions, threads):
-        rows, dropped, first = rows + part.rows, dropped + part.dropped, first or bad
-        unseen += part.unseen
-        if total is None:
-            total = found
-        else:
-            total.merge(found)
-        if progress is not None:
-            progress(rows)
-    refuse_gaps(dropped, first, rows, drop=layout.drop_invalid)
-    assert total is not None
-    return total, Scanned(rows, dropped, unseen)
-
-
-def _rows(
-    batch: Batch, good: NDArray[np.bool_] | None, layout: Layout, mapping: Mapping | None
-) -> Rows:
-    weight = batch.weight if layout.weighted else batch.count
-    if weight is not None and (weight == 0).any():
-        good = weight > 0 if good is None else good & (weight > 0)
-
-    def only(values: Any) -> Any:
-        return values if values is None or good is None else values[good]
-
-    scores = only(batch.scores)
-    bucket = row_buckets(batch, good)
-    if mapping is None:
-        exclusive = layout.task != "multilabel"
-        p = probabilities(scores, logits=layout.logits, exclusive=exclusive)
-    else:
-        p = probabilities(mapping(batch, scores, good, bucket), logits=False)
-    groups = tuple((only(group.codes), group.values) for group in batch.groups)
-    unit = bucket if layout.clustered else None
-    logits = None
-    if mapping is None and layout.logits and layout.task != "multiclass":
-        logits = scores.astype(np.float64)
-    return Rows(p, logits, only(batch.labels).astype(np.int64), only(weight), unit, bucket, groups)
+    whole = _Whole(new, layout, calibrator, columns)
+    seen = scan_batches(dataset, layout, whole, threads=threads, progress=progress)
+    return whole.held, Scanned(seen.rows, seen.dropped, whole.unseen)

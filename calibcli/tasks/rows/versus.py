@@ -11,8 +11,8 @@ from calibcli.core.comparison.paired import CORP, SMOOTH, PairedSums, influences
 from calibcli.core.metrics.binary import View
 from calibcli.engines.threads import map_ordered
 from calibcli.errors import InputError
-from calibcli.tasks.collect import usable
 from calibcli.tasks.pairs import TOP, pairs_of, row_buckets
+from calibcli.tasks.scan import usable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from calibcli.core.comparison.paired import Influences
     from calibcli.core.statistics.curves import Binning
     from calibcli.io.rows.dataset import Batch, Dataset
-    from calibcli.tasks.collect import Layout, Population
+    from calibcli.tasks.population import Layout, Population
 
     Change = Callable[[Batch, Batch], tuple[Batch, Batch]]
 
@@ -72,6 +72,13 @@ class Side:
         """Take in what reading these partitions elsewhere has found."""
         for part, own in zip((*self.first, *self.other), found, strict=True):
             part.note(own)
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """The rows of one of two models, as a scan reads them."""
+
+    partitions: Sequence[Side]
 
 
 def _numbered(partitions: Sequence[Any]) -> Iterator[tuple[Batch, NDArray[np.int64], int]]:

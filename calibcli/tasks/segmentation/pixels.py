@@ -1,4 +1,4 @@
-"""Pixels counted: the pairs of `collect.count`, an image at a time.
+"""Pixels counted: what `collect` does with rows, an image at a time.
 
 The scores of an image stack repeat: 256 levels of a byte, 15,361 float16 numbers in [0, 1]. Such
 scores are counted by level, which takes a few nanoseconds a pixel, and the levels become pairs
@@ -8,31 +8,30 @@ statistics of all pixels and to those of the image's bucket.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from calibcli.core.numeric.scales import softmax
+from calibcli.core.statistics.cell_table import CellTable
 from calibcli.core.statistics.keys import logit_keys, probability_keys
-from calibcli.core.statistics.stats import BUCKETS, buckets_of
+from calibcli.core.statistics.stats import BUCKETS
 from calibcli.core.statistics.tally import Tally
-from calibcli.engines.threads import map_ordered
-from calibcli.errors import InputError, UsageError
-from calibcli.tasks.collect import empty, mapping_of
+from calibcli.io.images.blocks import Block
 from calibcli.tasks.pairs import CLASSES, PAIRS, TOP
+from calibcli.tasks.segmentation.image_counts import ImageCounts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
-    from calibcli.core.calibrators import Calibrator
-    from calibcli.io.images.blocks import Block
-    from calibcli.io.images.stacks import StackDataset, StackPartition
-    from calibcli.tasks.collect import Counted, Layout, Mapping, Scope
+    from calibcli.io.dataset import Batch
+    from calibcli.io.images.blocks import Image
+    from calibcli.tasks.collect import Counts, Side
 
-    Counts = NDArray[np.int64]
+    Pixels = NDArray[np.int64]
+    """Numbers of pixels."""
 
 _MOST_DENSE = 1 << 25
 _ONE_16 = 0x3C00
@@ -63,204 +62,278 @@ class Levels:
         return bits
 
 
-def levels_of(dataset: StackDataset) -> Levels | None:
+def levels_of(block: Block) -> Levels | None:
     """Return the levels of the scores, None where there are too many to count apart."""
-    rule = dataset.score_rule
-    dtype = dataset.pairs[0].scores.header.dtype
-    if any(pair.scores.header.dtype != dtype for pair in dataset.pairs):
-        return None
-    if rule.logits and (dataset.task == "multiclass" or dtype != np.float16):
+    rule, dtype = block.rule, block.planes.dtype
+    if rule.logits:
         return None
     if rule.scale is not None:
         if dtype.kind != "u" or dtype.itemsize > 2 or rule.scale > 2 ** (8 * dtype.itemsize) - 1:
             return None
-        return Levels(np.arange(int(rule.scale) + 1) / rule.scale, "u")
-    if dtype != np.float16 or rule.logits:
-        return None
+        return _whole_levels(rule.scale)
+    return _half_levels() if dtype == np.float16 else None
+
+
+@lru_cache(maxsize=4)
+def _whole_levels(scale: float) -> Levels:
+    return Levels(np.arange(int(scale) + 1) / scale, "u")
+
+
+@lru_cache(maxsize=1)
+def _half_levels() -> Levels:
     values = np.arange(_ONE_16 + 1, dtype=np.uint16).view(np.float16)
     return Levels(values.astype(np.float64), "f")
 
 
-@dataclass(slots=True)
-class Decided:
-    """Pixels of each image by what they are and what was decided, for figures by image.
-
-    A structure is decided where it is the most probable class, or its probability is at least 0.5.
-
-    Attributes:
-        image: numbers of the images, in order.
-        counts: for each image (K, 3): pixels rightly decided, wrongly decided, missed.
-    """
-
-    image: list[int]
-    counts: list[Counts]
-
-    def add(self, image: int, found: Counts) -> None:
-        """Add a block of an image."""
-        if self.image and self.image[-1] == image:
-            self.counts[-1] = self.counts[-1] + found
-        else:
-            self.image.append(image)
-            self.counts.append(found)
-
-
 class PixelCounter:
-    """Counts the pixels of one partition into a scope.
+    """Counts images, a side at a time; what `collect.RowCounter` is for rows.
 
-    Args:
-        dataset: what is read.
-        layout: what is counted.
-        scope: where it is counted.
-        hopeless: families that have outgrown distinct scores elsewhere.
+    Pixels of few levels wait by bucket and groups, others by image.
     """
 
-    def __init__(
-        self, dataset: StackDataset, layout: Layout, scope: Scope, hopeless: set[str]
-    ) -> None:
-        self.dataset = dataset
-        self.task = layout.task
-        self.width = max(len(layout.classes), 1)
-        self.logits = layout.logits
-        self.scope = scope
-        self.hopeless = hopeless
-        self.decided = Decided([], [])
-        self.levels = levels_of(dataset)
-        self.dense: dict[str, NDArray[np.int64]] = {}
-        if self.levels is not None:
-            size = len(self.levels.values)
-            if 2 * size * self.width * BUCKETS > _MOST_DENSE:
-                self.levels = None
-            else:
-                for name in scope.families:
-                    self.dense[name] = np.zeros((BUCKETS, self.width, size, 2), np.int64)
-        self._own: dict[str, Tally] = {}
+    def __init__(self, counts: Counts) -> None:
+        self.counts = counts
+        self.task = counts.layout.task
+        self.weighted = counts.layout.weighted
+        self.width = max(len(counts.layout.classes), 1)
+        self._levels: dict[tuple[Home, int], Levelled] = {}
+        self._image: Image | None = None
+        self._tallies: list[_Tallies] = []
+        self._homes: dict[int, Home] = {}
+        for side in counts.sides:
+            side.extra = ImageCounts()
 
-    def add(self, block: Block) -> None:
-        """Count a block."""
-        bucket = bucket_of(block)
-        if len(block):
-            assert block.truth is not None
-            if self.levels is not None:
-                found = self._count_levels(self.levels, block, bucket)
-            else:
-                found = self._count_values(block)
-            self.decided.add(block.image.number, found)
-        if block.last:
-            self.merge_image(bucket)
+    def add(self, side: Side, batch: Batch, original: Batch) -> None:
+        """Count pixels of one image, as they were read or under other scores."""
+        assert isinstance(original, Block)
+        image = original.image
+        if image is not self._image:
+            self._flush_image()
+            self._image, self._homes = image, {}
+        levels = levels_of(original) if batch is original else None
+        if levels is not None and 2 * len(levels.values) * self.width * BUCKETS <= _MOST_DENSE:
+            found = self._level(side, levels, original, self._home(side, image))
+        else:
+            found = self._tally(side, batch, original)
+        if original.labelled:
+            assert isinstance(side.extra, ImageCounts)
+            side.extra.add(image, found)
+
+    def _home(self, side: Side, image: Image) -> Home:
+        home = self._homes.get(id(side))
+        if home is None:
+            units = self.counts.units
+            members = tuple(
+                scope.member(values[code])
+                for scope, (code, values) in zip(side.groups, image.groups, strict=False)
+            )
+            bucket = 0 if units is None else units.bucket(int(image.unit))
+            home = self._homes[id(side)] = Home(bucket, members, image.weight)
+        return home
+
+    def flush(self) -> None:
+        """Hand over whatever has not been counted yet."""
+        self._flush_image()
+        together: dict[Any, list[tuple[int, Levelled]]] = {}
+        for (home, size), held in self._levels.items():
+            together.setdefault((home.members, home.weight, size), []).append((home.bucket, held))
+        for (members, weight, _), parts in together.items():
+            slots = np.tile(np.arange(self.width), len(parts))
+            buckets = np.repeat([bucket for bucket, _ in parts], self.width)
+            for name in parts[0][1].counts:
+                counts = np.concatenate([held.counts[name] for _, held in parts])
+                table = _table(counts, parts[0][1].keys, weight if self.weighted else None)
+                if len(table):
+                    self.counts.before.add_units(name, table, slots, buckets, members)
+        self._levels = {}
 
     # -- few levels -----------------------------------------------------------------------------
 
-    def _count_levels(self, levels: Levels, block: Block, bucket: int) -> Counts:
-        codes, labels = levels.codes(block.planes), block.truth
-        assert labels is not None
-        size = len(levels.values)
-        half = int(np.searchsorted(levels.values, 0.5))
-        if self.task == "binary":
-            joint = _joint(codes, labels, size)
-            self.dense[PAIRS][bucket, 0] += joint
-            return _at_least(joint, half)[None]
-        if self.task == "multilabel":
-            rows = []
-            for k in range(self.width):
-                joint = _joint(codes[k], labels[k], size)
-                self.dense[CLASSES][bucket, k] += joint
-                rows.append(_at_least(joint, half))
-            return np.stack(rows)
-        best, predicted = _largest(codes)
-        for k in range(self.width):
-            self.dense[CLASSES][bucket, k] += _joint(codes[k], labels == k, size)
-        index = predicted.astype(np.intp) * size + best
-        right = predicted == labels
-        top = _joint(index, right, size * self.width).reshape(self.width, size, 2)
-        self.dense[TOP][bucket] += top
-        return _hits(top[:, :, 1].sum(axis=1), top[:, :, 0].sum(axis=1), labels)
+    def _level(self, side: Side, levels: Levels, block: Block, home: Home) -> Pixels:
+        key = home, len(levels.values)
+        held = self._levels.get(key)
+        if held is None:
+            if len(self._levels) >= BUCKETS:
+                self.flush()
+            make = logit_keys if side.layout.logits else probability_keys
+            shape = (self.width, len(levels.values), 2)
+            names = side.overall.families
+            held = Levelled(
+                make(levels.values), {name: np.zeros(shape, np.int64) for name in names}
+            )
+            self._levels[key] = held
+        return _count_levels(self.task, levels, block, held.counts)
 
     # -- any numbers ----------------------------------------------------------------------------
 
-    def _count_values(self, block: Block) -> Counts:
-        values, labels = self.dataset.score_rule.values(block.planes), block.truth
-        assert labels is not None
-        if self.task == "multiclass":
-            p = softmax(values.T).T if self.logits else np.clip(values, 0.0, 1.0)
-            return self.count_classes(values, p, labels)
-        return self._count_structures(values, labels)
+    def _tally(self, side: Side, batch: Batch, block: Block) -> Pixels:
+        own = next((one for one in self._tallies if one.side is side), None)
+        if own is None:
+            own = _Tallies(side, self.width, self.weighted)
+            self._tallies.append(own)
+        planes = block.rule.values(block.planes) if batch is block else _planes(batch.scores)
+        truth = no_truth(self.task, planes) if block.truth is None else block.truth
+        weight = None if not self.weighted else block.image.weight
+        if self.task != "multiclass":
+            return own.structures(planes, truth, weight)
+        if side.layout.logits:
+            p = softmax(planes.T).T
+        else:
+            p = np.clip(planes, 0.0, 1.0)
+        return own.classes(planes, p, truth, weight)
 
-    def _count_structures(self, values: NDArray[Any], labels: NDArray[Any]) -> Counts:
-        make = logit_keys if self.logits else probability_keys
-        if self.task == "binary":
+    def _flush_image(self) -> None:
+        """Add the tallies of an image that has ended to all pixels, its bucket and its groups."""
+        if self._image is not None:
+            for own in self._tallies:
+                home = self._home(own.side, self._image)
+                for (name, first), tally in own.tallies.items():
+                    slots = np.arange(first, first + tally.slots)
+                    buckets = np.full(len(slots), home.bucket)
+                    own.side.add_units(name, tally, slots, buckets, home.members)
+        self._image, self._tallies = None, []
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where the pixels of an image are counted: its bucket, its groups' members, its weight."""
+
+    bucket: int
+    members: tuple[int, ...] = ()
+    weight: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Levelled:
+    """Counts (K, levels, 2) of each family by structure, level and label, and the levels' keys."""
+
+    keys: NDArray[np.int64]
+    counts: dict[str, Pixels]
+
+
+class _Tallies:
+    """The tallies of one image on one side, by family and the first slot that they are of."""
+
+    def __init__(self, side: Side, width: int, weighted: bool) -> None:
+        self.side, self.width, self.weighted = side, width, weighted
+        self.tallies: dict[tuple[str, int], Tally] = {}
+
+    def structures(
+        self, values: NDArray[Any], labels: NDArray[Any], weight: float | None
+    ) -> Pixels:
+        """Count scores (m,) or (K, m) of structures that may overlap."""
+        logits = self.side.layout.logits
+        make = logit_keys if logits else probability_keys
+        cut = 0.0 if logits else 0.5
+        name = PAIRS
+        if values.ndim == 1:
             values, labels = values[None], labels[None]
-        name = PAIRS if self.task == "binary" else CLASSES
-        cut = 0.0 if self.logits else 0.5
+        else:
+            name = CLASSES
         rows = []
         for k in range(self.width):
             truth = labels[k].astype(np.bool_)
-            self._tally(name, k).add(make(values[k]), truth)
+            self._add(name, k, make(values[k]), truth, weight)
             said = values[k] >= cut
             hits = int(np.count_nonzero(said & truth))
             rows.append([hits, int(np.count_nonzero(said)) - hits, int(truth.sum()) - hits])
         return np.array(rows, np.int64)
 
-    def count_classes(self, values: NDArray[Any], p: NDArray[Any], labels: NDArray[Any]) -> Counts:
+    def classes(
+        self, values: NDArray[Any], p: NDArray[Any], labels: NDArray[Any], weight: float | None
+    ) -> Pixels:
         """Count scores (K, m), whose largest decides, and probabilities (K, m) of classes."""
         _, predicted = _largest(values)
         right = predicted == labels
         confidence = np.take_along_axis(p, predicted[None].astype(np.intp), axis=0)[0]
         slots = predicted.astype(np.int64)
-        self._tally(TOP, 0).add(probability_keys(confidence), right, slots)
+        self._add(TOP, 0, probability_keys(confidence), right, weight, slots)
         for k in range(self.width):
-            self._tally(CLASSES, k).add(probability_keys(p[k]), labels == k)
+            self._add(CLASSES, k, probability_keys(p[k]), labels == k, weight)
         hits = np.bincount(slots[right], minlength=self.width)
         return _hits(hits, np.bincount(slots, minlength=self.width) - hits, labels)
 
-    def add_probabilities(self, block: Block, p: NDArray[np.float64]) -> None:
-        """Count calibrated probabilities (m,) or (m, K) of a block."""
-        assert block.truth is not None
-        columns = np.ascontiguousarray(p.T)
-        if self.task == "multiclass":
-            found = self.count_classes(columns, np.clip(columns, 0.0, 1.0), block.truth)
-        else:
-            found = self._count_structures(columns, block.truth)
-        self.decided.add(block.image.number, found)
-
-    def _tally(self, name: str, k: int) -> Tally:
-        key = f"{name} {k}"
-        if key not in self._own:
-            family = self.scope.families[name].tally
-            self._own[key] = Tally(
-                self.width if name == TOP else 1,
+    def _add(
+        self,
+        name: str,
+        k: int,
+        keys: NDArray[np.int64],
+        label: NDArray[np.bool_],
+        weight: float | None,
+        slots: NDArray[np.int64] | None = None,
+    ) -> None:
+        key = name, k
+        if key not in self.tallies:
+            family = self.side.overall.families[name].tally
+            self.tallies[key] = Tally(
+                1 if slots is None else self.width,
                 edges=family.edges,
                 logits=family.logits,
                 by_logit=family.by_logit,
-                start_exact=f"{name}False" not in self.hopeless and family.exact,
+                weighted=self.weighted,
+                start_exact=f"{name}False" not in self.side.hopeless and family.exact,
             )
-        return self._own[key]
-
-    def merge_image(self, bucket: int) -> None:
-        """Add the tally of an image that has ended to all pixels and to its bucket."""
-        for key, own in self._own.items():
-            name, _, number = key.partition(" ")
-            slots = np.arange(self.width) if name == TOP else np.array([int(number)])
-            family = self.scope.families[name]
-            family.tally.merge(own, slots)
-            if family.parts is not None:
-                family.parts.merge(own, slots * BUCKETS + bucket)
-        self._own = {}
-
-    def finish(self) -> None:
-        """Hand over what was counted by level."""
-        if self.levels is None:
-            return
-        make = logit_keys if self.logits else probability_keys
-        keys = make(self.levels.values)
-        for name, counts in self.dense.items():
-            family = self.scope.families[name]
-            _add_counts(family.tally, counts.sum(axis=0), keys)
-            if family.parts is not None:
-                by_slot = counts.transpose(1, 0, 2, 3).reshape(-1, *counts.shape[2:])
-                _add_counts(family.parts, by_slot, keys)
+        mass = None if weight is None else np.full(len(keys), weight)
+        self.tallies[key].add(keys, label, slots, mass)
 
 
-def _joint(codes: NDArray[Any], labels: NDArray[Any], size: int) -> Counts:
+def _planes(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return probabilities of rows (m,) or (m, K) with planes apart, (m,) or (K, m)."""
+    return np.ascontiguousarray(p.T)
+
+
+def no_truth(task: str, planes: NDArray[Any]) -> NDArray[Any]:
+    """Return labels that make every pair one of outcome 0, for pixels whose labels are unknown.
+
+    A class that is none of the K is one more, of which nothing is decided.
+    """
+    if task == "multiclass":
+        return np.full(planes.shape[-1], len(planes), np.int64)
+    return np.zeros(planes.shape, np.uint8)
+
+
+def _count_levels(task: str, levels: Levels, block: Block, into: dict[str, Pixels]) -> Pixels:
+    """Add the pixels of a block by structure, level and label; return what was decided (K, 3)."""
+    codes, labels = levels.codes(block.planes), block.truth
+    if labels is None:
+        labels = no_truth(task, codes)
+    size = len(levels.values)
+    half = int(np.searchsorted(levels.values, 0.5))
+    if task == "binary":
+        joint = _joint(codes, labels, size)
+        into[PAIRS][0] += joint
+        return _at_least(joint, half)[None]
+    width = len(codes)
+    if task == "multilabel":
+        rows = []
+        for k in range(width):
+            joint = _joint(codes[k], labels[k], size)
+            into[CLASSES][k] += joint
+            rows.append(_at_least(joint, half))
+        return np.stack(rows)
+    best, predicted = _largest(codes)
+    for k in range(width):
+        into[CLASSES][k] += _joint(codes[k], labels == k, size)
+    index = predicted.astype(np.intp) * size + best
+    right = predicted == labels
+    top = _joint(index, right, size * width).reshape(width, size, 2)
+    into[TOP] += top
+    return _hits(top[:, :, 1].sum(axis=1), top[:, :, 0].sum(axis=1), labels)
+
+
+def _table(counts: Pixels, keys: NDArray[np.int64], weight: float | None) -> CellTable:
+    """Return counts (slots, levels, 2) at the keys of the levels as a table of cells."""
+    slot, level = np.nonzero(counts.any(axis=2))
+    neg, pos = counts[slot, level].T
+    squares: tuple[Any, Any] = (None, None)
+    if weight is not None:
+        pos, neg = pos * weight, neg * weight
+        squares = pos * weight, neg * weight
+    none = np.zeros(len(slot), pos.dtype)
+    return CellTable(slot.astype(np.int32), keys[level], pos, neg, none, *squares)
+
+
+def _joint(codes: NDArray[Any], labels: NDArray[Any], size: int) -> Pixels:
     """Return counts (size, 2) by code and label."""
     wide = np.dtype(np.uint16 if size <= 1 << 15 else np.intp)
     index = np.left_shift(codes.astype(wide), 1)
@@ -268,7 +341,7 @@ def _joint(codes: NDArray[Any], labels: NDArray[Any], size: int) -> Counts:
     return np.bincount(index, minlength=2 * size).reshape(size, 2)
 
 
-def _at_least(joint: Counts, half: int) -> Counts:
+def _at_least(joint: Pixels, half: int) -> Pixels:
     negatives, positives = joint[half:].sum(axis=0).tolist()
     return np.array([positives, negatives, int(joint[:half, 1].sum())], np.int64)
 
@@ -283,94 +356,6 @@ def _largest(planes: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     return best, which
 
 
-def _hits(right: Counts, wrong: Counts, labels: NDArray[Any]) -> Counts:
-    truth = np.bincount(labels, minlength=len(right))
+def _hits(right: Pixels, wrong: Pixels, labels: NDArray[Any]) -> Pixels:
+    truth = np.bincount(labels, minlength=len(right))[: len(right)]
     return np.stack([right, wrong, truth - right], axis=1)
-
-
-def _add_counts(tally: Tally, counts: Counts, keys: NDArray[np.int64]) -> None:
-    """Add counts (slots, levels, 2) at the keys of the levels."""
-    slot, level, label = np.nonzero(counts)
-    if len(slot):
-        tally.add(keys[level], label.astype(np.bool_), slot, counts[slot, level, label])
-
-
-def bucket_of(block: Block) -> int:
-    """Return the bucket of the image's unit."""
-    return int(buckets_of(np.array([block.image.unit]))[0])
-
-
-def map_block(mapping: Mapping, block: Block) -> NDArray[np.float64]:
-    """Return calibrated probabilities (m,) or (m, K) of a block."""
-    return mapping(block, block.scores, None, buckets_of(block.unit))
-
-
-def count_pixels(
-    dataset: StackDataset,
-    layout: Layout,
-    *,
-    calibrator: Calibrator | tuple[Calibrator, ...] | None = None,
-    threads: int | None = None,
-    progress: Callable[[int], None] | None = None,
-) -> Counted:
-    """Read the images once and count their pixels; what `collect.count` is for rows.
-
-    Raises:
-        InputError: unusable scores or labels, no pixel with a label.
-    """
-    if dataset.pairs[0].labels is None:
-        raise InputError(
-            f"{dataset.pairs[0].scores.name} holds no labels, and images are counted with them",
-            "a reference of images is their statistics: measure … --save-stats ref.json, then "
-            "--reference ref.json; an NPZ file can hold both",
-        )
-    if layout.groups or layout.weighted:
-        named = "--group" if layout.groups else "--weight"
-        raise UsageError(f"{named} is not for images", "leave it out")
-    hopeless: set[str] = set()
-    mapping = None
-    if calibrator is not None:
-        mapping = mapping_of(calibrator, (), logits=layout.logits, unseen={})
-    after = replace(layout, logits=False)
-
-    def one(partition: StackPartition) -> tuple[Counted, Decided, Decided | None]:
-        found = empty(layout, hopeless)
-        counter = PixelCounter(dataset, layout, found.overall, hopeless)
-        later = None
-        if mapping is not None:
-            found.calibrated = empty(after, hopeless)
-            later = PixelCounter(dataset, after, found.calibrated.overall, hopeless)
-            later.levels = None
-        for block in partition.blocks():
-            counter.add(block)
-            found.rows += len(block)
-            found.dropped += block.dropped - block.ignored
-            if later is not None and mapping is not None:
-                if len(block):
-                    later.add_probabilities(block, map_block(mapping, block))
-                if block.last:
-                    later.merge_image(bucket_of(block))
-        counter.finish()
-        for name, family in found.overall.families.items():
-            if not family.tally.exact:
-                hopeless.add(f"{name}False")
-        return found, counter.decided, None if later is None else later.decided
-
-    total: Counted | None = None
-    for partition, (found, decided, decided_after) in zip(
-        dataset.partitions, map_ordered(one, dataset.partitions, threads), strict=True
-    ):
-        index, notes = partition.index, dataset.notes
-        notes.decided[index] = (np.array(decided.image), decided.counts)
-        if decided_after is not None:
-            notes.decided_after[index] = (np.array(decided_after.image), decided_after.counts)
-        if total is None:
-            total = found
-        else:
-            total.merge(found)
-        if progress is not None:
-            progress(total.rows)
-    assert total is not None
-    if not total.rows:
-        raise InputError("no pixel has a label and a score", "check --ignore-label and the masks")
-    return total

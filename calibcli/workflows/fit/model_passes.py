@@ -9,8 +9,8 @@ import numpy as np
 
 from calibcli.core.calibrators.classes.rows import clipped_log
 from calibcli.core.calibrators.composed.model_pool import averaged, logits_of
-from calibcli.tasks.collect import usable
 from calibcli.tasks.pairs import row_buckets
+from calibcli.tasks.scan import mass_of, rows_of
 from calibcli.workflows.input.row_passes import CACHED_BYTES
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from calibcli.core.calibrators import RowBatch, RowSource
     from calibcli.core.calibrators.composed.pooling import Pool
     from calibcli.io.rows.dataset import Dataset
-    from calibcli.tasks.collect import Layout
+    from calibcli.tasks.population import Layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +86,12 @@ class ModelPasses:
 
     def _read(self) -> Iterator[ModelRows]:
         kind = np.int64 if self.layout.task == "multiclass" else np.bool_
-        for batch in self.dataset.batches():
+        for batch in rows_of(self.dataset, self.layout):
             assert batch.labels is not None
             assert batch.models is not None
-            rows, _ = usable(batch, self.layout)
-            weight = batch.weight if self.layout.weighted else batch.count
-            if weight is not None and (weight == 0).any():
-                rows = weight > 0 if rows is None else rows & (weight > 0)
-            chosen = slice(None) if rows is None else rows
             yield ModelRows(
-                batch.models[chosen].astype(np.float64),
-                batch.labels[chosen].astype(kind),
-                None if weight is None else weight[chosen] * np.float64(self.worth),
-                row_buckets(batch, rows),
+                batch.models.astype(np.float64),
+                batch.labels.astype(kind),
+                mass_of(batch, self.layout),
+                row_buckets(batch),
             )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from calibcli._version import __version__
 from calibcli.core.results.warning import Warning
-from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import InputError, UsageError
 from calibcli.io.formats.sources import expand
-from calibcli.tasks.collect import Counted, Layout, Population, Scope, count
+from calibcli.tasks.collect import Counted, count
+from calibcli.tasks.families import families_of, merged, population_of
+from calibcli.tasks.population import Layout, Population
 from calibcli.tasks.table import open_dataset
 
 if TYPE_CHECKING:
@@ -57,6 +57,11 @@ class Gathered:
     watch: Watch | None = None
 
     @property
+    def name(self) -> str:
+        """What a user calls the task."""
+        return self.task if self.dataset is None else self.dataset.name
+
+    @property
     def clustered(self) -> bool:
         """Whether several rows can be of one unit: a cluster, or an image."""
         if self.dataset is not None:
@@ -78,7 +83,9 @@ class Gathered:
 def one_class(population: Population, k: int) -> Population:
     """Return class k against the rest. Rows are independent again: one pair a row."""
     stats = population.classes[k]
-    return Population("binary", replace(stats, parts=None) if population.rows_apart else stats)
+    if population.rows_apart:
+        return Population("binary", replace(stats, parts=None))
+    return Population("binary", stats, units=population.units)
 
 
 def holds_stats(sources: Sequence[Source]) -> bool:
@@ -114,6 +121,7 @@ def layout_of(dataset: Dataset, spec: InputSpec, conventions: Conventions) -> La
         clustered=dataset.unit.clustered,
         intervals=conventions.confidence is not None,
         drop_invalid=spec.drop_invalid,
+        medium=dataset.medium,
     )
 
 
@@ -223,13 +231,18 @@ def from_counted(dataset: Dataset, spec: InputSpec, counted: Counted) -> Gathere
     after = counted.calibrated
     overall = Slice(
         {"kind": "overall"},
-        counted.overall.population(),
-        None if after is None else after.overall.population(),
+        counted.side.population(),
+        None if after is None else after.population(),
     )
-    groups: list[Slice] = []
-    for number, (column, scope) in enumerate(zip(spec.groups, counted.groups, strict=True)):
-        other = None if after is None else after.groups[number]
-        groups += _group_slices(column, scope, other)
+    groups = [
+        Slice(
+            {"kind": "group", "column": column, "value": value},
+            counted.side.group(number, value),
+            None if after is None else after.group(number, value),
+        )
+        for number, column in enumerate(spec.groups)
+        for value in sorted(counted.groups[number].values or (), key=_natural)
+    ]
     return Gathered(
         dataset.task,
         dataset.classes,
@@ -264,18 +277,6 @@ def unseen_rows(rows: int) -> Warning:
 def dropped(number: float, what: str) -> Warning:
     """Return the warning about rows, boxes or records that are left out."""
     return Warning("dropped", f"{number:,} {what} were left out")
-
-
-def _group_slices(column: str, scope: Scope, after: Scope | None) -> list[Slice]:
-    values = scope.values or {}
-    found = []
-    for value in sorted(values, key=_natural):
-        changed = None
-        if after is not None and after.values is not None:
-            changed = after.population(after.values[value])
-        where = {"kind": "group", "column": column, "value": value}
-        found.append(Slice(where, scope.population(values[value]), changed))
-    return found
 
 
 def _natural(value: str) -> tuple[bool, float, str]:
@@ -329,41 +330,12 @@ def stats_payload(found: Gathered) -> Result:
         "inputs": [with_digest(one) for one in found.inputs],
         "params": found.params,
         "families": {
-            "overall": _families(found.overall.population),
+            "overall": families_of(found.overall.population),
             "groups": [
-                {"slice": group.where, **_families(group.population)} for group in found.groups
+                {"slice": group.where, **families_of(group.population)} for group in found.groups
             ],
         },
     }
-
-
-def _families(population: Population) -> Result:
-    families: Result = {"rows_apart": population.rows_apart}
-    if population.task == "binary":
-        return families | {"pairs": population.pairs.to_dict()}
-    families["top"] = [stats.to_dict() for stats in population.top]
-    families["classes"] = [stats.to_dict() for stats in population.classes]
-    return families
-
-
-def population_of(task: str, families: Result) -> Population:
-    """Return the population that an artifact's families of pairs hold."""
-    if task == "binary":
-        return Population(task, ScoreStats.from_dict(families["pairs"]))
-    top = tuple(ScoreStats.from_dict(one) for one in families["top"])
-    classes = tuple(ScoreStats.from_dict(one) for one in families["classes"])
-    pooled = reduce(ScoreStats.merge, top or classes)
-    return Population(task, pooled, top, classes, bool(families["rows_apart"]))
-
-
-def _merge(a: Population, b: Population) -> Population:
-    return Population(
-        a.task,
-        a.pairs.merge(b.pairs),
-        tuple(x.merge(y) for x, y in zip(a.top, b.top, strict=True)),
-        tuple(x.merge(y) for x, y in zip(a.classes, b.classes, strict=True)),
-        a.rows_apart,
-    )
 
 
 def _payload(source: Source) -> Result:
@@ -403,12 +375,12 @@ def _from_stats(sources: Sequence[Source]) -> Gathered:
                 "leave out the copy: its rows would count twice",
             )
         seen |= dict.fromkeys(digests, path)
-        total = own if total is None else _merge(total, own)
+        total = own if total is None else merged(total, own)
         for group in payload["families"]["groups"]:
             where = group["slice"]
             key = f"{where['column']}\0{where['value']}"
             one = population_of(payload["task"], group)
-            groups[key] = (where, _merge(groups[key][1], one) if key in groups else one)
+            groups[key] = (where, merged(groups[key][1], one) if key in groups else one)
         inputs += [{name: one[name] for name in ("path", "rows")} for one in saved]
     assert total is not None
     return Gathered(

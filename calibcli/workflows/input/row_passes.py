@@ -11,8 +11,8 @@ import numpy as np
 from calibcli.core.calibrators.classes.rows import clipped_log
 from calibcli.engines.remote import current
 from calibcli.engines.threads import map_ordered
-from calibcli.tasks.collect import usable
 from calibcli.tasks.pairs import row_buckets
+from calibcli.tasks.scan import Scanned, mass_of, readable, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from calibcli.core.calibrators import RowBatch, RowSource
     from calibcli.io.rows.dataset import Batch, Dataset
-    from calibcli.tasks.collect import Layout
+    from calibcli.tasks.population import Layout
 
 CACHED_BYTES = 1 << 28
 """Rows up to this size are kept after the first pass; larger data is read again each time."""
@@ -98,12 +98,16 @@ class RowPasses:
         layout, place = self.layout, self.place
         found: Iterator[tuple[RowBatch, tuple[NDArray[Any], list[str]] | None]]
         if current() is None:
-            found = (_rows_of(batch, layout, place, self.worth) for batch in self.dataset.batches())
+            found = (
+                _rows_of(batch, layout, place, self.worth)
+                for batch in rows_of(self.dataset, layout)
+            )
         else:
             found = chain.from_iterable(
                 map_ordered(
                     lambda partition: [
-                        _rows_of(batch, layout, place, self.worth) for batch in partition.batches()
+                        _rows_of(batch, layout, place, self.worth)
+                        for batch in readable(partition, layout, Scanned())
                     ],
                     self.dataset.partitions,
                 )
@@ -120,18 +124,11 @@ class RowPasses:
 def _rows_of(
     batch: Batch, layout: Layout, place: int | None, worth: float
 ) -> tuple[RowBatch, tuple[NDArray[Any], list[str]] | None]:
-    """Return the usable rows of a batch, and the codes and values of their group."""
-    rows, _ = usable(batch, layout)
-    weight: NDArray[Any] | None = batch.weight if layout.weighted else batch.count
-    assert batch.labels is not None
-    scores, labels = batch.scores, batch.labels
-    codes = None if place is None else batch.groups[place].codes
-    if rows is not None:
-        scores, labels = scores[rows], labels[rows]
-        weight = None if weight is None else weight[rows]
-        codes = None if codes is None else codes[rows]
-    z = scores if layout.logits else clipped_log(scores)
+    """Return the rows of a batch, and the codes and values of their group."""
+    weight, labels = mass_of(batch, layout), batch.labels
+    assert labels is not None
+    z = batch.scores if layout.logits else clipped_log(batch.scores)
     mass = None if weight is None else weight * np.float64(worth)
-    bucket = row_buckets(batch, rows).astype(np.uint8)
-    group = None if codes is None or place is None else (codes, batch.groups[place].values)
+    bucket = row_buckets(batch).astype(np.uint8)
+    group = None if place is None else (batch.groups[place].codes, batch.groups[place].values)
     return (z, labels.astype(np.int64, copy=False), mass, bucket), group

@@ -132,7 +132,7 @@ def measure(
         if decided is not None:
             result["decision"] = decided.shown(spec.groups)
     warnings += measure_warnings(found, result, conventions)
-    if found.dataset is not None and found.dataset.medium == "images":
+    if found.labelled and found.dataset is not None and found.dataset.medium == "images":
         from calibcli.workflows.segmentation.structures import judge
 
         warnings += judge(result, found, conventions)
@@ -253,7 +253,7 @@ def measured(
             **(conventions if applied is None else applied.asking(conventions)).to_dict(),
             "cells": "distinct scores" if stats.exact else f"grid of {stats.table.bits} bits",
         },
-        "task": found.task,
+        "task": found.name,
         "overall": shown(found.overall, curves),
         "classes": [shown(one, curves) for one in found.class_slices],
         "groups": [shown(one, None) for one in found.groups],

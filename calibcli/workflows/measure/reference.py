@@ -10,7 +10,8 @@ from calibcli.errors import InputError
 from calibcli.io.artifacts.artifacts import kind_of, read_artifact
 from calibcli.io.formats.sources import expand
 from calibcli.io.rows.columns import NoColumnError
-from calibcli.workflows.input.gather import Gathered, Slice, calibrated_cells, gather, population_of
+from calibcli.tasks.families import population_of
+from calibcli.workflows.input.gather import Gathered, Slice, calibrated_cells, gather
 
 if TYPE_CHECKING:
     from calibcli.core.calibrators import Calibrator

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from calibcli.core.comparison.paired import Difference, bounds
 from calibcli.errors import InputError, UsageError
 from calibcli.io.rows.dataset import RowDataset
 from calibcli.tasks.collect import count
 from calibcli.tasks.rows.models import ModelDataset
-from calibcli.tasks.rows.versus import Model, names_of, paired_sums, sides
+from calibcli.tasks.rows.versus import Model, Sides, names_of, paired_sums, sides
 from calibcli.tasks.table import open_dataset
 from calibcli.workflows.input.gather import layout_of
 from calibcli.workflows.measure.slices import metrics_of
@@ -78,7 +77,10 @@ def versus(
             "compare models of the same task and classes",
         )
     layout = replace(
-        layout_of(first, replace(spec, groups=()), conventions), clustered=False, intervals=False
+        layout_of(first, replace(spec, groups=()), conventions),
+        clustered=False,
+        intervals=False,
+        medium="rows",
     )
     parts = sides(first, second, layout, (first.paths[0], name))
     pair = _Pair(parts, spec, conventions, threads, found.clustered)
@@ -167,10 +169,8 @@ def _second(first: Dataset, spec: InputSpec, other: str) -> tuple[Dataset, str, 
 
 
 def _counted(parts: list[Side], layout: Layout, threads: int | None, *, second: bool) -> Population:
-    readable = SimpleNamespace(
-        medium="rows", partitions=[replace(part, second=second) for part in parts]
-    )
-    return count(cast("Dataset", readable), layout, threads=threads).overall.population()
+    side = Sides([replace(part, second=second) for part in parts])
+    return count(side, layout, threads=threads).overall.population()
 
 
 def _differences(

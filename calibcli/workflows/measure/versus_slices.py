@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli.core.numeric.scales import expit, softmax
-from calibcli.tasks.collect import mapping_of
-from calibcli.tasks.pairs import row_buckets
+from calibcli.tasks.mapping import mapping_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,7 +56,7 @@ def calibrated_first(
     mapping = mapping_of(calibrator, columns, logits=layout.logits, unseen={})
 
     def change(first: Batch, second: Batch) -> tuple[Batch, Batch]:
-        after = mapping(first, first.scores, None, row_buckets(first))
+        after = mapping(first)
         single = layout.task == "multilabel"
         before = probabilities(second.scores, logits=layout.logits, apart=single)
         return first.rescored(after), second.rescored(before)

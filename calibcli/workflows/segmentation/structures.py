@@ -35,15 +35,14 @@ _OVERLAP = ("precision", "recall", "dice", "iou", "mean_dice")
 def judge(result: Result, found: Gathered, conventions: Conventions) -> list[Warning]:
     """Add the structures to a measure result, and return what is to be warned of.
 
-    Adds `segmentation`, names the task, and gives each confusion table `dice` and `iou`.
+    Adds `segmentation`, and gives each confusion table `dice` and `iou`.
     """
     stack: Any = found.dataset
-    structures = _structures(stack, found.overall.population, conventions, "decided")
+    structures = _structures(stack, found.overall.population, conventions)
     if found.overall.calibrated is not None:
-        later = _structures(stack, found.overall.calibrated, conventions, "decided_after")
+        later = _structures(stack, found.overall.calibrated, conventions)
         for own, after in zip(structures, later, strict=True):
             own["calibrated"] = {key: after[key] for key in after if key not in ("name", "pixels")}
-    result["task"] = "segmentation"
     result["segmentation"] = {
         "pixel": found.task,
         "images": stack.images,
@@ -70,11 +69,8 @@ def _more_metrics(metrics: Result, own: Result) -> None:
         metrics[name] = own[name]
 
 
-def _structures(
-    stack: Any, population: Population, conventions: Conventions, noted: str
-) -> list[Result]:
-    images = [one for _, one in sorted(getattr(stack.notes, noted).items())]
-    counts = np.array([block for _, blocks in images for block in blocks], np.int64)
+def _structures(stack: Any, population: Population, conventions: Conventions) -> list[Result]:
+    counts = population.extra.table()
     found = []
     for k, name in enumerate(stack.structures):
         decided, every = _pairs(population, k)

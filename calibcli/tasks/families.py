@@ -1,0 +1,74 @@
+"""Populations as saved statistics have them: to plain lists and numbers, back, and merged."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+from calibcli.core.statistics.stats import ScoreStats
+from calibcli.tasks.population import Population, rebucketed
+from calibcli.tasks.units import Units
+
+if TYPE_CHECKING:
+    from calibcli.tasks.population import Ints
+
+
+def families_of(population: Population) -> dict[str, Any]:
+    """Return the families of pairs of a population; `population_of` restores them."""
+    families: dict[str, Any] = {"rows_apart": population.rows_apart}
+    if population.units is not None:
+        families["units"] = [f"{unit:016x}" for unit in population.units]
+    if population.task == "binary":
+        return families | {"pairs": population.pairs.to_dict()}
+    families["top"] = [stats.to_dict() for stats in population.top]
+    families["classes"] = [stats.to_dict() for stats in population.classes]
+    return families
+
+
+def population_of(task: str, families: dict[str, Any]) -> Population:
+    """Return the population that an artifact's families of pairs hold."""
+    units = families.get("units")
+    hashes = None if units is None else tuple(int(unit, 16) for unit in units)
+    if task == "binary":
+        return Population(task, ScoreStats.from_dict(families["pairs"]), units=hashes)
+    top = tuple(ScoreStats.from_dict(one) for one in families["top"])
+    classes = tuple(ScoreStats.from_dict(one) for one in families["classes"])
+    pooled = reduce(ScoreStats.merge, top or classes)
+    return Population(task, pooled, top, classes, bool(families["rows_apart"]), hashes)
+
+
+def merged(a: Population, b: Population) -> Population:
+    """Return the population of both sets of rows.
+
+    Raises:
+        InputError: when the two count differently (logits, weights, edges, clusters).
+    """
+    units, others = Units(a.units), Units(b.units)
+    here, there = units.merge(others)
+    a, b = _rebucketed(a, here), _rebucketed(b, there)
+    both = Population(
+        a.task,
+        a.pairs.merge(b.pairs),
+        tuple(x.merge(y) for x, y in zip(a.top, b.top, strict=True)),
+        tuple(x.merge(y) for x, y in zip(a.classes, b.classes, strict=True)),
+        a.rows_apart,
+        units.ordered(),
+    )
+    return _rebucketed(both, units.rank())
+
+
+def _rebucketed(population: Population, moved: Ints | None) -> Population:
+    """Move the counts of each bucket to another one; None moves nothing."""
+    if moved is None:
+        return population
+
+    def one(stats: ScoreStats) -> ScoreStats:
+        return rebucketed(stats, moved)
+
+    return replace(
+        population,
+        pairs=one(population.pairs),
+        top=tuple(map(one, population.top)),
+        classes=tuple(map(one, population.classes)),
+    )

@@ -1,0 +1,267 @@
+"""Populations of rows: what a pass counts, and the statistics that come of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from calibcli.core.statistics.cell_table import CellTable
+from calibcli.core.statistics.stats import BUCKETS, ScoreStats
+from calibcli.core.statistics.tally import Tally
+from calibcli.tasks.pairs import CLASSES, FAMILIES, PAIRS, TOP, Pairs, width
+from calibcli.tasks.units import Units
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Layout:
+    """What a pass counts.
+
+    Attributes:
+        task: "binary", "multiclass" or "multilabel"; `classes` its class names.
+        names: score columns, for messages.
+        groups: group columns.
+        edges: probabilities at which counts stay exact in a grid.
+        clustered: whether rows come in clusters (then every family is also kept by bucket).
+        intervals: whether sums over several pairs of a row need its bucket.
+        medium: what is read: "rows", "images" or "boxes".
+    """
+
+    task: str
+    classes: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    edges: tuple[float, ...] = ()
+    logits: bool = False
+    weighted: bool = False
+    clustered: bool = False
+    intervals: bool = True
+    drop_invalid: bool = False
+    medium: str = "rows"
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether the classes of a row exclude each other."""
+        return self.task == "multiclass"
+
+    @property
+    def labels(self) -> bool:
+        """Whether a row has several labels, each of its own."""
+        return self.task == "multilabel"
+
+
+class Extra(Protocol):
+    """What a medium knows of a population beside its pairs. Mergeable."""
+
+    def merge(self, other: Any) -> None:
+        """Add a later partition."""
+
+    def of_group(self, column: int, value: str) -> Extra:
+        """Return that of one value of a group column."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Population:
+    """The statistics of one population of rows: all of them, or those of one group.
+
+    `pairs` for binary; `top` by predicted class and `classes` by class for several classes.
+    `rows_apart` tells that `classes` keep buckets of independent rows, not of clusters. `units`
+    are the hashes of the units in the order of their buckets, where each has its own.
+    """
+
+    task: str
+    pairs: ScoreStats
+    top: tuple[ScoreStats, ...] = ()
+    classes: tuple[ScoreStats, ...] = ()
+    rows_apart: bool = False
+    units: tuple[int, ...] | None = None
+    extra: Any = None
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether the classes of a row exclude each other."""
+        return self.task == "multiclass"
+
+    @property
+    def labels(self) -> bool:
+        """Whether a row has several labels, each of its own."""
+        return self.task == "multilabel"
+
+
+class _Family:
+    """One kind of pairs: a tally, and the same by bucket where intervals or folds need it."""
+
+    def __init__(self, layout: Layout, slots: int, *, parts: bool, start_exact: bool) -> None:
+        self.options: dict[str, Any] = {
+            "edges": layout.edges,
+            "weighted": layout.weighted,
+            "logits": layout.logits,
+            # Of several classes the softmax is counted, which is a probability.
+            "by_logit": layout.logits and layout.task != "multiclass",
+        }
+        self.tally = Tally(slots, **self.options, start_exact=start_exact)
+        self.parts: Tally | None = None
+        if parts:
+            self.parts = Tally(slots * BUCKETS, **self.options, start_exact=start_exact)
+
+    def rebucket(self, moved: Ints) -> None:
+        """Move the counts of each bucket to another one."""
+        if self.parts is not None:
+            parts, self.parts = self.parts, Tally(self.parts.slots, **self.options)
+            slot = np.arange(parts.slots)
+            self.parts.merge(parts, slot - slot % BUCKETS + moved[slot % BUCKETS])
+
+
+class Scope:
+    """Families of pairs for one population, or for each value of one group column.
+
+    `values` are those of the group column, and their members; those of `like` where it is given.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        *,
+        grouped: bool,
+        hopeless: set[str],
+        units: Units | None = None,
+        like: Scope | None = None,
+    ) -> None:
+        self.layout = layout
+        self.units = units
+        self.values: dict[str, int] | None = None
+        if grouped:
+            self.values = {} if like is None else like.values
+        self.families: dict[str, _Family] = {}
+        for name in FAMILIES[layout.task]:
+            slots = 0 if grouped else self.width(name)
+            several = name == CLASSES and layout.intervals and not grouped
+            self.families[name] = _Family(
+                layout,
+                slots,
+                parts=layout.clustered or several,
+                start_exact=f"{name}{grouped}" not in hopeless,
+            )
+
+    def width(self, name: str) -> int:
+        """Return how many slots a family has for one member."""
+        return width(self.layout.task, name, len(self.layout.classes))
+
+    def add(
+        self,
+        pairs: list[Pairs],
+        weight: NDArray[Any] | None,
+        bucket: Ints | None,
+        member: Ints | None = None,
+    ) -> None:
+        """Count pairs; `member` (rows,) is the group of each row."""
+        for found in pairs:
+            family = self.families[found.family]
+            slot: NDArray[Any] | None = found.slot
+            if member is not None:
+                base = np.repeat(member, found.repeat) * self.width(found.family)
+                slot = base if slot is None else base + slot
+            mass = None if weight is None else np.repeat(weight, found.repeat)
+            family.tally.add(found.key, found.label, slot, mass)
+            if family.parts is not None:
+                assert bucket is not None
+                own = np.repeat(bucket, found.repeat)
+                part = own if slot is None else slot * BUCKETS + own
+                family.parts.add(found.key, found.label, part, mass)
+
+    def add_units(
+        self, name: str, counts: Tally | CellTable, slots: Ints, buckets: Ints, member: int = 0
+    ) -> None:
+        """Add counts whose slots are each of one unit and one member.
+
+        Args:
+            name: the family.
+            counts: of rows by slot.
+            slots: the family's slot for one member, by slot of `counts`.
+            buckets: that of the unit, by slot of `counts`.
+            member: of the group column.
+        """
+        family, base = self.families[name], member * self.width(name) + slots
+        for tally, at in ((family.tally, base), (family.parts, base * BUCKETS + buckets)):
+            if tally is None:
+                continue
+            if isinstance(counts, Tally):
+                tally.merge(counts, at)
+            else:
+                slot = at[counts.slot].astype(np.int32)
+                tally.add_table(CellTable.concatenate([replace(counts, slot=slot)]))
+
+    def members(self, codes: NDArray[np.integer[Any]], values: list[str]) -> Ints:
+        """Return the member of each row from a batch's codes; new values get new members."""
+        used = np.flatnonzero(np.bincount(codes, minlength=len(values)))
+        here = np.zeros(len(values), np.int64)
+        for code in used.tolist():
+            here[code] = self.member(values[code])
+        member: Ints = here[codes]
+        return member
+
+    def member(self, value: str) -> int:
+        """Return the member of a value; a new one gets a new member."""
+        assert self.values is not None
+        return self.values.setdefault(value, len(self.values))
+
+    def rebucket(self, moved: Ints | None) -> None:
+        """Move the counts of each bucket to another one; None moves nothing."""
+        if moved is not None:
+            for family in self.families.values():
+                family.rebucket(moved)
+
+    def merge(self, other: Scope) -> None:
+        """Add another partition's counts."""
+        for name, family in self.families.items():
+            theirs = other.families[name]
+            slots = self._slot_map(other, name)
+            family.tally.merge(theirs.tally, slots)
+            if family.parts is not None and theirs.parts is not None:
+                spread = None
+                if slots is not None:
+                    spread = (slots[:, None] * BUCKETS + np.arange(BUCKETS)).reshape(-1)
+                family.parts.merge(theirs.parts, spread)
+
+    def _slot_map(self, other: Scope, name: str) -> Ints | None:
+        if self.values is None or other.values is None:
+            return None
+        members = [self.member(value) for value in other.values]
+        base = np.array(members, np.int64)[:, None] * self.width(name)
+        return (base + np.arange(self.width(name))).reshape(-1)
+
+    def population(self, member: int = 0, extra: Any = None) -> Population:
+        """Return the statistics of one member."""
+        task, size = self.layout.task, len(self.layout.classes)
+        units = None if self.units is None else self.units.ordered()
+        if task == "binary":
+            pairs = self._stats(PAIRS, member, 1)
+            return Population(task, pairs, units=units, extra=extra)
+        classes = tuple(self._stats(CLASSES, member * size + k, 1) for k in range(size))
+        apart = not self.layout.clustered
+        if task == "multilabel":
+            pooled = self._stats(CLASSES, member * size, size)
+            return Population(task, pooled, (), classes, apart, units, extra)
+        top = tuple(self._stats(TOP, member * size + k, 1) for k in range(size))
+        pooled = self._stats(TOP, member * size, size)
+        return Population(task, pooled, top, classes, apart, units, extra)
+
+    def _stats(self, name: str, slot: int, slots: int) -> ScoreStats:
+        family = self.families[name]
+        stats = ScoreStats.from_tally(family.tally, slot, family.parts, slots=slots)
+        rank = None if self.units is None else self.units.rank()
+        return stats if rank is None else rebucketed(stats, rank)
+
+
+def rebucketed(stats: ScoreStats, moved: Ints) -> ScoreStats:
+    """Return statistics whose bucket b is counted as bucket moved[b]."""
+    if stats.parts is None or not len(stats.parts):
+        return stats
+    parts = replace(stats.parts, slot=moved[stats.parts.slot].astype(np.int32))
+    return replace(stats, parts=CellTable.concatenate([parts]))
