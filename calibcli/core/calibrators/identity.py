@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from calibcli.core.calibrators.pieces import Linear, Logistic, Pieces, curve
 from calibcli.core.calibrators.types import (
     BINARY,
     MULTICLASS,
@@ -45,6 +46,25 @@ class Identity(Calibrator):
     def apply(self, x: FloatArray) -> FloatArray:
         """Return the probabilities in float64."""
         return np.asarray(x, dtype=np.float64)
+
+    @property
+    def coefficients(self) -> tuple[float, float, float]:
+        """(1, 1, 0)."""
+        return 1.0, 1.0, 0.0
+
+    def class_weights(self, n_classes: int) -> tuple[FloatArray, FloatArray]:
+        """Return ones and zeros."""
+        return np.ones(n_classes), np.zeros(n_classes)
+
+    def mix(self, old: Calibrator, new: Calibrator, step: float) -> Calibrator | None:
+        """Return the identity between two of them."""
+        return self if isinstance(old, Identity) and isinstance(new, Identity) else None
+
+    def pieces(self, *, logits: bool) -> Pieces:
+        """Return the line of a probability, or the logistic curve of a logit."""
+        if not logits:
+            return Pieces(logits, (), (Linear(0.0, 1.0, 0.0),))
+        return curve(self, lambda z: z, lambda _: Logistic(0.0, 1.0, 0.0), logits=logits)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from calibcli.core.calibrators.binary.logistic import MANY_CELLS, merged
 from calibcli.core.calibrators.classes.rows import TemperatureSums, finite_rows
+from calibcli.core.calibrators.pieces import Logistic, Pieces, curve
 from calibcli.core.calibrators.types import (
     BINARY,
     MULTICLASS,
@@ -23,10 +24,12 @@ from calibcli.core.calibrators.types import (
     Limits,
     RowSource,
     Space,
+    between,
     certain_limits,
     evidence,
     limited,
     limits_from,
+    limits_of,
     require_both_classes,
     require_two_classes,
     with_prior,
@@ -162,6 +165,35 @@ class Temperature(Calibrator):
         if x.ndim == 1:
             return expit(limited(x, self.limits) / self.temperature)
         return softmax(finite_rows(x) / self.temperature)
+
+    @property
+    def coefficients(self) -> tuple[float, float, float]:
+        """(1/T, 1/T, 0)."""
+        return 1.0 / self.temperature, 1.0 / self.temperature, 0.0
+
+    def class_weights(self, n_classes: int) -> tuple[FloatArray, FloatArray]:
+        """Return 1/T and zeros."""
+        return np.full(n_classes, 1.0 / self.temperature), np.zeros(n_classes)
+
+    def mix(self, old: Calibrator, new: Calibrator, step: float) -> Calibrator | None:
+        """Return the temperature between two, one of which may be the identity."""
+        ends = old.coefficients, new.coefficients
+        slopes = [end[0] for end in ends if end is not None and end == (end[0], end[0], 0.0)]
+        if len(slopes) < len(ends):
+            return None
+        inverse = float(between(slopes[0], slopes[1], step))
+        return Temperature(1.0 / inverse, limits_of(new), new.notes) if inverse > 0.0 else None
+
+    def pieces(self, *, logits: bool) -> Pieces:
+        """Return one logistic curve."""
+        slope = 1.0 / self.temperature
+        return curve(
+            self,
+            lambda z: z / self.temperature,
+            lambda _: Logistic(0.0, slope, 0.0),
+            logits=logits,
+            limits=self.limits,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""

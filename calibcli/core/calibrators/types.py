@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from calibcli.core.numeric.scales import expit, logit
 from calibcli.core.statistics.keys import ONE_KEY
-from calibcli.errors import InputError
+from calibcli.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    from calibcli.core.calibrators.pieces import Pieces
     from calibcli.core.statistics.stats import ScoreStats
 
 FloatArray = NDArray[np.float64]
@@ -66,6 +67,48 @@ class Calibrator(Protocol):
     def by_column(self) -> bool:
         """Whether each of several columns is a binary problem of its own."""
         return False
+
+    @property
+    def coefficients(self) -> tuple[float, float, float] | None:
+        """(a, b, c) where logit p' = a log p - b log(1 - p) + c of one score, else None."""
+        return None
+
+    def class_weights(self, n_classes: int) -> tuple[FloatArray, FloatArray] | None:
+        """Return (w, c), (K,) each, where a row's logits are w z + c, else None."""
+        return None
+
+    def pieces(self, *, logits: bool) -> Pieces:
+        """Return this map of one score as pieces over scores of this kind.
+
+        Raises:
+            UsageError: it is no such map.
+        """
+        raise UsageError(
+            f"a {self.method} calibrator cannot be written as one expression",
+            "use apply, or fit another method",
+        )
+
+    def toward(self, other: Calibrator, step: float) -> Calibrator | None:
+        """Return what lies a part of the way to another calibrator; None where there is nothing.
+
+        One night's rows fix a map only up to their noise. A map that follows each night wholly is
+        as noisy as a night; one that goes a part of the way remembers the nights before (Brown,
+        "Statistical Forecasting for Inventory Control", 1959: exponential smoothing). The step is
+        taken in the parameters of maps whose logits are linear in them (temperature in 1/T), where
+        it is the weighted geometric mean of the two maps' odds: the logarithmic pool.
+
+        Args:
+            other: where a step of 1 ends. Of its limits and its notes the outcome has the same.
+            step: from 0 to 1.
+        """
+        if step == 1.0:
+            return other
+        mixed = other.mix(self, other, step)
+        return self.mix(self, other, step) if mixed is None else mixed
+
+    def mix(self, old: Calibrator, new: Calibrator, step: float) -> Calibrator | None:
+        """Return what lies between two maps as one of this kind; None unless both are of it."""
+        return None
 
 
 class BinaryCalibrator(Calibrator, Protocol):
@@ -189,6 +232,16 @@ def limits_from(payload: dict[str, Any]) -> Limits:
     """Return the limits that a calibrator's `to_dict` wrote."""
     low, high = payload["limits"]
     return None if low is None else float(low), None if high is None else float(high)
+
+
+def between(old: FloatArray | float, new: FloatArray | float, step: float) -> FloatArray:
+    """Return (1 - step) old + step new."""
+    return np.asarray((1.0 - step) * np.asarray(old) + step * np.asarray(new))
+
+
+def limits_of(calibrator: Calibrator) -> Limits:
+    """Return the limits of a map that has some."""
+    return getattr(calibrator, "limits", (None, None))
 
 
 def counts(stats: ScoreStats) -> tuple[FloatArray, FloatArray]:

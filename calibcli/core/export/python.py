@@ -13,12 +13,12 @@ from calibcli.core.calibrators import (
     Temperature,
     Vector,
 )
-from calibcli.core.export.pieces import BetaCurve, Constant, Linear, Logistic, pieces_of
+from calibcli.core.calibrators.pieces import BetaCurve, Constant, Linear, Logistic
 from calibcli.errors import UsageError
 
 if TYPE_CHECKING:
     from calibcli.core.calibrators import Calibrator
-    from calibcli.core.export.pieces import Piece, Pieces
+    from calibcli.core.calibrators.pieces import Piece, Pieces
 
 _LISTED = 6
 _LOGIT = """
@@ -133,7 +133,7 @@ def emit_rows(
         f'        raise ValueError("{size} scores are needed")',
     ]
     if isinstance(calibrator, OneVsRest) and not calibrator.normalize:
-        parts = [pieces_of(one, logits=logits) for one in calibrator.calibrators]
+        parts = [one.pieces(logits=logits) for one in calibrator.calibrators]
         before = _classes(parts)
         calls = ", ".join(f"_class_{k}({name}[{k}])" for k in range(size))
         return _module(title, f"{before}\n\n" + "\n".join([*head, f"    return [{calls}]"]) + "\n")
@@ -141,7 +141,7 @@ def emit_rows(
     head.append(f"    z = {z}")
     floor = getattr(calibrator, "floor", None)
     if isinstance(calibrator, OneVsRest):
-        parts = [pieces_of(one, logits=True) for one in calibrator.calibrators]
+        parts = [one.pieces(logits=True) for one in calibrator.calibrators]
         before = _classes(parts) + "\n\n"
         calls = ", ".join(f"_class_{k}(odds[{k}])" for k in range(size))
         head += [

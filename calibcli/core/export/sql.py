@@ -12,13 +12,13 @@ import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from calibcli.core.export.pieces import BetaCurve, Constant, Linear, Logistic
+from calibcli.core.calibrators.pieces import BetaCurve, Constant, Linear, Logistic
 from calibcli.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from calibcli.core.export.pieces import Piece, Pieces
+    from calibcli.core.calibrators.pieces import Piece, Pieces
 
 _LISTED = 12
 _STEEP = 100.0

@@ -43,9 +43,8 @@ def emit(path: str, kind: str, *, score: str | None = None, prior: str | None = 
 
         name = score or "scores"
         return emit_rows(loaded.calibrator, loaded.classes, title, name, logits=loaded.logits)
-    from calibcli.core.export.pieces import pieces_of
 
-    pieces = pieces_of(loaded.calibrator, logits=loaded.logits)
+    pieces = loaded.calibrator.pieces(logits=loaded.logits)
     if prior is not None:
         pieces = pieces.shifted(_odds(loaded, prior))
         title += f", shifted to a prevalence of {prior}"

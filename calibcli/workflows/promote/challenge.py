@@ -12,7 +12,6 @@ from calibcli.core.calibrators import Identity, OneVsRest
 from calibcli.core.calibrators.types import FREE_FORM_ROWS, effective_rows
 from calibcli.core.comparison.promotion import PairedLosses, best_step
 from calibcli.core.fitting.selection import REPEATS, apply_to_cells, cell_losses, folds_of
-from calibcli.core.fitting.steps import stepped
 from calibcli.errors import InputError
 from calibcli.tasks.collect import Population
 
@@ -62,7 +61,7 @@ def contest(
     Raises:
         InputError: too few rows to fit a challenger without each fold.
     """
-    steps = [s for s in rule.steps if stepped(champion, fitted.calibrator, s) is not None]
+    steps = [s for s in rule.steps if champion.toward(fitted.calibrator, s) is not None]
     if not steps:
         # Maps without parameters in common have no half way between them.
         steps = [1.0]
@@ -131,7 +130,7 @@ def _one(
     for again in range(sums.repeats):
         for rest, held_out in folds_of(stats, options.folds, options.seed + again):
             end = fresh if constant else one(rest)
-            maps = [stepped(champion, end, step) or end for step in steps]
+            maps = [champion.toward(end, step) or end for step in steps]
             base = cell_losses(apply_to_cells(champion, held_out), select)
             losses = [cell_losses(apply_to_cells(each, held_out), select) for each in maps]
             sums.add_cells(held_out, base, losses)
@@ -164,7 +163,7 @@ def _rows(
             "the challenger cannot be fitted without each fold: too few rows of some class",
             "give more rows, or fewer --folds",
         )
-    maps = [[champion, *(stepped(champion, end, s) or end for s in steps)] for end in ends]
+    maps = [[champion, *(champion.toward(end, s) or end for s in steps)] for end in ends]
     sums = PairedLosses(len(steps))
     counts = spec.weight is None
     for z, label, weight, bucket in passes_over(found, spec, conventions).source()():
@@ -204,6 +203,6 @@ def _row_losses(
 
 
 def _outcome(fitted: Fitted, champion: Calibrator, step: float, after: Population) -> Fitted:
-    calibrator = stepped(champion, fitted.calibrator, step) or fitted.calibrator
+    calibrator = champion.toward(fitted.calibrator, step) or fitted.calibrator
     kind = "unchanged" if isinstance(calibrator, Identity) else "cross-fitted"
     return replace(fitted, calibrator=calibrator, after=after, kind=kind)

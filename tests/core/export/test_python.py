@@ -18,7 +18,6 @@ from calibcli.core.calibrators import (
     Vector,
     calibrate,
 )
-from calibcli.core.export.pieces import pieces_of
 from calibcli.core.export.python import emit_binary, emit_rows, parameter
 from calibcli.errors import UsageError
 from tests.core.export.export_cases import cases, scores
@@ -36,7 +35,7 @@ def load(source: str):
 def test_the_function_returns_what_apply_returns(logits, name):
     one = cases(logits=logits)[name]
     x = scores(one, logits=logits)
-    function = load(emit_binary(pieces_of(one, logits=logits), name))
+    function = load(emit_binary(one.pieces(logits=logits), name))
     atol = 1e-12
     if isinstance(one, Isotonic) and logits and one.interpolation == "linear":
         atol = max(atol, 4e-16 * float((np.diff(one.y) / np.diff(one.x)).max()))
@@ -47,7 +46,7 @@ def test_the_function_returns_what_apply_returns(logits, name):
 @pytest.mark.parametrize("logits", [False, True])
 def test_what_apply_refuses_raises(logits):
     for one in cases(logits=logits).values():
-        function = load(emit_binary(pieces_of(one, logits=logits), "test"))
+        function = load(emit_binary(one.pieces(logits=logits), "test"))
         for bad in [float("nan")] + ([] if logits else [-0.1, 1.0000000000000002, float("inf")]):
             with pytest.raises(ValueError, match=r"NaN|between 0 and 1"):
                 function(bad)
@@ -109,7 +108,7 @@ def test_columns_that_are_problems_of_their_own(logits):
 
 def test_only_the_standard_library_is_imported(tmp_path):
     path = tmp_path / "emitted.py"
-    path.write_text(emit_binary(pieces_of(Platt(-1.2, 0.3), logits=False), "platt"))
+    path.write_text(emit_binary(Platt(-1.2, 0.3).pieces(logits=False), "platt"))
     code = "import sys, emitted; assert 'numpy' not in sys.modules; print(emitted.calibrate(0.5))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
@@ -135,6 +134,6 @@ def test_odds_are_shifted_as_bayes_rule_says(name, logits):
     one = cases(logits=logits)[name]
     x = np.array([0.01, 0.2, 0.5, 0.77, 0.99])
     p = calibrate(one, x, logits=logits)
-    function = load(emit_binary(pieces_of(one, logits=logits).shifted(3.7), "test"))
+    function = load(emit_binary(one.pieces(logits=logits).shifted(3.7), "test"))
     found = [function(v) for v in x.tolist()]
     np.testing.assert_allclose(found, 3.7 * p / (3.7 * p + 1 - p), rtol=0, atol=1e-12)

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from calibcli.core.calibrators import Isotonic, OneVsRest, Platt, calibrate
-from calibcli.core.export.pieces import pieces_of
 from calibcli.core.export.sql import emit_sql, exactly, identifier, number
 from calibcli.errors import UsageError
 from tests.core.export.export_cases import cases, scores
@@ -53,7 +52,7 @@ def run(engine: str, expression: str, values: list[float | None], column: str = 
 def test_the_expression_returns_what_apply_returns(engine, logits, name):
     one = cases(logits=logits)[name]
     x = scores(one, logits=logits)[: None if engine == "sqlite" else 400]
-    found = run(engine, emit_sql(pieces_of(one, logits=logits)), x.tolist())
+    found = run(engine, emit_sql(one.pieces(logits=logits)), x.tolist())
     expected = calibrate(one, x, logits=logits)
     # A steep piece of an isotonic map of logits carries the last bit of exp over to its slope.
     steep = 1e-12
@@ -66,7 +65,7 @@ def test_the_expression_returns_what_apply_returns(engine, logits, name):
 @pytest.mark.parametrize("name", ["identity", "platt", "histogram", "venn-abers"])
 @pytest.mark.parametrize("logits", [False, True])
 def test_what_apply_refuses_is_null(engine, name, logits):
-    expression = emit_sql(pieces_of(cases(logits=logits)[name], logits=logits))
+    expression = emit_sql(cases(logits=logits)[name].pieces(logits=logits))
     refused = [None, float("nan")] + ([] if logits else [-0.1, 1.0000000000000002, float("inf")])
     assert run(engine, expression, refused) == [None] * len(refused)
 
@@ -77,7 +76,7 @@ def test_a_score_on_an_edge_falls_on_the_same_side_bit_by_bit(engine):
         one = cases(logits=logits)[name]
         if name not in ("isotonic-step", "histogram", "venn-abers", "scaling-binning"):
             continue
-        pieces = pieces_of(one, logits=logits)
+        pieces = one.pieces(logits=logits)
         starts = np.array(pieces.starts)
         x = np.concatenate([starts, np.nextafter(starts, -np.inf)])[:1500]
         x = x[x >= 0] if not logits else x
@@ -123,7 +122,7 @@ def test_a_column_is_quoted_where_it_must_be(name, written):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_strange_column_name_works(engine):
     name = 'my "score", 1st'
-    expression = emit_sql(pieces_of(Platt(-1.2, 0.3), logits=False), name)
+    expression = emit_sql(Platt(-1.2, 0.3).pieces(logits=False), name)
     assert run(engine, expression, [0.5], name) == [pytest.approx(1 / (1 + np.exp(0.3)), abs=1e-15)]
 
 
@@ -134,14 +133,14 @@ def test_an_empty_column_name_is_refused():
 
 def test_a_calibrator_of_several_classes_is_refused_by_name():
     with pytest.raises(UsageError, match="one-vs-rest calibrator cannot be written"):
-        pieces_of(OneVsRest((Platt(-1.0, 0.0), Platt(-1.0, 0.0))), logits=False)
+        OneVsRest((Platt(-1.0, 0.0), Platt(-1.0, 0.0))).pieces(logits=False)
 
 
 def test_many_steps_become_a_tree_of_small_depth():
     n = 3000
     x = np.arange(1, n + 1) / (n + 1)
     one = Isotonic(x, np.linspace(0.01, 0.99, n), "step")
-    expression = emit_sql(pieces_of(one, logits=False))
+    expression = emit_sql(one.pieces(logits=False))
     assert expression.count("WHEN") >= n - 1
     values = [0.0, 0.25, 0.5, 0.75, 1.0, *x[::50].tolist()]
     assert run("sqlite", expression, values) == one.apply(np.array(values)).tolist()
@@ -153,5 +152,5 @@ def test_odds_are_shifted_as_bayes_rule_says(engine, name):
     one = cases(logits=False)[name]
     x = np.array([0.01, 0.2, 0.5, 0.77, 0.99])
     p = calibrate(one, x, logits=False)
-    found = run(engine, emit_sql(pieces_of(one, logits=False).shifted(0.3)), x.tolist())
+    found = run(engine, emit_sql(one.pieces(logits=False).shifted(0.3)), x.tolist())
     np.testing.assert_allclose(found, 0.3 * p / (0.3 * p + 1 - p), rtol=0, atol=1e-12)

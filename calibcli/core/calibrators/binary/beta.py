@@ -12,16 +12,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from calibcli.core.calibrators.binary.logistic import fit_logistic, lin_targets
+from calibcli.core.calibrators.pieces import BetaCurve, Piece, Pieces, curve
 from calibcli.core.calibrators.types import (
     BINARY,
     Calibrator,
     FloatArray,
     Limits,
     Space,
+    between,
     certain_limits,
     evidence,
     limited,
     limits_from,
+    limits_of,
     require_both_classes,
     separates,
     with_prior,
@@ -98,6 +101,32 @@ class Beta(Calibrator):
         """Return probabilities of logits, any shape."""
         z = limited(x, self.limits)
         return expit(self.a * log_expit(z) - self.b * log_expit(-z) + self.c)
+
+    @property
+    def coefficients(self) -> tuple[float, float, float]:
+        """(a, b, c)."""
+        return self.a, self.b, self.c
+
+    def mix(self, old: Calibrator, new: Calibrator, step: float) -> Calibrator | None:
+        """Return the curve between two, where it does not fall."""
+        before, after = old.coefficients, new.coefficients
+        if before is None or after is None:
+            return None
+        a, b, c = (float(between(u, v, step)) for u, v in zip(before, after, strict=True))
+        return Beta(a, b, c, limits_of(new), new.notes) if min(a, b) >= 0.0 else None
+
+    def pieces(self, *, logits: bool) -> Pieces:
+        """Return a curve below a logit of 0, and one above it, whose exponentials are small."""
+
+        def exponent(z: FloatArray) -> FloatArray:
+            return self.a * log_expit(z) - self.b * log_expit(-z) + self.c
+
+        def piece(z: float) -> Piece | None:
+            upper = logits and z >= 0.0
+            return BetaCurve(self.a, self.b, self.c, upper) if self.a or self.b else None
+
+        bends = np.zeros(1) if logits else None
+        return curve(self, exponent, piece, logits=logits, limits=self.limits, bends=bends)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 
 from calibcli.core.calibrators.binary.isotonic import distinct_cells
+from calibcli.core.calibrators.pieces import Pieces, assembled, beyond
 from calibcli.core.calibrators.types import (
     BINARY,
     Calibrator,
@@ -91,6 +92,10 @@ class Histogram(Calibrator):
         """Return calibrated probabilities of probabilities, any shape."""
         x = np.asarray(x, dtype=np.float64)
         return self.values[np.searchsorted(self.edges, x, side="left")]
+
+    def pieces(self, *, logits: bool) -> Pieces:
+        """Return a constant for each bin."""
+        return assembled(self, beyond(self.edges, logits=logits), logits=logits)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""

@@ -11,6 +11,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 import numpy as np
 
+from calibcli.core.calibrators.pieces import (
+    Linear,
+    Piece,
+    Pieces,
+    assembled,
+    probability_of,
+    reaching,
+)
 from calibcli.core.calibrators.types import (
     BINARY,
     Calibrator,
@@ -97,6 +105,20 @@ class Isotonic(Calibrator):
             return interpolate(x, self.x, self.y)
         place = np.searchsorted(self.x, x, side="right") - 1
         return self.y[np.maximum(place, 0)]
+
+    def pieces(self, *, logits: bool) -> Pieces:
+        """Return a constant for each block, and a line between two where it interpolates."""
+
+        def piece(s: float) -> Piece | None:
+            p = float(probability_of(np.array([s]), logits=logits)[0])
+            k = int(np.searchsorted(self.x, p, side="right")) - 1
+            flat = self.interpolation == "step" or not 0 <= k < len(self.x) - 1
+            if flat or self.y[k] == self.y[k + 1]:
+                return None
+            slope = float((self.y[k + 1] - self.y[k]) / (self.x[k + 1] - self.x[k]))
+            return Linear(float(self.y[k]), slope, float(self.x[k]))
+
+        return assembled(self, reaching(self.x, logits=logits), piece, logits=logits)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""

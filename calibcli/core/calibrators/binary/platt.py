@@ -13,16 +13,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from calibcli.core.calibrators.binary.logistic import fit_logistic, lin_targets
+from calibcli.core.calibrators.pieces import Logistic, Pieces, curve
 from calibcli.core.calibrators.types import (
     BINARY,
     Calibrator,
     FloatArray,
     Limits,
     Space,
+    between,
     certain_limits,
     evidence,
     limited,
     limits_from,
+    limits_of,
     require_both_classes,
     with_prior,
 )
@@ -86,6 +89,30 @@ class Platt(Calibrator):
     def apply(self, x: FloatArray) -> FloatArray:
         """Return probabilities of logits, any shape."""
         return expit(-(self.a * limited(x, self.limits) + self.b))
+
+    @property
+    def coefficients(self) -> tuple[float, float, float]:
+        """(-A, -A, -B)."""
+        return -self.a, -self.a, -self.b
+
+    def mix(self, old: Calibrator, new: Calibrator, step: float) -> Calibrator | None:
+        """Return the line between two lines."""
+        before, after = old.coefficients, new.coefficients
+        if before is None or after is None or before[0] != before[1] or after[0] != after[1]:
+            return None
+        slope, level = (float(between(before[i], after[i], step)) for i in (0, 2))
+        return Platt(-slope, -level, limits_of(new), new.notes)
+
+    def pieces(self, *, logits: bool) -> Pieces:
+        """Return one logistic curve."""
+        return curve(
+            self,
+            lambda z: -(self.a * z + self.b),
+            lambda _: Logistic(-self.b, -self.a, 0.0) if self.a != 0.0 else None,
+            logits=logits,
+            limits=self.limits,
+            falling=self.a > 0,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""

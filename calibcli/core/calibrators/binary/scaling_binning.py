@@ -14,6 +14,7 @@ import numpy as np
 
 from calibcli.core.calibrators.binary.histogram import mass_edges
 from calibcli.core.calibrators.binary.platt import Platt
+from calibcli.core.calibrators.pieces import Pieces, assembled, firsts, logit_of
 from calibcli.core.calibrators.types import (
     BINARY,
     Calibrator,
@@ -27,6 +28,8 @@ from calibcli.core.calibrators.types import (
 from calibcli.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from calibcli.core.statistics.stats import ScoreStats
 
 
@@ -79,6 +82,16 @@ class ScalingBinning(Calibrator):
     def apply(self, x: FloatArray) -> FloatArray:
         """Return probabilities of logits, any shape."""
         return self.values[np.searchsorted(self.edges, self.scaling.apply(x), side="left")]
+
+    def pieces(self, *, logits: bool) -> Pieces:
+        """Return a constant for each bin of the line's output."""
+        falling = self.scaling.a > 0
+
+        def rule(s: FloatArray, edge: FloatArray) -> NDArray[np.bool_]:
+            above = self.scaling.apply(logit_of(s, logits=logits)) > edge
+            return ~above if falling else above
+
+        return assembled(self, firsts(rule, self.edges, logits=logits), logits=logits)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""

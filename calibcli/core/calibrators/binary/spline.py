@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from calibcli.core.calibrators.binary.logistic import log_loss
+from calibcli.core.calibrators.pieces import Logistic, Piece, Pieces, curve
 from calibcli.core.calibrators.types import (
     BINARY,
     Calibrator,
@@ -96,6 +97,23 @@ class Spline(Calibrator):
     def apply(self, x: FloatArray) -> FloatArray:
         """Return probabilities of logits, any shape."""
         return expit(interpolate(limited(x, (None, None)), self.x, self.y))
+
+    def pieces(self, *, logits: bool) -> Pieces:
+        """Return a logistic curve between two knots each."""
+
+        def piece(z: float) -> Piece | None:
+            k = int(np.searchsorted(self.x, z, side="right")) - 1
+            slope = float((self.y[k + 1] - self.y[k]) / (self.x[k + 1] - self.x[k]))
+            return Logistic(float(self.y[k]), slope, float(self.x[k])) if slope else None
+
+        return curve(
+            self,
+            lambda z: np.interp(z, self.x, self.y),
+            piece,
+            logits=logits,
+            limits=(float(self.x[0]), float(self.x[-1])),
+            bends=self.x,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from calibcli.core.calibrators.binary.isotonic import distinct_cells
+from calibcli.core.calibrators.pieces import Pieces, assembled, beyond, reaching
 from calibcli.core.calibrators.types import (
     BINARY,
     Calibrator,
@@ -88,6 +89,11 @@ class VennAbers(Calibrator):
         low, high = self.interval(x)
         merged: FloatArray = high / (1.0 - low + high)
         return merged
+
+    def pieces(self, *, logits: bool) -> Pieces:
+        """Return a constant between the steps of p0 and p1."""
+        steps = reaching(self.x0, logits=logits), beyond(self.x1, logits=logits)
+        return assembled(self, np.concatenate(steps), logits=logits)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""

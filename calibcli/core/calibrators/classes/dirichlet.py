@@ -23,6 +23,7 @@ from calibcli.core.calibrators.classes.rows import (
     raised,
     resolved_floor,
 )
+from calibcli.core.calibrators.classes.vector import Vector
 from calibcli.core.calibrators.types import (
     MULTICLASS,
     Calibrator,
@@ -30,6 +31,7 @@ from calibcli.core.calibrators.types import (
     RowSource,
     Space,
     array,
+    between,
 )
 from calibcli.core.numeric.scales import EPS, log_softmax
 from calibcli.errors import InputError
@@ -87,6 +89,14 @@ class Matrix(Calibrator):
         """Return probabilities (n, K) of rows of logits (n, K)."""
         return map_rows(raised(finite_rows(x), self.floor), self.theta)
 
+    def mix(self, old: Calibrator, new: Calibrator, step: float) -> Calibrator | None:
+        """Return the weights between two; vector and temperature scaling are such maps too."""
+        before, after = _weights_of(old, self), _weights_of(new, self)
+        if before is None or after is None:
+            return None
+        theta = array(between(before, after, step))
+        return Matrix(theta, self.strength, self.floor, new.notes)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
         return _to_dict(self)
@@ -141,6 +151,14 @@ class Dirichlet(Calibrator):
     def apply(self, x: FloatArray) -> FloatArray:
         """Return probabilities (n, K) of rows of logits or log-probabilities (n, K)."""
         return map_rows(log_softmax(raised(finite_rows(x), self.floor)), self.theta)
+
+    def mix(self, old: Calibrator, new: Calibrator, step: float) -> Calibrator | None:
+        """Return the weights between two; temperature scaling is such a map too."""
+        before, after = _weights_of(old, self), _weights_of(new, self)
+        if before is None or after is None:
+            return None
+        theta = array(between(before, after, step))
+        return Dirichlet(theta, self.strength, self.floor, new.notes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -211,6 +229,17 @@ def _best_strength(
             break
         best, theta, least = strength, latest, loss
     return best, theta
+
+
+def _weights_of(one: Calibrator, like: Matrix | Dirichlet) -> FloatArray | None:
+    """Return a map as the weights of another kind, which holds it as a special case."""
+    size = len(like.theta)
+    if isinstance(one, Matrix | Dirichlet):
+        return one.theta if type(one) is type(like) and len(one.theta) == size else None
+    if isinstance(one, Vector) and isinstance(like, Dirichlet):
+        return None  # slopes of logits are not slopes of log-probabilities
+    weights = one.class_weights(size)
+    return None if weights is None else np.hstack([np.diag(weights[0]), weights[1][:, None]])
 
 
 def _to_dict(calibrator: Matrix | Dirichlet) -> dict[str, Any]:

@@ -51,6 +51,11 @@ class OneVsRest(Calibrator):
     free_form: ClassVar[bool] = False
     complexity: ClassVar[int] = 9
 
+    @property
+    def by_column(self) -> bool:
+        """Whether each column is a binary problem of its own."""
+        return not self.normalize
+
     @classmethod
     def fit(
         cls,
@@ -110,6 +115,19 @@ class OneVsRest(Calibrator):
         if lost.any():
             p[lost] = softmax(finite_rows(x[lost]))
         return p
+
+    def mix(self, old: Calibrator, new: Calibrator, step: float) -> Calibrator | None:
+        """Return, class by class, what lies between two."""
+        if not isinstance(old, OneVsRest) or not isinstance(new, OneVsRest):
+            return None
+        if old.normalize != new.normalize or len(old.calibrators) != len(new.calibrators):
+            return None
+        pairs = zip(old.calibrators, new.calibrators, strict=True)
+        steps = [before.toward(after, step) for before, after in pairs]
+        maps = tuple(one for one in steps if one is not None)
+        if len(maps) < len(steps):
+            return None
+        return OneVsRest(maps, new.normalize, new.floor, new.notes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""

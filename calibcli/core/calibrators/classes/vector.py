@@ -18,6 +18,7 @@ from calibcli.core.calibrators.types import (
     RowSource,
     Space,
     array,
+    between,
     floats,
     require_two_classes,
 )
@@ -89,6 +90,19 @@ class Vector(Calibrator):
     def apply(self, x: FloatArray) -> FloatArray:
         """Return probabilities (n, K) of rows of logits (n, K)."""
         return softmax(raised(finite_rows(x), self.floor) * self.w + self.c)
+
+    def class_weights(self, n_classes: int) -> tuple[FloatArray, FloatArray] | None:
+        """Return the slopes and intercepts."""
+        return (self.w, self.c) if len(self.w) == n_classes else None
+
+    def mix(self, old: Calibrator, new: Calibrator, step: float) -> Calibrator | None:
+        """Return the slopes and intercepts between two; a temperature is such a map too."""
+        before, after = old.class_weights(len(self.w)), new.class_weights(len(self.w))
+        if before is None or after is None:
+            return None
+        w, c = (array(between(a, b, step)) for a, b in zip(before, after, strict=True))
+        floor = next(one.floor for one in (new, old) if isinstance(one, Vector))
+        return Vector(w, c, floor, new.notes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""

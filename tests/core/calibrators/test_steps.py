@@ -18,7 +18,6 @@ from calibcli.core.calibrators import (
     calibrate,
 )
 from calibcli.core.calibrators.composed.pooling import log_pool, log_pool_rows
-from calibcli.core.fitting.steps import stepped
 from calibcli.core.statistics.stats import ScoreStats
 
 BINARY = [Identity(), Temperature(2.0), Platt(-0.7, 0.4), Beta(0.5, 1.5, -0.3)]
@@ -35,7 +34,7 @@ LOGS = [ROWS[0], ROWS[1], Dirichlet(ROWS[3].theta, 1.0)]
 @pytest.mark.parametrize(("old", "new"), list(itertools.product(BINARY, BINARY)))
 def test_a_step_is_the_weighted_mean_of_the_logits(old, new, step):
     z = np.linspace(-6, 6, 41)
-    between = stepped(old, new, step)
+    between = old.toward(new, step)
     ends = [calibrate(one, z, logits=True) for one in (new, old)]
     wanted = log_pool(ends, (step, 1 - step))
     assert calibrate(between, z, logits=True) == pytest.approx(wanted, rel=1e-9)
@@ -46,7 +45,7 @@ def test_a_step_is_the_weighted_mean_of_the_logits(old, new, step):
 )
 def test_of_several_classes_too(old, new):
     z = np.random.default_rng(0).normal(0, 2, (50, 3))
-    between = stepped(old, new, 0.3)
+    between = old.toward(new, 0.3)
     ends = [calibrate(one, z, logits=True) for one in (new, old)]
     wanted = log_pool_rows(ends, (0.3, 0.7))
     assert calibrate(between, z, logits=True) == pytest.approx(wanted, rel=1e-9)
@@ -54,7 +53,7 @@ def test_of_several_classes_too(old, new):
 
 def test_the_whole_way_is_the_new_map_whatever_it_is():
     new = Isotonic.fit(ScoreStats.from_arrays([0.1, 0.2, 0.7, 0.8], [0, 1, 0, 1]))
-    assert stepped(Platt(-1.0, 0.0), new, 1.0) is new
+    assert Platt(-1.0, 0.0).toward(new, 1.0) is new
 
 
 @pytest.mark.parametrize(
@@ -71,20 +70,20 @@ def test_the_whole_way_is_the_new_map_whatever_it_is():
     ],
 )
 def test_maps_without_common_parameters_have_no_half_way(old, new):
-    assert stepped(old, new, 0.5) is None
+    assert old.toward(new, 0.5) is None
 
 
 def test_one_map_a_class():
     old = OneVsRest((Platt(-1.0, 0.0), Temperature(2.0)), normalize=False)
     new = OneVsRest((Platt(-2.0, 1.0), Temperature(4.0)), normalize=False)
-    first, second = stepped(old, new, 0.5).calibrators
+    first, second = old.toward(new, 0.5).calibrators
     assert (first.a, first.b) == (-1.5, 0.5)
     assert second.temperature == pytest.approx(1 / 0.375)
-    assert stepped(old, OneVsRest(new.calibrators, normalize=True), 0.5) is None
+    assert old.toward(OneVsRest(new.calibrators, normalize=True), 0.5) is None
     free = Isotonic.fit(ScoreStats.from_arrays([0.1, 0.7], [0, 1]))
-    assert stepped(old, OneVsRest((free, Temperature(2.0)), normalize=False), 0.5) is None
+    assert old.toward(OneVsRest((free, Temperature(2.0)), normalize=False), 0.5) is None
 
 
 def test_certain_scores_are_read_as_the_new_map_reads_them():
     new = Platt(-2.0, 0.0, limits=(-5.0, 5.0))
-    assert stepped(Platt(-1.0, 0.0, limits=(-9.0, 9.0)), new, 0.5).limits == (-5.0, 5.0)
+    assert Platt(-1.0, 0.0, limits=(-9.0, 9.0)).toward(new, 0.5).limits == (-5.0, 5.0)
