@@ -25,14 +25,20 @@ class ExitCode(IntEnum):
 
 
 class CalibcliError(Exception):
-    """A failure with an exit code, a one-line message and a hint (what to type next)."""
+    """A failure with an exit code, a one-line message and a hint (what to type next).
+
+    Attributes:
+        topic: What the options leave open, where a look at the data may tell: "scores", "label",
+            "values" (of labels), "kind" (of scores) or "key".
+    """
 
     exit_code = ExitCode.BUG
 
-    def __init__(self, message: str, hint: str | None = None) -> None:
+    def __init__(self, message: str, hint: str | None = None, *, topic: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.topic = topic
 
 
 class AnswerNoError(CalibcliError):

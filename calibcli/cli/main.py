@@ -125,6 +125,7 @@ def main(arguments: list[str] | None = None) -> int:
     except CalibcliError as error:
         if debug:
             _traceback()
+        _look(error, given)
         explain(error, _help(given))
         return int(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
@@ -169,6 +170,21 @@ def _refuse_file(given: list[str]) -> None:
         if Path(name).exists() or SCORES.search(name):
             command = f"calibcli measure {shlex.join(given)}"
             raise UsageError(f"{name} is no command", command)
+
+
+def _look(error: CalibcliError, given: list[str]) -> None:
+    """Put a command that works on these files in place of the hint, where one can be found."""
+    spec = getattr(error, "spec", None)
+    if error.topic is None or spec is None:
+        return
+    from calibcli.workflows.input.hints import command_line, found_options, words
+
+    found = found_options(spec, error.topic, need_labels=given[0] != "apply")
+    if found:
+        others = [shlex.join(words(one)) for one in found[1:]]
+        error.hint = "; or ".join([command_line(given, found[0]), *others])
+    elif error.topic == "kind":
+        error.hint = "they are neither percentages nor logits of these labels: give probabilities"
 
 
 def _unsealed() -> str:

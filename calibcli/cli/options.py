@@ -440,6 +440,8 @@ def spread_options(function: Callable[..., int]) -> Callable[..., int]:
         except CalibcliError as error:
             if isinstance(values, project.Values):
                 error = values.blamed(error)
+            if error.topic is not None and "read" in made:
+                error.spec = _spec_of(made, given.get("paths"))  # type: ignore[attr-defined]
             raise error from error.__cause__
 
     order = sorted([*plain, *fields], key=lambda parameter: parameter.kind)
@@ -468,6 +470,16 @@ def _refuse_infinite(options: dict[str, Any]) -> None:
             if isinstance(item, float) and not isfinite(item):
                 option = f"--{name.replace('_', '-')}"
                 raise UsageError(f"{option} must be a finite number, not {item:g}")
+
+
+def _spec_of(made: dict[str, Any], paths: Any) -> Any:
+    """Return the input options that an error is about; None for those of images and boxes."""
+    read = made["read"]
+    if read.task in (Task.SEGMENTATION, Task.DETECTION) or not paths:
+        return None
+    with suppress(CalibcliError):
+        return read.spec(paths)
+    return None
 
 
 def _engine_of(run: Any, paths: Any, read: Any) -> AbstractContextManager[None]:

@@ -14,7 +14,14 @@ if TYPE_CHECKING:
     from calibcli.io.rows.dataset import Batch
 
 SUM_TOLERANCE = 1e-3
-"""How far a row of class probabilities may sum from 1, and so a rounded one of them lie outside."""
+"""How far a row of class probabilities may sum from 1."""
+_FEWEST_ROWS = 10
+"""Rows of logits that all sum to 1 before they are taken for probabilities."""
+
+
+def range_slack(kind: np.dtype[Any]) -> float:
+    """Return by how much rounding may put a probability of this type outside of 0 and 1."""
+    return 2e-3 if kind == np.float16 else 2e-5
 
 
 def missing_rows(
@@ -23,7 +30,8 @@ def missing_rows(
     """Return which rows have no usable score (n,), or None when all have one.
 
     Raises:
-        InputError: a value that is no probability, or a row of classes that does not sum to 1.
+        InputError: a value that is no probability, a row of classes that does not sum to 1, or
+            logits that are probabilities.
     """
     scores = batch.scores
     if not len(scores):
@@ -31,9 +39,11 @@ def missing_rows(
     low, high = scores.min(), scores.max()
     if logits:
         if np.isfinite(low) and np.isfinite(high):
+            if task == "multiclass" and low >= 0 and high <= 1:
+                _refuse_probabilities(batch)
             return None
         return _missing_logits(scores, task)
-    slack = SUM_TOLERANCE if task == "multiclass" else 0.0
+    slack = range_slack(scores.dtype) if task == "multiclass" else 0.0
     missing: NDArray[np.bool_] | None = None
     if not (low >= -slack and high <= 1 + slack):
         with np.errstate(invalid="ignore"):
@@ -45,8 +55,19 @@ def missing_rows(
         total = scores.sum(axis=1, dtype=np.float64)
         off = np.abs(total - 1.0) > SUM_TOLERANCE + batch.rounding * scores.shape[1]
         if off.any():
-            raise _wrong_sums(batch, off)
+            raise _wrong_sums(batch, off, total)
     return missing
+
+
+def _refuse_probabilities(batch: Batch) -> None:
+    """Raise InputError where rows of logits are those of a softmax."""
+    total = batch.scores.sum(axis=1, dtype=np.float64)
+    if len(total) >= _FEWEST_ROWS and (np.abs(total - 1.0) <= SUM_TOLERANCE).all():
+        raise InputError(
+            f"{batch.source}: every row lies between 0 and 1 and sums to 1, as probabilities do, "
+            "and --logits says that these are none",
+            "leave out --logits",
+        )
 
 
 def refuse_gaps(dropped: int, first: tuple[str, int] | None, rows: int, *, drop: bool) -> None:
@@ -98,12 +119,26 @@ def _out_of_range(batch: Batch, wrong: NDArray[np.bool_], names: tuple[str, ...]
     return InputError(
         f"{what}, {_place(batch, wrong)}: a probability must lie between 0 and 1",
         "if the scores are logits, add --logits",
+        topic="kind",
     )
 
 
-def _wrong_sums(batch: Batch, off: NDArray[np.bool_]) -> InputError:
+def _wrong_sums(batch: Batch, off: NDArray[np.bool_], total: NDArray[np.float64]) -> InputError:
+    from calibcli.io.rows.scores import decimals_of, rounding_slack
+
+    worst = float(np.abs(total[off] - 1.0).max())
+    what = f"{batch.source}, {_place(batch, off)}: the class probabilities do not sum to 1"
+    if worst <= rounding_slack(batch.scores):
+        decimals = decimals_of(batch.scores)
+        return InputError(
+            f"{what}; they are off by at most {worst:.2g}, as values rounded to {decimals} "
+            "decimals are",
+            "--renormalise makes each row sum to 1",
+            topic="kind",
+        )
     return InputError(
-        f"{batch.source}, {_place(batch, off)}: the class probabilities do not sum to 1",
+        f"{what}; they are off by up to {worst:.2g}",
         "if the scores are logits, add --logits; if each column is a label of its own, "
         "--task multilabel",
+        topic="kind",
     )

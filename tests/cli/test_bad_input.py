@@ -92,8 +92,7 @@ def _npy(kind, shape, data):
 def test_wrong_column(fails, scores):
     error, hint = fails("measure", scores, "--score", "scor")
     assert "'scor'" in error
-    assert "did you mean 'score'?" in hint
-    assert "visit" in hint
+    assert hint.endswith(" --score score")
     assert "label" in fails("measure", scores, "--label", "lable")[1]
     assert "camera" in fails("measure", scores, "--group", "camra")[1]
     assert "visit" in fails("measure", scores, "--cluster", "visits")[1]
@@ -135,7 +134,8 @@ def test_no_probability(fails, write, value):
     error, hint = fails("measure", write("x.csv", f"score,label\n.5,1\n{value},0\n"))
     assert "column 'score'" in error
     assert "row 2" in error
-    assert "--logits" in hint
+    # As a logit, a value that is as good as certain and wrong is none.
+    assert ("--logits" in hint) == (value not in ("inf", "1e300"))
 
 
 @pytest.mark.parametrize("weight", ["-1", "nan", "inf", "x", "1e101"])

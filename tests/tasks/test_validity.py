@@ -71,14 +71,37 @@ def test_more_rows_are_counted():
 
 def test_rows_of_classes_sum_to_one_within_a_thousandth():
     assert missing([[0.5, 0.5009], [0.5, 0.4991]], "multiclass") is None
-    assert missing([[1.0005, -0.0001]], "multiclass") is None
+    assert missing([[1.00001, -0.00001]], "multiclass") is None
     for row in ([0.5, 0.502], [0.5, 0.498], [0.0, 0.0]):
         with pytest.raises(InputError, match="do not sum to 1") as caught:
             missing([[0.5, 0.5], row], "multiclass")
         assert "--logits" in caught.value.hint
         assert "multilabel" in caught.value.hint
-    with pytest.raises(InputError, match="between 0 and 1"):
-        missing([[1.5, -0.5]], "multiclass")
+    for row in ([1.5, -0.5], [1.0009, -0.0009]):
+        with pytest.raises(InputError, match="between 0 and 1"):
+            missing([row], "multiclass")
+
+
+def test_rounded_probabilities_are_told_by_their_decimals():
+    rng = np.random.default_rng(1)
+    for decimals in (2, 3):
+        rows = np.round(rng.dirichlet(np.ones(30), 50), decimals)
+        off = rf"off by at most 0\.0\d+, as values rounded to {decimals} decimals"
+        with pytest.raises(InputError, match=off) as caught:
+            missing(rows, "multiclass")
+        assert "--renormalise" in caught.value.hint
+        assert "--logits" not in caught.value.hint
+
+
+def test_probabilities_that_are_said_to_be_logits():
+    rows = np.random.default_rng(2).dirichlet(np.ones(3), 20)
+    for kind in (np.float64, np.float32, np.float16):
+        with pytest.raises(InputError, match="as probabilities do") as caught:
+            missing(rows.astype(kind), "multiclass", logits=True)
+        assert caught.value.hint == "leave out --logits"
+    assert missing(rows[:9], "multiclass", logits=True) is None
+    assert missing(rows * 1.01, "multiclass", logits=True) is None
+    assert missing(np.log(rows), "multiclass", logits=True) is None
 
 
 def test_a_row_of_float32_is_summed_in_float64():

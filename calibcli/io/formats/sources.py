@@ -325,6 +325,17 @@ def _holds_lines(source: Source) -> bool:
     return bool(value) and not _OTHER_JSON & value.keys()
 
 
+def one_array(source: Source) -> InputError:
+    """Return the error about a JSON file that is one array of objects."""
+    with reading(source.name), source.open() as file:
+        boxes = b'"bbox"' in file.read(4096)
+    name = show(source.name)
+    hint = f"jq -c '.[]' {name} > rows.jsonl"
+    if boxes:
+        hint = "boxes as COCO writes them: --task detection --ground-truth FILE"
+    return InputError(f"{name} is one JSON array, not an object on each line", hint=hint)
+
+
 def _standard_input(input_format: str | None) -> Source:
     stdin = sys.stdin
     if stdin is None or stdin.isatty():

@@ -141,6 +141,7 @@ def find(name: str, columns: Collection[str], path: str, option: str) -> str:
         hint=f"{near}; columns: {listing(known)}" if near else f"columns: {listing(known)}",
     )
     error.option = option
+    error.topic = {"--score": "scores", "--scores": "scores", "--label": "label"}.get(option)
     raise error
 
 
@@ -179,6 +180,7 @@ def choose_scores(
         raise InputError(
             f"{show(path)} has {len(named)} columns that may be the score: {listing(named)}",
             hint=f"name one: --score {named[0]}",
+            topic="scores",
         )
     if columns and all(_is_number(name) for name in columns):
         raise InputError(
@@ -188,6 +190,7 @@ def choose_scores(
     raise InputError(
         f"{show(path)} has no score column; its columns: {listing(leaves(columns))}",
         hint="--score COL, or for several classes --scores COL,COL or --scores 'prefix_*'",
+        topic="scores",
     )
 
 
@@ -241,6 +244,7 @@ def _matching(
         raise InputError(
             f"{show(path)} has no column that matches {pattern!r} (--scores)",
             hint=f"columns: {listing(columns)}",
+            topic="scores",
         )
     if len(names) == 1:
         return _single(columns, names[0])
@@ -285,6 +289,7 @@ def choose_label(
             raise InputError(
                 f"{show(path)} has {len(named)} columns that may be the label: {listing(named)}",
                 hint=f"name one: --label {named[0]}",
+                topic="label",
             )
         return tuple(named)
     if label in columns:

@@ -259,6 +259,7 @@ def _side(
             f"{show(path)} {side.rows:,} labels",
             hint="scores and labels belong together row by row: give files of the same length, "
             "or --key COL, a column that both have",
+            topic="key",
         )
     offsets = [sum(counts[:i]) for i in range(len(counts))]
     return side, offsets

@@ -76,13 +76,13 @@ def _matrix(raw: Any, recipe: Recipe) -> NDArray[Any]:
         raise
 
 
-def decimals_of(values: NDArray[np.float64]) -> int | None:
+def decimals_of(values: NDArray[Any]) -> int | None:
     """Return to how many decimals values are rounded, the fewest that fit; None for more than 6.
 
     >>> decimals_of(np.array([0.25, 0.5])), decimals_of(np.array([1 / 3]))
     (2, None)
     """
-    known = values[np.isfinite(values)]
+    known = values[np.isfinite(values)].astype(np.float64)
     for decimals in range(MOST_DECIMALS + 1):
         shifted = known * 10.0**decimals
         # float32 has 24 bits: its 0.123 is 0.123 to seven digits.
@@ -96,7 +96,7 @@ def rounding_slack(values: NDArray[Any]) -> float:
 
     0 where they are not rounded to some decimals.
     """
-    decimals = decimals_of(values.astype(np.float64).reshape(-1))
+    decimals = decimals_of(values)
     if not decimals:
         return 0.0
     return float(values.shape[1] * 0.5 * 10.0**-decimals + _SLACK)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from calibcli._version import __version__
 from calibcli.core.results.warning import Warning
 from calibcli.errors import InputError, UsageError
-from calibcli.io.formats.sources import expand
+from calibcli.io.failures import reading
+from calibcli.io.formats.sources import expand, one_array
 from calibcli.tasks.collect import Counted, count
 from calibcli.tasks.families import families_of, merged, population_of
 from calibcli.tasks.population import Layout, Population
@@ -341,6 +342,9 @@ def stats_payload(found: Gathered) -> Result:
 def _payload(source: Source) -> Result:
     from calibcli.io.artifacts.artifacts import parse_artifact, read_artifact
 
+    with reading(source.name), source.open() as file:
+        if file.read(64).lstrip().startswith(b"["):
+            raise one_array(source)
     if source.data is None and source.spool is None:
         return read_artifact(source.path, "stats")
     with source.open() as file:

@@ -11,7 +11,7 @@ import numpy as np
 from calibcli.core.calibrators import calibrate, calibrator_from_dict
 from calibcli.errors import InputError
 from calibcli.io.artifacts.artifacts import read_artifact
-from calibcli.tasks.validity import SUM_TOLERANCE
+from calibcli.tasks.validity import range_slack
 from calibcli.workflows.input.loaded_cuts import LoadedThresholds, load_thresholds
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class LoadedCalibrator:
         low, high = (values.min(), values.max()) if values.size else (0.0, 0.0)
         if np.isnan(low):
             raise InputError("the scores hold NaN")
-        slack = SUM_TOLERANCE if self.task == "multiclass" else 0.0
+        slack = range_slack(values.dtype) if self.task == "multiclass" else 0.0
         if not kind and (low < -slack or high > 1 + slack):
             raise InputError("a probability must lie between 0 and 1", "pass logits=True")
         if not kind and (low < 0 or high > 1):

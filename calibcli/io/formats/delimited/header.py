@@ -65,7 +65,7 @@ def read_head(source: Source) -> Head:
         raise InputError(f"{name} is empty", hint="write a header line and rows")
     line_end = _LineEnd()
     end = line_end.found(head)
-    if end is None and line_end.quoted:
+    if end is None and line_end.quoted and len(head) <= HEADER_LIMIT:
         raise InputError(
             f"{name}: a quote in its first line is not closed",
             hint="close it, or double a quote that is part of a name",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from calibcli.errors import InputError
 from calibcli.io.failures import reading, row_text, show
 from calibcli.io.formats.nested import column_of
+from calibcli.io.formats.sources import one_array
 from calibcli.io.rows.columns import Column, Columns
 
 if TYPE_CHECKING:
@@ -57,10 +58,7 @@ def read_head(source: Source) -> Head:
     if not text.strip():
         raise InputError(f"{name} is empty", hint="write an object on each line")
     if text.lstrip().startswith(b"["):
-        raise InputError(
-            f"{name} is one JSON array, not an object on each line",
-            hint=f"jq -c '.[]' {name} > rows.jsonl",
-        )
+        raise one_array(source)
     lines = text[: text.rfind(b"\n") + 1].splitlines()
     rows = [parsed(line, name, row) for row, line in enumerate(filter(bytes.strip, lines))]
     if not rows:

@@ -83,6 +83,7 @@ class Beside:
             f"column {name!r} differs between {show(self.path)}, {row_text(row)}, and "
             f"{show(self.side.path)}, {row_text(self.offset + row)}: other rows, or another order",
             hint=f"--key {name} joins the rows by it",
+            topic="key",
         )
 
 

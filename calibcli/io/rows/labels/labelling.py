@@ -143,6 +143,7 @@ class Labelling:
         raise InputError(
             f"{self.name} of {show(path)}: no row has the label {positive!r}",
             hint=f"--positive is one of {', '.join(found)}" if few and found else None,
+            topic="values",
         )
 
     def left_out(self, codes: NDArray[Any]) -> tuple[NDArray[np.bool_] | None, int]:
@@ -228,5 +229,7 @@ def unusable_labels(
     binary = isinstance(labelling.coder, BinaryCoder)
     known = "neither 0 nor 1" if binary else f"none of the {classes} classes"
     return InputError(
-        f"{what}: a label that is {known} in {where}", hint=unknown_hint(labelling.coder, seen)
+        f"{what}: a label that is {known} in {where}",
+        hint=unknown_hint(labelling.coder, seen),
+        topic="values",
     )

@@ -103,6 +103,7 @@ def no_label(spec: InputSpec, main: Evidence, side: Evidence | None) -> InputErr
     return InputError(
         f"{path} has no label column; its columns: {listing(leaves(file.reader.columns))}",
         hint="--label COL" if spec.labels else "--label COL, or --labels FILE",
+        topic="label",
     )
 
 

@@ -1,0 +1,132 @@
+"""A hint is a command that works on the file that it is about, and gives no wrong number."""
+
+from __future__ import annotations
+
+import shlex
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+N = 400
+RNG = np.random.default_rng(11)
+P = np.round(RNG.beta(1, 1.5, N), 4)
+Y = (RNG.random(N) < P).astype(int)
+ODDS = np.round(np.log((P + 1e-4) / (1 - P + 1e-4)), 4)
+ANIMALS = np.array(["cat", "dog", "horse"])
+Q = RNG.dirichlet(np.ones(3) * 0.6, N)
+K = np.array([RNG.choice(3, p=row) for row in Q])
+OTHER = {"id": range(N), "age": RNG.integers(20, 60, N), "region": RNG.choice(["n", "s"], N)}
+
+
+def several(prefix, rows=Q):
+    return {f"{prefix}{name}": rows[:, k] for k, name in enumerate(ANIMALS)}
+
+
+def words(labels, *names):
+    return np.array(names)[labels].tolist()
+
+
+CASES = {
+    "names of its own": (
+        {**OTHER, "fraud_v3": P, "is_fraud": Y}, (), "--score fraud_v3 --label is_fraud"),
+    "a label alone": ({**OTHER, "score": P, "is_fraud": Y}, (), "--label is_fraud"),
+    "two scores": ({"proba": P, "y_hat": (P > 0.5) * 1, "target": Y}, (), "--score proba"),
+    "a slip": ({"my_score": P, "label": Y}, ("--score", "my_scor"), "--score my_score"),
+    "classes as labels": (
+        {**OTHER, **several(""), "species": ANIMALS[K]},
+        (), "--scores cat,dog,horse --label species"),
+    "a prefix": ({**OTHER, **several("prob_"), "species": ANIMALS[K]},
+                 (), "--scores 'prob_*' --label species"),
+    "a wrong prefix": (
+        {**several("p_"), "label": ANIMALS[K]}, ("--scores", "prob_*"), "--scores 'p_*'"),
+    "words": ({"score": P, "label": words(Y, "ham", "spam")}, (), "--positive spam"),
+    "a positive that is not there": (
+        {"score": P, "label": words(Y, "ham", "spam")}, ("--positive", "Spam"), "--positive spam"),
+    "a mark for no label": (
+        {"score": P, "label": np.where(np.arange(N) % 9 == 0, "?", words(Y, "no", "yes"))},
+        (), "--positive yes --ignore-label '?'"),
+    "a word for no label": (
+        {"score": P, "label": np.where(np.arange(N) % 9 == 0, "unknown", words(Y, "no", "yes"))},
+        (), "--positive yes --ignore-label unknown"),
+    "percentages": ({"score": np.round(100 * P, 2), "label": Y}, (), "--scale 100"),
+    "bytes": ({"score": np.round(255 * P).astype(int), "label": Y}, (), "--scale 255"),
+    "logits": ({"score": ODDS, "label": Y}, (), "--logits"),
+    "logits of classes": (
+        {**several("z_", np.round(np.log(Q + 1e-6), 3)), "label": ANIMALS[K]},
+        ("--scores", "z_*"), "--logits"),
+    "rounded": (
+        {**several("p_", np.round(Q, 2)), "label": ANIMALS[K]},
+        ("--scores", "p_*"), "--renormalise"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_the_hint_is_a_command_that_works(case, suffix, calibcli, write):
+    columns, given, options = CASES[case]
+    if suffix == "parquet":
+        columns = {name: np.asarray(values) for name, values in columns.items()}
+    path = write(f"x.{suffix}", columns)
+    ran = calibcli("measure", path, "--bins", "10", *given)
+    assert ran.code == 3
+    hint = ran.err.splitlines()[-1].removeprefix("hint: ")
+    typed = " ".join(["calibcli measure", str(path), "--bins 10", options])
+    kept = [word for word in given if word.startswith("--") and word not in options]
+    if kept:  # options that are not replaced stay
+        typed = f"calibcli measure {path} --bins 10 {shlex.join(given)} {options}"
+    assert hint.split("; or ")[0] == typed
+    for other in hint.split("; or "):
+        command = other if other.startswith("calibcli") else f"{typed} {other}"
+        again = calibcli(*shlex.split(command)[1:]) if command == other else None
+        assert again is None or again.code == 0, again.err
+
+
+@pytest.mark.parametrize(
+    ("columns", "given"),
+    [
+        ({"score": 540 + 120 * P, "label": Y}, ()),
+        ({"score": 300 * ODDS, "label": Y}, ()),
+        ({"score": 1000 * P, "label": Y}, ()),
+        ({"score": -100 * P, "label": Y}, ()),
+    ],
+    ids=["points", "margins", "thousands", "negative"],
+)
+def test_logits_are_not_named_where_they_give_wrong_numbers(columns, given, calibcli, write):
+    ran = calibcli("measure", write("x.csv", columns), *given)
+    assert ran.code == 3
+    assert "--logits" not in ran.err
+    assert "--scale" not in ran.err
+
+
+def test_shares_of_votes_are_no_positive_label(calibcli, write):
+    ran = calibcli("measure", write("x.csv", {"score": P, "label": np.round(3 * P) / 3}))
+    assert ran.code == 3
+    assert "--positive" not in ran.err
+    assert "shares of votes" in ran.err
+
+
+def test_a_key_is_tried_before_it_is_named(calibcli, write):
+    order = RNG.permutation(N)
+    scores = write("p.csv", {"id": order, "site": order % 7, "score": P[order]})
+    labels = write("y.csv", {"id": range(N), "site": np.arange(N) % 7, "label": Y})
+    ran = calibcli("measure", scores, "--labels", labels)
+    assert ran.code == 3
+    assert ran.err.splitlines()[-1] == f"hint: calibcli measure {scores} --labels {labels} --key id"
+
+
+def test_a_hint_for_rows_without_labels(calibcli, good, write, calibrator):
+    path = write("new.csv", {"id": range(N), "fraud_v3": P})
+    ran = calibcli("apply", calibrator, path, "-o", path.with_name("out.csv"))
+    assert ran.err.splitlines()[-1].endswith("--score fraud_v3")
+    good(*shlex.split(ran.err.splitlines()[-1].removeprefix("hint: calibcli ")))
+
+
+def test_arrays_and_lists(calibcli, write):
+    logits = write("z.npy", np.log(Q + 1e-6))
+    labels = write("y.npy", K)
+    ran = calibcli("measure", logits, "--labels", labels)
+    assert ran.err.splitlines()[-1].endswith("--logits")
+    path = write("x.parquet", {"probs_v2": pa.array(Q.tolist()), "species": K})
+    ran = calibcli("measure", path)
+    assert ran.err.splitlines()[-1].endswith("--scores probs_v2 --label species")
