@@ -86,7 +86,7 @@ def command(
                 threads=run.threads,
                 progress=progress.callback,
             )
-        run.tell_config(result)
+        run.complete(result)
         progress.tell(result)
         if stream is None:
             console.emit(console.render("table", NAME, result))
@@ -116,6 +116,7 @@ def _cut(
         result = apply_detection(
             None, read.spec([scores]), output, thresholds=thresholds, stream=stream
         )
+    run.complete(result)
     if stream is None:
         console.emit(console.render("table", NAME, result))
     elif not run.quiet:
@@ -137,5 +138,8 @@ def _emit(
     from calibcli.workflows.apply.emit import emit
 
     keep_apart([calibrator], [output])
-    console.deliver(emit(calibrator, kind, score=read.score, prior=prior), output or "-")
+    text = emit(calibrator, kind, score=read.score, prior=prior)
+    for name in console.edited():
+        console.complain(f"calibcli: warning: {console.EDITED.format(name)}")
+    console.deliver(text, output or "-")
     return int(ExitCode.OK)

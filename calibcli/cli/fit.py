@@ -117,7 +117,7 @@ def command(
                 threads=run.threads,
                 progress=progress.callback,
             )
-    run.tell_config(result)
+    run.complete(result)
     if tags:
         result["params"]["tags"] = tags
     console.warn(result, form.format, quiet=run.quiet)

@@ -18,7 +18,7 @@ import typer
 from typer.main import get_command
 
 from calibcli._version import __version__
-from calibcli.cli.console import complain, emit, explain, open_closed
+from calibcli.cli.console import complain, edited, emit, explain, open_closed
 from calibcli.cli.strict import guard
 from calibcli.errors import CalibcliError, ExitCode, InputError, UsageError
 
@@ -152,9 +152,9 @@ def main(arguments: list[str] | None = None) -> int:
         if debug:
             _traceback()
         kind = type(error).__name__
-        edited = _unsealed()
-        if edited:
-            told = f"{edited} has no digest, as a file that was edited, and cannot be used: {kind}"
+        changed = ", ".join(edited())
+        if changed:
+            told = f"{changed} has no digest, as a file that was edited, and cannot be used: {kind}"
             explain(InputError(told, "write it again; --debug shows what fails"))
             return int(ExitCode.INPUT)
         complain(f"calibcli: bug: {kind}: please report it with the output of --debug")
@@ -185,12 +185,6 @@ def _look(error: CalibcliError, given: list[str]) -> None:
         error.hint = "; or ".join([command_line(given, found[0]), *others])
     elif error.topic == "kind":
         error.hint = "they are neither percentages nor logits of these labels: give probabilities"
-
-
-def _unsealed() -> str:
-    """Return the artifact that was changed by hand, if one was read: it explains any failure."""
-    artifacts = sys.modules.get("calibcli.io.artifacts.artifacts")
-    return ", ".join(dict.fromkeys(getattr(artifacts, "UNSEALED", ())))
 
 
 def _usage(error: Exception) -> int:

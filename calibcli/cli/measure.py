@@ -135,7 +135,7 @@ def command(
             )
         if save_plots is not None:
             pictures.save_measure(result, save_plots)
-    run.tell_config(result)
+    run.complete(result)
     if tags:
         result["params"]["tags"] = tags
     progress.tell(result)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from calibcli.cli import project
+from calibcli.cli import console, project
 from calibcli.errors import CalibcliError, UsageError
 
 if TYPE_CHECKING:
@@ -292,8 +292,15 @@ class RunOptions:
         ),
     ] = None
 
-    def tell_config(self, result: dict[str, Any]) -> None:
-        """Say in a result which project file options came from, if any, and which of them count."""
+    def complete(self, result: dict[str, Any]) -> None:
+        """Say in a result what of the run its workflow does not know.
+
+        Which project file options came from, if any, and which of them count; and which artifacts
+        were changed by hand.
+        """
+        for name in console.edited():
+            result["warnings"] = [*result.get("warnings", ()), console.EDITED.format(name)]
+            result["warning_codes"] = [*result.get("warning_codes", ()), "edited"]
         values: Any = self.config  # its callback returns what the file holds
         if isinstance(values, project.Values):
             result["params"]["config"] = values.path
@@ -453,10 +460,8 @@ def spread_options(function: Callable[..., int]) -> Callable[..., int]:
 def _tell_found(values: project.Values, *, quiet: bool) -> None:
     """Say at a terminal that a project file is used that nobody has named."""
     if values.options and not quiet and sys.stderr.isatty():
-        from calibcli.cli.console import complain
-
         told = ", ".join(f"--{name}" for name in values.options)
-        complain(f"calibcli: {told} from {values.path}; --no-config reads none")
+        console.complain(f"calibcli: {told} from {values.path}; --no-config reads none")
 
 
 def _refuse_infinite(options: dict[str, Any]) -> None:

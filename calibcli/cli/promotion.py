@@ -178,7 +178,7 @@ def promote(
     except InputError as error:
         _log(workflow.refused(given.promote_over, error), form)
         raise
-    run.tell_config(result)
+    run.complete(result)
     if tags:
         result["params"]["tags"] = tags
     progress.tell(result)

@@ -120,7 +120,7 @@ def command(
             threads=run.threads,
             progress=progress.callback,
         )
-        run.tell_config(result)
+        run.complete(result)
         page = _page(result, chosen, output)
     progress.tell(result)
     console.warn(result, options.Format.JSON, quiet=run.quiet)

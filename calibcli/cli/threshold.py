@@ -222,7 +222,7 @@ def command(
                 )
             else:
                 result = threshold(spec, conventions, wish, candidates=candidates, **common)
-    run.tell_config(result)
+    run.complete(result)
     if tags:
         result["params"]["tags"] = tags
     console.warn(result, form.format, quiet=run.quiet)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from calibcli.core.statistics.stats import ScoreStats
+from calibcli.errors import InputError
 from calibcli.tasks.population import Population, rebucketed
 from calibcli.tasks.units import Units
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from calibcli.tasks.population import Ints
 
 
@@ -27,7 +31,28 @@ def families_of(population: Population) -> dict[str, Any]:
 
 
 def population_of(task: str, families: dict[str, Any]) -> Population:
-    """Return the population that an artifact's families of pairs hold."""
+    """Return the population that an artifact's families of pairs hold.
+
+    Raises:
+        InputError: entries that are missing, or of another type.
+    """
+    with whole():
+        return _population_of(task, families)
+
+
+@contextmanager
+def whole() -> Iterator[None]:
+    """Raise InputError in place of what saved statistics raise that lack something."""
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise InputError(
+            f"the statistics' entries are missing or malformed ({type(error).__name__}: {error})",
+            "calibcli writes them; write them again",
+        ) from error
+
+
+def _population_of(task: str, families: dict[str, Any]) -> Population:
     units = families.get("units")
     hashes = None if units is None else tuple(int(unit, 16) for unit in units)
     if task == "binary":

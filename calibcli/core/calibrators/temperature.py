@@ -35,7 +35,7 @@ from calibcli.core.calibrators.types import (
     with_prior,
 )
 from calibcli.core.numeric.scales import expit, softmax
-from calibcli.errors import UsageError
+from calibcli.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from calibcli.core.statistics.stats import ScoreStats
@@ -206,8 +206,15 @@ class Temperature(Calibrator):
 
     @classmethod
     def from_dict(cls, payload: dict[str, Any]) -> Self:
-        """Return the calibrator that `to_dict` wrote."""
-        return cls(float(payload["temperature"]), limits_from(payload), tuple(payload["notes"]))
+        """Return the calibrator that `to_dict` wrote.
+
+        Raises:
+            InputError: when the temperature is not positive.
+        """
+        temperature = float(payload["temperature"])
+        if not temperature > 0.0:
+            raise InputError("a temperature must be positive")
+        return cls(temperature, limits_from(payload), tuple(payload["notes"]))
 
 
 @dataclass(frozen=True, slots=True)

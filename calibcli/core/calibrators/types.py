@@ -311,7 +311,25 @@ def floats(values: FloatArray) -> list[float]:
 
 
 def array(values: object) -> FloatArray:
-    """Return a read-only float64 array of what `floats` wrote."""
+    """Return a read-only float64 array of what `floats` wrote.
+
+    Raises:
+        InputError: a null among the numbers.
+    """
     out = np.array(values, dtype=np.float64)
+    if np.isnan(out).any():
+        raise InputError("a calibrator's numbers must be numbers, not null")
     out.setflags(write=False)
+    return out
+
+
+def probabilities(values: object) -> FloatArray:
+    """Return a read-only float64 array of what `floats` wrote of probabilities.
+
+    Raises:
+        InputError: a value outside [0, 1].
+    """
+    out = array(values)
+    if not ((out >= 0.0) & (out <= 1.0)).all():
+        raise InputError("a calibrator's probabilities must lie between 0 and 1")
     return out

@@ -15,7 +15,7 @@ Code = Literal[
     "unseen-class", "constant-scores", "undefined", "certain-errors", "hidden-structure", "coarse",
     "no-intervals", "uncalibrated", "other-scores", "other-matching", "cut-by-limit", "each-apart",
     "breaks", "closed-form", "champion-rows", "periods", "reference", "prior", "unreachable",
-    "worse-than-plain", "not-shown", "fit", "free-form", "unmatched", "one-hot",
+    "worse-than-plain", "not-shown", "fit", "free-form", "unmatched", "one-hot", "edited",
 ]  # fmt: skip
 
 CODES: dict[Code, str] = {
@@ -57,6 +57,7 @@ CODES: dict[Code, str] = {
     "free-form": "a free-form method was fitted on few rows",
     "unmatched": "rows whose key only one of two files has are left out",
     "one-hot": "each row of labels has a single 1, so it is read as one class of several",
+    "edited": "a calibrator, thresholds or statistics have no digest: they were changed by hand",
 }
 """What each code means; the documentation prints this table."""
 

@@ -23,7 +23,10 @@ VERSIONS = {"calibrator": 1, "thresholds": 1, "stats": 1}
 MAX_BYTES = 2**28
 MAX_DEPTH = 64
 UNSEALED: list[str] = []
-"""Artifacts read by this process that have no digest: somebody has changed them by hand."""
+"""Artifacts read by this process that have no digest: somebody has changed them by hand.
+
+Whoever uses one is told, and what fails then is its fault, not a bug here.
+"""
 _MADE_BY = {"calibrator": "fit", "thresholds": "threshold", "stats": "measure --save-stats"}
 
 

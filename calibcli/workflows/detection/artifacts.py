@@ -12,6 +12,7 @@ from calibcli.errors import InputError
 from calibcli.tasks.detection.nms import keep
 from calibcli.workflows.detection.observed import TASK
 from calibcli.workflows.input.loaded import load_calibrator
+from calibcli.workflows.input.probes import ABOVE_ALL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -201,6 +202,9 @@ def detection_cuts(path: str, loaded: LoadedCalibrator | None) -> DetectionCuts:
             nms[name] = float(item["nms_iou"])
     if not payload["thresholds"]:
         raise InputError(f"{path} holds no cut-offs", "choose again: calibcli threshold")
+    cuts = [*by_class.values(), *nms.values(), *(() if overall is None else (overall,))]
+    if not all(0.0 <= cut <= ABOVE_ALL for cut in cuts):
+        raise InputError(f"{path} cannot decide: its numbers do not fit", "choose again")
     return DetectionCuts(overall, by_class, nms, payload)
 
 

@@ -11,7 +11,7 @@ from calibcli.errors import InputError, UsageError
 from calibcli.io.failures import reading
 from calibcli.io.formats.sources import expand, one_array
 from calibcli.tasks.collect import Counted, count
-from calibcli.tasks.families import families_of, merged, population_of
+from calibcli.tasks.families import families_of, merged, population_of, whole
 from calibcli.tasks.population import Layout, Population
 from calibcli.tasks.table import open_dataset
 
@@ -351,6 +351,10 @@ def _payload(source: Source) -> Result:
         return parse_artifact(file.read(), source.name, "stats")
 
 
+def _slice_key(where: Result) -> str:
+    return f"{where['column']}\0{where['value']}"
+
+
 def _from_stats(sources: Sequence[Source]) -> Gathered:
     """Merge saved statistics; rows that come twice are refused.
 
@@ -370,7 +374,13 @@ def _from_stats(sources: Sequence[Source]) -> Gathered:
                 raise InputError(
                     f"{path} and {sources[0].name} differ in {name}", "merge statistics of one kind"
                 )
-        own = population_of(payload["task"], payload["families"]["overall"])
+        with whole():
+            families = payload["families"]
+            own = population_of(payload["task"], families["overall"])
+            parts = [
+                (one["slice"], population_of(payload["task"], one), _slice_key(one["slice"]))
+                for one in families["groups"]
+            ]
         saved = payload.get("inputs", [])
         digests = {one["digest"] for one in saved if one.get("digest")} or {own.pairs.digest()}
         if twice := digests & seen.keys():
@@ -380,10 +390,7 @@ def _from_stats(sources: Sequence[Source]) -> Gathered:
             )
         seen |= dict.fromkeys(digests, path)
         total = own if total is None else merged(total, own)
-        for group in payload["families"]["groups"]:
-            where = group["slice"]
-            key = f"{where['column']}\0{where['value']}"
-            one = population_of(payload["task"], group)
+        for where, one, key in parts:
             groups[key] = (where, merged(groups[key][1], one) if key in groups else one)
         inputs += [{name: one[name] for name in ("path", "rows")} for one in saved]
     assert total is not None

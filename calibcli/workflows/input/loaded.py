@@ -13,6 +13,7 @@ from calibcli.errors import InputError
 from calibcli.io.artifacts.artifacts import read_artifact
 from calibcli.tasks.validity import range_slack
 from calibcli.workflows.input.loaded_cuts import LoadedThresholds, load_thresholds
+from calibcli.workflows.input.probes import try_calibrator
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -46,6 +47,14 @@ class LoadedCalibrator:
     def group(self) -> str | None:
         """The group column of a calibrator with a map for each group; None for any other."""
         return getattr(self.calibrator, "column", None)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the scores of a row: () for one score, (K,), (M,) or (M, K)."""
+        # A detection has one score, whatever the number of classes.
+        columns = () if self.task == "detection" else self.classes
+        sizes = len(getattr(self.calibrator, "models", ())), len(columns)
+        return tuple(size for size in sizes if size)
 
     def apply(
         self,
@@ -103,10 +112,7 @@ class LoadedCalibrator:
         if values.dtype.kind not in "fiub":
             raise InputError(f"scores of type {values.dtype}, where numbers are needed")
         kind = self.logits if logits is None else logits
-        # A detection has one score, whatever the number of classes.
-        columns = () if self.task == "detection" else self.classes
-        sizes = len(getattr(self.calibrator, "models", ())), len(columns)
-        shape = tuple(size for size in sizes if size)
+        shape = self.shape
         if values.shape[1:] != shape or values.ndim != 1 + len(shape):
             wanted = ", ".join(("n", *map(str, shape))) + ("" if shape else ",")
             raise InputError(f"scores of shape {values.shape}, where ({wanted}) is needed")
@@ -135,13 +141,15 @@ def load_calibrator(path: str) -> LoadedCalibrator:
         InputError: no such artifact, or one that this version cannot read.
     """
     payload = read_artifact(path, "calibrator")
-    return LoadedCalibrator(
+    loaded = LoadedCalibrator(
         payload["task"],
         tuple(payload["classes"]),
         bool(payload["input"]["logits"]),
         calibrator_from_dict(payload["calibrator"]),
         payload,
     )
+    try_calibrator(path, loaded)
+    return loaded
 
 
 def load(path: str | PathLike[str]) -> LoadedCalibrator | LoadedThresholds:

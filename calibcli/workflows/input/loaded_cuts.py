@@ -24,6 +24,7 @@ from calibcli.core.decisions.stored import (
 )
 from calibcli.errors import InputError
 from calibcli.io.artifacts.artifacts import read_artifact
+from calibcli.workflows.input.probes import try_thresholds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -187,6 +188,7 @@ def load_thresholds(path: str) -> LoadedThresholds:
     values = np.array([math.nan if v is None else v for v in found], dtype=np.float64)
     loaded = LoadedThresholds(task, classes, values, bool(payload["calibrated"]), payload, by_group)
     _check(path, loaded)
+    try_thresholds(path, loaded)
     return loaded
 
 

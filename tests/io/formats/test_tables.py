@@ -30,7 +30,7 @@ def test_number_types_as_scores(kind, write, read):
         pa.array([1, 0], pa.int8()),
         pa.array([True, False]),
         pa.array([decimal.Decimal("1.0"), decimal.Decimal("0.0")]),
-        pa.array([1.0, 0.0], pa.float16()),
+        pa.array(np.array([1.0, 0.0], np.float16)),
         pa.array([1.0, 0.0]).dictionary_encode(),
     ):
         rows = read(write(f"x.{kind}", {"score": score, "label": [1, 0]}))

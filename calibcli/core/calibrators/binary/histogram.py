@@ -21,6 +21,7 @@ from calibcli.core.calibrators.types import (
     array,
     few_rows_note,
     floats,
+    probabilities,
     require_both_classes,
     sums_by,
 )
@@ -113,7 +114,7 @@ class Histogram(Calibrator):
         Raises:
             InputError: when edges and values do not fit together.
         """
-        edges, values = array(payload["edges"]), array(payload["values"])
+        edges, values = array(payload["edges"]), probabilities(payload["values"])
         if len(values) != len(edges) + 1 or (np.diff(edges) <= 0).any():
             raise InputError("the histogram calibrator needs increasing edges, one fewer than bins")
         return cls(edges, values, tuple(payload["notes"]))

@@ -29,6 +29,7 @@ from calibcli.core.calibrators.types import (
     few_rows_note,
     floats,
     interpolate,
+    probabilities,
     require_both_classes,
 )
 from calibcli.core.statistics.curves import pav
@@ -138,7 +139,7 @@ class Isotonic(Calibrator):
         Raises:
             InputError: when the points are not a non-decreasing map.
         """
-        x, y = array(payload["x"]), array(payload["y"])
+        x, y = array(payload["x"]), probabilities(payload["y"])
         if len(x) == 0 or x.shape != y.shape or (np.diff(x) < 0).any() or (np.diff(y) < 0).any():
             raise InputError("the isotonic calibrator's points are not a non-decreasing map")
         if payload["interpolation"] not in ("linear", "step"):

@@ -23,6 +23,7 @@ from calibcli.core.calibrators.types import (
     array,
     evidence,
     floats,
+    probabilities,
     sums_by,
 )
 from calibcli.errors import InputError, UsageError
@@ -110,7 +111,7 @@ class ScalingBinning(Calibrator):
         Raises:
             InputError: when edges and values do not fit together.
         """
-        edges, values = array(payload["edges"]), array(payload["values"])
+        edges, values = array(payload["edges"]), probabilities(payload["values"])
         if len(values) != len(edges) + 1 or (np.diff(edges) <= 0).any():
             raise InputError(
                 "a scaling-binning calibrator needs increasing edges, one fewer than bins"

@@ -30,6 +30,7 @@ from calibcli.core.calibrators.types import (
     array,
     few_rows_note,
     floats,
+    probabilities,
     require_both_classes,
 )
 from calibcli.core.statistics.curves import pav
@@ -113,7 +114,8 @@ class VennAbers(Calibrator):
         Raises:
             InputError: when a step function is damaged.
         """
-        x0, p0, x1, p1 = (array(payload[name]) for name in ("x0", "p0", "x1", "p1"))
+        x0, x1 = (array(payload[name]) for name in ("x0", "x1"))
+        p0, p1 = (probabilities(payload[name]) for name in ("p0", "p1"))
         for x, p in ((x0, p0), (x1, p1)):
             if x.shape != p.shape or (np.diff(x) <= 0).any() or (np.diff(p) < 0).any():
                 raise InputError("a venn-abers calibrator needs two non-decreasing step functions")
