@@ -33,13 +33,30 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Pairs:
-    """Pairs of one family: keys and labels (m,), their slot within the family, pairs a row."""
+    """Pairs of one family: keys and labels (m,), their slot within the family, pairs a row.
+
+    `row` (m,) is the row of each pair, where rows have a different number of pairs.
+    """
 
     family: str
     key: Keys
     label: NDArray[np.bool_]
     slot: NDArray[np.integer[Any]] | None
     repeat: int
+    row: NDArray[np.int64] | None = None
+
+    def spread(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return what rows have (n,), for each of their pairs (m,)."""
+        return np.repeat(values, self.repeat) if self.row is None else values[self.row]
+
+    def summed(self, values: NDArray[np.float64], rows: int) -> NDArray[np.float64]:
+        """Return what pairs have (m, c), summed over the pairs of each row (n, c)."""
+        if self.row is None:
+            total: NDArray[np.float64] = values.reshape(rows, -1, values.shape[1]).sum(axis=1)
+            return total
+        sums = np.zeros((rows, values.shape[1]))
+        np.add.at(sums, self.row, values)
+        return sums
 
 
 def width(task: str, family: str, classes: int) -> int:
@@ -53,7 +70,8 @@ def pairs_of(task: str, scores: NDArray[Any], labels: NDArray[Any], *, logits: b
     Args:
         task: "binary", "multiclass" or "multilabel".
         scores: (n,) or (n, K), usable ones only.
-        labels: (n,) 0/1, (n,) class indices, or (n, K) 0/1.
+        labels: (n,) 0/1, (n,) class indices, or (n, K) 0/1 and below 0 for one that is missing,
+            which makes no pair.
         logits: whether the scores are logits.
     """
     if task == "binary":
@@ -61,8 +79,12 @@ def pairs_of(task: str, scores: NDArray[Any], labels: NDArray[Any], *, logits: b
     classes = scores.shape[1]
     column = np.tile(np.arange(classes), len(scores))
     if task == "multilabel":
-        key = _keys(scores.reshape(-1), logits)
-        return [Pairs(CLASSES, key, labels.reshape(-1).astype(bool), column, classes)]
+        flat, right = scores.reshape(-1), labels.reshape(-1)
+        if right.size and right.min() < 0:
+            there = np.flatnonzero(right >= 0)
+            key, slot = _keys(flat[there], logits), column[there]
+            return [Pairs(CLASSES, key, right[there] == 1, slot, classes, there // classes)]
+        return [Pairs(CLASSES, _keys(flat, logits), right.astype(bool), column, classes)]
     if logits:
         p = softmax(scores)
     else:

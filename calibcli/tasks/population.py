@@ -165,13 +165,13 @@ class Scope:
             family = self.families[found.family]
             slot: NDArray[Any] | None = found.slot
             if member is not None:
-                base = np.repeat(member, found.repeat) * self.width(found.family)
+                base = found.spread(member) * self.width(found.family)
                 slot = base if slot is None else base + slot
-            mass = None if weight is None else np.repeat(weight, found.repeat)
+            mass = None if weight is None else found.spread(weight)
             family.tally.add(found.key, found.label, slot, mass)
             if family.parts is not None:
                 assert bucket is not None
-                own = np.repeat(bucket, found.repeat)
+                own = found.spread(bucket)
                 part = own if slot is None else slot * BUCKETS + own
                 family.parts.add(found.key, found.label, part, mass)
 

@@ -67,7 +67,8 @@ class Breakpoints:
 class _Block:
     """Scores (h, K), labels (h, K) and weights (h,) of a few usable rows.
 
-    Scores are logits where the input is of logits and nothing calibrates it.
+    Scores are logits where the input is of logits and nothing calibrates it. A label below 0 is
+    missing, and its pair counts nothing.
     """
 
     p: Array
@@ -76,8 +77,19 @@ class _Block:
 
     def positives(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Return rows and labels of the positive pairs."""
-        row, column = np.nonzero(self.label)
+        row, column = np.nonzero(self.label > 0)
         return row, column
+
+    def missing(self) -> NDArray[np.bool_] | None:
+        """Return which labels are missing (h, K); None for none."""
+        gone = self.label < 0
+        return gone if gone.any() else None
+
+    def mass(self) -> NDArray[Any]:
+        """Return the weight of all pairs of each label (K,)."""
+        weight = np.ones(len(self.p), np.int64) if self.weight is None else self.weight
+        total: NDArray[Any] = weight @ (self.label >= 0)
+        return total
 
 
 @dataclass
@@ -90,19 +102,22 @@ class _Positives:
     slot: list[NDArray[np.int32]] = field(default_factory=list)
     score: list[Array] = field(default_factory=list)
     weight: list[NDArray[Any]] = field(default_factory=list)
-    mass: float = 0
+    mass: NDArray[Any] | int = 0
     seen: Scanned = field(default_factory=Scanned)
     unseen: int = 0
 
     def add(self, block: _Block) -> None:
         row, column = block.positives()
-        np.maximum(self.high, block.p.max(axis=0), out=self.high)
-        np.minimum(self.low, block.p.min(axis=0), out=self.low)
+        missing = block.missing()
+        high = block.p if missing is None else np.where(missing, -np.inf, block.p)
+        low = block.p if missing is None else np.where(missing, np.inf, block.p)
+        np.maximum(self.high, high.max(axis=0), out=self.high)
+        np.minimum(self.low, low.min(axis=0), out=self.low)
         self.slot.append(column.astype(np.int32))
         self.score.append(block.p[row, column])
         if block.weight is not None:
             self.weight.append(block.weight[row])
-        self.mass += len(block.p) if block.weight is None else block.weight.sum().item()
+        self.mass = self.mass + block.mass()
 
     def pack(self) -> None:
         """Hold one array of each kind rather than one a block."""
@@ -116,7 +131,7 @@ class _Positives:
         self.slot += other.slot
         self.score += other.score
         self.weight += other.weight
-        self.mass += other.mass
+        self.mass = self.mass + other.mass
         self.seen.merge(other.seen)
         self.unseen += other.unseen
 
@@ -126,7 +141,8 @@ class _Positives:
         every = np.arange(len(self.low), dtype=np.int32)
         slot = np.concatenate([*self.slot, every, every])
         make = logit_keys if self.logits else probability_keys
-        key = make(np.concatenate([*self.score, self.low, self.high]))
+        ends = [np.where(self.low <= self.high, end, 0.0) for end in (self.low, self.high)]
+        key = make(np.concatenate([*self.score, *ends]))
         kind = np.float64 if weighted else np.int64
         pos = np.zeros(len(slot), kind)
         pos[: len(slot) - 2 * len(every)] = self.weight[0] if self.weight else 1
@@ -163,6 +179,9 @@ class _Negatives:
         """Add the negatives of a block."""
         wanted = block.p >= self.searched
         wanted[block.positives()] = False
+        missing = block.missing()
+        if missing is not None:
+            wanted &= ~missing
         flat = np.flatnonzero(wanted)
         if not flat.size:
             return
@@ -243,7 +262,7 @@ def count_at_positives(
     if not layout.weighted:
         first = negatives.start[:-1]
         above = np.add.reduceat(neg, first)
-        neg[first] += int(total.mass) - np.add.reduceat(table.pos, first) - above
+        neg[first] += total.mass - np.add.reduceat(table.pos, first) - above
     return Breakpoints(_classes(table, sums, size), total.seen.dropped, total.unseen)
 
 

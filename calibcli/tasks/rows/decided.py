@@ -124,13 +124,15 @@ class DecidedRows:
         if truth.ndim == 1:
             truth = truth[:, None] == np.arange(width)
 
+        there = np.flatnonzero(truth.reshape(-1) >= 0)  # labels may be missing one by one
+
         def spread(one: Any) -> Any:
-            return None if one is None else np.repeat(one, width)
+            return None if one is None else one[there // width]
 
         counts.add(
-            truth.reshape(-1),
-            decision.reshape(-1),
-            slot=np.tile(np.arange(width), len(decision)),
+            truth.reshape(-1)[there],
+            decision.reshape(-1)[there],
+            slot=there % width,
             unit=spread(rows.bucket),
             member=spread(member),
             weight=spread(rows.weight),

@@ -234,7 +234,7 @@ class Model:
         for pairs in pairs_of(self.task, scores, labels, logits=logits):
             if self.task != "multiclass" or pairs.family == TOP:
                 found = self.pairs.at(pairs.key, pairs.label)
-                columns.append(found.reshape(-1, pairs.repeat, found.shape[1]).sum(axis=1))
+                columns.append(pairs.summed(found, len(scores)))
                 continue
             key = pairs.key.reshape(-1, pairs.repeat)
             label = pairs.label.reshape(-1, pairs.repeat)

@@ -312,7 +312,8 @@ def _judged(p: NDArray[np.float64], labels: NDArray[Any]) -> tuple[float, float]
         losses, base = -np.log(np.maximum(p[rows, labels], 1e-15)), _entropy(rates)
         ranking = 0.5 + 0.5 * (accuracy - 1 / size)
         return ranking, float(losses.mean()) / max(base, 1e-3)
-    flat, right = p.reshape(-1), labels.reshape(-1) > 0
+    there = labels.reshape(-1) >= 0
+    flat, right = p.reshape(-1)[there], labels.reshape(-1)[there] > 0
     true = np.where(right, flat, 1 - flat)
     rate = right.mean()
     base = _entropy(np.array([rate, 1 - rate]))

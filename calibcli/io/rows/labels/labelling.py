@@ -91,7 +91,8 @@ class Labelling:
         single = len(self.places) > 1
         if not single:
             raw = _matrix(raw, self.width)
-        codes = BinaryCoder(getattr(self.coder, "positive", None)).encode(raw, seen)
+        assert isinstance(self.coder, BinaryCoder)
+        codes = self.coder.encode(raw, seen)
         if self.form == "rows":
             return codes if single or codes.ndim == 2 else codes.reshape(-1, 1)
         return codes if single else one_hot(codes)
@@ -147,15 +148,15 @@ class Labelling:
         )
 
     def left_out(self, codes: NDArray[Any]) -> tuple[NDArray[np.bool_] | None, int]:
-        """Return which rows (n,) lack a label, and how many of them have one that is to be ignored.
+        """Return which rows (n,) have no label, and how many of them have one to be ignored.
 
-        None where every row has its labels.
+        A row of several labels stays where it has one. None where every row has a label.
         """
         if not codes.size or codes.min() >= 0:
             return None, 0
         rows = codes.reshape(len(codes), -1)
-        none = np.asarray((rows < 0).any(axis=1))
-        ignored = (rows == IGNORED).any(axis=1)
+        none = np.asarray((rows < 0).all(axis=1))
+        ignored = (rows == IGNORED).all(axis=1)
         return (none, int(ignored.sum())) if none.any() else (None, 0)
 
 
@@ -223,9 +224,9 @@ def unusable_labels(
     what = f"{labelling.name} of {show(path)}" if named else show(path)
     where = f"{total:,} {rows}, the first is {row_text(row)}"
     if kind == MISSING:
-        return InputError(
-            f"{what}: a missing label in {where}", hint="--drop-invalid leaves such rows out"
-        )
+        gone = "labels that are missing" if labelling.form in ("rows", "sets") else "such rows"
+        hint = f"--drop-invalid leaves out {gone}"
+        return InputError(f"{what}: a missing label in {where}", hint=hint)
     binary = isinstance(labelling.coder, BinaryCoder)
     known = "neither 0 nor 1" if binary else f"none of the {classes} classes"
     return InputError(
