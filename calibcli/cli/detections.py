@@ -29,6 +29,12 @@ class DetectionInput:
     iou: Annotated[
         float, typer.Option(help="Detection: from this IoU a box has found an object; not NMS.")
     ] = 0.5
+    nms_iou: Annotated[
+        float | None,
+        typer.Option(
+            help="Detection: suppress boxes first that overlap a better one of their class by more."
+        ),
+    ] = None
     max_detections: Annotated[
         int, typer.Option(help="Detection: boxes of a class that count in an image, the best.")
     ] = 100
@@ -40,8 +46,10 @@ class DetectionInput:
             UsageError: a detection without ground truth, ground truth of another task.
         """
         if read.task is not Task.DETECTION:
-            if self.ground_truth is not None:
-                raise UsageError("--ground-truth is for detections", "add --task detection")
+            given = {"--ground-truth": self.ground_truth, "--nms-iou": self.nms_iou}
+            for name, value in given.items():
+                if value is not None:
+                    raise UsageError(f"{name} is for detections", "add --task detection")
             return None
         if self.ground_truth is None:
             raise UsageError(
@@ -50,7 +58,7 @@ class DetectionInput:
             )
         from calibcli.workflows.detection.observed import DetectionOptions
 
-        return DetectionOptions(self.ground_truth, self.iou, self.max_detections)
+        return DetectionOptions(self.ground_truth, self.iou, self.max_detections, self.nms_iou)
 
 
 def refuse(options: Mapping[str, object]) -> None:

@@ -12,7 +12,7 @@ from calibcli.errors import UsageError
 
 if TYPE_CHECKING:
     from calibcli.cli.options import InputOptions
-    from calibcli.workflows.segmentation.region_search import RegionWish
+    from calibcli.workflows.threshold.search import RegionWish
 
 _OVERLAP = ("dice", "iou", "mean-dice", "mean_dice")
 
@@ -63,6 +63,6 @@ class SearchOptions:
         whole = maximize is not None and maximize.strip().lower() in _OVERLAP
         if not (whole or self.search or self.connectivity or self.background):
             return None
-        from calibcli.workflows.segmentation.region_search import RegionWish
+        from calibcli.workflows.threshold.search import RegionWish
 
         return RegionWish.parse(tuple(self.search or ()), self.connectivity, self.background)

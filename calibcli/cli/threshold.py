@@ -201,7 +201,7 @@ def command(
                 never=unreachable is Unreachable.NEVER,
             )
             if found is not None:
-                from calibcli.workflows.detection.threshold import threshold_detection
+                from calibcli.workflows.threshold.boxes import threshold_detection
 
                 result = threshold_detection(
                     spec,
@@ -215,7 +215,7 @@ def command(
                     candidates=candidates,
                 )
             elif regions is not None:
-                from calibcli.workflows.segmentation.region_search import search_regions
+                from calibcli.workflows.threshold.masks import search_regions
 
                 result = search_regions(
                     spec, conventions, wish, regions, candidates=candidates, **common

@@ -60,7 +60,7 @@ def test_fit_apply_and_masks_of_one_structure(calibcli, stack):
     ("words", "hint"),
     [
         (("--search", "min-area=few"), "min-area=0,20"),
-        (("--search", "area=3"), "min-area=0,20,50"),
+        (("--search", "area=3"), "did you mean 'min-area'?"),
         (("--search", "fill-holes=maybe"), "fill-holes=yes,no"),
         (("--connectivity", "6"), "8: over corners too"),
         (("--background", "structure", "--maximize", "dice"), "leave it out"),

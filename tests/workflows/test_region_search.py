@@ -15,7 +15,8 @@ from calibcli.workflows.apply.apply import apply
 from calibcli.workflows.fit.fit import FitOptions, fit
 from calibcli.workflows.input.conventions import Conventions
 from calibcli.workflows.input.loaded import load
-from calibcli.workflows.segmentation.region_search import RegionWish, search_regions
+from calibcli.workflows.threshold.masks import search_regions
+from calibcli.workflows.threshold.search import RegionWish
 from calibcli.workflows.threshold.wish import Wish
 from tests.flood import cleaned
 
@@ -148,6 +149,40 @@ def test_constraints_hold_or_the_best_attainable_is_told(tmp_path):
     assert item["thresholds"][0]["confusion"]["recall"]["value"] >= 0.9
     with pytest.raises(AnswerNoError, match="precision is at most"):
         search_regions(spec, quiet, Wish.parse("dice", ("precision>=0.999",)), regions)
+
+
+def test_the_figures_beside_a_filter_are_those_of_the_same_masks_without_it(tmp_path):
+    scores, labels = blobs(5, (8, 12, 13))
+    spec = spec_of(tmp_path, scores, labels)
+    result = search_regions(spec, Conventions(), Wish.parse("dice"), RegionWish(AREAS, FILLS, 8))
+    (item,) = result["thresholds"]
+    plain = counts(scores >= item["threshold"], labels)
+    assert item["without_regions"] == {
+        "threshold": item["threshold"],
+        "value": pytest.approx(pooled(plain)),
+    }
+    crossed = item["cross_fitted"]
+    assert crossed["folds"] == 8
+    for name in ("precision", "recall", "f1"):
+        assert crossed[name]["low"] <= crossed[name]["value"] <= crossed[name]["high"]
+        assert item["confusion"][name]["low"] == crossed[name]["low"]
+    assert item["mean_dice"]["high"] == crossed["mean_dice"]["high"]
+
+
+def test_every_structure_out_of_reach_is_named(tmp_path):
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet(np.ones(3), size=(5, 8, 9)).transpose(0, 3, 1, 2)
+    labels = p.argmax(axis=1)
+    labels[rng.uniform(size=labels.shape) < 0.5] = 0
+    spec = spec_of(tmp_path, p, labels.astype(np.uint8), classes=("a", "b", "c"))
+    wish = Wish.parse("dice", ("recall>=0.5", "precision>=0.6"))
+    with pytest.raises(AnswerNoError) as error:
+        search_regions(spec, Conventions(), wish, RegionWish())
+    assert "2 of 3 slices: b: " in error.value.message
+    assert "; c: " in error.value.message
+    never = Wish.parse("dice", ("recall>=0.5", "precision>=0.6"), never=True)
+    result = search_regions(spec, Conventions(), never, RegionWish())
+    assert [item["threshold"] > 1 for item in result["thresholds"]] == [False, True, True]
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,8 @@ from calibcli.errors import UsageError, did_you_mean
 Array = NDArray[np.float64]
 Figure = Callable[[Array, Array, Array, Array], Array]
 
+MEAN_DICE = "mean-dice"
+"""The objective that is a mean over images; see `core.segmentation.search`."""
 TOLERANCE = 1e-12
 """Figures closer than this are equal: summing weights in another order must not move a cut-off."""
 
@@ -220,9 +222,9 @@ def parse_objective(text: str, *, images: bool = False) -> Objective:
 
     Raises UsageError, with a near miss where there is one.
     """
-    if text.strip().lower().replace("_", "-") == "mean-dice":
+    if text.strip().lower().replace("_", "-") == MEAN_DICE:
         if images:
-            return Objective("mean-dice", f1)
+            return Objective(MEAN_DICE, f1)
         raise UsageError(
             "mean-dice is a mean over images",
             "it needs --task segmentation; dice and iou are of all pixels together",

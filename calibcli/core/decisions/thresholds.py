@@ -111,6 +111,10 @@ class Curve:
         """Return a figure at every candidate, float64, NaN where undefined."""
         return function(*map(_floats, (self.tp, self.fp, self.fn, self.tn)))
 
+    def value(self, objective: Objective) -> Array:
+        """Return the objective at every candidate, float64, NaN where undefined."""
+        return self.figure(objective.function)
+
     def index(self, threshold: float) -> int:
         """Return the candidate that decides these rows as `threshold` does.
 
@@ -225,7 +229,7 @@ def choose(
     that prevalence; the counts of the answer stay those of the rows.
     """
     judged = curve if prior is None else curve.at_prevalence(prior)
-    value = judged.figure(objective.function)
+    value = judged.value(objective)
     meets = [c.met(judged.figure(c.function)) for c in constraints]
     feasible = ~np.isnan(value) if allowed is None else ~np.isnan(value) & allowed
     for mask in meets:

@@ -42,8 +42,11 @@ class ImageRule(Protocol):
     def column(self) -> str | None:
         """The column of groups of images by which decisions differ, if they do."""
 
-    def decide(self, p: Floats, group: str | None = None) -> Codes:
-        """Return the decision of each pixel from probabilities (K, H, W)."""
+    def decide(self, p: Floats, group: str | None = None, image: int = 0) -> Codes:
+        """Return the decision of each pixel from probabilities (K, H, W).
+
+        `group` is the image's value of `column`, and `image` its number.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ class MaskRule:
                 found[k] = cleaning.clean(p[k] >= threshold)
         return found
 
-    def decide(self, p: Floats, group: str | None = None) -> Codes:
+    def decide(self, p: Floats, group: str | None = None, image: int = 0) -> Codes:
         """Return the decision of each pixel."""
         claims = self.claims(p)
         if not self.exclusive:
@@ -105,7 +108,7 @@ class PixelRule:
         found: str | None = getattr(self.rule, "column", None)
         return found
 
-    def decide(self, p: Floats, group: str | None = None) -> Codes:
+    def decide(self, p: Floats, group: str | None = None, image: int = 0) -> Codes:
         """Return the decision of each pixel; `group` is the image's value of `column`."""
         flat = p.reshape(len(p), -1)
         scores = flat[0] if self.binary else flat.T

@@ -1,4 +1,4 @@
-"""The best mask rule among candidates counted image by image.
+"""The candidates of a mask rule, counted image by image.
 
 A candidate is a threshold, a least area and whether holes are filled. Pooled figures are of all
 pixels together; `mean-dice` is the mean of each image's Dice over the images that have the
@@ -7,12 +7,14 @@ structure or are decided to.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.decisions.objectives import Objective, f1, iou
+from calibcli.core.decisions.objectives import MEAN_DICE, Objective, f1, iou
 from calibcli.core.decisions.thresholds import Choice, Curve, Unreachable, choose
 
 if TYPE_CHECKING:
@@ -23,16 +25,30 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Counts = NDArray[Any]
 
-MEAN_DICE = "mean-dice"
 QUANTILES, REFINED, ALL_SCORES = 100, 20, 128
 """Thresholds tried first, then around the best; all, where there are no more distinct scores."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class MaskCurve(Curve):
+    """Pooled counts of candidates, and Dice summed over images with the number of these (C,)."""
+
+    dice: Array
+    images: Array
+
+    def value(self, objective: Objective) -> Array:
+        """Return the objective at every candidate, NaN where undefined."""
+        if objective.name != MEAN_DICE:
+            return self.figure(objective.function)
+        some = self.images > 0
+        return np.where(some, self.dice / np.where(some, self.images, 1.0), np.nan)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MaskFamily:
     """Candidates in the order in which ties are settled: the last, plainest one wins.
 
-    All arrays are (C,), `right` and `wrong` (images, C).
+    `threshold`, `area` and `fill` are (C,), `right` and `wrong` (images, C).
     """
 
     threshold: Array
@@ -43,42 +59,31 @@ class Tried:
     positives: NDArray[np.int64]
     pixels: NDArray[np.int64]
 
-    def dice_by_image(self) -> tuple[Array, NDArray[np.bool_]]:
-        """Return Dice (images, C), 0 where it is undefined, and where it is defined."""
+    @cached_property
+    def _dice(self) -> tuple[Array, Array]:
+        """Dice of each image (images, C), 0 where it is undefined, and where it is defined."""
         whole = self.right + self.wrong + self.positives[:, None]
         used = whole > 0
-        return np.where(used, 2.0 * self.right / np.maximum(whole, 1), 0.0), used
+        dice = np.where(used, 2.0 * self.right / np.maximum(whole, 1), 0.0)
+        return dice, used.astype(np.float64)
 
-    def judge(self, objective: Objective, weight: Array | None = None) -> list[Judged]:
-        """Return the candidates on all images, or on each weighting (draws, images) of them."""
-        share = np.ones((1, len(self.positives))) if weight is None else weight
-        tp = share @ self.right.astype(np.float64)
-        fp = share @ self.wrong.astype(np.float64)
-        positives, pixels = share @ self.positives, share @ self.pixels
-        curves = [
-            Curve(self.threshold, t, f, p - t, n - p - f)
-            for t, f, p, n in zip(tp, fp, positives, pixels, strict=True)
-        ]
-        if objective.name != MEAN_DICE:
-            return [Judged(curve, curve.figure(objective.function)) for curve in curves]
-        dice, used = self.dice_by_image()
-        total, images = share @ dice, share @ used.astype(np.float64)
-        mean = np.where(images > 0, total / np.maximum(images, 1e-300), np.nan)
-        return [Judged(curve, row) for curve, row in zip(curves, mean, strict=True)]
+    def curve(self, weight: Array | None = None) -> MaskCurve:
+        """Return the candidates on all images, or on images counted `weight` (images,) times."""
+        share = np.ones(len(self.positives)) if weight is None else weight
+        tp, fp = share @ self.right.astype(np.float64), share @ self.wrong.astype(np.float64)
+        positives, pixels = float(share @ self.positives), float(share @ self.pixels)
+        dice, used = self._dice
+        rest = positives - tp, pixels - positives - fp
+        return MaskCurve(self.threshold, tp, fp, *rest, share @ dice, share @ used)
 
+    @cached_property
+    def whole(self) -> MaskCurve:
+        """The candidates on all images."""
+        return self.curve()
 
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """Candidates with their pooled counts and the value of the objective (C,)."""
-
-    curve: Curve
-    values: Array
-
-    def best(
-        self, objective: Objective, constraints: tuple[Constraint, ...] = ()
-    ) -> Choice | Unreachable:
-        """Return the best candidate that meets every constraint (on pooled pixels)."""
-        return choose(self.curve, Objective(objective.name, lambda *_: self.values), constraints)
+    def without(self, fold: NDArray[np.bool_]) -> MaskCurve:
+        """Return the candidates on the images that are not of a fold (images,)."""
+        return self.curve((~fold).astype(np.float64))
 
 
 def flattened(
@@ -89,7 +94,7 @@ def flattened(
     wrong: Counts,
     positives: NDArray[np.int64],
     pixels: NDArray[np.int64],
-) -> Tried:
+) -> MaskFamily:
     """Return the candidates of counts (images, areas, fills, thresholds) as one list.
 
     Less cleaning comes later, and so wins a tie: no filling before filling, small areas before
@@ -105,7 +110,7 @@ def flattened(
         np.array(areas)[area_order], np.array(fills)[fill_order], thresholds, indexing="ij"
     )
     area, fill, threshold = (axis.reshape(-1) for axis in grid)
-    return Tried(threshold, area, fill, flat(right), flat(wrong), positives, pixels)
+    return MaskFamily(threshold, area, fill, flat(right), flat(wrong), positives, pixels)
 
 
 def first_thresholds(floor: Array, positives: Counts) -> tuple[tuple[float, ...], str]:
@@ -158,7 +163,7 @@ class Spread:
 
 
 def resampled(
-    tried: Tried,
+    family: MaskFamily,
     objective: Objective,
     constraints: tuple[Constraint, ...],
     chosen: int,
@@ -168,22 +173,22 @@ def resampled(
     seed: int,
 ) -> Spread | None:
     """Choose again on resampled images; None for one image, or where constraints seldom hold."""
-    images = len(tried.positives)
+    images = len(family.positives)
     if images < 2:
         return None
     rng = np.random.default_rng(seed)
-    weight = rng.multinomial(images, np.full(images, 1.0 / images), size=draws).astype(np.float64)
-    whole = tried.judge(objective)[0].values
+    times = rng.multinomial(images, np.full(images, 1.0 / images), size=draws).astype(np.float64)
+    whole = family.whole.value(objective)
     found, gains, same = [], [], 0
-    for drawn in tried.judge(objective, weight):
-        again = drawn.best(objective, constraints)
+    for weight in times:
+        again = choose(family.curve(weight), objective, constraints)
         if isinstance(again, Unreachable):
             continue
         found.append(again.threshold)
         gains.append(again.value - float(whole[again.index]))
         same += bool(
-            tried.area[again.index] == tried.area[chosen]
-            and tried.fill[again.index] == tried.fill[chosen]
+            family.area[again.index] == family.area[chosen]
+            and family.fill[again.index] == family.fill[chosen]
         )
     if len(found) < draws / 2:
         return None
@@ -192,22 +197,39 @@ def resampled(
     return Spread((low, high), float(np.mean(gains)), same / len(found))
 
 
-def columns(tried: Tried) -> list[dict[str, Any]]:
+def fold_choices(
+    family: MaskFamily,
+    objective: Objective,
+    constraints: tuple[Constraint, ...],
+    home: NDArray[np.int64],
+) -> list[Choice | None]:
+    """Return the choice without the images of each fold; `home` (images,) is the fold of each."""
+    found: list[Choice | None] = []
+    for fold in range(int(home.max()) + 1):
+        choice = choose(family.without(home == fold), objective, constraints)
+        found.append(None if isinstance(choice, Unreachable) else choice)
+    return found
+
+
+def columns(family: MaskFamily) -> list[dict[str, Any]]:
     """Return Dice, IoU and mean Dice by threshold, one entry for each area and filling.
 
     For charts: thresholds to nine digits, figures to six.
     """
-    pooled = tried.judge(Objective("dice", f1))[0]
+    curve = family.whole
     figures = {
-        "dice": pooled.values,
-        "iou": pooled.curve.figure(iou),
-        "mean_dice": tried.judge(Objective(MEAN_DICE, f1))[0].values,
+        "dice": curve.figure(f1),
+        "iou": curve.figure(iou),
+        "mean_dice": curve.value(Objective(MEAN_DICE, f1)),
     }
     made = []
-    for area, fill in dict.fromkeys(zip(tried.area.tolist(), tried.fill.tolist(), strict=True)):
-        own = (tried.area == area) & (tried.fill == fill)
+    pairs: Sequence[tuple[int, bool]] = list(
+        dict.fromkeys(zip(family.area.tolist(), family.fill.tolist(), strict=True))
+    )
+    for area, fill in pairs:
+        own = (family.area == area) & (family.fill == fill)
         entry: dict[str, Any] = {"min_area": area, "fill_holes": fill}
-        entry["threshold"] = [float(f"{v:.9g}") for v in tried.threshold[own].tolist()]
+        entry["threshold"] = [float(f"{v:.9g}") for v in family.threshold[own].tolist()]
         for name, values in figures.items():
             entry[name] = [None if v != v else float(f"{v:.6g}") for v in values[own].tolist()]
         made.append(entry)

@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     Result = Mapping[str, Any]
 
 MOST_CLASSES = 20
+_NAMES = {
+    "accuracy": "accuracy",
+    "undecided": "undecided",
+    "precision": "precision",
+    "recall": "recall",
+    "macro_f1": "mean F1",
+    "fp_per_image": "false alarms an image",
+}
 
 
 def decision_tables(result: Result) -> list[Table | None]:
@@ -28,15 +36,16 @@ def decision_tables(result: Result) -> list[Table | None]:
 def _beside(decision: Result, params: Result) -> Table:
     """Return the figures of all decisions together, and those of the most probable class."""
     parts = [("these cut-offs", decision)]
+    if decision.get("cross_fitted"):
+        parts.append(("cross-fitted", decision["cross_fitted"]))
     if decision.get("plain"):
         parts.append((str(decision["plain"]["rule"]), decision["plain"]))
-    names = ("accuracy", "undecided", "macro_f1")
+    names = [name for name in _NAMES if name in decision["metrics"]]
     rows = tuple(
         (Cell(title), *(figure(name, part["metrics"].get(name)) for name in names))
         for title, part in parts
     )
-    shown = ("accuracy", "undecided", "mean F1")
-    columns = (Column("rule", left=True), *(Column(name, level(params)) for name in shown))
+    columns = (Column("rule", left=True), *(Column(_NAMES[name], level(params)) for name in names))
     return Table("Decisions of all classes together", columns, rows)
 
 

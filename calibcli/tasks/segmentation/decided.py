@@ -91,7 +91,7 @@ def count_images(
             if place is not None:
                 code, values = frame.image.groups[place]
                 group = values[code]
-            _add(counts, frame, rule.decide(p, group), exclusive)
+            _add(counts, frame, rule.decide(p, group, frame.image.number), exclusive)
             if plain:
                 _add(beside, frame, p.argmax(axis=0), exclusive)
             seen.append(frame.image)

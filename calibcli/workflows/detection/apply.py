@@ -114,6 +114,11 @@ def apply_detection(
         warnings.append(dropped_boxes(dropped))
     if found.unseen:
         warnings.append(unseen_boxes(found.unseen))
+    if loaded is not None:
+        used: dict[str | None, float | None] = {None: None}
+        if cuts is not None and cuts.nms:
+            used = dict(cuts.nms)
+        warnings += loaded.other_suppression(used)
     result: Result = {
         "schema": "calibcli/apply",
         "version": 1,

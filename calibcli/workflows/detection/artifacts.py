@@ -15,7 +15,7 @@ from calibcli.workflows.input.loaded import load_calibrator
 from calibcli.workflows.input.probes import ABOVE_ALL
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -39,6 +39,31 @@ class DetectionCalibrator:
         """COCO's category ids by class name, where the fit has known them."""
         found: dict[str, str] = self.artifact.payload["input"].get("categories") or {}
         return found
+
+    @property
+    def nms(self) -> float | None:
+        """The IoU at which boxes were suppressed before the fit; None for no suppression."""
+        found: float | None = self.artifact.payload["input"].get("nms_iou")
+        return found
+
+    def other_suppression(self, used: Mapping[str | None, float | None]) -> list[Warning]:
+        """Return a warning where boxes are suppressed at another IoU than before the fit.
+
+        `used` holds the IoU of each class, or under None of all.
+        """
+        other = [nms for nms in used.values() if nms != self.nms]
+        if not other:
+            return []
+        was = "before suppression" if self.nms is None else f"suppressed at IoU {self.nms:g}"
+        if len(set(used.values())) > 1:
+            now, hint = "suppressed at other IoUs", "fit on boxes that are suppressed alike"
+        elif other[0] is None:
+            now, hint = "not suppressed", f"--nms-iou {self.nms:g}"
+        else:
+            now = f"suppressed at IoU {other[0]:g}"
+            hint = f"fit with --nms-iou {other[0]:g}"
+        text = f"the calibrator was fitted on boxes {was}, and these are {now}: {hint}"
+        return [Warning("other-matching", text)]
 
     def saw(self, inputs: Sequence[Result]) -> bool:
         """Return whether it was fitted on one of these files."""

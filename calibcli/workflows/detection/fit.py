@@ -47,7 +47,8 @@ def fit_detection(
     if wanted.temperatures:
         wanted = replace(wanted, method="temperature")
     seen = observe(spec, options)
-    found = seen.counted(seen.scene(), conventions.exact_at)
+    view = seen.scene(nms=options.nms)
+    found = seen.counted(view, conventions.exact_at, kept=seen.suppressed(view))
     if not found.pooled.positives or not found.pooled.negatives:
         which = "right" if found.pooled.positives else "wrong"
         raise InputError(
@@ -73,6 +74,7 @@ def fit_detection(
     if output is not None:
         artifact = artifact_of(replace(gathered, classes=seen.data.classes), fitted, result)
         artifact["input"]["categories"] = seen.data.categories
+        artifact["input"]["nms_iou"] = options.nms
         write_artifact(output, "calibrator", artifact)
     return result
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from calibcli._version import __version__
 from calibcli.core.results.warning import warned
+from calibcli.errors import UsageError
 from calibcli.workflows.detection.observed import (
     TASK,
     calibrated_scores,
@@ -15,6 +16,7 @@ from calibcli.workflows.detection.observed import (
 from calibcli.workflows.detection.slices import detection_slices
 from calibcli.workflows.input.conventions import Conventions
 from calibcli.workflows.input.warnings import FEW_ROWS, few_rows, in_sample
+from calibcli.workflows.measure.boxes import box_decisions
 from calibcli.workflows.measure.measure import parsed_gates
 
 if TYPE_CHECKING:
@@ -69,11 +71,21 @@ def measure_detection(
 
         cuts = fitting_cuts(thresholds, seen, None if loaded is None else loaded.artifact)
         warnings += cuts.cautions(seen, calibrated=loaded is not None)
-    view = seen.scene(nms=None if cuts is None else cuts.least_nms)
-    kept = None if cuts is None else cuts.kept(view)
+    if cuts is not None and cuts.nms and options.nms is not None:
+        raise UsageError(
+            f"{thresholds} suppresses boxes at an IoU of its own", "leave out --nms-iou"
+        )
+    used: dict[str | None, float | None] = {None: options.nms}
+    if cuts is not None and cuts.nms:
+        used = dict(cuts.nms)
+    if loaded is not None:
+        warnings += loaded.other_suppression(used)
+    view = seen.scene(nms=cuts.least_nms if cuts is not None and cuts.nms else options.nms)
+    kept = cuts.kept(view) if cuts is not None and cuts.nms else seen.suppressed(view)
     found = seen.counted(view, conventions.exact_at, kept=kept)
     warnings += matching_warnings(found, options)
     before = cuts is not None and not cuts.calibrated
+    decided = found
     result = _result(seen, found, conventions, cuts if before else None, kept)
     if loaded is not None:
         score = calibrated_scores(loaded.artifact.calibrator, seen.data, logits=spec.logits)
@@ -82,6 +94,7 @@ def measure_detection(
         if kept is not None:  # NMS is by the scores of the model, whatever they are mapped to
             stays = _moved(view, later, kept)
         after = seen.counted(later, conventions.exact_at, kept=stays)
+        decided = found if before else after
         mapped = _result(seen, after, conventions, None if before else cuts, stays)
         for one, other in zip(
             (result["overall"], *result["classes"]),
@@ -92,6 +105,10 @@ def measure_detection(
         result["params"]["calibrator"] = calibrator
     if cuts is not None:
         result["params"]["nms"] = cuts.nms_words()
+        names = seen.data.classes
+        result["decision"] = box_decisions(
+            [decided] * len(names), cuts.cutoffs(names).tolist(), names, conventions.confidence
+        )
     if found.pooled.n < FEW_ROWS:
         warnings.append(few_rows(found.pooled.n, "detection"))
     result |= warned(warnings)

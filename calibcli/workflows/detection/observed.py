@@ -10,6 +10,7 @@ import numpy as np
 from calibcli.core.results.warning import Warning
 from calibcli.errors import UsageError
 from calibcli.io.boxes.dataset import open_detections
+from calibcli.tasks.detection.nms import keep
 from calibcli.tasks.detection.pairs import (
     COCO_IOUS,
     MAX_DETECTIONS,
@@ -43,17 +44,21 @@ class DetectionOptions:
         ground_truth: path of the objects.
         iou: the IoU from which a detection has found an object; never that of NMS.
         limit: detections of one class in one image that count, the best ones.
+        nms: the IoU from which boxes are suppressed before anything else; None for no suppression.
     """
 
     ground_truth: str
     iou: float = 0.5
     limit: int = MAX_DETECTIONS
+    nms: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.iou <= 1:
             raise UsageError("--iou must lie above 0 and up to 1", "for example --iou 0.5")
         if self.limit < 1:
             raise UsageError("--max-detections must be at least 1", "for example 100")
+        if self.nms is not None and not 0 <= self.nms <= 1:
+            raise UsageError("--nms-iou must lie within 0 and 1", "for example --nms-iou 0.5")
 
 
 def check_spec(spec: InputSpec) -> None:
@@ -113,6 +118,12 @@ class Observed:
         logits = self.spec.logits and score is None
         return scene(self.data, logits=logits, iou=self.least_iou, score=score, nms=nms)
 
+    def suppressed(self, view: Scene) -> NDArray[np.bool_] | None:
+        """Return which boxes of a scene --nms-iou leaves (n,); None without it."""
+        if self.options.nms is None or view.rivals is None:
+            return None
+        return keep(view.rivals, self.options.nms, len(view.label))
+
     def matched(
         self, view: Scene, *, iou: float | None = None, kept: NDArray[np.bool_] | None = None
     ) -> Matched:
@@ -143,6 +154,7 @@ class Observed:
             "groups": [],
             "cluster": "image",
             "drop_invalid": self.spec.drop_invalid,
+            "nms_iou": self.options.nms,
             **more,
         }
 

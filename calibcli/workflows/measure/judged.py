@@ -125,7 +125,7 @@ def figures_of(judged: Judged, classes: int, level: float | None) -> Result:
     }
     if classes:
         parts = [table_counts(judged.of_class(k)) for k in range(classes)]
-        metrics["macro_f1"] = _macro_f1(judged, parts, level)
+        metrics["macro_f1"] = macro_f1(judged, parts, level)
     return metrics
 
 
@@ -142,7 +142,7 @@ def _matrix(judged: Judged, classes: Sequence[str]) -> Result:
     }
 
 
-def _macro_f1(
+def macro_f1(
     judged: Judged, parts: Sequence[tuple[float, float, float, float]], level: float | None
 ) -> Result:
     """Return the mean of F1 over the classes that occur or are decided, by linearisation."""

@@ -177,7 +177,7 @@ def describe(
     }
     warnings: list[Warning] = []
     if level is not None:
-        _resampled(item, picked, wish, conventions, draws)
+        resample(item, picked, wish, conventions, draws)
     # A figure has one interval, wherever it is shown; Dice is F1 by another name.
     same = item["confusion"].get({"dice": "f1"}.get(wish.objective.name, wish.objective.name))
     if not moved and isinstance(same, dict):
@@ -300,7 +300,7 @@ def _best_without(found: Uncertified, stats: ScoreStats) -> str:
     )
 
 
-def _resampled(
+def resample(
     item: Result, picked: Picked, wish: Wish, conventions: Conventions, draws: int
 ) -> None:
     """Add the interval of the cut-off and of the objective, by resampling rows or clusters."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from calibcli.workflows.threshold.wish import Wish
 
 Result = dict[str, Any]
-_SHOWN = ("precision", "recall", "f1", "specificity", "fpr")
+SHOWN = ("precision", "recall", "f1", "specificity", "fpr")
 _SAME = {"dice": "f1"}
 
 
@@ -38,6 +38,8 @@ def honest(
     level: float,
     rows: float,
     spread: tuple[float, float] | None = None,
+    *,
+    shown: Sequence[str] = SHOWN,
 ) -> Result:
     """Return the cross-fitted figures of one cut-off.
 
@@ -48,13 +50,14 @@ def honest(
         wish: what was to be achieved.
         level: of the intervals.
         rows: how many rows there are.
+        shown: which figures of a table there are.
         spread: by how much the objective on these rows is above and below the ends of its interval.
     """
     if found.counts is None:
         return {"folds": FOLDS, "reason": failed_words(found)}
     table = table_of(Judged(found.counts).of_class(1), level)
     entry: Result = {"folds": FOLDS, "value": None}
-    for name in _SHOWN:
+    for name in shown:
         move = moved(family, found, chosen, FIGURES[name])
         entry[name] = with_move(table[name], move, level)
     name = _SAME.get(wish.objective.name, wish.objective.name)
@@ -83,7 +86,7 @@ def failed_words(found: CrossFitted) -> str:
 def apply_ends(item: Result, entry: Result) -> None:
     """Give the figures of a chosen cut-off the ends of the cross-fitted ones, in place."""
     table = item["confusion"]
-    for name in _SHOWN:
+    for name in SHOWN:
         figure = table.get(name)
         if not isinstance(figure, dict) or figure["value"] is None:
             continue

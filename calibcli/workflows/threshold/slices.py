@@ -147,17 +147,7 @@ def _parts(
             "no class has both labels: there is nothing to choose",
             "give held-out rows of several classes",
         )
-    warnings: list[Warning] = []
-    lost = [one for _, one in refused if not one.unreachable]
-    if refused and (lost or not wish.never or len(refused) + len(empty) == len(found)):
-        raise _refusal(refused, len(found), wish)
-    if refused:
-        named = "; ".join(f"{name}: {one.best}" for name, one in refused)
-        text = (
-            f"{wish.target} cannot be met in {len(refused)} of {len(found)} slices, whose cut-off "
-            f"is above every score: {named}"
-        )
-        warnings.append(Warning("unreachable", text))
+    warnings = refuse_unreachable(refused, len(found), wish, len(empty))
     draws = DRAWS if len(found) <= MOST_RESAMPLED else 0
     chosen: list[Chosen] = []
     for place, (where, stats, one) in enumerate(found):
@@ -221,6 +211,30 @@ def _nothing(where: Result, stats: ScoreStats) -> Chosen:
 
     item = {"slice": where, "threshold": None, "n": stats.n, "reason": "one label only"}
     return Chosen(item, Curve.from_cells(stats.floor, stats.pos, stats.neg))
+
+
+def refuse_unreachable(
+    refused: Sequence[tuple[str, Refused]], slices: int, wish: Wish, empty: int = 0
+) -> list[Warning]:
+    """Return the warning about slices that get a cut-off above every score.
+
+    `empty` of the slices have nothing to choose from.
+
+    Raises:
+        AnswerNoError: slices that cannot meet the constraints, unless the others are to be written.
+        InputError: slices in which nothing can be chosen whatever the constraints.
+    """
+    if not refused:
+        return []
+    lost = [one for _, one in refused if not one.unreachable]
+    if lost or not wish.never or len(refused) + empty == slices:
+        raise _refusal(refused, slices, wish)
+    named = "; ".join(f"{name}: {one.best}" for name, one in refused)
+    text = (
+        f"{wish.target} cannot be met in {len(refused)} of {slices} slices, whose cut-off is above "
+        f"every score: {named}"
+    )
+    return [Warning("unreachable", text)]
 
 
 def _refusal(

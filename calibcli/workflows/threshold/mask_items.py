@@ -1,0 +1,298 @@
+"""A chosen mask rule as it stands in the JSON: what it reaches, and on images it has not seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from calibcli.core.decisions.cross_fit import FOLDS
+from calibcli.core.decisions.objectives import FIGURES, MEAN_DICE, Objective, f1, fpr, specificity
+from calibcli.core.decisions.parity import broken
+from calibcli.core.decisions.thresholds import Choice, Confusion, Unreachable, choose
+from calibcli.core.segmentation.overlap import overlap
+from calibcli.core.segmentation.search import fold_choices, resampled
+from calibcli.errors import AnswerNoError
+from calibcli.workflows.measure.slices import figure
+from calibcli.workflows.threshold.choosing import DRAWS, Refused
+from calibcli.workflows.threshold.honest import apply_ends, with_move
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from calibcli.core.decisions.counts import Judged
+    from calibcli.core.segmentation.rules import ImageRule, MaskRule
+    from calibcli.core.segmentation.search import MaskFamily
+    from calibcli.workflows.input.conventions import Conventions
+    from calibcli.workflows.threshold.masks import Sought
+    from calibcli.workflows.threshold.wish import Wish
+
+Result = dict[str, Any]
+Place = tuple[float, int, bool]
+_OVERLAP = {"precision": "precision", "recall": "recall", "f1": "dice", "iou": "iou",
+            "mean_dice": "mean_dice"}  # fmt: skip
+_VALUE = {"dice": "f1", "f1": "f1", "iou": "iou", MEAN_DICE: "mean_dice",
+          "precision": "precision", "recall": "recall"}  # fmt: skip
+_MEAN = Objective(MEAN_DICE, f1)
+
+
+@dataclass(frozen=True, slots=True)
+class FoldRule:
+    """A rule for the images of each fold."""
+
+    rules: tuple[MaskRule, ...]
+    home: NDArray[np.int64]
+
+    @property
+    def column(self) -> None:
+        """Decisions do not differ by group."""
+        return
+
+    def decide(
+        self, p: NDArray[np.float64], group: str | None = None, image: int = 0
+    ) -> NDArray[np.int16]:
+        """Return the decision of each pixel of an image, by the choice of the other folds."""
+        return self.rules[int(self.home[image])].decide(p)
+
+
+@dataclass(frozen=True, slots=True)
+class CrossFittedMasks:
+    """Masks of images that the choice has not seen.
+
+    Attributes:
+        judged: their counts; None where the others of a fold find no rule.
+        moves: root mean square by which each figure of all images moves between the choices, of
+            each structure that has a choice.
+        failed: folds without which a structure's bounds cannot be met.
+        folds: how many there are.
+    """
+
+    judged: Judged | None
+    moves: tuple[dict[str, float] | None, ...]
+    failed: int
+    folds: int
+
+
+def cross_fitted(
+    sought: Sequence[Sought],
+    wish: Wish,
+    unit: NDArray[np.uint64],
+    stride: int,
+    seed: int,
+    rule_of: Callable[[list[Place | None]], MaskRule],
+    count: Callable[[ImageRule], Judged],
+) -> CrossFittedMasks | None:
+    """Repeat the choice of every structure without the units of each fold, and judge these.
+
+    None where there is one unit alone.
+
+    Args:
+        sought: the structures.
+        wish: what to achieve.
+        unit: (images,) hash of the unit of each image.
+        stride: candidates were counted in one of so many images.
+        seed: of the draw of folds.
+        rule_of: the rule of a place for each structure.
+        count: the decisions of a rule on all images.
+    """
+    units, inverse = np.unique(unit, return_inverse=True)
+    folds = min(FOLDS, len(units))
+    if folds < 2:
+        return None
+    home = (np.random.default_rng(seed).permutation(len(units)) % folds)[inverse]
+    places: list[list[Place | None]] = [[] for _ in range(folds)]
+    moves: list[dict[str, float] | None] = []
+    failed: set[int] = set()
+    for one in sought:
+        if one.first is None or not isinstance(one.choice, Choice):
+            for own in places:
+                own.append(one.place)
+            moves.append(None)
+            continue
+        choices = fold_choices(one.first, wish.objective, wish.constraints, home[::stride])
+        for fold, choice in enumerate(choices):
+            if choice is None:
+                failed.add(fold)
+            places[fold].append(None if choice is None else place_of(one.first, choice))
+        moves.append(_moves(one.first, wish, choices))
+    if failed and not wish.never:
+        return CrossFittedMasks(None, tuple(moves), len(failed), folds)
+    judged = count(FoldRule(tuple(map(rule_of, places)), home))
+    return CrossFittedMasks(judged, tuple(moves), len(failed), folds)
+
+
+def place_of(family: MaskFamily, choice: Choice) -> Place:
+    """Return threshold, least area and filling of a candidate."""
+    return choice.threshold, int(family.area[choice.index]), bool(family.fill[choice.index])
+
+
+def _moves(
+    family: MaskFamily, wish: Wish, choices: Sequence[Choice | None]
+) -> dict[str, float] | None:
+    curve = family.whole
+    here = choose(curve, wish.objective, wish.constraints)
+    if isinstance(here, Unreachable):
+        return None
+    found = {}
+    for name in _OVERLAP:
+        values = curve.value(_MEAN) if name == "mean_dice" else curve.figure(FIGURES[name])
+        gaps = [values[one.index] - values[here.index] for one in choices if one is not None]
+        known = np.array(gaps)[np.isfinite(gaps)]
+        found[name] = float(np.sqrt(np.mean(known**2))) if known.size else 0.0
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class MaskItem:
+    """One structure among the decided masks.
+
+    Attributes:
+        wish: what was to be achieved.
+        one: its candidates and choice.
+        judged: the decisions of all structures together.
+        slot: its place among them.
+        images: how many images there are.
+    """
+
+    wish: Wish
+    one: Sought
+    judged: Judged
+    slot: int
+
+    def together(self, level: float | None) -> Result:
+        """Return the figures of the decided masks of a structure."""
+        counts = self.judged.by_unit(self.slot)
+        shown = {key: figure(value) for key, value in overlap(counts, level).items()}
+        tp, fp, fn = (int(v) for v in counts.sum(axis=0))
+        return {"name": self.one.name, "tp": tp, "fp": fp, "fn": fn, **shown}
+
+    def entry(
+        self, conventions: Conventions, plain: Judged | None, crossed: CrossFittedMasks | None
+    ) -> Result:
+        """Return the cut-off of a structure.
+
+        Raises:
+            AnswerNoError: a constraint that its masks meet by themselves, and not among all.
+        """
+        one, level = self.one, conventions.confidence
+        if one.place is None or one.first is None or one.second is None:
+            return {"slice": one.where, "threshold": None, "n": 0, "reason": one.reason}
+        counts = self.judged.by_unit(self.slot)
+        pixels = int(one.second.pixels.sum()) if self.judged.n == 0 else int(self.judged.n)
+        told = overlap(counts, level)
+        threshold, area, fill = one.place
+        item: Result = {
+            "slice": one.where,
+            "threshold": threshold,
+            "threshold_low": None,
+            "threshold_high": None,
+            "n": pixels,
+            "value": self._value(counts, pixels, told),
+            "confusion": _confusion(threshold, counts, pixels, told),
+            "min_area": area,
+            "fill_holes": fill,
+            "pooled_dice": figure(told["dice"]),
+            "pooled_iou": figure(told["iou"]),
+            "mean_dice": figure(told["mean_dice"]),
+        }
+        if isinstance(one.choice, Refused):
+            return {**item, "reason": f"the target is not met: {one.choice.best}"}
+        self._check(item)
+        if one.second.area.max() > 1 or one.second.fill.any():
+            bare = (self.judged if plain is None else plain).by_unit(self.slot)
+            value = self._value(bare, pixels, overlap(bare, None))["value"]
+            item["without_regions"] = {"threshold": threshold, "value": value}
+        if level is not None:
+            self._resampled(item, level, conventions.seed)
+            if crossed is not None:
+                item["cross_fitted"] = self._crossed(crossed, level, pixels)
+                apply_ends(item, item["cross_fitted"])
+                for name, other in (("pooled_dice", "f1"), ("pooled_iou", "iou"),
+                                    ("mean_dice", "mean_dice")):  # fmt: skip
+                    ends = item["cross_fitted"].get(other) or {"low": None, "high": None}
+                    item[name] |= {key: ends[key] for key in ("low", "high")}
+        return item
+
+    def _check(self, item: Result) -> None:
+        table = item["confusion"]
+        counts = Confusion(*(table[key] for key in ("tp", "fp", "fn", "tn")))
+        bad = broken(counts, self.wish.constraints)
+        if bad:
+            value = counts.figure(bad[0].function)
+            reached = "undefined" if value is None else f"{value:.6g}"
+            raise AnswerNoError(
+                f"{self.one.name}: its own masks meet {bad[0]}, and not those that are left to it "
+                f"where several structures claim a pixel: {bad[0].name} is {reached}",
+                "no thresholds were written; a higher target, or --background",
+            )
+
+    def _value(self, counts: NDArray[np.int64], pixels: int, told: Any) -> Result:
+        name = self.wish.objective.name
+        if name in _VALUE:
+            return figure(told[_OVERLAP[_VALUE[name]]])
+        tp, fp, fn = (float(v) for v in counts.sum(axis=0))
+        four = (np.asarray(v) for v in (tp, fp, fn, pixels - tp - fp - fn))
+        value = float(self.wish.objective.function(*four))
+        return {"value": None if value != value else value, "low": None, "high": None}
+
+    def _resampled(self, item: Result, level: float, seed: int) -> None:
+        """Add the interval of the threshold, by resampling images."""
+        family, wish = self.one.first, self.wish
+        assert family is not None
+        start = choose(family.whole, wish.objective, wish.constraints)
+        if isinstance(start, Unreachable):
+            return
+        spread = resampled(
+            family,
+            wish.objective,
+            wish.constraints,
+            start.index,
+            confidence=level,
+            draws=DRAWS,
+            seed=seed,
+        )
+        if spread is not None:
+            low, high = spread.threshold
+            item["threshold_low"] = min(low, item["threshold"])
+            item["threshold_high"] = max(high, item["threshold"])
+            item["optimism"] = spread.optimism
+            item["same_regions"] = spread.same
+
+    def _crossed(self, crossed: CrossFittedMasks, level: float, pixels: int) -> Result:
+        if crossed.judged is None:
+            reason = f"without {crossed.failed} of {crossed.folds} folds no rule meets the bounds"
+            return {"folds": crossed.folds, "reason": reason}
+        counts = crossed.judged.by_unit(self.slot)
+        told = overlap(counts, level)
+        moves = crossed.moves[self.slot if len(crossed.moves) > 1 else 0] or {}
+        entry: Result = {"folds": crossed.folds, "value": None}
+        for name, other in _OVERLAP.items():
+            entry[name] = with_move(figure(told[other]), moves.get(name, 0.0), level)
+        value = _VALUE.get(self.wish.objective.name)
+        entry["value"] = self._value(counts, pixels, told) if value is None else entry[value]
+        return entry
+
+
+def _confusion(threshold: float, counts: NDArray[np.int64], pixels: int, told: Any) -> Result:
+    tp, fp, fn = (int(v) for v in counts.sum(axis=0))
+    tn = pixels - tp - fp - fn
+    four = tuple(np.array(float(v)) for v in (tp, fp, fn, tn))
+    more = {}
+    for name, function in (("specificity", specificity), ("fpr", fpr)):
+        value = float(function(*four))
+        more[name] = {"value": None if value != value else value, "low": None, "high": None}
+    return {
+        "threshold": threshold,
+        "tp": tp,
+        "fp": fp,
+        "fn": fn,
+        "tn": tn,
+        "precision": figure(told["precision"]),
+        "recall": figure(told["recall"]),
+        "f1": figure(told["dice"]),
+        **more,
+        "iou": figure(told["iou"]),
+    }
