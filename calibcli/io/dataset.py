@@ -71,6 +71,10 @@ class Batch(Protocol):
         """Hash of the identity of each row's unit (n,), the same in every file; None: itself."""
 
     @property
+    def units(self) -> NDArray[np.uint64] | None:
+        """The units that it is about, also of an image without boxes; None: each row is one."""
+
+    @property
     def models(self) -> NDArray[Any] | None:
         """Scores of each of several models, (n, M) or (n, M, K); None of one model."""
 

@@ -10,7 +10,7 @@ from calibcli.tasks.mapping import mapping_of
 from calibcli.tasks.pairs import no_labels, pairs_of, row_buckets
 from calibcli.tasks.population import Layout, Population, Scope
 from calibcli.tasks.scan import MOST_WEIGHT, mass_of, scan, usable
-from calibcli.tasks.table import counter_of
+from calibcli.tasks.table import medium
 from calibcli.tasks.units import Units
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class Counts:
             self._mapping = mapping_of(
                 calibrator, columns, logits=layout.logits, unseen=self._unseen
             )
-        self._counter: Counter = counter_of(layout.medium)(self)
+        self._counter: Counter = medium(layout.medium).counter(self)
 
     def _side(self, layout: Layout, like: Side | None) -> Side:
         options: dict[str, Any] = {"hopeless": self.hopeless, "units": self.units}
@@ -163,7 +163,7 @@ class Counts:
     def add(self, batch: Batch) -> None:
         """Count the rows of a batch."""
         if self.units is not None and self.units.known is not None:
-            unit = batch.unit
+            unit = batch.units
             if unit is not None:
                 self._meet(self.units, unit)
         self._counter.add(self.before, batch, batch)

@@ -27,6 +27,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "binary": (PAIRS,),
     "multiclass": (TOP, CLASSES),
     "multilabel": (CLASSES,),
+    "detection": (CLASSES,),
 }
 """Which families of pairs a task has."""
 

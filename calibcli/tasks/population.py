@@ -62,8 +62,14 @@ class Extra(Protocol):
     def merge(self, other: Any) -> None:
         """Add a later partition."""
 
+    def numbered(self, known: tuple[int, ...] | None) -> Extra:
+        """Return the same, whose units have the buckets of these hashes; None where shared."""
+
     def of_group(self, column: int, value: str) -> Extra:
         """Return that of one value of a group column."""
+
+    def of_label(self, k: int) -> Extra:
+        """Return that of one class."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -81,7 +87,7 @@ class Population:
     classes: tuple[ScoreStats, ...] = ()
     rows_apart: bool = False
     units: tuple[int, ...] | None = None
-    extra: Any = None
+    extra: Extra | None = None
 
     @property
     def exclusive(self) -> bool:
@@ -236,16 +242,17 @@ class Scope:
         base = np.array(members, np.int64)[:, None] * self.width(name)
         return (base + np.arange(self.width(name))).reshape(-1)
 
-    def population(self, member: int = 0, extra: Any = None) -> Population:
+    def population(self, member: int = 0, extra: Extra | None = None) -> Population:
         """Return the statistics of one member."""
         task, size = self.layout.task, len(self.layout.classes)
         units = None if self.units is None else self.units.ordered()
+        extra = None if extra is None else extra.numbered(units)
         if task == "binary":
             pairs = self._stats(PAIRS, member, 1)
             return Population(task, pairs, units=units, extra=extra)
         classes = tuple(self._stats(CLASSES, member * size + k, 1) for k in range(size))
         apart = not self.layout.clustered
-        if task == "multilabel":
+        if task != "multiclass":
             pooled = self._stats(CLASSES, member * size, size)
             return Population(task, pooled, (), classes, apart, units, extra)
         top = tuple(self._stats(TOP, member * size + k, 1) for k in range(size))

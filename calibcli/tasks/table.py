@@ -1,18 +1,70 @@
-"""The table of tasks: the one place that goes from the name of a task to what it does."""
+"""The table of tasks: the one place that goes from the name of a task to what it does.
+
+A task is of a medium: rows of tables, images, or boxes. What a medium does differently is in the
+module of its folder, and nothing else knows the names.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
 
 from calibcli.io.formats.sources import expand
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from calibcli.core.results.warning import Warning
     from calibcli.io.dataset import Dataset
     from calibcli.io.formats.sources import Source
     from calibcli.io.rows.recipe import InputSpec
     from calibcli.tasks.collect import Counter, Counts
+    from calibcli.tasks.population import Population
+
+TASKS: Mapping[str | None, str] = {
+    None: "rows",
+    "binary": "rows",
+    "multiclass": "rows",
+    "multilabel": "rows",
+    "segmentation": "images",
+    "detection": "boxes",
+}
+"""The medium of each task; None where the scores tell which it is."""
+_MODULES = {"rows": "rows", "images": "segmentation", "boxes": "detection"}
+
+
+class Medium(Protocol):
+    """What a medium does in its own way."""
+
+    @property
+    def counter(self) -> Callable[[Counts], Counter]:
+        """What counts its batches."""
+
+    def open(
+        self,
+        spec: InputSpec,
+        sources: Sequence[Source],
+        *,
+        need_labels: bool | None,
+        keep_columns: bool,
+        typed: bool,
+    ) -> Dataset:
+        """Open its files; see `open_dataset`."""
+
+    def params(self, spec: InputSpec, dataset: Any) -> dict[str, Any]:
+        """Return the input options as they stand in the JSON."""
+
+    def warnings(self, dataset: Any, population: Population) -> list[Warning]:
+        """Return what is to be said of what was counted."""
+
+    def artifact_input(self, dataset: Any) -> dict[str, Any]:
+        """Return what a calibrator keeps of the input beside scores and labels."""
+
+
+def medium(name: str) -> Medium:
+    """Return a medium: "rows", "images" or "boxes"; its module is imported when it is used."""
+    found: Medium = import_module(f"calibcli.tasks.{_MODULES[name]}.medium").MEDIUM
+    return found
 
 
 def open_dataset(
@@ -38,23 +90,6 @@ def open_dataset(
     """
     if sources is None:
         sources = expand(spec.paths, spec.input_format)
-    if spec.task == "segmentation":
-        from calibcli.io.images.stacks import open_stacks
-
-        return open_stacks(spec, need_labels=need_labels, sources=sources)
-    from calibcli.io.rows.dataset import open_dataset as open_rows
-
-    return open_rows(
-        spec, need_labels=need_labels, keep_columns=keep_columns, typed=typed, sources=sources
+    return medium(TASKS.get(spec.task, "rows")).open(
+        spec, sources, need_labels=need_labels, keep_columns=keep_columns, typed=typed
     )
-
-
-def counter_of(medium: str) -> Callable[[Counts], Counter]:
-    """Return what counts the batches of a medium."""
-    if medium == "images":
-        from calibcli.tasks.segmentation.pixels import PixelCounter
-
-        return PixelCounter
-    from calibcli.tasks.collect import RowCounter
-
-    return RowCounter

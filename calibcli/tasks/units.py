@@ -121,6 +121,12 @@ class Units:
         return None if self.known is None else tuple(sorted(self.known))
 
 
+def buckets_of_all(unit: Hashes) -> Ints:
+    """Return the bucket of each unit (n,), where these are all that there are."""
+    distinct, place = np.unique(unit, return_inverse=True)
+    return place.astype(np.int64) if len(distinct) <= BUCKETS else buckets_of(unit)
+
+
 def bucket_of(unit: int) -> int:
     """Return the shared bucket of one unit, as `buckets_of` does of many."""
     mixed = (unit * 0x9E3779B97F4A7C15) & _ALL

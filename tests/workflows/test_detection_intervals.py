@@ -15,8 +15,9 @@ from calibcli.core.detection.average_precision import (
 )
 from calibcli.core.detection.lrp import LrpCurve, bucket_residuals
 from calibcli.core.statistics.buckets import BUCKETS
-from calibcli.tasks.detection.pairs import image_buckets
-from calibcli.workflows.detection.slices import with_ends
+from calibcli.core.statistics.mixing import mixed
+from calibcli.tasks.detection.figures import with_ends
+from calibcli.tasks.units import buckets_of_all
 
 RUNS = 160
 
@@ -38,7 +39,7 @@ def drawn(rng, images):
 
 def parts(rng, images):
     image, right, score, overlap, objects = drawn(rng, images)
-    bucket = image_buckets(images)
+    bucket = buckets_of_all(mixed(np.arange(images)))
     counts = np.bincount(bucket, weights=objects, minlength=BUCKETS).astype(int)
     curve = LrpCurve.of(score, right, overlap, int(objects.sum()), 0.5)
     return Ranking(right, bucket[image], counts), curve, overlap
@@ -49,7 +50,7 @@ def test_ends_are_student_s_on_the_scale_of_the_logit(buckets, level):
     found = with_ends(0.7, 1e-4, buckets, level)
     reach = scipy.stats.t.ppf((1 + level) / 2, buckets - 1) * 0.01 / (0.7 * 0.3)
     expected = expit(logit(0.7) + reach * np.array([-1, 1]))
-    assert (found["low"], found["high"]) == pytest.approx(tuple(expected), rel=1e-7)
+    assert (found.low, found.high) == pytest.approx(tuple(expected), rel=1e-7)
 
 
 @pytest.mark.slow
@@ -60,7 +61,7 @@ def test_intervals_cover(images):
     held = np.zeros(2)
     for seed in range(1, RUNS + 1):
         ranking, curve, overlap = parts(np.random.default_rng(seed), images)
-        used = np.unique(image_buckets(images))
+        used = np.unique(buckets_of_all(mixed(np.arange(images))))
         spread = jackknife_variance(without_each_bucket(ranking)[used])
         found = [with_ends(average_precision(ranking), spread, len(used), 0.95)]
         place = curve.best()

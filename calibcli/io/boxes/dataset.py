@@ -1,309 +1,396 @@
-"""Detections and objects of the same images: read, checked, and numbered alike.
+"""Detections as a data set: a box is a row, the image that it is in its unit.
 
-Images and classes are matched by their ids as text, so the integer 7 of a JSON file is the "7" of a
-CSV file. A class of COCO annotations has its category's name, and detections may name it so or by
-its id.
+All boxes are held in memory, by image: some 100 bytes each. A partition is a run of images; what is
+sent to another process is its own boxes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.errors import InputError, UsageError, did_you_mean
+from calibcli.core.results.warning import Warning
+from calibcli.errors import UsageError
+from calibcli.io.attributes import Attributes, attributes_of
 from calibcli.io.boxes.checks import checked
-from calibcli.io.boxes.coco import is_json, read_annotations, read_results
-from calibcli.io.boxes.tables import Boxes, read_table
-from calibcli.io.failures import listing, show
-from calibcli.io.formats.sources import expand
+from calibcli.io.boxes.numbering import (
+    Numbered,
+    Truth,
+    by_name_or_id,
+    classes_of,
+    images_of,
+    natural,
+    numbered,
+    read_files,
+    read_truth,
+    sizes_of,
+    used,
+)
+from calibcli.io.rows.hashing import name_hashes
+from calibcli.io.rows.keys import Categories
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from calibcli.io.rows.keys import Categories
+    from calibcli.io.dataset import Rows, Unit
+    from calibcli.io.formats.sources import Source
     from calibcli.io.rows.recipe import InputSpec
 
     Ints = NDArray[np.int64]
 
+CLASS = "class"
+"""The group column that the classes of boxes are."""
+_FEWEST, _PARTS = 20_000, 32
+
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Numbered:
-    """Boxes with images and classes as numbers.
+class BoxBatch:
+    """The boxes of a run of images, a batch.
 
     Attributes:
-        image: int64 (n,) index into the images; `label` into the classes.
-        box: float64 (n, 4) as x, y, w, h.
-        score: float64 (n,); of objects an empty array.
-        crowd, ignore: bool (n,).
+        scores: float64 (n,) probabilities or logits of the detections.
+        found: the detections, by image; `truth` the objects, None where none are read.
+        first: the first image; numbers of images count from it.
+        units: uint64 (images,) hash of the unit of each image.
+        image_weight: float64 (images,) of each image, or None.
+        image_groups: one column of categories (images,) for each group column.
+        size: float64 (images, 2) width and height, NaN where unknown.
+        classes: names of the K classes.
+        logits: whether the scores are logits.
+        iou: the matching IoU; `limit` the boxes of one class in an image that count.
+        places: which group columns are read: those of the images, and -1 for the class.
     """
 
-    image: Ints
-    label: Ints
-    box: NDArray[np.float64]
-    score: NDArray[np.float64]
-    crowd: NDArray[np.bool_]
-    ignore: NDArray[np.bool_]
+    scores: NDArray[np.float64]
+    found: Numbered
+    truth: Numbered | None
+    first: int
+    units: NDArray[np.uint64]
+    image_weight: NDArray[np.float64] | None
+    image_groups: tuple[Categories, ...]
+    size: NDArray[np.float64]
+    classes: tuple[str, ...]
+    logits: bool
+    source: str
+    iou: float
+    limit: int
+    places: tuple[int, ...] = ()
+
+    @property
+    def count(self) -> None:
+        """A box stands for itself."""
+
+    models = None
+    table = None
+    kept = None
+    labels = None
+    checked = True
+    dropped = ignored = source_index = 0
+    rounding = 0.0
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @property
+    def first_row(self) -> int:
+        """The first image."""
+        return self.first
+
+    def row(self, i: int) -> int:
+        """Return the place of a box."""
+        return i
+
+    @property
+    def labelled(self) -> bool:
+        """Whether there are objects."""
+        return self.truth is not None
+
+    @property
+    def weight(self) -> NDArray[np.float64] | None:
+        """The weight of each box's image (n,), or None."""
+        return None if self.image_weight is None else self.image_weight[self.found.image]
+
+    @property
+    def groups(self) -> tuple[Categories, ...]:
+        """The groups of each box: of its image, or its class."""
+        return tuple(self._group(place) for place in self.places)
+
+    def _group(self, place: int) -> Categories:
+        if place < 0:
+            return Categories(self.found.label.astype(np.int32), list(self.classes))
+        group = self.image_groups[place]
+        return Categories(group.codes[self.found.image], group.values)
+
+    @property
+    def unit(self) -> NDArray[np.uint64]:
+        """The unit of each box's image (n,)."""
+        return self.units[self.found.image]
+
+    def take(self, rows: Rows) -> BoxBatch:
+        """Return some of the detections, with all objects."""
+        return replace(self, scores=self.scores[rows], found=self.found.take(rows))
+
+    def rescored(
+        self,
+        scores: NDArray[Any],
+        labels: NDArray[Any] | None = None,
+        source: str | None = None,
+    ) -> BoxBatch:
+        """Return the same boxes under other scores, which are probabilities."""
+        return replace(self, scores=scores, logits=False, source=source or self.source)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class DetectionData:
-    """Everything that was read.
+class BoxPartition:
+    """A run of images."""
+
+    index: int
+    batch: BoxBatch
+
+    @property
+    def source_index(self) -> int:
+        """All files are read together."""
+        return 0
+
+    @property
+    def first_row(self) -> int:
+        """The first image."""
+        return self.batch.first
+
+    @property
+    def rows(self) -> int:
+        """How many detections it has."""
+        return len(self.batch)
+
+    def batches(self) -> Iterator[BoxBatch]:
+        """Return the boxes, at once."""
+        yield self.batch
+
+    def noted(self) -> None:
+        """Reading finds nothing out."""
+
+    def note(self, found: None) -> None:
+        """Reading finds nothing out."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BoxDataset:
+    """Detections, and the objects that there are to find.
 
     Attributes:
         images: ids as text; whole numbers by size, then texts by their letters.
         classes: names, in the order of the annotations' categories.
         categories: the COCO id of each class as text, where annotations have told them; else {}.
-        truth: the objects; `found` the detections, both in the order of the files.
+        found: the detections by image; `truth` the objects, None where none are read.
         size: float64 (images, 2) width and height, NaN where unknown.
         inputs: {"path", "rows"} of each file.
-        dropped: boxes left out by --drop-invalid.
-        unlisted: images with detections that a ground-truth table does not mention.
+        attributes: what a table tells of the images.
+        iou: the IoU from which a detection has found an object; never that of NMS.
+        limit: detections of one class in one image that count, the best ones.
+        remarks: what is to be said of the files; `dropped` boxes that were left out.
     """
 
     images: tuple[str, ...]
     classes: tuple[str, ...]
     categories: dict[str, str]
-    truth: Numbered
     found: Numbered
+    truth: Numbered | None
     size: NDArray[np.float64]
     inputs: list[dict[str, Any]]
+    paths: tuple[str, ...]
+    attributes: Attributes
+    logits: bool
+    iou: float
+    limit: int
+    remarks: list[Warning]
     dropped: int = 0
-    unlisted: int = 0
-    files: tuple[Boxes, ...] = field(default=())
+    score_names: tuple[str, ...] = ()
+    places: tuple[int, ...] = ()
+
+    task = name = "detection"
+    medium = "boxes"
+    schema = None
+
+    @property
+    def unit(self) -> Unit:
+        """What is independent: an image, or what clusters of them are."""
+        return self.attributes.unit
+
+    @cached_property
+    def units(self) -> NDArray[np.uint64]:
+        """Hash of the unit of each image."""
+        cluster = self.attributes.cluster
+        return name_hashes(self.images) if cluster is None else cluster
+
+    def batch(self, start: int, stop: int) -> BoxBatch:
+        """Return the boxes of a run of images."""
+        images = slice(start, stop)
+        own = [
+            _of_images(boxes, start, stop) if boxes is not None else None
+            for boxes in (self.found, self.truth)
+        ]
+        assert own[0] is not None
+        weight = self.attributes.weight
+        return BoxBatch(
+            own[0].score,
+            own[0],
+            own[1],
+            start,
+            self.units[images],
+            None if weight is None else weight[images],
+            tuple(Categories(g.codes[images], g.values) for g in self.attributes.groups),
+            self.size[images],
+            self.classes,
+            self.logits,
+            self.paths[0],
+            self.iou,
+            self.limit,
+            self.places,
+        )
+
+    @property
+    def partitions(self) -> list[BoxPartition]:
+        """Runs of images of about as many boxes each; the same for the same files."""
+        count = np.bincount(self.found.image, minlength=len(self.images))
+        if self.truth is not None:
+            count = count + np.bincount(self.truth.image, minlength=len(self.images))
+        ends = np.cumsum(count)
+        wanted = max(int(ends[-1]) // _PARTS, _FEWEST) if len(ends) else 1
+        cuts = np.searchsorted(ends, np.arange(wanted, int(ends[-1]), wanted)) + 1
+        bounds = np.unique([0, *cuts.tolist(), len(self.images)]).tolist()
+        return [
+            BoxPartition(index, self.batch(start, stop))
+            for index, (start, stop) in enumerate(pairwise(bounds))
+        ]
+
+    def batches(self) -> Iterator[BoxBatch]:
+        """Read everything in this thread."""
+        for partition in self.partitions:
+            yield from partition.batches()
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class _Truth:
-    """Objects, and what their file says of images and classes."""
-
-    boxes: list[Boxes]
-    images: tuple[str, ...] | None
-    size: dict[str, tuple[float, float]]
-    names: dict[str, str]
+def _of_images(boxes: Numbered, start: int, stop: int) -> Numbered:
+    """Return the boxes, sorted by image, of a run of images, which are numbered from its first."""
+    low, high = np.searchsorted(boxes.image, [start, stop])
+    own = boxes.take(slice(int(low), int(high)))
+    return replace(own, image=own.image - start)
 
 
-def read_files(spec: InputSpec, *, keep: bool = False) -> list[Boxes]:
-    """Read the files of detections, without looking at their values.
-
-    Raises:
-        InputError: files that hold no detections.
-    """
-    sources = expand(spec.paths, spec.input_format)
-    return [
-        read_results(source, keep=keep)
-        if is_json(source)
-        else read_table(source, score=spec.score, scored=True, keep=keep)
-        for source in sources
-    ]
-
-
-def open_detections(spec: InputSpec, ground_truth: str) -> DetectionData:
-    """Read detections and the objects that there are to find.
+def open_boxes(
+    spec: InputSpec, sources: Sequence[Source] | None = None, *, need_labels: bool | None = True
+) -> BoxDataset:
+    """Read detections and, unless `need_labels` is False, the objects that there are to find.
 
     Raises:
         InputError: unusable files, boxes that are none, unknown images or classes.
-        UsageError: --classes beside annotations that name their categories.
+        UsageError: options that boxes do not have; --classes beside annotations that name them.
     """
-    truth, dropped = _truth(ground_truth, spec)
+    _check(spec, need_labels)
+    path = spec.ground_truth if need_labels is not False else None
+    truth, dropped = (None, 0) if path is None else read_truth(path, spec)
     found = []
-    for one in read_files(spec):
+    for one in read_files(spec, sources=sources):
         usable, bad = checked(one, logits=spec.logits, drop=spec.drop_invalid)
         found.append(usable)
         dropped += bad
-    classes, place = _classes(truth, spec.classes, ground_truth)
-    images = _images(truth, found, ground_truth)
-    number = {name: i for i, name in enumerate(images)}
+    remarks = []
+    if dropped:
+        text = f"{dropped:,} boxes without a score or coordinate were left out"
+        remarks.append(Warning("dropped", text))
+    size_of = sizes_of(found)
+    names: dict[str, str] = {}
+    objects: Numbered | None = None
+    if truth is None or path is None:
+        images = tuple(sorted({i for boxes in found for i in used(boxes.image)}, key=natural))
+        classes = spec.classes or tuple(
+            sorted({name for boxes in found for name in used(boxes.label)}, key=natural)
+        )
+        of_name = {name: i for i, name in enumerate(classes)}
+        number = {name: i for i, name in enumerate(images)}
+        where = [of_name for _ in found]
+    else:
+        classes, place = classes_of(truth, spec.classes, path)
+        images = images_of(truth, found, path)
+        number = {name: i for i, name in enumerate(images)}
+        size_of = truth.size | size_of
+        names = truth.names
+        where = [by_name_or_id(one, place, names, path) for one in found]
+        objects = numbered(truth.boxes, number, [place for _ in truth.boxes])
+        objects = objects.take(np.argsort(objects.image, kind="stable"))
+        unlisted = _unlisted(truth, images)
+        if unlisted:
+            text = (
+                f"{unlisted:,} images have detections and are not in the ground truth: "
+                "they count as images without objects"
+            )
+            remarks.append(Warning("no-objects", text))
     size = np.full((len(images), 2), np.nan)
-    for name, both in (truth.size | _sizes(found)).items():
+    for name, both in size_of.items():
         if name in number:
             size[number[name]] = both
-    known = {one for boxes in truth.boxes for one in _used(boxes.image)} | {
-        one for boxes in truth.boxes for one in boxes.bare
-    }
-    unlisted = 0 if truth.images is not None else len(set(images) - known)
-    return DetectionData(
+    detections = numbered(found, number, where)
+    of_images = tuple(name for name in spec.groups if name != CLASS)
+    every = (*found, *(() if truth is None else truth.boxes))
+    return BoxDataset(
         images,
         classes,
-        {name: key for key, name in truth.names.items()},
-        _numbered(truth.boxes, number, [place for _ in truth.boxes]),
-        _numbered(
-            found, number, [_by_name_or_id(one, place, truth.names, ground_truth) for one in found]
-        ),
+        {name: key for key, name in names.items()},
+        detections.take(np.argsort(detections.image, kind="stable")),
+        objects,
         size,
         [
             {"path": boxes.source, "rows": int(boxes.place[-1]) + 1 if len(boxes.place) else 0}
-            for boxes in (*found, *truth.boxes)
+            for boxes in every
         ],
+        tuple(boxes.source for boxes in found),
+        attributes_of(replace(spec, groups=of_images), images),
+        spec.logits,
+        spec.iou,
+        spec.max_detections,
+        remarks,
         dropped,
-        unlisted,
+        (spec.score,) if spec.score else (),
+        tuple(-1 if name == CLASS else of_images.index(name) for name in spec.groups),
     )
 
 
-def _truth(path: str, spec: InputSpec) -> tuple[_Truth, int]:
-    boxes: list[Boxes] = []
-    images: list[str] = []
-    names: dict[str, str] = {}
-    size: dict[str, tuple[float, float]] = {}
-    dropped = 0
-    sources = expand((path,))
-    listed = all(map(is_json, sources))
-    for source in sources:
-        if is_json(source):
-            if not listed:
-                raise InputError(f"{show(path)} is both JSON and tables", "give files of one kind")
-            found = read_annotations(source)
-            one = found.boxes
-            images += found.images
-            if names and names != found.names:
-                raise InputError(
-                    f"{show(source.name)} has other categories than the files before it",
-                    "annotations of one data set share their categories",
-                )
-            names = found.names
-            size |= dict(zip(found.images, map(tuple, found.size.tolist()), strict=True))
-        else:
-            one = read_table(source, scored=False)
-            size |= _sizes([one])
-        usable, bad = checked(one, logits=False, drop=spec.drop_invalid)
-        boxes.append(usable)
-        dropped += bad
-    if len(set(images)) < len(images):
-        raise InputError(f"{show(path)}: files share an image", "an image is in one file")
-    return _Truth(boxes, tuple(images) if listed else None, size, names), dropped
-
-
-def _sizes(files: Sequence[Boxes]) -> dict[str, tuple[float, float]]:
-    found: dict[str, tuple[float, float]] = {}
-    for boxes in files:
-        if boxes.size is None or not len(boxes):
-            continue
-        codes, first = np.unique(boxes.image.codes, return_index=True)
-        for code, row in zip(codes.tolist(), first.tolist(), strict=True):
-            wide, high = boxes.size[row].tolist()
-            found[boxes.image.values[code]] = (wide, high)
-    return found
-
-
-def _used(found: Categories) -> list[str]:
-    """Return the values that occur."""
-    present = np.flatnonzero(np.bincount(found.codes, minlength=len(found.values)))
-    return [found.values[code] for code in present.tolist()]
-
-
-def _natural(text: str) -> tuple[bool, int, str]:
-    """Sort whole numbers as numbers, before texts."""
-    plain = text.removeprefix("-").isascii() and text.removeprefix("-").isdigit()
-    return (False, int(text), text) if plain and len(text) < 20 else (True, 0, text)
-
-
-def _classes(
-    truth: _Truth, wanted: tuple[str, ...] | None, path: str
-) -> tuple[tuple[str, ...], dict[str, int]]:
-    """Return the class names, and the number of each class by what the objects call it."""
-    if truth.names:
-        if wanted is not None:
-            raise UsageError(
-                f"the classes are the categories of {show(path)}", "leave out --classes"
-            )
-        names = tuple(truth.names.values())
-        return names, {key: i for i, key in enumerate(truth.names)}
-    used = {name for boxes in truth.boxes for name in _used(boxes.label)}
-    if wanted is None:
-        names = tuple(sorted(used, key=_natural))
-    else:
-        strange = sorted(used - set(wanted), key=_natural)
-        if strange:
-            raise InputError(
-                f"{show(path)} has objects of the class {strange[0]!r}, which --classes does not "
-                "name",
-                did_you_mean(strange[0], wanted) or f"there too: {listing(strange)}",
-            )
-        names = wanted
-    return names, {name: i for i, name in enumerate(names)}
-
-
-def _by_name_or_id(
-    boxes: Boxes, place: dict[str, int], names: dict[str, str], path: str
-) -> dict[str, int]:
-    """Return the number of each class by what a file of detections calls it.
-
-    COCO's results have category ids; a table has names, or ids where names do not fit.
-
-    Raises:
-        InputError: a class that the ground truth does not have.
-    """
-    used = set(_used(boxes.label))
-    by_name = {name: place[key] for key, name in names.items()} or place
-    orders = (place, by_name) if boxes.coco else (by_name, place)
-    for known in orders:
-        if used <= set(known):
-            return known
-    known = max(orders, key=lambda one: len(used & set(one)))
-    row = int(np.flatnonzero(~_within(boxes.label, known))[0])
-    name = boxes.label.values[boxes.label.codes[row]]
-    raise InputError(
-        f"{boxes.where(row)}: the class {name!r} is not in {show(path)}",
-        did_you_mean(name, known)
-        or f"its classes: {listing(known)}; "
-        + ("the list of categories has them all" if names else "--classes A,B,C names all of them"),
-    )
-
-
-def _within(found: Categories, known: dict[str, int]) -> NDArray[np.bool_]:
-    return np.array([value in known for value in found.values] or [False])[found.codes]
-
-
-def _images(truth: _Truth, found: Sequence[Boxes], path: str) -> tuple[str, ...]:
-    """Return the images. Annotations list them all; of a table, detections may add some.
-
-    Raises:
-        InputError: a detection in an image that annotations do not list, or no image in common.
-    """
-    own = {name for boxes in found for name in _used(boxes.image)}
+def _unlisted(truth: Truth, images: tuple[str, ...]) -> int:
+    """Return how many images with detections a ground-truth table does not mention."""
     if truth.images is not None:
-        known = dict.fromkeys(truth.images, 0)
-        for boxes in found:
-            rows = np.flatnonzero(~_within(boxes.image, known))
-            if rows.size:
-                name = boxes.image.values[boxes.image.codes[rows[0]]]
-                more = f" ({rows.size:,} such boxes)" if rows.size > 1 else ""
-                raise InputError(
-                    f"{boxes.where(rows[0])}: the image {name!r} is not in {show(path)}{more}",
-                    "are these the annotations of the same images? Their list of images must "
-                    "name every one, also those without an object",
-                )
-        return tuple(sorted(truth.images, key=_natural))
-    listed = {name for boxes in truth.boxes for name in (*_used(boxes.image), *boxes.bare)}
-    if own and not own & listed:
-        raise InputError(
-            f"no image of the detections is in {show(path)}",
-            "image_id must be the same in both files",
+        return 0
+    known = {one for boxes in truth.boxes for one in (*used(boxes.image), *boxes.bare)}
+    return len(set(images) - known)
+
+
+def _check(spec: InputSpec, need_labels: bool | None) -> None:
+    """Refuse options that boxes do not have.
+
+    Raises:
+        UsageError: naming the option.
+    """
+    truth = "what is true comes with --ground-truth FILE"
+    given = {
+        "--scores": (spec.scores, "one score a box: --score COL"),
+        "--label": (spec.label, truth),
+        "--labels": (spec.labels, truth),
+        "--positive": (spec.positive, truth),
+        "--count": (spec.count, "a box stands for itself; --weight COL of --images FILE"),
+    }
+    for option, (value, hint) in given.items():
+        if value is not None:
+            raise UsageError(f"{option} is not for --task detection", hint)
+    if need_labels and spec.ground_truth is None:
+        raise UsageError(
+            "--task detection needs the objects that there are to find",
+            "--ground-truth FILE: COCO annotations, or a table of image_id, class, x, y, w, h",
         )
-    return tuple(sorted(own | listed, key=_natural))
-
-
-def _numbered(
-    files: Sequence[Boxes], images: dict[str, int], classes: Sequence[dict[str, int]]
-) -> Numbered:
-    def codes(found: Categories, number: dict[str, int]) -> Ints:
-        table = np.array([number.get(value, -1) for value in found.values] or [-1], np.int64)
-        coded: Ints = table[found.codes]
-        return coded
-
-    scores = [
-        np.zeros(0) if boxes.score is None else boxes.score.astype(np.float64) for boxes in files
-    ]
-    return Numbered(
-        np.concatenate([codes(boxes.image, images) for boxes in files]),
-        np.concatenate(
-            [codes(boxes.label, known) for boxes, known in zip(files, classes, strict=True)]
-        ),
-        np.concatenate([boxes.box for boxes in files]),
-        np.concatenate(scores),
-        np.concatenate([boxes.crowd for boxes in files]),
-        np.concatenate([boxes.ignore for boxes in files]),
-    )
+    if not 0 < spec.iou <= 1:
+        raise UsageError("--iou must lie above 0 and up to 1", "for example --iou 0.5")
+    if spec.max_detections < 1:
+        raise UsageError("--max-detections must be at least 1", "for example 100")

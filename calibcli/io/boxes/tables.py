@@ -6,7 +6,7 @@ are held in memory: some 100 bytes each.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,7 +50,7 @@ class Boxes:
         size: float64 (n, 2) width and height of each box's image, or None.
         place: int64 (n,) 0-based place of each box in the file.
         table: all columns as a pyarrow.Table, where they are kept.
-        bare: images that the file names without a box.
+        bare: images that the file names without a box, and `bare_size` their sizes.
     """
 
     source: str
@@ -65,6 +65,7 @@ class Boxes:
     place: NDArray[np.int64]
     table: Any = None
     bare: tuple[str, ...] = ()
+    bare_size: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.box)
@@ -278,5 +279,9 @@ def _without_bare(boxes: Boxes) -> Boxes:
     bare = gone[boxes.label.codes] & np.isnan(boxes.box).all(axis=1)
     if not bare.any():
         return boxes
-    names = sorted({boxes.image.values[code] for code in boxes.image.codes[bare].tolist()})
-    return replace(boxes.rows(~bare), bare=tuple(names))
+    rows = np.flatnonzero(bare)
+    names = [boxes.image.values[code] for code in boxes.image.codes[rows].tolist()]
+    size: dict[str, tuple[float, float]] = {}
+    if boxes.size is not None:
+        size = {n: (w, h) for n, (w, h) in zip(names, boxes.size[rows].tolist(), strict=True)}
+    return replace(boxes.rows(~bare), bare=tuple(sorted(set(names))), bare_size=size)

@@ -123,6 +123,11 @@ class Block:
         return np.broadcast_to(self.image.unit, len(self))
 
     @property
+    def units(self) -> NDArray[np.uint64]:
+        """The image's unit."""
+        return np.array([self.image.unit])
+
+    @property
     def rounding(self) -> float:
         """By how much each probability may have been rounded."""
         return self.rule.rounding(self.planes)

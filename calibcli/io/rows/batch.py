@@ -70,6 +70,11 @@ class RowBatch:
         """Whether there are labels."""
         return self.labels is not None
 
+    @property
+    def units(self) -> NDArray[np.uint64] | None:
+        """The units that it is about."""
+        return self.unit
+
     def row(self, i: int) -> int:
         """Return the 0-based row in the source of row `i` of this batch."""
         return self.first_row + (i if self.kept is None else int(self.kept[i]))

@@ -41,6 +41,9 @@ class InputSpec:
     key: str | None = None
     predicted: str | None = None
     renormalise: bool = False
+    ground_truth: str | None = None
+    iou: float = 0.5
+    max_detections: int = 100
 
     @property
     def ignored_pixel(self) -> float | None:

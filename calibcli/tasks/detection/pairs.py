@@ -21,9 +21,10 @@ from calibcli.core.statistics.stats import ScoreStats
 from calibcli.core.statistics.tally import Tally
 from calibcli.tasks.detection.matching import Matches, Overlaps, by_rank, match, overlaps, ranks
 from calibcli.tasks.detection.nms import Rivals, rivals
+from calibcli.tasks.units import buckets_of_all
 
 if TYPE_CHECKING:
-    from calibcli.io.boxes.dataset import DetectionData, Numbered
+    from calibcli.io.boxes.dataset import BoxBatch
     from calibcli.tasks.detection.matching import Bools, Floats, Ints
 
 MAX_DETECTIONS = 100
@@ -80,43 +81,33 @@ class Scene:
         return np.bincount(self.truth_image[own], minlength=len(self.bucket))
 
 
-def image_buckets(images: int) -> Ints:
-    """Return the bucket of each image: all buckets hold as many, up to one."""
-    return np.random.default_rng(0).permutation(images) % BUCKETS
-
-
 def scene(
-    data: DetectionData,
-    *,
-    logits: bool,
-    iou: float,
-    score: Floats | None = None,
-    nms: float | None = None,
+    boxes: BoxBatch, *, iou: float, score: Floats | None = None, nms: float | None = None
 ) -> Scene:
     """Sort the boxes and find their overlaps.
 
     Args:
-        data: what was read.
-        logits: whether the scores are logits.
+        boxes: of some images, with their objects.
         iou: the smallest matching IoU that will be asked for.
-        score: (n,) scores in place of those of the detections, in the order of the input.
+        score: (n,) probabilities in place of the scores.
         nms: the smallest NMS IoU that will be asked for; None for none.
     """
-    size, found, truth = len(data.classes), data.found, data.truth
-    ranked = found.score if score is None else score
+    size, found, truth = len(boxes.classes), boxes.found, boxes.truth
+    assert truth is not None
+    ranked = boxes.scores if score is None else score
     group = found.image * size + found.label
     order = by_rank(group, ranked)
     own = truth.image * size + truth.label
     sort = np.argsort(own, kind="stable")
-    objects = _taken(truth, sort)
+    objects = truth.take(sort)
     pairs = overlaps(
         group[order], found.box[order], own[sort], objects.box, objects.crowd, least=iou
     )
-    bucket = image_buckets(len(data.images))
+    bucket = buckets_of_all(boxes.units)
     counts = ~objects.ignore
     home = objects.label[counts] * BUCKETS + bucket[objects.image[counts]]
     return Scene(
-        data.classes,
+        boxes.classes,
         order,
         found.image[order],
         found.label[order],
@@ -131,18 +122,7 @@ def scene(
         np.bincount(home, minlength=size * BUCKETS).reshape(size, BUCKETS),
         objects.image,
         objects.label,
-        logits,
-    )
-
-
-def _taken(boxes: Numbered, rows: Ints) -> Numbered:
-    return replace(
-        boxes,
-        image=boxes.image[rows],
-        label=boxes.label[rows],
-        box=boxes.box[rows],
-        crowd=boxes.crowd[rows],
-        ignore=boxes.ignore[rows],
+        boxes.logits and score is None,
     )
 
 

@@ -47,6 +47,15 @@ class ImageCounts:
         self.groups += other.groups
         self.counts += other.counts
 
+    def numbered(self, known: tuple[int, ...] | None) -> ImageCounts:
+        """Figures are by image, whatever its unit's bucket."""
+        return self
+
+    def of_label(self, k: int) -> ImageCounts:
+        """Return the counts of one structure."""
+        counts = [one[k : k + 1] for one in self.counts]
+        return ImageCounts(self.number, self.unit, self.groups, counts)
+
     def of_group(self, column: int, value: str) -> ImageCounts:
         """Return the images of one value of a group column."""
         own = [i for i, groups in enumerate(self.groups) if groups[column] == value]

@@ -12,7 +12,7 @@ from calibcli.core.numeric.scales import expit
 from calibcli.core.results.warning import warned
 from calibcli.errors import InputError, did_you_mean
 from calibcli.io.boxes.checks import checked
-from calibcli.io.boxes.dataset import read_files
+from calibcli.io.boxes.numbering import read_files
 from calibcli.io.boxes.output import output_kind, write_boxes
 from calibcli.io.failures import listing
 from calibcli.tasks.detection.matching import by_rank, ranks

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from calibcli.core.results.warning import Warning
 from calibcli.errors import UsageError
-from calibcli.io.boxes.dataset import open_detections
+from calibcli.io.boxes.dataset import open_boxes
 from calibcli.tasks.detection.nms import keep
 from calibcli.tasks.detection.pairs import (
     COCO_IOUS,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibcli.core.calibrators import Calibrator
-    from calibcli.io.boxes.dataset import DetectionData
+    from calibcli.io.boxes.dataset import BoxDataset
     from calibcli.io.rows.recipe import InputSpec
 
 Result = dict[str, Any]
@@ -85,8 +85,6 @@ def check_spec(spec: InputSpec) -> None:
             raise UsageError(
                 f"{option} is not for --task detection", hints.get(option, "leave it out")
             )
-    if spec.cluster is not None:
-        raise UsageError("an image is the cluster of its boxes", "leave out --cluster")
     if spec.groups:
         raise UsageError(
             "--group is not for --task detection", "the classes are the slices; leave it out"
@@ -103,7 +101,7 @@ class Observed:
         warnings: what is to be said of them.
     """
 
-    data: DetectionData
+    data: BoxDataset
     spec: InputSpec
     options: DetectionOptions
     warnings: list[Warning]
@@ -115,8 +113,8 @@ class Observed:
 
     def scene(self, score: NDArray[np.float64] | None = None, *, nms: float | None = None) -> Scene:
         """Return the boxes sorted, with calibrated scores in place of their own if given."""
-        logits = self.spec.logits and score is None
-        return scene(self.data, logits=logits, iou=self.least_iou, score=score, nms=nms)
+        whole = self.data.batch(0, len(self.data.images))
+        return scene(whole, iou=self.least_iou, score=score, nms=nms)
 
     def suppressed(self, view: Scene) -> NDArray[np.bool_] | None:
         """Return which boxes of a scene --nms-iou leaves (n,); None without it."""
@@ -152,7 +150,7 @@ class Observed:
             "max_detections": self.options.limit,
             "matching": "greedy by score within an image and class, as COCO",
             "groups": [],
-            "cluster": "image",
+            "cluster": self.data.unit.name,
             "drop_invalid": self.spec.drop_invalid,
             "nms_iou": self.options.nms,
             **more,
@@ -167,17 +165,14 @@ def observe(spec: InputSpec, options: DetectionOptions) -> Observed:
         UsageError: options of other tasks.
     """
     check_spec(spec)
-    data = open_detections(spec, options.ground_truth)
-    warnings = []
-    if data.dropped:
-        warnings.append(dropped_boxes(data.dropped))
-    if data.unlisted:
-        text = (
-            f"{data.unlisted:,} images have detections and are not in the ground truth: "
-            "they count as images without objects"
-        )
-        warnings.append(Warning("no-objects", text))
-    return Observed(data, spec, options, warnings)
+    wanted = replace(
+        spec,
+        ground_truth=options.ground_truth,
+        iou=options.iou,
+        max_detections=options.limit,
+    )
+    data = open_boxes(wanted)
+    return Observed(data, wanted, options, list(data.remarks))
 
 
 def dropped_boxes(number: int) -> Warning:
@@ -212,7 +207,7 @@ def matching_warnings(found: Counted, options: DetectionOptions) -> list[Warning
 
 
 def calibrated_scores(
-    calibrator: Calibrator, data: DetectionData, *, logits: bool
+    calibrator: Calibrator, data: BoxDataset, *, logits: bool
 ) -> NDArray[np.float64]:
     """Return the probability of each detection (n,), by a map for all or one for each class."""
     return calibrated(

@@ -13,7 +13,7 @@ from calibcli.io.formats.sources import expand, one_array
 from calibcli.tasks.collect import Counted, count
 from calibcli.tasks.families import families_of, merged, population_of, whole
 from calibcli.tasks.population import Layout, Population
-from calibcli.tasks.table import open_dataset
+from calibcli.tasks.table import medium, open_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,6 +62,30 @@ class Gathered:
         """What a user calls the task."""
         return self.task if self.dataset is None else self.dataset.name
 
+    def as_pairs(self) -> Gathered:
+        """Return boxes of all classes as one population of pairs, and so those of each group.
+
+        What has one score a row, whatever it is of, is fitted and compared alike.
+        """
+        if self.dataset is None or self.dataset.medium != "boxes":
+            return self
+
+        def pooled(one: Slice) -> Slice:
+            before, after = one.population, one.calibrated
+            return replace(
+                one,
+                population=Population("binary", before.pairs, units=before.units),
+                calibrated=None if after is None else Population("binary", after.pairs),
+            )
+
+        return replace(
+            self,
+            task="binary",
+            classes=(),
+            overall=pooled(self.overall),
+            groups=tuple(map(pooled, self.groups)),
+        )
+
     @property
     def clustered(self) -> bool:
         """Whether several rows can be of one unit: a cluster, or an image."""
@@ -86,7 +110,8 @@ def one_class(population: Population, k: int) -> Population:
     stats = population.classes[k]
     if population.rows_apart:
         return Population("binary", replace(stats, parts=None))
-    return Population("binary", stats, units=population.units)
+    extra = None if population.extra is None else population.extra.of_label(k)
+    return Population("binary", stats, units=population.units, extra=extra)
 
 
 def holds_stats(sources: Sequence[Source]) -> bool:
@@ -254,7 +279,10 @@ def from_counted(dataset: Dataset, spec: InputSpec, counted: Counted) -> Gathere
         input_params(spec, dataset),
         counted.dropped,
         dataset,
-        reading_warnings(dataset, counted.dropped, counted.unseen),
+        [
+            *reading_warnings(dataset, counted.dropped, counted.unseen),
+            *medium(dataset.medium).warnings(dataset, overall.population),
+        ],
         counted.labelled,
     )
 
@@ -290,30 +318,7 @@ def _natural(value: str) -> tuple[bool, float, str]:
 
 def input_params(spec: InputSpec, dataset: Dataset) -> Result:
     """Return the input options as they stand in the JSON."""
-    params: Result = {
-        "score": list(dataset.score_names) or None,
-        "label": spec.label,
-        "labels": spec.labels,
-        "logits": spec.logits,
-        "classes": list(dataset.classes) or None,
-        "positive": spec.positive,
-        "weight": spec.weight,
-        "count": spec.count,
-        "groups": list(spec.groups),
-        "cluster": dataset.unit.name if dataset.unit.clustered else None,
-        "drop_invalid": spec.drop_invalid,
-    }
-    if dataset.medium == "images":
-        layout = (spec.layout or "NCHW").upper()
-        return params | {"layout": layout, "ignore_label": spec.ignore_label, "scale": spec.scale}
-    given = {
-        "key": spec.key,
-        "predicted": spec.predicted,
-        "ignore_label": spec.ignore_label,
-        "scale": spec.scale,
-        "renormalise": spec.renormalise or None,
-    }
-    return params | {name: value for name, value in given.items() if value is not None}
+    return medium(dataset.medium).params(spec, dataset)
 
 
 # -- saved statistics ------------------------------------------------------------------------------

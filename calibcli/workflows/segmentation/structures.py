@@ -17,6 +17,7 @@ from calibcli.core.metrics.binary import View
 from calibcli.core.results.warning import Warning
 from calibcli.core.segmentation.overlap import overlap
 from calibcli.core.statistics.keys import HALF_KEY
+from calibcli.tasks.segmentation.image_counts import ImageCounts
 from calibcli.workflows.measure.slices import bin_rows, read_at
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def _more_metrics(metrics: Result, own: Result) -> None:
 
 
 def _structures(stack: Any, population: Population, conventions: Conventions) -> list[Result]:
+    assert isinstance(population.extra, ImageCounts)
     counts = population.extra.table()
     found = []
     for k, name in enumerate(stack.structures):

@@ -1,0 +1,194 @@
+"""Figures of boxes that pairs alone do not give, of one class or as means over classes."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from calibcli.core.detection.average_precision import (
+    average_precision,
+    jackknife_variance,
+    without_each_bucket,
+)
+from calibcli.core.detection.box_calibration import BINS, box_calibration
+from calibcli.core.detection.lrp import LrpCurve, bucket_residuals
+from calibcli.core.metrics.intervals import on_logit_scale
+from calibcli.core.numeric.special import t_ppf
+from calibcli.core.results.figures import Figure, LrpFigure, undefined
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from calibcli.tasks.detection.found import Detections
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+NO_OBJECTS = "no object to find"
+OF_ALL_ONLY = "no interval for a class: it takes too many draws"
+TAU_MOST = 1.0 - 1e-9
+"""Localisation error is a share of 1 - tau, which must not be 0."""
+
+
+def box_figures(found: Detections, *, confidence: float | None, seed: int) -> dict[str, Figure]:
+    """Return the figures of a population of boxes beside those of its pairs.
+
+    Args:
+        found: the boxes, of all classes or looking at one.
+        confidence: level of the intervals, by units; None for none.
+        seed: of draws.
+    """
+    one = found.only
+    classes = range(len(found.classes)) if one is None else (one,)
+    whole: dict[str, Figure] = {
+        "images": Figure(found.images),
+        "ground_truth": Figure(int(found.own_objects.sum())),
+        "ap": _mean_precision(found, classes, (0,), confidence),
+        "ap_50_95": _mean_precision(found, classes, range(1, len(found.ious)), confidence),
+        "lrp": _mean_lrp([Lrp.of(found, k) for k in classes], found, confidence),
+    }
+    return whole | _by_place(found, confidence, seed)
+
+
+def _mean_precision(
+    found: Detections, classes: Sequence[int], places: Sequence[int], level: float | None
+) -> Figure:
+    """Return the mean over IoUs and over classes that have objects, with a jackknife interval."""
+    value = np.zeros(len(classes))
+    buckets = np.unique(found.bucket)
+    left = np.zeros((len(classes), len(buckets)))
+    for i, k in enumerate(classes):
+        for at in places:
+            ranking = found.ranking(k, at)
+            value[i] += average_precision(ranking) / len(places)
+            if level is not None and ranking.total:
+                left[i] += without_each_bucket(ranking)[buckets] / len(places)
+    there = ~np.isnan(value)
+    if not there.any():
+        return undefined(NO_OBJECTS)
+    mean = float(value[there].mean())
+    if level is None:
+        return Figure(mean)
+    each = left[there]
+    known = ~np.isnan(each)
+    count = known.sum(axis=0)
+    sums = np.where(known, each, 0.0).sum(axis=0)
+    # A class whose every object is in one bucket has no value without it: a mean of the others.
+    out = np.divide(sums, count, out=np.full(len(buckets), np.nan), where=count > 0)
+    return with_ends(mean, jackknife_variance(out), int((~np.isnan(out)).sum()), level)
+
+
+def with_ends(value: float, spread: float, buckets: int, level: float) -> Figure:
+    """Return a figure in (0, 1) with its interval, from its variance between buckets of units."""
+    if buckets < 2 or math.isnan(spread):
+        return Figure(value, reason="no interval: all objects are in one image")
+    if not 0.0 < value < 1.0 or spread <= 0.0:
+        return Figure(value, reason=f"no interval: the images do not differ at {value:g}")
+    error = t_ppf((1.0 + level) / 2.0, buckets - 1) * math.sqrt(spread)
+    return Figure(value, *on_logit_scale(value, error))
+
+
+class Lrp:
+    """Optimal LRP of one class: its curve, the best place, what each bucket adds."""
+
+    def __init__(self, curve: LrpCurve, residual: Floats, place: int | None) -> None:
+        self.curve, self.residual, self.place = curve, residual, place
+
+    @classmethod
+    def of(cls, found: Detections, k: int) -> Lrp:
+        """Return that of class k."""
+        curve, place = lrp_curve(found, k), None
+        place = curve.best()
+        own = found.rows(k)
+        stop = 0 if place is None else int(curve.hits[place] + curve.alarms[place])
+        residual = bucket_residuals(
+            np.arange(len(own)) < stop,
+            found.right(own),
+            found.whole.iou[own],
+            found.buckets(own),
+            found.objects[k],
+            curve.tau,
+            float(curve.at(place)["value"] or 0.0),
+        )
+        return cls(curve, residual, place)
+
+    @property
+    def value(self) -> float:
+        """The least error of any cut-off."""
+        return float(self.curve.at(self.place)["value"] or 0.0)
+
+    def parts(self) -> dict[str, float | None]:
+        """Return the optimal cut-off and the parts of the error there."""
+        at = self.curve.at(self.place)
+        threshold = None if self.place is None else float(self.curve.score[self.place])
+        return {"threshold": threshold, **{k: v for k, v in at.items() if k != "value"}}
+
+
+def lrp_curve(found: Detections, k: int | None) -> LrpCurve:
+    """Return the LRP curve of a class, or of all boxes together."""
+    own = found.rows(k)
+    return LrpCurve.of(
+        found.whole.score[own],
+        found.right(own),
+        found.whole.iou[own],
+        int(found.objects.sum() if k is None else found.objects[k].sum()),
+        min(found.ious[0], TAU_MOST),
+    )
+
+
+def lrp_at(curve: LrpCurve, threshold: float) -> LrpFigure:
+    """Return the error at a cut-off and its parts."""
+    at = curve.at(curve.place(threshold))
+    value = at.pop("value") if curve.objects else None
+    at.pop("value", None)
+    return LrpFigure(value, **at, reason=None if curve.objects else NO_OBJECTS)
+
+
+def _mean_lrp(errors: Sequence[Lrp], found: Detections, level: float | None) -> Figure:
+    known = [one for one in errors if one.curve.objects]
+    if not known:
+        return undefined(NO_OBJECTS)
+    value = float(np.mean([one.value for one in known]))
+    if level is None:
+        return Figure(value)
+    buckets = np.unique(found.bucket)
+    residual = np.mean([one.residual for one in known], axis=0)[buckets]
+    size = len(buckets)
+    spread = float((residual**2).sum()) * size / max(size - 1, 1)
+    return with_ends(value, spread, size, level)
+
+
+def _by_place(found: Detections, confidence: float | None, seed: int) -> dict[str, Figure]:
+    """Return D-ECE with position and size, of the boxes in images whose size is known."""
+    every = found.rows(found.only)
+    own = every[~np.isnan(found.whole.place[every]).any(axis=1)]
+    if len(every) and not len(own):
+        return dict.fromkeys(BINS, undefined("the sizes of the images are not known"))
+    figures = {}
+    for name in BINS:
+        made = box_calibration(
+            name,
+            found.whole.score[own],
+            found.right(own),
+            found.whole.place[own],
+            found.buckets(own),
+            confidence=confidence if found.only is None else None,
+            seed=seed,
+        )
+        if made.value is None:
+            figures[name] = undefined("no bin holds 8 detections")
+            continue
+        missing = confidence is not None and made.low is None
+        figures[name] = Figure(
+            made.value,
+            made.low,
+            made.high,
+            bins=made.bins,
+            share=made.share * len(own) / len(every),
+            reason=OF_ALL_ONLY if missing else None,
+        )
+    return figures

@@ -1,0 +1,54 @@
+"""Images as a medium."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from calibcli.io.images.stacks import StackDataset, open_stacks
+from calibcli.tasks.rows.medium import common_params
+from calibcli.tasks.segmentation.pixels import PixelCounter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from calibcli.core.results.warning import Warning
+    from calibcli.io.formats.sources import Source
+    from calibcli.io.rows.recipe import InputSpec
+    from calibcli.tasks.population import Population
+
+
+class Images:
+    """What images do in their own way."""
+
+    counter = PixelCounter
+
+    def open(
+        self,
+        spec: InputSpec,
+        sources: Sequence[Source],
+        *,
+        need_labels: bool | None,
+        keep_columns: bool,
+        typed: bool,
+    ) -> StackDataset:
+        """Open stacks and folders of images; they have no columns to keep."""
+        return open_stacks(spec, need_labels=need_labels, sources=sources)
+
+    def params(self, spec: InputSpec, dataset: StackDataset) -> dict[str, Any]:
+        """Return the input options as they stand in the JSON."""
+        return common_params(spec, dataset) | {
+            "layout": (spec.layout or "NCHW").upper(),
+            "ignore_label": spec.ignore_label,
+            "scale": spec.scale,
+        }
+
+    def warnings(self, dataset: StackDataset, population: Population) -> list[Warning]:
+        """Return what is to be said of what was counted: structures are judged by themselves."""
+        return []
+
+    def artifact_input(self, dataset: StackDataset) -> dict[str, Any]:
+        """Return what a calibrator keeps of the input beside scores and labels."""
+        return {}
+
+
+MEDIUM = Images()
