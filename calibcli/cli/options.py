@@ -154,14 +154,16 @@ class InputOptions:
         ),
     ] = None
 
-    def spec(self, paths: list[str], groups: tuple[str, ...] = ()) -> Any:
-        """Return the InputSpec of these options."""
+    def spec(
+        self, paths: list[str], groups: tuple[str, ...] = (), calibrator: str | None = None
+    ) -> Any:
+        """Return the InputSpec of these options, with what a calibrator remembers of its fit."""
         from calibcli.io.rows.dataset import InputSpec
 
         self._refuse_of_other_tasks()
         if self.predicted is not None and self.predicted not in groups:
             groups = (*groups, self.predicted)
-        return InputSpec(
+        spec = InputSpec(
             paths=tuple(paths),
             score=self.score,
             scores=texts(self.scores),
@@ -185,6 +187,11 @@ class InputOptions:
             predicted=self.predicted,
             renormalise=self.renormalise,
         )
+        if calibrator is None:
+            return spec
+        from calibcli.workflows.input.remembered import remembered
+
+        return remembered(spec, calibrator)
 
     def _refuse_of_other_tasks(self) -> None:
         """Refuse options of images for other tasks, and those of rows for images and boxes."""

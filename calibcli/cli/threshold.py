@@ -163,7 +163,7 @@ def command(
     conventions = how.conventions()
     regions = more.regions(read, maximize)
     shares = options.numbers(prior, "--prior") if prior is not None else None
-    spec = read.spec(paths, tuple(groups.group or ()))
+    spec = read.spec(paths, tuple(groups.group or ()), calibrator)
     with console.Progress(quiet=run.quiet, verbose=run.verbose) as progress:
         common: dict[str, Any] = {
             "calibrator": calibrator,

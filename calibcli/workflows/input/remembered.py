@@ -1,0 +1,53 @@
+"""What a calibrator remembers of its scores and labels, where the options say nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from calibcli.io.artifacts.artifacts import read_artifact
+from calibcli.io.formats.frames import ARRAY
+from calibcli.io.formats.readers import open_reader
+from calibcli.io.formats.sources import expand
+
+if TYPE_CHECKING:
+    from calibcli.io.rows.columns import Columns
+    from calibcli.io.rows.recipe import InputSpec
+
+
+def remembered(spec: InputSpec, calibrator: str | None) -> InputSpec:
+    """Return input options with the columns, classes and positive label of a calibrator's fit.
+
+    They are taken where nothing else is named and the files have these columns.
+
+    Raises:
+        InputError: a file or a calibrator that cannot be read.
+    """
+    if calibrator is None or spec.task in ("segmentation", "detection"):
+        return spec
+    payload = read_artifact(calibrator, "calibrator")
+    if payload["task"] == "detection" or payload.get("method") == "pool":
+        return spec
+    sources = expand(spec.paths, spec.input_format)
+    if sources[0].kind == "stats":
+        return spec
+    columns = open_reader(sources[0]).columns
+    names = tuple(payload["input"]["scores"])
+    if spec.score is None and spec.scores is None and names and _all_in(names, columns):
+        classes = tuple(payload["classes"])
+        if not classes:
+            spec = replace(spec, score=names[0])
+        else:
+            spec = replace(spec, scores=names, classes=spec.classes or classes)
+    if spec.positive is None and payload["task"] != "multiclass":
+        spec = replace(spec, positive=payload["input"]["positive"])
+    label = payload.get("params", {}).get("label")
+    if label is not None and spec.label is None:
+        beside = columns if spec.labels is None else open_reader(expand((spec.labels,))[0]).columns
+        if label in beside:
+            spec = replace(spec, label=label)
+    return spec
+
+
+def _all_in(names: tuple[str, ...], columns: Columns) -> bool:
+    return set(columns) != {ARRAY} and all(name in columns for name in names)
