@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import copy
-import csv
 import json
+from contextlib import suppress
 
 import numpy as np
 import pytest
 
+import calibcli as calibcli_package
+from calibcli.errors import InputError
 from calibcli.io.artifacts.artifacts import digest_of
 
 BINARY = ("temperature", "platt", "beta", "isotonic", "histogram", "spline", "venn-abers",
           "scaling-binning")  # fmt: skip
 WRONG = (-5, None, "x", [0.5, 0.7, 0.2, 3])
+FEW_WRONG = (-5, None)
 
 
 @pytest.fixture
@@ -31,11 +34,11 @@ def places(value, at=()):
             yield from places(item, (*at, key))
 
 
-def broken(path, part):
+def broken(path, part, values=WRONG):
     """Write the artifact again and again, with one value changed and a digest that fits."""
     whole = json.loads(path.read_text())
     for place in places(whole[part], (part,)):
-        for wrong in WRONG:
+        for wrong in values:
             other = copy.deepcopy(whole)
             inside = other
             for key in place[:-1]:
@@ -47,34 +50,28 @@ def broken(path, part):
                 yield place, wrong
 
 
-def probabilities(path):
-    with path.open() as file:
-        for row in csv.DictReader(file):
-            yield from (float(v) for name, v in row.items() if name.startswith("probability"))
+def checked(path, scores):
+    """Every change is refused, or what is read still gives probabilities."""
+    for place, wrong in broken(path, "calibrator"):
+        with suppress(InputError):
+            p = calibcli_package.load(path).apply(scores)
+            assert ((p >= 0) & (p <= 1)).all(), (place, wrong)
 
 
 @pytest.mark.parametrize("method", BINARY)
-def test_a_calibrator_gives_probabilities_or_is_refused(calibcli, write, binary, tmp_path, method):
-    few = {name: values[::10] for name, values in binary.items()}
-    scores, path = write("scores.csv", binary), tmp_path / "c.json"
+def test_a_calibrator_gives_probabilities_or_is_refused(calibcli, scores, tmp_path, method):
+    path = tmp_path / "c.json"
     assert calibcli("fit", scores, "--method", method, "--no-ci", "-o", path).code == 0
-    few, out = write("few.csv", few), tmp_path / "o.csv"
-    for place, wrong in broken(path, "calibrator"):
-        ran = calibcli("apply", path, few, "-o", out)
-        assert ran.code in (0, 3), (place, wrong, ran.err)
-        if ran.code == 0:
-            assert all(0 <= p <= 1 for p in probabilities(out)), (place, wrong)
+    checked(path, np.linspace(0, 1, 201))
+    ran = calibcli("apply", path, scores, "-o", tmp_path / "o.csv")  # the last change of all
+    assert ran.code in (0, 3), ran.err
 
 
 @pytest.mark.parametrize("method", ["vector", "matrix", "isotonic"])
-def test_of_several_classes_too(calibcli, several, tmp_path, method):
-    path, out = tmp_path / "c.json", tmp_path / "o.csv"
+def test_of_several_classes_too(calibcli, several, classes, tmp_path, method):
+    path = tmp_path / "c.json"
     assert calibcli("fit", *several, "--method", method, "--no-ci", "-o", path).code == 0
-    for place, wrong in broken(path, "calibrator"):
-        ran = calibcli("apply", path, several[0], "-o", out)
-        assert ran.code in (0, 3), (place, wrong, ran.err)
-        if ran.code == 0:
-            assert all(0 <= p <= 1 for p in probabilities(out)), (place, wrong)
+    checked(path, classes["z"])
 
 
 def test_a_calibrator_of_another_number_of_classes(calibcli, several, tmp_path):
@@ -104,7 +101,9 @@ def test_thresholds_decide_or_are_refused(calibcli, scores, several, tmp_path, o
     assert calibcli("threshold", *data, *(options or ()), "--no-ci", "-o", path, "-q").code == 0
     whole = path.read_text()
     for part in parts:
-        for place, wrong in broken(path, part):
+        for place, wrong in broken(path, part, FEW_WRONG):
+            if len(place) > 3:
+                continue  # figures, which decide nothing
             ran = calibcli("measure", *data, "--no-ci", "--thresholds", path)
             assert ran.code in (0, 3), (place, wrong, ran.err)
         path.write_text(whole)
@@ -127,7 +126,7 @@ def test_statistics_that_lack_something(calibcli, scores, tmp_path):
     path = tmp_path / "s.json"
     save = ("--no-ci", "--group", "camera", "--save-stats", path)
     assert calibcli("measure", scores, *save).code == 0
-    for place, wrong in broken(path, "families"):
+    for place, wrong in broken(path, "families", FEW_WRONG):
         if len(place) < 4:
             ran = calibcli("measure", path, "--no-ci")
             assert ran.code in (0, 3), (place, wrong, ran.err)
