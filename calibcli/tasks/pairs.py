@@ -37,6 +37,7 @@ class Pairs:
     """Pairs of one family: keys and labels (m,), their slot within the family, pairs a row.
 
     `row` (m,) is the row of each pair, where rows have a different number of pairs.
+    `score` are the probabilities that the keys were made of, where they are at hand.
     """
 
     family: str
@@ -45,6 +46,7 @@ class Pairs:
     slot: NDArray[np.integer[Any]] | None
     repeat: int
     row: NDArray[np.int64] | None = None
+    score: NDArray[Any] | None = None
 
     def spread(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return what rows have (n,), for each of their pairs (m,)."""
@@ -76,7 +78,8 @@ def pairs_of(task: str, scores: NDArray[Any], labels: NDArray[Any], *, logits: b
         logits: whether the scores are logits.
     """
     if task == "binary":
-        return [Pairs(PAIRS, _keys(scores, logits), labels.astype(bool), None, 1)]
+        p = None if logits else scores
+        return [Pairs(PAIRS, _keys(scores, logits), labels.astype(bool), None, 1, score=p)]
     classes = scores.shape[1]
     column = np.tile(np.arange(classes), len(scores))
     if task == "multilabel":

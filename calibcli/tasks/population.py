@@ -111,7 +111,7 @@ class _Family:
             # Of several classes the softmax is counted, which is a probability.
             "by_logit": layout.logits and layout.task != "multiclass",
         }
-        self.tally = Tally(slots, **self.options, start_exact=start_exact)
+        self.tally = Tally(slots, **self.options, start_exact=start_exact, ranked=True)
         self.parts: Tally | None = None
         if parts:
             self.parts = Tally(slots * BUCKETS, **self.options, start_exact=start_exact)
@@ -174,7 +174,7 @@ class Scope:
                 base = found.spread(member) * self.width(found.family)
                 slot = base if slot is None else base + slot
             mass = None if weight is None else found.spread(weight)
-            family.tally.add(found.key, found.label, slot, mass)
+            family.tally.add(found.key, found.label, slot, mass, found.score)
             if family.parts is not None:
                 assert bucket is not None
                 own = found.spread(bucket)

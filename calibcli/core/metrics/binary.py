@@ -191,7 +191,8 @@ def nll(view: View) -> float:
 def auc(view: View) -> float:
     """Return the area under the ROC curve: P(score of a 1 > score of a 0), ties count half."""
     view.require_both_labels()
-    pos, neg = view.stats.pos, view.stats.neg
+    ranked = view.stats.ranks or view.stats
+    pos, neg = ranked.pos, ranked.neg
     below = np.cumsum(neg) - neg
     return float(pos @ (below + neg / 2.0)) / (view.stats.positives * view.stats.negatives)
 
@@ -204,7 +205,7 @@ def average_precision(view: View) -> float:
     view.require_rows()
     if not view.stats.positives:
         raise Undefined("no row has label 1")
-    pos = view.stats.pos[::-1].astype(np.float64)
+    pos = (view.stats.ranks or view.stats).pos[::-1].astype(np.float64)
     return float(pos @ precision_at_cells(view.stats)) / view.stats.positives
 
 
@@ -214,9 +215,11 @@ def precision_at_cells(stats: ScoreStats) -> NDArray[np.float64]:
     Rows of one score are alerts together. A cell of a grid holds several scores in an order that
     is not known; about the middle of it is what a random order has.
     """
-    pos, total = stats.pos[::-1].astype(np.float64), stats.total[::-1].astype(np.float64)
+    ranked = stats.ranks or stats
+    pos = ranked.pos[::-1].astype(np.float64)
+    total = pos + ranked.neg[::-1]
     tp, alerts = np.cumsum(pos), np.cumsum(total)
-    inside = stats.mixed[::-1] & (pos > 0)
+    inside = ranked.mixed[::-1] & (pos > 0)
     one = 1.0
     if stats.table.pos_sq is not None and stats.table.neg_sq is not None:
         one = float(stats.table.pos_sq.sum() + stats.table.neg_sq.sum()) / float(stats.n)

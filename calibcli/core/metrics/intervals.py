@@ -250,6 +250,18 @@ def interval(view: View, name: str, value: float, confidence: float, seed: int) 
     return None
 
 
+_RANKING = ("auc", "average_precision", "ks", "kuiper")
+"""Metrics that need the order of scores, which the cells of a grid have lost."""
+
+
+def _widened(view: View, name: str, bounds: Interval | None) -> Interval | None:
+    """Return an interval that allows for the grid's error too."""
+    if bounds is None or view.stats.exact or name not in _RANKING:
+        return bounds
+    error = view.stats.grid_error[name]
+    return max(bounds[0] - error, 0.0), min(bounds[1] + error, 1.0)
+
+
 def measure(
     view: View,
     *,
@@ -273,7 +285,7 @@ def measure(
             value = METRICS[name](view)
             bounds = None
             if confidence is not None:
-                bounds = interval(view, name, value, confidence, seed)
+                bounds = _widened(view, name, interval(view, name, value, confidence, seed))
         except Undefined as reason:
             found[name] = (None, None, None, str(reason))
         else:

@@ -78,6 +78,10 @@ class Grid:
 
     def cells(self, key: Keys) -> NDArray[np.int64]:
         """Return the index of the cell of each key, in O(1) a key."""
+        return self.located(key)[0]
+
+    def located(self, key: Keys) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+        """Return the index of the cell of each key, and which keys' cells were split at edges."""
         shift = _MANTISSA - self.bits
         raw = key >> shift
         raw -= (_TINY_KEY >> shift) - 1
@@ -87,7 +91,7 @@ class Grid:
             subset = np.clip(raw[at_edge], 0, len(self._first) - 1)
             inside = np.searchsorted(self._inner, key[at_edge], side="right")
             cell[at_edge] = inside - self._inner_before[subset] + ~cell[at_edge]
-        return cell
+        return cell, at_edge
 
     def offsets(self, key: Keys) -> Keys:
         """Return how far each key lies into its cell, in units of 2**UNIT_SHIFT keys."""

@@ -51,9 +51,9 @@ def grid_error(stats: ScoreStats) -> dict[str, float]:
         "kuiper": 2.0 * moved + rise + fall,
     }
     if "auc" in names:
-        found["auc"] = float(pos @ neg) / 2.0 / (float(stats.positives) * float(stats.negatives))
+        found["auc"] = _auc(stats)
     if "average_precision" in names:
-        found["average_precision"] = _average_precision(stats, mixed)
+        found["average_precision"] = _average_precision(stats)
     return found
 
 
@@ -79,14 +79,22 @@ def _walk(stats: ScoreStats, pos: Array, neg: Array, highest: Array) -> tuple[fl
     return rise / float(stats.n), fall / float(stats.n)
 
 
-def _average_precision(stats: ScoreStats, mixed: NDArray[np.bool_]) -> float:
+def _auc(stats: ScoreStats) -> float:
+    """Half of the pairs of a positive and a negative whose order a cell has lost."""
+    ranked = stats.ranks or stats
+    pairs = float((ranked.pos * ranked.mixed.astype(np.float64)) @ ranked.neg)
+    return pairs / 2.0 / (float(stats.positives) * float(stats.negatives))
+
+
+def _average_precision(stats: ScoreStats) -> float:
     """Sum over cells of the distance to the best and to the worst order inside.
 
     The best has the positives first and tied. The worst has the negatives first, then one
     positive after another, where a sum of precisions is at least its integral.
     """
-    pos = stats.pos[::-1].astype(np.float64)
-    total = stats.total[::-1].astype(np.float64)
+    ranked = stats.ranks or stats
+    pos = ranked.pos[::-1].astype(np.float64)
+    total = pos + ranked.neg[::-1]
     tp, alerts = np.cumsum(pos), np.cumsum(total)
     before, found = tp - pos, alerts - total
     held = pos * precision_at_cells(stats)
@@ -94,7 +102,7 @@ def _average_precision(stats: ScoreStats, mixed: NDArray[np.bool_]) -> float:
     first = alerts - pos  # alerts before the first positive of the worst order
     growth = np.log1p(np.divide(pos, first, out=np.zeros(len(pos)), where=first > 0))
     worst = pos - (first - before) * growth
-    wrong = mixed[::-1]
+    wrong = ranked.mixed[::-1]
     gain = float(((best - held) * wrong).sum())
     loss = float(((held - worst) * wrong).sum())
     return max(gain, loss, 0.0) / float(stats.positives)

@@ -7,8 +7,8 @@ bits are a cell of constant relative width in *both* tails. It is both the key a
 
 A logit's key is its own float64, as an integer: logits are parted however large they are, and read
 back exactly. Its place is that of the probability with the tail q = expit(-|z|), which never rounds
-to 1: edges, grids and sums are of probabilities, whatever the scores were. Logits beyond 745 share
-a place, not a key.
+to 1: edges, grids and sums are of probabilities, whatever the scores were. Beyond 708, where tails
+are no normal numbers, places only tell which logit is larger.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 HALF_KEY = int(np.float64(0.5).view(np.int64))
 ONE_KEY = 2 * HALF_KEY
+_FAR = 708.0
+_FAR_BITS = int(np.float64(_FAR).view(np.int64))
+_NORMAL = 1 << 52
+"""Bits of the least normal float64; exp(-708) is above it."""
 _SIGN = np.int64(np.iinfo(np.int64).max)
 """All bits of a float64 but its sign."""
 
@@ -59,10 +63,15 @@ def key_places(key: Keys, *, logits: bool) -> Keys:
 
 def logit_places(z: NDArray[np.float64]) -> Keys:
     """Return the places of logits; float64."""
-    tail = np.asarray(np.abs(z))
-    np.negative(tail, out=tail)
+    size = np.abs(z)
+    far = np.flatnonzero(size > _FAR) if size.size and size.max() > _FAR else None
+    tail = np.negative(size)
     np.exp(tail, out=tail)
     tail /= 1.0 + tail
+    if far is not None:
+        beyond = (size[far].view(np.int64) - _FAR_BITS) >> 10
+        smallest = np.maximum(_NORMAL - 1 - beyond, 1)
+        tail.view(np.int64)[far] = np.where(np.isinf(size[far]), 0, smallest)
     return tail_keys(tail, np.asarray(0.0 - z))
 
 

@@ -54,11 +54,15 @@ def row_losses(
     logit: Floats | None = None,
     *,
     clip: bool = True,
+    score: NDArray[Any] | None = None,
 ) -> Floats:
-    """Return the sums (4,) over rows (n,), n > 0; see `slot_losses`."""
-    squared, truth, rest, infinite = _parts(place, label, logit, clip)
+    """Return the sums (4,) over rows (n,), n > 0; see `slot_losses`.
+
+    `score` are the probabilities of the places, which are then not worked out again.
+    """
+    miss, truth, rest, infinite = _parts(place, label, logit, clip, score)
     found = np.zeros(SUMS)
-    found[0] = squared.sum() if weight is None else squared @ weight
+    found[0] = np.einsum("i,i", miss, miss) if weight is None else miss * miss @ weight
     least = float(truth.min())
     if weight is not None:
         found[1] = -float(np.log(truth) @ weight)
@@ -96,7 +100,7 @@ def slot_losses(
         logit: the scores, where they are logits: their log loss is not clipped.
         clip: whether probabilities are clipped; not where they were made of logits.
     """
-    squared, truth, rest, infinite = _parts(place, label, logit, clip)
+    miss, truth, rest, infinite = _parts(place, label, logit, clip)
     loss = np.negative(np.log(truth, out=truth), out=truth)
     found = np.zeros((slots, SUMS))
     if rest is not None:
@@ -104,7 +108,7 @@ def slot_losses(
         far = np.flatnonzero(rest > CLIPPED)
         np.maximum.at(found[:, 3], slot[far], rest[far])
     missed = None if infinite is None else infinite.astype(np.float64)
-    for number, values in enumerate((squared, loss, missed)):
+    for number, values in enumerate((miss * miss, loss, missed)):
         if values is not None:
             weighed = values if weight is None else values * weight
             found[:, number] = np.bincount(slot, weights=weighed, minlength=slots)
@@ -129,18 +133,25 @@ def table_losses(table: CellTable, slots: int, *, clip: bool) -> Floats:
 
 
 def _parts(
-    place: Keys, label: Bools, logit: Floats | None, clip: bool
+    place: Keys,
+    label: Bools,
+    logit: Floats | None,
+    clip: bool,
+    score: NDArray[Any] | None = None,
 ) -> tuple[Floats, Floats, Floats | None, Bools | None]:
-    """Return (squared loss, t, r, which rows are infinite): the log loss is r - log t.
+    """Return (1 - p_true, t, r, which rows are infinite): the log loss is r - log t.
 
     Of logits, with q = expit(-|z|): -log p_true = -log(1 - q), and |z| more where the label is the
     less likely one. The log loss of infinite rows is 0 here.
     """
-    tail, upper = key_tails(place)
     infinite: Bools | None = None
     if logit is None:
-        truth = np.subtract((upper == label).astype(np.float64), tail, out=tail)
-        np.abs(truth, out=truth)  # 1 - tail, or the tail itself
+        if score is None:
+            tail, upper = key_tails(place)
+            truth = np.subtract(upper == label, tail, out=tail)  # 1 - tail, or the tail itself
+        else:
+            truth = np.subtract(score, ~label, dtype=np.float64)
+        np.abs(truth, out=truth)
         miss = 1.0 - truth
         least = float(truth.min())
         if least == 0.0:
@@ -148,8 +159,8 @@ def _parts(
             truth[infinite] = 1.0
         if clip and least < EPS:
             np.maximum(truth, EPS, out=truth)
-        miss *= miss
         return miss, truth, None, infinite
+    tail, upper = key_tails(place)
     wrong = upper != label
     miss = np.abs(wrong - tail)
     rest = np.abs(logit)
@@ -160,7 +171,6 @@ def _parts(
     else:
         infinite = None
     rest *= wrong
-    miss *= miss
     return miss, np.subtract(1.0, tail, out=tail), rest, infinite
 
 

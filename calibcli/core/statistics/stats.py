@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from calibcli.core.statistics.cell_table import CellTable, Counts
     from calibcli.core.statistics.keys import Keys
+    from calibcli.core.statistics.ranks import RankCells
 
     Sums = tuple[float, float, float, float]
 
@@ -51,6 +52,7 @@ class ScoreStats:
         logits: whether the scores were logits, or came from them: their log loss is not clipped.
         weighted: whether counts are float64 sums of importance weights.
         losses: in a grid, the sums of losses over rows (see `losses.SUMS`).
+        ranks: in a grid, finer cells for ranking figures, where they are kept.
     """
 
     table: CellTable
@@ -59,6 +61,7 @@ class ScoreStats:
     weighted: bool = False
     losses: Sums = (0.0, 0.0, 0.0, 0.0)
     parts: CellTable | None = None
+    ranks: RankCells | None = None
 
     @classmethod
     def from_arrays(
@@ -81,7 +84,7 @@ class ScoreStats:
         label = np.asarray(labels).astype(bool)
         mass = None if weight is None else np.asarray(weight)
         weighted = mass is not None and not np.issubdtype(mass.dtype, np.integer)
-        tally = Tally(edges=edges, weighted=weighted, logits=logits)
+        tally = Tally(edges=edges, weighted=weighted, logits=logits, ranked=True)
         tally.add(key, label, None, mass)
         parts = None
         if cluster is not None:
@@ -113,6 +116,7 @@ class ScoreStats:
             tally.weighted,
             _sums(losses),
             by_bucket,
+            _parted(tally.ranks(slot, slots), own, tally.edges),
         )
 
     # -- cells ------------------------------------------------------------------------------
@@ -274,7 +278,10 @@ class ScoreStats:
         parts = self._summed(buckets, BUCKETS, exact=table.bits is None) if buckets else None
         losses = np.array(self.loss_sums)
         combine(losses, np.array(other.loss_sums))
-        return replace(self, table=table, losses=_sums(losses), parts=parts)
+        ranks = None
+        if table.bits is not None and self.ranks is not None and other.ranks is not None:
+            ranks = _parted(self.ranks.merge(other.ranks), table, self.edges)
+        return replace(self, table=table, losses=_sums(losses), parts=parts, ranks=ranks)
 
     def _summed(self, tables: list[CellTable], slots: int, *, exact: bool = True) -> CellTable:
         held = [table for table in tables if len(table)]
@@ -307,8 +314,8 @@ class ScoreStats:
             lowest = np.full(len(places.cells), ONE_KEY)
             np.minimum.at(lowest, places.home, key)
             parts = self.parts.moved(lowest[places.index])
-        moved = replace(self, table=self.table.moved(key), parts=parts, logits=False, edges=())
-        return moved._exact_losses()
+        table = self.table.moved(key)
+        return replace(self, table=table, parts=parts, logits=False, edges=(), ranks=None)
 
     def by_place(self) -> ScoreStats:
         """Return the same pairs kept by probability, as logits in a grid are already."""
@@ -374,10 +381,10 @@ class ScoreStats:
         """
         if self.parts is None:
             tables = deal_rows(self.table, folds, seed, balanced=balanced)
-            return [replace(self, table=table)._exact_losses() for table in tables]
+            return [replace(self, table=table, ranks=None)._exact_losses() for table in tables]
         parts = deal_slots(self.parts, folds, seed)
         return [
-            replace(self, table=part.slots(0, BUCKETS), parts=part)._exact_losses()
+            replace(self, table=part.slots(0, BUCKETS), parts=part, ranks=None)._exact_losses()
             for part in parts
         ]
 
@@ -393,6 +400,13 @@ class ScoreStats:
         squared = float(self.pos @ (1 - self.score) ** 2 + self.neg @ self.score**2)
         return replace(self, losses=(squared, log_loss, infinite, self.losses[3]))
 
+    @cached_property
+    def grid_error(self) -> dict[str, float]:
+        """By metric, how far its value may be from that on distinct scores (see `grid_error`)."""
+        from calibcli.core.statistics.grid_error import grid_error
+
+        return grid_error(self)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain lists and numbers; `from_dict` restores them exactly."""
         from calibcli.core.statistics.stats_json import stats_to_dict
@@ -405,6 +419,14 @@ class ScoreStats:
         from calibcli.core.statistics.stats_json import stats_from_dict
 
         return stats_from_dict(payload)
+
+
+def _parted(
+    ranks: RankCells | None, table: CellTable, edges: tuple[float, ...]
+) -> RankCells | None:
+    if ranks is None or table.bits is None:
+        return None
+    return ranks.parted(table, probability_keys(np.array(edges)))
 
 
 def _sums(losses: NDArray[np.float64]) -> Sums:

@@ -24,12 +24,14 @@ from calibcli.core.statistics.losses import (
     slot_losses,
     table_losses,
 )
+from calibcli.core.statistics.ranks import Ranks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibcli.core.statistics.cell_table import Counts
     from calibcli.core.statistics.keys import Keys
+    from calibcli.core.statistics.ranks import RankCells
 
     Slots = NDArray[np.integer[Any]]
 
@@ -38,6 +40,8 @@ EXACT_CELLS = 1 << 18
 FINEST_BITS = 10
 COARSEST_BITS = 2
 _DENSE_SLOTS = 4
+_RANKED_SLOTS = 64
+"""Slots up to which ranking figures are read from finer cells."""
 
 
 def _capacity(slots: int) -> int:
@@ -61,6 +65,7 @@ class Tally:
         by_logit: whether keys are those of logits; default `logits`.
         start_exact: False skips the exact phase where an earlier batch has shown it hopeless;
             the counts are the same either way.
+        ranked: whether finer cells are kept in a grid, for ranking figures.
     """
 
     def __init__(
@@ -72,6 +77,7 @@ class Tally:
         logits: bool = False,
         by_logit: bool | None = None,
         start_exact: bool = True,
+        ranked: bool = False,
     ) -> None:
         self.slots = slots
         self.edges = edges
@@ -82,6 +88,11 @@ class Tally:
         self._summed: tuple[CellTable, NDArray[np.float64]] | None = None
         self._distinct = Distinct(weighted=weighted, logits=self.by_logit)
         self._grid: Grid | None = None
+        self.ranked = ranked
+        self._ranks: Ranks | None = None
+        self._in_ranks = False
+        self._counts: Counts = np.zeros((0, 2))
+        self._offsets: Counts = np.zeros(0)
         self._read: CellTable | None = None
         if not start_exact:
             self.enter_grid()
@@ -89,7 +100,7 @@ class Tally:
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel as cells that hold rows, which are few."""
         state = (self.slots, self.edges, self.weighted, self.logits, self.by_logit)
-        return _restored, (*state, self.losses, self.table())
+        return _restored, (*state, self.losses, self.table(), self._ranks)
 
     @property
     def exact(self) -> bool:
@@ -107,10 +118,12 @@ class Tally:
         label: NDArray[Any],
         slot: Slots | None = None,
         weight: NDArray[Any] | None = None,
+        score: NDArray[Any] | None = None,
     ) -> None:
         """Count a batch: keys (n,), labels (n,) of 0/1, optional slots and weights (n,).
 
-        Weights are counts of identical rows, importance weights when the tally is weighted.
+        Weights are counts of identical rows, importance weights when the tally is weighted. `score`
+        are the probabilities that the keys were made of, to spare working them out again.
         """
         if not len(key):
             return
@@ -122,7 +135,7 @@ class Tally:
         if slot is not None:
             self._make_room(int(slot.max()) + 1)
         if self._grid is not None:
-            self._count_in(self._grid, key, label, slot, weight)
+            self._count_in(self._grid, key, label, slot, weight, score)
             return
         self._distinct.add(key, label, slot, weight)
         if self._distinct.held > 8 * EXACT_CELLS or self._distinct.waiting > 1.5 * EXACT_CELLS:
@@ -140,14 +153,18 @@ class Tally:
             self.enter_grid()
             for there, here in enumerate(mapping.tolist()):
                 combine(self._losses[here], other._losses[there])
+            ranks = self._ranks
             if slot_map is None and self._grid is other._grid and self.slots == other.slots:
                 self._add_dense(other)
-                return
-        table = other.table()
-        if slot_map is not None:
-            here = replace(table, slot=mapping[table.slot].astype(np.int32))
-            table = CellTable.concatenate([here])
-        self.add_table(table)
+            else:
+                self.add_table(_mapped(other.table(), slot_map))
+            if ranks is not None and other._ranks is not None:
+                ranks.merge(other._ranks, slot_map)
+                self._ranks = ranks  # the cells of a grid have brought no finer ones
+            else:
+                self._ranks = None
+            return
+        self.add_table(_mapped(other.table(), slot_map))
 
     def add_table(self, table: CellTable) -> None:
         """Add counts in sparse form, exact or of any grid; a grid's bring no losses with them."""
@@ -156,6 +173,7 @@ class Tally:
         if table.bits is not None:
             self.enter_grid()
             self.coarsen_to(table.bits)
+            self._ranks = None if len(table) else self._ranks
         if self._grid is None:
             if len(table) and table.logits is not self.by_logit:
                 self.leave_logits()
@@ -183,14 +201,15 @@ class Tally:
             return self._distinct.table()
         if self._read is not None:
             return self._read
-        used = np.flatnonzero((self._counts[:, 0] != 0) | (self._counts[:, 1] != 0))
+        counts = self._all_counts(self._grid)
+        used = np.flatnonzero((counts[:, 0] != 0) | (counts[:, 1] != 0))
         slot, cell = np.divmod(used, len(self._grid))
         squares = self._squares
         self._read = CellTable(
             slot.astype(np.int32),
             self._grid.starts[cell],
-            self._counts[used, 1],
-            self._counts[used, 0],
+            counts[used, 1],
+            counts[used, 0],
             self._offsets[used],
             None if squares is None else squares[used, 1],
             None if squares is None else squares[used, 0],
@@ -206,6 +225,11 @@ class Tally:
             for table in tables:
                 self._distinct.add_table(table)
 
+    def ranks(self, slot: int, slots: int = 1) -> RankCells | None:
+        """Return the finer cells of `slots` slots from `slot` on; None where none are kept."""
+        self._compact()
+        return None if self._ranks is None else self._ranks.cells(slot, slots)
+
     def enter_grid(self) -> None:
         """Give up the distinct scores for the cells of a grid, if that has not happened yet."""
         if self._grid is not None:
@@ -213,10 +237,32 @@ class Tally:
         tables, waiting = self._distinct.release()
         self._grid = grid(_grid_bits(self.slots), self.edges)
         self._allocate(self._grid)
+        if self.ranked and self.slots <= _RANKED_SLOTS:
+            self._ranks = Ranks(self.slots, weighted=self.weighted)
+            # Of one slot a row is counted once: in `_ranks`, unless an edge splits its cell.
+            self._in_ranks = self.slots == 1
         for table in tables:
             self._add_to(self._grid, table)
         for key, label, weight in waiting:
             self._count_in(self._grid, key, label, None, weight)
+
+    def _all_counts(self, cells: Grid) -> Counts:
+        """Return the counts by cell (size, 2), with those that `_ranks` alone holds."""
+        if self._ranks is None or not self._in_ranks:
+            return self._counts
+        counts = self._counts.copy()
+        _, place, pos, neg = self._ranks.sparse()
+        index, at_edge = cells.located(place)
+        pos[at_edge] = neg[at_edge] = 0
+        np.add.at(counts[:, 1], index, pos)
+        np.add.at(counts[:, 0], index, neg)
+        return counts
+
+    def _count_here(self) -> None:
+        """Count everything in the grid itself from now on."""
+        if self._grid is not None and self._in_ranks:
+            counts = self._all_counts(self._grid)
+            self._counts, self._in_ranks = counts, False
 
     def _compact(self) -> None:
         """Sum what was added, and leave the exact phase where there are too many cells.
@@ -242,11 +288,13 @@ class Tally:
         label: NDArray[np.bool_],
         slot: Slots | None,
         weight: NDArray[Any] | None,
+        score: NDArray[Any] | None,
     ) -> None:
         """Sum the losses exactly, row by row."""
         logit = key_logits(key) if self.by_logit else None
         if slot is None:
-            combine(self._losses[0], row_losses(place, label, weight, logit, clip=not self.logits))
+            own = row_losses(place, label, weight, logit, clip=not self.logits, score=score)
+            combine(self._losses[0], own)
         else:
             counted = weight, self.slots, logit
             combine(self._losses, slot_losses(place, label, slot, *counted, clip=not self.logits))
@@ -255,7 +303,11 @@ class Tally:
         if slots <= self.slots:
             return
         self._losses = np.concatenate([self._losses, np.zeros((slots - self.slots, SUMS))])
+        self._count_here()
         old, self.slots = self.slots, slots
+        if self._ranks is not None:
+            self._ranks.make_room(slots)
+            self._ranks = self._ranks if slots <= _RANKED_SLOTS else None
         if self._grid is None or _capacity(slots) == _capacity(old):
             return
         table = self.table()
@@ -267,15 +319,15 @@ class Tally:
         self._read = None
         size = _capacity(self.slots) * len(cells)
         kind = np.float64 if self.weighted else np.int64
-        self._counts: Counts = np.zeros((size, 2), kind)
-        self._offsets: Counts = np.zeros(size, kind)
+        self._counts = np.zeros((size, 2), kind)
+        self._offsets = np.zeros(size, kind)
         self._squares = np.zeros((size, 2)) if self.weighted else None
 
     def coarsen_to(self, bits: int) -> None:
         """Widen the cells of a tally in the grid to `bits` mantissa bits; finer ones only."""
         if self._grid is not None and bits < self._grid.bits:
             table = self.table()
-            self._grid = grid(bits, self.edges)
+            self._grid, self._in_ranks = grid(bits, self.edges), False
             self._allocate(self._grid)
             self._add_to(self._grid, table)
 
@@ -286,12 +338,15 @@ class Tally:
         label: NDArray[np.bool_],
         slot: Slots | None,
         weight: NDArray[Any] | None,
+        score: NDArray[Any] | None = None,
     ) -> None:
         """Count rows in the grid, and sum their losses exactly."""
         self._read = None
         place = key_places(key, logits=self.by_logit)
-        self._add_losses(key, place, label, slot, weight)
-        index = cells.cells(place)
+        self._add_losses(key, place, label, slot, weight, score)
+        if self._ranks is not None:
+            self._ranks.add(place, label, slot, weight)
+        index, at_edge = cells.located(place)
         if slot is not None:
             index += slot.astype(np.int64) * len(cells)
         low, high = int(index.min()), int(index.max()) + 1
@@ -306,10 +361,21 @@ class Tally:
         squares = squares_by(index, label, size, weight)
         if self._squares is not None and squares is not None:
             self._squares[own] += squares
-        self._counts[own] += count_by(index, label, size, weight)
+        if not self._in_ranks:
+            self._counts[own] += count_by(index, label, size, weight)
+        elif at_edge.size:
+            mass = None if weight is None else weight[at_edge]
+            np.add(
+                self._counts[own],
+                count_by(index[at_edge], label[at_edge], size, mass),
+                out=self._counts[own],
+            )
 
     def _add_dense(self, other: Tally) -> None:
         self._read = None
+        if self._in_ranks is not other._in_ranks:
+            self._count_here()
+            other._count_here()
         self._counts += other._counts
         self._offsets += other._offsets
         if self._squares is not None and other._squares is not None:
@@ -322,16 +388,28 @@ class Tally:
         if table.bits is None:
             combine(self._losses, table_losses(table, self.slots, clip=not self.logits))
             place = base = table.places
+            if self._ranks is not None:
+                self._ranks.add_table(table)
         else:
+            self._count_here()
             base = cell_base(place, table.bits)
-        index = cells.cells(place) + table.slot * np.int64(len(cells))
+        index, at_edge = cells.located(place)
+        index += table.slot * np.int64(len(cells))
         offset = table.offset + cells.offsets(base) * (table.pos + table.neg)
-        np.add.at(self._counts[:, 1], index, table.pos)
-        np.add.at(self._counts[:, 0], index, table.neg)
+        counted = at_edge if self._in_ranks else slice(None)
+        np.add.at(self._counts[:, 1], index[counted], table.pos[counted])
+        np.add.at(self._counts[:, 0], index[counted], table.neg[counted])
         np.add.at(self._offsets, index, offset)
         if self._squares is not None and table.pos_sq is not None and table.neg_sq is not None:
             np.add.at(self._squares[:, 1], index, table.pos_sq)
             np.add.at(self._squares[:, 0], index, table.neg_sq)
+
+
+def _mapped(table: CellTable, slot_map: Slots | None) -> CellTable:
+    """Return a table under other slots."""
+    if slot_map is None:
+        return table
+    return CellTable.concatenate([replace(table, slot=slot_map[table.slot].astype(np.int32))])
 
 
 def _restored(
@@ -342,11 +420,12 @@ def _restored(
     by_logit: bool,
     losses: NDArray[np.float64],
     table: CellTable,
+    ranks: Ranks | None,
 ) -> Tally:
     exact = table.bits is None
     options: dict[str, Any] = {"weighted": weighted, "logits": logits, "by_logit": by_logit}
     found = Tally(slots, edges=edges, start_exact=exact, **options)
     found.add_table(table)
     if not exact:
-        found._losses = losses
+        found._losses, found._ranks = losses, ranks
     return found

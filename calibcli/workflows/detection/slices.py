@@ -155,9 +155,7 @@ def _shown(
     if conventions.at:
         result["at"] = [read_at(view, at, conventions.tolerance) for at in conventions.at]
     if not stats.exact:
-        from calibcli.core.statistics.grid_error import grid_error
-
-        result["grid_error"] = grid_error(stats)
+        result["grid_error"] = stats.grid_error
     return result
 
 

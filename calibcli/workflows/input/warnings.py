@@ -30,6 +30,7 @@ def measure_warnings(found: Gathered, result: Result, conventions: Conventions) 
     if not found.labelled:
         return [Warning("no-labels", "no labels: only what scores alone can tell is shown")]
     warnings = _split_cells(found.overall.population.pairs, conventions)
+    warnings += _lost_order(result["overall"])
     overall = result["overall"]
     stats = found.overall.population.pairs
     n = overall["metrics"]["n"]["value"]
@@ -47,7 +48,7 @@ def measure_warnings(found: Gathered, result: Result, conventions: Conventions) 
     if found.task == "binary" and overall["metrics"]["auc"]["value"] is None and n:
         reason = overall["metrics"]["auc"].get("reason")
         warnings.append(Warning("undefined", f"auc is undefined: {reason}"))
-    if len(stats.key) == 1 and n > 1:
+    if len(stats.key) == 1 and n > 1 and not stats.mixed.any():
         warnings.append(Warning("constant-scores", "all scores are equal"))
     absent = [
         repr(part["slice"]["name"])
@@ -91,6 +92,29 @@ def _split_cells(stats: ScoreStats, conventions: Conventions) -> list[Warning]:
     said = "the statistics were saved for other bins or cut-offs: counts here are off by up to"
     again = "save them with the same --bins, --edges, --at and --threshold"
     return [Warning("coarse", f"{said} {rows:,.0f} rows; {again}")]
+
+
+COARSE = 1e-3
+"""How far off a ranking figure may be without a word where there is no interval to compare with."""
+
+
+def _lost_order(overall: Result) -> list[Warning]:
+    """Warn of ranking figures that a grid of scores may change by more than chance does."""
+    errors = overall.get("grid_error") or {}
+    said = []
+    for name in ("auc", "average_precision"):
+        figure, error = overall["metrics"].get(name, {}), errors.get(name, 0.0)
+        low, high = figure.get("low"), figure.get("high")
+        chance = COARSE if low is None else (high - low) / 2.0 - error
+        if figure.get("value") is not None and error > chance:
+            said.append(f"{name} by up to {error:.2g}")
+    if not said:
+        return []
+    text = (
+        "too many scores in too narrow a band to keep their order: they may change "
+        f"{' and '.join(said)}, more than chance; give them on a wider scale, such as ranks"
+    )
+    return [Warning("coarse", text)]
 
 
 def _some(names: list[str], most: int = 5) -> str:

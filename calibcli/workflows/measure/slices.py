@@ -59,9 +59,7 @@ def slice_result(
     if conventions.at:
         result["at"] = [read_at(view, at, conventions.tolerance) for at in conventions.at]
     if not population.pairs.exact:
-        from calibcli.core.statistics.grid_error import grid_error
-
-        result["grid_error"] = grid_error(population.pairs)
+        result["grid_error"] = population.pairs.grid_error
     if curves is not None and population.task != "multiclass":
         result |= _curves(population.pairs)
     if curves is not None and where["kind"] == "overall":

@@ -79,8 +79,8 @@ def test_places_of_logits_keep_their_order_far_beyond_40(values: list[float]) ->
 
 
 def test_places_of_logits_are_those_of_their_probabilities() -> None:
-    z = np.array([-np.inf, -800.0, 0.0, 800.0, np.inf])
-    ends = probability_keys(np.array([0.0, 0.0, 0.5, 1.0, 1.0]))
+    z = np.array([-np.inf, 0.0, np.inf])
+    ends = probability_keys(np.array([0.0, 0.5, 1.0]))
     assert np.array_equal(key_places(logit_keys(z), logits=True), ends)
     z = np.linspace(-30, 30, 1001)
     place = key_places(logit_keys(z), logits=True)
