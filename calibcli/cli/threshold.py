@@ -39,6 +39,8 @@ class Sets(StrEnum):
     LAC = "lac"
     APS = "aps"
     RAPS = "raps"
+    APS_RANDOMISED = "aps-randomised"
+    RAPS_RANDOMISED = "raps-randomised"
 
 
 @options.spread_options
@@ -124,6 +126,18 @@ def command(
     sets: Annotated[
         Sets | None, typer.Option(help="How sets are made. [default: lac, the smallest]")
     ] = None,
+    penalty: Annotated[
+        float | None,
+        typer.Option(
+            metavar="P", help="RAPS: added for each rank beyond the free. [default: 0.01]"
+        ),
+    ] = None,
+    free_rank: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="RAPS: ranks without a penalty. [default: 5; half of < 10 classes]"
+        ),
+    ] = None,
     unreachable: Annotated[
         Unreachable | None,
         typer.Option(
@@ -158,6 +172,7 @@ def command(
         cut | {"--search": more.search, "--background": more.background},
         {"--guarantee": guarantee, "--prior": prior, "--per-class": per_class or None},
         sets,
+        ranks=penalty is not None or free_rank is not None,
     )
     tags = form.tags(NAME)
     conventions = how.conventions()
@@ -176,7 +191,14 @@ def command(
 
             method = "lac" if sets is None else sets.value
             result = prediction_sets(
-                spec, conventions, coverage, method=method, per_class=per_class, **common
+                spec,
+                conventions,
+                coverage,
+                method=method,
+                penalty=penalty,
+                free_rank=free_rank,
+                per_class=per_class,
+                **common,
             )
         elif abstain is not None:
             from calibcli.workflows.threshold.abstain import abstention
@@ -237,6 +259,8 @@ def _refuse_mixed(
     cut: Mapping[str, object],
     extra: Mapping[str, object],
     sets: Sets | None,
+    *,
+    ranks: bool,
 ) -> None:
     """Refuse options of two kinds of decision in one run.
 
@@ -246,6 +270,8 @@ def _refuse_mixed(
     chosen = [name for name, value in kinds.items() if value is not None]
     if sets is not None and "--coverage" not in chosen:
         raise UsageError("--sets says how prediction sets are made", "add --coverage 0.9")
+    if ranks and "--coverage" not in chosen:
+        raise UsageError("--penalty and --free-rank are for prediction sets", "add --coverage 0.9")
     if not chosen:
         return
     fits = {

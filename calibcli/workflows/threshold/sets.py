@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from calibcli.core.decisions.conformal import (
+    PENALTY,
     ConformalSets,
     coverage_interval,
+    default_free_rank,
     nonconformity,
     parse_method,
     rows_for,
@@ -36,6 +39,8 @@ def prediction_sets(
     coverage: float,
     *,
     method: str = "lac",
+    penalty: float | None = None,
+    free_rank: int | None = None,
     per_class: bool = False,
     calibrator: str | None = None,
     output: str | None = None,
@@ -48,7 +53,9 @@ def prediction_sets(
         spec: what to read.
         conventions: the level of the interval of the coverage.
         coverage: the promised share of rows whose set holds the true class.
-        method: "lac", "aps" or "raps".
+        method: see `core.decisions.conformal`.
+        penalty: of RAPS, of each rank beyond the free ones; default 0.01.
+        free_rank: the ranks without a penalty; default 5, or half of fewer than ten classes.
         per_class: whether each true class is covered.
         calibrator: path of a calibrator to apply first.
         output: path of the thresholds artifact.
@@ -61,6 +68,7 @@ def prediction_sets(
     """
     chosen = parse_method(method)
     _check(spec, coverage, per_class)
+    _check_ranks(chosen, penalty, free_rank)
     rows = RowPass.open(spec, conventions, calibrator, threads, progress, "--coverage")
     if rows.layout.clustered:
         raise UsageError(
@@ -75,8 +83,12 @@ def prediction_sets(
         )
     classes = rows.dataset.classes or ("0", "1")
     by = "class" if per_class else "group" if spec.groups else "none"
-    true = rows.scan(lambda: _True(chosen, by))
-    sets = _fitted(true, coverage, chosen, len(classes), by)
+    ranks = _Ranks(
+        PENALTY if penalty is None else penalty,
+        default_free_rank(len(classes)) if free_rank is None else free_rank,
+    )
+    true = rows.scan(lambda: _True(chosen, by, ranks))
+    sets = _fitted(true, coverage, chosen, len(classes), by, ranks)
     sizes = rows.scan(lambda: _Sizes(sets, len(classes)))
     warnings = list(rows.warnings)
     kind = "conformal"
@@ -123,11 +135,27 @@ def _check(spec: InputSpec, coverage: float, per_class: bool) -> None:
         raise UsageError("sets cover each class or each group, not both", "leave out one of them")
 
 
+def _check_ranks(method: Method, penalty: float | None, free_rank: int | None) -> None:
+    for name, value in (("--penalty", penalty), ("--free-rank", free_rank)):
+        if value is not None and not method.startswith("raps"):
+            raise UsageError(f"{name} is for sets of RAPS", "--sets raps")
+        if value is not None and value < 0:
+            raise UsageError(f"{name} must not be negative", "--penalty 0.1 --free-rank 1")
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranks:
+    """What RAPS adds, for each rank beyond the free ones."""
+
+    penalty: float
+    free: int
+
+
 class _True:
     """The nonconformity of the true class of each row, by class or by group."""
 
-    def __init__(self, method: Method, by: str) -> None:
-        self.method = method
+    def __init__(self, method: Method, by: str, ranks: _Ranks) -> None:
+        self.method, self.ranks = method, ranks
         self.by = by
         self.scores = TrueScores()
         self.values: dict[str, int] = {}
@@ -138,7 +166,9 @@ class _True:
         if self.method == "lac":
             own = 1.0 - rows.p[np.arange(len(rows.p)), rows.label]
         else:
-            own = nonconformity(rows.p, self.method)[np.arange(len(rows.p)), rows.label]
+            ranks = self.ranks
+            every = nonconformity(rows.p, self.method, penalty=ranks.penalty, free_rank=ranks.free)
+            own = every[np.arange(len(rows.p)), rows.label]
         slot = None
         if self.by == "class":
             slot = rows.label
@@ -195,7 +225,9 @@ class _Sizes:
         }
 
 
-def _fitted(true: _True, coverage: float, method: Method, classes: int, by: str) -> ConformalSets:
+def _fitted(
+    true: _True, coverage: float, method: Method, classes: int, by: str, ranks: _Ranks
+) -> ConformalSets:
     slot, value, count = true.scores.read()
     label = slot if by == "class" else None
     group = None
@@ -203,7 +235,15 @@ def _fitted(true: _True, coverage: float, method: Method, classes: int, by: str)
         names = np.array(list(true.values), dtype=object)
         group = names[slot].astype(str)
     return ConformalSets.from_scores(
-        value, coverage, classes=classes, method=method, label=label, group=group, count=count
+        value,
+        coverage,
+        classes=classes,
+        method=method,
+        label=label,
+        group=group,
+        count=count,
+        penalty=ranks.penalty,
+        free_rank=ranks.free,
     )
 
 
@@ -221,13 +261,17 @@ def _slices(
         rows = sets.rows[key]
         low = high = None
         if conventions.confidence is not None:
-            low, high = coverage_interval(rows, sets.coverage, conventions.confidence)
+            held = None if sets.held is None else sets.held[key]
+            low, high = coverage_interval(rows, sets.coverage, conventions.confidence, held=held)
+        figure: Result = {"value": sets.coverage, "low": low, "high": high}
+        if sets.held is not None and sets.held[key] > sets.rows[key] * sets.coverage + 1:
+            figure["reason"] = "at least: scores are tied at the quantile"
         found.append(
             {
                 "slice": where,
                 "n": rows,
                 "quantile": quantile if np.isfinite(quantile) else None,
-                "coverage": {"value": sets.coverage, "low": low, "high": high},
+                "coverage": figure,
             }
         )
     return found

@@ -55,8 +55,9 @@ def save(tmp_path):
 @pytest.mark.parametrize("method", ["lac", "aps", "raps"])
 def test_the_quantile_is_the_textbook_one(save, method):
     p, label = draw(0, 500)
-    found = prediction_sets(save(p, label), USUAL, 0.9, method=method)["sets"]
-    true = np.sort(nonconformity(p, method)[np.arange(500), label])
+    ranks = {"penalty": 0.05, "free_rank": 1} if method == "raps" else {}
+    found = prediction_sets(save(p, label), USUAL, 0.9, method=method, **ranks)["sets"]
+    true = np.sort(nonconformity(p, method, **ranks)[np.arange(500), label])
     assert found["quantiles"][""] == true[int(np.ceil(501 * 0.9)) - 1]
 
 
@@ -270,3 +271,26 @@ def test_matrices_that_cannot_be_used(save, costs, text, kind, said):
     p, label = draw(13, 50, k=3)
     with pytest.raises(kind, match=said):
         cheapest_class(save(p, label), USUAL, costs(text))
+
+
+def test_what_raps_adds_can_be_set_and_is_of_raps_alone(save):
+    p, label = draw(2, 500)
+    spec = save(p, label)
+    small = prediction_sets(spec, USUAL, 0.95, method="raps", penalty=1.0, free_rank=1)["sets"]
+    plain = prediction_sets(spec, USUAL, 0.95, method="aps")["sets"]
+    assert (small["penalty"], small["free_rank"]) == (1.0, 1)
+    assert small["quantiles"] != plain["quantiles"]
+    assert plain["slices"][0]["coverage"].get("reason") is None
+    for options in ({"method": "aps", "penalty": 0.1}, {"method": "raps", "free_rank": -1}):
+        with pytest.raises(UsageError):
+            prediction_sets(spec, USUAL, 0.95, **options)
+
+
+def test_tied_scores_cover_at_least_what_is_promised(save):
+    p = np.repeat([[0.9, 0.1], [0.1, 0.9]], 100, axis=0)
+    label = np.repeat([0, 1], 100)
+    label[::10] = 1 - label[::10]
+    figure = prediction_sets(save(p, label), USUAL, 0.8)["sets"]["slices"][0]["coverage"]
+    assert figure["value"] == 0.8
+    assert figure["high"] > 0.9
+    assert figure["reason"].startswith("at least")
