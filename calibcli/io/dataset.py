@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibcli.core.results.warning import Warning
+    from calibcli.io.content import Content
     from calibcli.io.rows.keys import Categories
 
     Rows = NDArray[np.bool_] | NDArray[np.integer[Any]]
@@ -119,6 +120,9 @@ class Batch(Protocol):
 
     def row(self, i: int) -> int:
         """Return the 0-based row in the source of row `i` of this batch."""
+
+    def content(self, digits: int | None = None) -> Content:
+        """Return what its rows are known by, with scores rounded to a type of fewer bits."""
 
     def take(self, rows: Rows) -> Batch:
         """Return some rows, which keep their places."""

@@ -14,7 +14,7 @@ from calibcli.tasks.table import medium
 from calibcli.tasks.units import Units
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from calibcli.io.dataset import Batch
     from calibcli.tasks.mapping import Unseen
     from calibcli.tasks.population import Extra, Ints
-    from calibcli.tasks.scan import Parts
+    from calibcli.tasks.scan import Accumulator, Parts
 
     Members = tuple[int, ...]
     """The member of each group column."""
@@ -273,6 +273,7 @@ def count(
     *,
     calibrator: Calibrator | tuple[Calibrator, ...] | None = None,
     columns: tuple[str, ...] = (),
+    beside: Sequence[Accumulator] = (),
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Counted:
@@ -280,12 +281,13 @@ def count(
 
     A tuple of calibrators is cross-fitted: the one at index f calibrates the rows whose
     bucket % folds is f. `columns` names the batches' group columns, where a calibrator reads one.
+    What is `beside` is filled in the same scan.
 
     Raises:
         InputError: unusable scores; NaN unless `layout.drop_invalid`.
     """
     counts = Counts(layout, calibrator, columns)
-    seen = scan(dataset, layout, counts, threads=threads, progress=progress)
+    seen = scan(dataset, layout, counts, *beside, threads=threads, progress=progress)
     return Counted(
         counts.before, seen.dropped, seen.rows, counts.unseen, seen.labelled, counts.after
     )

@@ -119,6 +119,7 @@ class FittedRows:
         salt: mixed into the digests, so that two artifacts' digests cannot be compared.
         once: sorted 32-bit salted digests of the sampled rows that came exactly once.
         digits: bits of the scores' floating point type: 16, 32 or 64.
+        certain: whether only copies are equal, as images are: no two by chance.
     """
 
     rows: int
@@ -128,20 +129,21 @@ class FittedRows:
     salt: int
     once: NDArray[np.uint32]
     digits: int = 64
+    certain: bool = False
 
     @classmethod
-    def of(cls, sketch: RowSketch, digits: int) -> Self:
+    def of(cls, sketch: RowSketch, digits: int, *, certain: bool = False) -> Self:
         """Return what is kept of a sketch; the same for the same rows."""
         hashes, counts = sketch.sample()
         content = hashlib.sha256(hashes.tobytes() + counts.tobytes()).digest()
         salt = int.from_bytes(content[:8], "little")
         once = np.sort(_digests(hashes[counts == 1], salt))
         twice = int((counts == 2).sum())
-        return cls(sketch.rows, sketch.limit, int(counts.sum()), twice, salt, once, digits)
+        return cls(sketch.rows, sketch.limit, int(counts.sum()), twice, salt, once, digits, certain)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
-        return {
+        found = {
             "rows": self.rows,
             "limit": f"{self.limit:016x}",
             "sampled": self.sampled,
@@ -150,6 +152,7 @@ class FittedRows:
             "digits": self.digits,
             "once": base64.b64encode(self.once.astype("<u4").tobytes()).decode(),
         }
+        return found | {"certain": True} if self.certain else found
 
     @classmethod
     def from_dict(cls, payload: dict[str, Any]) -> Self:
@@ -163,11 +166,12 @@ class FittedRows:
             limit, salt = int(payload["limit"], 16), int(payload["salt"], 16)
             rows, sampled = int(payload["rows"]), int(payload["sampled"])
             twice, digits = int(payload["twice"]), int(payload["digits"])
+            certain = bool(payload.get("certain", False))
         except (LookupError, TypeError) as error:
             raise ValueError(f"a damaged sketch of rows: {error}") from error
         if not (0 <= limit <= _ALL and 0 <= salt <= _ALL and digits in (16, 32, 64)):
             raise ValueError("a damaged sketch of rows")
-        return cls(rows, limit, sampled, twice, salt, once.astype(np.uint32), digits)
+        return cls(rows, limit, sampled, twice, salt, once.astype(np.uint32), digits, certain)
 
     @property
     def distinct(self) -> float:
@@ -180,11 +184,14 @@ class FittedRows:
         Good's estimate, and the chance that two digests are equal. `z` standard errors of the
         number of pairs are added (Byar's approximation to the limits of a Poisson mean).
         """
+        digests = len(self.once) / 2.0**_DIGEST_BITS
+        if self.certain:
+            return digests
         pairs = float(self.twice)
         if z:
             base = pairs + 1.0 if z > 0.0 else max(pairs, 1e-9)
             pairs = base * max(1.0 - 1.0 / (9.0 * base) + z / (3.0 * math.sqrt(base)), 0.0) ** 3
-        return 2.0 * pairs / max(self.sampled, 1) + len(self.once) / 2.0**_DIGEST_BITS
+        return 2.0 * pairs / max(self.sampled, 1) + digests
 
 
 def _digests(hashes: Hashes, salt: int) -> NDArray[np.uint32]:
@@ -278,6 +285,8 @@ def chance_of(matches: int, fitted: FittedRows, looked_up: int) -> float:
     """
     if not matches:
         return 1.0
+    if fitted.certain:
+        return poisson_sf(matches, looked_up * fitted.chance())
     ratio = 2.0 * looked_up / fitted.sampled
     return float(betainc(matches, fitted.twice + 1.0, ratio / (1.0 + ratio)))
 

@@ -30,6 +30,7 @@ from calibcli.io.boxes.numbering import (
     sizes_of,
     used,
 )
+from calibcli.io.content import Content, row_hashes
 from calibcli.io.rows.hashing import name_hashes
 from calibcli.io.rows.keys import Categories
 
@@ -131,6 +132,14 @@ class BoxBatch:
     def unit(self) -> NDArray[np.uint64]:
         """The unit of each box's image (n,)."""
         return self.units[self.found.image]
+
+    def content(self, digits: int | None = None) -> Content:
+        """Return what the boxes are known by: where they lie and their scores, to single precision.
+
+        Text and the types of tables round to it alike.
+        """
+        known = np.column_stack([self.found.box, self.found.score]).astype(np.float32)
+        return Content(row_hashes(known), None, 32)
 
     def take(self, rows: Rows) -> BoxBatch:
         """Return some of the detections, with all objects."""

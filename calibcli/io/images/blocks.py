@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibcli.core.statistics.mixing import mixed
+from calibcli.io.content import Content, rounded
 from calibcli.io.rows.batch import RowBatch
 from calibcli.io.rows.keys import Categories
 
@@ -28,12 +29,14 @@ class Image:
     Attributes:
         number: its place in the data set.
         unit: hash of the identity of its unit.
+        head: (m,) or (K, m) its first scores, as the file has them.
         weight: of each pixel, or None.
         groups: code and values of each group column.
     """
 
     number: int
     unit: np.uint64
+    head: NDArray[Any]
     weight: float | None = None
     groups: tuple[tuple[int, list[str]], ...] = ()
 
@@ -53,7 +56,7 @@ class Block:
         kept: Offsets from `first_row` of the pixels, when some were left out; else None.
         ignored: Pixels left out for want of a label.
         pixels: Pixels of the block before any was left out.
-        last: Whether the block ends the image.
+        last: Whether the block ends the image; `first` whether it is the first with a pixel.
     """
 
     planes: NDArray[Any]
@@ -67,6 +70,7 @@ class Block:
     ignored: int
     pixels: int
     last: bool
+    first: bool
 
     models = None
     table = None
@@ -131,6 +135,16 @@ class Block:
     def rounding(self) -> float:
         """By how much each probability may have been rounded."""
         return self.rule.rounding(self.planes)
+
+    def content(self, digits: int | None = None) -> Content:
+        """Return what the image is known by, once an image: its first scores.
+
+        An image of one score throughout can be like another, and is not looked at.
+        """
+        head, own = rounded(self.image.head, digits)
+        if not self.first or head.min() == head.max():
+            return Content(np.zeros(0, np.uint64), None, own, certain=True)
+        return Content(np.array([content_hash(head)]), None, own, certain=True)
 
     def take(self, rows: Rows) -> RowBatch:
         """Return some pixels as rows."""

@@ -111,6 +111,7 @@ class StackPartition:
         with pair.scores.reader(shape) as scores, pair.label_reader() as labels:
             for number in range(start, stop):
                 image: Image | None = None
+                started = False
                 for first in range(0, shape.height, step):
                     end = min(first + step, shape.height)
                     raw, truth, kept, dropped = self._read(
@@ -135,7 +136,9 @@ class StackPartition:
                         pixels - raw.shape[-1] - dropped,
                         pixels,
                         end == shape.height,
+                        not started and raw.shape[-1] > 0,
                     )
+                    started = started or raw.shape[-1] > 0
 
     def _read(
         self, pair: Pair, readers: Readers, image: int, first: int, stop: int
@@ -272,6 +275,7 @@ class StackDataset:
         return Image(
             number,
             content_hash(head) if known is None else known[number],
+            head,
             None if found.weight is None else float(found.weight[number]),
             tuple((int(group.codes[number]), group.values) for group in found.groups),
         )

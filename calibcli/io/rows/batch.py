@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from calibcli.io.content import Content, rounded, row_hashes
 from calibcli.io.formats.buffers import BadValueError
 from calibcli.io.formats.decode import numbers
 from calibcli.io.rows.keys import Categories, categories
@@ -78,6 +79,12 @@ class RowBatch:
     def row(self, i: int) -> int:
         """Return the 0-based row in the source of row `i` of this batch."""
         return self.first_row + (i if self.kept is None else int(self.kept[i]))
+
+    def content(self, digits: int | None = None) -> Content:
+        """Return what the rows are known by: their scores, of several models those of the first."""
+        scores = self.scores if self.models is None else self.models[:, 0]
+        scores, own = rounded(scores, digits)
+        return Content(row_hashes(scores), self.count, own)
 
     def take(self, rows: Rows) -> RowBatch:
         """Return some rows, a mask (n,) or their places, which keep their places in the source."""

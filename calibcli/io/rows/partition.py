@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,41 +26,25 @@ if TYPE_CHECKING:
     from calibcli.io.rows.beside.view import View
 
 
-class Watch(Protocol):
-    """What looks on while a partition is read."""
-
-    def begin(self, partition: int) -> Any:
-        """Return what has `add(batch)` and `finish()`, or None not to look."""
-
-    def fresh(self) -> Watch:
-        """Return one that has seen nothing, for another process."""
-
-    def take(self, other: Any) -> None:
-        """Take in what a fresh one has seen in another process."""
-
-
 class Shared:
     """What the partitions of a data set tell each other; left behind when one is pickled."""
 
-    def __init__(self, watch: Watch | None = None) -> None:
+    def __init__(self) -> None:
         self.partitions: list[RowPartition] = []
         self.rows: dict[int, int] = {}
         self.ignored: dict[int, int] = {}
         self.seen = Seen()
-        self.watch = watch
         self.joins = Joins()
 
-    def __reduce__(self) -> tuple[type[Shared], tuple[Watch | None]]:
-        return Shared, (None if self.watch is None else self.watch.fresh(),)
+    def __reduce__(self) -> tuple[type[Shared], tuple[()]]:
+        return Shared, ()
 
     def findings(self) -> Findings:
         """Return what has been found in this process, to be taken in where it began."""
-        return Findings(self.rows, self.ignored, self.seen, self.watch, self.joins.state())
+        return Findings(self.rows, self.ignored, self.seen, self.joins.state())
 
     def take(self, found: Findings) -> bool:
         """Take in what has been found elsewhere, and return whether a key came twice."""
-        if self.watch is not None and found.watch is not None:
-            self.watch.take(found.watch)
         self.seen.merge(found.seen)
         self.ignored |= found.ignored
         return self.joins.take(found.joins)
@@ -73,7 +57,6 @@ class Findings:
     rows: dict[int, int]
     ignored: dict[int, int]
     seen: Seen
-    watch: Watch | None
     joins: tuple[NDArray[np.bool_] | None, dict[int, int]]
 
 
@@ -120,7 +103,6 @@ class RowPartition:
         recipe = self.recipe
         seen = self.shared.seen
         rows = 0
-        watch = None if self.shared.watch is None else self.shared.watch.begin(self.index)
         unmatched = ignored = 0
         for frame in self.reader.read(self.part, recipe.plan(keep=self.keep)):
             if frame.table is not None:
@@ -137,12 +119,8 @@ class RowPartition:
                     raise self._bad_labels()
             batch = assemble(view, recipe, self.source_index, labels)
             ignored += batch.ignored - (0 if view.unmatched is None else int(view.unmatched.sum()))
-            if watch is not None:
-                watch.add(batch)
             yield batch
             rows += frame.rows
-        if watch is not None:
-            watch.finish()
         if ignored:
             self.shared.ignored[self.index] = ignored
         if recipe.key:

@@ -18,7 +18,7 @@ from calibcli.tasks.scan import mass_of
 from calibcli.tasks.scan import scan as scan_batches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from calibcli.io.dataset import Batch, Dataset
     from calibcli.tasks.mapping import Mapping, Unseen
     from calibcli.tasks.population import Layout
+    from calibcli.tasks.scan import Accumulator as Whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,16 +166,18 @@ def scan(
     *,
     calibrator: Calibrator | None = None,
     columns: tuple[str, ...] = (),
+    beside: Sequence[Whole] = (),
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> tuple[A, Scanned]:
     """Read the data set once, each partition into an accumulator of its own.
 
-    `columns` names the batches' group columns, where a calibrator reads one.
+    `columns` names the batches' group columns, where a calibrator reads one. What is `beside` is
+    filled with whole batches in the same scan.
 
     Raises:
         InputError: unusable scores; NaN unless `layout.drop_invalid`.
     """
     whole = _Whole(new, layout, calibrator, columns)
-    seen = scan_batches(dataset, layout, whole, threads=threads, progress=progress)
+    seen = scan_batches(dataset, layout, whole, *beside, threads=threads, progress=progress)
     return whole.held, Scanned(seen.rows, seen.dropped, whole.unseen)

@@ -12,7 +12,9 @@ from calibcli.errors import InputError
 from calibcli.tasks.detection.nms import keep
 from calibcli.workflows.detection.observed import TASK
 from calibcli.workflows.input.loaded import load_calibrator
+from calibcli.workflows.input.overlap import found_overlap, watch_of
 from calibcli.workflows.input.probes import ABOVE_ALL
+from calibcli.workflows.input.warnings import in_sample_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,10 +67,14 @@ class DetectionCalibrator:
         text = f"the calibrator was fitted on boxes {was}, and these are {now}: {hint}"
         return [Warning("other-matching", text)]
 
-    def saw(self, inputs: Sequence[Result]) -> bool:
-        """Return whether it was fitted on one of these files."""
-        fitted = {(one["path"], one["rows"]) for one in self.artifact.payload.get("inputs", [])[:1]}
-        return any((one["path"], one["rows"]) in fitted and one["path"] != "-" for one in inputs)
+    def seen_before(self, seen: Observed, what: str = "figures after it are") -> list[Warning]:
+        """Return a warning where it was fitted on these boxes: `what` is then in-sample."""
+        watch = watch_of(self.artifact)
+        if watch is not None:
+            watch.add(seen.whole)
+        data = seen.data
+        shared = found_overlap(self.artifact, watch)
+        return in_sample_warnings(self.artifact, data.inputs, shared, what, data.medium)
 
 
 def detection_calibrator(path: str, *, logits: bool) -> DetectionCalibrator:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from calibcli.core.statistics.sketch import CAPACITY
 from calibcli.errors import InputError, UsageError
 from calibcli.io.artifacts.artifacts import write_artifact
 from calibcli.tasks.collect import Population
+from calibcli.tasks.watching import Watch
 from calibcli.workflows.detection.observed import CLASS, TASK, matching_warnings, observe
 from calibcli.workflows.fit.pairs import fit_binary
 from calibcli.workflows.fit.result import artifact_of, group_rows, result_of
@@ -86,6 +88,8 @@ def _gathered(seen: Observed, found: Counted) -> Gathered:
         for name, stats in zip(seen.data.classes, found.classes, strict=True)
         if stats.n
     )
+    watch = Watch(CAPACITY)
+    watch.add(seen.whole)
     return Gathered(
         TASK,
         (),
@@ -97,4 +101,5 @@ def _gathered(seen: Observed, found: Counted) -> Gathered:
         seen.data.dropped,
         None,
         [*seen.warnings, *matching_warnings(found, seen.options)],
+        watch=watch,
     )

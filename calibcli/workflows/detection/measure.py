@@ -15,7 +15,7 @@ from calibcli.workflows.detection.observed import (
 )
 from calibcli.workflows.detection.slices import detection_slices
 from calibcli.workflows.input.conventions import Conventions
-from calibcli.workflows.input.warnings import FEW_ROWS, few_rows, in_sample
+from calibcli.workflows.input.warnings import FEW_ROWS, few_rows
 from calibcli.workflows.measure.boxes import box_decisions
 from calibcli.workflows.measure.measure import parsed_gates
 
@@ -64,8 +64,7 @@ def measure_detection(
         from calibcli.workflows.detection.artifacts import fitting_calibrator
 
         loaded = fitting_calibrator(calibrator, seen)
-        if loaded.saw(seen.data.inputs):
-            warnings.append(in_sample("this very file"))
+        warnings += loaded.seen_before(seen)
     if thresholds is not None:
         from calibcli.workflows.detection.artifacts import fitting_cuts
 

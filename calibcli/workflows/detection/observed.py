@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibcli.core.calibrators import Calibrator
-    from calibcli.io.boxes.dataset import BoxDataset
+    from calibcli.io.boxes.dataset import BoxBatch, BoxDataset
     from calibcli.io.rows.recipe import InputSpec
 
 Result = dict[str, Any]
@@ -111,10 +111,14 @@ class Observed:
         """The smallest matching IoU that is asked for."""
         return min(self.options.iou, float(COCO_IOUS[0]))
 
+    @property
+    def whole(self) -> BoxBatch:
+        """All boxes."""
+        return self.data.batch(0, len(self.data.images))
+
     def scene(self, score: NDArray[np.float64] | None = None, *, nms: float | None = None) -> Scene:
         """Return the boxes sorted, with calibrated scores in place of their own if given."""
-        whole = self.data.batch(0, len(self.data.images))
-        return scene(whole, iou=self.least_iou, score=score, nms=nms)
+        return scene(self.whole, iou=self.least_iou, score=score, nms=nms)
 
     def suppressed(self, view: Scene) -> NDArray[np.bool_] | None:
         """Return which boxes of a scene --nms-iou leaves (n,); None without it."""

@@ -82,11 +82,11 @@ def fit_models(
         InputError: unusable input, one label only, too few rows.
     """
     dataset = open_models(spec, options.models)
-    watch.attach(dataset)
     if options.method != "auto" and dataset.task == "binary":
         check_method(options.method, "binary")
     layout = layout_of(dataset, spec, conventions)
-    found = from_counted(dataset, spec, count(dataset, layout, threads=threads, progress=progress))
+    counted = count(dataset, layout, beside=(watch,), threads=threads, progress=progress)
+    found = from_counted(dataset, spec, counted)
     _refuse_few(found, options)
     passes = ModelPasses(dataset, layout, worth(found.overall.population.pairs))
     if dataset.task == "binary":
@@ -112,8 +112,8 @@ def fit_models(
     best = names.index(choice.chosen)
     first, pool = CANDIDATES[best]
     calibrator = pool_of(first, pool, None)
-    counted = count(dataset, layout, calibrator=tuple(folds[best]), threads=threads)
-    after = from_counted(dataset, spec, counted).overall.calibrated
+    again = count(dataset, layout, calibrator=tuple(folds[best]), threads=threads)
+    after = from_counted(dataset, spec, again).overall.calibrated
     assert after is not None
     alone = int(np.argmin(means[size:]))
     notes = [note for one in calibrator.calibrators for note in one.notes]

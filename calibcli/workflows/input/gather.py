@@ -62,6 +62,11 @@ class Gathered:
         """What a user calls the task."""
         return self.task if self.dataset is None else self.dataset.name
 
+    @property
+    def medium(self) -> str:
+        """What the files hold: "rows", "images" or "boxes"."""
+        return "rows" if self.dataset is None else self.dataset.medium
+
     def as_pairs(self) -> Gathered:
         """Return boxes of all classes as one population of pairs, and so those of each group.
 
@@ -173,7 +178,7 @@ def gather(
     """
     reading = with_group_of(spec, calibrator)
     if opened is None:
-        opened = open_input(spec, calibrator, watch=watch, labels=labels)
+        opened = open_input(spec, calibrator, labels=labels)
     dataset, sources = opened
     if dataset is None:
         if spec.groups:
@@ -189,6 +194,7 @@ def gather(
         layout,
         calibrator=calibrator,
         columns=reading.groups,
+        beside=() if watch is None else (watch,),
         threads=threads,
         progress=progress,
     )
@@ -199,7 +205,6 @@ def open_input(
     spec: InputSpec,
     calibrator: Calibrator | tuple[Calibrator, ...] | None = None,
     *,
-    watch: Watch | None = None,
     labels: bool | None = True,
 ) -> Opened:
     """Open score files, with the group column that a calibrator reads; a pipe is opened once.
@@ -211,15 +216,13 @@ def open_input(
     if holds_stats(sources):
         return None, sources
     reading = with_group_of(spec, calibrator)
-    return open_for(calibrator, reading, sources, watch=watch, need_labels=labels), sources
+    return open_for(calibrator, reading, sources, need_labels=labels), sources
 
 
 def open_for(
     calibrator: Calibrator | tuple[Calibrator, ...] | None,
     spec: InputSpec,
     sources: Sequence[Source],
-    *,
-    watch: Watch | None = None,
     **options: Any,
 ) -> Dataset:
     """Open score files as a calibrator reads them: one score, or those of several models.
@@ -229,16 +232,12 @@ def open_for(
     """
     one = calibrator[0] if isinstance(calibrator, tuple) else calibrator
     if one is None or one.method != "pool":
-        dataset = open_dataset(spec, sources=sources, **options)
-    else:
-        from calibcli.core.calibrators.composed.model_pool import ModelPool
-        from calibcli.tasks.rows.models import open_models
+        return open_dataset(spec, sources=sources, **options)
+    from calibcli.core.calibrators.composed.model_pool import ModelPool
+    from calibcli.tasks.rows.models import open_models
 
-        assert isinstance(one, ModelPool)
-        dataset = open_models(spec, one.models, files=one.files, sources=sources, **options)
-    if watch is not None:
-        watch.attach(dataset)
-    return dataset
+    assert isinstance(one, ModelPool)
+    return open_models(spec, one.models, files=one.files, sources=sources, **options)
 
 
 def with_group_of(

@@ -16,8 +16,10 @@ Result = dict[str, Any]
 
 def fitted_rows(watch: Watch) -> Result | None:
     """Return what a calibrator keeps of its rows, as JSON; None where no rows were watched."""
-    sketch = watch.sketch()
-    return FittedRows.of(sketch, watch.seen).to_dict() if sketch.rows else None
+    sketch = watch.sketch
+    if not sketch.rows:
+        return None
+    return FittedRows.of(sketch, watch.seen, certain=watch.certain).to_dict()
 
 
 def fitted_of(loaded: LoadedCalibrator) -> FittedRows | None:
@@ -48,22 +50,21 @@ def found_overlap(
     fitted = fitted_of(loaded)
     if fitted is None:
         return Overlap(None, reason="the calibrator keeps no sketch of its rows")
-    sketch = None if watch is None else watch.sketch()
-    if watch is None or sketch is None or not sketch.rows:
+    if watch is None or not watch.sketch.rows:
         return Overlap(None, reason="saved statistics have no rows")
     if watch.seen < fitted.digits:
         return Overlap(
             None,
             reason=f"scores of {watch.seen} bits, where those of the fit had {fitted.digits}",
         )
-    return overlap(fitted, sketch, confidence or 0.95)
+    return overlap(fitted, watch.sketch, confidence or 0.95)
 
 
-def overlap_words(found: Overlap) -> str:
-    """Return how many of these rows were used to fit, in words; "" where none were."""
+def overlap_words(found: Overlap, rows: str = "rows") -> str:
+    """Return how many of these rows (images, boxes) were used to fit; "" where none were."""
     if not found.value:
         return ""
-    share = f"{_percent(found.value)} of these rows"
+    share = f"{_percent(found.value)} of these {rows}"
     if found.low is not None and found.high is not None:
         share += f" (between {_percent(found.low)} and {_percent(found.high)})"
     return share

@@ -76,7 +76,7 @@ class RowPass:
         """
         loaded = None if calibrator is None else load_calibrator(calibrator)
         watch = watch_of(loaded)
-        dataset, _ = open_input(spec, None if loaded is None else loaded.calibrator, watch=watch)
+        dataset, _ = open_input(spec, None if loaded is None else loaded.calibrator)
         if dataset is None:
             raise UsageError(f"{option} needs whole rows", "give the score files instead")
         return cls.over(dataset, spec, conventions, loaded, threads, progress, watch)
@@ -106,6 +106,7 @@ class RowPass:
             new,
             calibrator=None if self.loaded is None else self.loaded.calibrator,
             columns=self.columns,
+            beside=(self.watch,) if first and self.watch is not None else (),
             threads=self.threads,
             progress=self.progress,
         )

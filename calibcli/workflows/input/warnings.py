@@ -12,6 +12,8 @@ from calibcli.errors import InputError
 from calibcli.io.dataset import IMAGE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from calibcli.core.statistics.sketch import Overlap
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.io.rows.dataset import Dataset, InputSpec
@@ -140,13 +142,24 @@ def calibrator_warnings(
     # Saved statistics know by themselves what they were counted from.
     logits = bool(getattr(found, "logits", spec.logits))
     check_fits(loaded, found.task, found.classes, logits=logits)
+    return in_sample_warnings(loaded, found.inputs, overlap, what, found.medium)
+
+
+def in_sample_warnings(
+    loaded: LoadedCalibrator,
+    inputs: Sequence[Result],
+    overlap: Overlap | None,
+    what: str,
+    rows: str,
+) -> list[Warning]:
+    """Return a warning where a calibrator was fitted on these `rows`: `what` is then in-sample."""
     if overlap is not None and overlap.value is not None:
         from calibcli.workflows.input.overlap import overlap_words
 
-        share = overlap_words(overlap)
+        share = overlap_words(overlap, rows)
         return [in_sample(share, what)] if share else []
     fitted = {(one["path"], one["rows"]) for one in loaded.payload.get("inputs", [])}
-    now = {(one["path"], one["rows"]) for one in found.inputs if one["path"] != "-"}
+    now = {(one["path"], one["rows"]) for one in inputs if one["path"] != "-"}
     return [in_sample("this very file", what)] if fitted & now else []
 
 

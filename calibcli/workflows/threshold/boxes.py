@@ -25,7 +25,6 @@ from calibcli.workflows.detection.observed import (
 )
 from calibcli.workflows.detection.slices import detection_confusion, lrp_curve, probabilities
 from calibcli.workflows.input.loaded_cuts import CUT
-from calibcli.workflows.input.warnings import in_sample
 from calibcli.workflows.measure.boxes import box_decisions
 from calibcli.workflows.threshold.choosing import DRAWS, NEVER, Picked, Refused, resample
 from calibcli.workflows.threshold.honest import apply_ends, honest, not_shown
@@ -118,8 +117,7 @@ def threshold_detection(
 
         loaded = fitting_calibrator(calibrator, seen)
         warnings = list(seen.warnings)
-        if loaded.saw(seen.data.inputs):
-            warnings.append(in_sample("this very file", "the cut-off is"))
+        warnings += loaded.seen_before(seen, "the cut-off is")
     counts = _counted(seen, limits, loaded)
     warnings += matching_warnings(counts[0], options)
     names = seen.data.classes

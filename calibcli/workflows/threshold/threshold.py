@@ -102,7 +102,7 @@ def threshold(
     whole = spec
     if wish.per_group is not None:
         whole = replace(spec, groups=tuple(dict.fromkeys((*shown, wish.per_group))))
-    opened = open_input(whole, mapping, watch=watch)
+    opened = open_input(whole, mapping)
     dataset = opened[0]
     if dataset is None:
         whole = spec
