@@ -193,8 +193,8 @@ def test_a_project_file_holds_the_gates_of_both(calibcli, promote, dump, tmp_pat
     )
     monkeypatch.chdir(tmp_path)
     night = dump(slope=0.35, level=0.5)
-    assert calibcli("fit", night, *SURE).code == 0
-    ran = promote(night)
+    assert calibcli("fit", night, *SURE, "--config", "calibcli.toml").code == 0
+    ran = promote(night, "--config", "calibcli.toml")
     assert ran.code == 1
     told = json.loads(ran.out)
     assert told["reason"] == "a gate failed: auc<0.99"
