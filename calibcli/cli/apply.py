@@ -78,7 +78,7 @@ def command(
         with console.Progress(quiet=still, verbose=run.verbose) as progress:
             result = apply(
                 calibrator,
-                read.spec(paths),
+                read.spec(paths, joined=paths[0] if len(paths) > 1 else None),
                 output,
                 thresholds=thresholds,
                 prior=prior,

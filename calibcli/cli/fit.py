@@ -99,7 +99,9 @@ def command(
     if promotion.promote_over is not None:
         if found is not None:
             raise UsageError("--promote-over takes no detections", "fit them with -o FILE")
-        return promote(read.spec(paths), conventions, wanted, promotion, form, run, tags)
+        return promote(
+            read.spec(paths, joined=ensemble), conventions, wanted, promotion, form, run, tags
+        )
     from calibcli.workflows.fit.fit import fit
 
     with console.Progress(quiet=run.quiet, verbose=run.verbose) as progress:
@@ -110,7 +112,7 @@ def command(
             result = fit_detection(spec, found, conventions, wanted, output=output)
         else:
             result = fit(
-                read.spec(paths),
+                read.spec(paths, joined=ensemble),
                 conventions,
                 wanted,
                 output=output,

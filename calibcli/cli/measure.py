@@ -96,7 +96,7 @@ def command(
     conventions = how.conventions(thresholds=tuple(threshold or [0.5]), at=tuple(at or ()))
     from calibcli.workflows.measure.measure import measure
 
-    spec = read.spec(paths, tuple(groups.group or ()), calibrator)
+    spec = read.spec(paths, tuple(groups.group or ()), calibrator, versus)
     with console.Progress(quiet=run.quiet, verbose=run.verbose) as progress:
         if found is not None:
             from calibcli.workflows.detection.measure import measure_detection

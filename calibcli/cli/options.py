@@ -155,9 +155,20 @@ class InputOptions:
     ] = None
 
     def spec(
-        self, paths: list[str], groups: tuple[str, ...] = (), calibrator: str | None = None
+        self,
+        paths: list[str],
+        groups: tuple[str, ...] = (),
+        calibrator: str | None = None,
+        joined: str | None = None,
     ) -> Any:
-        """Return the InputSpec of these options, with what a calibrator remembers of its fit."""
+        """Return the InputSpec of these options, with what a calibrator remembers of its fit.
+
+        `joined` is what a key joins to the scores beside --labels.
+        """
+        if self.key is not None and self.labels is None and joined is None:
+            raise UsageError(
+                "--key joins the rows of two files", "give the other with --labels FILE"
+            )
         from calibcli.io.rows.dataset import InputSpec
 
         self._refuse_of_other_tasks()

@@ -106,7 +106,7 @@ def command(
         from calibcli.workflows.measure.report import report
 
         result = report(
-            read.spec(paths, tuple(groups.group or ()), calibrator),
+            read.spec(paths, tuple(groups.group or ()), calibrator, versus),
             conventions,
             calibrator=calibrator,
             thresholds=thresholds,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from calibcli.errors import InputError, UsageError
+from calibcli.errors import InputError
 from calibcli.io.dataset import ROW, Batch, Dataset, Partition, Unit
 from calibcli.io.failures import show
 from calibcli.io.formats.frames import ARRAY, Reader
@@ -66,6 +66,7 @@ class RowDataset:
     shared: Shared = field(repr=False)
     unit: Unit = ROW
     remark: Warning | None = None
+    scores_beside: bool = False
 
     medium: ClassVar[str] = "rows"
 
@@ -82,6 +83,9 @@ class RowDataset:
     @property
     def inputs(self) -> list[dict[str, Any]]:
         """Return {"path", "rows"} of each file; rows is None before a pass where it is unknown."""
+        side = self.partitions[0].beside.side if self.partitions else None
+        if self.scores_beside and side is not None:
+            return [{"path": side.path, "rows": side.rows}]
         rows: list[int | None] = [0] * len(self.paths)
         for partition in self.partitions:
             n = self.shared.rows.get(partition.index, partition.rows)
@@ -113,12 +117,14 @@ class RowDataset:
         side = self.partitions[0].beside.side
         assert side is not None
         unmatched, rows = sum(joins.unmatched.values()), sum(self.shared.rows.values())
+        what = "have no scores there" if self.scores_beside else "are left out"
         lonely, path = side.rows - int(joins.found.sum()), show(side.path)
         if unmatched:
-            text = f"{unmatched:,} of {rows:,} rows are left out: their keys are not in {path}"
+            text = f"{unmatched:,} of {rows:,} rows {what}: their keys are not in {path}"
             found.append(Warning("unmatched", text))
         if lonely:
-            text = f"{lonely:,} of {side.rows:,} rows of {path} have no scores"
+            lack = "are of no row here" if self.scores_beside else "have no scores"
+            text = f"{lonely:,} of {side.rows:,} rows of {path} {lack}"
             found.append(Warning("unmatched", text))
         return found
 
@@ -135,6 +141,7 @@ def open_dataset(
     keep_columns: bool = False,
     typed: bool = False,
     sources: Sequence[Source] | None = None,
+    scores_beside: str | None = None,
 ) -> RowDataset:
     """Open score files: expand the paths, read the headers, choose the columns.
 
@@ -146,6 +153,7 @@ def open_dataset(
         typed: Give those columns types where all values allow, which takes a pass over the files:
             for an output that has types, such as Parquet.
         sources: What `expand` made of the paths before; a pipe can be read only once.
+        scores_beside: A file that has the scores, for the rows of these files, by their key.
 
     Raises:
         InputError: A file that is missing, empty or damaged, a column that is missing, ambiguous
@@ -161,12 +169,17 @@ def open_dataset(
             f"{show(readers[0].source.name)} holds no rows",
             hint="it has a header and nothing else: is it the file that was meant?",
         )
-    side_readers = tuple(map(open_reader, expand((spec.labels,)))) if spec.labels else ()
-    if spec.key is not None and not side_readers:
-        raise UsageError("--key joins --labels FILE to the scores", hint="give --labels FILE too")
+    other = scores_beside or spec.labels
+    side_readers = tuple(map(open_reader, expand((other,)))) if other else ()
     _refuse_unequal(spec, first)
     side_first = Evidence(side_readers[0]) if side_readers else None
-    recipe = make_recipe(spec, Evidence(first), side_first, need_labels=need_labels)
+    recipe = make_recipe(
+        spec,
+        Evidence(first),
+        side_first,
+        need_labels=need_labels,
+        scores_beside=scores_beside is not None,
+    )
     for reader in readers:
         if reader is not first:
             require_same(recipe, first, reader, keep=keep_columns)
@@ -195,6 +208,7 @@ def open_dataset(
         shared=shared,
         unit=ROW if spec.cluster is None else Unit(spec.cluster, clustered=True),
         remark=_one_hot(spec, recipe),
+        scores_beside=scores_beside is not None,
     )
 
 

@@ -118,7 +118,7 @@ class RowPartition:
                     scores_of(view, recipe)  # what is wrong with the scores is said first
                     raise self._bad_labels()
             batch = assemble(view, recipe, self.source_index, labels)
-            ignored += batch.ignored - (0 if view.unmatched is None else int(view.unmatched.sum()))
+            ignored += batch.ignored - self._lost(view)
             yield batch
             rows += frame.rows
         if ignored:
@@ -137,6 +137,11 @@ class RowPartition:
             if again is not None:
                 raise self._key_twice(row_text(view.frame.first_row + again))
         return int((view.found < 0).sum())
+
+    def _lost(self, view: View) -> int:
+        """Return how many rows have no label because the labels file does not have them."""
+        beside = any(place.side for place in self.recipe.label)
+        return int(view.unmatched.sum()) if beside and view.unmatched is not None else 0
 
     def _key_twice(self, where: str) -> InputError:
         return InputError(

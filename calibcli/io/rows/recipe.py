@@ -74,7 +74,8 @@ class Recipe:
     """How frames become batches.
 
     Attributes:
-        scores: The score columns; one that holds K values a row where `rows`.
+        scores: The score columns; one that holds K values a row where `rows`. They are those of
+            the file beside where `scores_beside`.
         names: The names of the values of that column, where they have names.
         width: K, or 1.
         reduce: Whether two columns are reduced to one score (p1, or z1 - z0).
@@ -103,6 +104,7 @@ class Recipe:
     drop_invalid: bool
     key: tuple[str, ...] = ()
     same: tuple[str, ...] = ()
+    scores_beside: bool = False
 
     @property
     def label(self) -> tuple[Place, ...]:
@@ -115,7 +117,8 @@ class Recipe:
         numbers = [place for place in (self.weight, self.count) if place and place.side == side]
         clusters = [place for place in (self.cluster,) if place and place.side == side]
         return ReadPlan(
-            numbers=(() if side else self.scores) + tuple(place.name for place in numbers),
+            numbers=(self.scores if side == self.scores_beside else ())
+            + tuple(place.name for place in numbers),
             keys=tuple(place.name for place in keys),
             ids=tuple(place.name for place in clusters) + self.key + self.same,
             batch_rows=max(1, min(_BATCH_ROWS, _BATCH_NUMBERS // self.width)),

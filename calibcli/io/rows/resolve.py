@@ -30,7 +30,12 @@ TASKS = ("binary", "multiclass", "multilabel")
 
 
 def make_recipe(
-    spec: InputSpec, main: Evidence, side: Evidence | None, *, need_labels: bool | None
+    spec: InputSpec,
+    main: Evidence,
+    side: Evidence | None,
+    *,
+    need_labels: bool | None,
+    scores_beside: bool = False,
 ) -> Recipe:
     """Resolve every column that the options name, or that has a known name.
 
@@ -39,22 +44,26 @@ def make_recipe(
         main: The first file of scores.
         side: The first labels file, if there is one.
         need_labels: True: labels must be found; False: none are read; None: if there are any.
+        scores_beside: Whether the scores too are in the labels file.
 
     Raises:
         InputError: A column is missing, ambiguous, or of a type that its role cannot have.
         UsageError: Options that do not fit together.
     """
-    path = main.path
-    chosen = choose(spec, main)
-    _require_numbers(chosen, main.reader)
-    k, names = _width(chosen, main)
+    file = side if scores_beside and side is not None else main
+    path = file.path
+    chosen = choose(spec, file)
+    _require_numbers(chosen, file.reader)
+    k, names = _width(chosen, file)
     if k > MOST_SCORES:
         raise InputError(
             f"{show(path)} has {k:,} scores in each row, more than {MOST_SCORES:,}",
             hint="rows go down, classes go across: is the array turned?",
         )
     chosen = replace(chosen, classes=chosen.classes or names)
-    found = None if need_labels is False else label_of(spec, main, side, chosen, k)
+    found = None
+    if need_labels is not False:
+        found = label_of(spec, main, side, chosen, k, scores_beside=scores_beside)
     if found is None and need_labels:
         raise no_label(spec, main, side)
     task = _task(spec, k, found, path)
@@ -86,6 +95,7 @@ def make_recipe(
         cluster=_place(spec.cluster, "--cluster", path, columns),
         drop_invalid=spec.drop_invalid,
         **_joined(spec, main, side),
+        scores_beside=scores_beside,
     )
 
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.io.failures import bad_value, blaming
+from calibcli.io.failures import bad_value
 from calibcli.io.formats.buffers import BadValueError
 from calibcli.io.formats.decode import numbers
+from calibcli.io.rows.recipe import Place
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,8 +30,9 @@ def scores_of(view: View, recipe: Recipe) -> NDArray[Any]:
     """
     frame, columns = view.frame, []
     for name in recipe.scores:
-        with blaming(name, view.path, frame.first_row):
-            raw = frame.columns[name]
+        place = Place(name, side=recipe.scores_beside)
+        with view.blame(place):
+            raw = view.raw(place)
             if recipe.rows:
                 columns.append(_matrix(raw, recipe))
             else:
@@ -41,6 +43,9 @@ def scores_of(view: View, recipe: Recipe) -> NDArray[Any]:
         values = np.empty((frame.rows, len(columns)), dtype=np.result_type(*columns))
         for j, column in enumerate(columns):
             values[:, j] = column
+    if recipe.scores_beside and view.unmatched is not None:
+        lost = view.unmatched.reshape(-1, *([1] * (values.ndim - 1)))
+        values = np.where(lost, np.nan, values)
     if recipe.scale is not None:
         values = values.astype(np.float64) / recipe.scale
     if recipe.renormalise:

@@ -137,8 +137,8 @@ class ModelDataset:
 
     @property
     def remarks(self) -> list[Warning]:
-        """What is to be said of how the labels were read."""
-        return self.datasets[0].remarks
+        """What is to be said of how the files were read."""
+        return [remark for one in self.datasets for remark in one.remarks]
 
     @property
     def inputs(self) -> list[dict[str, Any]]:
@@ -189,12 +189,17 @@ def open_models(
     datasets: list[RowDataset] = []
     for place, name in enumerate(models):
         own = replace(spec, paths=(spec.paths[place],)) if files else _of_columns(spec, name)
+        keyed = files and place and spec.key is not None
+        if keyed:
+            bare = replace(spec, paths=spec.paths[:1], labels=None, weight=None, count=None)
+            own = replace(bare, cluster=None, groups=())
         found = open_dataset(
             own if not place else replace(own, task=datasets[0].task),
             need_labels=need_labels and not place,
             keep_columns=keep_columns and not place,
             sources=None if files else sources,
             typed=typed,
+            scores_beside=spec.paths[place] if keyed else None,
         )
         if found.task not in ("binary", "multiclass"):
             raise UsageError(

@@ -94,6 +94,10 @@ def apply(
         if prior is not None:
             raise UsageError("--prior is not for detections", "leave it out")
         return apply_detection(calibrator, spec, output, thresholds=thresholds, stream=stream)
+    if spec.key is not None and spec.labels is None and loaded.calibrator.method != "pool":
+        raise UsageError(
+            "--key joins the files of several models, and the calibrator is of one", "leave it out"
+        )
     cuts = None if thresholds is None else _thresholds(thresholds, loaded)
     if spec.task == "segmentation":
         if prior is not None or stream is not None:

@@ -165,7 +165,14 @@ def measure(
 
         columns = with_group_of(spec, mapping).groups
         result["versus"] = compare(
-            found, spec, conventions, versus, calibrator=mapping, columns=columns, threads=threads
+            found,
+            spec,
+            conventions,
+            versus,
+            calibrator=mapping,
+            columns=columns,
+            threads=threads,
+            warnings=warnings,
         )
         result["params"]["versus"] = versus
     result |= warned(warnings)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from calibcli.core.comparison.paired import Difference, bounds
 from calibcli.errors import InputError, UsageError
 from calibcli.io.rows.dataset import RowDataset
+from calibcli.io.rows.dataset import open_dataset as open_rows
 from calibcli.tasks.collect import count
 from calibcli.tasks.rows.models import ModelDataset
 from calibcli.tasks.rows.versus import Model, Sides, names_of, paired_sums, sides
@@ -19,6 +20,7 @@ from calibcli.workflows.measure.versus_slices import calibrated_first, of_class,
 
 if TYPE_CHECKING:
     from calibcli.core.calibrators import Calibrator
+    from calibcli.core.results.warning import Warning
     from calibcli.io.rows.dataset import Dataset, InputSpec
     from calibcli.tasks.collect import Layout, Population
     from calibcli.tasks.rows.versus import Change, Side
@@ -41,6 +43,7 @@ def versus(
     calibrator: Calibrator | None = None,
     columns: tuple[str, ...] = (),
     threads: int | None = None,
+    warnings: list[Warning] | None = None,
 ) -> Result:
     """Return the paired differences of every metric, second model less first.
 
@@ -53,6 +56,7 @@ def versus(
         calibrator: compare the first model after it too, with the second as it is.
         columns: the group columns that the batches carry.
         threads: how many threads read.
+        warnings: is told what is to be said of how the files were joined.
 
     Raises:
         InputError: no such column or file, or other rows.
@@ -81,10 +85,14 @@ def versus(
         clustered=False,
         intervals=False,
         medium="rows",
+        # Rows that the other file does not have are in neither of both.
+        drop_invalid=spec.drop_invalid or spec.key is not None,
     )
     parts = sides(first, second, layout, (first.paths[0], name))
     pair = _Pair(parts, spec, conventions, threads, found.clustered)
     overall = pair.compared(layout, found.overall.population, None, name)
+    if warnings is not None and spec.key is not None:
+        warnings += second.remarks
     result = {"score": name, "source": source, **overall}
     if calibrator is not None and found.overall.calibrated is not None:
         change, after = calibrated_first(calibrator, columns, layout)
@@ -122,7 +130,7 @@ class _Pair:
         """Return the differences of some of the rows; `before` is the first model's count."""
         parts = [replace(part, change=change) for part in self.parts]
         after = _counted(parts, layout, self.threads, second=True)
-        if self.spec.drop_invalid:  # the rows that both models have
+        if layout.drop_invalid:  # the rows that both models have
             before = _counted(parts, layout, self.threads, second=False)
         metrics = _differences(
             parts, before, after, layout, self.conventions, self.threads, clustered=self.clustered
@@ -156,16 +164,18 @@ def _second(first: Dataset, spec: InputSpec, other: str) -> tuple[Dataset, str, 
             if first.score_names:
                 raise
             raise InputError(f"no such file: {other}", error.hint) from None
-    file = replace(
-        bare, paths=(other,), input_format=None, label=spec.label, positive=spec.positive
-    )
-    try:
-        return open_dataset(file, need_labels=None), other, "file"
-    except InputError:
-        if spec.score is None and spec.scores is None:
-            raise
-    file = replace(file, score=None, scores=None)
-    return open_dataset(file, need_labels=None), other, "file"
+    file = replace(bare, input_format=None, label=spec.label, positive=spec.positive)
+    for own in (file, replace(file, score=None, scores=None)):
+        try:
+            if spec.key is None:
+                return open_dataset(replace(own, paths=(other,)), need_labels=None), other, "file"
+            second = open_rows(own, need_labels=None, sources=first.sources, scores_beside=other)
+        except InputError:
+            if own == replace(own, score=None, scores=None):
+                raise
+        else:
+            return second, other, "file"
+    raise AssertionError  # the second one of both has no columns of its own
 
 
 def _counted(parts: list[Side], layout: Layout, threads: int | None, *, second: bool) -> Population:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibcli.errors import InputError, UsageError
+from calibcli.errors import InputError
 from calibcli.io.rows.beside.join import DuplicateKeyError, Joins, KeyIndex
 from calibcli.io.rows.hashing import ids
 
@@ -157,5 +157,3 @@ def test_a_key_needs_two_tables(write, read, tmp_path):
         read(scores, labels=str(tmp_path / "y.npy"), key="id")
     with pytest.raises(InputError, match="has no column 'idd'"):
         read(scores, labels=table, key="idd")
-    with pytest.raises(UsageError, match="--key joins --labels FILE"):
-        read(scores, key="id")

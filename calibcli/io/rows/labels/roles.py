@@ -48,10 +48,16 @@ class FoundLabel:
 
 
 def label_of(
-    spec: InputSpec, main: Evidence, side: Evidence | None, chosen: Scores, k: int
+    spec: InputSpec,
+    main: Evidence,
+    side: Evidence | None,
+    chosen: Scores,
+    k: int,
+    *,
+    scores_beside: bool = False,
 ) -> FoundLabel | None:
     """Find the label column, or the columns of several labels; None where there is none."""
-    places = _places(spec, main, side, chosen)
+    places = _places(spec, main, side, chosen, scores_beside=scores_beside)
     if not places:
         return None
     if spec.predicted is not None:
@@ -69,7 +75,12 @@ def label_of(
 
 
 def _places(
-    spec: InputSpec, main: Evidence, side: Evidence | None, chosen: Scores
+    spec: InputSpec,
+    main: Evidence,
+    side: Evidence | None,
+    chosen: Scores,
+    *,
+    scores_beside: bool,
 ) -> tuple[Place, ...]:
     if side is not None and set(side.reader.columns) == {ARRAY}:
         return (Place(ARRAY, side=True),)
@@ -78,7 +89,7 @@ def _places(
         names = choose_label(columns, side.path, spec.label, taken=(spec.predicted or "",))
         keyed = set((spec.key or "").split(","))
         left = [name for name in columns if name not in keyed]
-        if not names and len(left) == 1:
+        if not names and len(left) == 1 and not scores_beside:
             names = tuple(left)
         return tuple(Place(name, side=True) for name in names)
     columns = main.reader.columns
