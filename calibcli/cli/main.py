@@ -26,6 +26,7 @@ COMMANDS = ("measure", "fit", "apply", "threshold", "report")
 SCORES = re.compile(r"\.(csv|tsv|jsonl|ndjson|parquet|parq|pq|arrow|feather|ipc|np[yz])(\.\w+)?$")
 """What a name of score files ends in."""
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
+_interrupted: list[int] = []
 _LINEAR_ALGEBRA = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -149,6 +150,9 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001  (the last rung: whatever is left is a bug)
         if hasattr(error, "format_message"):
             return _usage(error)
+        if _interrupted:
+            complain("calibcli: interrupted")
+            return int(ExitCode.INTERRUPTED)
         if debug:
             _traceback()
         kind = type(error).__name__
@@ -223,6 +227,12 @@ def _terminate(number: int, _: object) -> None:
     raise Terminated(number)
 
 
+def _interrupt(number: int, _: object) -> None:
+    """Interrupt, and remember it: inside an import of native code it becomes another error."""
+    _interrupted.append(number)
+    raise KeyboardInterrupt
+
+
 def _nothing(*_: object) -> None:
     """Be deaf: Python complains of a signal that came before SIG_IGN and is handled after it."""
 
@@ -230,6 +240,8 @@ def _nothing(*_: object) -> None:
 def run() -> NoReturn:
     """Run the program and exit with its code."""
     open_closed()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
     for number in _ENDING:
         if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores one of them: so be it
             signal.signal(number, _terminate)

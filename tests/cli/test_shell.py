@@ -202,6 +202,21 @@ def test_apply_in_a_pipeline(bash, scores, calibrator):
     assert json.loads(out)["overall"]["metrics"] == after
 
 
+def test_interrupted_while_it_imports():
+    """Native code turns an interrupt inside an import into an error of its own."""
+    code = (
+        "import os, signal, sys, calibcli.cli.main as program\n"
+        "def interrupted(*_):\n"
+        "    try: os.kill(os.getpid(), signal.SIGINT)\n"
+        "    except KeyboardInterrupt: raise ImportError('numpy') from None\n"
+        "program.commands = interrupted; program.run()"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code, "measure", "x.csv"], capture_output=True, check=False
+    )
+    assert (ran.returncode, ran.stderr) == (130, b"calibcli: interrupted\n")
+
+
 def test_interrupted_by_a_signal():
     """A run that waits for its standard input, and gets what control-C sends."""
     wait = "import sys, calibcli.cli.main; print(end='.', flush=True); calibcli.cli.main.run()"
