@@ -19,7 +19,8 @@ import numpy as np
 from benchmarks.methods_table import FOLDER, Case, cases, log_loss
 from calibcli.core.calibrators import Beta, Isotonic, Platt, calibrate
 from calibcli.core.calibrators.composed.pooling import linear_pool, log_pool
-from calibcli.core.fitting.selection import auto
+from calibcli.core.fitting.auto import auto
+from calibcli.core.fitting.problems import BINARY_CANDIDATES, Pairs
 from calibcli.core.numeric.scales import EPS
 from calibcli.core.statistics.stats import ScoreStats
 
@@ -40,7 +41,7 @@ def losses(p: Any, y: Any) -> Any:
 def row(case: Case) -> tuple[list[float], str]:
     (x, y), (x_test, y_test) = case.fit, case.test
     stats = ScoreStats.from_arrays(x, y)
-    chosen = auto(stats).calibrator
+    chosen = auto(Pairs(stats), methods=BINARY_CANDIDATES).calibrator
     fold = np.random.default_rng(0).permutation(len(x)) % FOLDS
     held = {name: np.zeros(len(x)) for name in ("linear", "logit", "auto")}
     for f in range(FOLDS):

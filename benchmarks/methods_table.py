@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 
 from calibcli.core.calibrators import CALIBRATORS, OneVsRest, calibrate
-from calibcli.core.calibrators.classes.rows import clipped_log
+from calibcli.core.calibrators.classes.rows import Batches, RowBatch
 from calibcli.core.calibrators.types import BINARY, MULTICLASS
-from calibcli.core.fitting.selection import auto
-from calibcli.core.fitting.selection_rows import auto_rows, fit_method
+from calibcli.core.fitting.auto import auto
+from calibcli.core.fitting.problems import BINARY_CANDIDATES, ROW_CANDIDATES, Pairs, Rows
 from calibcli.core.numeric.scales import EPS
 from calibcli.core.statistics.stats import ScoreStats, buckets_of
 from calibcli.errors import InputError
@@ -126,15 +126,11 @@ def fits(case: Case) -> Iterator[tuple[str, Any]]:
         size = 2
     else:
         size = scores.shape[1]
-        z = clipped_log(scores)
-        bucket = buckets_of(np.arange(len(z)) + 1).astype(np.uint8)
+        bucket = buckets_of(np.arange(len(scores)) + 1).astype(np.uint8)
         y = labels.astype(np.int64)
-
-        def rows() -> Iterator[Any]:
-            for start in range(0, len(z), 8192):
-                own = slice(start, start + 8192)
-                yield z[own], y[own], None, bucket[own]
-
+        parts = [slice(start, start + 8192) for start in range(0, len(scores), 8192)]
+        batches = [RowBatch(scores[p], False, y[p], None, None, bucket[p]) for p in parts]
+        rows = Rows(Batches(batches, size, logits=False))
     for name, kind in CALIBRATORS.items():
         if name == OneVsRest.method or (binary and not kind.tasks >= BINARY):
             continue
@@ -142,16 +138,14 @@ def fits(case: Case) -> Iterator[tuple[str, Any]]:
         if not binary and size > WIDE and (not whole or name in ("matrix", "dirichlet")):
             continue
         try:
-            yield name, kind.fit(stats) if binary else fit_method(rows, size, name)
+            yield name, kind.fit(stats) if binary else rows.fit(name)
         except InputError as error:
             print(f"{case.name}: {name}: {error.message}", file=sys.stderr)
     if binary:
-        chosen = auto(stats)
-        yield f"auto: {chosen.calibrator.method}", chosen.calibrator
+        chosen = auto(Pairs(stats), methods=BINARY_CANDIDATES)
     else:
-        found = auto_rows(rows, size)
-        name = next(one.method for one in found.candidates if one.chosen)
-        yield f"auto: {name}", found.calibrator
+        chosen = auto(rows, methods=ROW_CANDIDATES)
+    yield f"auto: {chosen.method}", chosen.calibrator
 
 
 def main() -> None:

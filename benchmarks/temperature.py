@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from calibcli.core.calibrators import Temperature
+from calibcli.core.calibrators.classes.rows import Batches, RowBatch
 
 BATCH = 8192
 
@@ -49,12 +50,10 @@ def nll(z: Any, y: Any, temperature: float) -> float:
 
 
 def ours(z: Any, y: Any) -> float:
-    def rows() -> Iterator[Any]:
-        for start in range(0, len(z), BATCH):
-            own = slice(start, start + BATCH)
-            yield z[own], y[own], None, np.zeros(len(z[own]), np.uint8)
-
-    return Temperature.fit_rows(rows, z.shape[1]).temperature
+    home = np.zeros(len(z), np.uint8)
+    parts = [slice(start, start + BATCH) for start in range(0, len(z), BATCH)]
+    batches = [RowBatch(z[own], True, y[own], None, None, home[own]) for own in parts]
+    return Temperature.fit(Batches(batches, z.shape[1], logits=True)).temperature
 
 
 def theirs(z: Any, y: Any) -> float | None:

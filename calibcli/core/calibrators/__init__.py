@@ -16,6 +16,8 @@ from calibcli.core.calibrators.binary.spline import Spline
 from calibcli.core.calibrators.binary.venn_abers import VennAbers
 from calibcli.core.calibrators.classes.dirichlet import Dirichlet, Matrix
 from calibcli.core.calibrators.classes.one_vs_rest import OneVsRest
+from calibcli.core.calibrators.classes.rows import RowBatch, RowSource
+from calibcli.core.calibrators.classes.structured import StructuredMatrix, StructuredVector
 from calibcli.core.calibrators.classes.vector import Vector
 from calibcli.core.calibrators.composed.grouped import Grouped
 from calibcli.core.calibrators.composed.model_pool import ModelPool
@@ -23,7 +25,7 @@ from calibcli.core.calibrators.composed.shrunk import Shrunk
 from calibcli.core.calibrators.identity import Identity
 from calibcli.core.calibrators.registry import calibrate, calibrator_from_dict, register
 from calibcli.core.calibrators.temperature import Temperature
-from calibcli.core.calibrators.types import Calibrator, RowBatch, RowSource
+from calibcli.core.calibrators.types import Calibrator
 
 CALIBRATORS: dict[str, type[Calibrator]] = {
     kind.method: register(kind)
@@ -38,6 +40,8 @@ CALIBRATORS: dict[str, type[Calibrator]] = {
         Isotonic,
         VennAbers,
         Vector,
+        StructuredVector,
+        StructuredMatrix,
         Matrix,
         Dirichlet,
         OneVsRest,
@@ -64,6 +68,8 @@ __all__ = [
     "ScalingBinning",
     "Shrunk",
     "Spline",
+    "StructuredMatrix",
+    "StructuredVector",
     "Temperature",
     "Vector",
     "VennAbers",

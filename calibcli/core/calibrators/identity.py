@@ -13,11 +13,11 @@ from calibcli.core.calibrators.types import (
     MULTICLASS,
     Calibrator,
     FloatArray,
-    RowSource,
     Space,
 )
 
 if TYPE_CHECKING:
+    from calibcli.core.calibrators.classes.rows import RowSource
     from calibcli.core.statistics.stats import ScoreStats
 
 
@@ -34,13 +34,10 @@ class Identity(Calibrator):
     complexity: ClassVar[int] = 0
 
     @classmethod
-    def fit(cls, stats: ScoreStats, *, prior: float = 0.0) -> Self:
+    def fit(
+        cls, data: ScoreStats | RowSource, *, start: Self | None = None, prior: float = 0.0
+    ) -> Self:
         """Return the identity; nothing is learned, so one class is enough."""
-        return cls()
-
-    @classmethod
-    def fit_rows(cls, rows: RowSource, n_classes: int, *, start: Self | None = None) -> Self:
-        """Return the identity without a look at the rows."""
         return cls()
 
     def apply(self, x: FloatArray) -> FloatArray:

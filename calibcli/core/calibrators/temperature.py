@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from calibcli.core.calibrators.binary.logistic import MANY_CELLS, merged
-from calibcli.core.calibrators.classes.rows import TemperatureSums, finite_rows
+from calibcli.core.calibrators.classes.moments import NEAR, Moments, step_of
+from calibcli.core.calibrators.classes.rows import RowSource, finite_rows
 from calibcli.core.calibrators.pieces import Logistic, Pieces, curve
 from calibcli.core.calibrators.types import (
     BINARY,
@@ -22,7 +23,6 @@ from calibcli.core.calibrators.types import (
     Calibrator,
     FloatArray,
     Limits,
-    RowSource,
     Space,
     between,
     certain_limits,
@@ -31,23 +31,26 @@ from calibcli.core.calibrators.types import (
     limits_from,
     limits_of,
     require_both_classes,
-    require_two_classes,
     with_prior,
 )
 from calibcli.core.numeric.scales import expit, softmax
 from calibcli.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    from calibcli.core.calibrators.classes.rows import Deal
     from calibcli.core.statistics.stats import ScoreStats
 
-Derivatives = Callable[[float], tuple[float, float, float]]
-"""b -> (loss, its first derivative, its second derivative)."""
+Derivative = FloatArray
+"""(5,): the loss and its first four derivatives in b."""
+Derivatives = Callable[[float], Derivative]
 
 BOUNDS = (0.01, 100.0)
 """Temperatures searched for logits of a usual size, a few units; see `bounds_of`."""
 _USUAL = 3.0
 _DECADES = 12.0
 _MAX_STEPS = 200
+_FIRST = 2000
+"""Rows whose optimum a search begins at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,33 +77,52 @@ class Temperature(Calibrator):
     @classmethod
     def fit(
         cls,
-        stats: ScoreStats,
+        data: ScoreStats | RowSource,
         *,
         bounds: tuple[float, float] | None = None,
         temperatures: Sequence[float] | None = None,
         prior: float = 0.0,
+        start: Self | None = None,
     ) -> Self:
-        """Fit from collapsed binary pairs.
+        """Fit by Newton's method in 1/T inside a shrinking bracket.
 
         Args:
-            stats: pairs of both labels.
+            data: binary pairs, or rows of K logits or log-probabilities. Of rows two passes are
+                usual, begun at the optimum of the first of them.
             bounds: lowest and highest temperature, by default `bounds_of` the mean size of the
-                logits; reaching one leaves a note.
+                logits, or the mean distance of a row's highest logit from the others; reaching
+                one leaves a note.
             temperatures: try only these and take the one of least log loss (ties: the first).
             prior: rows of `with_prior`.
+            start: a fit of nearly the same rows.
 
         Raises:
             InputError: when only one class is present.
             UsageError: when a temperature in the list is not a positive number.
         """
+        if not isinstance(data, RowSource):
+            return cls._fit_pairs(data, bounds, temperatures, prior)
+        data.summary.require_two_classes()
+        if temperatures is not None:
+            losses = [float(data.scan(Moments(b)).total[0]) for b in _inverses(temperatures)]
+            return cls(float(temperatures[int(np.argmin(losses))]))
+        return cls._of(_search(data, bounds, prior, start)[0])
+
+    @classmethod
+    def _fit_pairs(
+        cls,
+        stats: ScoreStats,
+        bounds: tuple[float, float] | None,
+        temperatures: Sequence[float] | None,
+        prior: float,
+    ) -> Self:
         require_both_classes(stats)
         limits = certain_limits(stats)
         z = limited(stats.logit, limits)
         pos, neg = with_prior(z, evidence(stats), prior)
         derivatives = _binary_derivatives(z, pos, neg)
         if temperatures is not None:
-            chosen = _inverses(temperatures)
-            losses = [derivatives(b)[0] for b in chosen]
+            losses = [derivatives(b)[0] for b in _inverses(temperatures)]
             return cls(float(temperatures[int(np.argmin(losses))]), limits)
         if bounds is None:
             size = float((pos + neg) @ np.minimum(np.abs(z), 1e100) / (pos + neg).sum())
@@ -115,45 +137,24 @@ class Temperature(Calibrator):
         return cls._of(found, limits)
 
     @classmethod
-    def fit_rows(
-        cls,
-        rows: RowSource,
-        n_classes: int,
-        *,
-        bounds: tuple[float, float] | None = None,
-        temperatures: Sequence[float] | None = None,
-        start: Self | None = None,
-    ) -> Self:
-        """Fit from rows of K logits or log-probabilities in two or three passes.
+    def fit_folds(
+        cls, rows: RowSource, folds: Deal, whole: Self, *, prior: float = 0.0
+    ) -> tuple[Self, ...]:
+        """Return the fit of the rows outside each fold, in one pass where rows are many.
 
-        Newton's method in 1/T inside a shrinking bracket, begun at the optimum of the first
-        batch, or at `start`. Sums are float64 whatever the rows' dtype. Bounds are by default
-        `bounds_of` the mean distance of a row's highest logit from the others.
-
-        Raises:
-            InputError: when the labels are all of one class.
-            UsageError: when a temperature in the list is not a positive number.
+        The optima without a fold lie near that of all rows, on whose Taylor series they are read;
+        one that does not is searched for by itself.
         """
-        if temperatures is not None:
-            sums = TemperatureSums(_inverses(temperatures), n_classes).add(rows())
-            require_two_classes(sums.classes)
-            return cls(float(temperatures[int(np.argmin(sums.loss))]))
-
-        def derivatives(b: float) -> tuple[float, float, float]:
-            if b == begin:
-                return first.derivatives()
-            return TemperatureSums([b], n_classes).add(rows()).derivatives()
-
-        if start is None:
-            begin = _first_batch_optimum(rows, n_classes)
-        else:
-            begin = 1.0 / start.temperature
-        first = TemperatureSums([begin], n_classes).add(rows())
-        require_two_classes(first.classes)
-        # After a relative step of 1e-5 Newton's error is about its square.
-        within = bounds_of(first.spread) if bounds is None else bounds
-        separated = first.shortfall == 0.0
-        return cls._of(_minimise(derivatives, begin, within, tolerance=1e-5, separated=separated))
+        b = 1.0 / whole.temperature
+        sums = rows.scan(Moments(b, folds, prior / max(rows.summary.effective, 1e-300)))
+        found = []
+        for fold in range(len(sums.sums)):
+            step = step_of(sums.outside(fold))
+            if whole.at_bound or not abs(step) <= NEAR * b:
+                found.append(cls.fit(rows.outside(folds, fold), prior=prior, start=whole))
+            else:
+                found.append(cls(1.0 / (b + step)))
+        return tuple(found)
 
     @classmethod
     def _of(cls, found: _Minimum, limits: Limits = (None, None)) -> Self:
@@ -247,10 +248,10 @@ def _inverses(temperatures: Sequence[float]) -> list[float]:
 
 
 def _binary_derivatives(z: FloatArray, pos: FloatArray, neg: FloatArray) -> Derivatives:
-    """Return the summed log loss of expit(b z) over cells (C,), and its derivatives."""
+    """Return the summed log loss of expit(b z) over cells (C,), and its derivatives in b."""
     total = pos + neg
 
-    def derivatives(b: float) -> tuple[float, float, float]:
+    def derivatives(b: float) -> Derivative:
         f = b * z
         tail = np.exp(-np.abs(f))
         log_tail = np.log1p(tail)
@@ -261,20 +262,48 @@ def _binary_derivatives(z: FloatArray, pos: FloatArray, neg: FloatArray) -> Deri
         short = np.where(upper, tail, 1.0 - tail)
         over = np.where(upper, 1.0 - tail, tail)
         slope = z @ (neg * over - pos * short)
-        curve = (z * z) @ (total * tail * (1.0 - tail))
-        return float(loss), float(slope), float(curve)
+        variance = tail * (1.0 - tail)
+        mass = total * variance * z * z
+        third = (mass * z) @ (short - over)
+        fourth = (mass * z * z) @ (1.0 - 6.0 * variance)
+        return np.array([loss, slope, mass.sum(), third, fourth])
 
     return derivatives
 
 
-def _first_batch_optimum(rows: RowSource, n_classes: int) -> float:
-    """Return 1/T of the first batch, or 1 where it has no optimum inside moderate bounds."""
-    batch = next(iter(rows()), None)
-    if batch is None or len(batch[0]) == 0:
-        return 1.0
+def _search(
+    rows: RowSource,
+    bounds: tuple[float, float] | None,
+    prior: float,
+    start: Temperature | None,
+) -> tuple[_Minimum, Moments]:
+    """Return the temperature of least loss, and the sums of the last pass."""
+    weight = prior / max(rows.summary.effective, 1e-300)
+    begin = _optimum_of_the_first(rows) if start is None else 1.0 / start.temperature
+    latest = first = rows.scan(Moments(begin, prior=weight))
 
-    def derivatives(b: float) -> tuple[float, float, float]:
-        return TemperatureSums([b], n_classes).add([batch]).derivatives()
+    def derivatives(b: float) -> Derivative:
+        nonlocal latest
+        if b != latest.b:
+            latest = rows.scan(Moments(b, prior=weight))
+        return latest.total
+
+    within = bounds_of(first.spread) if bounds is None else bounds
+    separated = first.shortfall == 0.0 and not prior
+    return _minimise(derivatives, begin, within, tolerance=NEAR, separated=separated), latest
+
+
+def _optimum_of_the_first(rows: RowSource) -> float:
+    """Return 1/T of the first rows, or 1 where they have no optimum inside moderate bounds."""
+    batch = rows.head()
+    if batch is None or not len(batch):
+        return 1.0
+    few = batch.take(np.arange(min(len(batch), _FIRST)))
+
+    def derivatives(b: float) -> Derivative:
+        sums = Moments(b)
+        sums.add(few)
+        return sums.total
 
     found = _minimise(derivatives, 1.0, BOUNDS, tolerance=1e-2)
     return 1.0 if found.notes else 1.0 / found.temperature
@@ -297,9 +326,10 @@ def _minimise(
     low_seen = high_seen = False
     b, previous = min(max(start, low), high), math.inf
     for _ in range(_MAX_STEPS):
-        _, slope, curve = derivatives(b)
+        taylor = derivatives(b)
+        slope, curve = float(taylor[1]), float(taylor[2])
         # Far from 0 separable labels underflow to this as well; near 0 only equal scores do.
-        if slope == curve == 0.0 and not any(derivatives(1.0 / hottest)[1:]):
+        if slope == curve == 0.0 and not np.any(derivatives(1.0 / hottest)[1:3]):
             return _Minimum(1.0, ("all scores are equal: every temperature fits alike, 1 is kept",))
         if slope > 0.0:
             if b <= low:
@@ -311,7 +341,7 @@ def _minimise(
                 reason = "the scores separate the labels" if separated else "the loss falls further"
                 return _bound(coldest, reason)
             low, low_seen = b, True
-        step = -slope / curve if curve > 0.0 else math.copysign(math.inf, -slope or 1.0)
+        step = step_of(taylor)
         if abs(step) <= tolerance * b:
             return _Minimum(1.0 / min(max(b + step, 1.0 / hottest), 1.0 / coldest))
         stalls = abs(step) > 0.5 * previous

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
@@ -13,18 +12,13 @@ from calibcli.core.statistics.keys import ONE_KEY
 from calibcli.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    from calibcli.core.calibrators.classes.rows import RowSource
     from calibcli.core.calibrators.pieces import Pieces
     from calibcli.core.statistics.stats import ScoreStats
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Space = Literal["logit", "probability"]
-
-RowBatch = tuple[NDArray[np.floating[Any]], IntArray, FloatArray | None, NDArray[np.integer[Any]]]
-"""(z (n, K) logits or log-probabilities, label (n,), weight (n,) or None, bucket (n,))."""
-
-RowSource = Callable[[], Iterator[RowBatch]]
-"""Starts another pass over the rows each time it is called."""
 
 BINARY = frozenset({"binary"})
 MULTICLASS = frozenset({"multiclass"})
@@ -66,6 +60,11 @@ class Calibrator(Protocol):
     @property
     def by_column(self) -> bool:
         """Whether each of several columns is a binary problem of its own."""
+        return False
+
+    @property
+    def at_bound(self) -> bool:
+        """Whether the fit ended at a bound, from where other rows could move it a long way."""
         return False
 
     @property
@@ -126,10 +125,13 @@ class RowCalibrator(Calibrator, Protocol):
     """A calibrator of several classes that is fitted from whole rows, pass by pass."""
 
     @classmethod
-    def fit_rows(cls, rows: RowSource, n_classes: int, *, start: Self | None = None) -> Self:
+    def fit(cls, rows: RowSource, *, start: Self | None = None, prior: float = 0.0) -> Self:
         """Return the calibrator of these rows; `InputError` when only one class is present.
 
-        `start` is a fit of nearly the same rows, to save passes; the outcome is the same.
+        Args:
+            rows: source of passes.
+            start: a fit of nearly the same rows, to save passes; the outcome is the same.
+            prior: rows of `with_prior`.
         """
 
 

@@ -18,8 +18,8 @@ import numpy as np
 from calibcli.core.calibrators import CALIBRATORS
 from calibcli.core.comparison.prior import estimate, falling_root
 from calibcli.core.comparison.shared_bins import class_bins, independent_rows
+from calibcli.core.fitting.held_out import apply_to_cells
 from calibcli.core.fitting.map_intervals import FINE_CELLS, redrawn
-from calibcli.core.fitting.selection import apply_to_cells
 from calibcli.core.metrics import intervals
 from calibcli.core.metrics.binary import Undefined
 from calibcli.core.numeric.scales import logit

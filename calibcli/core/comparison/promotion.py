@@ -18,8 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.numeric.special import norm_ppf, t_ppf
-from calibcli.core.statistics.buckets import BUCKETS
 from calibcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from calibcli.core.statistics.stats import ScoreStats
+    from calibcli.core.fitting.held_out import HeldOut
 
     Array = NDArray[np.float64]
 
@@ -131,96 +129,21 @@ class Step:
         }
 
 
-class PairedLosses:
-    """Sums over held-out rows of m challengers' losses, less the champion's."""
+def compared(held: HeldOut, steps: Sequence[float], confidence: float) -> tuple[Step, ...]:
+    """Return each challenger's difference with its interval; all of them hold together.
 
-    def __init__(self, challengers: int) -> None:
-        self.rows = self.squares = self.champion = 0.0
-        self.sums, self.weighted = np.zeros(challengers), np.zeros(challengers)
-        self.products = np.zeros(challengers)
-        self.buckets = np.zeros((BUCKETS, challengers + 1))
-        self.repeats = 1
-
-    def add_cells(
-        self, held_out: ScoreStats, champion: tuple[Array, Array], losses: Sequence[Any]
-    ) -> None:
-        """Add the rows of a fold, by cell.
-
-        Args:
-            held_out: the rows.
-            champion: its loss of a positive and of a negative row in each cell (C,), (C,).
-            losses: the same of each challenger.
-        """
-        table = held_out.table
-        squares = (table.pos, table.neg)
-        if table.pos_sq is not None and table.neg_sq is not None:
-            squares = (table.pos_sq, table.neg_sq)
-        apart = []
-        for side, (count, square) in enumerate(zip((table.pos, table.neg), squares, strict=True)):
-            own = np.column_stack([loss[side] - champion[side] for loss in losses])
-            mass, heavy = count.astype(np.float64), square.astype(np.float64)
-            self.rows += float(mass.sum())
-            self.squares += float(heavy.sum())
-            self.champion += float(mass @ champion[side])
-            self.sums += mass @ own
-            self.weighted += heavy @ own
-            self.products += heavy @ own**2
-            apart.append(np.hstack([own, np.ones((len(own), 1))]))
-        if held_out.parts is not None:
-            home = np.unique(held_out.parts.slot)
-            self.buckets[home] += held_out.bucket_sums(apart[0], apart[1])
-
-    def add_rows(
-        self,
-        champion: Array,
-        losses: Array,
-        weight: Array,
-        bucket: NDArray[np.int64],
-        *,
-        counts: bool,
-    ) -> None:
-        """Add rows.
-
-        Args:
-            champion: its losses (n,).
-            losses: the challengers' (n, m).
-            weight: (n,) of importance, or how many identical rows each stands for.
-            bucket: (n,) of the row's cluster, or of the row.
-            counts: which of the two `weight` is.
-        """
-        own = losses - champion[:, None]
-        heavy = weight if counts else weight * weight
-        self.rows += float(weight.sum())
-        self.squares += float(heavy.sum())
-        self.champion += float(weight @ champion)
-        self.sums += weight @ own
-        self.weighted += heavy @ own
-        self.products += heavy @ own**2
-        mass = np.hstack([own, np.ones((len(own), 1))]) * weight[:, None]
-        np.add.at(self.buckets, bucket, mass)
-
-    def steps(
-        self, steps: Sequence[float], *, confidence: float, clustered: bool
-    ) -> tuple[Step, ...]:
-        """Return each challenger's difference with its interval; all of them hold together."""
-        means = self.sums / self.rows
-        tail = (1.0 - confidence) / 2.0 / len(steps)
-        if clustered:
-            full = self.buckets[self.buckets[:, -1] > 0]
-            centred = full[:, :-1] - full[:, -1:] * means
-            size = len(full)
-            errors = np.sqrt((centred**2).sum(axis=0) * size / max(size - 1, 1)) / self.rows
-            quantile = t_ppf(1.0 - tail, max(size - 1, 1))
-        else:
-            spread = self.products - 2.0 * means * self.weighted + means**2 * self.squares
-            # Repeats score the same rows again: no more evidence than one of them.
-            errors = np.sqrt(np.maximum(spread, 0.0) * self.repeats) / self.rows
-            quantile = norm_ppf(1.0 - tail)
-        base = self.champion / self.rows
-        return tuple(
-            Step(step, base + mean, mean, mean - quantile * error, mean + quantile * error)
-            for step, mean, error in zip(steps, means.tolist(), errors.tolist(), strict=True)
-        )
+    Args:
+        held: losses of the champion, the base, then of each challenger.
+        steps: how far each challenger goes.
+        confidence: with which all intervals hold.
+    """
+    each = 1.0 - (1.0 - confidence) / len(steps)
+    found = []
+    for place, step in enumerate(steps, start=1):
+        low, high = held.interval(place, each)
+        loss, difference = float(held.losses[place]), float(held.differences[place])
+        found.append(Step(step, loss, difference, low, high))
+    return tuple(found)
 
 
 def best_step(steps: Sequence[Step]) -> Step:

@@ -10,9 +10,11 @@ from calibcli.core.calibrators import (
     Identity,
     Matrix,
     OneVsRest,
+    StructuredMatrix,
     Temperature,
     Vector,
 )
+from calibcli.core.calibrators.classes.one_vs_rest import TIE
 from calibcli.core.calibrators.pieces import BetaCurve, Constant, Linear, Logistic
 from calibcli.errors import UsageError
 
@@ -147,6 +149,10 @@ def emit_rows(
         head += [
             f"    odds = _against_rest({_raised(floor)})",
             f"    p = [{calls}]",
+            "    best = max(p)",
+            "    tied = [k for k, v in enumerate(p) if v == best]",
+            "    if len(tied) > 1:",
+            f"        p[max(tied, key=lambda k: odds[k])] *= {1.0 + TIE!r}",
             "    total = math.fsum(p)",
             "    return [v / total for v in p] if total > 0.0 else _softmax(z)",
         ]
@@ -159,7 +165,19 @@ def emit_rows(
         head += _raise(floor)
         head.append(f"    weights = {weights!r}")
         head.append("    return _softmax([w * v + c for v, (w, c) in zip(z, weights)])")
-    elif isinstance(calibrator, Matrix | Dirichlet):
+    elif isinstance(calibrator, StructuredMatrix):
+        share = calibrator.share
+        head += [
+            f"    p = _softmax([v / {calibrator.temperature!r} for v in z])",
+            f"    z = [math.log({1.0 - share!r} * v + {share / size!r}) for v in p]",
+        ]
+        if calibrator.diagonal:
+            head.append("    return _softmax([w * v + c for v, (w, c) in zip(z, _WEIGHTS)])")
+        else:
+            head.append("    return _softmax([_dot(row, z) + row[-1] for row in _WEIGHTS])")
+        rows = "".join(f"    {row!r},\n" for row in calibrator.theta.tolist())
+        before = f"_WEIGHTS = [\n{rows}]\n\n\n"
+    elif isinstance(calibrator, Matrix):
         head += _raise(floor)
         if isinstance(calibrator, Dirichlet):
             head.append("    z = _log_softmax(z)")

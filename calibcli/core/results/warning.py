@@ -15,7 +15,8 @@ Code = Literal[
     "unseen-class", "constant-scores", "undefined", "certain-errors", "hidden-structure", "coarse",
     "no-intervals", "uncalibrated", "other-scores", "other-matching", "cut-by-limit", "each-apart",
     "breaks", "closed-form", "champion-rows", "periods", "reference", "prior", "unreachable",
-    "worse-than-plain", "not-shown", "fit", "free-form", "unmatched", "one-hot", "edited",
+    "worse-than-plain", "not-shown", "fit", "free-form", "less-accurate", "unmatched", "one-hot",
+    "edited",
 ]  # fmt: skip
 
 CODES: dict[Code, str] = {
@@ -55,6 +56,7 @@ CODES: dict[Code, str] = {
     "prior": "what an estimate of the prevalence rests on",
     "fit": "something about a fit: bounds, constant maps, slices that were kept",
     "free-form": "a free-form method was fitted on few rows",
+    "less-accurate": "a calibrator makes the most probable class right less often",
     "unmatched": "rows whose key only one of two files has are left out",
     "one-hot": "each row of labels has a single 1, so it is read as one class of several",
     "edited": "a calibrator, thresholds or statistics have no digest: they were changed by hand",

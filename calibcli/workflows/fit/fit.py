@@ -12,7 +12,7 @@ from calibcli.tasks.watching import Watch
 from calibcli.workflows.fit.fitted import FitOptions, Fitted
 from calibcli.workflows.fit.pairs import fit_binary, fit_multilabel
 from calibcli.workflows.fit.result import artifact_of, result_of
-from calibcli.workflows.input.gather import gather, reads_stats
+from calibcli.workflows.input.gather import gather, open_input, reads_stats
 
 if TYPE_CHECKING:
     from calibcli.io.rows.dataset import InputSpec
@@ -52,8 +52,17 @@ def fit(
 
         found, fitted = fit_models(spec, conventions, options, threads, progress, watch)
     else:
-        found = gather(spec, conventions, threads=threads, progress=progress, watch=watch)
-        fitted = fit_gathered(found, spec, conventions, options, threads)
+        opened = open_input(spec)
+        dataset = opened[0]
+        if dataset is not None and dataset.task == "multiclass" and column is None:
+            from calibcli.workflows.fit.rows import fit_rows
+
+            found, fitted = fit_rows(dataset, spec, conventions, options, threads, progress, watch)
+        else:
+            found = gather(
+                spec, conventions, threads=threads, progress=progress, watch=watch, opened=opened
+            )
+            fitted = fit_gathered(found, spec, conventions, options, threads)
     result = result_of(found, conventions, options, fitted)
     if output is not None:
         write_artifact(output, "calibrator", artifact_of(found, fitted, result))
@@ -92,7 +101,11 @@ def fit_gathered(
         return fit_multilabel(found, options)
     from calibcli.workflows.fit.rows import fit_rows
 
-    return fit_rows(found, spec, conventions, options, threads)
+    if found.dataset is None:
+        raise UsageError(
+            "several classes are fitted from whole rows", "give the score files, not statistics"
+        )
+    return fit_rows(found.dataset, spec, conventions, options, threads)[1]
 
 
 __all__ = ["FitOptions", "fit"]

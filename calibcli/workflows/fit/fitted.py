@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from calibcli.core.calibrators import CALIBRATORS, OneVsRest
 from calibcli.core.calibrators.types import BINARY
+from calibcli.core.results.warning import Warning
 from calibcli.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from calibcli.core.calibrators import Calibrator
-    from calibcli.core.fitting.selection import Candidate
+    from calibcli.core.fitting.choice import Candidate
+    from calibcli.core.fitting.held_out import HeldOut
     from calibcli.tasks.collect import Population
 
 
@@ -91,6 +93,7 @@ class Fitted:
         notes: warnings.
         groups: what became of each group.
         folds: several classes: the map at index f has not seen the rows with bucket % folds = f.
+        warnings: with codes of their own.
     """
 
     method: str
@@ -101,6 +104,24 @@ class Fitted:
     notes: tuple[str, ...]
     groups: tuple[GroupOutcome, ...] = ()
     folds: tuple[Calibrator, ...] = ()
+    warnings: tuple[Warning, ...] = ()
+
+
+def less_accurate(wrong: HeldOut) -> tuple[Warning, ...]:
+    """Return a warning where a map is wrong more often than the scores, beyond the interval.
+
+    Args:
+        wrong: held-out errors of the scores as they are, and of the map.
+    """
+    low, high = wrong.interval(1, 0.95)
+    if low <= 0.0:
+        return ()
+    before, after = (100.0 * (1.0 - float(one)) for one in wrong.losses)
+    text = (
+        f"the accuracy falls from {before:.4g} % to {after:.4g} %, beyond its interval: "
+        f"{100.0 * low:.2g} to {100.0 * high:.2g} points"
+    )
+    return (Warning("less-accurate", text),)
 
 
 def check_method(method: str, task: str) -> None:

@@ -8,46 +8,58 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from calibcli.core.calibrators import CALIBRATORS, Identity, Temperature
-from calibcli.core.calibrators.classes.rows import finite_rows, fold_rows
-from calibcli.core.calibrators.composed.grouped import Grouped, GroupMap
+from calibcli.core.calibrators import CALIBRATORS, Grouped, Identity, Temperature
+from calibcli.core.calibrators.classes.rows import deal
+from calibcli.core.calibrators.composed.grouped import GroupMap
 from calibcli.core.calibrators.composed.pooling import log_pool_rows
 from calibcli.core.calibrators.types import MULTICLASS
-from calibcli.core.fitting.selection import Candidate, clustered_errors
-from calibcli.core.fitting.selection_rows import auto_rows, fit_method, label_losses
-from calibcli.core.fitting.shrinkage import FEWEST, PRIOR_ROWS
-from calibcli.core.numeric.scales import softmax
-from calibcli.core.statistics.buckets import BUCKETS
+from calibcli.core.fitting.auto import auto
+from calibcli.core.fitting.choice import Candidate
+from calibcli.core.fitting.families import FEWEST, PRIOR_ROWS, choose_prior
+from calibcli.core.fitting.held_out import HeldOut, row_probabilities
+from calibcli.core.fitting.problems import ROW_CANDIDATES, Rows, fitted
 from calibcli.errors import InputError
 from calibcli.tasks.collect import count
 from calibcli.workflows.fit.fitted import Fitted, GroupOutcome
-from calibcli.workflows.fit.rows import passes_over
+from calibcli.workflows.fit.rows import rows_of
 from calibcli.workflows.input.gather import from_counted, layout_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-    from calibcli.core.calibrators import Calibrator, RowSource
+    from calibcli.core.calibrators import Calibrator
+    from calibcli.core.calibrators.classes.rows import RowBatch, RowSource
+    from calibcli.core.fitting.held_out import Score
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.workflows.fit.fitted import FitOptions
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gather import Gathered
-    from calibcli.workflows.input.row_passes import RowPasses
 
     Array = NDArray[np.float64]
 
 SIMPLE = ("temperature", "vector")
 """Methods of a group's own map that `auto` takes over from the whole; else it is a temperature."""
-_BLOCK = 8192
 
 
 @dataclass(frozen=True, slots=True)
 class _Fold:
-    """The maps fitted outside one fold, and the class weights behind them (G, K)."""
+    """The maps fitted outside one fold, and the class weights behind each group's (K,)."""
 
     overall: Calibrator
-    own: tuple[Calibrator | None, ...]
-    mass: Array
+    own: dict[str, Calibrator | None]
+    mass: dict[str, Array]
+
+    def grouped(self, column: str, prior: float) -> Grouped:
+        """Return the maps as one calibrator."""
+        groups = {
+            name: GroupMap(own, float(self.mass[name].sum()), (_weight(self.mass[name], prior),))
+            for name, own in self.own.items()
+        }
+        if math.isinf(prior):
+            groups = {}
+        return Grouped(column, self.overall, groups, exclusive=True)
 
 
 def fit_group_rows(
@@ -64,88 +76,75 @@ def fit_group_rows(
         UsageError: statistics instead of rows.
         InputError: labels of one class only.
     """
-    passes = passes_over(found, spec, conventions, place=0)
-    rows, size = passes.source(), len(found.classes)
-    overall, method = _overall(rows, size, options)
+    rows = rows_of(found.dataset, replace(spec, groups=()), conventions, place=0, threads=threads)
+    select = cast("Score", options.select)
+    overall, method = _overall(rows, options)
     own_method = method
     if method == Identity.method or (options.method == "auto" and method not in SIMPLE):
         own_method = Temperature.method
-    mass = _masses(passes, size, options.folds)
-    names = list(passes.values)
-    folds = [
-        _fit_outside(passes, size, fold, (method, own_method), overall, mass, options)
-        for fold in range(options.folds)
-    ]
-    means, errors = _compare(passes, folds, options, clustered=found.clustered)
-    relative = means - means[-1]
-    best = min(range(len(PRIOR_ROWS)), key=lambda i: (means[i], -PRIOR_ROWS[i]))
-    if options.method == "auto" and -relative[best] <= errors[best]:
-        best = len(PRIOR_ROWS) - 1
-    prior = PRIOR_ROWS[best]
-    whole = mass.sum(axis=0)
+    masses = rows.scan(_Masses(rows.n_classes, options.folds)).mass
+    whole = {name: mass.sum(axis=0) for name, mass in masses.items()}
+    folds = []
+    for fold in range(options.folds):
+        rest = rows.outside(deal(options.folds), fold)
+        outside = {name: whole[name] - mass[fold] for name, mass in masses.items()}
+        own = {
+            name: _own(rest, name, own_method, mass, overall, options)[0]
+            for name, mass in outside.items()
+        }
+        folds.append(_Fold(_fit(rest, method, options, overall), own, outside))
+    columns = [(own_method, n0) for n0 in PRIOR_ROWS]
+    held = HeldOut(1 + len(columns), (0,), clustered=found.clustered)
+    rows.scan(_GroupLosses(held, folds, deal(options.folds), select))
+    choice = choose_prior(held, columns, earn=options.method == "auto")
+    prior, common = choice.prior_rows, math.isinf(choice.prior_rows)
     groups = {}
-    for member, name in enumerate(names):
-        if not whole[member].any():
-            continue
-        own, note = _own(passes, member, size, own_method, whole[member], overall, options)
-        weight = 0.0 if own is None else _weight(whole[member], prior)
-        groups[name] = GroupMap(
-            own if weight else None, float(whole[member].sum()) / passes.worth, (weight,), note
-        )
-    shown = None if math.isinf(prior) else prior
-    common = math.isinf(prior)
+    for name, mass in sorted(whole.items()):
+        own_map, note = _own(rows, name, own_method, mass, overall, options)
+        weight = 0.0 if own_map is None else _weight(mass, prior)
+        size = float(mass.sum()) / rows.worth
+        groups[name] = GroupMap(own_map if weight else None, size, (weight,), note)
     notes = overall.notes
     if common:
         notes = (*notes, f"the groups of {column} do not differ enough: one map serves all")
+    shown = None if common else prior
     calibrator = Grouped(column, overall, groups, exclusive=True, prior_rows=shown, notes=notes)
-    by_fold = tuple(_grouped(fold, names, column, prior) for fold in folds)
+    by_fold = tuple(fold.grouped(column, prior) for fold in folds)
     after, outcomes = _after(found, spec, column, conventions, by_fold, groups, threads)
-    candidates = [
-        Candidate(f"{method}, one map", float(means[-1]), None, None, None, common, ""),
-        *(
-            Candidate(
-                f"{own_method} by {column}",
-                float(means[i]),
-                float(relative[i]),
-                float(errors[i]),
-                None,
-                i == best,
-                f"n0 = {PRIOR_ROWS[i]:g}",
-            )
-            for i in [best if not common else int(np.argmin(means[:-1]))]
+    one_map, best = choice.tried
+    candidates = (
+        Candidate(f"{method}, one map", one_map.loss, None, None, None, common, ""),
+        Candidate(
+            f"{own_method} by {column}",
+            best.loss,
+            best.difference,
+            best.se,
+            None,
+            not common,
+            f"n0 = {best.prior_rows:g}",
         ),
-    ]
+    )
     title = f"{method} (one map for every {column})" if common else f"{own_method} by {column}"
-    return Fitted(title, calibrator, tuple(candidates), after, "cross-fitted", notes, outcomes)
+    return Fitted(title, calibrator, candidates, after, "cross-fitted", notes, outcomes)
 
 
-def _overall(rows: RowSource, size: int, options: FitOptions) -> tuple[Calibrator, str]:
+def _overall(rows: RowSource, options: FitOptions) -> tuple[Calibrator, str]:
     if options.method != "auto":
-        return _fit(rows, size, options.method, options), options.method
-    chosen = auto_rows(rows, size, folds=options.folds, select=cast("Any", options.select))
-    return chosen.calibrator, next(c.method for c in chosen.candidates if c.chosen)
+        return _fit(rows, options.method, options), options.method
+    problem = Rows(rows, folds=options.folds)
+    chosen = auto(problem, select=cast("Score", options.select), methods=ROW_CANDIDATES)
+    return chosen.calibrator, chosen.method
 
 
 def _fit(
-    rows: RowSource, size: int, method: str, options: FitOptions, start: Calibrator | None = None
+    rows: RowSource, method: str, options: FitOptions, start: Calibrator | None = None
 ) -> Calibrator:
     if method == Temperature.method and options.temperatures:
-        return Temperature.fit_rows(rows, size, temperatures=options.temperatures)
+        return Temperature.fit(rows, temperatures=options.temperatures)
     kind = CALIBRATORS[method]
     if start is not None and start.method == method and MULTICLASS <= kind.tasks:
-        return cast("Calibrator", cast("Any", kind).fit_rows(rows, size, start=start))
-    return fit_method(rows, size, method)
-
-
-def _masses(passes: RowPasses, size: int, folds: int) -> Array:
-    """Return the weight by fold, group and class (F, G, K)."""
-    parts: list[tuple[Any, ...]] = []
-    for (_, label, weight, bucket), group in passes.with_groups():
-        parts.append((np.asarray(bucket) % folds, group, label, weight))
-    mass = np.zeros((folds, len(passes.values), size))
-    for fold, group, label, weight in parts:
-        np.add.at(mass, (fold, group, label), 1.0 if weight is None else weight)
-    return mass
+        return fitted(kind, rows, start=start)
+    return Rows(rows).fit(method)
 
 
 def _weight(classes: Array, prior: float) -> float:
@@ -159,118 +158,90 @@ def _weight(classes: Array, prior: float) -> float:
 
 
 def _own(
-    passes: RowPasses,
-    member: int,
-    size: int,
+    rows: RowSource,
+    name: str,
     method: str,
     classes: Array,
     overall: Calibrator,
     options: FitOptions,
-    outside: int | None = None,
 ) -> tuple[Calibrator | None, str]:
     if np.count_nonzero(classes) < 2:
         return None, "one label only: the overall map"
     if classes.sum() < 2 * FEWEST:
         return None, f"fewer than {2 * FEWEST} rows: the overall map"
-    rows = passes.of_group(member)
-    if outside is not None:
-        rows = fold_rows(rows, options.folds, outside, inside=False)
     try:
-        return _fit(rows, size, method, options, overall), ""
+        own = _fit(rows.of_group(name), method, options, overall)
     except InputError as error:
         return None, f"could not be fitted ({error.message}): the overall map"
+    if own.at_bound:
+        return None, "the scores separate its labels: the overall map"
+    return own, ""
 
 
-def _fit_outside(
-    passes: RowPasses,
-    size: int,
-    fold: int,
-    methods: tuple[str, str],
-    start: Calibrator,
-    mass: Array,
-    options: FitOptions,
-) -> _Fold:
-    rest = fold_rows(passes.source(), options.folds, fold, inside=False)
-    overall = _fit(rest, size, methods[0], options, start)
-    outside = mass.sum(axis=0) - mass[fold]
-    own = tuple(
-        _own(passes, member, size, methods[1], outside[member], start, options, fold)[0]
-        for member in range(mass.shape[1])
-    )
-    return _Fold(overall, own, outside)
+class _Masses:
+    """The weight of each group's rows by fold and class: (F, K) by value."""
+
+    def __init__(self, n_classes: int, folds: int) -> None:
+        self.n_classes, self.folds = n_classes, folds
+        self.mass: dict[str, Array] = {}
+
+    def fresh(self) -> _Masses:
+        return _Masses(self.n_classes, self.folds)
+
+    def add(self, rows: RowBatch) -> None:
+        assert rows.group is not None
+        codes, values = rows.group
+        cell = deal(self.folds)[np.asarray(rows.bucket)] * self.n_classes + rows.label
+        size = self.folds * self.n_classes
+        for code in np.unique(codes).tolist():
+            mine = codes == code
+            weight = None if rows.weight is None else rows.weight[mine]
+            mass = np.bincount(cell[mine], weight, size).astype(np.float64)
+            self._put(values[code], mass.reshape(self.folds, self.n_classes))
+
+    def merge(self, other: _Masses) -> None:
+        for name, mass in other.mass.items():
+            self._put(name, mass)
+
+    def _put(self, name: str, mass: Array) -> None:
+        self.mass[name] = self.mass[name] + mass if name in self.mass else mass
 
 
-def _compare(
-    passes: RowPasses, folds: list[_Fold], options: FitOptions, *, clustered: bool
-) -> tuple[Array, Array]:
-    """Return by n0 the mean held-out loss, and the SE of its difference to one map for all."""
-    select = cast("Any", options.select)
-    size = len(PRIOR_ROWS)
-    base_sum = 0.0
-    squares, buckets = np.zeros(size), np.zeros((BUCKETS, size + 1))
-    for (z, label, weight, bucket), group in passes.with_groups():
-        mass = np.ones(len(label)) if weight is None else weight
-        home = np.asarray(bucket).astype(np.int64)
-        for place, fold in enumerate(folds):
-            inside = np.flatnonzero(home % len(folds) == place)
-            for member in np.unique(group[inside]).tolist():
-                mine = inside[group[inside] == member]
-                for start in range(0, len(mine), _BLOCK):
-                    chosen = mine[start : start + _BLOCK]
-                    base, apart = _apart(
-                        fold, member, finite_rows(z[chosen]), label[chosen], select
-                    )
-                    own = mass[chosen]
-                    base_sum += float(own @ base)
-                    squares += (own * own) @ apart**2
-                    for column in range(size):
-                        worth = own * apart[:, column]
-                        buckets[:, column] += np.bincount(home[chosen], worth, BUCKETS)
-                    buckets[:, size] += np.bincount(home[chosen], own, BUCKETS)
-    total = float(buckets[:, size].sum())
-    means = buckets[:, :size].sum(axis=0) / total
-    errors = np.sqrt(np.maximum(squares - total * means**2, 0.0)) / total
-    if clustered:
-        used = np.insert(buckets[buckets[:, size] > 0], 0, 0.0, axis=1)
-        errors = clustered_errors(used, np.append(0.0, means), total)[0, 1:]
-    return base_sum / total + means, errors
+class _GroupLosses:
+    """Held-out losses of one map for all, and of the pools of every n0."""
 
+    def __init__(
+        self, held: HeldOut, folds: Sequence[_Fold], dealt: NDArray[np.int64], select: Score
+    ) -> None:
+        self.held, self.folds, self.dealt, self.select = held, folds, dealt, select
 
-def _apart(
-    fold: _Fold, member: int, z: Array, label: NDArray[np.int64], select: Any
-) -> tuple[Array, Array]:
-    """Return the loss of one map for all (n,), and by n0 how much that of the pool exceeds it."""
-    shared = _apply(fold.overall, z)
-    base = _losses(shared, label, select)
-    apart = np.zeros((len(z), len(PRIOR_ROWS)))
-    own_map = fold.own[member]
-    if own_map is not None:
-        own = _apply(own_map, z)
-        for i, prior in enumerate(PRIOR_ROWS):
-            w = _weight(fold.mass[member], prior)
-            if w:
-                pooled = log_pool_rows((own, shared), (w, 1.0 - w))
-                apart[:, i] = _losses(pooled, label, select) - base
-    return base, apart
+    def fresh(self) -> _GroupLosses:
+        return _GroupLosses(self.held.fresh(), self.folds, self.dealt, self.select)
 
+    def add(self, rows: RowBatch) -> None:
+        assert rows.group is not None
+        codes, values = rows.group
+        fold_of = self.dealt[np.asarray(rows.bucket)]
+        for place, fold in enumerate(self.folds):
+            for code in np.unique(codes[fold_of == place]).tolist():
+                mine = np.flatnonzero((fold_of == place) & (codes == code))
+                self._add(rows.take(mine), fold, values[code])
 
-def _losses(p: Array, label: NDArray[np.int64], select: Any) -> Array:
-    loss: Array = label_losses(p, select)[np.arange(len(p)), label]
-    return loss
+    def _add(self, rows: RowBatch, fold: _Fold, name: str) -> None:
+        own_map = fold.own.get(name)
+        for block in rows.blocks():
+            shared = row_probabilities(fold.overall, block, logits=rows.logits)
+            p = [shared] * self.held.size
+            if own_map is not None:
+                own = row_probabilities(own_map, block, logits=rows.logits)
+                for column, prior in enumerate(PRIOR_ROWS, start=1):
+                    w = _weight(fold.mass[name], prior)
+                    if w:
+                        p[column] = log_pool_rows((own, shared), (w, 1.0 - w))
+            self.held.add_probabilities(block, p, self.select)
 
-
-def _apply(calibrator: Calibrator, z: Array) -> Array:
-    return calibrator.apply(z if calibrator.space == "logit" else softmax(z))
-
-
-def _grouped(fold: _Fold, names: list[str], column: str, prior: float) -> Grouped:
-    groups = {
-        name: GroupMap(own, float(mass.sum()), (_weight(mass, prior),))
-        for name, own, mass in zip(names, fold.own, fold.mass, strict=True)
-    }
-    if math.isinf(prior):
-        groups = {}
-    return Grouped(column, fold.overall, groups, exclusive=True)
+    def merge(self, other: _GroupLosses) -> None:
+        self.held.merge(other.held)
 
 
 def _after(

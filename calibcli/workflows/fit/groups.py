@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, cast
 from calibcli.core.calibrators import Identity, OneVsRest
 from calibcli.core.calibrators.composed.grouped import Grouped, GroupMap
 from calibcli.core.calibrators.types import label_evidence
-from calibcli.core.fitting.selection import Candidate, auto
-from calibcli.core.fitting.shrinkage import deal, fit_family, merged
+from calibcli.core.fitting.auto import auto
+from calibcli.core.fitting.choice import Candidate
+from calibcli.core.fitting.families import deal, fit_family, merged
+from calibcli.core.fitting.problems import BINARY_CANDIDATES, Pairs
 from calibcli.errors import InputError, UsageError
 from calibcli.tasks.collect import Population
 from calibcli.workflows.fit.fitted import Fitted, GroupOutcome, check_method
@@ -18,7 +20,7 @@ from calibcli.workflows.fit.pairs import fitter, label_population
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from calibcli.core.fitting.shrinkage import Family
+    from calibcli.core.fitting.families import Family
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.workflows.fit.fitted import FitOptions
     from calibcli.workflows.input.gather import Gathered, Slice
@@ -73,10 +75,10 @@ def _family(stats: Sequence[ScoreStats], options: FitOptions) -> tuple[Family, t
     overall, methods = options.method, list(own_methods(options))
     notes: tuple[str, ...] = ()
     if options.method == "auto":
-        chosen = auto(
-            total, folds=options.folds, select=cast("Any", options.select), seed=options.seed
-        )
-        overall, notes = chosen.calibrator.method, chosen.notes
+        pairs = Pairs(total, folds=options.folds, seed=options.seed)
+        select = cast("Any", options.select)
+        chosen = auto(pairs, select=select, methods=BINARY_CANDIDATES)
+        overall, notes = chosen.method, chosen.notes
         if overall not in (*methods, Identity.method):
             methods.append(overall)
     family = fit_family(

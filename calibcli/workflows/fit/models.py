@@ -3,53 +3,54 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from calibcli.core.calibrators import CALIBRATORS, Temperature, calibrate
-from calibcli.core.calibrators.classes.rows import fold_rows
-from calibcli.core.calibrators.composed.model_pool import ModelPool, logits_of, pooled
-from calibcli.core.calibrators.types import MULTICLASS, label_evidence, worth
-from calibcli.core.fitting.selection import (
-    Candidate,
-    auto,
-    cell_losses,
-    clustered_errors,
-    independent_errors,
-    one_standard_error,
-)
-from calibcli.core.fitting.selection_rows import (
-    auto_rows,
-    cross_fit_rows,
-    fit_method,
-    label_losses,
-)
-from calibcli.core.fitting.shrinkage import merged
+from calibcli.core.calibrators import Temperature, calibrate
+from calibcli.core.calibrators.classes.rows import deal
+from calibcli.core.calibrators.composed.model_pool import ModelPool, averaged, logits_of, pooled
+from calibcli.core.calibrators.types import label_evidence
+from calibcli.core.fitting.auto import auto
+from calibcli.core.fitting.choice import Candidate, one_standard_error
+from calibcli.core.fitting.families import merged
+from calibcli.core.fitting.held_out import HeldOut, cell_losses, label_losses
+from calibcli.core.fitting.problems import BINARY_CANDIDATES, ROW_CANDIDATES, Pairs, Rows
 from calibcli.core.statistics.buckets import BUCKETS
 from calibcli.core.statistics.keys import logit_keys, probability_keys
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.core.statistics.tally import Tally
 from calibcli.errors import InputError
 from calibcli.tasks.collect import count
+from calibcli.tasks.pairs import row_buckets
 from calibcli.tasks.rows.models import open_models
+from calibcli.tasks.scan import mass_of, scan
 from calibcli.workflows.fit.fitted import Fitted, check_method
-from calibcli.workflows.fit.model_passes import ModelPasses
 from calibcli.workflows.fit.pairs import fitter
 from calibcli.workflows.input.gather import from_counted, layout_of
+from calibcli.workflows.input.row_passes import DataRows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from calibcli.core.calibrators import Calibrator
+    from calibcli.core.calibrators.classes.rows import RowSource
     from calibcli.core.calibrators.composed.pooling import Pool
+    from calibcli.core.fitting.held_out import Score
+    from calibcli.io.dataset import Batch
     from calibcli.io.rows.dataset import InputSpec
+    from calibcli.tasks.population import Layout
     from calibcli.tasks.watching import Watch
     from calibcli.workflows.fit.fitted import FitOptions
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gather import Gathered, Progress
 
     Array = NDArray[np.float64]
+    Which = int | Pool
+    """A model by its place, or an average."""
 
 POOLS: tuple[Pool, ...] = ("linear", "logit")
 CANDIDATES: tuple[tuple[str, Pool], ...] = tuple(
@@ -88,12 +89,18 @@ def fit_models(
     counted = count(dataset, layout, beside=(watch,), threads=threads, progress=progress)
     found = from_counted(dataset, spec, counted)
     _refuse_few(found, options)
-    passes = ModelPasses(dataset, layout, worth(found.overall.population.pairs))
+    every: tuple[Which, ...] = (*range(len(options.models)), *POOLS)
     if dataset.task == "binary":
-        sources = [_fit_pairs(*one, options) for one in _stats(passes, options)]
+        tallies = _ModelPairs(layout, every, options.folds)
+        scan(dataset, layout, tallies, threads=threads)
+        sources = [_fit_pairs(*one, options) for one in tallies.stats()]
     else:
-        every = (*range(len(options.models)), *POOLS)
-        sources = [_fit_rows(passes, one, len(dataset.classes), options) for one in every]
+        sources = []
+        for which in every:
+            logits = layout.logits if isinstance(which, int) else logits_of(which)
+            pick = partial(_scores_of, which=which, logits=layout.logits)
+            rows = DataRows(dataset, layout, scores=pick, logits=logits, threads=threads)
+            sources.append(_fit_rows(rows, options, clustered=layout.clustered))
     files = dataset.files
 
     def pool_of(first: str, pool: Pool, fold: int | None) -> ModelPool:
@@ -105,8 +112,11 @@ def fit_models(
 
     folds = [[pool_of(first, pool, f) for f in range(options.folds)] for first, pool in CANDIDATES]
     singles = [one.folds for one in sources[: len(options.models)]]
-    means, errors = _compare(passes, folds, singles, options)
     size = len(CANDIDATES)
+    held = HeldOut(size + len(singles), clustered=layout.clustered)
+    losses = _PoolLosses(held, layout, folds, singles, cast("Score", options.select))
+    scan(dataset, layout, losses, threads=threads)
+    means, errors = held.losses, held.errors
     names = [_name(first, pool) for first, pool in CANDIDATES]
     choice = one_standard_error(names, means[:size], errors[:size, :size], list(range(size)))
     best = names.index(choice.chosen)
@@ -148,41 +158,70 @@ def _refuse_few(found: Gathered, options: FitOptions) -> None:
         )
 
 
-def _stats(passes: ModelPasses, options: FitOptions) -> list[tuple[list[ScoreStats], ScoreStats]]:
-    """Return (by fold, whole) of each model and of each average, in one pass.
+def _scores_of(batch: Batch, *, which: Which, logits: bool) -> Array:
+    """Return the scores of a model, or an average, of a batch: (n,), or (n, K)."""
+    assert batch.models is not None
+    scores = batch.models.astype(np.float64)
+    return scores[:, which] if isinstance(which, int) else averaged(scores, which, logits=logits)
+
+
+class _ModelPairs:
+    """An accumulator of the binary pairs of each model and average, by fold and by bucket.
 
     A row's fold is its bucket modulo the folds, so that a cluster is in one fold.
     """
-    layout = passes.layout
-    size = len(options.models)
-    kinds = [layout.logits] * size + [logits_of(pool) for pool in POOLS]
-    common: dict[str, Any] = {"weighted": layout.weighted}
-    by_fold = [Tally(options.folds, logits=kind, **common) for kind in kinds]
-    parts = [Tally(BUCKETS, logits=kind, **common) for kind in kinds] if layout.clustered else []
-    for rows in passes:
-        for place, source in enumerate((*range(size), *POOLS)):
-            column, kind = rows.of(source, logits=layout.logits)
+
+    def __init__(self, layout: Layout, every: Sequence[Which], folds: int) -> None:
+        self.layout, self.every, self.folds = layout, every, folds
+        self.kinds = [layout.logits if isinstance(w, int) else logits_of(w) for w in every]
+        weighted = layout.weighted
+        self.by_fold = [Tally(folds, logits=kind, weighted=weighted) for kind in self.kinds]
+        self.parts: list[Tally] = []
+        if layout.clustered:
+            self.parts = [Tally(BUCKETS, logits=kind, weighted=weighted) for kind in self.kinds]
+
+    def fresh(self) -> _ModelPairs:
+        return _ModelPairs(self.layout, self.every, self.folds)
+
+    def add(self, batch: Batch) -> None:
+        assert batch.labels is not None
+        bucket, mass = row_buckets(batch), mass_of(batch, self.layout)
+        label = batch.labels.astype(np.bool_)
+        for place, which in enumerate(self.every):
+            column = _scores_of(batch, which=which, logits=self.layout.logits)
+            kind = self.kinds[place]
             key = logit_keys(column) if kind else probability_keys(np.clip(column, 0.0, 1.0))
-            by_fold[place].add(key, rows.label, rows.bucket % options.folds, rows.weight)
-            if parts:
-                parts[place].add(key, rows.label, rows.bucket, rows.weight)
-    found = []
-    for place, tally in enumerate(by_fold):
-        folds = [ScoreStats.from_tally(tally, fold) for fold in range(options.folds)]
-        whole = merged(folds)
-        if parts:
-            whole = replace(whole, parts=parts[place].table())
-        found.append((folds, whole))
-    return found
+            self.by_fold[place].add(key, label, bucket % self.folds, mass)
+            if self.parts:
+                self.parts[place].add(key, label, bucket, mass)
+
+    def finish(self) -> None:
+        """Nothing waits."""
+
+    def merge(self, other: _ModelPairs) -> None:
+        for mine, theirs in zip(
+            [*self.by_fold, *self.parts], [*other.by_fold, *other.parts], strict=True
+        ):
+            mine.merge(theirs)
+
+    def stats(self) -> list[tuple[list[ScoreStats], ScoreStats]]:
+        """Return (by fold, whole) of each model and of each average."""
+        found = []
+        for place, tally in enumerate(self.by_fold):
+            folds = [ScoreStats.from_tally(tally, fold) for fold in range(self.folds)]
+            whole = merged(folds)
+            if self.parts:
+                whole = replace(whole, parts=self.parts[place].table())
+            found.append((folds, whole))
+        return found
 
 
 def _fit_pairs(parts: list[ScoreStats], whole: ScoreStats, options: FitOptions) -> _Source:
     method = options.method
     if method == "auto":
-        chosen = auto(
-            whole, folds=options.folds, select=cast("Any", options.select), seed=options.seed
-        )
-        method = chosen.calibrator.method
+        pairs = Pairs(whole, folds=options.folds, seed=options.seed)
+        select = cast("Score", options.select)
+        method = auto(pairs, select=select, methods=BINARY_CANDIDATES).method
     fit = fitter(method, options)
     whole = replace(whole, parts=None)
     folds = tuple(
@@ -192,88 +231,79 @@ def _fit_pairs(parts: list[ScoreStats], whole: ScoreStats, options: FitOptions) 
     return _Source(method, fit(whole), folds)
 
 
-def _fit_rows(
-    passes: ModelPasses, which: int | Pool, n_classes: int, options: FitOptions
-) -> _Source:
+def _fit_rows(rows: RowSource, options: FitOptions, *, clustered: bool) -> _Source:
     """Fit one model, or one average, of several classes."""
-    rows, folds = passes.source(which), options.folds
+    problem = Rows(rows, folds=options.folds, clustered=clustered)
     if options.temperatures:
-        outside = (fold_rows(rows, folds, fold, inside=False) for fold in range(folds))
+        outside = (rows.outside(deal(options.folds), fold) for fold in range(options.folds))
         whole, *rest = (
-            Temperature.fit_rows(source, n_classes, temperatures=options.temperatures)
+            Temperature.fit(source, temperatures=options.temperatures)
             for source in (rows, *outside)
         )
         return _Source(options.method, whole, tuple(rest))
     if options.method != "auto":
-        fitted = fit_method(rows, n_classes, options.method)
-        start = fitted if MULTICLASS <= CALIBRATORS[options.method].tasks else None
-        by_fold = cross_fit_rows(rows, n_classes, options.method, folds=folds, start=start)
-        return _Source(options.method, fitted, by_fold)
-    chosen = auto_rows(
-        rows,
-        n_classes,
-        folds=options.folds,
-        select=cast("Any", options.select),
-        clustered=passes.layout.clustered,
-    )
-    method = next(one.method for one in chosen.candidates if one.chosen)
-    return _Source(method, chosen.calibrator, chosen.fold_calibrators)
+        fitted = problem.fit(options.method)
+        return _Source(options.method, fitted, problem.fit_folds(options.method, fitted))
+    chosen = auto(problem, select=cast("Score", options.select), methods=ROW_CANDIDATES)
+    return _Source(chosen.method, chosen.calibrator, chosen.folds)
 
 
-def _compare(
-    passes: ModelPasses,
-    pools: list[list[ModelPool]],
-    singles: list[tuple[Calibrator, ...]],
-    options: FitOptions,
-) -> tuple[Array, Array]:
-    """Return held-out mean losses (m,) of pools and single models, and paired SEs (m, m)."""
-    layout = passes.layout
-    size = len(pools) + len(singles)
-    sums, weighted, products = np.zeros(size), np.zeros(size), np.zeros((size, size))
-    buckets = np.zeros((BUCKETS, size + 1))
-    total = squares = 0.0
-    for rows in passes:
-        fold_of = rows.bucket % options.folds
-        losses = np.empty((len(rows.label), size))
-        for fold in range(options.folds):
-            mine = np.flatnonzero(fold_of == fold)
-            x = rows.scores[mine]
+class _PoolLosses:
+    """An accumulator of the held-out losses of pools, then of single models."""
+
+    def __init__(
+        self,
+        held: HeldOut,
+        layout: Layout,
+        pools: list[list[ModelPool]],
+        singles: list[tuple[Calibrator, ...]],
+        select: Score,
+    ) -> None:
+        self.held, self.layout = held, layout
+        self.pools, self.singles, self.select = pools, singles, select
+
+    def fresh(self) -> _PoolLosses:
+        return _PoolLosses(self.held.fresh(), self.layout, self.pools, self.singles, self.select)
+
+    def add(self, batch: Batch) -> None:
+        assert batch.labels is not None
+        assert batch.models is not None
+        logits = self.layout.logits
+        bucket, mass = row_buckets(batch), mass_of(batch, self.layout)
+        losses = np.empty((len(bucket), self.held.size))
+        folds = len(self.pools[0])
+        for fold in range(folds):
+            mine = np.flatnonzero(bucket % folds == fold)
+            x, label = batch.models[mine].astype(np.float64), batch.labels[mine]
             parts = [
-                calibrate(one[fold], x[:, k], logits=layout.logits) for k, one in enumerate(singles)
+                calibrate(one[fold], x[:, k], logits=logits) for k, one in enumerate(self.singles)
             ]
-            for place, pool in enumerate(pools):
-                one = pool[fold]
-                p = (
-                    pooled(parts, one.pool)
-                    if one.first == "calibrate"
-                    else one.combine(x, logits=layout.logits)
-                )
-                losses[mine, place] = _losses(p, rows.label[mine], options)
-            for place, p in enumerate(parts):
-                losses[mine, len(pools) + place] = _losses(p, rows.label[mine], options)
-        mass = np.ones(len(losses)) if rows.weight is None else rows.weight.astype(np.float64)
-        heavy = mass if not layout.weighted else mass * mass
-        total += float(mass.sum())
-        squares += float(heavy.sum())
-        sums += mass @ losses
-        weighted += heavy @ losses
-        products += (losses.T * heavy) @ losses
-        for column in range(size):
-            buckets[:, column] += np.bincount(rows.bucket, mass * losses[:, column], BUCKETS)
-        buckets[:, size] += np.bincount(rows.bucket, mass, BUCKETS)
-    means = sums / total
-    if layout.clustered:
-        return means, clustered_errors(buckets[buckets[:, size] > 0], means, total)
-    return means, independent_errors(products, weighted, squares, means, total)
+            pools = [
+                pooled(parts, pool[fold].pool)
+                if pool[fold].first == "calibrate"
+                else pool[fold].combine(x, logits=logits)
+                for pool in self.pools
+            ]
+            for place, p in enumerate([*pools, *parts]):
+                losses[mine, place] = _losses(p, label, self.select)
+        weight = np.ones(len(losses)) if mass is None else mass.astype(np.float64)
+        square = weight * weight if self.layout.weighted else weight
+        self.held.add_rows(losses, weight, square, bucket)
+
+    def finish(self) -> None:
+        """Nothing waits."""
+
+    def merge(self, other: _PoolLosses) -> None:
+        self.held.merge(other.held)
 
 
-def _losses(p: Array, label: NDArray[Any], options: FitOptions) -> Array:
-    select = cast("Any", options.select)
+def _losses(p: Array, label: NDArray[Any], select: Score) -> Array:
     if p.ndim == 2:
-        chosen: Array = label_losses(p, select)[np.arange(len(label)), label]
+        classes = label.astype(np.int64)
+        chosen: Array = label_losses(p, select)[np.arange(len(label)), classes]
         return chosen
     positive, negative = cell_losses(p, select)
-    return np.where(label, positive, negative)
+    return np.where(label.astype(np.bool_), positive, negative)
 
 
 def _candidates(

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import reduce
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from calibcli.core.calibrators import CALIBRATORS, Identity, OneVsRest, Temperature
 from calibcli.core.calibrators.types import label_evidence
-from calibcli.core.fitting.selection import apply_to_cells, auto, cross_fit
+from calibcli.core.fitting.auto import auto
+from calibcli.core.fitting.held_out import HeldOut, apply_to_cells, map_losses
+from calibcli.core.fitting.problems import BINARY_CANDIDATES, Pairs
 from calibcli.errors import InputError
 from calibcli.tasks.collect import Population
-from calibcli.workflows.fit.fitted import FitOptions, Fitted, check_method
+from calibcli.workflows.fit.fitted import FitOptions, Fitted, check_method, less_accurate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from calibcli.core.calibrators import Calibrator
     from calibcli.core.calibrators.types import BinaryCalibrator
+    from calibcli.core.fitting.held_out import Score
+    from calibcli.core.results.warning import Warning
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.workflows.input.gather import Gathered
 
@@ -28,26 +32,32 @@ def fit_binary(stats: ScoreStats, options: FitOptions) -> Fitted:
     Raises:
         InputError: one label only.
     """
+    pairs = Pairs(stats, folds=options.folds, seed=options.seed)
     if options.method == "auto":
         chosen = auto(
-            stats,
-            folds=options.folds,
-            select=cast("Any", options.select),
-            seed=options.seed,
+            pairs,
+            select=cast("Score", options.select),
+            methods=BINARY_CANDIDATES,
             clock=options.clock,
         )
-        method = chosen.calibrator.method
-        after = Population("binary", chosen.held_out)
-        notes = (*chosen.notes, *chosen.calibrator.notes)
-        kind = "unchanged" if method == Identity.method else "cross-fitted"
-        return Fitted(method, chosen.calibrator, chosen.candidates, after, kind, notes)
-    check_method(options.method, "binary")
-    one = fitter(options.method, options)
-    calibrator = one(stats)
-    held, kind = _held_out(stats, one, calibrator, options)
-    return Fitted(
-        options.method, calibrator, (), Population("binary", held), kind, calibrator.notes
-    )
+        method, calibrator, notes = chosen.method, chosen.calibrator, chosen.notes
+        candidates, folds = chosen.candidates, chosen.folds
+    else:
+        check_method(options.method, "binary")
+        method, candidates, notes = options.method, (), ()
+        one = fitter(method, options)
+        calibrator = one(stats)
+        folds = _folds(pairs, one)
+    notes = (*notes, *calibrator.notes)
+    if method == Identity.method:
+        after = Population("binary", stats)
+        return Fitted(method, calibrator, candidates, after, "unchanged", notes)
+    if not folds:
+        inside = Population("binary", stats.map(apply_to_cells(calibrator, stats)))
+        return Fitted(method, calibrator, candidates, inside, "in-sample", notes)
+    after = Population("binary", pairs.after(folds))
+    warnings = _accuracy_warnings(pairs, folds)
+    return Fitted(method, calibrator, candidates, after, "cross-fitted", notes, warnings=warnings)
 
 
 def fitter(method: str, options: FitOptions) -> Callable[[ScoreStats], Calibrator]:
@@ -57,26 +67,28 @@ def fitter(method: str, options: FitOptions) -> Callable[[ScoreStats], Calibrato
     return cast("type[BinaryCalibrator]", CALIBRATORS[method]).fit
 
 
-def _held_out(
-    stats: ScoreStats,
-    one: Callable[[ScoreStats], Calibrator],
-    calibrator: Calibrator,
-    options: FitOptions,
-) -> tuple[ScoreStats, str]:
-    """Return the pairs after calibration and how: cross-fitted, or in-sample where that fails."""
-    if calibrator.method == Identity.method:
-        return stats, "unchanged"
-    if min(label_evidence(stats)) >= 2 * options.folds:
-        try:
-            return cross_fit(stats, one, folds=options.folds, seed=options.seed), "cross-fitted"
-        except InputError:
-            pass
-    return stats.map(apply_to_cells(calibrator, stats)), "in-sample"
+def _folds(pairs: Pairs, one: Callable[[ScoreStats], Calibrator]) -> tuple[Calibrator, ...]:
+    """Return the fits outside each fold; none where rows are too few."""
+    if min(label_evidence(pairs.stats)) < 2 * pairs.folds:
+        return ()
+    try:
+        return tuple(one(rest) for rest, _ in pairs.split())
+    except InputError:
+        return ()
+
+
+def _accuracy_warnings(pairs: Pairs, folds: Sequence[Calibrator]) -> tuple[Warning, ...]:
+    """Return a warning where a cut at one half is right less often, beyond its interval."""
+    wrong = HeldOut(2)
+    for (_, held), one in zip(pairs.split(), folds, strict=True):
+        wrong.add_cells(held, [map_losses(m, held, "error") for m in (Identity(), one)])
+    return less_accurate(wrong)
 
 
 def fit_multilabel(found: Gathered, options: FitOptions) -> Fitted:
     """Each label is a binary problem of its own, chosen and fitted apart."""
     classes, notes, after, kinds, methods = [], [], [], set(), []
+    warnings: list[Warning] = []
     for name, one in zip(found.classes, found.class_slices, strict=True):
         stats = one.population.pairs
         if not stats.positives or not stats.negatives:
@@ -86,6 +98,7 @@ def fit_multilabel(found: Gathered, options: FitOptions) -> Fitted:
         else:
             fitted = fit_binary(stats, options)
             notes += [f"label {name!r}: {note}" for note in fitted.notes]
+            warnings += [warning.about(f"label {name!r}: ") for warning in fitted.warnings]
         classes.append(fitted.calibrator)
         after.append(fitted.after.pairs)
         kinds.add(fitted.kind)
@@ -94,7 +107,7 @@ def fit_multilabel(found: Gathered, options: FitOptions) -> Fitted:
     kind = "cross-fitted" if "cross-fitted" in kinds else kinds.pop()
     calibrator = OneVsRest(tuple(classes), normalize=False, notes=())
     population = label_population(after)
-    return Fitted(method, calibrator, (), population, kind, tuple(notes))
+    return Fitted(method, calibrator, (), population, kind, tuple(notes), warnings=tuple(warnings))
 
 
 def label_population(after: list[ScoreStats]) -> Population:

@@ -44,7 +44,7 @@ def result_of(
     pairs = found.overall.population.pairs
     few = few_rows_note(fitted.method, pairs)
     notes = [Warning("free-form" if note in few else "fit", note) for note in fitted.notes]
-    warnings = [*found.warnings, *notes]
+    warnings = [*found.warnings, *notes, *fitted.warnings]
     free_form = CALIBRATORS.get(fitted.method, OneVsRest).free_form
     scarce = effective_rows(pairs) < FREE_FORM_ROWS
     if free_form and scarce and not any_of(notes, "free-form"):

@@ -1,141 +1,149 @@
-"""Fits of several classes, which need whole rows."""
+"""Fits of several classes that exclude each other, which need whole rows."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from calibcli.core.calibrators import CALIBRATORS, Identity, OneVsRest, Temperature
-from calibcli.core.calibrators.classes.rows import resolved_floor
-from calibcli.core.calibrators.types import BINARY, MULTICLASS, worth
-from calibcli.core.fitting.selection import BINARY_CANDIDATES
-from calibcli.core.fitting.selection_rows import (
-    auto_rows,
-    cross_fit_rows,
-    earns_its_place,
-    fit_method,
-)
+from calibcli.core.calibrators.classes.one_vs_rest import class_stats
+from calibcli.core.calibrators.classes.rows import deal
+from calibcli.core.calibrators.types import BINARY
+from calibcli.core.fitting.auto import auto
+from calibcli.core.fitting.choice import one_standard_error
+from calibcli.core.fitting.families import fit_family
+from calibcli.core.fitting.held_out import FoldLosses, HeldOut
+from calibcli.core.fitting.problems import BINARY_CANDIDATES, ROW_CANDIDATES, Rows
 from calibcli.errors import InputError, UsageError
 from calibcli.tasks.collect import count
-from calibcli.workflows.fit.fitted import Fitted
+from calibcli.workflows.fit.fitted import Fitted, less_accurate
+from calibcli.workflows.fit.groups import candidates_of, own_methods
 from calibcli.workflows.fit.pairs import fitter
 from calibcli.workflows.input.gather import from_counted, layout_of
-from calibcli.workflows.input.row_passes import RowPasses
+from calibcli.workflows.input.row_passes import DataRows
 
 if TYPE_CHECKING:
-    from calibcli.core.calibrators import Calibrator, RowSource
-    from calibcli.core.fitting.selection import Candidate
-    from calibcli.io.rows.dataset import InputSpec
-    from calibcli.tasks.collect import Population
+    from calibcli.core.calibrators import Calibrator
+    from calibcli.core.fitting.choice import Candidate
+    from calibcli.core.fitting.held_out import Score
+    from calibcli.core.results.warning import Warning
+    from calibcli.io.dataset import Dataset
+    from calibcli.io.rows.recipe import InputSpec
+    from calibcli.tasks.watching import Watch
     from calibcli.workflows.fit.fitted import FitOptions
     from calibcli.workflows.input.conventions import Conventions
-    from calibcli.workflows.input.gather import Gathered
+    from calibcli.workflows.input.gather import Gathered, Progress
+
+RANK_KEEPING = (Identity.method, Temperature.method)
+"""Methods that leave the most probable class as it is."""
 
 
 def fit_rows(
-    found: Gathered,
+    dataset: Dataset,
     spec: InputSpec,
     conventions: Conventions,
     options: FitOptions,
     threads: int | None,
-) -> Fitted:
-    """Fit a calibrator of several classes.
+    progress: Progress | None = None,
+    watch: Watch | None = None,
+) -> tuple[Gathered, Fitted]:
+    """Fit a calibrator; the rows are counted once, before and after it.
 
     Raises:
-        UsageError: statistics instead of rows.
         InputError: labels of one class only.
     """
-    rows, size = passes_over(found, spec, conventions).source(), len(found.classes)
+    rows = rows_of(dataset, spec, conventions, threads=threads)
+    select = cast("Score", options.select)
     candidates: tuple[Candidate, ...] = ()
     notes: tuple[str, ...] = ()
-    calibrator: Calibrator
-    folds: tuple[Calibrator, ...]
+    problem = Rows(rows, folds=options.folds, clustered=dataset.unit.clustered)
+    folds: tuple[Calibrator, ...] = ()
     if options.per_class:
-        calibrator, folds, candidates, method = _per_class(found, rows, options)
+        calibrator, folds, candidates, method = _per_class(problem, dataset.classes, options)
     elif options.method == "auto":
-        chosen = auto_rows(
-            rows,
-            size,
-            folds=options.folds,
-            select=cast("Any", options.select),
-            clustered=found.clustered,
-            clock=options.clock,
-        )
-        calibrator, folds = chosen.calibrator, chosen.fold_calibrators
+        chosen = auto(problem, select=select, methods=ROW_CANDIDATES, clock=options.clock)
+        calibrator, folds, method = chosen.calibrator, chosen.folds, chosen.method
         candidates, notes = chosen.candidates, chosen.notes
-        method = next(c.method for c in candidates if c.chosen)
+    elif options.temperatures:
+        calibrator = Temperature.fit(rows, temperatures=options.temperatures)
+        method = options.method
     else:
         method = options.method
-        calibrator, folds = _one_method(rows, size, options)
+        calibrator = problem.fit(method)
+        try:
+            folds = problem.fit_folds(method, calibrator)
+        except InputError:
+            folds = ()
     kind = "cross-fitted" if folds else "in-sample"
     if method == Identity.method:
         kind = "unchanged"
-    after = population_after(found, spec, conventions, folds or calibrator, threads)
+    warnings: tuple[Warning, ...] = ()
+    if kind == "cross-fitted" and method not in RANK_KEEPING:
+        warnings = accuracy_warnings(problem, folds)
+    mapped = None if kind == "unchanged" else (folds or calibrator)
+    found, after = counted(dataset, spec, conventions, mapped, threads, progress, watch)
     said = (*notes, *calibrator.notes)
-    return Fitted(method, calibrator, candidates, after, kind, said, folds=folds)
+    return found, Fitted(
+        method, calibrator, candidates, after, kind, said, folds=folds, warnings=warnings
+    )
 
 
-def passes_over(
-    found: Gathered, spec: InputSpec, conventions: Conventions, place: int | None = None
-) -> RowPasses:
-    """Return passes over the rows behind gathered populations.
+def rows_of(
+    dataset: Dataset | None, spec: InputSpec, conventions: Conventions, **options: Any
+) -> DataRows:
+    """Return the rows of a data set.
 
     Raises:
         UsageError: there are none, only saved statistics.
     """
-    if found.dataset is None:
+    if dataset is None:
         raise UsageError(
             "several classes are fitted from whole rows", "give the score files, not statistics"
         )
-    layout = layout_of(found.dataset, replace(spec, groups=()), conventions)
-    return RowPasses(found.dataset, layout, place, worth=worth(found.overall.population.pairs))
+    return DataRows(dataset, layout_of(dataset, replace(spec, groups=()), conventions), **options)
 
 
-def population_after(
-    found: Gathered,
+def counted(
+    dataset: Dataset,
     spec: InputSpec,
     conventions: Conventions,
-    calibrator: Calibrator | tuple[Calibrator, ...],
+    calibrator: Calibrator | tuple[Calibrator, ...] | None,
     threads: int | None,
-) -> Population:
-    """Return the rows after a calibrator, or after the one of each fold."""
-    assert found.dataset is not None
+    progress: Progress | None = None,
+    watch: Watch | None = None,
+) -> tuple[Gathered, Any]:
+    """Return the rows before and after a calibrator, or the one of each fold, from one pass."""
     spec = replace(spec, groups=())
-    layout = layout_of(found.dataset, spec, conventions)
-    counted = count(found.dataset, layout, calibrator=calibrator, threads=threads)
-    after = from_counted(found.dataset, spec, counted).overall.calibrated
-    assert after is not None
-    return after
+    layout = layout_of(dataset, spec, conventions)
+    pairs = count(
+        dataset,
+        layout,
+        calibrator=calibrator,
+        beside=() if watch is None else (watch,),
+        threads=threads,
+        progress=progress,
+    )
+    both = from_counted(dataset, spec, pairs)
+    before, after = both.overall.population, both.overall.calibrated
+    plain = replace(both, overall=replace(both.overall, calibrated=None), watch=watch)
+    return plain, before if after is None else after
 
 
-def _one_method(
-    rows: RowSource, size: int, options: FitOptions
-) -> tuple[Calibrator, tuple[Calibrator, ...]]:
-    """Return the method fitted on all rows, and on those outside each fold."""
-    if options.temperatures:
-        calibrator = Temperature.fit_rows(rows, size, temperatures=options.temperatures)
-        return calibrator, ()
-    whole = fit_method(rows, size, options.method)
-    start = whole if MULTICLASS <= CALIBRATORS[options.method].tasks else None
-    try:
-        return whole, cross_fit_rows(rows, size, options.method, folds=options.folds, start=start)
-    except InputError:
-        return whole, ()
+def accuracy_warnings(problem: Rows, folds: tuple[Calibrator, ...]) -> tuple[Warning, ...]:
+    """Return a warning where the most probable class is right less often, beyond the interval."""
+    wrong = HeldOut(2, clustered=problem.clustered)
+    maps = [[Identity(), one] for one in folds]
+    problem.source.scan(FoldLosses(wrong, maps, deal(problem.folds), "error"))
+    return less_accurate(wrong)
 
 
 def _per_class(
-    found: Gathered, rows: RowSource, options: FitOptions
+    problem: Rows, classes: tuple[str, ...], options: FitOptions
 ) -> tuple[Calibrator, tuple[Calibrator, ...], tuple[Candidate, ...], str]:
     """Fit one map for each class against the rest; small classes borrow from all."""
-    from calibcli.core.calibrators.classes.one_vs_rest import class_stats
-    from calibcli.core.fitting.shrinkage import fit_family
-    from calibcli.workflows.fit.groups import candidates_of, own_methods
-
-    size = len(found.classes)
-    floor = resolved_floor(rows)
-    by_fold = class_stats(rows, size, options.folds, floor)
-    parts = [[by_fold[fold][k] for fold in range(options.folds)] for k in range(size)]
+    rows, select = problem.source, cast("Score", options.select)
+    by_fold = class_stats(rows, deal(options.folds))
+    parts = [[fold[k] for fold in by_fold] for k in range(rows.n_classes)]
     if options.method == "auto":
         few = [m for m in BINARY_CANDIDATES if not CALIBRATORS[m].free_form and m != "identity"]
         methods = tuple(few)
@@ -146,36 +154,36 @@ def _per_class(
                 "leave out --per-class: it has parameters for each class already",
             )
         methods = own_methods(options)
-    families = {
-        name: fit_family(
-            parts,
-            fitter(name, options),
-            {name: partial(_fit, fitter(name, options))},
-            select=cast("Any", options.select),
-        )
-        for name in methods
-    }
+    families = {}
+    for name in methods:
+        fit = problem.against_rest(CALIBRATORS[name])
+        if options.temperatures:
+            fit = fitter(name, options)
+        families[name] = fit_family(parts, fit, {name: fit}, select=select)
     method = min(families, key=lambda name: min(t.loss for t in families[name].tried))
     family = families[method]
 
     def joined(overall: Calibrator, slices: Any) -> OneVsRest:
-        return OneVsRest(tuple(one.with_overall(overall) for one in slices), floor=floor)
+        return OneVsRest(tuple(one.with_overall(overall) for one in slices), floor=rows.floor)
 
     notes = tuple(
         f"class {name}: {one.note}"
-        for name, one in zip(found.classes, family.slices, strict=True)
+        for name, one in zip(classes, family.slices, strict=True)
         if one.note
     )
     calibrator = replace(joined(family.overall, family.slices), notes=notes)
     folds = tuple(joined(overall, slices) for overall, slices in family.folds)
     tried = candidates_of(list(families.values()), family, "class")
-    if options.method == "auto":
-        clustered = found.overall.population.pairs.parts is not None
-        select = cast("Any", options.select)
-        if not earns_its_place(rows, folds, select=select, clustered=clustered):
-            return Identity(), (), tried, Identity.method
+    if options.method == "auto" and not _earns_its_place(problem, folds, select):
+        return Identity(), (), tried, Identity.method
     return calibrator, folds, tried, f"{method} per class"
 
 
-def _fit(fit: Any, stats: Any) -> Calibrator:
-    return cast("Calibrator", fit(stats))
+def _earns_its_place(problem: Rows, folds: tuple[Calibrator, ...], select: Score) -> bool:
+    """Return whether cross-fitted maps beat no calibration by the rule of `auto`."""
+    held = problem.held_out(2, 1)
+    same = [Identity() for _ in folds]
+    problem.score(held, [same, folds], select)
+    names = (Identity.method, OneVsRest.method)
+    choice = one_standard_error(names, held.losses, held.errors, (0, 1))
+    return choice.chosen != Identity.method

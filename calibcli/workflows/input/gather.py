@@ -411,7 +411,7 @@ def _from_stats(sources: Sequence[Source]) -> Gathered:
 
 def calibrated_cells(found: Gathered, calibrator: Calibrator | tuple[Calibrator, ...]) -> Gathered:
     """Calibrate the cells of saved binary statistics."""
-    from calibcli.core.fitting.selection import apply_to_cells
+    from calibcli.core.fitting.held_out import apply_to_cells
 
     if found.task != "binary" or isinstance(calibrator, tuple):
         raise UsageError(

@@ -1,134 +1,161 @@
-"""Passes over the rows of a multi-class data set, in bounded memory, for fits that need them."""
+"""Passes over the rows of a data set of several classes, for fits that need them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.calibrators.classes.rows import clipped_log
+from calibcli.core.calibrators.classes.rows import RowBatch, RowSource, Summary
 from calibcli.engines.remote import current
 from calibcli.engines.threads import map_ordered
 from calibcli.tasks.pairs import row_buckets
-from calibcli.tasks.scan import Scanned, mass_of, readable, rows_of
+from calibcli.tasks.scan import mass_of, rows_of, scan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from calibcli.core.calibrators import RowBatch, RowSource
-    from calibcli.io.rows.dataset import Batch, Dataset
+    from calibcli.core.calibrators.classes.rows import Filled
+    from calibcli.io.dataset import Batch, Dataset
     from calibcli.tasks.population import Layout
 
+    Scores = Callable[[Batch], NDArray[Any]]
+
 CACHED_BYTES = 1 << 28
-"""Rows up to this size are kept after the first pass; larger data is read again each time."""
+"""Rows up to this size are kept after the first pass; larger data is read again each time. Files
+that are mapped into memory cost nothing to keep."""
 
 
-@dataclass
-class RowPasses:
-    """Passes over a data set, optionally with the group of each row.
+def own_scores(batch: Batch) -> NDArray[Any]:
+    """Return the scores of a batch as they are."""
+    return batch.scores
 
-    Attributes:
+
+class DataRows(RowSource):
+    """The usable rows of a data set; small data is kept after the first pass.
+
+    Args:
         dataset: what is read.
-        layout: what a row is; `layout.logits` tells whether the scores are.
+        layout: what a row is.
         place: which of the batches' group columns to keep; None for none.
-        values: the group values found so far, in order of appearance.
-        worth: rows that a unit of importance weight is worth, so that fits count in rows.
+        scores: what is fitted of a batch, and whether it is `logits`; by default its scores.
+        threads: to read in.
     """
 
-    dataset: Dataset
-    layout: Layout
-    place: int | None = None
-    values: dict[str, int] = field(default_factory=dict)
-    worth: float = 1.0
-    _kept: list[tuple[RowBatch, NDArray[np.int64] | None]] = field(default_factory=list)
-    _complete: bool = False
+    def __init__(
+        self,
+        dataset: Dataset,
+        layout: Layout,
+        *,
+        place: int | None = None,
+        scores: Scores = own_scores,
+        logits: bool | None = None,
+        threads: int | None = None,
+    ) -> None:
+        self.dataset, self.layout, self.place = dataset, layout, place
+        self.scores, self.threads = scores, threads
+        self.n_classes = len(layout.classes)
+        self.logits = layout.logits if logits is None else logits
+        self.worth = 1.0
+        self._kept: list[RowBatch] | None = None
+        if layout.weighted:  # evidence is effective rows, whatever the unit of the weights
+            raw = self.scan(Summary(self.n_classes))
+            self.worth = raw.effective / max(float(raw.mass.sum()), 1e-300)
+            self._kept = None
 
-    def source(self) -> RowSource:
-        """Return passes over (logits or log-probabilities, label, weight, bucket).
+    def scan(self, accumulator: Filled) -> Filled:
+        """Add every row to the accumulator, and return it."""
+        if self._kept is not None:
+            return self._again(accumulator, self._kept)
+        reader = _Reader(accumulator, self, keep=current() is None)
+        scan(self.dataset, self.layout, reader, threads=self.threads)
+        self._kept = reader.kept
+        found: Filled = reader.accumulator
+        return found
 
-        Logits keep the dtype of the file. Small data is kept in memory after the first pass.
-        """
+    def _again(self, accumulator: Filled, kept: list[RowBatch]) -> Filled:
+        def one(rows: RowBatch) -> Filled:
+            found = accumulator.fresh()
+            found.add(rows)
+            return found
 
-        def passes() -> Iterator[RowBatch]:
-            for rows, _ in self._passes():
-                yield rows
+        small = sum(rows.scores.size for rows in kept) < _SMALL
+        for found in map_ordered(one, kept, 1 if small else self.threads):
+            accumulator.merge(found)
+        return accumulator
 
-        return passes
+    def head(self) -> RowBatch | None:
+        """Return some of the first rows, or None where there are none."""
+        if self._kept:
+            return self._kept[0]
+        first = next(iter(rows_of(self.dataset, self.layout)), None)
+        return None if first is None else self.rows(first)
 
-    def of_group(self, member: int) -> RowSource:
-        """Return passes over the rows of one group value alone."""
+    def rows(self, batch: Batch) -> RowBatch:
+        """Return the rows of a batch of usable ones."""
+        mass, labels = mass_of(batch, self.layout), batch.labels
+        assert labels is not None
+        weighted = self.layout.weighted
+        weight = None if mass is None else mass * np.float64(self.worth)
+        square = weight * weight if weight is not None and weighted else weight
+        group = None
+        if self.place is not None:
+            column = batch.groups[self.place]
+            group = np.asarray(column.codes), tuple(column.values)
+        return RowBatch(
+            self.scores(batch),
+            self.logits,
+            labels.astype(np.int64, copy=False),
+            weight,
+            square,
+            row_buckets(batch).astype(np.uint8),
+            counts=mass is not None and not weighted,
+            group=group,
+        )
 
-        def passes() -> Iterator[RowBatch]:
-            for (z, label, weight, bucket), group in self._passes():
-                assert group is not None
-                mine = np.flatnonzero(group == member)
-                if len(mine):
-                    mass = None if weight is None else weight[mine]
-                    yield z[mine], label[mine], mass, bucket[mine]
 
-        return passes
+_SMALL = 1 << 18
 
-    def with_groups(self) -> Iterator[tuple[RowBatch, NDArray[np.int64]]]:
-        """Yield one pass over rows and their group members."""
-        for rows, group in self._passes():
-            assert group is not None
-            yield rows, group
 
-    def _passes(self) -> Iterator[tuple[RowBatch, NDArray[np.int64] | None]]:
-        if self._complete:
-            yield from self._kept
-            return
-        kept: list[tuple[RowBatch, NDArray[np.int64] | None]] = []
-        size, keeping = 0, True
-        for one in self._read():
-            size += one[0][0].nbytes
-            if keeping and size > CACHED_BYTES:
-                keeping, kept = False, []
-            if keeping:
-                kept.append(one)
-            yield one
-        if keeping:
-            self._kept, self._complete = kept, True
+class _Reader:
+    """Hands the rows of a scan to an accumulator, and keeps them while they are few."""
 
-    def _read(self) -> Iterator[tuple[RowBatch, NDArray[np.int64] | None]]:
-        layout, place = self.layout, self.place
-        found: Iterator[tuple[RowBatch, tuple[NDArray[Any], list[str]] | None]]
-        if current() is None:
-            found = (
-                _rows_of(batch, layout, place, self.worth)
-                for batch in rows_of(self.dataset, layout)
-            )
+    def __init__(self, accumulator: Any, source: DataRows, *, keep: bool) -> None:
+        self.accumulator, self.source = accumulator, source
+        self.kept: list[RowBatch] | None = [] if keep else None
+        self.size = 0
+
+    def fresh(self) -> _Reader:
+        return _Reader(self.accumulator.fresh(), self.source, keep=self.kept is not None)
+
+    def add(self, batch: Batch) -> None:
+        rows = self.source.rows(batch)
+        self.accumulator.add(rows)
+        self._keep([rows], 0 if _mapped(rows.scores) else rows.scores.nbytes)
+
+    def finish(self) -> None:
+        """Nothing waits."""
+
+    def merge(self, other: _Reader) -> None:
+        self.accumulator.merge(other.accumulator)
+        if other.kept is None:
+            self.kept = None
         else:
-            found = chain.from_iterable(
-                map_ordered(
-                    lambda partition: [
-                        _rows_of(batch, layout, place, self.worth)
-                        for batch in readable(partition, layout, Scanned())
-                    ],
-                    self.dataset.partitions,
-                )
-            )
-        for rows, group in found:
-            yield rows, None if group is None else self._members(*group)
+            self._keep(other.kept, other.size)
 
-    def _members(self, codes: NDArray[Any], values: list[str]) -> NDArray[np.int64]:
-        here = [self.values.setdefault(value, len(self.values)) for value in values]
-        members: NDArray[np.int64] = np.array(here, np.int64)[codes]
-        return members
+    def _keep(self, rows: list[RowBatch], size: int) -> None:
+        self.size += size
+        if self.kept is not None:
+            self.kept = self.kept + rows if self.size <= CACHED_BYTES else None
 
 
-def _rows_of(
-    batch: Batch, layout: Layout, place: int | None, worth: float
-) -> tuple[RowBatch, tuple[NDArray[Any], list[str]] | None]:
-    """Return the rows of a batch, and the codes and values of their group."""
-    weight, labels = mass_of(batch, layout), batch.labels
-    assert labels is not None
-    z = batch.scores if layout.logits else clipped_log(batch.scores)
-    mass = None if weight is None else weight * np.float64(worth)
-    bucket = row_buckets(batch).astype(np.uint8)
-    group = None if place is None else (batch.groups[place].codes, batch.groups[place].values)
-    return (z, labels.astype(np.int64, copy=False), mass, bucket), group
+def _mapped(values: NDArray[Any]) -> bool:
+    """Return whether an array is a view of a file."""
+    base: Any = values
+    while isinstance(base, np.ndarray):
+        if isinstance(base, np.memmap):
+            return True
+        base = base.base
+    return False

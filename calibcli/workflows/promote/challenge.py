@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import reduce
-from typing import TYPE_CHECKING, Any, cast
-
-import numpy as np
+from typing import TYPE_CHECKING, cast
 
 from calibcli.core.calibrators import Identity, OneVsRest
+from calibcli.core.calibrators.classes.rows import deal
 from calibcli.core.calibrators.types import FREE_FORM_ROWS, effective_rows
-from calibcli.core.comparison.promotion import PairedLosses, best_step
-from calibcli.core.fitting.selection import REPEATS, apply_to_cells, cell_losses, folds_of
+from calibcli.core.comparison.promotion import best_step, compared
+from calibcli.core.fitting.auto import REPEATS
+from calibcli.core.fitting.held_out import FoldLosses, HeldOut
+from calibcli.core.fitting.problems import Pairs
 from calibcli.errors import InputError
 from calibcli.tasks.collect import Population
+from calibcli.workflows.fit.pairs import fitter, label_population
+from calibcli.workflows.fit.rows import counted, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from numpy.typing import NDArray
+    from typing import Any
 
     from calibcli.core.calibrators import Calibrator
     from calibcli.core.comparison.promotion import Rule, Step
@@ -81,27 +82,23 @@ def _cells(
     rule: Rule,
     steps: Sequence[float],
 ) -> Contest:
-    labels = found.task == "multilabel"
-    problems = found.overall.population.classes if labels else (found.overall.population.pairs,)
-    sums = PairedLosses(len(steps))
-    folds = []
+    problems = found.overall.population.classes or (found.overall.population.pairs,)
+    # Below 1,000 rows the luck of one split is averaged out, as it is when methods are chosen.
+    repeats = REPEATS if min(map(effective_rows, problems)) < FREE_FORM_ROWS else 1
+    held = HeldOut(1 + len(steps), repeats=repeats)
+    challengers = []
     for place, stats in enumerate(problems):
-        old, new = (_member(one, place) if labels else one for one in (champion, fitted.calibrator))
-        folds.append(_one(stats, old, new, options, steps, sums))
-    clustered = all(stats.parts is not None for stats in problems)
-    tried = sums.steps(steps, confidence=rule.confidence, clustered=clustered)
+        old, new = (_member(one, place) for one in (champion, fitted.calibrator))
+        challengers.append(_challengers(stats, old, new, options, steps, held))
+    tried = compared(held, steps, rule.confidence)
     best = best_step(tried)
     place = steps.index(best.step)
-    after = []
-    for parts in folds:
-        mapped = [held.map(apply_to_cells(maps[place], held)) for held, maps in parts]
-        after.append(reduce(lambda a, b: a.merge(b), mapped))
-    if labels:
-        from calibcli.workflows.fit.pairs import label_population
-
+    after = [pairs.after([maps[place] for maps in folds]) for pairs, folds in challengers]
+    if found.overall.population.labels:
         population = label_population(after)
     else:
         population = Population("binary", after[0])
+    clustered = held.units is not None
     return Contest(tried, best, _outcome(fitted, champion, best.step, population), clustered)
 
 
@@ -110,33 +107,26 @@ def _member(one: Calibrator, place: int) -> Calibrator:
     return one.calibrators[place] if isinstance(one, OneVsRest) else one
 
 
-def _one(
+def _challengers(
     stats: ScoreStats,
     champion: Calibrator,
     fresh: Calibrator,
     options: FitOptions,
     steps: Sequence[float],
-    sums: PairedLosses,
-) -> list[tuple[ScoreStats, list[Calibrator]]]:
-    """Add one binary problem's rows; return each fold's rows with the challengers' maps."""
-    from calibcli.workflows.fit.pairs import fitter
-
+    held: HeldOut,
+) -> tuple[Pairs, list[list[Calibrator]]]:
+    """Add one binary problem's losses; return its pairs and each fold's challengers."""
     constant = isinstance(fresh, Identity)
     one = fitter(fresh.method, options)
-    select = cast("Any", options.select)
-    found: list[tuple[ScoreStats, list[Calibrator]]] = []
-    # Below 1,000 rows the luck of one split is averaged out, as it is when methods are chosen.
-    sums.repeats = REPEATS if effective_rows(stats) < FREE_FORM_ROWS else 1
-    for again in range(sums.repeats):
-        for rest, held_out in folds_of(stats, options.folds, options.seed + again):
-            end = fresh if constant else one(rest)
-            maps = [champion.toward(end, step) or end for step in steps]
-            base = cell_losses(apply_to_cells(champion, held_out), select)
-            losses = [cell_losses(apply_to_cells(each, held_out), select) for each in maps]
-            sums.add_cells(held_out, base, losses)
-            if again == 0:
-                found.append((held_out, maps))
-    return found
+    pairs = Pairs(stats, folds=options.folds, seed=options.seed)
+    first: list[list[Calibrator]] = []
+    for again in range(held.repeats):
+        ends = [fresh if constant else one(rest) for rest, _ in pairs.split(again)]
+        folds = [[champion.toward(end, step) or end for step in steps] for end in ends]
+        first = first or folds
+        by_map = [[champion] * len(ends), *map(list, zip(*folds, strict=True))]
+        pairs.score(held, by_map, cast("Any", options.select), again=again)
+    return pairs, first
 
 
 # -- whole rows of several classes -----------------------------------------------------------------
@@ -153,53 +143,25 @@ def _rows(
     steps: Sequence[float],
     threads: int | None,
 ) -> Contest:
-    from calibcli.workflows.fit.rows import passes_over, population_after
-
     ends = fitted.folds
     if isinstance(fitted.calibrator, Identity):
         ends = tuple(Identity() for _ in range(options.folds))
-    if not ends:
+    if not ends or found.dataset is None:
         raise InputError(
             "the challenger cannot be fitted without each fold: too few rows of some class",
             "give more rows, or fewer --folds",
         )
     maps = [[champion, *(champion.toward(end, s) or end for s in steps)] for end in ends]
-    sums = PairedLosses(len(steps))
-    counts = spec.weight is None
-    for z, label, weight, bucket in passes_over(found, spec, conventions).source()():
-        mass = np.ones(len(label)) if weight is None else weight
-        home = np.asarray(bucket).astype(np.int64)
-        for fold, fitted_maps in enumerate(maps):
-            mine = np.flatnonzero(home % len(maps) == fold)
-            losses = _row_losses(z[mine], label[mine], fitted_maps, options.select)
-            sums.add_rows(losses[:, 0], losses[:, 1:], mass[mine], home[mine], counts=counts)
-    clustered = found.clustered
-    tried = sums.steps(steps, confidence=rule.confidence, clustered=clustered)
+    held = HeldOut(1 + len(steps), clustered=found.clustered)
+    losses = FoldLosses(held, maps, deal(len(maps)), cast("Any", options.select))
+    rows_of(found.dataset, spec, conventions, threads=threads).scan(losses)
+    tried = compared(held, steps, rule.confidence)
     best = best_step(tried)
     place = 1 + steps.index(best.step)
-    after = population_after(found, spec, conventions, tuple(own[place] for own in maps), threads)
-    return Contest(tried, best, _outcome(fitted, champion, best.step, after), clustered)
-
-
-def _row_losses(
-    z: NDArray[Any], label: NDArray[np.int64], maps: Sequence[Calibrator], select: str
-) -> NDArray[np.float64]:
-    """Return the loss (n, m) of rows under each map, in blocks that stay small."""
-    from calibcli.core.calibrators.classes.rows import BLOCK, finite_rows
-    from calibcli.core.fitting.selection_rows import label_losses
-    from calibcli.core.numeric.scales import softmax
-
-    losses = np.empty((len(z), len(maps)))
-    height = max(BLOCK // z.shape[1], 1)
-    for start in range(0, len(z), height):
-        finite = finite_rows(z[start : start + height])
-        truth = label[start : start + height]
-        own = softmax(finite)
-        for place, one in enumerate(maps):
-            p = one.apply(own if one.space == "probability" else finite)
-            loss = label_losses(p, cast("Any", select))
-            losses[start : start + height, place] = loss[np.arange(len(truth)), truth]
-    return losses
+    chosen = tuple(own[place] for own in maps)
+    _, after = counted(found.dataset, spec, conventions, chosen, threads)
+    outcome = _outcome(fitted, champion, best.step, after)
+    return Contest(tried, best, outcome, found.clustered)
 
 
 def _outcome(fitted: Fitted, champion: Calibrator, step: float, after: Population) -> Fitted:

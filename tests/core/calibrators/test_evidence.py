@@ -7,8 +7,9 @@ import pytest
 
 from calibcli.core.calibrators import CALIBRATORS
 from calibcli.core.calibrators.types import BINARY, effective_rows, label_evidence
-from calibcli.core.fitting.selection import auto
-from calibcli.core.fitting.shrinkage import deal, fit_family
+from calibcli.core.fitting.auto import auto
+from calibcli.core.fitting.families import deal, fit_family
+from calibcli.core.fitting.problems import BINARY_CANDIDATES, Pairs
 from calibcli.core.statistics.stats import ScoreStats
 
 METHODS = [name for name, kind in CALIBRATORS.items() if kind.tasks >= BINARY]
@@ -61,7 +62,9 @@ def test_84_rows_of_weight_one_in_84_are_84_rows():
 
 @pytest.mark.parametrize("unit", [1e-6, 1e6])
 def test_auto_and_groups_choose_alike_in_any_unit(unit):
-    one, other = auto(dump(1500)), auto(dump(1500, unit=unit))
+    one, other = (
+        auto(Pairs(dump(1500, unit=scale)), methods=BINARY_CANDIDATES) for scale in (1.0, unit)
+    )
     assert other.calibrator.method == one.calibrator.method != "identity"
     assert mapped(other.calibrator) == pytest.approx(mapped(one.calibrator), abs=1e-9)
     families = []

@@ -53,7 +53,7 @@ def test_binary_temperature_equals_a_bracketed_minimum_of_the_loss():
 
 def test_rows_temperature_equals_a_bracketed_minimum_of_the_loss(rows, row_source):
     z, y = rows
-    fitted = Temperature.fit_rows(row_source(z, y), 7)
+    fitted = Temperature.fit(row_source(z, y))
     assert fitted.temperature == pytest.approx(bracketed(rows_slope(z, y)), rel=1e-8)
 
 
@@ -62,7 +62,7 @@ def test_two_classes_equal_the_binary_fit_without_a_factor_of_two(row_source):
     z = rng.standard_normal((3000, 2)) * 2
     y = (rng.random(3000) < expit((z[:, 1] - z[:, 0]) / 2.5)).astype(int)
     binary = Temperature.fit(ScoreStats.from_arrays(z[:, 1] - z[:, 0], y, logits=True))
-    assert Temperature.fit_rows(row_source(z, y), 2).temperature == pytest.approx(
+    assert Temperature.fit(row_source(z, y)).temperature == pytest.approx(
         binary.temperature, rel=1e-9
     )
     assert Temperature(2.0).apply(np.array([1.0]))[0] == pytest.approx(expit(0.5), rel=1e-15)
@@ -73,8 +73,8 @@ def test_two_classes_equal_the_binary_fit_without_a_factor_of_two(row_source):
 def test_float32_gives_the_temperature_of_float64(rows, row_source):
     z, y = rows
     single = z.astype(np.float32)
-    low = Temperature.fit_rows(row_source(single, y), 7).temperature
-    assert low == Temperature.fit_rows(row_source(single.astype(float), y), 7).temperature
+    low = Temperature.fit(row_source(single, y)).temperature
+    assert low == Temperature.fit(row_source(single.astype(float), y)).temperature
     p = expit(z[:, 0]).astype(np.float32)
     label = y == 0
     a, b = (Temperature.fit(ScoreStats.from_arrays(s, label)) for s in (p, p.astype(float)))
@@ -85,8 +85,8 @@ def test_weights_equal_repeated_rows(rows, row_source):
     z, y = rows[0][:400], rows[1][:400]
     w = np.random.default_rng(0).integers(0, 4, 400)
     repeated = row_source(np.repeat(z, w, axis=0), np.repeat(y, w))
-    weighted = Temperature.fit_rows(row_source(z, y, w), 7).temperature
-    assert weighted == pytest.approx(Temperature.fit_rows(repeated, 7).temperature, rel=1e-9)
+    weighted = Temperature.fit(row_source(z, y, w)).temperature
+    assert weighted == pytest.approx(Temperature.fit(repeated).temperature, rel=1e-9)
     stats = ScoreStats.from_arrays(z[:, 0], y == 0, w, logits=True)
     more = ScoreStats.from_arrays(np.repeat(z[:, 0], w), np.repeat(y == 0, w), logits=True)
     assert Temperature.fit(stats).temperature == pytest.approx(
@@ -111,18 +111,18 @@ def test_a_known_temperature_is_recovered_within_its_standard_error(truth):
 
 def test_two_or_three_passes_are_enough(rows, row_source):
     source = row_source(*rows, batch=500)
-    Temperature.fit_rows(source, 7)
+    Temperature.fit(source)
     assert source.passes <= 4  # one of them stops after the first batch
     again = row_source(*rows)
-    Temperature.fit_rows(again, 7, start=Temperature.fit_rows(source, 7))
+    Temperature.fit(again, start=Temperature.fit(source))
     assert again.passes == 1
 
 
 def test_rows_sorted_by_class_only_cost_passes(rows, row_source):
     z, y = rows
     order = np.argsort(y, kind="stable")
-    sorted_rows = Temperature.fit_rows(row_source(z[order], y[order], batch=100), 7)
-    whole = Temperature.fit_rows(row_source(z, y), 7)
+    sorted_rows = Temperature.fit(row_source(z[order], y[order], batch=100))
+    whole = Temperature.fit(row_source(z, y))
     assert sorted_rows.temperature == pytest.approx(whole.temperature, rel=1e-8)
 
 
@@ -138,7 +138,7 @@ def test_rows_choose_from_a_list(rows, row_source):
     z, y = rows
     grid = [0.5, 1.0, 1.5, 2.0, 3.0]
     best = min(grid, key=lambda t: rows_loss(z, y, 1 / t))
-    assert Temperature.fit_rows(row_source(z, y), 7, temperatures=grid).temperature == best
+    assert Temperature.fit(row_source(z, y), temperatures=grid).temperature == best
 
 
 def test_separable_labels_stop_at_the_lower_bound(row_source):
@@ -148,7 +148,7 @@ def test_separable_labels_stop_at_the_lower_bound(row_source):
     assert "stopped at its bound" in fitted.notes[0]
     for scale in (1.0, 10.0, 1000.0):
         z = scale * np.eye(4)
-        fitted = Temperature.fit_rows(row_source(z, np.arange(4)), 4, bounds=(0.05, 20))
+        fitted = Temperature.fit(row_source(z, np.arange(4)), bounds=(0.05, 20))
         assert fitted.temperature == 0.05
         assert "separate" in fitted.notes[0]
 
@@ -158,7 +158,7 @@ def test_anti_correlated_labels_stop_at_the_upper_bound(row_source):
     fitted = Temperature.fit(stats)
     assert fitted.temperature == 100.0
     assert "do not rank" in fitted.notes[0]
-    rows = Temperature.fit_rows(row_source(-50 * np.eye(4), np.arange(4)), 4)
+    rows = Temperature.fit(row_source(-50 * np.eye(4), np.arange(4)))
     assert rows.temperature == 1000.0
     assert rows.at_bound
 
@@ -166,8 +166,8 @@ def test_anti_correlated_labels_stop_at_the_upper_bound(row_source):
 @pytest.mark.parametrize("scale", [1e-6, 1e-3, 300.0, 1e5])
 def test_bounds_follow_the_scale_of_the_logits(scale, rows, row_source):
     z, y = rows
-    usual = Temperature.fit_rows(row_source(z, y), 7)
-    scaled = Temperature.fit_rows(row_source(scale * z, y), 7)
+    usual = Temperature.fit(row_source(z, y))
+    scaled = Temperature.fit(row_source(scale * z, y))
     assert scaled.temperature == pytest.approx(scale * usual.temperature, rel=1e-6)
     assert scaled.notes == ()
     margin, label = z[:, 0] - z[:, 1], y == 0
@@ -180,7 +180,7 @@ def test_what_is_said_of_a_bound_is_so(row_source):
     error = ScoreStats.from_arrays([-1.0, 5.0, -5.0], [1, 1, 0], logits=True)
     assert "falls further" in Temperature.fit(error, bounds=(5, 20)).notes[0]
     z = np.array([[5.0, 0.0], [0.0, 5.0], [0.0, 1.0]])
-    told = Temperature.fit_rows(row_source(z, np.array([0, 1, 0])), 2, bounds=(5, 20)).notes[0]
+    told = Temperature.fit(row_source(z, np.array([0, 1, 0])), bounds=(5, 20)).notes[0]
     assert "falls further" in told
     # A few more rows are right than wrong, so the best temperature is finite but high.
     scores, counts = [1e-3, 1e-3, -1e-3, -1e-3], np.array([1010, 1000, 1000, 1010])
@@ -194,7 +194,7 @@ def test_what_is_said_of_a_bound_is_so(row_source):
 def test_constant_scores_keep_temperature_one(row_source):
     constant = Temperature.fit(ScoreStats.from_arrays([0.5] * 4, [0, 1, 1, 0]))
     assert (constant.temperature, len(constant.notes)) == (1.0, 1)
-    rows = Temperature.fit_rows(row_source(np.full((6, 3), 4.0), np.arange(6) % 3), 3)
+    rows = Temperature.fit(row_source(np.full((6, 3), 4.0), np.arange(6) % 3))
     assert (rows.temperature, len(rows.notes)) == (1.0, 1)
     zero = ScoreStats.from_arrays([0.0, -8.0], [1, 0], logits=True)
     assert Temperature.fit(zero).temperature == 0.01  # separable, not constant
@@ -208,15 +208,15 @@ def test_one_class_is_refused(row_source):
     with pytest.raises(InputError, match="no rows"):
         Temperature.fit(ScoreStats.from_arrays([0.2, 0.3], [1, 0], np.array([0.0, 0.0])))
     with pytest.raises(InputError, match="label 2"):
-        Temperature.fit_rows(row_source(np.eye(3), np.full(3, 2)), 3)
+        Temperature.fit(row_source(np.eye(3), np.full(3, 2)))
     with pytest.raises(InputError, match="label 0"):
-        Temperature.fit_rows(row_source(np.eye(3), np.arange(3), [1, 0, 0]), 3)
+        Temperature.fit(row_source(np.eye(3), np.arange(3), [1, 0, 0]))
 
 
 def test_a_class_absent_from_the_labels_is_no_error(rows, row_source):
     z, y = rows
     keep = y != 3
-    fitted = Temperature.fit_rows(row_source(z[keep], y[keep]), 7)
+    fitted = Temperature.fit(row_source(z[keep], y[keep]))
     oracle = bracketed(rows_slope(z[keep], y[keep]))
     assert fitted.temperature == pytest.approx(oracle, rel=1e-8)
 
@@ -226,7 +226,7 @@ def test_infinite_logits_and_certain_probabilities_fit_and_apply(row_source):
         [[-np.inf, 0.0, 1.0], [np.inf, 1.0, 2.0], [0.5, 0.1, -np.inf], [1.0, 2.0, 0.5]] * 5
     )
     y = np.array([2, 0, 1, 2] * 5)
-    fitted = Temperature.fit_rows(row_source(z, y), 3)
+    fitted = Temperature.fit(row_source(z, y))
     p = fitted.apply(z)
     assert np.isfinite(p).all()
     assert p.sum(axis=1) == pytest.approx(np.ones(20), abs=1e-15)
@@ -247,13 +247,11 @@ def test_rows_of_probabilities_with_zeros_have_published_temperatures(shared_dat
     for name, temperature in known.items():
         z = clipped_log(np.load(shared_data / f"{name}_probs.npy"))
         y = np.load(shared_data / f"{name}_labels.npy").astype(np.int64)
-        fitted = Temperature.fit_rows(row_source(z, y), z.shape[1])
+        fitted = Temperature.fit(row_source(z, y))
         assert fitted.temperature == pytest.approx(temperature, abs=5.1e-5), name
     z = clipped_log(np.load(shared_data / "mnist4_splinecalib/calib_probs.npy"))
     y = np.load(shared_data / "mnist4_splinecalib/calib_labels.npy").astype(np.int64)
-    assert Temperature.fit_rows(row_source(z, y), 5).temperature == pytest.approx(
-        0.351359, abs=6e-7
-    )
+    assert Temperature.fit(row_source(z, y)).temperature == pytest.approx(0.351359, abs=6e-7)
 
 
 def test_binary_probabilities_have_the_published_temperature(shared_data):

@@ -8,14 +8,14 @@ from scipy import stats as scipy_stats
 
 from calibcli.core.comparison.promotion import (
     Check,
-    PairedLosses,
     Rule,
     Step,
     best_step,
     class_psi,
+    compared,
     odds_ratio,
 )
-from calibcli.core.fitting.selection import cell_losses
+from calibcli.core.fitting.held_out import HeldOut, cell_losses
 from calibcli.core.statistics.buckets import buckets_of
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import UsageError
@@ -32,10 +32,9 @@ def nll(p, y):
 
 
 def added(stats, maps):
-    sums = PairedLosses(len(maps) - 1)
-    base, *others = (cell_losses(one(stats.score), "nll") for one in maps)
-    sums.add_cells(stats, base, others)
-    return sums
+    held = HeldOut(len(maps))
+    held.add_cells(stats, [cell_losses(one(stats.score), "nll") for one in maps])
+    return held
 
 
 MAPS = (lambda p: p, lambda p: p**1.2, lambda p: 0.9 * p)
@@ -44,7 +43,7 @@ MAPS = (lambda p: p, lambda p: p**1.2, lambda p: 0.9 * p)
 def test_difference_and_interval_are_those_of_the_rows():
     score, label = drawn()
     sums = added(ScoreStats.from_arrays(score, label), MAPS)
-    found = sums.steps((1.0, 0.5), confidence=0.9, clustered=False)
+    found = compared(sums, (1.0, 0.5), 0.9)
     for step, one in zip(found, MAPS[1:], strict=True):
         difference = nll(one(score), label) - nll(score, label)
         error = difference.std() / math.sqrt(len(score))
@@ -59,15 +58,15 @@ def test_difference_and_interval_are_those_of_the_rows():
 def test_rows_added_one_by_one_give_the_same():
     score, label = drawn()
     cells = added(ScoreStats.from_arrays(score, label), MAPS)
-    rows = PairedLosses(2)
+    rows = HeldOut(3)
     losses = np.column_stack([nll(one(score), label) for one in MAPS])
     for part in np.array_split(np.arange(len(score)), 7):
         bucket = buckets_of(part)
         weight = np.ones(len(part))
-        rows.add_rows(losses[part, 0], losses[part, 1:], weight, bucket, counts=True)
+        rows.add_rows(losses[part], weight, weight, bucket)
     for a, b in zip(
-        cells.steps((1.0, 0.5), confidence=0.95, clustered=False),
-        rows.steps((1.0, 0.5), confidence=0.95, clustered=False),
+        compared(cells, (1.0, 0.5), 0.95),
+        compared(rows, (1.0, 0.5), 0.95),
         strict=True,
     ):
         assert a.to_dict() == pytest.approx(b.to_dict())
@@ -79,10 +78,7 @@ def test_a_count_is_so_many_rows_and_a_weight_is_one_heavy_row():
     many = added(ScoreStats.from_arrays(score.repeat(times), label.repeat(times)), MAPS[:2])
     counted = added(ScoreStats.from_arrays(score, label, times), MAPS[:2])
     weighted = added(ScoreStats.from_arrays(score, label, times.astype(float)), MAPS[:2])
-    one, same, wide = (
-        sums.steps((1.0,), confidence=0.95, clustered=False)[0]
-        for sums in (many, counted, weighted)
-    )
+    one, same, wide = (compared(sums, (1.0,), 0.95)[0] for sums in (many, counted, weighted))
     assert one.to_dict() == pytest.approx(same.to_dict())
     difference = nll(MAPS[1](score), label) - nll(score, label)
     mean = np.average(difference, weights=times)
@@ -95,7 +91,7 @@ def test_clusters_stay_whole():
     score, label = drawn(600)
     cluster = np.arange(600) // 6
     stats = ScoreStats.from_arrays(score, label, cluster=cluster)
-    (step,) = added(stats, MAPS[:2]).steps((1.0,), confidence=0.95, clustered=True)
+    (step,) = compared(added(stats, MAPS[:2]), (1.0,), 0.95)
     difference = nll(MAPS[1](score), label) - nll(score, label)
     home = buckets_of(cluster)
     sums = np.array([(difference - difference.mean())[home == b].sum() for b in np.unique(home)])
@@ -109,12 +105,16 @@ def test_copies_of_rows_in_clusters_are_no_evidence():
     """Eight copies of every row in its cluster leave the interval about where it was."""
     score, label = drawn(800)
     one, many = (
-        added(
-            ScoreStats.from_arrays(
-                score.repeat(k), label.repeat(k), cluster=np.arange(800).repeat(k)
+        compared(
+            added(
+                ScoreStats.from_arrays(
+                    score.repeat(k), label.repeat(k), cluster=np.arange(800).repeat(k)
+                ),
+                MAPS[:2],
             ),
-            MAPS[:2],
-        ).steps((1.0,), confidence=0.95, clustered=True)[0]
+            (1.0,),
+            0.95,
+        )[0]
         for k in (1, 8)
     )
     assert many.to_dict() == pytest.approx(one.to_dict())

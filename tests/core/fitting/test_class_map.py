@@ -5,8 +5,9 @@ import pytest
 from scipy.special import expit, logit, softmax
 
 from calibcli.core.calibrators import Identity, Temperature, Vector
+from calibcli.core.calibrators.classes.rows import Batches, RowBatch
 from calibcli.core.fitting.class_map import SCORES, class_map
-from calibcli.core.fitting.selection_rows import cross_fit_rows
+from calibcli.core.fitting.problems import cross_fit_rows
 
 FOLDS = 5
 
@@ -19,10 +20,8 @@ def fitted(kind, name, seed, *, n=500, size=1, heat=1.7):
     bucket = np.repeat(rng.integers(0, 60, n // size), size).astype(np.uint8)
     log_p = np.log(softmax(z, axis=1))
 
-    def rows():
-        yield log_p, y, None, bucket
-
-    return kind.fit_rows(rows, 3), cross_fit_rows(rows, 3, name, folds=FOLDS)
+    rows = Batches([RowBatch(log_p, True, y, None, None, bucket)], 3, logits=True)
+    return kind.fit(rows), cross_fit_rows(rows, name, folds=FOLDS)
 
 
 def points(kind, name, seed, **options):

@@ -7,16 +7,16 @@ import pytest
 from scipy.special import expit, logit
 
 from calibcli.core.calibrators import CALIBRATORS, Isotonic, Platt, Temperature
-from calibcli.core.fitting.selection import (
-    apply_to_cells,
-    auto,
-    cell_losses,
-    cross_fit,
-    folds_of,
-    prior_rows,
-)
+from calibcli.core.fitting.auto import auto as choose
+from calibcli.core.fitting.auto import prior_rows
+from calibcli.core.fitting.held_out import apply_to_cells, cell_losses
+from calibcli.core.fitting.problems import BINARY_CANDIDATES, Pairs, cross_fit, folds_of
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import InputError
+
+
+def auto(stats, *, folds=5, seed=0, methods=BINARY_CANDIDATES, **options):
+    return choose(Pairs(stats, folds=folds, seed=seed), methods=methods, **options)
 
 
 def drawn(n, temperature=1.0, seed=0, spread=2.0):
@@ -121,7 +121,7 @@ def test_held_out_pairs_come_from_fits_that_have_not_seen_them():
     assert after.log_loss_sum > in_sample.log_loss_sum
     chosen = auto(stats)
     again = cross_fit(stats, CALIBRATORS[chosen.calibrator.method].fit, folds=5, seed=0)
-    assert chosen.held_out.digest() == again.digest()
+    assert Pairs(stats).after(chosen.folds).digest() == again.digest()
 
 
 def test_the_same_seed_gives_the_same_table():
@@ -151,7 +151,6 @@ def test_too_few_rows_keep_the_scores_and_say_so(scores, labels, weight):
     result = auto(ScoreStats.from_arrays(scores, labels, weight))
     assert result.calibrator.method == "identity"
     assert "too few to compare" in result.notes[0]
-    assert result.held_out.n == pytest.approx(len(scores) if weight is None else 2.0)
 
 
 def test_degenerate_scores_have_an_outcome():
@@ -160,7 +159,7 @@ def test_degenerate_scores_have_an_outcome():
     backwards = auto(ScoreStats.from_arrays(np.linspace(0.01, 0.99, 400), np.arange(400) < 200))
     assert backwards.calibrator.method in {"temperature", "platt"}
     constant = auto(ScoreStats.from_arrays(np.full(400, 0.9), np.arange(400) % 2))
-    prior = prior_rows(constant.calibrator.method)
+    prior = prior_rows(Pairs(ScoreStats.from_arrays([0.1, 0.9], [0, 1])), constant.method)
     p = apply_to_cells(constant.calibrator, ScoreStats.from_arrays([0.9], [1]))
     assert p[0] == pytest.approx((400 * 0.5 + prior * 0.9) / (400 + prior), abs=0.01)
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from calibcli.core.calibrators import Isotonic, Platt, Temperature, calibrator_from_dict
-from calibcli.core.fitting.selection import apply_to_cells
-from calibcli.core.fitting.shrinkage import (
+from calibcli.core.fitting.families import (
     FEWEST,
     PRIOR_ROWS,
     Shrunk,
@@ -16,6 +15,7 @@ from calibcli.core.fitting.shrinkage import (
     informative_rows,
     shrinkage_weight,
 )
+from calibcli.core.fitting.held_out import apply_to_cells
 from calibcli.core.numeric.scales import expit
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import InputError

@@ -11,30 +11,32 @@ lambda = s K (K - 1) / (2 n) and mu = K / (2 n).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from calibcli.core.calibrators.classes.affine import Features, fit_affine, map_rows
-from calibcli.core.calibrators.classes.rows import (
-    blocks,
-    finite_rows,
-    fold_rows,
-    raised,
-    resolved_floor,
+from calibcli.core.calibrators.classes.regression import (
+    Problem,
+    Sums,
+    identity_map,
+    logits_of,
+    minimise,
 )
-from calibcli.core.calibrators.classes.vector import Vector
+from calibcli.core.calibrators.classes.rows import deal, finite_rows, raised
 from calibcli.core.calibrators.types import (
     MULTICLASS,
     Calibrator,
     FloatArray,
-    RowSource,
     Space,
     array,
     between,
 )
-from calibcli.core.numeric.scales import EPS, log_softmax
+from calibcli.core.numeric.scales import log_softmax, softmax
 from calibcli.errors import InputError
+
+if TYPE_CHECKING:
+    from calibcli.core.calibrators.classes.rows import RowSource
 
 STRENGTHS = (1e5, 1e4, 1e3, 1e2, 1e1, 1e0)
 """Weights of the squared off-diagonal weights that are tried, strongest first."""
@@ -48,7 +50,7 @@ class Matrix(Calibrator):
     Attributes:
         theta: (K, K + 1): W and, in the last column, c.
         strength: weight of the squared off-diagonal weights; chosen by held-out log loss.
-        floor: logits below it are read as it (see `resolved_floor`), or None.
+        floor: logits below it are read as it (see `RowSource.floor`), or None.
     """
 
     theta: FloatArray
@@ -60,109 +62,88 @@ class Matrix(Calibrator):
     space: ClassVar[Space] = "logit"
     tasks: ClassVar[frozenset[str]] = MULTICLASS
     free_form: ClassVar[bool] = False
-    complexity: ClassVar[int] = 11
-
-    @classmethod
-    def fit_rows(
-        cls,
-        rows: RowSource,
-        n_classes: int,
-        *,
-        strength: float | None = None,
-        start: Self | None = None,
-    ) -> Self:
-        """Fit in passes: Newton's method up to 12 classes, L-BFGS beyond.
-
-        Args:
-            rows: source of passes.
-            n_classes: K.
-            strength: of the penalty; else `start`'s, else the best of `STRENGTHS` on the rows
-                whose bucket is a multiple of 5, fitted on the others.
-            start: a fit of nearly the same rows.
-
-        Raises:
-            InputError: when the labels are all of one class.
-        """
-        return cls(*_fit(rows, n_classes, _as_they_are, strength, start))
-
-    def apply(self, x: FloatArray) -> FloatArray:
-        """Return probabilities (n, K) of rows of logits (n, K)."""
-        return map_rows(raised(finite_rows(x), self.floor), self.theta)
-
-    def mix(self, old: Calibrator, new: Calibrator, step: float) -> Calibrator | None:
-        """Return the weights between two; vector and temperature scaling are such maps too."""
-        before, after = _weights_of(old, self), _weights_of(new, self)
-        if before is None or after is None:
-            return None
-        theta = array(between(before, after, step))
-        return Matrix(theta, self.strength, self.floor, new.notes)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types."""
-        return _to_dict(self)
-
-    @classmethod
-    def from_dict(cls, payload: dict[str, Any]) -> Self:
-        """Return the calibrator that `to_dict` wrote.
-
-        Raises:
-            InputError: when the weights are not K rows of K + 1.
-        """
-        return cls(*_from_dict(payload))
-
-
-@dataclass(frozen=True, slots=True)
-class Dirichlet(Calibrator):
-    """p = softmax(W log p + c); the same as `Matrix` where the scores are probabilities.
-
-    Attributes:
-        theta: (K, K + 1): W and, in the last column, c.
-        strength: weight of the squared off-diagonal weights; chosen by held-out log loss.
-        floor: logits below it are read as it (see `resolved_floor`), or None.
-    """
-
-    theta: FloatArray
-    strength: float
-    floor: float | None = None
-    notes: tuple[str, ...] = ()
-
-    method: ClassVar[str] = "dirichlet"
-    space: ClassVar[Space] = "logit"
-    tasks: ClassVar[frozenset[str]] = MULTICLASS
-    free_form: ClassVar[bool] = False
     complexity: ClassVar[int] = 12
 
     @classmethod
-    def fit_rows(
+    def features(cls, z: FloatArray, floor: float | None) -> FloatArray:
+        """Return what the affine map is of: the logits."""
+        return raised(z, floor)
+
+    @classmethod
+    def fit(
         cls,
         rows: RowSource,
-        n_classes: int,
         *,
         strength: float | None = None,
         start: Self | None = None,
+        prior: float = 0.0,
     ) -> Self:
-        """Fit in passes, as `Matrix.fit_rows` does.
+        """Fit in passes.
+
+        Args:
+            rows: source of passes.
+            strength: of the penalty; else `start`'s, else the best of `STRENGTHS` on the rows
+                whose bucket is a multiple of 5, fitted on the others.
+            start: a fit of nearly the same rows.
+            prior: rows that are as the scores say, see `with_prior`.
 
         Raises:
             InputError: when the labels are all of one class.
         """
-        return cls(*_fit(rows, n_classes, log_softmax, strength, start))
+        floor, theta = (rows.floor, None) if start is None else (start.floor, start.theta)
+        weight = prior / max(rows.summary.effective, 1e-300)
+        features = partial(cls.features, floor=floor)
+        centre = identity_map(rows.n_classes)
+
+        def problem(source: RowSource, s: float) -> Problem:
+            return Problem(source, features, odir(rows.n_classes, s), centre, weight)
+
+        if strength is None and start is not None:
+            strength = start.strength
+        if strength is None:
+            inside, outside = rows.outside(deal(_FOLDS), 0), rows.inside(deal(_FOLDS), 0)
+            strength, least, latest = STRENGTHS[0], np.inf, None
+            for tried in STRENGTHS:
+                try:
+                    latest = minimise(problem(inside, tried), latest, tolerance=1e-3)
+                except InputError:
+                    break  # one class without the held-out rows: the strongest is the safest
+                loss = outside.scan(Sums(problem(outside, 0.0), latest)).loss
+                if loss >= least:
+                    break
+                strength, theta, least = tried, latest, loss
+        tolerance = 1e-9 if start is None else 1e-6
+        theta = minimise(problem(rows, strength), theta, tolerance=tolerance)
+        return cls(array(theta), strength, floor)
 
     def apply(self, x: FloatArray) -> FloatArray:
         """Return probabilities (n, K) of rows of logits or log-probabilities (n, K)."""
-        return map_rows(log_softmax(raised(finite_rows(x), self.floor)), self.theta)
+        features = self.features(finite_rows(x), self.floor)
+        return softmax(logits_of(features, self.theta, diagonal=False))
 
     def mix(self, old: Calibrator, new: Calibrator, step: float) -> Calibrator | None:
-        """Return the weights between two; temperature scaling is such a map too."""
-        before, after = _weights_of(old, self), _weights_of(new, self)
+        """Return the weights between two; simpler maps of the same features are such maps too."""
+        before, after = self._weights_of(old), self._weights_of(new)
         if before is None or after is None:
             return None
-        theta = array(between(before, after, step))
-        return Dirichlet(theta, self.strength, self.floor, new.notes)
+        return type(self)(array(between(before, after, step)), self.strength, self.floor, new.notes)
+
+    def _weights_of(self, one: Calibrator) -> FloatArray | None:
+        size = len(self.theta)
+        if isinstance(one, Matrix):
+            return one.theta if type(one) is type(self) and len(one.theta) == size else None
+        weights = one.class_weights(size)
+        return None if weights is None else np.hstack([np.diag(weights[0]), weights[1][:, None]])
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
-        return _to_dict(self)
+        return {
+            "method": self.method,
+            "theta": self.theta.tolist(),
+            "strength": self.strength,
+            "floor": self.floor,
+            "notes": list(self.notes),
+        }
 
     @classmethod
     def from_dict(cls, payload: dict[str, Any]) -> Self:
@@ -171,11 +152,33 @@ class Dirichlet(Calibrator):
         Raises:
             InputError: when the weights are not K rows of K + 1.
         """
-        return cls(*_from_dict(payload))
+        theta, floor = array(payload["theta"]), payload["floor"]
+        if theta.ndim != 2 or theta.shape[1] != theta.shape[0] + 1:
+            raise InputError("the weights of K classes must be K rows of K + 1 numbers")
+        notes = tuple(payload["notes"])
+        return cls(
+            theta, float(payload["strength"]), None if floor is None else float(floor), notes
+        )
 
 
-def _as_they_are(z: FloatArray) -> FloatArray:
-    return z
+@dataclass(frozen=True, slots=True)
+class Dirichlet(Matrix):
+    """p = softmax(W log p + c); the same as `Matrix` where the scores are probabilities."""
+
+    method: ClassVar[str] = "dirichlet"
+    complexity: ClassVar[int] = 13
+
+    @classmethod
+    def features(cls, z: FloatArray, floor: float | None) -> FloatArray:
+        """Return what the affine map is of: log-probabilities."""
+        return log_softmax(raised(z, floor))
+
+    def _weights_of(self, one: Calibrator) -> FloatArray | None:
+        # Slopes of logits by class are not slopes of log-probabilities; one slope for all is.
+        weights = one.class_weights(len(self.theta))
+        if weights is not None and len(np.unique(weights[0])) > 1:
+            return None
+        return Matrix._weights_of(self, one)
 
 
 def odir(n_classes: int, strength: float) -> FloatArray:
@@ -184,77 +187,3 @@ def odir(n_classes: int, strength: float) -> FloatArray:
     own = np.arange(n_classes)
     penalty[own, own] = penalty[:, -1] = 1.0
     return penalty
-
-
-def _fit(
-    rows: RowSource,
-    n_classes: int,
-    features: Features,
-    strength: float | None,
-    start: Matrix | Dirichlet | None,
-) -> tuple[FloatArray, float, float | None]:
-    floor = resolved_floor(rows)
-
-    def prepared(z: FloatArray) -> FloatArray:
-        return features(raised(z, floor))
-
-    theta = None if start is None else start.theta
-    if strength is None:
-        strength = start.strength if start is not None else None
-    if strength is None:
-        strength, theta = _best_strength(rows, n_classes, prepared)
-    theta = fit_affine(rows, prepared, odir(n_classes, strength), theta)
-    theta.setflags(write=False)
-    return theta, strength, floor
-
-
-def _best_strength(
-    rows: RowSource, n_classes: int, features: Features
-) -> tuple[float, FloatArray | None]:
-    """Return the strength of least held-out log loss, and its fit; stops when it has risen."""
-    inside = fold_rows(rows, _FOLDS, 0, inside=False)
-    outside = fold_rows(rows, _FOLDS, 0, inside=True)
-    best, theta, least = STRENGTHS[0], None, np.inf
-    latest: FloatArray | None = None
-    for strength in STRENGTHS:
-        try:
-            latest = fit_affine(inside, features, odir(n_classes, strength), latest)
-        except InputError:
-            break  # one class without the held-out rows: the strongest is the safest
-        loss = 0.0
-        for z, label, weight in blocks(outside()):
-            p = map_rows(features(z), latest)[np.arange(len(label)), label]
-            loss -= float(weight @ np.log(np.maximum(p, EPS)))
-        if loss >= least:
-            break
-        best, theta, least = strength, latest, loss
-    return best, theta
-
-
-def _weights_of(one: Calibrator, like: Matrix | Dirichlet) -> FloatArray | None:
-    """Return a map as the weights of another kind, which holds it as a special case."""
-    size = len(like.theta)
-    if isinstance(one, Matrix | Dirichlet):
-        return one.theta if type(one) is type(like) and len(one.theta) == size else None
-    if isinstance(one, Vector) and isinstance(like, Dirichlet):
-        return None  # slopes of logits are not slopes of log-probabilities
-    weights = one.class_weights(size)
-    return None if weights is None else np.hstack([np.diag(weights[0]), weights[1][:, None]])
-
-
-def _to_dict(calibrator: Matrix | Dirichlet) -> dict[str, Any]:
-    return {
-        "method": calibrator.method,
-        "theta": calibrator.theta.tolist(),
-        "strength": calibrator.strength,
-        "floor": calibrator.floor,
-        "notes": list(calibrator.notes),
-    }
-
-
-def _from_dict(payload: dict[str, Any]) -> tuple[FloatArray, float, float | None, tuple[str, ...]]:
-    theta, floor = array(payload["theta"]), payload["floor"]
-    if theta.ndim != 2 or theta.shape[1] != theta.shape[0] + 1:
-        raise InputError("the weights of K classes must be K rows of K + 1 numbers")
-    notes = tuple(payload["notes"])
-    return theta, float(payload["strength"]), None if floor is None else float(floor), notes

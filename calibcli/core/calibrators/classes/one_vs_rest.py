@@ -13,19 +13,24 @@ from calibcli.core.calibrators.identity import Identity
 from calibcli.core.calibrators.registry import calibrator_from_dict
 from calibcli.core.calibrators.types import (
     MULTICLASS,
-    BinaryCalibrator,
     Calibrator,
     FloatArray,
     Space,
 )
 from calibcli.core.numeric.scales import expit, softmax
 from calibcli.core.statistics.keys import logit_keys
+from calibcli.core.statistics.stats import ScoreStats
 from calibcli.core.statistics.tally import Tally
 from calibcli.errors import InputError
 
 if TYPE_CHECKING:
-    from calibcli.core.calibrators.types import RowSource
-    from calibcli.core.statistics.stats import ScoreStats
+    from numpy.typing import NDArray
+
+    from calibcli.core.calibrators.classes.rows import Deal, RowBatch, RowSource
+
+
+TIE = 1e-9
+"""Relative lead of the class with the highest score among those whose probabilities are equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +40,10 @@ class OneVsRest(Calibrator):
     Attributes:
         calibrators: K of them, in class order.
         normalize: True where the classes exclude each other: rows are divided by their sum, and
-            a row whose sum is 0 keeps its uncalibrated probabilities. False where each column is
-            a problem of its own: `apply` then takes binary logits, column by column.
-        floor: logits of a row below it are read as it (see `resolved_floor`), or None.
+            a row whose sum is 0 keeps its uncalibrated probabilities. Where maps with steps give
+            the most probable classes one probability, the scores decide between them. False
+            where each column is a problem of its own: `apply` then takes binary logits.
+        floor: logits of a row below it are read as it (see `RowSource.floor`), or None.
     """
 
     calibrators: tuple[Calibrator, ...]
@@ -52,6 +58,11 @@ class OneVsRest(Calibrator):
     complexity: ClassVar[int] = 9
 
     @property
+    def at_bound(self) -> bool:
+        """Whether the fit of a class ended at a bound."""
+        return any(one.at_bound for one in self.calibrators)
+
+    @property
     def by_column(self) -> bool:
         """Whether each column is a binary problem of its own."""
         return not self.normalize
@@ -60,7 +71,7 @@ class OneVsRest(Calibrator):
     def fit(
         cls,
         classes: Sequence[ScoreStats],
-        fit_one: Callable[[ScoreStats], BinaryCalibrator],
+        fit_one: Callable[[ScoreStats], Calibrator],
         *,
         normalize: bool = True,
         floor: float | None = None,
@@ -109,6 +120,7 @@ class OneVsRest(Calibrator):
             p[:, k] = one.apply(column if one.space == "logit" else expit(column))
         if not self.normalize:
             return p
+        _untied(p, odds)
         total = p.sum(axis=1, keepdims=True)
         lost = total[:, 0] == 0.0
         p /= np.where(total > 0.0, total, 1.0)
@@ -147,26 +159,62 @@ class OneVsRest(Calibrator):
         return cls(parts, bool(payload["normalize"]), floor, tuple(payload["notes"]))
 
 
-def class_stats(
-    rows: RowSource, n_classes: int, folds: int = 1, floor: float | None = None
-) -> list[list[ScoreStats]]:
+def _untied(p: FloatArray, odds: FloatArray) -> None:
+    """Raise, of the most probable classes that are equal, that of the highest score by 1e-9."""
+    tied = p == p.max(axis=1, keepdims=True)
+    rows = np.flatnonzero(np.count_nonzero(tied, axis=1) > 1)
+    first = np.where(tied[rows], odds[rows], -np.inf).argmax(axis=1)
+    p[rows, first] *= 1.0 + TIE
+
+
+def class_stats(rows: RowSource, folds: Deal) -> list[list[ScoreStats]]:
     """Return the pairs (probability of the class, is it the label) by fold and class.
 
     One pass. Pairs are collapsed from `one_vs_rest_logits`, which is what `OneVsRest.apply`
-    reads, so a score is the same number at fit and at apply. Index as `[fold][class]`; a row's
-    fold is bucket % folds.
+    reads, so a score is the same number at fit and at apply. Index as `[fold][class]`.
     """
-    from calibcli.core.statistics.stats import ScoreStats
+    found = rows.scan(_Pairs(rows.n_classes, folds, rows.floor))
+    size = int(folds.max()) + 1
+    return [[ScoreStats.from_tally(tally, fold) for tally in found.read] for fold in range(size)]
 
-    tallies: list[Tally] = []
-    for z, label, weight, bucket in rows():
-        if not tallies:
-            weighted = weight is not None
-            tallies = [Tally(folds, logits=True, weighted=weighted) for _ in range(n_classes)]
-        odds = one_vs_rest_logits(raised(finite_rows(z), floor))
-        slot = None if folds == 1 else (np.asarray(bucket) % folds).astype(np.int64)
-        for k, tally in enumerate(tallies):
-            tally.add(logit_keys(odds[:, k]), label == k, slot, weight)
-    if not tallies:
-        tallies = [Tally(folds, logits=True) for _ in range(n_classes)]
-    return [[ScoreStats.from_tally(tally, fold) for tally in tallies] for fold in range(folds)]
+
+class _Pairs:
+    """The pairs of each class against the rest, by fold."""
+
+    def __init__(self, n_classes: int, folds: Deal, floor: float | None) -> None:
+        self.n_classes, self.folds, self.floor = n_classes, folds, floor
+        self.tallies: list[Tally] = []
+
+    @property
+    def read(self) -> list[Tally]:
+        if not self.tallies:
+            self._begin(weighted=False)
+        return self.tallies
+
+    def _begin(self, *, weighted: bool) -> None:
+        options: dict[str, Any] = {"logits": True, "weighted": weighted}
+        size = int(self.folds.max()) + 1
+        self.tallies = [Tally(size, **options) for _ in range(self.n_classes)]
+
+    def fresh(self) -> _Pairs:
+        return _Pairs(self.n_classes, self.folds, self.floor)
+
+    def add(self, rows: RowBatch) -> None:
+        if not self.tallies:
+            self._begin(weighted=rows.weight is not None and not rows.counts)
+        odds = np.concatenate(
+            [one_vs_rest_logits(raised(block.z, self.floor)) for block in rows.blocks()]
+        )
+        slot = self.folds[np.asarray(rows.bucket)]
+        weight: NDArray[Any] | None = rows.weight
+        if weight is not None and rows.counts:
+            weight = weight.astype(np.int64)
+        for k, tally in enumerate(self.tallies):
+            tally.add(logit_keys(odds[:, k]), rows.label == k, slot, weight)
+
+    def merge(self, other: _Pairs) -> None:
+        if not self.tallies:
+            self.tallies = other.tallies
+            return
+        for mine, theirs in zip(self.tallies, other.tallies, strict=False):
+            mine.merge(theirs)

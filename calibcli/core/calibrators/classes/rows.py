@@ -1,27 +1,40 @@
-"""Passes over rows of K logits: cache-sized float64 blocks, and what infinities stand for."""
+"""Rows of K scores: where they come from, passes over them, and what infinities stand for.
+
+A pass is an accumulator that every row is added to. Whoever makes the passes may read in threads or
+on other machines, so an accumulator can be begun afresh for a part of the rows and merged; memory
+does not grow with the rows, and blocks that fit a core's cache are all that is ever widened to
+float64.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import numpy as np
 
+from calibcli.core.calibrators.types import require_two_classes
 from calibcli.core.numeric.scales import logit
+from calibcli.core.statistics.buckets import BUCKETS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from numpy.typing import NDArray
 
-    from calibcli.core.calibrators.types import FloatArray, IntArray, RowBatch, RowSource
+    from calibcli.core.calibrators.types import FloatArray, IntArray
+
+    Deal = NDArray[np.int64]
+    """(64,) the fold of each bucket."""
 
 BLOCK = 1 << 16
 """Numbers in a block: half a megabyte of float64, which stays in a core's cache."""
-
-
 LOG_FLOOR = 1e-12
 """Least probability of a class whose logarithm is fitted. Rounded outputs hold many exact zeros,
 and how low they are put decides the temperature: 1e-12 is what published temperatures used."""
+
+
+# -- what a score stands for -----------------------------------------------------------------------
 
 
 def finite_rows(z: NDArray[np.floating[Any]]) -> FloatArray:
@@ -48,24 +61,8 @@ def finite_rows(z: NDArray[np.floating[Any]]) -> FloatArray:
 
 def clipped_log(p: NDArray[np.floating[Any]]) -> FloatArray:
     """Return float64 log-probabilities, clipped at `LOG_FLOOR` whatever the input dtype."""
-    out: FloatArray = np.log(np.maximum(np.asarray(p, dtype=np.float64), LOG_FLOOR))
-    return out
-
-
-def resolved_floor(rows: RowSource) -> float | None:
-    """Return the log-probability to put exact zeros at, or None where there are none. One pass.
-
-    Probabilities of exactly 0 are rounded ones. Where a fit has a weight for each class, their
-    clipped logarithm would decide it, so they are put at half the least probability that is not
-    zero: the substitution of half the detection limit, as `certain_limits` does for one score.
-    """
-    zero = np.log(LOG_FLOOR)
-    least, zeros = np.inf, False
-    for z, _, _ in blocks(rows()):
-        above = z[z > zero]
-        zeros = zeros or bool((z == zero).any())
-        least = min(least, float(above.min(initial=np.inf)))
-    return least - float(np.log(2.0)) if zeros and np.isfinite(least) else None
+    out: FloatArray = np.maximum(np.asarray(p, dtype=np.float64), LOG_FLOOR)
+    return np.log(out, out=out)
 
 
 def raised(z: FloatArray, floor: float | None) -> FloatArray:
@@ -93,75 +90,301 @@ def one_vs_rest_logits(z: NDArray[np.floating[Any]]) -> FloatArray:
     return out
 
 
-def blocks(batches: Iterable[RowBatch]) -> Iterator[tuple[FloatArray, IntArray, FloatArray]]:
-    """Yield (z, label, weight) in float64 blocks of at most `BLOCK` numbers."""
-    for z, label, weight, _ in batches:
-        height = max(BLOCK // max(z.shape[1], 1), 1)
-        for start in range(0, len(z), height):
-            rows = slice(start, start + height)
-            w = (
-                np.ones(len(label[rows]))
-                if weight is None
-                else np.asarray(weight[rows], np.float64)
-            )
-            yield finite_rows(z[rows]), label[rows], w
+# -- batches and blocks ----------------------------------------------------------------------------
 
 
-class TemperatureSums:
-    """Loss of softmax(b z) and its first two derivatives in b, summed over rows, for several b.
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Block:
+    """Some rows, small enough for a core's cache.
 
-    With d = z - max(z): loss = log S0 - b d_y, slope = S1/S0 - d_y, curve = S2/S0 - (S1/S0)^2,
-    where Sm is the sum of d^m exp(b d) over the classes. `shortfall` is the sum of -d_y: 0 where
-    every label has the highest logit.
+    Attributes:
+        scores: (n, K) as they were read.
+        z: (n, K) float64 logits, or log-probabilities; finite.
+        label: (n,) classes.
+        weight: (n,) rows that each is worth; `square` what it adds to a sum of squared weights.
+        bucket: (n,) bucket of its unit.
     """
 
-    def __init__(self, inverse: list[float], n_classes: int) -> None:
-        self.inverse = inverse
-        self.loss = np.zeros(len(inverse))
-        self.slope = np.zeros(len(inverse))
-        self.curve = np.zeros(len(inverse))
-        self.classes = np.zeros(n_classes)
-        self.shortfall = self._distance = 0.0
+    scores: NDArray[np.floating[Any]]
+    z: FloatArray
+    label: IntArray
+    weight: FloatArray
+    square: FloatArray
+    bucket: NDArray[np.integer[Any]]
 
     @property
-    def spread(self) -> float:
-        """Mean distance of a row's highest logit from the mean of the others."""
-        others = max(len(self.classes) - 1, 1)
-        return self._distance / others / max(float(self.classes.sum()), 1e-300)
-
-    def derivatives(self) -> tuple[float, float, float]:
-        """Return loss, slope and curve of the first b."""
-        return float(self.loss[0]), float(self.slope[0]), float(self.curve[0])
-
-    def add(self, batches: Iterable[RowBatch]) -> TemperatureSums:
-        """Add the rows of these batches; returns itself."""
-        for z, label, weight in blocks(batches):
-            self.classes += np.bincount(label, weights=weight, minlength=len(self.classes))
-            d = z - z.max(axis=1, keepdims=True)
-            truth = d[np.arange(len(d)), label]
-            squares = d * d
-            self.shortfall -= float(weight @ truth)
-            self._distance -= float(weight @ d.sum(axis=1))
-            e = np.empty_like(d)
-            for i, b in enumerate(self.inverse):
-                np.multiply(d, b, out=e)
-                np.exp(e, out=e)
-                s0 = e.sum(axis=1)
-                mean = np.einsum("ij,ij->i", e, d) / s0
-                self.loss[i] += weight @ (np.log(s0) - b * truth)
-                self.slope[i] += weight @ (mean - truth)
-                self.curve[i] += weight @ (np.einsum("ij,ij->i", e, squares) / s0 - mean**2)
-        return self
+    def truth(self) -> tuple[NDArray[np.intp], IntArray]:
+        """The place of each row's label."""
+        return np.arange(len(self.label)), self.label
 
 
-def fold_rows(rows: RowSource, folds: int, fold: int, *, inside: bool) -> RowSource:
-    """Return the rows of one fold (`inside`), or the rows of all the others."""
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class RowBatch:
+    """Rows as they were read, or some of them.
 
-    def source() -> Iterator[RowBatch]:
-        for z, label, weight, bucket in rows():
-            chosen = (np.asarray(bucket) % folds == fold) == inside
-            if chosen.any():
-                w = None if weight is None else weight[chosen]
-                yield z[chosen], label[chosen], w, bucket[chosen]
+    Attributes:
+        scores: (N, K) in the dtype of the file.
+        logits: whether they are; else probabilities.
+        label: (n,) int64.
+        weight: (n,) float64, or None for 1 each: rows that each is worth. Importance weights are
+            rescaled to the effective rows of all, see `evidence`.
+        square: (n,) float64 likewise: the count of identical rows, or the squared weight.
+        counts: whether weights are counts of identical rows.
+        bucket: (n,) bucket of the row's unit, from 0 to 63.
+        group: codes (n,) and values of a group column, or None.
+        chosen: (n,) rows of `scores`, or None for all.
+    """
 
-    return source
+    scores: NDArray[np.floating[Any]]
+    logits: bool
+    label: IntArray
+    weight: FloatArray | None
+    square: FloatArray | None
+    bucket: NDArray[np.integer[Any]]
+    counts: bool = False
+    group: tuple[NDArray[np.integer[Any]], tuple[str, ...]] | None = None
+    chosen: NDArray[np.intp] | None = None
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def take(self, rows: NDArray[np.intp]) -> RowBatch:
+        """Return some rows; their scores are not copied."""
+
+        def of(values: Any) -> Any:
+            return None if values is None else values[rows]
+
+        return replace(
+            self,
+            label=self.label[rows],
+            weight=of(self.weight),
+            square=of(self.square),
+            bucket=self.bucket[rows],
+            group=None if self.group is None else (self.group[0][rows], self.group[1]),
+            chosen=rows if self.chosen is None else self.chosen[rows],
+        )
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the rows in blocks of at most `BLOCK` numbers."""
+        height = max(BLOCK // max(self.scores.shape[1], 1), 1)
+        for start in range(0, len(self), height):
+            rows = slice(start, start + height)
+            label = self.label[rows]
+            ones = np.ones(len(label)) if self.weight is None or self.square is None else None
+            scores = self.scores[rows if self.chosen is None else self.chosen[rows]]
+            yield Block(
+                scores,
+                finite_rows(scores) if self.logits else clipped_log(scores),
+                label,
+                ones if self.weight is None else self.weight[rows],  # type: ignore[arg-type]
+                ones if self.square is None else self.square[rows],  # type: ignore[arg-type]
+                self.bucket[rows],
+            )
+
+
+class Accumulator(Protocol):
+    """What a pass fills."""
+
+    def fresh(self) -> Self:
+        """Return one of the same kind that holds nothing."""
+
+    def add(self, rows: RowBatch) -> None:
+        """Take in rows."""
+
+    def merge(self, other: Self) -> None:
+        """Take in what others have found."""
+
+
+Filled = TypeVar("Filled", bound=Accumulator)
+
+
+def deal(folds: int, again: int = 0) -> Deal:
+    """Return the fold of each bucket (64,): the bucket modulo the folds, or a seeded draw."""
+    home = np.arange(BUCKETS)
+    if again:
+        home = np.random.default_rng(again).permutation(BUCKETS)
+    return home % folds
+
+
+# -- sources ---------------------------------------------------------------------------------------
+
+
+class RowSource:
+    """Rows that can be passed over as often as is needed."""
+
+    n_classes: int
+    logits: bool
+
+    def scan(self, accumulator: Filled) -> Filled:
+        """Add every row to the accumulator, and return it."""
+        raise NotImplementedError
+
+    def head(self) -> RowBatch | None:
+        """Return some of the first rows, or None where there are none."""
+        raise NotImplementedError
+
+    @cached_property
+    def summary(self) -> Summary:
+        """Weights and labels. One pass, which reads no scores, the first time."""
+        return self.scan(Summary(self.n_classes))
+
+    @cached_property
+    def floor(self) -> float | None:
+        """The log-probability to put exact zeros at, or None where there are none.
+
+        Probabilities of exactly 0 are rounded ones. Where a fit has a weight for each class, their
+        clipped logarithm would decide it, so they are put at half the least probability that is
+        not zero (the substitution of half the detection limit, as `certain_limits` does for one
+        score), and no lower than one row in n, shared by the classes, can tell: 1 / ((n + 1) K).
+        One pass, the first time.
+        """
+        lowest = self.scan(_Lowest())
+        if not lowest.zeros or not np.isfinite(lowest.least):
+            return None
+        told = -float(np.log((self.summary.effective + 1.0) * self.n_classes))
+        return max(lowest.least - float(np.log(2.0)), told)
+
+    def outside(self, folds: Deal, fold: int) -> RowSource:
+        """Return the rows whose bucket is dealt to another fold."""
+        return Changed(self, partial(_of_fold, folds=folds, fold=fold, inside=False))
+
+    def inside(self, folds: Deal, fold: int) -> RowSource:
+        """Return the rows whose bucket is dealt to a fold."""
+        return Changed(self, partial(_of_fold, folds=folds, fold=fold, inside=True))
+
+    def of_group(self, value: str) -> RowSource:
+        """Return the rows of one value of their group column."""
+        return Changed(self, partial(_of_group, value=value))
+
+
+class Changed(RowSource):
+    """Another source's rows, batch by batch changed or chosen from."""
+
+    def __init__(self, source: RowSource, change: Callable[[RowBatch], RowBatch]) -> None:
+        self.n_classes, self.logits = source.n_classes, source.logits
+        self.source, self.change = source, change
+
+    def scan(self, accumulator: Filled) -> Filled:
+        """Add every row to the accumulator, and return it."""
+        found: Filled = self.source.scan(_Through(accumulator, self.change)).accumulator
+        return found
+
+    def head(self) -> RowBatch | None:
+        """Return some of the first rows, or None where there are none."""
+        rows = self.source.head()
+        return None if rows is None else self.change(rows)
+
+
+class Batches(RowSource):
+    """Rows in memory."""
+
+    def __init__(self, batches: Iterable[RowBatch], n_classes: int, *, logits: bool) -> None:
+        self.batches, self.n_classes, self.logits = list(batches), n_classes, logits
+
+    def scan(self, accumulator: Filled) -> Filled:
+        """Add every row to the accumulator, and return it."""
+        for batch in self.batches:
+            accumulator.add(batch)
+        return accumulator
+
+    def head(self) -> RowBatch | None:
+        """Return the first batch."""
+        return next(iter(self.batches), None)
+
+
+class _Through:
+    """An accumulator that is given the batches after a change."""
+
+    def __init__(self, accumulator: Any, change: Callable[[RowBatch], RowBatch]) -> None:
+        self.accumulator, self.change = accumulator, change
+
+    def fresh(self) -> _Through:
+        return _Through(self.accumulator.fresh(), self.change)
+
+    def add(self, rows: RowBatch) -> None:
+        changed = self.change(rows)
+        if len(changed):
+            self.accumulator.add(changed)
+
+    def merge(self, other: _Through) -> None:
+        self.accumulator.merge(other.accumulator)
+
+
+def _of_fold(rows: RowBatch, *, folds: Deal, fold: int, inside: bool) -> RowBatch:
+    return rows.take(np.flatnonzero((folds[np.asarray(rows.bucket)] == fold) == inside))
+
+
+def _of_group(rows: RowBatch, *, value: str) -> RowBatch:
+    assert rows.group is not None
+    codes, values = rows.group
+    code = values.index(value) if value in values else -1
+    return rows.take(np.flatnonzero(codes == code) if code >= 0 else np.zeros(0, np.intp))
+
+
+# -- what is to be known before a fit --------------------------------------------------------------
+
+
+class Summary:
+    """Weights of the labels by bucket, and their squares."""
+
+    def __init__(self, n_classes: int) -> None:
+        self.n_classes = n_classes
+        self.mass = np.zeros((BUCKETS, n_classes))
+        self.squares = 0.0
+
+    def fresh(self) -> Summary:
+        """Return one that holds nothing."""
+        return Summary(self.n_classes)
+
+    def add(self, rows: RowBatch) -> None:
+        """Take in rows."""
+        cell = np.asarray(rows.bucket).astype(np.int64) * self.n_classes + rows.label
+        mass = np.bincount(cell, rows.weight, minlength=self.mass.size)
+        self.mass += mass.reshape(self.mass.shape)
+        self.squares += float(len(rows) if rows.square is None else rows.square.sum())
+
+    def merge(self, other: Summary) -> None:
+        """Take in what other rows hold."""
+        self.mass += other.mass
+        self.squares += other.squares
+
+    @property
+    def effective(self) -> float:
+        """Effective rows (Kish)."""
+        return float(self.mass.sum()) ** 2 / max(self.squares, 1e-300)
+
+    @property
+    def classes(self) -> FloatArray:
+        """Weight of the rows of each class (K,)."""
+        return np.asarray(self.mass.sum(axis=0))
+
+    def by_fold(self, folds: Deal) -> FloatArray:
+        """Return the weight by fold and class (F, K)."""
+        found = np.zeros((int(folds.max()) + 1, self.n_classes))
+        np.add.at(found, folds, self.mass)
+        return found
+
+    def require_two_classes(self) -> None:
+        """Raise `InputError` unless at least two classes carry weight in the labels."""
+        require_two_classes(self.classes)
+
+
+class _Lowest:
+    """Whether some probabilities are zero, and the least logarithm of one that is not."""
+
+    def __init__(self) -> None:
+        self.least, self.zeros = np.inf, False
+
+    def fresh(self) -> _Lowest:
+        return _Lowest()
+
+    def add(self, rows: RowBatch) -> None:
+        if rows.logits and np.isfinite(rows.scores).all():
+            return
+        zero = float(np.log(LOG_FLOOR))
+        for block in rows.blocks():
+            self.zeros = self.zeros or bool((block.z == zero).any())
+            self.least = min(self.least, float(block.z[block.z > zero].min(initial=np.inf)))
+
+    def merge(self, other: _Lowest) -> None:
+        self.least, self.zeros = min(self.least, other.least), self.zeros or other.zeros

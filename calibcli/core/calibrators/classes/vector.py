@@ -6,26 +6,28 @@ Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks" (201
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from calibcli.core.calibrators.classes.rows import blocks, finite_rows, raised, resolved_floor
+from calibcli.core.calibrators.classes.regression import Problem, identity_map, minimise
+from calibcli.core.calibrators.classes.rows import finite_rows, raised
 from calibcli.core.calibrators.types import (
     MULTICLASS,
     Calibrator,
     FloatArray,
-    RowSource,
     Space,
     array,
     between,
     floats,
-    require_two_classes,
 )
-from calibcli.core.numeric.scales import log_softmax, softmax
+from calibcli.core.numeric.scales import softmax
 from calibcli.errors import InputError
 
-_MAX_STEPS = 100
+if TYPE_CHECKING:
+    from calibcli.core.calibrators.classes.rows import RowSource
+
 _PRIOR = 1.0
 
 
@@ -36,7 +38,7 @@ class Vector(Calibrator):
     Attributes:
         w: (K,) slopes.
         c: (K,) intercepts.
-        floor: logits below it are read as it (see `resolved_floor`), or None.
+        floor: logits below it are read as it (see `RowSource.floor`), or None.
     """
 
     w: FloatArray
@@ -51,8 +53,8 @@ class Vector(Calibrator):
     complexity: ClassVar[int] = 10
 
     @classmethod
-    def fit_rows(cls, rows: RowSource, n_classes: int, *, start: Self | None = None) -> Self:
-        """Fit by Newton's method, a pass a step.
+    def fit(cls, rows: RowSource, *, start: Self | None = None, prior: float = 0.0) -> Self:
+        """Fit by maximum likelihood, a pass a step.
 
         Each slope and intercept has a normal prior of variance 1 about the identity, which
         weighs as much as a row: it settles what softmax leaves open, and the intercept of a
@@ -61,29 +63,17 @@ class Vector(Calibrator):
         Raises:
             InputError: when the labels are all of one class.
         """
-        floor = resolved_floor(rows)
-        w = np.ones(n_classes) if start is None else start.w
-        c = np.zeros(n_classes) if start is None else start.c
-        loss, gradient, hessian = _derivatives(rows, floor, w, c)
-        for _ in range(_MAX_STEPS):
-            step = -np.linalg.solve(hessian, gradient)
-            decrease = float(gradient @ step)
-            if decrease > -1e-13 * max(loss, 1.0):
-                w, c = w + step[:n_classes], c + step[n_classes:]
-                break
-            size = 1.0
-            for _ in range(40):
-                trial_w, trial_c = w + size * step[:n_classes], c + size * step[n_classes:]
-                found = _derivatives(rows, floor, trial_w, trial_c)
-                if found[0] <= loss + 1e-4 * size * decrease:
-                    break
-                size /= 2.0
-            else:
-                break
-            (loss, gradient, hessian), w, c = found, trial_w, trial_c
+        size, floor = rows.n_classes, rows.floor if start is None else start.floor
+        centre = identity_map(size, diagonal=True)
+        weight = prior / max(rows.summary.effective, 1e-300)
+        problem = Problem(
+            rows, partial(raised, floor=floor), np.full((size, 2), _PRIOR), centre, weight
+        )
+        begin = None if start is None else np.column_stack([start.w, start.c])
+        w, c = minimise(problem, begin).T
         notes: tuple[str, ...] = ()
         if (w <= 0).any():
-            worst = ", ".join(str(k) for k in np.flatnonzero(w <= 0)[:5])
+            worst = int(np.argmin(w))
             notes = (f"the slope of class {worst} is not positive: its score tells nothing",)
         return cls(array(w), array(c), floor, notes)
 
@@ -125,36 +115,3 @@ class Vector(Calibrator):
         if w.ndim != 1 or w.shape != c.shape:
             raise InputError("a vector calibrator needs a slope and an intercept for each class")
         return cls(w, c, None if floor is None else float(floor), tuple(payload["notes"]))
-
-
-def _derivatives(
-    rows: RowSource, floor: float | None, w: FloatArray, c: FloatArray
-) -> tuple[float, FloatArray, FloatArray]:
-    """Return the penalised summed log loss, its gradient (2K,) and its Hessian (2K, 2K)."""
-    size = len(w)
-    away = np.concatenate([w - 1.0, c])
-    loss = 0.5 * _PRIOR * float(away @ away)
-    gradient, hessian = _PRIOR * away, _PRIOR * np.eye(2 * size)
-    classes = np.zeros(size)
-    for raw, label, weight in blocks(rows()):
-        z = raised(raw, floor)
-        # From the logits: the logarithm of a probability that underflows would be flat.
-        logs = log_softmax(z * w + c)
-        p = np.exp(logs)
-        loss -= float(weight @ logs[np.arange(len(p)), label])
-        classes += np.bincount(label, weights=weight, minlength=size)
-        residual = p * weight[:, None]
-        residual[np.arange(len(p)), label] -= weight
-        gradient += np.concatenate([(residual * z).sum(axis=0), residual.sum(axis=0)])
-        # d logit_k / d (w_k, c_k) = (z_k, 1), so every block is diag(p) - p pᵀ seen through it.
-        scaled = p * z
-        through = np.hstack([scaled, p])
-        hessian -= (through * weight[:, None]).T @ through
-        own = np.arange(size)
-        cross = weight @ scaled
-        hessian[own, own] += weight @ (scaled * z)
-        hessian[own, own + size] += cross
-        hessian[own + size, own] += cross
-        hessian[own + size, own + size] += weight @ p
-    require_two_classes(classes)
-    return loss, gradient, hessian

@@ -1,9 +1,9 @@
-"""The one-standard-error rule and the paired standard errors that it needs."""
+"""The table of candidates, and the rule that takes one of them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from calibcli.core.calibrators.types import FloatArray
-
-Score = Literal["nll", "brier"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,54 +81,3 @@ def one_standard_error(
         name: (float(scores[i]), float(gaps[i]), float(noise[i])) for i, name in enumerate(names)
     }
     return Choice(names[winner], table)
-
-
-def independent_errors(
-    products: FloatArray, weighted: FloatArray, squares: float, means: FloatArray, rows: float
-) -> FloatArray:
-    """Return SEs of the paired mean differences (m, m): sqrt(sum w²(d - mean d)²) / sum w.
-
-    Args:
-        products: (m, m) sums of w² times the products of two candidates' losses.
-        weighted: (m,) sums of w² times a loss.
-        squares: sum of w².
-        means: (m,) mean losses.
-        rows: sum of w.
-    """
-    second = np.diag(products)
-    mean = means[:, None] - means[None, :]
-    cross = weighted[:, None] - weighted[None, :]
-    spread = second[:, None] + second[None, :] - 2.0 * products
-    spread = spread - 2.0 * mean * cross + mean**2 * squares
-    out: FloatArray = np.sqrt(np.maximum(spread, 0.0)) / rows
-    return out
-
-
-def implied_ratio(implied: FloatArray, errors: FloatArray, rows: float) -> FloatArray:
-    """Return what each observed SE (m, m) is multiplied by to lie within 1 and 2 implied ones.
-
-    Rows that happen to agree have less spread than the probabilities imply: 32 of them all on
-    the right side of one half say little, however alike they are.
-
-    Args:
-        implied: (m, m) summed variances of the loss difference between the column's candidate
-            and the row's, under the row's probabilities.
-        errors: (m, m) observed standard errors of independent rows.
-        rows: sum of weights.
-    """
-    expected = np.sqrt(np.maximum(implied, 0.0)) / rows
-    known = errors > 0.0
-    within = np.clip(errors, expected, 2.0 * expected)
-    return np.where(known, within / np.where(known, errors, 1.0), 1.0)
-
-
-def clustered_errors(buckets: FloatArray, means: FloatArray, rows: float) -> FloatArray:
-    """Return SEs (m, m) from sums by bucket (B, m) with the bucket's rows as last column."""
-    centred = buckets[:, :-1] - buckets[:, -1:] * means
-    products = centred.T @ centred
-    second = np.diag(products)
-    spread = second[:, None] + second[None, :] - 2.0 * products
-    size = len(buckets)
-    factor = size / max(size - 1, 1)
-    out: FloatArray = np.sqrt(np.maximum(spread * factor, 0.0)) / rows
-    return out

@@ -30,16 +30,16 @@ from calibcli.core.calibrators.composed.pooling import log_pool
 from calibcli.core.calibrators.composed.shrunk import Shrunk
 from calibcli.core.calibrators.types import (
     Calibrator,
-    counts,
-    effective_rows,
+    label_evidence,
+    separates,
 )
-from calibcli.core.fitting.selection import apply_to_cells, cell_losses, clustered_errors
+from calibcli.core.fitting.held_out import HeldOut, apply_to_cells, cell_losses
 from calibcli.core.statistics.buckets import BUCKETS
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import InputError
 
 if TYPE_CHECKING:
-    from calibcli.core.fitting.selection import Score
+    from calibcli.core.fitting.held_out import Score
 
 Fit = Callable[[ScoreStats], Calibrator]
 
@@ -112,11 +112,9 @@ class Family:
 
 def informative_rows(stats: ScoreStats) -> float:
     """Return 4 n p (1 - p), n being Kish's effective number where rows carry weights."""
-    n = float(stats.n)
-    if n <= 0:
-        return 0.0
-    share = float(stats.positives) / n
-    return 4.0 * effective_rows(stats) * share * (1.0 - share)
+    positive, negative = label_evidence(stats)
+    total = positive + negative
+    return 4.0 * positive * negative / total if total > 0 else 0.0
 
 
 def shrinkage_weight(stats: ScoreStats, prior_rows: float) -> float:
@@ -150,8 +148,7 @@ def merged(parts: Sequence[ScoreStats]) -> ScoreStats:
 
 def _scarce(stats: ScoreStats) -> str:
     """Return why a slice has no map of its own, or nothing."""
-    share = effective_rows(stats) / float(stats.n) if stats.n else 0.0
-    fewest = share * min(float(stats.positives), float(stats.negatives))
+    fewest = min(label_evidence(stats))
     if fewest == 0:
         return "one label only: the overall map"
     return f"fewer than {FEWEST} rows of one label: the overall map" if fewest < FEWEST else ""
@@ -162,9 +159,12 @@ def _own(stats: ScoreStats, fit: Fit) -> tuple[Calibrator | None, str]:
     if reason:
         return None, reason
     try:
-        return fit(stats), ""
+        own = fit(stats)
     except InputError as error:
         return None, f"could not be fitted ({error.message}): the overall map"
+    if own.at_bound or (not own.free_form and separates(stats.logit, stats)):
+        return None, "the scores separate its labels: the overall map"
+    return own, ""
 
 
 def fit_family(
@@ -188,7 +188,8 @@ def fit_family(
         InputError: the rows outside a fold cannot be fitted.
     """
     folds = range(len(parts[0]))
-    comparison = _Comparison([(name, n0) for name in own_fits for n0 in PRIOR_ROWS], select)
+    columns = [(name, n0) for name in own_fits for n0 in PRIOR_ROWS]
+    held = HeldOut(1 + len(columns), (0,))
     kept = []
     for fold in folds:
         rests = [merged([one[f] for f in folds if f != fold]) for one in parts]
@@ -198,8 +199,9 @@ def fit_family(
         for place, own_parts in enumerate(parts):
             if own_parts[fold].n:
                 fitted = {name: maps[place] for name, maps in owns.items()}
-                comparison.add(own_parts[fold], overall, rests[place], fitted)
-    method, prior_rows, tried = comparison.choose(earn=earn)
+                _compared(held, own_parts[fold], columns, overall, rests[place], fitted, select)
+    choice = choose_prior(held, columns, earn=earn)
+    method, prior_rows = choice.method, choice.prior_rows
     wholes = [merged(one) for one in parts]
     by_fold = tuple(
         (
@@ -217,7 +219,7 @@ def fit_family(
     )
     slices = tuple(_slice_fit(whole, own_fits[method], prior_rows) for whole in wholes)
     overall = overall_fit(merged(wholes))
-    return Family(overall, slices, method, prior_rows, tried, by_fold, held_out)
+    return Family(overall, slices, method, prior_rows, choice.tried, by_fold, held_out)
 
 
 def _slice_fit(whole: ScoreStats, fit: Fit, prior_rows: float) -> SliceFit:
@@ -230,76 +232,59 @@ def _mapped(stats: ScoreStats, calibrator: Calibrator) -> ScoreStats:
     return stats.map(apply_to_cells(calibrator, stats))
 
 
-class _Comparison:
-    """Held-out losses of every (method, n0), relative to one map for all."""
+def _compared(
+    held: HeldOut,
+    held_out: ScoreStats,
+    columns: Sequence[tuple[str, float]],
+    overall: Calibrator,
+    rest: ScoreStats,
+    own: Mapping[str, Calibrator | None],
+    select: Score,
+) -> None:
+    """Add one slice's rows of one fold: one map for all first, then each (method, n0)."""
+    shared = apply_to_cells(overall, held_out)
+    curves = {
+        name: shared if one is None else apply_to_cells(one, held_out) for name, one in own.items()
+    }
+    losses = [cell_losses(shared, select)]
+    for name, prior_rows in columns:
+        weight = shrinkage_weight(rest, prior_rows)
+        if own[name] is None or weight == 0.0:
+            losses.append(losses[0])
+            continue
+        losses.append(cell_losses(log_pool((curves[name], shared), (weight, 1.0 - weight)), select))
+    held.add_cells(held_out, losses, [shared])
 
-    def __init__(self, names: Sequence[tuple[str, float]], select: Score) -> None:
-        self.names, self.select = list(names), select
-        self.rows = self.base = 0.0
-        self.sums = np.zeros(len(self.names))
-        self.squares = np.zeros(len(self.names))
-        self.buckets = np.zeros((BUCKETS, len(self.names) + 1))
-        self.clustered = False
 
-    def add(
-        self,
-        held_out: ScoreStats,
-        overall: Calibrator,
-        rest: ScoreStats,
-        own: Mapping[str, Calibrator | None],
-    ) -> None:
-        """Add one slice's rows of one fold."""
-        shared = apply_to_cells(overall, held_out)
-        curves = {
-            name: shared if one is None else apply_to_cells(one, held_out)
-            for name, one in own.items()
-        }
-        base = cell_losses(shared, self.select)
-        pos, neg = counts(held_out)
-        shape = (len(pos), len(self.names))
-        on_pos, on_neg = np.zeros(shape), np.zeros(shape)
-        for column, (name, prior_rows) in enumerate(self.names):
-            weight = shrinkage_weight(rest, prior_rows)
-            if own[name] is None or weight == 0.0:
-                continue
-            p = log_pool((curves[name], shared), (weight, 1.0 - weight))
-            loss = cell_losses(p, self.select)
-            on_pos[:, column], on_neg[:, column] = loss[0] - base[0], loss[1] - base[1]
-        table = held_out.table
-        heavy_pos = pos if table.pos_sq is None else table.pos_sq
-        heavy_neg = neg if table.neg_sq is None else table.neg_sq
-        self.rows += float(pos.sum() + neg.sum())
-        self.base += float(pos @ base[0] + neg @ base[1])
-        self.sums += pos @ on_pos + neg @ on_neg
-        self.squares += heavy_pos @ on_pos**2 + heavy_neg @ on_neg**2
-        if held_out.parts is not None:
-            self.clustered = True
-            ones = np.ones((len(pos), 1))
-            sums = held_out.bucket_sums(np.hstack([on_pos, ones]), np.hstack([on_neg, ones]))
-            self.buckets[np.unique(held_out.parts.slot)] += sums
+@dataclass(frozen=True, slots=True)
+class PriorChoice:
+    """Which n0 was taken, of which method, and the table of what was compared."""
 
-    def choose(self, *, earn: bool) -> tuple[str, float, tuple[Tried, ...]]:
-        """Return method, n0 and the table."""
-        rows = max(self.rows, 1e-300)
-        means = self.sums / rows
-        errors = np.sqrt(np.maximum(self.squares - self.rows * means**2, 0.0)) / rows
-        if self.clustered:
-            used = self.buckets[self.buckets[:, -1] > 0]
-            pairs = np.insert(used, 0, 0.0, axis=1)  # a column for one map for all
-            errors = clustered_errors(pairs, np.append(0.0, means), rows)[0, 1:]
-        # The largest n0 and the first method among equals.
-        order = sorted(range(len(means)), key=lambda i: (means[i], -self.names[i][1]))
-        best = order[0]
-        if earn and -means[best] <= errors[best]:
-            best = next(i for i, (_, n0) in enumerate(self.names) if math.isinf(n0))
+    method: str
+    prior_rows: float
+    tried: tuple[Tried, ...]
 
-        def row(i: int) -> Tried:
-            name, prior_rows = self.names[i]
-            loss = self.base / rows + means[i]
-            return Tried(name, prior_rows, loss, float(means[i]), float(errors[i]))
 
-        methods = list(dict.fromkeys(name for name, _ in self.names))
-        none = next(i for i, (_, n0) in enumerate(self.names) if math.isinf(n0))
-        own = [i for i in order if not math.isinf(self.names[i][1])]
-        firsts = [next(i for i in own if self.names[i][0] == name) for name in methods]
-        return *self.names[best], tuple(row(i) for i in [none, *firsts])
+def choose_prior(held: HeldOut, columns: Sequence[tuple[str, float]], *, earn: bool) -> PriorChoice:
+    """Return the method and n0 of least held-out loss.
+
+    Args:
+        held: losses of one map for all, the base, then of each column.
+        columns: (method, n0).
+        earn: keep one map for all unless another is better by more than one standard error.
+    """
+    means, losses, errors = held.differences[1:], held.losses, held.errors[0, 1:]
+    # The largest n0 and the first method among equals.
+    order = sorted(range(len(columns)), key=lambda i: (means[i], -columns[i][1]))
+    common = next(i for i, (_, n0) in enumerate(columns) if math.isinf(n0))
+    best = order[0]
+    if earn and -means[best] <= errors[best]:
+        best = common
+    own = [i for i in order if not math.isinf(columns[i][1])]
+    methods = list(dict.fromkeys(name for name, _ in columns))
+    firsts = [next(i for i in own if columns[i][0] == name) for name in methods]
+    tried = tuple(
+        Tried(*columns[i], float(losses[i + 1]), float(means[i]), float(errors[i]))
+        for i in [common, *firsts]
+    )
+    return PriorChoice(*columns[best], tried)

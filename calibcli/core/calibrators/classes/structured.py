@@ -1,0 +1,130 @@
+"""Structured matrix and vector scaling: temperature first, then what more the data can pay for.
+
+Berta, Holzmüller, Jordan and Bach, "Structured matrix scaling for multi-class calibration"
+(AISTATS 2026). After temperature scaling, the logits are mapped by a matrix whose diagonal, whose
+off-diagonal entries and whose intercepts are held at the identity by ridge penalties that need no
+tuning: K / n for each diagonal entry and intercept and K (K - 1) / n for each other entry, of the
+mean log loss. As in the authors' release, the scaled probabilities are mixed with one row of equal
+ones in n, so that no exact zero decides a linear map.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from calibcli.core.calibrators.classes.regression import (
+    Problem,
+    identity_map,
+    logits_of,
+    minimise,
+)
+from calibcli.core.calibrators.classes.rows import finite_rows
+from calibcli.core.calibrators.temperature import Temperature
+from calibcli.core.calibrators.types import MULTICLASS, Calibrator, FloatArray, Space, array
+from calibcli.core.numeric.scales import softmax
+from calibcli.errors import InputError
+
+if TYPE_CHECKING:
+    from calibcli.core.calibrators.classes.rows import RowSource
+
+
+@dataclass(frozen=True, slots=True)
+class StructuredMatrix(Calibrator):
+    """p = softmax(W u + c) of u = log((1 - e) softmax(z / T) + e / K).
+
+    Attributes:
+        temperature: T.
+        share: e, the part of each row that is equal probabilities.
+        theta: W and, in the last column, c: (K, K + 1), or (K, 2) of a diagonal W.
+    """
+
+    temperature: float
+    share: float
+    theta: FloatArray
+    notes: tuple[str, ...] = ()
+    at_bound: bool = False
+
+    method: ClassVar[str] = "sms"
+    space: ClassVar[Space] = "logit"
+    tasks: ClassVar[frozenset[str]] = MULTICLASS
+    free_form: ClassVar[bool] = False
+    complexity: ClassVar[int] = 11
+    diagonal: ClassVar[bool] = False
+
+    @classmethod
+    def fit(cls, rows: RowSource, *, start: Self | None = None, prior: float = 0.0) -> Self:
+        """Fit in passes; see `regression`.
+
+        Args:
+            rows: source of passes.
+            start: a fit of nearly the same rows.
+            prior: rows that are as the scores say, see `with_prior`.
+
+        Raises:
+            InputError: when the labels are all of one class.
+        """
+        begin = None if start is None else Temperature(start.temperature)
+        scaled = Temperature.fit(rows, start=begin, prior=prior)
+        size = rows.n_classes
+        effective = rows.summary.effective
+        share = 1.0 / (effective + 1.0)
+        centre = identity_map(size, diagonal=cls.diagonal)
+        penalty = np.full(centre.shape, 2.0 * size)
+        if not cls.diagonal:
+            penalty[:, :-1] += 2.0 * size * (size - 2) * (1.0 - np.eye(size))
+        features = partial(_features, temperature=scaled.temperature, share=share)
+        problem = Problem(rows, features, penalty, centre, prior / max(effective, 1e-300))
+        theta = None if start is None else start.theta
+        theta = minimise(problem, theta, tolerance=1e-9 if start is None else 1e-6)
+        return cls(scaled.temperature, share, array(theta), scaled.notes, scaled.at_bound)
+
+    def apply(self, x: FloatArray) -> FloatArray:
+        """Return probabilities (n, K) of rows of logits or log-probabilities (n, K)."""
+        features = _features(finite_rows(x), self.temperature, self.share)
+        return softmax(logits_of(features, self.theta, diagonal=self.diagonal))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {
+            "method": self.method,
+            "temperature": self.temperature,
+            "share": self.share,
+            "theta": self.theta.tolist(),
+            "notes": list(self.notes),
+        }
+
+    @classmethod
+    def from_dict(cls, payload: dict[str, Any]) -> Self:
+        """Return the calibrator that `to_dict` wrote.
+
+        Raises:
+            InputError: entries that cannot be.
+        """
+        theta = array(payload["theta"])
+        temperature, share = float(payload["temperature"]), float(payload["share"])
+        width = 2 if cls.diagonal else len(theta) + 1
+        if theta.ndim != 2 or theta.shape[1] != width:
+            raise InputError(f"the weights of a {cls.method} calibrator have the wrong shape")
+        if not (temperature > 0.0 and 0.0 <= share <= 1.0):
+            raise InputError("a temperature must be positive, and a share lie between 0 and 1")
+        return cls(temperature, share, theta, tuple(payload["notes"]))
+
+
+@dataclass(frozen=True, slots=True)
+class StructuredVector(StructuredMatrix):
+    """The same with a diagonal W."""
+
+    method: ClassVar[str] = "svs"
+    complexity: ClassVar[int] = 10
+    diagonal: ClassVar[bool] = True
+
+
+def _features(z: FloatArray, temperature: float, share: float) -> FloatArray:
+    p = softmax(z / temperature)
+    p *= 1.0 - share
+    p += share / p.shape[1]
+    return np.log(p, out=p)
