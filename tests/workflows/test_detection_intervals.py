@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.stats
-from scipy.special import expit, logit
 
 from calibcli.core.detection.average_precision import (
     Ranking,
@@ -46,10 +45,16 @@ def parts(rng, images):
 
 
 @pytest.mark.parametrize(("buckets", "level"), [(2, 0.95), (5, 0.95), (5, 0.8), (64, 0.99)])
-def test_ends_are_student_s_on_the_scale_of_the_logit(buckets, level):
+def test_ends_are_those_of_as_many_trials_as_the_variance_is_worth(buckets, level):
     found = with_ends(0.7, 1e-4, buckets, level)
-    reach = scipy.stats.t.ppf((1 + level) / 2, buckets - 1) * 0.01 / (0.7 * 0.3)
-    expected = expit(logit(0.7) + reach * np.array([-1, 1]))
+    upper = (1 + level) / 2  # Korn and Graubard, 1998
+    fewer = (scipy.stats.norm.ppf(upper) / scipy.stats.t.ppf(upper, buckets - 1)) ** 2
+    trials = 0.7 * 0.3 / 1e-4 * fewer
+    hits, misses = 0.7 * trials, 0.3 * trials
+    expected = (
+        scipy.stats.beta.ppf(1 - upper, hits, misses + 1),
+        scipy.stats.beta.ppf(upper, hits + 1, misses),
+    )
     assert (found.low, found.high) == pytest.approx(tuple(expected), rel=1e-7)
 
 

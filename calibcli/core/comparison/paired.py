@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibcli.core.metrics.binary import View
-    from calibcli.core.metrics.intervals import Gradient
+    from calibcli.core.metrics.spread import Gradient
     from calibcli.core.statistics.keys import Keys
 
     Array = NDArray[np.float64]

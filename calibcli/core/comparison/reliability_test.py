@@ -9,7 +9,7 @@ import numpy as np
 
 from calibcli.core.comparison.shared_bins import binned_index, bucket_freedom
 from calibcli.core.metrics.binary import Undefined
-from calibcli.core.metrics.gaps import effective_n
+from calibcli.core.metrics.spread import effective_n
 from calibcli.core.numeric.special import scaled_chi2_sf
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli.core.metrics.binary import Undefined
-from calibcli.core.metrics.gaps import effective_n
+from calibcli.core.metrics.spread import effective_n
 from calibcli.core.statistics.cells import grid
 
 if TYPE_CHECKING:

@@ -21,9 +21,11 @@ import numpy as np
 from calibcli.core.comparison.change import Estimate, difference, freedom
 from calibcli.core.comparison.prior import falling_root
 from calibcli.core.comparison.shared_bins import binned_index, class_bins
-from calibcli.core.metrics import intervals, norms
+from calibcli.core.metrics import intervals
+from calibcli.core.metrics.absolute_sums import AbsoluteSum, Gaps, Shared
 from calibcli.core.metrics.binary import Undefined
-from calibcli.core.metrics.gaps import effective_n
+from calibcli.core.metrics.inversion import interval as absolute_interval
+from calibcli.core.metrics.spread import MANY, effective_n
 from calibcli.core.statistics.curves import reliability
 
 if TYPE_CHECKING:
@@ -103,7 +105,6 @@ def expected(
     *,
     threshold: float | None,
     confidence: float | None,
-    seed: int = 0,
 ) -> dict[str, Guess]:
     """Return the expected accuracy, Brier score and ECE of the current scores.
 
@@ -113,7 +114,6 @@ def expected(
         binning: of the ECE.
         threshold: the cut-off of the accuracy; None where a pair is (confidence, right or wrong).
         confidence: level of the intervals; None for none.
-        seed: of the draws behind the interval of the ECE.
     """
     names = ("expected_accuracy", "expected_brier", "expected_ece")
     try:
@@ -136,7 +136,7 @@ def expected(
         there = of(reference)
         before = float(reference.pos @ there[0] + reference.neg @ there[1]) / float(reference.n)
         found[name] = _mean(curve, reference, current, of(current), confidence, before)
-    found["expected_ece"] = _ece(curve, reference, current, binning, confidence, seed)
+    found["expected_ece"] = _ece(curve, reference, current, binning, confidence)
     return found
 
 
@@ -186,7 +186,6 @@ def _ece(
     current: ScoreStats,
     binning: Binning,
     confidence: float | None,
-    seed: int,
 ) -> Guess:
     bins = reliability(current, binning)
     size = len(bins.count)
@@ -206,18 +205,20 @@ def _ece(
         own = (bins.index == b) * (curve.frequency - current.score) - gaps[b]
         rows[b] = _row_variance(current, own)
 
-    def draw(rng: np.random.Generator, number: int) -> Array:
-        # Bins of the ECE that share a bin of the curve share its error.
-        drawn: Array = (rng.standard_normal((number, len(spread))) * spread) @ table.T
-        return drawn + rng.standard_normal((number, size)) * np.sqrt(rows)
-
-    noise = norms.Noise(draw, table**2 @ spread**2 + rows)
-    return Guess(value, *norms.interval(norms.GapNorm(gaps, noise, _sum), confidence, seed), before)
-
-
-def _sum(x: Array) -> Array:
-    total: Array = np.abs(x).sum(axis=1)
-    return total
+    # Bins of the ECE that share a bin of the curve share its error; that of the rows is their own.
+    noise = np.concatenate([(table * spread).T, np.diag(np.sqrt(rows))])
+    used, share = bins.used, bins.weight[bins.used]
+    noisy = Gaps(
+        gaps[used] / share,
+        bins.score[used],
+        np.zeros(len(share)),
+        np.full(len(share), MANY),
+        share,
+        MANY,
+        Shared(noise[:, used] / share, np.ones((1000, len(share))), MANY),
+    )
+    ends = absolute_interval(noisy, AbsoluteSum(noisy, share, shares=False), confidence, 0.0)
+    return Guess(value, min(ends[0], value), max(ends[1], value), before)
 
 
 def prevalence(

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibcli.core.metrics import norms
-from calibcli.core.metrics.gaps import noise_of_buckets
+from calibcli.core.metrics.absolute_sums import AbsoluteSum, Gaps
+from calibcli.core.metrics.gaps import shared_noise, totals
+from calibcli.core.metrics.inversion import interval
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,7 +51,6 @@ def box_calibration(
     bucket: Ints,
     *,
     confidence: float | None,
-    seed: int,
 ) -> BoxCalibration:
     """Return one of the D-ECEs of `BINS`.
 
@@ -61,7 +61,6 @@ def box_calibration(
         place: (n, 4) centre and size of each box as shares of its image.
         bucket: (n,) bucket of each image.
         confidence: level of the interval; None for none.
-        seed: of the draws behind it.
     """
     side = BINS[name]
     index = _bin(score, side)
@@ -85,15 +84,16 @@ def box_calibration(
     own = np.searchsorted(buckets, bucket[kept])
     joint = own * size + home
     shape = (len(buckets), size)
-    sums = np.bincount(joint, weights=error, minlength=shape[0] * size).reshape(shape)
+    sums = totals(joint, error, shape[0] * size).reshape(shape)
     mass = np.bincount(joint, minlength=shape[0] * size).reshape(shape).astype(np.float64)
-    mean = np.bincount(home, weights=score[kept], minlength=size) / count[enough]
-    spread = np.bincount(home, weights=error**2, minlength=size) + mean * (1.0 - mean)
-    centred = (sums - mass.sum(axis=1, keepdims=True) * gaps) / rows
-    noise = noise_of_buckets(centred, mass, spread / rows**2)
-    problem = norms.GapNorm(gaps, noise, lambda x: np.abs(x).sum(axis=1))
-    low, high = norms.interval(problem, confidence, seed, value)
-    return BoxCalibration(value, low, high, size, share)
+    held = count[enough].astype(np.float64)
+    mean = np.bincount(home, weights=score[kept], minlength=size) / held
+    doubt = np.bincount(home, weights=score[kept] * (1.0 - score[kept]), minlength=size) / held
+    gap = gaps * rows / held
+    shared = shared_noise(sums, mass, gap, held, float(doubt @ held) / rows**2)
+    noisy = Gaps(gap, mean, doubt, held, held / rows, float(rows), shared)
+    low, high = interval(noisy, AbsoluteSum(noisy, noisy.share), confidence, 0.0)
+    return BoxCalibration(value, min(low, value), max(high, value), size, share)
 
 
 def _bin(values: Floats, side: int) -> Ints:

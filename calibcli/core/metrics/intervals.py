@@ -1,34 +1,42 @@
 """An interval for every metric, from the cells alone; clusters stay whole.
 
-Smooth metrics (means, AUC, average precision) have a gradient with respect to the count of each
-cell, and the infinitesimal jackknife turns it into a variance: over rows, or over whole buckets
-of clusters. Metrics that are a norm of a vector of gaps (every ECE, MCE, KS, Kuiper) are biased
-upwards and pile up at 0, where a bootstrap fails; `norms` inverts a test for those instead.
-The coverage of each is checked by simulation in the tests.
+Means have the interval of `spread`, proportions that of `shares`, rankings that of `rankings`,
+norms of gaps (every ECE, MCE, KS, Kuiper) that of `gaps`, CORP's terms that of `corp`. All are
+closed forms. The coverage of each is checked by simulation (docs/metrics.md).
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from calibcli.core.metrics import norms
 from calibcli.core.metrics.binary import METRICS, Undefined, View
-from calibcli.core.metrics.gaps import NORMS, effective_n, single_gap
-from calibcli.core.numeric.special import norm_ppf, t_ppf, wilson
+from calibcli.core.metrics.corp import (
+    discrimination_interval,
+    miscalibration_interval,
+    uncertainty_interval,
+)
+from calibcli.core.metrics.gaps import NORMS, norm_interval
+from calibcli.core.metrics.gradients import GRADIENTS, corp_gradient
+from calibcli.core.metrics.rankings import auc_interval, average_precision_interval
+from calibcli.core.metrics.shares import proportion
+from calibcli.core.metrics.spread import (
+    buckets,
+    effective_n,
+    freedom,
+    independent_moments,
+    leverage,
+    spread_of,
+    without_each,
+)
+from calibcli.core.numeric.special import t_ppf
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
-    from numpy.typing import NDArray
-
+    from calibcli.core.metrics.spread import Gradient
     from calibcli.core.statistics.stats import ScoreStats
-
-    Gradient = tuple[NDArray[np.float64], NDArray[np.float64]]
-
-_OPTIMISM = 1.5
 
 Interval = tuple[float, float]
 """(low, high) of a metric."""
@@ -37,16 +45,11 @@ Found = tuple[float | None, float | None, float | None, str | None]
 
 
 def quantile(stats: ScoreStats, confidence: float) -> float:
-    """Return the two-sided normal quantile, or Student's t over the buckets of clusters."""
+    """Return the two-sided quantile of Student's t over rows, or over the buckets of clusters."""
     upper = (1.0 + confidence) / 2.0
     if stats.parts is None:
-        return norm_ppf(upper)
-    return t_ppf(upper, max(buckets(stats) - 1, 1))
-
-
-def buckets(stats: ScoreStats) -> int:
-    """Return how many buckets of clusters hold rows; 0 without clusters."""
-    return 0 if stats.parts is None else len(stats.places.buckets)
+        return t_ppf(upper, max(effective_n(stats) - 1.0, 1.0))
+    return t_ppf(upper, freedom(leverage(stats), 1.0))
 
 
 def variance(stats: ScoreStats, slope: Gradient) -> float:
@@ -56,69 +59,18 @@ def variance(stats: ScoreStats, slope: Gradient) -> float:
         stats: the slice.
         slope: (by the positives of each cell (C,), by the negatives (C,)).
 
-    Source: the infinitesimal jackknife (Jaeckel, 1972); for AUC it is DeLong's variance.
+    Source: the infinitesimal jackknife (Jaeckel, 1972); for AUC it is DeLong's variance. Between
+    clusters it is the jackknife's (see `spread.without_each`).
     """
-    positive, negative = slope
-    if stats.parts is not None:
-        sums = stats.bucket_sums(positive, negative)
-        size = len(sums)
-        return float(((sums - sums.mean()) ** 2).sum()) * size / max(size - 1, 1)
-    pos_sq = stats.pos if stats.table.pos_sq is None else stats.table.pos_sq
-    neg_sq = stats.neg if stats.table.neg_sq is None else stats.table.neg_sq
-    return float(pos_sq @ positive**2 + neg_sq @ negative**2)
+    if stats.parts is None:
+        return independent_moments(stats, slope)[0]
+    sums = without_each(stats.bucket_sums(*slope), leverage(stats))
+    return float(sums @ sums)
 
 
-def _mean_gradient(
-    view: View, positive: NDArray[np.float64], negative: NDArray[np.float64], value: float
-) -> Gradient:
-    return (positive - value) / view.stats.n, (negative - value) / view.stats.n
-
-
-def _prevalence(view: View, value: float) -> Gradient:
-    ones = np.ones(len(view.stats.score))
-    return _mean_gradient(view, ones, 0.0 * ones, value)
-
-
-def _mean_score(view: View, value: float) -> Gradient:
-    return _mean_gradient(view, view.stats.score, view.stats.score, value)
-
-
-def _brier(view: View, value: float) -> Gradient:
-    score = view.stats.score
-    return _mean_gradient(view, (1.0 - score) ** 2, score**2, value)
-
-
-def _nll(view: View, value: float) -> Gradient:
-    positive, negative = view.stats.cell_losses()
-    return _mean_gradient(view, positive, negative, value)
-
-
-def _auc(view: View, value: float) -> Gradient:
-    stats = view.stats
-    below = np.cumsum(stats.neg) - stats.neg / 2.0
-    above = stats.positives - np.cumsum(stats.pos) + stats.pos / 2.0
-    return (
-        (below / stats.negatives - value) / stats.positives,
-        (above / stats.positives - value) / stats.negatives,
-    )
-
-
-def _average_precision(view: View, value: float) -> Gradient:
-    stats = view.stats
-    pos = stats.pos[::-1].astype(np.float64)
-    tp, alerts = np.cumsum(pos), np.cumsum(stats.total[::-1])
-    shifted = np.cumsum((pos * tp / alerts**2)[::-1])  # what one more alert costs lower cells
-    gained = np.cumsum((pos / alerts)[::-1])
-    precision = (tp / alerts)[::-1]
-    scale = 1.0 / stats.positives
-    return scale * (precision - value + gained - shifted), -scale * shifted
-
-
-def on_log_scale(value: float, error: float) -> Interval:
-    """Return value -+ error on the scale of the logarithm, so that the ends stay positive."""
-    if value <= 0.0:
-        return 0.0, error
-    return value * math.exp(-error / value), value * math.exp(error / value)
+def gradient(name: str, view: View, value: float) -> Gradient:
+    """Return the gradient of a smooth metric by the counts of each cell."""
+    return GRADIENTS[name](view, value)
 
 
 def on_logit_scale(value: float, error: float) -> Interval:
@@ -132,96 +84,27 @@ def on_logit_scale(value: float, error: float) -> Interval:
     return back(centre - half), back(centre + half)
 
 
-def _plain(value: float, error: float) -> Interval:
-    return value - error, value + error
-
-
-_SMOOTH: dict[str, tuple[Callable[[View, float], Gradient], Callable[[float, float], Interval]]] = {
-    "mean_score": (_mean_score, _plain),
-    "brier": (_brier, on_log_scale),
-    "nll": (_nll, on_log_scale),
-    "auc": (_auc, on_logit_scale),
-    "average_precision": (_average_precision, on_logit_scale),
-}
-
-
-def proportion(
-    stats: ScoreStats, value: float, slope: Gradient, rows: float, confidence: float
-) -> Interval:
-    """Return Wilson's interval of a proportion of `rows`, at the effective number of rows.
-
-    The effective number is p (1 - p) over the variance, which is `rows` for independent
-    unweighted rows and fewer with clusters or weights (Korn and Graubard, 1998).
-    """
-    spread = variance(stats, slope)
-    most = rows * effective_n(stats) / float(stats.n)
-    effective = value * (1.0 - value) / spread if spread > 0.0 else most
-    if stats.parts is not None and spread <= 0.0:
-        effective = min(most, buckets(stats))
-    return wilson(value, max(min(effective, most), 1e-9), quantile(stats, confidence))
-
-
-def _perfect_ranking(view: View, value: float, confidence: float) -> Interval:
-    """AUC or AP of exactly 0 or 1 has no variance: as many trials as the rarer label has rows."""
-    trials = min(view.stats.positives, view.stats.negatives)
-    if view.stats.parts is not None:
-        trials = min(trials, buckets(view.stats))
-    reach = ((1.0 - confidence) / 2.0) ** (1.0 / max(trials, 1.0))
-    return (reach, 1.0) if value >= 1.0 else (0.0, 1.0 - reach)
-
-
-def _uncertainty(view: View, confidence: float) -> Interval:
-    share = view.stats.positives / view.stats.n
-    low, high = proportion(view.stats, share, _prevalence(view, share), view.stats.n, confidence)
-    ends = [low * (1.0 - low), high * (1.0 - high)]
-    return min(ends), 0.25 if low <= 0.5 <= high else max(ends)
-
-
-def gradient(name: str, view: View, value: float) -> Gradient:
-    """Return the gradient of a smooth metric by the counts of each cell."""
-    return _SMOOTH[name][0](view, value)
-
-
-def corp_gradient(view: View, name: str, value: float) -> Gradient:
-    """Return the gradient of CORP's miscalibration or discrimination, the isotonic fit held."""
+def _mean_score(view: View, value: float, confidence: float) -> Interval:
+    """A score that was not seen is as far as the farthest that was; where all agree, 0 or 1."""
     stats = view.stats
-    fit, _ = view.isotonic
-    score = stats.score
-    if name == "brier_discrimination":
-        score = np.full(len(fit), stats.positives / stats.n)
-    positive = (1.0 - score) ** 2 - (1.0 - fit) ** 2
-    return _mean_gradient(view, positive, score**2 - fit**2, value)
+    spread = spread_of(stats, GRADIENTS["mean_score"](view, value))
+    lowest, highest = float(stats.score[0]), float(stats.score[-1])
+    if lowest == highest:
+        lowest, highest = 0.0, 1.0
+    n = effective_n(stats)
+    more, fewer = (highest - value) / n, (value - lowest) / n
+    spread = replace(
+        spread,
+        more=(more**2, more**3),
+        fewer=(fewer**2, fewer**3),
+    )
+    low, high = spread.ends(value, confidence)
+    return max(float(low), 0.0), min(float(high), 1.0)
 
 
-def corp_optimism(view: View) -> float:
-    """Return by how much isotonic recalibration of the same rows looks too good on average.
-
-    Between one and two times its degrees of freedom, one for each block (Meyer and Woodroofe,
-    2000): 1.5 times the sum of f (1 - f) / n over blocks; checked by simulation.
-    """
-    return _OPTIMISM * float(_block_noise(view).sum())
-
-
-def _block_noise(view: View) -> NDArray[np.float64]:
-    """Return what the noise of each block's level adds to its fit: f (1 - f) / n, unweighted."""
-    stats = view.stats
-    fit, block = view.isotonic
-    level = np.zeros(int(block[-1]) + 1)
-    level[block] = fit
-    squares, total = stats.total, stats.total
-    if stats.table.pos_sq is not None and stats.table.neg_sq is not None:
-        squares = stats.table.pos_sq + stats.table.neg_sq
-    share = np.bincount(block, weights=squares) / np.bincount(block, weights=total)
-    noise: NDArray[np.float64] = level * (1.0 - level) * share / float(stats.n)
-    return noise
-
-
-def _corp(view: View, name: str, value: float, confidence: float) -> Interval:
-    spread = variance(view.stats, corp_gradient(view, name, value))
-    spread += 2.0 * float((_block_noise(view) ** 2).sum())
-    error = quantile(view.stats, confidence) * math.sqrt(spread)
-    centre = value - corp_optimism(view)
-    return max(0.0, min(centre - error, value)), max(centre + error, value)
+def _mean_loss(view: View, name: str, value: float, confidence: float) -> Interval:
+    low, high = spread_of(view.stats, GRADIENTS[name](view, value)).ends(value, confidence)
+    return max(float(low), 0.0), float(high) if name == "nll" else min(float(high), 1.0)
 
 
 def interval(view: View, name: str, value: float, confidence: float, seed: int) -> Interval | None:
@@ -230,23 +113,26 @@ def interval(view: View, name: str, value: float, confidence: float, seed: int) 
     Raises:
         Undefined: when the data has no such interval.
     """
-    stats = view.stats
-    if name in _SMOOTH:
-        slope, scale = _SMOOTH[name]
-        if name in ("auc", "average_precision") and not 0.0 < value < 1.0:
-            return _perfect_ranking(view, value, confidence)
-        spread = max(variance(stats, slope(view, value)), 0.0)
-        return scale(value, quantile(stats, confidence) * math.sqrt(spread))
-    if name == "prevalence":
-        return proportion(stats, value, _prevalence(view, value), stats.n, confidence)
-    if name == "brier_uncertainty":
-        return _uncertainty(view, confidence)
-    if name in ("brier_miscalibration", "brier_discrimination"):
-        return _corp(view, name, value, confidence)
+    if name in ("brier", "nll"):
+        return _mean_loss(view, name, value, confidence)
     if name in NORMS:
-        if (exact := single_gap(view, name, confidence)) is not None:
-            return min(exact[0], value), max(exact[1], value)
-        return norms.interval(NORMS[name](view), confidence, seed, value)
+        return norm_interval(view, name, value, confidence, seed)
+    match name:
+        case "mean_score":
+            return _mean_score(view, value, confidence)
+        case "auc":
+            return auc_interval(view, value, confidence)
+        case "average_precision":
+            return average_precision_interval(view, value, confidence)
+        case "prevalence":
+            slope = GRADIENTS[name](view, value)
+            return proportion(view.stats, value, slope, float(view.stats.n), confidence)
+        case "brier_uncertainty":
+            return uncertainty_interval(view, confidence)
+        case "brier_miscalibration":
+            return miscalibration_interval(view, value, confidence, seed)
+        case "brier_discrimination":
+            return discrimination_interval(view, value, confidence)
     return None
 
 
@@ -274,7 +160,7 @@ def measure(
     Args:
         view: the slice.
         confidence: level of the intervals; None for none.
-        seed: of the draws behind the intervals of norms.
+        seed: of the labels that are drawn where the lower end of a norm is doubtful.
         names: which metrics, in this order; default all.
     """
     found: dict[str, Found] = {}
@@ -291,3 +177,18 @@ def measure(
         else:
             found[name] = (value, *(bounds or (None, None)), None)
     return found
+
+
+__all__ = [
+    "Found",
+    "Interval",
+    "buckets",
+    "corp_gradient",
+    "gradient",
+    "interval",
+    "measure",
+    "on_logit_scale",
+    "proportion",
+    "quantile",
+    "variance",
+]

@@ -9,18 +9,24 @@ are not independent of each other, so sums over classes take their variance from
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.metrics import intervals, norms
+from calibcli.core.metrics import intervals
+from calibcli.core.metrics.absolute_sums import AbsoluteSum, joined
 from calibcli.core.metrics.binary import METRICS, Undefined, View
-from calibcli.core.metrics.gaps import ece_gaps
+from calibcli.core.metrics.corp import corp_optimism
+from calibcli.core.metrics.gaps import ece_sum
+from calibcli.core.metrics.inversion import interval as absolute_interval
+from calibcli.core.metrics.spread import Spread, leverage, spread_of, without_each
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from calibcli.core.metrics.intervals import Found, Gradient
+    from calibcli.core.metrics.intervals import Found
+    from calibcli.core.metrics.spread import Gradient
 
 _OF_CONFIDENCE = (
     "mean_score",
@@ -93,10 +99,11 @@ def measure(
     if not confidence_view.stats.n:
         empty: Found = (None, None, None, "no rows")
         return {name: found.get(name, empty) for name in MULTICLASS_METRICS}
-    found["classwise_ece"] = _classwise_ece(classes, confidence, seed)
-    found["top_label_ece"] = _top_label_ece(top, confidence, seed)
-    found |= {name: _sum(name, classes, confidence) for name in _SUMS}
-    found |= {name: _mean(name, classes, confidence) for name in _MEANS}
+    clustered = confidence_view.stats.parts is not None
+    found["classwise_ece"] = _classwise_ece(classes, confidence, clustered=clustered)
+    found["top_label_ece"] = _top_label_ece(top, confidence)
+    found |= {name: _sum(name, classes, confidence, clustered=clustered) for name in _SUMS}
+    found |= {name: _mean(name, classes, confidence, clustered=clustered) for name in _MEANS}
     return {name: found[name] for name in MULTICLASS_METRICS}
 
 
@@ -143,8 +150,14 @@ _TERMS: dict[str, Callable[[View], tuple[float, Gradient]]] = {
 }
 
 
-def summed(name: str, classes: Sequence[View]) -> tuple[float, float]:
-    """Return a metric that sums over classes, such as "brier" or "nll", and its variance."""
+def summed(name: str, classes: Sequence[View], *, clustered: bool) -> tuple[float, Spread]:
+    """Return a metric that sums over classes, such as "brier" or "nll", and its spread.
+
+    Args:
+        name: of the metric.
+        classes: pairs of each class.
+        clustered: whether their buckets are of clusters, not of rows.
+    """
     terms = [_TERMS[name](view) for view in classes]
     value = sum(term[0] for term in terms)
     gradients = [term[1] for term in terms]
@@ -152,24 +165,44 @@ def summed(name: str, classes: Sequence[View]) -> tuple[float, float]:
         # Centred once a row: each row is a positive of exactly one class.
         n = _rows(classes[0])
         gradients = [(p - value / n, q) for p, q in gradients]
-    return value, _joint_variance(classes, gradients)
+    each = [
+        spread_of((view if clustered else _rows_apart(view)).stats, gradient)
+        for view, gradient in zip(classes, gradients, strict=True)
+    ]
+    # A row counts in the log loss of one class only.
+    alone = name == "nll" and not clustered
+    factor = 1.0 if alone else _together(classes, gradients, clustered=clustered)
+    spread = Spread(
+        factor * sum(one.variance for one in each),
+        factor**1.5 * sum(one.third for one in each),
+        max((one.more for one in each), key=lambda pair: float(pair[0])),
+        max((one.fewer for one in each), key=lambda pair: float(pair[0])),
+        each[0].df,
+    )
+    return value, spread
 
 
-def _sum(name: str, classes: Sequence[View], confidence: float | None) -> Found:
+def _sum(name: str, classes: Sequence[View], confidence: float | None, *, clustered: bool) -> Found:
     if confidence is None:
         return sum(_TERMS[name](view)[0] for view in classes), None, None, None
-    value, variance = summed(name, classes)
-    error = _quantile(classes, confidence) * math.sqrt(variance)
+    value, spread = summed(name, classes, clustered=clustered)
+    centre = value
     if name in ("brier_miscalibration", "brier_discrimination"):
-        bias = sum(intervals.corp_optimism(view) for view in classes)
-        low, high = value - bias - error, value - bias + error
-        return value, max(0.0, min(low, value)), max(high, value), None
-    if name == "brier_uncertainty":
-        return value, max(0.0, value - error), min(1.0, value + error), None
-    return value, *intervals.on_log_scale(value, error), None
+        centre -= sum(corp_optimism(view) for view in classes)
+    low, high = (float(end) for end in spread.ends(centre, confidence))
+    most = {"brier": 2.0, "nll": math.inf}.get(name, 1.0)
+    return value, max(0.0, min(low, value)), max(min(high, most), value), None
 
 
-def _mean(name: str, classes: Sequence[View], confidence: float | None) -> Found:
+def _mean(
+    name: str, classes: Sequence[View], confidence: float | None, *, clustered: bool
+) -> Found:
+    """Return an unweighted mean over the classes that have the figure.
+
+    Its interval recovers the variances from those of the classes (Zou and Donner, "Construction
+    of confidence limits about effect measures", 2008), so that it holds what they hold, and goes
+    by how their errors go together.
+    """
     values: list[float] = []
     used: list[View] = []
     reason = "no class"
@@ -182,53 +215,92 @@ def _mean(name: str, classes: Sequence[View], confidence: float | None) -> Found
     if not used:
         return None, None, None, reason
     value = sum(values) / len(values)
-    if confidence is None or not 0.0 < value < 1.0:
+    if confidence is None:
         return value, None, None, None
-    gradients: list[Gradient] = []
-    for view, own in zip(used, values, strict=True):
-        positive, negative = intervals.gradient(name, view, own)
-        gradients.append((positive / len(used), negative / len(used)))
-    error = _quantile(used, confidence) * math.sqrt(_joint_variance(used, gradients))
-    return value, *intervals.on_logit_scale(value, error), None
+    gradients = [
+        intervals.gradient(name, view, own) for view, own in zip(used, values, strict=True)
+    ]
+    ends = [
+        intervals.interval(view if clustered else _rows_apart(view), name, own, confidence, 0)
+        for view, own in zip(used, values, strict=True)
+    ]
+    size = len(used)
+    effect = math.sqrt(_together(used, gradients, clustered=clustered))
+    down = math.hypot(*(v - (e or (v, v))[0] for v, e in zip(values, ends, strict=True)))
+    up = math.hypot(*((e or (v, v))[1] - v for v, e in zip(values, ends, strict=True)))
+    low, high = value - effect * down / size, value + effect * up / size
+    return value, max(low, 0.0), min(high, 1.0), None
 
 
-def _quantile(classes: Sequence[View], confidence: float) -> float:
-    return intervals.quantile(classes[0].stats, confidence)
+def _together(classes: Sequence[View], gradients: Sequence[Gradient], *, clustered: bool) -> float:
+    """Return the variance of a sum over classes over the sum of their variances.
 
-
-def _joint_variance(classes: Sequence[View], gradients: Sequence[Gradient]) -> float:
-    """Return the variance of a sum over classes; without buckets its upper bound (Minkowski)."""
-    if all(view.stats.parts is not None for view in classes):
-        sums: Any = sum(
-            view.stats.bucket_sums(*gradient)
-            for view, gradient in zip(classes, gradients, strict=True)
-        )
-        size = len(sums)
-        return float(((sums - sums.mean()) ** 2).sum()) * size / max(size - 1, 1)
-    apart = (
-        intervals.variance(view.stats, gradient)
+    Pairs of one row are not independent: from buckets of rows, else at most the number of
+    classes (Minkowski).
+    """
+    variances = [
+        intervals.variance((view if clustered else _rows_apart(view)).stats, gradient)
         for view, gradient in zip(classes, gradients, strict=True)
+    ]
+    apart = sum(variances)
+    if apart <= 0.0:
+        return 1.0
+    if any(view.stats.parts is None for view in classes):
+        return sum(math.sqrt(v) for v in variances) ** 2 / apart
+    sums: Any = sum(
+        view.stats.bucket_sums(*gradient) for view, gradient in zip(classes, gradients, strict=True)
     )
-    return sum(math.sqrt(max(v, 0.0)) for v in apart) ** 2
+    sums = without_each(sums, leverage(classes[0].stats))
+    return float(sums @ sums) / apart
 
 
 # -- norms over classes and bins -------------------------------------------------------------------
 
 
-def _classwise_ece(classes: Sequence[View], confidence: float | None, seed: int) -> Found:
+def _classwise_ece(classes: Sequence[View], confidence: float | None, *, clustered: bool) -> Found:
     value = float(np.mean([METRICS["ece"](view) for view in classes]))
     if confidence is None:
         return value, None, None, None
-    problem = norms.joined([ece_gaps(view) for view in classes], len(classes))
-    return value, *norms.interval(problem, confidence, seed), None
+    gradients = [_signed(view) for view in classes]
+    effect = max(
+        _together(classes, gradients, clustered=clustered), 1.0 + 1.0 / max(len(classes) - 1, 1)
+    )
+    sums = [ece_sum(view if clustered else _rows_apart(view)) for view in classes]
+    return value, *_ends(sums, [1.0 / len(classes)] * len(classes), effect, value, confidence), None
 
 
-def _top_label_ece(top: Sequence[View], confidence: float | None, seed: int) -> Found:
+def _top_label_ece(top: Sequence[View], confidence: float | None) -> Found:
     """Weighted by how often each class is predicted: a sum over predicted classes and bins."""
     used = [view for view in top if view.stats.n]
     n = sum(_rows(view) for view in used)
     value = sum(METRICS["ece"](view) * _rows(view) for view in used) / n
     if confidence is None:
         return value, None, None, None
-    problem = norms.joined([norms.scaled(ece_gaps(view), _rows(view) / n) for view in used], 1)
-    return value, *norms.interval(problem, confidence, seed), None
+    weights = [_rows(view) / n for view in used]
+    return value, *_ends([ece_sum(view) for view in used], weights, 1.0, value, confidence), None
+
+
+def _rows_apart(view: View) -> View:
+    return View(replace(view.stats, parts=None), view.binning)
+
+
+def _signed(view: View) -> Gradient:
+    """Return the gradient of ECE, the signs of the gaps held."""
+    sign = np.sign(view.bins.gap)[view.bins.index] / _rows(view)
+    score = view.stats.score
+    return sign * (1.0 - score), -sign * score
+
+
+def _ends(
+    sums: Sequence[AbsoluteSum],
+    weights: Sequence[float],
+    effect: float,
+    value: float,
+    confidence: float,
+) -> tuple[float, float]:
+    """Return the interval of a weighted sum of ECEs whose errors go together by `effect`."""
+    every, weight = joined([one.gaps for one in sums], weights)
+    both = AbsoluteSum(every, weight, shares=False, effect=effect)
+    half_row = 0.0 if every.shared is not None else 0.5 / every.n
+    low, high = absolute_interval(every, both, confidence, half_row)
+    return max(min(low, value), 0.0), min(max(high, value), 1.0)

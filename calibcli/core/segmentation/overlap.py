@@ -2,18 +2,17 @@
 
 Both are of images, not of pixels: an interval treats each image as one draw. A pooled figure is a
 ratio of sums, whose variance is that of its linearisation (Woodruff 1971; for images the unit is
-the image).
+the image), and whose interval is Clopper and Pearson's at the number of trials it is worth.
 """
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibcli.core.metrics.intervals import on_logit_scale
-from calibcli.core.numeric.special import t_ppf, wilson
+from calibcli.core.metrics.shares import f1_of, of_variance, pooled_interval
+from calibcli.core.metrics.spread import Spread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,7 +56,7 @@ def overlap(counts: Counts, confidence: float | None) -> dict[str, Found]:
             found[name] = (None, None, None, _EMPTY[name])
             continue
         value = float(part.sum() / total)
-        found[name] = (value, *_ratio(part, whole, value, confidence), None)
+        found[name] = (value, *_ratio(name, counts, confidence), None)
     found["mean_dice"] = mean_dice(counts, confidence)
     return found
 
@@ -70,10 +69,14 @@ def mean_dice(counts: Counts, confidence: float | None) -> Found:
     value = float(dice.mean())
     if confidence is None or len(dice) < 2:
         return value, None, None, None
-    error = float(dice.std(ddof=1)) / math.sqrt(len(dice)) * _t(confidence, len(dice))
-    if not 0.0 < value < 1.0:
-        return value, *wilson(value, len(dice), _t(confidence, len(dice))), None
-    return value, *on_logit_scale(value, error), None
+    away = (dice - value) / len(dice)
+    variance, third = float(away @ away) * len(dice) / (len(dice) - 1), float((away**3).sum())
+    if variance <= 0.0:
+        ends = of_variance(value, 0.0, confidence, units=len(dice), most=len(dice))
+        return value, *ends, None
+    none = 0.0, 0.0
+    low, high = Spread(variance, third, none, none, len(dice) - 1).ends(value, confidence)
+    return value, max(float(low), 0.0), min(float(high), 1.0), None
 
 
 def image_dice(counts: Counts) -> Floats:
@@ -85,18 +88,11 @@ def image_dice(counts: Counts) -> Floats:
 
 
 def _ratio(
-    part: Counts, whole: Counts, value: float, confidence: float | None
+    name: str, counts: Counts, confidence: float | None
 ) -> tuple[float | None, float | None]:
-    images = int((whole > 0).sum())
-    if confidence is None or images < 2:
+    up, down = POOLED["iou" if name == "dice" else name]
+    part, whole = counts @ np.array(up), counts @ np.array(down)
+    if confidence is None or int((whole > 0).sum()) < 2:
         return None, None
-    quantile = _t(confidence, images)
-    if not 0.0 < value < 1.0:
-        return wilson(value, images, quantile)
-    residual = part - value * whole
-    spread = float((residual.astype(np.float64) ** 2).sum()) * images / (images - 1)
-    return on_logit_scale(value, quantile * math.sqrt(spread) / float(whole.sum()))
-
-
-def _t(confidence: float, images: int) -> float:
-    return t_ppf((1.0 + confidence) / 2.0, images - 1)
+    low, high = pooled_interval(part.astype(np.float64), whole.astype(np.float64), confidence)
+    return (f1_of(low), f1_of(high)) if name == "dice" else (low, high)

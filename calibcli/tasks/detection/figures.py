@@ -14,8 +14,7 @@ from calibcli.core.detection.average_precision import (
 )
 from calibcli.core.detection.box_calibration import BINS, box_calibration
 from calibcli.core.detection.lrp import LrpCurve, bucket_residuals
-from calibcli.core.metrics.intervals import on_logit_scale
-from calibcli.core.numeric.special import t_ppf
+from calibcli.core.metrics.shares import of_variance
 from calibcli.core.results.figures import Figure, LrpFigure, undefined
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def box_figures(found: Detections, *, confidence: float | None, seed: int) -> di
         "ap_50_95": _mean_precision(found, classes, range(1, len(found.ious)), confidence),
         "lrp": _mean_lrp([Lrp.of(found, k) for k in classes], found, confidence),
     }
-    return whole | _by_place(found, confidence, seed)
+    return whole | _by_place(found, confidence)
 
 
 def _mean_precision(
@@ -83,13 +82,11 @@ def _mean_precision(
 
 
 def with_ends(value: float, spread: float, buckets: int, level: float) -> Figure:
-    """Return a figure in (0, 1) with its interval, from its variance between buckets of units."""
+    """Return a figure in [0, 1] with its interval, from its variance between buckets of units."""
     if buckets < 2 or math.isnan(spread):
         return Figure(value, reason="no interval: all objects are in one image")
-    if not 0.0 < value < 1.0 or spread <= 0.0:
-        return Figure(value, reason=f"no interval: the images do not differ at {value:g}")
-    error = t_ppf((1.0 + level) / 2.0, buckets - 1) * math.sqrt(spread)
-    return Figure(value, *on_logit_scale(value, error))
+    ends = of_variance(value, spread, level, units=buckets, most=math.inf, df=buckets - 1)
+    return Figure(value, *ends)
 
 
 class Lrp:
@@ -162,7 +159,7 @@ def _mean_lrp(errors: Sequence[Lrp], found: Detections, level: float | None) -> 
     return with_ends(value, spread, size, level)
 
 
-def _by_place(found: Detections, confidence: float | None, seed: int) -> dict[str, Figure]:
+def _by_place(found: Detections, confidence: float | None) -> dict[str, Figure]:
     """Return D-ECE with position and size, of the boxes in images whose size is known."""
     every = found.rows(found.only)
     own = every[~np.isnan(found.whole.place[every]).any(axis=1)]
@@ -177,7 +174,6 @@ def _by_place(found: Detections, confidence: float | None, seed: int) -> dict[st
             found.whole.place[own],
             found.buckets(own),
             confidence=confidence if found.only is None else None,
-            seed=seed,
         )
         if made.value is None:
             figures[name] = undefined("no bin holds 8 detections")

@@ -17,8 +17,8 @@ from calibcli.core.detection.box_calibration import BINS, box_calibration
 from calibcli.core.detection.lrp import LrpCurve, bucket_residuals
 from calibcli.core.metrics import intervals
 from calibcli.core.metrics.binary import METRICS, View
+from calibcli.core.metrics.shares import of_variance
 from calibcli.core.numeric.scales import expit
-from calibcli.core.numeric.special import t_ppf
 from calibcli.tasks.detection.pairs import COCO_IOUS, LOWEST
 from calibcli.workflows.measure.slices import bin_rows, confusion, ece_by_bins, figure, read_at
 
@@ -265,15 +265,10 @@ def _mean_figure(value: Floats, left: Floats, view: Scene, level: float | None) 
 
 def with_ends(value: float, spread: float, buckets: int, level: float) -> Result:
     """Return a figure in (0, 1) with its interval, from its variance between buckets of images."""
-    reason = None
     if buckets < 2 or math.isnan(spread):
         reason = "no interval: all objects are in one image"
-    elif not 0.0 < value < 1.0 or spread <= 0.0:
-        reason = f"no interval: the images do not differ at {value:g}"
-    if reason is not None:
         return {"value": value, "low": None, "high": None, "reason": reason}
-    error = t_ppf((1.0 + level) / 2.0, buckets - 1) * math.sqrt(spread)
-    low, high = intervals.on_logit_scale(value, error)
+    low, high = of_variance(value, spread, level, units=buckets, most=math.inf, df=buckets - 1)
     return {"value": value, "low": low, "high": high}
 
 
@@ -356,7 +351,6 @@ def _by_box(
             place,
             matched.bucket[own],
             confidence=conventions.confidence if k is None else None,
-            seed=conventions.seed,
         )
         if made.value is None:
             found[name] = _none("no bin holds 8 detections")

@@ -21,7 +21,7 @@ from calibcli.core.comparison.shared_bins import Shares
 from calibcli.core.comparison.unlabelled import expected, prevalence
 from calibcli.core.metrics import multiclass
 from calibcli.core.metrics.binary import METRICS, Undefined, View
-from calibcli.core.metrics.gaps import ece_gaps
+from calibcli.core.metrics.gaps import ece_sum
 from calibcli.workflows.input.gather import one_class
 
 if TYPE_CHECKING:
@@ -92,7 +92,6 @@ def compared(
             conventions.headline,
             threshold=None if now.task == "multiclass" else conventions.thresholds[0],
             confidence=level,
-            seed=conventions.seed,
         )
         if now.task == "multiclass":  # of the confidence, where Brier is a sum over classes
             del guesses["expected_brier"]
@@ -171,7 +170,7 @@ def _ece(a: View, b: View, conventions: Conventions) -> Change:
     values = METRICS["ece"](a), METRICS["ece"](b)
     if conventions.confidence is None:
         return Change(*values)
-    return norm_change(ece_gaps(a), ece_gaps(b), values, conventions.confidence, conventions.seed)
+    return norm_change(ece_sum(a), ece_sum(b), values, conventions.confidence)
 
 
 def _summed(name: str, before: Population, now: Population, conventions: Conventions) -> Change:
@@ -183,8 +182,8 @@ def _summed(name: str, before: Population, now: Population, conventions: Convent
         views = [View(stats, conventions.headline) for stats in one.classes]
         if not one.pairs.n:
             return Change(reason="no rows")
-        value, variance = multiclass.summed(name, views)
-        sides.append(Estimate(value, variance, freedom(one.classes[0])))
+        value, spread = multiclass.summed(name, views, clustered=one.pairs.parts is not None)
+        sides.append(Estimate(value, spread.variance, freedom(one.classes[0])))
     return difference(sides[0], sides[1], conventions.confidence)
 
 

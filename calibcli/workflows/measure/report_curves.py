@@ -9,7 +9,7 @@ import numpy as np
 from calibcli.core.metrics import intervals
 from calibcli.core.metrics.binary import View
 from calibcli.core.metrics.consistency import binomial_band, corp_band, corp_curve
-from calibcli.core.metrics.gaps import effective_rows
+from calibcli.core.metrics.shares import effective_rows
 from calibcli.core.statistics.curves import Binning
 
 if TYPE_CHECKING:

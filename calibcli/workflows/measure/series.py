@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from calibcli.core.comparison.drift import jensen_shannon, ks, psi
 from calibcli.core.comparison.reliability_test import reliability_p
 from calibcli.core.decisions.gates import evaluate_gate
-from calibcli.core.metrics import intervals, norms
+from calibcli.core.metrics import intervals
 from calibcli.core.metrics.binary import Undefined, View
-from calibcli.core.metrics.gaps import ece_gaps
+from calibcli.core.metrics.gaps import ece_sum
+from calibcli.core.metrics.inversion import exceeds_p
 from calibcli.core.results.warning import Warning
 from calibcli.errors import UsageError
 from calibcli.io.rows.keys import MISSING_GROUP
@@ -225,8 +226,8 @@ def _beyond(
     why = []
     stats = one.population.pairs
     if labelled and stats.n:
-        gaps = ece_gaps(View(stats, conventions.headline))
-        if norms.exceeds_p(gaps, conventions.tolerance, conventions.seed) < level:
+        ece = ece_sum(View(stats, conventions.headline))
+        if exceeds_p(ece.gaps, ece, conventions.tolerance) < level:
             why.append("ece")
     if before is not None and stats.n and psi(before, stats, confidence=1 - 2 * level).low > FAR:
         why.append("psi")

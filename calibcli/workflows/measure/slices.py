@@ -8,7 +8,7 @@ import numpy as np
 
 from calibcli.core.metrics import intervals, multiclass
 from calibcli.core.metrics.binary import TESTS, View
-from calibcli.core.metrics.gaps import effective_rows
+from calibcli.core.metrics.shares import effective_rows, f1_of, overlap_interval, proportion
 from calibcli.core.numeric.special import clopper_pearson
 from calibcli.core.statistics.curves import threshold_curve
 
@@ -131,7 +131,7 @@ def confusion(
         if level is None:
             return {"value": value, "low": None, "high": None}
         slope = (hit[0] - value * row[0]) / rows, (hit[1] - value * row[1]) / rows
-        low, high = intervals.proportion(stats, value, slope, rows, level)
+        low, high = proportion(stats, value, slope, rows, level)
         return {"value": value, "low": low, "high": high}
 
     calm = on - alert
@@ -156,12 +156,10 @@ def _f1(
     if not size:
         return {"value": None, "low": None, "high": None, "reason": "no positives and no alerts"}
     value = 2 * tp / size
-    if level is None or not 0 < value < 1:
+    if level is None:
         return {"value": value, "low": None, "high": None}
-    slope = (2 * alert - value * (1 + alert)) / size, -value * alert / size
-    error = intervals.quantile(stats, level) * intervals.variance(stats, slope) ** 0.5
-    low, high = intervals.on_logit_scale(value, error)
-    return {"value": value, "low": low, "high": high}
+    low, high = overlap_interval(stats, alert, level)
+    return {"value": value, "low": f1_of(low), "high": f1_of(high)}
 
 
 def bin_rows(view: View, level: float | None) -> list[Result]:
@@ -172,7 +170,7 @@ def bin_rows(view: View, level: float | None) -> list[Result]:
     bins = view.bins
     low = high = None
     if level is not None and len(bins.count):
-        rows_of = effective_rows(view)
+        rows_of = effective_rows(view, level)
         low, high = clopper_pearson(bins.frequency * rows_of, rows_of, level)
     rows = []
     for b in range(len(bins.count)):

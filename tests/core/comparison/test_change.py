@@ -22,7 +22,7 @@ from calibcli.core.comparison.norm_change import norm_change
 from calibcli.core.comparison.recalibration import recalibrate
 from calibcli.core.comparison.reliability_test import reliability_p
 from calibcli.core.metrics.binary import METRICS, Undefined, View
-from calibcli.core.metrics.gaps import ece_gaps
+from calibcli.core.metrics.gaps import ece_sum
 from calibcli.core.numeric.scales import expit
 from calibcli.core.statistics.curves import Binning
 from calibcli.core.statistics.stats import ScoreStats
@@ -133,7 +133,7 @@ def simulated(runs, pair, truth):
     for _ in range(runs):
         a, b = pair()
         values = METRICS["ece"](a), METRICS["ece"](b)
-        ece = norm_change(ece_gaps(a), ece_gaps(b), values, 0.95, 0)
+        ece = norm_change(ece_sum(a), ece_sum(b), values, 0.95)
         slope = recalibration_changes(a.stats, b.stats, 0.95)
         found.append(
             (

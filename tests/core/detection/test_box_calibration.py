@@ -25,7 +25,7 @@ def test_d_ece_is_its_definition(name):
     n = 6000
     score, place = rng.beta(2, 2, n), rng.beta(2, 2, (n, 4))
     right = rng.uniform(size=n) < np.clip(score * (0.6 + 0.6 * place[:, 0]), 0, 1)
-    made = box_calibration(name, score, right, place, np.arange(n) % 64, confidence=0.95, seed=0)
+    made = box_calibration(name, score, right, place, np.arange(n) % 64, confidence=0.95)
     value, share = plain(score, right, place, COLUMNS[name], BINS[name])
     assert made.value == pytest.approx(value)
     assert made.share == pytest.approx(share)
@@ -38,7 +38,7 @@ def test_scores_that_lie_only_left_and_right_are_caught_by_position_alone():
     score, place = np.full(n, 0.5), rng.uniform(size=(n, 4))
     right = rng.uniform(size=n) < np.where(place[:, 0] < 0.5, 0.2, 0.8)
     found = {
-        name: box_calibration(name, score, right, place, np.arange(n) % 64, confidence=0.9, seed=0)
+        name: box_calibration(name, score, right, place, np.arange(n) % 64, confidence=0.9)
         for name in BINS
     }
     assert abs(right.mean() - 0.5) < 0.02
@@ -49,12 +49,10 @@ def test_scores_that_lie_only_left_and_right_are_caught_by_position_alone():
 def test_an_interval_of_calibrated_boxes_reaches_down_to_nothing():
     rng = np.random.default_rng(7)
     n, low = 3000, []
-    for seed in range(20):
+    for _ in range(20):
         score, place = rng.beta(2, 2, n), rng.uniform(size=(n, 4))
         right = rng.uniform(size=n) < score
-        made = box_calibration(
-            "ece_size", score, right, place, np.arange(n) % 64, confidence=0.95, seed=seed
-        )
+        made = box_calibration("ece_size", score, right, place, np.arange(n) % 64, confidence=0.95)
         low.append(made.low)
     assert np.mean(np.array(low) == 0.0) >= 0.85
 
@@ -62,6 +60,6 @@ def test_an_interval_of_calibrated_boxes_reaches_down_to_nothing():
 def test_few_boxes_have_no_bin():
     few = np.full(7, 0.5)
     made = box_calibration(
-        "ece_box", few, few > 0, np.tile(few[:, None], 4), np.arange(7), confidence=0.95, seed=0
+        "ece_box", few, few > 0, np.tile(few[:, None], 4), np.arange(7), confidence=0.95
     )
     assert (made.value, made.share) == (None, 0.0)

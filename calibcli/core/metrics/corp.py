@@ -1,0 +1,111 @@
+"""Intervals of CORP's terms of the Brier score: miscalibration, discrimination, uncertainty.
+
+The isotonic fit looks better on the rows that it was made of than it is, so both terms are
+centred at what is left after that optimism. Miscalibration is a squared norm, and its lower end
+is above 0 only where the squared gaps of the bins are beyond chance too: recalibration can only
+find more than bins do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from calibcli.core.metrics.binary import METRICS
+from calibcli.core.metrics.gaps import norm_interval
+from calibcli.core.metrics.gradients import GRADIENTS, corp_gradient
+from calibcli.core.metrics.shares import proportion
+from calibcli.core.metrics.spread import spread_of, unforeseen
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from calibcli.core.metrics.binary import View
+
+_OPTIMISM = 1.5
+
+
+def corp_optimism(view: View) -> float:
+    """Return by how much isotonic recalibration of the same rows looks too good on average.
+
+    Between one and two times its degrees of freedom, one for each block (Meyer and Woodroofe,
+    2000): 1.5 times the sum of f (1 - f) / n over blocks; checked by simulation.
+    """
+    return _OPTIMISM * float(_block_noise(view).sum())
+
+
+def _block_noise(view: View) -> NDArray[np.float64]:
+    """Return what the noise of each block's level adds to its fit: f (1 - f) / n, unweighted.
+
+    Half a row of each label more keeps a block where every label agrees from having none.
+    """
+    stats = view.stats
+    fit, block = view.isotonic
+    level = np.zeros(int(block[-1]) + 1)
+    level[block] = fit
+    squares, total = stats.total, stats.total
+    if stats.table.pos_sq is not None and stats.table.neg_sq is not None:
+        squares = stats.table.pos_sq + stats.table.neg_sq
+    mass = np.bincount(block, weights=total)
+    share = np.bincount(block, weights=squares) / mass
+    rows = mass / share
+    level = (level * rows + 0.5) / (rows + 1.0)
+    noise: NDArray[np.float64] = level * (1.0 - level) * share / float(stats.n)
+    return noise
+
+
+def miscalibration_interval(
+    view: View, value: float, confidence: float, seed: int
+) -> tuple[float, float]:
+    """Return the interval of CORP's miscalibration; it holds the value."""
+    low, high = _centred(view, "brier_miscalibration", value, confidence)
+    root = METRICS["ece_debiased"](view)
+    least, most = norm_interval(view, "ece_debiased", root, confidence, seed)
+    return (low if least > 0.0 else 0.0), max(min(high, 1.0), most**2)
+
+
+def discrimination_interval(view: View, value: float, confidence: float) -> tuple[float, float]:
+    """Return the interval of CORP's discrimination; it holds the value."""
+    low, high = _centred(view, "brier_discrimination", value, confidence)
+    return low, max(min(high, 0.25), value)
+
+
+def _centred(view: View, name: str, value: float, confidence: float) -> tuple[float, float]:
+    stats = view.stats
+    slope = corp_gradient(view, name, value)
+    spread = spread_of(stats, slope)
+    if name == "brier_discrimination":
+        # Where no row has a label the fit tells nothing of it: then the scores' own view of it.
+        share = float(stats.positives) / float(stats.n)
+        score = stats.score
+        claimed = (
+            ((1.0 - share) ** 2 - (1.0 - score) ** 2) / float(stats.n),
+            (share**2 - score**2) / float(stats.n),
+        )
+        claim = unforeseen(stats, claimed)[0]
+        more = tuple(np.maximum(a, b) for a, b in zip(spread.more, claim, strict=True))
+        spread = replace(spread, more=(more[0], more[1]))
+    twice = 2.0 * float((_block_noise(view) ** 2).sum())
+    spread = replace(spread, variance=spread.variance + twice)
+    low, high = spread.ends(value - corp_optimism(view), confidence)
+    return max(0.0, min(float(low), value)), max(float(high), value)
+
+
+def uncertainty_interval(view: View, confidence: float) -> tuple[float, float]:
+    """Return the interval of p (1 - p), from that of the prevalence p."""
+    stats = view.stats
+    share = float(stats.positives) / float(stats.n)
+    slope = GRADIENTS["prevalence"](view, share)
+    low, high = proportion(stats, share, slope, float(stats.n), confidence)
+    ends = [low * (1.0 - low), high * (1.0 - high)]
+    return min(ends), 0.25 if low <= 0.5 <= high else max(ends)
+
+
+__all__ = [
+    "corp_optimism",
+    "discrimination_interval",
+    "miscalibration_interval",
+    "uncertainty_interval",
+]

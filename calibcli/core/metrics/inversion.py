@@ -1,0 +1,175 @@
+"""Inverting the test of a sum of gaps: the truths under which what was seen is in neither tail.
+
+Along a fixed direction of the gaps a figure grows with the truth, and so does its distribution,
+of which `absolute_sums` has the moments; a gamma of these has the quantiles. The directions tried
+are the observed gaps, also with bins in which all labels agree on their other side, and for the
+lower end the surest of them alone: gaps of one bin leave the others' noise in the sum.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from calibcli.core.metrics.absolute_sums import TINY
+from calibcli.core.metrics.spread import MANY, skewed_quantile
+from calibcli.core.numeric.special import betainc, t_ppf
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from calibcli.core.metrics.absolute_sums import Gaps, Moments, Statistic
+
+    Array = NDArray[np.float64]
+
+_GRID = 25
+_MOST_NUMBERS = 1 << 17
+
+
+def interval(
+    gaps: Gaps, statistic: Statistic, confidence: float, half_row: float
+) -> tuple[float, float]:
+    """Return the truths of a figure under which its observed value is in neither tail.
+
+    Args:
+        gaps: of the bins.
+        statistic: the figure, and its moments under a truth.
+        confidence: level of the interval.
+        half_row: how far half a row moves the figure: counts come in whole rows, so an observed
+            value stands for all that are no more than half a row away.
+    """
+    t = t_ppf((1.0 + confidence) / 2.0, freedom_of(gaps))
+    seen = statistic.seen()
+
+    def side(z: float) -> Callable[[Array], Array]:
+        def beyond(truth: Array) -> Array:
+            return quantile(statistic.moments(truth), z) - seen + math.copysign(half_row, z)
+
+        return beyond
+
+    low, high = math.inf, 0.0
+    directions = gaps.directions()
+    for direction in (*directions, gaps.surest()):
+        truth = first_beyond(gaps, direction, side(t))
+        if truth is not None:  # else no multiple of the direction can show as much
+            low = min(low, float(statistic.norm(truth)))
+    for direction in directions:
+        high = max(high, float(statistic.norm(last_within(gaps, direction, side(-t)))))
+    return min(low, high), high
+
+
+def freedom_of(gaps: Gaps) -> float:
+    """Return the degrees of freedom of the variances of gaps."""
+    return MANY if gaps.shared is None else gaps.shared.df
+
+
+def quantile(moments: Moments, z: float) -> Array:
+    """Return the quantile of a statistic from its moments, at a normal or Student's quantile."""
+    mean, variance, third = moments
+    error = np.sqrt(np.maximum(variance, TINY))
+    found: Array = mean + error * skewed_quantile(z, np.clip(third / error**3, -6.0, 6.0))
+    return found
+
+
+def upper_tail(moments: Moments, seen: float, df: float) -> float:
+    """Return the probability of a statistic as large as seen: `quantile` turned round."""
+    mean, variance, third = (float(moment) for moment in moments)
+    error = math.sqrt(max(variance, TINY))
+    away, skewness = (seen - mean) / error, min(max(third / error**3, -6.0), 6.0)
+    z = away
+    if abs(skewness) >= 1e-4:
+        root = np.cbrt(max(1.0 + skewness * away / 2.0, 0.0))
+        z = 6.0 / skewness * (float(root) - 1.0 + skewness**2 / 36.0)
+    if df >= MANY:
+        return math.erfc(z / math.sqrt(2.0)) / 2.0
+    tail = float(betainc(df / 2.0, 0.5, df / (df + z * z))) / 2.0
+    return tail if z > 0.0 else 1.0 - tail
+
+
+def first_beyond(gaps: Gaps, direction: Array, beyond: Callable[[Array], Array]) -> Array | None:
+    """Return the first multiple (m,) of a direction that is beyond, or None.
+
+    `beyond` maps truths (L, m) to numbers that are positive where a truth is beyond; multiples are
+    cut to what is feasible.
+    """
+    steps = _steps(direction)
+    place = 0.0
+    for _ in range(2):
+        value = _values(gaps, direction, steps, beyond)
+        outside = np.flatnonzero(value > 0.0)
+        if not len(outside):
+            return None
+        k = int(outside[0])
+        if k == 0:
+            place = float(steps[0])
+            break
+        place = _between(steps, value, k - 1)
+        steps = np.linspace(steps[k - 1], steps[k], _GRID)
+    return gaps.feasible(place * direction)
+
+
+def last_within(gaps: Gaps, direction: Array, beyond: Callable[[Array], Array]) -> Array:
+    """Return the last multiple (m,) of a direction that is not beyond, see `first_beyond`."""
+    steps = _steps(direction)
+    place = 0.0
+    for _ in range(2):
+        value = _values(gaps, direction, steps, beyond)
+        inside = np.flatnonzero(value <= 0.0)
+        if not len(inside):
+            break
+        k = int(inside[-1])
+        if k == len(steps) - 1:
+            place = float(steps[k])
+            break
+        place = _between(steps, value, k)
+        steps = np.linspace(steps[k], steps[k + 1], _GRID)
+    return gaps.feasible(place * direction)
+
+
+def _steps(direction: Array) -> Array:
+    unit = 1.0 / max(float(np.abs(direction).max()), TINY)
+    return np.concatenate([[0.0], unit * np.geomspace(1e-5, 1e3, 3 * _GRID)])
+
+
+def _values(gaps: Gaps, direction: Array, steps: Array, beyond: Callable[[Array], Array]) -> Array:
+    size = max(_MOST_NUMBERS // len(direction), 1)
+    some = [steps[first : first + size] for first in range(0, len(steps), size)]
+    return np.concatenate([beyond(gaps.feasible(part[:, None] * direction)) for part in some])
+
+
+def _between(steps: Array, value: Array, k: int) -> float:
+    """Return where a line from step k, not beyond, to the next reaches 0."""
+    ratio = float(value[k] / min(value[k] - value[k + 1], -TINY))
+    return float(steps[k]) + ratio * float(steps[k + 1] - steps[k])
+
+
+def exceeds_p(gaps: Gaps, statistic: Statistic, truth: float) -> float:
+    """Return the one-sided p-value that a figure is at most `truth`."""
+    seen, p = statistic.seen(), 0.0
+    for direction in gaps.directions():
+        at = last_within(gaps, direction, lambda found: statistic.norm(found) - truth)
+        p = max(p, upper_tail(statistic.moments(at), seen, freedom_of(gaps)))
+    return p
+
+
+HONEST_DRAWS = 2000
+
+
+def honest_share(gaps: Gaps, statistic: Statistic, rounding: float, seed: int) -> float:
+    """Return how often honest scores would show as large a figure, by drawing the labels.
+
+    The number of positives of a bin is about binomial, with the mean and the variance that its
+    scores imply.
+    """
+    rare = np.minimum(gaps.score, 1.0 - gaps.score)
+    spread = np.maximum(rare - gaps.doubt, rare**2)  # mean of the squared chances
+    trials = np.maximum(np.ceil(gaps.rows * rare**2 / np.maximum(spread, TINY) - 1e-9), 1.0)
+    chance = np.minimum(gaps.rows * rare / trials, 1.0)
+    rng = np.random.default_rng(seed)
+    drawn = rng.binomial(trials.astype(np.int64), chance, (HONEST_DRAWS, len(rare)))
+    away = np.where(gaps.score < 0.5, 1.0, -1.0) * (drawn - gaps.rows * rare) / gaps.rows
+    return float((statistic.of(away) >= statistic.seen() - rounding).mean())
