@@ -9,12 +9,13 @@ import typer
 
 from calibcli.cli import console, options
 from calibcli.cli.outputs import keep_apart
+from calibcli.cli.spread import spread_options
 from calibcli.errors import ExitCode, UsageError
 
 NAME = "apply"
 
 
-@options.spread_options
+@spread_options
 def command(
     calibrator: Annotated[str, typer.Argument(metavar="CALIBRATOR", help="From calibcli fit.")],
     read: options.InputOptions,

@@ -15,7 +15,7 @@ from calibcli.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from calibcli.cli.options import Format
+    from calibcli.cli.choices import Format
     from calibcli.errors import CalibcliError
 
 EDITED = "{} has no digest: it was changed after it was written"

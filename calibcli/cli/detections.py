@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from calibcli.cli.options import Task
+from calibcli.cli.choices import Task
 from calibcli.errors import UsageError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calibcli.cli.options import EngineName
+from calibcli.cli.choices import EngineName
 from calibcli.errors import UsageError
 
 if TYPE_CHECKING:

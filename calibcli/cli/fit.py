@@ -9,15 +9,17 @@ from typing import Annotated
 import typer
 
 from calibcli.cli import console, options
+from calibcli.cli.choices import Format
 from calibcli.cli.detections import DetectionInput
 from calibcli.cli.outputs import keep_apart
 from calibcli.cli.promotion import PromotionOptions, promote, put_back
+from calibcli.cli.spread import spread_options
 from calibcli.errors import ExitCode, UsageError
 
 NAME = "fit"
 
 
-@options.spread_options
+@spread_options
 def command(
     read: options.InputOptions,
     boxes: DetectionInput,
@@ -83,7 +85,7 @@ def command(
     from calibcli.workflows.fit.fitted import FitOptions
 
     # Seconds differ from run to run, so they are for people who watch and nowhere else.
-    watched = form.format is options.Format.TABLE and (run.verbose or sys.stdout.isatty())
+    watched = form.format is Format.TABLE and (run.verbose or sys.stdout.isatty())
 
     wanted = FitOptions(
         method=method,

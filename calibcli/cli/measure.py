@@ -7,14 +7,16 @@ from typing import Annotated
 import typer
 
 from calibcli.cli import console, options, pictures
+from calibcli.cli.choices import Format
 from calibcli.cli.detections import DetectionInput, refuse
 from calibcli.cli.outputs import keep_apart
+from calibcli.cli.spread import spread_options
 from calibcli.errors import ExitCode, UsageError
 
 NAME = "measure"
 
 
-@options.spread_options
+@spread_options
 def command(
     paths: Annotated[list[str], typer.Argument(metavar="SCORES...", help=options.SCORES_HELP)],
     read: options.InputOptions,
@@ -83,7 +85,7 @@ def command(
 
     Every metric with its interval, confusion tables, reliability bins, per class and per group.
     """
-    if plot and form.format is not options.Format.TABLE:
+    if plot and form.format is not Format.TABLE:
         raise UsageError(
             f"--plot draws below the tables, not in {form.format.value}",
             "leave out --format, or write pictures with --save-plots DIR",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from calibcli.cli import console, options
+from calibcli.cli.choices import Format
 from calibcli.errors import ExitCode, InputError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -204,7 +205,7 @@ def put_back(given: PromotionOptions, form: options.FormatOptions, run: options.
 
 def _show(result: dict[str, Any], form: options.FormatOptions, run: options.RunOptions) -> None:
     console.warn(result, form.format, quiet=run.quiet)
-    if form.format is options.Format.JSON:
+    if form.format is Format.JSON:
         _log(result, form)
     else:
         console.summarise(form.format, "promotion", result)
@@ -213,7 +214,7 @@ def _show(result: dict[str, Any], form: options.FormatOptions, run: options.RunO
 
 def _log(result: dict[str, Any], form: options.FormatOptions) -> None:
     """Print the line of a log, where JSON is wanted."""
-    if form.format is options.Format.JSON:
+    if form.format is Format.JSON:
         from calibcli.render.formats.jsonout import render_line
 
         console.emit(render_line(result))

@@ -10,8 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from calibcli.cli import console, options
+from calibcli.cli.choices import Format
 from calibcli.cli.detections import DetectionInput, refuse
 from calibcli.cli.outputs import keep_apart
+from calibcli.cli.spread import spread_options
 from calibcli.errors import ExitCode, UsageError
 
 NAME = "report"
@@ -25,7 +27,7 @@ class ReportFormat(StrEnum):
     JSON = "json"
 
 
-@options.spread_options
+@spread_options
 def command(
     paths: Annotated[list[str], typer.Argument(metavar="SCORES...", help=options.SCORES_HELP)],
     read: options.InputOptions,
@@ -123,7 +125,7 @@ def command(
         run.complete(result)
         page = _page(result, chosen, output)
     progress.tell(result)
-    console.warn(result, options.Format.JSON, quiet=run.quiet)
+    console.warn(result, Format.JSON, quiet=run.quiet)
     console.deliver(page, output)
     passed = all(gate["passed"] for gate in result["gates"])
     return int(ExitCode.OK if passed else ExitCode.NO)

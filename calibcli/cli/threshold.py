@@ -11,6 +11,7 @@ from calibcli.cli import console, options
 from calibcli.cli.detections import DetectionInput, refuse
 from calibcli.cli.outputs import keep_apart
 from calibcli.cli.searches import SearchOptions
+from calibcli.cli.spread import spread_options
 from calibcli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Sets(StrEnum):
     RAPS_RANDOMISED = "raps-randomised"
 
 
-@options.spread_options
+@spread_options
 def command(
     paths: Annotated[list[str], typer.Argument(metavar="SCORES...", help=options.SCORES_HELP)],
     read: options.InputOptions,

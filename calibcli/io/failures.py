@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calibcli.errors import CalibcliError, InputError
-from calibcli.io.formats.buffers import BadValueError
-from calibcli.io.formats.frames import ARRAY
+from calibcli.io.formats.buffers import ARRAY, BadValueError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

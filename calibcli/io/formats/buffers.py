@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 Raw = Any
 """A column as a reader hands it over: an ndarray, a pyarrow.Array, or Keys."""
 
+ARRAY = "array"
+"""The name of the one column of an NPY file."""
 TEXT_TYPES = {"string", "large_string", "string_view"}
 _PRIMITIVE = {
     "halffloat": np.float16,

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 PART_ROWS = 2**20
 """About how many rows one part holds, where a file can be read in parts."""
-ARRAY = "array"
-"""The name of the one column of an NPY file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from calibcli.errors import InputError
 from calibcli.io.dataset import ROW, Batch, Dataset, Partition, Unit
 from calibcli.io.failures import show
-from calibcli.io.formats.frames import ARRAY, Reader
+from calibcli.io.formats.buffers import ARRAY
+from calibcli.io.formats.frames import Reader
 from calibcli.io.formats.readers import open_reader
 from calibcli.io.formats.sources import expand
 from calibcli.io.rows.batch import RowBatch

@@ -10,6 +10,7 @@ from calibcli.io.formats.frames import ReadPlan
 
 if TYPE_CHECKING:
     from calibcli.io.rows.labels.labelling import Labelling
+    from calibcli.io.rows.place import Place
 
 _BATCH_ROWS = 131_072
 _BATCH_NUMBERS = 2**20
@@ -58,15 +59,6 @@ class InputSpec:
                 "for example --ignore-label 255",
             )
         return self.ignore_label
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Place:
-    """A column, of the scores or of the labels file; `unit` is what its times are cut to."""
-
-    name: str
-    side: bool = False
-    unit: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from calibcli.errors import InputError, UsageError, did_you_mean
 from calibcli.io.failures import count_of, listing, show
-from calibcli.io.formats.frames import ARRAY
+from calibcli.io.formats.buffers import ARRAY
 from calibcli.io.rows.columns import (
     Column,
     Columns,
@@ -19,7 +19,8 @@ from calibcli.io.rows.evidence import HEAD_ROWS
 from calibcli.io.rows.labels.roles import FoundLabel, label_of, labelling_of, no_label
 from calibcli.io.rows.names import known
 from calibcli.io.rows.periods import AUTO, split_unit
-from calibcli.io.rows.recipe import InputSpec, Place, Recipe
+from calibcli.io.rows.place import Place
+from calibcli.io.rows.recipe import InputSpec, Recipe
 
 if TYPE_CHECKING:
     from calibcli.io.formats.frames import Reader

@@ -9,7 +9,7 @@ import numpy as np
 from calibcli.io.failures import bad_value
 from calibcli.io.formats.buffers import BadValueError
 from calibcli.io.formats.decode import numbers
-from calibcli.io.rows.recipe import Place
+from calibcli.io.rows.place import Place
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

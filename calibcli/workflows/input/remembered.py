@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from calibcli.io.artifacts.artifacts import read_artifact
-from calibcli.io.formats.frames import ARRAY
+from calibcli.io.formats.buffers import ARRAY
 from calibcli.io.formats.readers import open_reader
 from calibcli.io.formats.sources import expand
 

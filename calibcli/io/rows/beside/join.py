@@ -11,6 +11,8 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
+from calibcli.core.statistics.mixing import mixed
+
 _STEP = 2**20
 _LEAST_BITS = 4
 
@@ -21,6 +23,15 @@ class DuplicateKeyError(Exception):
     def __init__(self, row: int) -> None:
         super().__init__("a key comes twice")
         self.row = row
+
+
+def compound(parts: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:
+    """Return hashes (n,) of the values of several columns together."""
+    total = parts[0]
+    for part in parts[1:]:
+        with np.errstate(over="ignore"):
+            total = mixed(total * np.uint64(3) + part)
+    return total
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -18,8 +18,7 @@ from calibcli.io.failures import blaming, row_text, show
 from calibcli.io.formats.arrow_arrays import number_array
 from calibcli.io.formats.buffers import BadValueError, Raw, primitive
 from calibcli.io.formats.npy import NpyReader, open_npy
-from calibcli.io.rows.beside.join import DuplicateKeyError, KeyIndex
-from calibcli.io.rows.beside.view import compound
+from calibcli.io.rows.beside.join import DuplicateKeyError, KeyIndex, compound
 from calibcli.io.rows.hashing import ids
 from calibcli.io.rows.keys import Keys, keys
 

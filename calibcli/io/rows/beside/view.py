@@ -11,6 +11,7 @@ import numpy as np
 from calibcli.errors import InputError
 from calibcli.io.failures import bad_value, blaming, row_text, show
 from calibcli.io.formats.buffers import BadValueError
+from calibcli.io.rows.beside.join import compound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from calibcli.io.formats.buffers import Raw
     from calibcli.io.formats.frames import Frame
     from calibcli.io.rows.beside.side import SideTable
-    from calibcli.io.rows.recipe import Place
+    from calibcli.io.rows.place import Place
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -85,17 +86,6 @@ class Beside:
             hint=f"--key {name} joins the rows by it",
             topic="key",
         )
-
-
-def compound(parts: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:
-    """Return hashes (n,) of the values of several columns together."""
-    from calibcli.core.statistics.mixing import mixed
-
-    total = parts[0]
-    for part in parts[1:]:
-        with np.errstate(over="ignore"):
-            total = mixed(total * np.uint64(3) + part)
-    return total
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -9,8 +9,7 @@ import numpy as np
 
 from calibcli.errors import InputError
 from calibcli.io.failures import listing, row_text, show
-from calibcli.io.formats.buffers import BadValueError, Raw
-from calibcli.io.formats.frames import ARRAY
+from calibcli.io.formats.buffers import ARRAY, BadValueError, Raw
 from calibcli.io.rows.keys import Keys
 from calibcli.io.rows.labels.coders import (
     IGNORED,
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibcli.io.rows.beside.view import View
-    from calibcli.io.rows.recipe import Place
+    from calibcli.io.rows.place import Place
 
 Form = Literal["value", "rows", "one-hot", "sets", "match"]
 

@@ -9,13 +9,12 @@ import numpy as np
 
 from calibcli.errors import InputError, UsageError
 from calibcli.io.failures import count_of, listing, show
-from calibcli.io.formats.buffers import BadValueError
+from calibcli.io.formats.buffers import ARRAY, BadValueError
 from calibcli.io.formats.decode import numbers
-from calibcli.io.formats.frames import ARRAY
 from calibcli.io.rows.columns import Scores, choose_label, find, leaves, suffixes
 from calibcli.io.rows.labels.coders import BinaryCoder, ClassCoder, MatchCoder, Seen
 from calibcli.io.rows.labels.labelling import Form, Labelling
-from calibcli.io.rows.recipe import Place
+from calibcli.io.rows.place import Place
 from calibcli.io.rows.scores import rounding_slack
 
 if TYPE_CHECKING:
