@@ -52,7 +52,7 @@ def build(wanted: str | None = None) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "CALIBCLI"},
     )
     for name in COMMANDS if wanted not in COMMANDS else (wanted,):
-        module = import_module(f"calibcli.cli.{name}")
+        module = import_module(f"calibcli.cli.commands.{name}")
         variable = f"CALIBCLI_{module.NAME.upper()}_SCORE"
         app.command(
             module.NAME,

@@ -10,9 +10,9 @@ import typer
 
 from calibcli.cli import console, options
 from calibcli.cli.choices import Format
+from calibcli.cli.commands.promotion import PromotionOptions, promote, put_back
 from calibcli.cli.detections import DetectionInput
 from calibcli.cli.outputs import keep_apart
-from calibcli.cli.promotion import PromotionOptions, promote, put_back
 from calibcli.cli.spread import spread_options
 from calibcli.errors import ExitCode, UsageError
 
