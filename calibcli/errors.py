@@ -30,6 +30,7 @@ class CalibcliError(Exception):
     Attributes:
         topic: What the options leave open, where a look at the data may tell: "scores", "label",
             "values" (of labels), "kind" (of scores) or "key".
+        note: What stands behind the hint, such as where an option was set.
     """
 
     exit_code = ExitCode.BUG
@@ -39,6 +40,7 @@ class CalibcliError(Exception):
         self.message = message
         self.hint = hint
         self.topic = topic
+        self.note: str | None = None
 
 
 class AnswerNoError(CalibcliError):

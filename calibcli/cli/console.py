@@ -171,7 +171,8 @@ def explain(error: CalibcliError, otherwise: str = "calibcli --help") -> None:
     word = "no" if error.exit_code == 1 else "error"
     complain(f"calibcli: {word}: {error.message}")
     complain("")
-    complain(f"hint: {error.hint or otherwise}")
+    hint = error.hint or (None if error.note else otherwise)
+    complain(f"hint: {'; '.join(filter(None, (hint, error.note)))}")
 
 
 class Progress:

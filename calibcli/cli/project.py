@@ -83,12 +83,11 @@ class Values(dict[str, Any]):
         return {name: one for name, one in self.options.items() if name not in _SHOWN_ANYWAY}
 
     def blamed(self, error: CalibcliError) -> CalibcliError:
-        """Add to an error's hint which of the options that it names are set in the file."""
+        """Note in an error which of the options that it names are set in the file."""
         named = re.findall(r"--[a-z][a-z-]*", error.message)
         here = [one for one in named if one.removeprefix("--").replace("-", "_") in self.taken]
         if here:
-            told = f"{here[0]} is set in {self.path}"
-            error.hint = f"{error.hint}; {told}" if error.hint else told
+            error.note = f"{here[0]} is set in {self.path}"
         return error
 
 
