@@ -77,8 +77,6 @@ def test_intervals_cover(images):
         )[used]
         between = (residual**2).sum() * len(used) / (len(used) - 1)
         found.append(with_ends(value, between, len(used), 0.95))
-        held += [
-            one["low"] <= right <= one["high"] for one, right in zip(found, truth, strict=True)
-        ]
+        held += [one.low <= right <= one.high for one, right in zip(found, truth, strict=True)]
     # Three standard errors of a share of 160 below 95%.
     assert (held / RUNS >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / RUNS)).all(), held / RUNS
