@@ -59,7 +59,10 @@ def test_measure_of_statistics_is_measure_of_all_rows(shards, capsys):
         assert one["bins"] == other["bins"]
         assert one["metrics"].keys() == other["metrics"].keys()
         for name, figure in one["metrics"].items():
-            assert figure["value"] == pytest.approx(other["metrics"][name]["value"], rel=1e-12)
+            # Statistics hold the cells of the grid only, not the finer ones of ranking figures.
+            error = 1e-5 if name in ("auc", "average_precision") else 0.0
+            again = other["metrics"][name]["value"]
+            assert figure["value"] == pytest.approx(again, rel=1e-12, abs=error)
 
 
 def test_the_other_commands_take_statistics_as_they_take_rows(shards, capsys, tmp_path):

@@ -61,8 +61,9 @@ def average_precision_interval(view: View, value: float, confidence: float) -> t
 def _without_itself(stats: ScoreStats) -> float:
     """Return the mean precision at the positives, each left out of its own."""
     one = float(stats.n) / effective_n(stats)
-    pos = stats.pos[::-1].astype(np.float64)
-    others = np.cumsum(stats.total[::-1]) - one
+    ranked = stats.ranks or stats
+    pos = ranked.pos[::-1].astype(np.float64)
+    others = np.cumsum(pos + ranked.neg[::-1]) - one
     precision = precision_at_cells(stats)
     lost = np.divide(one * (1.0 - precision), others, out=precision.copy(), where=others > 0.0)
     return float(pos @ np.maximum(precision - lost, 0.0)) / float(stats.positives)

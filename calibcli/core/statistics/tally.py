@@ -173,7 +173,9 @@ class Tally:
         if table.bits is not None:
             self.enter_grid()
             self.coarsen_to(table.bits)
-            self._ranks = None if len(table) else self._ranks
+            if len(table):
+                self._count_here()
+                self._ranks = None
         if self._grid is None:
             if len(table) and table.logits is not self.by_logit:
                 self.leave_logits()

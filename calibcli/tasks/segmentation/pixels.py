@@ -272,6 +272,7 @@ class _Tallies:
                 by_logit=family.by_logit,
                 weighted=self.weighted,
                 start_exact=f"{name}False" not in self.side.hopeless and family.exact,
+                ranked=slots is None,
             )
         mass = None if weight is None else np.full(len(keys), weight)
         self.tallies[key].add(keys, label, slots, mass)

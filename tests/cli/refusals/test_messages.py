@@ -160,10 +160,10 @@ def test_maps_of_several_inputs_are_not_written_as_one(
     assert ran.err.splitlines()[2].startswith("hint: ")
 
 
-def test_one_interval_for_one_figure(good, scores, tmp_path):
+def test_one_interval_for_one_figure(calibcli, scores):
     for figure, name in (("f1", "f1"), ("dice", "f1"), ("precision", "precision")):
         options = ("--maximize", figure, "--subject-to", "recall>=0.5", "--format", "json")
-        item = good("threshold", scores, *options).json["thresholds"][0]
+        item = calibcli("threshold", scores, *options).json["thresholds"][0]
         assert item["value"] == item["confusion"][name]
 
 

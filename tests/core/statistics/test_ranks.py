@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 from typing import Any
 from unittest import mock
 
@@ -152,3 +153,25 @@ def test_intervals_allow_for_the_error_of_the_grid() -> None:
         assert value is not None
         assert low < wanted < high
         assert high - low > rough.grid_error[name]
+
+
+@pytest.mark.parametrize("later", ["more slots", "cells of a grid", "a coarser grid", "pickled"])
+def test_no_row_is_lost_whatever_comes_after_the_grid(later: str) -> None:
+    rng = np.random.default_rng(2)
+    score, label = drawn(rng, 2000, 0.0, 1.0)
+    with mock.patch.object(tally, "EXACT_CELLS", 100):
+        counted, other = tally.Tally(ranked=True), tally.Tally()
+        for one in (counted, other):
+            one.add(probability_keys(score), label)
+        if later == "more slots":
+            counted.add(probability_keys(score), label, np.full(len(score), 40))
+        elif later == "cells of a grid":
+            counted.merge(other, np.array([0]))
+        elif later == "a coarser grid":
+            other.coarsen_to(6)
+            counted.merge(other)
+        else:
+            counted = pickle.loads(pickle.dumps(counted))
+            counted.merge(other)
+        table = counted.table()
+    assert (table.pos.sum(), table.neg.sum()) == (2 * label.sum(), 2 * (~label).sum())
