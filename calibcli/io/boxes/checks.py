@@ -62,6 +62,32 @@ def checked(boxes: Boxes, *, logits: bool, drop: bool) -> tuple[Boxes, int]:
     return boxes, int(missing.sum())
 
 
+def form_remark(
+    box: NDArray[np.float64], size: NDArray[np.float64], truth: NDArray[np.float64]
+) -> str | None:
+    """Return why boxes seem not to be x, y, w, h in pixels; None where they may be.
+
+    Args:
+        box: (n, 4) of detections.
+        size: (n, 2) width and height of their images; NaN where unknown.
+        truth: (m, 4) of ground-truth boxes.
+    """
+    if not len(box) or not len(truth):
+        return None
+    if box.max() <= 1 < truth.max() and (box[:, 2:] > 0).all():
+        return (
+            "every box lies within [0, 1], as shares of an image do: boxes are x, y, w, h in the "
+            "pixels of the ground truth"
+        )
+    outside = _any(box[:, :2] + box[:, 2:] > 1.05 * size + 1)
+    if outside.any() and (box[:, 2:] >= box[:, :2]).all():
+        return (
+            f"{outside.sum():,} of {len(box):,} boxes leave their image, and would not as x1, y1, "
+            "x2, y2: boxes are x, y, w, h, or columns of these names"
+        )
+    return None
+
+
 def _refuse(boxes: Boxes, bad: NDArray[np.bool_], problem: str, hint: str) -> None:
     if bad.any():
         first, count = int(bad.argmax()), int(bad.sum())

@@ -11,6 +11,7 @@ import gc
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,12 +42,14 @@ class Annotations:
         boxes: the objects.
         images: ids as text; `size` float64 (images, 2) width and height, NaN where not given.
         names: of the categories, by id as text, in the order of the file.
+        files: the id of an image by its file's name, with and without folder and suffix.
     """
 
     boxes: Boxes
     images: tuple[str, ...]
     size: NDArray[np.float64]
     names: dict[str, str]
+    files: dict[str, str]
 
 
 def is_json(source: Source) -> bool:
@@ -135,7 +138,21 @@ def read_annotations(source: Source) -> Annotations:
             raise InputError(
                 f"{boxes.where(rows[0])}: no {what} has its id", f"add it to the list of {what}s"
             )
-    return Annotations(boxes, tuple(images), size, names)
+    return Annotations(boxes, tuple(images), size, names, _files(whole["images"], images))
+
+
+def _files(items: list[Any], ids: list[str]) -> dict[str, str]:
+    """Return image ids by the names of their files; names that two images have are left out."""
+    found: dict[str, str] = {}
+    twice: set[str] = set()
+    for item, key in zip(items, ids, strict=True):
+        path = item.get("file_name")
+        if isinstance(path, str):
+            pure = PurePosixPath(path)
+            for name in {path, pure.name, pure.stem}:
+                if found.setdefault(name, key) != key:
+                    twice.add(name)
+    return {name: key for name, key in found.items() if name not in twice}
 
 
 def _ids(items: list[Any], name: str, what: str) -> list[str]:

@@ -16,10 +16,11 @@ import numpy as np
 from calibcli.core.results.warning import Warning
 from calibcli.errors import UsageError
 from calibcli.io.attributes import Attributes, attributes_of
-from calibcli.io.boxes.checks import checked
+from calibcli.io.boxes.checks import checked, form_remark
 from calibcli.io.boxes.numbering import (
     Numbered,
     Truth,
+    by_file_name,
     by_name_or_id,
     classes_of,
     images_of,
@@ -325,6 +326,7 @@ def open_boxes(
         where = [of_name for _ in found]
     else:
         classes, place = classes_of(truth, spec.classes, path)
+        found = [by_file_name(one, truth) for one in found]
         images = images_of(truth, found, path)
         number = {name: i for i, name in enumerate(images)}
         size_of = truth.size | size_of
@@ -344,6 +346,10 @@ def open_boxes(
         if name in number:
             size[number[name]] = both
     detections = numbered(found, number, where)
+    if objects is not None:
+        remark = form_remark(detections.box, size[detections.image], objects.box)
+        if remark is not None:
+            remarks.append(Warning("box-form", remark))
     of_images = tuple(name for name in spec.groups if name != CLASS)
     every = (*found, *(() if truth is None else truth.boxes))
     return BoxDataset(

@@ -7,7 +7,7 @@ its id.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from calibcli.io.boxes.coco import is_json, read_annotations, read_results
 from calibcli.io.boxes.tables import Boxes, read_table
 from calibcli.io.failures import listing, show
 from calibcli.io.formats.sources import expand
+from calibcli.io.rows.keys import Categories
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibcli.io.formats.sources import Source
-    from calibcli.io.rows.keys import Categories
     from calibcli.io.rows.recipe import InputSpec
 
     Ints = NDArray[np.int64]
@@ -66,12 +66,16 @@ class Numbered:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Truth:
-    """Objects, and what their file says of images and classes."""
+    """Objects, and what their file says of images and classes.
+
+    `files` has the ids of images by the names of their files.
+    """
 
     boxes: list[Boxes]
     images: tuple[str, ...] | None
     size: dict[str, tuple[float, float]]
     names: dict[str, str]
+    files: dict[str, str]
 
 
 def read_files(
@@ -105,6 +109,7 @@ def read_truth(path: str, spec: InputSpec) -> tuple[Truth, int]:
     images: list[str] = []
     names: dict[str, str] = {}
     size: dict[str, tuple[float, float]] = {}
+    files: dict[str, str] = {}
     dropped = 0
     sources = expand((path,))
     listed = all(map(is_json, sources))
@@ -121,6 +126,7 @@ def read_truth(path: str, spec: InputSpec) -> tuple[Truth, int]:
                     "annotations of one data set share their categories",
                 )
             names = found.names
+            files |= found.files
             size |= dict(zip(found.images, map(tuple, found.size.tolist()), strict=True))
         else:
             one = read_table(source, scored=False)
@@ -130,7 +136,19 @@ def read_truth(path: str, spec: InputSpec) -> tuple[Truth, int]:
         dropped += bad
     if len(set(images)) < len(images):
         raise InputError(f"{show(path)}: files share an image", "an image is in one file")
-    return Truth(boxes, tuple(images) if listed else None, size, names), dropped
+    return Truth(boxes, tuple(images) if listed else None, size, names, files), dropped
+
+
+def by_file_name(boxes: Boxes, truth: Truth) -> Boxes:
+    """Return detections under the ids of their images, where they name the images' files."""
+    known = set(truth.images or ())
+    values = boxes.image.values
+    if not truth.files or known.issuperset(values):
+        return boxes
+    ids = [one if one in known else truth.files.get(one, one) for one in values]
+    place = {name: i for i, name in enumerate(dict.fromkeys(ids))}
+    codes = np.array([place[name] for name in ids], np.int32)[boxes.image.codes]
+    return replace(boxes, image=Categories(codes, list(place)))
 
 
 def sizes_of(files: Sequence[Boxes]) -> dict[str, tuple[float, float]]:
@@ -233,7 +251,8 @@ def images_of(truth: Truth, found: Sequence[Boxes], path: str) -> tuple[str, ...
                 raise InputError(
                     f"{boxes.where(rows[0])}: the image {name!r} is not in {show(path)}{more}",
                     "are these the annotations of the same images? Their list of images must "
-                    "name every one, also those without an object",
+                    "name every one, also those without an object; an image is named by its id, or "
+                    "by its file_name with or without suffix",
                 )
         return tuple(sorted(truth.images, key=natural))
     listed = {name for boxes in truth.boxes for name in (*used(boxes.image), *boxes.bare)}

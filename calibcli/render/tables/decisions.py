@@ -175,7 +175,10 @@ def thresholds_headline(result: Result) -> str:
     only = chosen[0]
     value = entry(only.get("value"))
     reached = f" ({figures.with_interval(value)})" if value.get("value") is not None else ""
-    return f"threshold {figures.exact(only.get('threshold'))}: {objective_words(result)}{reached}"
+    logit = only.get("logit")
+    of_logit = "" if logit is None else f" (logit {figures.exact(logit)})"
+    threshold = figures.exact(only.get("threshold"))
+    return f"threshold {threshold}{of_logit}: {objective_words(result)}{reached}"
 
 
 def kind_words(result: Result) -> str:
@@ -207,6 +210,7 @@ def thresholds_table(result: Result) -> Table | None:
         if key != "tn" or any((c.get("confusion") or {}).get(key) is not None for c in chosen)
     ]
     suppressed = any(item.get("nms_iou") is not None for item in chosen)
+    of_logits = any(item.get("logit") is not None for item in chosen)
     rows = []
     for item in chosen:
         confusion = item.get("confusion") or {}
@@ -214,6 +218,7 @@ def thresholds_table(result: Result) -> Table | None:
             (
                 Cell(slice_title(item)),
                 Cell(figures.exact(item.get("threshold")), _cut_interval(item), "bold"),
+                *([Cell(figures.exact(item.get("logit")), style="bold")] if of_logits else []),
                 *([Cell(figures.short(item.get("nms_iou")))] if suppressed else []),
                 Cell(figures.count(item.get("n"))),
                 *(Cell(figures.count(confusion.get(key))) for key in counts),
@@ -225,6 +230,7 @@ def thresholds_table(result: Result) -> Table | None:
     columns = (
         Column("slice", left=True),
         Column("threshold", short_level(params) if any(map(_cut_interval, chosen)) else ""),
+        *([Column("logit")] if of_logits else []),
         *([Column("NMS IoU")] if suppressed else []),
         Column("n"),
         *(Column(key) for key in counts),

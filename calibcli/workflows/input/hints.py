@@ -18,6 +18,7 @@ import numpy as np
 
 from calibcli.core.numeric.scales import expit, softmax
 from calibcli.errors import CalibcliError
+from calibcli.io.formats.buffers import BadValueError
 from calibcli.io.formats.readers import open_reader
 from calibcli.io.formats.sources import expand
 from calibcli.io.rows.evidence import Evidence
@@ -162,7 +163,10 @@ def _distinct(file: Evidence, name: str) -> list[str]:
     frame = file.keys((name,))
     if frame is None:
         return []
-    found = keys(frame.columns[name])
+    try:
+        found = keys(frame.columns[name])
+    except BadValueError:  # a list or a struct
+        return []
     used = sorted({int(code) for code in np.unique(found.codes) if code >= 0})
     return [as_text(found.values[code]) for code in used if found.values[code] not in (None, "")]
 
@@ -232,7 +236,6 @@ def _several(file: Evidence, labels: Evidence) -> Iterator[Options]:
 
 
 def _numbers(file: Evidence, name: str) -> NDArray[Any] | None:
-    from calibcli.io.formats.buffers import BadValueError
     from calibcli.io.formats.decode import numbers
 
     try:

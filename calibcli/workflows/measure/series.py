@@ -23,6 +23,8 @@ from calibcli.errors import UsageError
 from calibcli.io.rows.keys import MISSING_GROUP
 from calibcli.io.rows.periods import AUTO, split_unit
 from calibcli.workflows.input.gather import reads_stats
+from calibcli.workflows.measure.slices import slice_result
+from calibcli.workflows.measure.unlabelled import unlabelled_result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +43,7 @@ _MOST_CELLS = 4096
 _BITS = 8
 _BINARY = ("n", "prevalence", "mean_score", "ece", "brier", "nll", "auc")
 _CONFIDENCE = ("n", "prevalence", "mean_score", "ece")
-_ELSEWHERE = re.compile(r"(calibrated|class|group|versus|overlap|series)\b|worst\(")
+_ELSEWHERE = re.compile(r"(class|group|versus|overlap|series)\b|worst\(")
 _LIMITED = re.compile(r"(drift\.)?(?P<figure>ece|psi)(\.(low|high|value))?")
 _DATE = re.compile(r"\d{4}(-\d{2}(-\d{2}( \d{2}:00)?)?|-Q\d)?")
 
@@ -115,7 +117,7 @@ def series(
         if before is not None:
             row["drift"] = _drift(before, one.population.pairs, conventions, labelled=both)
         why = (
-            _failing(row, usable, warnings)
+            _failing(one, row, usable, conventions, labelled=labelled)
             if usable
             else _beyond(one, before, conventions, level, labelled=labelled)
         )
@@ -199,19 +201,20 @@ def _drift(
     return found
 
 
-def _failing(row: Result, gates: Sequence[Gate], warnings: list[Warning]) -> list[str]:
-    """Return the gates that fail in a period."""
-    whole = {"overall": {"slice": {"kind": "overall"}, "metrics": row["metrics"]}}
-    result = {**whole, "drift": {"metrics": row.get("drift") or {}}}
-    failing = []
-    for gate in gates:
-        try:
-            if not evaluate_gate(gate, result).passed:
-                failing.append(gate.expr)
-        except UsageError:
-            text = f"the gate {gate.expr!r} cannot be read in every period"
-            warnings.append(Warning("periods", text))
-    return failing
+def _failing(
+    one: Slice, row: Result, gates: Sequence[Gate], conventions: Conventions, *, labelled: bool
+) -> list[str]:
+    """Return the gates that fail in a period, over all figures of it.
+
+    Raises:
+        UsageError: a gate that cannot be evaluated there.
+    """
+    judged = slice_result if labelled else unlabelled_result
+    whole = judged({"kind": "overall"}, one.population, conventions)
+    if one.calibrated is not None:
+        whole["calibrated"] = judged({"kind": "overall"}, one.calibrated, conventions)
+    result = {"overall": whole, "drift": {"metrics": row.get("drift") or {}}}
+    return [gate.expr for gate in gates if not evaluate_gate(gate, result).passed]
 
 
 def _beyond(
