@@ -18,6 +18,7 @@ NAME = "measure"
 
 @spread_options
 def command(
+    context: typer.Context,
     paths: Annotated[list[str], typer.Argument(metavar="SCORES...", help=options.SCORES_HELP)],
     read: options.InputOptions,
     groups: options.GroupOptions,
@@ -85,6 +86,12 @@ def command(
 
     Every metric with its interval, confusion tables, reliability bins, per class and per group.
     """
+    from calibcli.workflows.measure.saved import are_saved_results
+
+    if are_saved_results(paths):
+        from calibcli.cli.saved import compare
+
+        return compare(context, paths, form.format, output, quiet=run.quiet)
     if plot and form.format is not Format.TABLE:
         raise UsageError(
             f"--plot draws below the tables, not in {form.format.value}",

@@ -1,0 +1,161 @@
+"""Two saved results of `measure`: what was measured then, and what is measured now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from calibcli.core.results.figures import Figure, Where
+from calibcli.core.results.saved import Pair, PairedSlice, SavedPair
+from calibcli.core.results.warning import Warning
+from calibcli.errors import InputError, UsageError
+from calibcli.io.failures import reading, show
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SCHEMA = "calibcli/measure"
+_HEAD_BYTES = 256
+_OF_A_RUN = ("config", "config_options", "tags", "reference_rows")
+
+
+class _Slice(msgspec.Struct):
+    """What is compared of a slice."""
+
+    metrics: dict[str, Figure]
+    slice: Where
+    calibrated: _After | None = None
+
+
+class _After(msgspec.Struct):
+    metrics: dict[str, Figure]
+
+
+class _Saved(msgspec.Struct):
+    """What is compared of a saved result."""
+
+    schema: str
+    version: int
+    task: str
+    inputs: list[dict[str, object]]
+    params: dict[str, object]
+    overall: _Slice
+    classes: list[_Slice] = msgspec.field(default_factory=list)
+    groups: list[_Slice] = msgspec.field(default_factory=list)
+
+
+def are_saved_results(paths: Sequence[str]) -> bool:
+    """Return whether all paths are files that `measure --format json` has written.
+
+    Raises:
+        UsageError: some are and some are not, or there are not two of them.
+    """
+    saved = [path for path in paths if _is_saved(path)]
+    if not saved:
+        return False
+    if len(saved) < len(paths) or len(paths) != 2:
+        raise UsageError(
+            f"{show(saved[0])} is a saved result, which is compared with one other",
+            "name two: calibcli measure old.json new.json",
+        )
+    return True
+
+
+def _is_saved(path: str) -> bool:
+    if not path.endswith(".json"):
+        return False
+    try:
+        with Path(path).open("rb") as file:
+            head = file.read(_HEAD_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return False
+    return f'"schema": "{SCHEMA}"' in head or f'"schema":"{SCHEMA}"' in head
+
+
+def side_by_side(paths: Sequence[str]) -> SavedPair:
+    """Return the figures of two saved results beside each other.
+
+    Each interval is that of its own result. Whether the difference is more than chance can be said
+    only of the rows themselves, with `--versus`; `apart` says that the intervals do not overlap.
+
+    Raises:
+        InputError: a file is no result, or the results are of different tasks.
+    """
+    first, second = (_read(path) for path in paths)
+    if first.task != second.task:
+        raise InputError(
+            f"{show(paths[0])} is of {first.task} scores, {show(paths[1])} of {second.task}",
+            "results of one task are compared",
+        )
+    names = [*first.params, *(name for name in second.params if name not in first.params)]
+    differ = {
+        name: (first.params.get(name), second.params.get(name))
+        for name in names
+        if first.params.get(name) != second.params.get(name) and name not in _OF_A_RUN
+    }
+    warnings = [
+        Warning(
+            "other-conventions",
+            f"the conventions differ: {name} is {_told(one)} and {_told(other)}",
+        )
+        for name, (one, other) in differ.items()
+    ]
+    return SavedPair(
+        inputs=tuple(
+            {"path": path, "rows": _rows(one)}
+            for path, one in zip(paths, (first, second), strict=True)
+        ),
+        params={name: value for name, value in first.params.items() if name not in differ},
+        task=first.task,
+        differ=differ,
+        overall=_paired(first.overall, second.overall),
+        classes=_matched(first.classes, second.classes),
+        groups=_matched(first.groups, second.groups),
+        warnings=tuple(one.text for one in warnings),
+        warning_codes=tuple(one.code for one in warnings),
+    )
+
+
+def _read(path: str) -> _Saved:
+    with reading(path, "saved result"):
+        content = Path(path).read_bytes()
+    try:
+        found = msgspec.json.decode(content, type=_Saved)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{show(path)} is not a result of measure: {error}",
+            "write it again: calibcli measure SCORES --format json -o result.json",
+        ) from error
+    if found.version != 1:
+        raise InputError(
+            f"{show(path)} is of version {found.version}, and this calibcli reads version 1",
+            "upgrade calibcli",
+        )
+    return found
+
+
+def _rows(result: _Saved) -> int | None:
+    counts = [one.get("rows") for one in result.inputs]
+    return sum(count for count in counts if isinstance(count, int)) if None not in counts else None
+
+
+def _matched(first: Sequence[_Slice], second: Sequence[_Slice]) -> tuple[PairedSlice, ...]:
+    """Return the slices that are in both results, in the order of the first."""
+    there = {one.slice: one for one in second}
+    return tuple(_paired(one, there[one.slice]) for one in first if one.slice in there)
+
+
+def _paired(first: _Slice, second: _Slice) -> PairedSlice:
+    """Return the figures of both; after calibration where a calibrator was used."""
+    one, other = ((part.calibrated or part).metrics for part in (first, second))
+    names = [*one, *(name for name in other if name not in one)]
+    return PairedSlice(
+        slice=first.slice,
+        metrics={name: Pair.of(one.get(name), other.get(name)) for name in names},
+    )
+
+
+def _told(value: object) -> str:
+    return "not set" if value is None else str(value)
