@@ -1,6 +1,7 @@
 """Measure, correct and threshold the scores of a classifier.
 
     >>> import calibcli
+    >>> calibcli.measure(frame, score="p", label="churned").metrics  # doctest: +SKIP
     >>> calibcli.load("calibrator.json").apply([0.2, 0.9])  # doctest: +SKIP
 
 Importing this package imports nothing heavy; `load` needs NumPy only.
@@ -13,14 +14,30 @@ from typing import TYPE_CHECKING, Any
 from calibcli._version import __version__
 
 if TYPE_CHECKING:
+    from calibcli.api.calls import apply, fit, measure, threshold
     from calibcli.workflows.input.loaded import LoadedCalibrator, LoadedThresholds, load
 
-__all__ = ["LoadedCalibrator", "LoadedThresholds", "__version__", "load"]
+__all__ = [
+    "LoadedCalibrator",
+    "LoadedThresholds",
+    "__version__",
+    "apply",
+    "fit",
+    "load",
+    "measure",
+    "threshold",
+]
+_MODULES = {
+    **dict.fromkeys(
+        ("LoadedCalibrator", "LoadedThresholds", "load"), "calibcli.workflows.input.loaded"
+    ),
+    **dict.fromkeys(("apply", "fit", "measure", "threshold"), "calibcli.api.calls"),
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("LoadedCalibrator", "LoadedThresholds", "load"):
-        from calibcli.workflows.input import loaded
+    if name in _MODULES:
+        from importlib import import_module
 
-        return getattr(loaded, name)
+        return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,6 +8,7 @@ import shutil
 import sys
 import time
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from calibcli.errors import InputError
@@ -22,8 +23,24 @@ EDITED = "{} has no digest: it was changed after it was written"
 _PATIENCE = 1.0
 
 
+_captured: ContextVar[list[Any] | None] = ContextVar("captured", default=None)
+
+
+@contextmanager
+def captured() -> Iterator[list[Any]]:
+    """Keep the results that commands would show, in place of showing them."""
+    found: list[Any] = []
+    token = _captured.set(found)
+    try:
+        yield found
+    finally:
+        _captured.reset(token)
+
+
 def emit(text: str | bytes) -> None:
     """Write the result to standard output. A reader that has gone away is no failure of ours."""
+    if _captured.get() is not None:
+        return
     data = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
     with unbroken():
         sys.stdout.flush()
@@ -83,6 +100,10 @@ def open_closed() -> None:
 
 def render(module: str, kind: str, result: dict[str, Any], output: str = "-") -> str:
     """Return a result in a format for an output; `kind` is the command that made it."""
+    taken = _captured.get()
+    if taken is not None:
+        taken.append(result)
+        return ""
     from importlib import import_module
 
     if module == "json":

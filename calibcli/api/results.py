@@ -1,0 +1,163 @@
+"""Results in a notebook: typed, with a frame, a text, a page and the exact JSON."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+
+from calibcli.core.results.fit import FitResult
+from calibcli.core.results.measure import MeasureResult
+from calibcli.core.results.threshold import ThresholdResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from os import PathLike
+
+    import pandas as pd
+
+    from calibcli.workflows.input.loaded import LoadedCalibrator, LoadedThresholds
+
+
+class Shown:
+    """What every result can be shown as; `_kept` has what showing it again needs."""
+
+    __slots__ = ()
+    _command = ""
+    __dict__: dict[str, Any]
+
+    @classmethod
+    def of(cls, document: Any, **kept: Any) -> Self:
+        """Return the typed result of what a command shows."""
+        from calibcli.render.formats.jsonout import render_json
+
+        text = render_json(document)
+        found = msgspec.json.decode(text, type=cls)
+        found.__dict__.update(kept, document=document, json=text)
+        return found
+
+    def to_json(self) -> str:
+        """Return the JSON of the command line, byte for byte."""
+        return str(self.__dict__["json"])
+
+    def frame(self) -> pd.DataFrame:
+        """Return every number as a row: the eleven columns of `--format csv`."""
+        import io
+
+        import pandas as pd
+
+        texts = ("stage", "slice", "column", "name", "table", "at", "metric", "reason")
+        frame = pd.read_csv(
+            io.StringIO(self._rendered("csvout")),
+            dtype=dict.fromkeys(texts, str),
+            keep_default_na=False,
+            na_values={name: [""] for name in ("value", "low", "high")},
+        )
+        return frame
+
+    def _rendered(self, form: str, **options: Any) -> str:
+        from importlib import import_module
+
+        module = import_module(f"calibcli.render.formats.{form}")
+        return str(getattr(module, f"render_{self._command}")(self.__dict__["document"], **options))
+
+    def __repr__(self) -> str:
+        return self._rendered("text", color=False, width=None).rstrip("\n")
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        from calibcli.render.page.parts import table_html
+        from calibcli.render.tables import documents
+
+        document = self.__dict__["document"]
+        head = escape(repr(self).partition("\n\n")[0]).replace("\n", "<br>")
+        said = "".join(f"<p>warning: {escape(text)}</p>" for text in document["warnings"])
+        tables = getattr(documents, f"{self._command}_tables")(document)
+        return f"<p>{head}</p>{said}{''.join(map(table_html, tables))}"
+
+
+class Measured(MeasureResult, Shown, frozen=True, kw_only=True, dict=True):
+    """What `measure` found; drift and series are as in the JSON."""
+
+    drift: dict[str, Any] | None = None  # type: ignore[assignment]
+    series: dict[str, Any] | None = None  # type: ignore[assignment]
+
+    _command = "measure"
+    __repr__ = Shown.__repr__
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gate of `fail_if` has passed."""
+        return all(gate.passed for gate in self.gates)
+
+    def report(self, path: str | PathLike[str], **options: Any) -> None:
+        """Write everything on one page: HTML, or Markdown or JSON by the suffix.
+
+        Args:
+            path: where the page goes.
+            options: of the command `report`, such as `title` or `cost`.
+        """
+        page: Callable[..., None] = self.__dict__["page"]
+        page(path, **options)
+
+
+class Fitted(FitResult, Shown, frozen=True, kw_only=True, dict=True):
+    """What `fit` did, with the calibrator that it made."""
+
+    _command = "fit"
+    __repr__ = Shown.__repr__
+
+    @property
+    def loaded(self) -> LoadedCalibrator:
+        """The calibrator in use."""
+        calibrator: LoadedCalibrator = self.__dict__["artifact"]
+        return calibrator
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """The artifact, as it is written."""
+        return self.loaded.payload
+
+    def apply(self, scores: Any, **options: Any) -> Any:
+        """Return calibrated probabilities of scores; see `LoadedCalibrator.apply`."""
+        return self.loaded.apply(scores, **options)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the artifact."""
+        _save(path, "calibrator", self.payload)
+
+
+class Chosen(ThresholdResult, Shown, frozen=True, kw_only=True, dict=True):
+    """What `threshold` chose."""
+
+    _command = "threshold"
+    __repr__ = Shown.__repr__
+
+    @property
+    def loaded(self) -> LoadedThresholds:
+        """The thresholds in use."""
+        thresholds: LoadedThresholds = self.__dict__["artifact"]
+        return thresholds
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """The artifact, as it is written."""
+        return self.loaded.payload
+
+    def decide(self, scores: Any, **options: Any) -> Any:
+        """Return one decision a row; see `LoadedThresholds.decide`."""
+        return self.loaded.decide(scores, **options)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the artifact."""
+        _save(path, "thresholds", self.payload)
+
+
+def _save(path: str | PathLike[str], kind: str, payload: dict[str, Any]) -> None:
+    from os import fspath
+
+    from calibcli.io.artifacts.artifacts import write_artifact
+
+    write_artifact(fspath(path), kind, payload)
