@@ -45,8 +45,10 @@ class Folder:
             return fspath(value)
         artifact = getattr(value, "payload", None)
         if isinstance(artifact, dict):
+            from calibcli.io.output.sink import write_atomic
+
             path = self.path / f"{role}.json"
-            path.write_text(json.dumps(artifact), encoding="utf-8")
+            write_atomic(str(path), json.dumps(artifact))
             return str(path)
         if not has_columns(value):
             array = np.asarray(value)
