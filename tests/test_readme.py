@@ -2,7 +2,7 @@
 
 - ```console: lines after ``$`` are run, and the lines below them are what must be printed, standard
   error included. A line ``...`` stands for any lines; ``$?`` is the last command's exit code.
-- ```pycon: a doctest.
+- ```pycon: a doctest, which knows the names of those before it on its page.
 - ```sh: commands of `make`, which cannot run inside the tests; their targets must exist.
 
 ``python tests/test_readme.py README.md`` writes what the commands now print into the page.
@@ -69,11 +69,12 @@ class Shell:
         return done.stdout
 
 
-def run_python(source: str, name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(folder)
-    test = doctest.DocTestParser().get_doctest(source, {}, name, name, 0)
+def run_python(source: str, name: str, names: dict) -> None:
+    test = doctest.DocTestParser().get_doctest(source, names, name, name, 0)
     report: list[str] = []
-    doctest.DocTestRunner(Checker(), optionflags=doctest.ELLIPSIS).run(test, out=report.append)
+    runner = doctest.DocTestRunner(Checker(), optionflags=doctest.ELLIPSIS)
+    runner.run(test, out=report.append, clear_globs=False)
+    names |= test.globs
     assert not report, "".join(report)
 
 
@@ -85,7 +86,8 @@ def make_targets() -> set[str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_examples_print_what_the_page_says(page, tmp_path, monkeypatch):
     text = page.read_text(encoding="utf-8")
-    shell = Shell(tmp_path)
+    shell, names = Shell(tmp_path), {}
+    monkeypatch.chdir(tmp_path)
     for fence in FENCE.finditer(text):
         kind, block = fence.groups()
         where = f"{page.name}, line {text.count(chr(10), 0, fence.start()) + 1}"
@@ -94,7 +96,7 @@ def test_examples_print_what_the_page_says(page, tmp_path, monkeypatch):
                 printed = shell.run(step.command)
                 assert matches(printed, step.output), f"{where}: {step.command}\n{printed}"
         elif kind == "pycon":
-            run_python(block, where, tmp_path, monkeypatch)
+            run_python(block, where, names)
         elif kind == "sh":
             for line in block.splitlines():
                 program, *targets = line.partition("#")[0].split()
