@@ -67,6 +67,10 @@ def refuse(options: Mapping[str, object]) -> None:
     Raises:
         UsageError: naming the first that was given.
     """
+    from calibcli.tasks import features
+
     for name, value in options.items():
         if value:
+            for feature in (name, f"threshold {name}", f"fit {name}"):
+                features.refuse(feature, "boxes")
             raise UsageError(f"{name} is not for --task detection", "leave it out")

@@ -50,12 +50,14 @@ class SearchOptions:
             UsageError: options of images without images.
         """
         if read.task is not Task.SEGMENTATION:
+            from calibcli.tasks.features import refuse
+
             given: dict[str, object] = {
                 "--connectivity": self.connectivity,
                 "--background": self.background,
             }
-            if read.task is not Task.DETECTION:
-                given["--search"] = self.search
+            if read.task is not Task.DETECTION and self.search is not None:
+                refuse("threshold --search", "binary")
             for name, value in given.items():
                 if value is not None:
                     raise UsageError(f"{name} is not for these rows", "add --task segmentation")

@@ -395,7 +395,6 @@ def _check(spec: InputSpec, need_labels: bool | None) -> None:
         "--label": (spec.label, truth),
         "--labels": (spec.labels, truth),
         "--positive": (spec.positive, truth),
-        "--count": (spec.count, "a box stands for itself; --weight COL of --images FILE"),
     }
     for option, (value, hint) in given.items():
         if value is not None:

@@ -130,8 +130,6 @@ def _refuse(spec: InputSpec) -> None:
                 f"{option} names a column, and images have none",
                 hint="leave it out; a table of pixels is read without --task segmentation",
             )
-    if spec.count is not None:
-        raise UsageError("--count: an image stands for itself", "--weight COL of --images FILE")
     if spec.scale is not None and spec.logits:
         raise UsageError("--scale is for quantised probabilities, not logits", "leave one out")
     if spec.scale is not None and not spec.scale > 0:

@@ -10,6 +10,7 @@ from calibcli.core.results.warning import Warning
 from calibcli.io.boxes.dataset import BoxDataset, open_boxes
 from calibcli.tasks.detection.counter import BoxCounter
 from calibcli.tasks.detection.found import Detections
+from calibcli.tasks.features import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +37,8 @@ class Detection:
         typed: bool,
     ) -> BoxDataset:
         """Open detections and objects; what they come with is kept by whoever writes them."""
+        if spec.count is not None:
+            refuse("--count", "boxes")
         return open_boxes(spec, sources, need_labels=need_labels)
 
     def params(self, spec: InputSpec, dataset: BoxDataset) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from calibcli.core.calibrators.composed.model_pool import averaged
 from calibcli.errors import InputError, UsageError
 from calibcli.io.formats.sources import expand
 from calibcli.io.rows.dataset import InputSpec, open_dataset
+from calibcli.tasks.features import kind_of, refuse
 from calibcli.tasks.validity import missing_rows
 
 if TYPE_CHECKING:
@@ -201,11 +202,7 @@ def open_models(
             typed=typed,
             scores_beside=spec.paths[place] if keyed else None,
         )
-        if found.task not in ("binary", "multiclass"):
-            raise UsageError(
-                f"--ensemble pools scores of one label a row, not {found.task} scores",
-                "fit each label by itself: --task binary --label COL",
-            )
+        refuse("fit --ensemble", kind_of(found.task))
         datasets.append(found)
     first = datasets[0]
     for name, one in zip(models, datasets, strict=True):

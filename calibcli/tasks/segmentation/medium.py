@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from calibcli.io.images.stacks import StackDataset, open_stacks
+from calibcli.tasks.features import refuse
 from calibcli.tasks.rows.medium import common_params
 from calibcli.tasks.segmentation.pixels import PixelCounter
 
@@ -32,6 +33,8 @@ class Images:
         typed: bool,
     ) -> StackDataset:
         """Open stacks and folders of images; they have no columns to keep."""
+        if spec.count is not None:
+            refuse("--count", "masks")
         return open_stacks(spec, need_labels=need_labels, sources=sources)
 
     def params(self, spec: InputSpec, dataset: StackDataset) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from calibcli.io.formats.sources import expand
 from calibcli.io.output.writers import open_table_sink, output_type
 from calibcli.io.rows.dataset import open_dataset
 from calibcli.tasks.collect import Layout, usable
+from calibcli.tasks.features import refuse
 from calibcli.workflows.apply.decision_columns import (
     decision_arrays,
     decision_names,
@@ -92,7 +93,7 @@ def apply(
         from calibcli.workflows.detection.apply import apply_detection
 
         if prior is not None:
-            raise UsageError("--prior is not for detections", "leave it out")
+            refuse("apply --prior", "boxes")
         return apply_detection(calibrator, spec, output, thresholds=thresholds, stream=stream)
     if spec.key is not None and spec.labels is None and loaded.calibrator.method != "pool":
         raise UsageError(
@@ -100,10 +101,10 @@ def apply(
         )
     cuts = None if thresholds is None else _thresholds(thresholds, loaded)
     if spec.task == "segmentation":
-        if prior is not None or stream is not None:
-            raise UsageError(
-                f"{'--prior' if prior is not None else '-o -'} is not for images", "-o OUT.npy"
-            )
+        if prior is not None:
+            refuse("apply --prior", "masks")
+        if stream is not None:
+            raise UsageError("-o - is not for images", "-o OUT.npy")
         from calibcli.workflows.apply.images import apply_images
 
         spec = replace(spec, logits=spec.logits or loaded.logits)

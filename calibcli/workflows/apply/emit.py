@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from calibcli.errors import UsageError, did_you_mean
+from calibcli.tasks.features import kind_of, refuse
 from calibcli.workflows.input.loaded import load_calibrator
 
 if TYPE_CHECKING:
@@ -31,12 +32,9 @@ def emit(path: str, kind: str, *, score: str | None = None, prior: str | None = 
         raise UsageError(f"--emit {kind!r}", did_you_mean(kind, KINDS) or "sql or python")
     loaded = load_calibrator(path)
     title = f"{loaded.payload.get('method', loaded.calibrator.method)} calibrator {_origin(loaded)}"
-    if loaded.classes:
+    if loaded.classes and loaded.shape:
         if kind == "sql":
-            raise UsageError(
-                f"one SQL expression is for binary scores, {path} is for {loaded.task} ones",
-                "--emit python writes a function of all scores of a row",
-            )
+            refuse("apply --emit sql", kind_of(loaded.task))
         if prior is not None:
             raise UsageError("--emit with --prior is for binary scores", "shift with apply --prior")
         from calibcli.core.export.python import emit_rows

@@ -17,6 +17,7 @@ from calibcli.core.statistics.keys import logit_keys, probability_keys
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.core.statistics.tally import Tally
 from calibcli.errors import InputError, UsageError
+from calibcli.tasks.features import kind_of, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -127,11 +128,7 @@ def old_prevalence(loaded: LoadedCalibrator) -> Array:
         UsageError: each label is a problem of its own.
     """
     payload = loaded.payload
-    if loaded.task == "multilabel":
-        raise UsageError(
-            "--prior is for binary scores or classes that exclude each other",
-            "apply it to one label at a time",
-        )
+    refuse("apply --prior", kind_of(loaded.task))
     if not loaded.classes:
         metrics = (payload.get("before") or {}).get("metrics") or {}
         value = (metrics.get("prevalence") or {}).get("value")

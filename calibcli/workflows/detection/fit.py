@@ -9,6 +9,7 @@ from calibcli.core.statistics.sketch import CAPACITY
 from calibcli.errors import InputError, UsageError
 from calibcli.io.artifacts.artifacts import write_artifact
 from calibcli.tasks.collect import Population
+from calibcli.tasks.features import refuse
 from calibcli.tasks.watching import Watch
 from calibcli.workflows.detection.observed import CLASS, TASK, matching_warnings, observe
 from calibcli.workflows.fit.pairs import fit_binary
@@ -43,9 +44,10 @@ def fit_detection(
         InputError: unusable input, nothing right or nothing wrong among the detections.
         UsageError: options of other tasks.
     """
-    if wanted.per_group is not None or wanted.models:
-        named = "--ensemble" if wanted.models else "--per-group"
-        raise UsageError(f"{named} is not for --task detection", "--per-class fits each class")
+    if wanted.models:
+        refuse("fit --ensemble", "boxes")
+    if wanted.per_group is not None:
+        raise UsageError("--per-group is not for --task detection", "--per-class fits each class")
     if wanted.temperatures:
         wanted = replace(wanted, method="temperature")
     seen = observe(spec, options)

@@ -21,6 +21,7 @@ from calibcli.tasks.detection.pairs import (
     matched,
     scene,
 )
+from calibcli.tasks.features import refuse
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,13 +68,14 @@ def check_spec(spec: InputSpec) -> None:
     Raises:
         UsageError: naming the option.
     """
+    if spec.count is not None:
+        refuse("--count", "boxes")
     given = {
         "--scores": spec.scores,
         "--label": spec.label,
         "--labels": spec.labels,
         "--positive": spec.positive,
         "--weight": spec.weight,
-        "--count": spec.count,
     }
     hints = {
         "--scores": "one score a box: --score COL",

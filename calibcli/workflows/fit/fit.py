@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from calibcli.core.statistics.sketch import CAPACITY
 from calibcli.errors import UsageError
 from calibcli.io.artifacts.artifacts import write_artifact
+from calibcli.tasks.features import kind_of, refuse
 from calibcli.tasks.watching import Watch
 from calibcli.workflows.fit.fitted import FitOptions, Fitted
 from calibcli.workflows.fit.pairs import fit_binary, fit_multilabel
@@ -82,10 +83,8 @@ def fit_gathered(
         InputError: one class only, too few rows.
         UsageError: a method that does not fit the task.
     """
-    if options.per_class and found.task == "binary":
-        raise UsageError(
-            "--per-class is for several classes, these scores are binary", "leave it out"
-        )
+    if options.per_class:
+        refuse("fit --per-class", kind_of(found.task, found.medium))
     column = options.per_group
     if column is not None and found.task == "multiclass":
         from calibcli.workflows.fit.group_rows import fit_group_rows

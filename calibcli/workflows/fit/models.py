@@ -23,9 +23,11 @@ from calibcli.core.statistics.stats import ScoreStats
 from calibcli.core.statistics.tally import Tally
 from calibcli.errors import InputError
 from calibcli.tasks.collect import count
+from calibcli.tasks.features import kind_of, refuse
 from calibcli.tasks.pairs import row_buckets
 from calibcli.tasks.rows.models import open_models
 from calibcli.tasks.scan import mass_of, scan
+from calibcli.tasks.table import TASKS
 from calibcli.workflows.fit.fitted import Fitted, check_method
 from calibcli.workflows.fit.pairs import fitter
 from calibcli.workflows.input.gather import from_counted, layout_of
@@ -82,6 +84,8 @@ def fit_models(
         UsageError: a method that does not fit the task, multi-label scores.
         InputError: unusable input, one label only, too few rows.
     """
+    if TASKS.get(spec.task, "rows") != "rows":
+        refuse("fit --ensemble", kind_of("binary", TASKS[spec.task]))
     dataset = open_models(spec, options.models)
     if options.method != "auto" and dataset.task == "binary":
         check_method(options.method, "binary")

@@ -15,7 +15,8 @@ from calibcli.core.results.warning import Warning, any_of
 from calibcli.core.statistics.cells import grid
 from calibcli.core.statistics.keys import key_probabilities, probability_keys
 from calibcli.core.statistics.stats import ScoreStats
-from calibcli.errors import AnswerNoError, UsageError
+from calibcli.errors import AnswerNoError
+from calibcli.tasks.features import kind_of, refuse
 from calibcli.workflows.input.gather import gather
 from calibcli.workflows.input.loaded import load_calibrator
 from calibcli.workflows.input.loaded_cuts import KEEP
@@ -78,11 +79,7 @@ def abstention(
         progress=progress,
         watch=watch,
     )
-    if found.task == "multilabel":
-        raise UsageError(
-            "--abstain keeps or refers a row by its one predicted class",
-            "each label is a binary problem of its own: --cost fp=1,fn=4,refer=0.5",
-        )
+    refuse("threshold --abstain", kind_of(found.task, found.medium))
     warnings = list(found.warnings)
     if loaded is not None:
         shared = found_overlap(loaded, watch)

@@ -19,6 +19,7 @@ from calibcli.core.decisions.conformal import (
 from calibcli.core.decisions.true_scores import TrueScores
 from calibcli.core.results.warning import Warning, any_of
 from calibcli.errors import UsageError
+from calibcli.tasks.features import kind_of, refuse
 from calibcli.workflows.input.loaded_cuts import SETS
 from calibcli.workflows.input.passes import RowPass
 from calibcli.workflows.threshold.outcome import keep, outcome, void
@@ -70,16 +71,12 @@ def prediction_sets(
     _check(spec, coverage, per_class)
     _check_ranks(chosen, penalty, free_rank)
     rows = RowPass.open(spec, conventions, calibrator, threads, progress, "--coverage")
+    refuse("threshold --coverage", kind_of(rows.dataset.task, rows.dataset.medium))
     if rows.layout.clustered:
         raise UsageError(
             f"conformal sets need exchangeable rows, and rows of one {rows.dataset.unit.name} are "
             "not",
             "keep one row of each, and leave out --cluster",
-        )
-    if rows.dataset.task == "multilabel":
-        raise UsageError(
-            "prediction sets are of classes that exclude each other",
-            "each label has a cut-off of its own: leave out --coverage",
         )
     classes = rows.dataset.classes or ("0", "1")
     by = "class" if per_class else "group" if spec.groups else "none"

@@ -1,0 +1,203 @@
+"""What each feature does for each kind of scores: it acts, or is refused for a reason.
+
+The one table of refusals: commands raise what stands here, docs/matrix.md prints it, and a contract
+test tries every cell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from calibcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+KINDS: Final = {
+    "binary": "binary",
+    "multiclass": "multi-class",
+    "multilabel": "multi-label",
+    "masks": "images, one structure",
+    "structures": "images, several",
+    "boxes": "boxes",
+}
+"""The kinds of scores, and how they are headed."""
+FEATURES: Final = (
+    "measure",
+    "--logits",
+    "--drop-invalid",
+    "--group",
+    "--cluster",
+    "--weight",
+    "--count",
+    "--calibrator",
+    "--thresholds",
+    "--versus",
+    "--reference SCORES",
+    "--reference STATISTICS",
+    "--reference CALIBRATOR",
+    "--by",
+    "--at",
+    "--fail-if",
+    "--save-stats",
+    "saved statistics as SCORES",
+    "--save-plots",
+    "--format prometheus",
+    "--format junit",
+    "--format github",
+    "--engine dask",
+    "leak guard",
+    "fit",
+    "fit --per-class",
+    "fit --per-group",
+    "fit --ensemble",
+    "fit --promote-over",
+    "fit --rollback",
+    "apply",
+    "apply --thresholds",
+    "apply --prior",
+    "apply --emit python",
+    "apply --emit sql",
+    "threshold",
+    "threshold --subject-to",
+    "threshold --guarantee",
+    "threshold --cost",
+    "threshold --per-group",
+    "threshold --search",
+    "threshold --abstain",
+    "threshold --coverage",
+    "threshold --candidates",
+    "report --cost",
+)
+"""What commands can do, in the order of the table; an option alone is that of `measure` too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why something makes no sense for some kinds of scores, and what to do instead."""
+
+    reason: str
+    hint: str
+    kinds: tuple[str, ...]
+
+
+_ROWS = ("binary", "multiclass", "multilabel")
+_IMAGES = ("masks", "structures")
+REFUSALS: Final[Mapping[str, tuple[Refusal, ...]]] = {
+    "--count": (
+        Refusal("an image stands for itself", "--weight COL of --images FILE", _IMAGES),
+        Refusal("a box stands for itself", "--weight COL of --images FILE", ("boxes",)),
+    ),
+    "fit --per-class": (
+        Refusal(
+            "one score a row has one map", "--per-class is for several classes", ("binary", "masks")
+        ),
+    ),
+    "fit --ensemble": (
+        Refusal(
+            "several models of several labels are an ensemble for each label",
+            "fit each label by itself: --task binary --label COL",
+            ("multilabel",),
+        ),
+        Refusal(
+            "maps of several models are pooled where they are made",
+            "average the logits of the models first",
+            _IMAGES,
+        ),
+        Refusal(
+            "the boxes of two models are not the same boxes",
+            "fuse the boxes first, and fit what comes out",
+            ("boxes",),
+        ),
+    ),
+    "apply --prior": (
+        Refusal(
+            "labels that do not exclude each other have a prevalence each",
+            "apply it to one label at a time",
+            ("multilabel",),
+        ),
+        Refusal(
+            "pixels of an image are not drawn at a prevalence of their own",
+            "shift the rows of a table of pixels",
+            _IMAGES,
+        ),
+        Refusal(
+            "how many boxes are right follows from the detector, not from a prevalence",
+            "fit on boxes of where it is used",
+            ("boxes",),
+        ),
+    ),
+    "apply --emit sql": (
+        Refusal(
+            "one SQL expression is of one score",
+            "--emit python writes a function of all scores of a row",
+            ("multiclass", "multilabel", "structures"),
+        ),
+    ),
+    "threshold --search": (
+        Refusal(
+            "a row has neither regions nor rivals",
+            "images are --task segmentation, boxes --task detection",
+            _ROWS,
+        ),
+    ),
+    "threshold --abstain": (
+        Refusal(
+            "a row of several labels is no single decision to refer",
+            "each label is a binary problem of its own: --cost fp=1,fn=4,refer=0.5",
+            ("multilabel",),
+        ),
+        Refusal(
+            "a box that is not kept is not referred to anybody",
+            "--subject-to 'precision>=0.9' keeps what is sure",
+            ("boxes",),
+        ),
+    ),
+    "threshold --coverage": (
+        Refusal(
+            "sets are of classes that exclude each other",
+            "each label has a cut-off of its own: leave out --coverage",
+            ("multilabel",),
+        ),
+        Refusal(
+            "sets need exchangeable rows, and pixels of one image are not",
+            "take one pixel of each image, as a table",
+            _IMAGES,
+        ),
+        Refusal(
+            "a box has one class, and an object that was missed no box",
+            "--subject-to 'recall>=0.9' bounds what is missed",
+            ("boxes",),
+        ),
+    ),
+}
+"""Why a feature is refused, for which kinds."""
+
+
+def kind_of(task: str, medium: str = "rows") -> str:
+    """Return the kind of scores of a task of rows or pixels in a medium."""
+    if medium == "images":
+        return "masks" if task == "binary" else "structures"
+    return "boxes" if medium == "boxes" else task
+
+
+def refusal(feature: str, kind: str) -> Refusal | None:
+    """Return why a feature is refused for a kind of scores; None where it acts."""
+    of_kind: Iterator[Refusal] = (one for one in REFUSALS.get(feature, ()) if kind in one.kinds)
+    return next(of_kind, None)
+
+
+def refuse(feature: str, kind: str) -> None:
+    """Refuse a feature that makes no sense for a kind of scores.
+
+    Raises:
+        UsageError: with the reason.
+    """
+    found = refusal(feature, kind)
+    if found is not None:
+        option = feature[feature.index("--") :]
+        what = f"{kind} scores" if kind in _ROWS else KINDS[kind].partition(",")[0]
+        if set(found.kinds) == set(_ROWS):
+            what = "rows"
+        raise UsageError(f"{option} is not for {what}: {found.reason}", found.hint)
