@@ -15,6 +15,21 @@ import pytest
 BIN = str(Path(sys.executable).parent)
 
 
+@pytest.fixture(autouse=True)
+def signals_act():
+    """A suite that runs in the background of a shell, or under nohup, ignores some signals."""
+    ignored = [
+        number
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) == signal.SIG_IGN
+    ]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
+
+
 @pytest.fixture
 def bash(tmp_path):
     """Run a line of bash in the folder of the test; return (code, out, err)."""

@@ -64,6 +64,10 @@ def command(
         list[float] | None,
         typer.Option(metavar="P", help="Read the reliability curve at this confidence."),
     ] = None,
+    worst: Annotated[
+        int,
+        typer.Option(metavar="N", min=0, help="Show the N rows that are most confidently wrong."),
+    ] = 0,
     fail_if: Annotated[
         list[str] | None,
         typer.Option(metavar="EXPR", help="Exit 1 if this holds, such as 'ece>0.05'."),
@@ -116,6 +120,7 @@ def command(
                     "--reference": reference,
                     "--by": by,
                     "--save-stats": save_stats,
+                    "--worst": worst,
                 }
             )
             refuse({"--save-plots": save_plots})
@@ -141,6 +146,7 @@ def command(
                 threads=run.threads,
                 progress=progress.callback,
                 curves=None if save_plots is None else pictures.equal_costs(),
+                worst=worst,
             )
         if save_plots is not None:
             pictures.save_measure(result, save_plots)

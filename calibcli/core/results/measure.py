@@ -20,6 +20,7 @@ from calibcli.core.results.curves import (
 from calibcli.core.results.envelope import Envelope, GateResult
 from calibcli.core.results.figures import Bin, BinnedEce, Confusion, Figure, Reading, Where
 from calibcli.core.results.warning import Code
+from calibcli.core.results.worst import Worst
 
 if TYPE_CHECKING:
     pass
@@ -150,6 +151,7 @@ class MeasureResult(Envelope, frozen=True, kw_only=True):
     drift: Drift | None = None
     series: Series | None = None
     versus: Versus | None = None
+    worst: Worst | None = None
 
     @property
     def slices(self) -> tuple[SliceResult, ...]:

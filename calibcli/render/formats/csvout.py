@@ -7,6 +7,7 @@
 | slice, column, name | `overall`; `class` and its name; `group` or `period`, column and value |
 | table | `metrics`, `confusion`, `bins`, `ece_by_bins`, `at`, `candidates`, `gates`, `versus`, |
 | | `drift`, `overlap`, `cost`, `breaks` (a constraint in a group), `abstain`, `sets`, `decision`, |
+| | `worst` (file and row), |
 | | `steps`, `checks` |
 | at | where in the table: the cut-off, the bin's number from 1, `15 width`, the confidence |
 | metric | the metric's name, or the bin's `low`, `high`, `count`, `score`, `frequency`, `gap` |
@@ -56,6 +57,10 @@ def render_measure(result: Result) -> str:
         found = _figures(result["overlap"])
         rows.append(("calibrated", "overall", "", "", "overlap", "", "overlap", *found))
     rows += paired.versus_rows(result)
+    for row in (result.get("worst") or {}).get("rows", ()):
+        told = f"predicted {row['predicted']}, label {row['label']}"
+        at = f"{row['path']}:{row['row']}"
+        rows.append(("before", "overall", "", "", "worst", at, "wrong", row["wrong"], "", "", told))
     for gate in result.get("gates") or []:
         told = "passed" if gate["passed"] else "failed"
         where = ("overall", "", "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from calibcli.render.tables import common as tabulate
-from calibcli.render.tables import drifted, paired, segmentation, serial, slices
+from calibcli.render.tables import drifted, paired, segmentation, serial, slices, worst
 from calibcli.render.words import figures, words
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def measure_tables(result: Result, *, limit: int | None = None) -> list[Table]:
                 slices.slices_table(parts, params, title=kind, limit=limit)
                 for kind, parts in words.slices_by_kind(result).items()
             ),
+            worst.worst_table(result),
         ]
     )
 

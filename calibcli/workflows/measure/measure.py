@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from calibcli._version import __version__
+from calibcli.core.results.base import plain
 from calibcli.core.results.warning import warned
 from calibcli.errors import InputError, UsageError
 from calibcli.workflows.input.gather import Gathered, gather, stats_payload, with_group_of
@@ -46,6 +47,7 @@ def measure(
     threads: int | None = None,
     progress: Progress | None = None,
     curves: Costs | None = None,
+    worst: int = 0,
 ) -> Result:
     """Return every metric with its interval, as the JSON result (see docs).
 
@@ -63,6 +65,7 @@ def measure(
         threads: how many threads read; default all cores of this process.
         progress: called with the number of rows read so far.
         curves: what errors cost, to have also the curves that a report draws.
+        worst: how many of the rows to show that are most confidently wrong.
 
     Raises:
         InputError: unusable input or artifacts.
@@ -175,6 +178,12 @@ def measure(
             warnings=warnings,
         )
         result["params"]["versus"] = versus
+    if worst:
+        from calibcli.workflows.measure.worst import worst_rows
+
+        rows = worst_rows(found, spec, conventions, worst, calibrator=mapping, threads=threads)
+        result["worst"] = plain(rows)
+        result["params"]["worst"] = worst
     result |= warned(warnings)
     if gates:
         from calibcli.core.decisions.gates import evaluate_gates
