@@ -253,4 +253,8 @@ def run() -> NoReturn:
         if code == 0:
             explain(error)
             code = int(error.exit_code)
+    # Python takes its handlers away before the process has ended: a late signal would kill it.
+    for number in _ENDING:
+        if signal.getsignal(number) is _nothing:
+            signal.signal(number, signal.SIG_IGN)
     sys.exit(code)

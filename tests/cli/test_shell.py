@@ -287,7 +287,9 @@ def writing(calibrator, scores, tmp_path):
     [(signal.SIGTERM,), (signal.SIGHUP,), (signal.SIGHUP, signal.SIGHUP, signal.SIGTERM)],
 )
 def test_a_signal_to_end_clears_away_what_was_begun(writing, signals):
-    assert writing(*signals) == (128 + signals[0], b"", b"calibcli: terminated\n", [])
+    code, *left = writing(*signals)
+    assert code in {128 + number for number in signals}  # the first that the process has seen
+    assert left == [b"", b"calibcli: terminated\n", []]
 
 
 def test_control_c_clears_away_what_was_begun(writing):
