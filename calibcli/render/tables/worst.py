@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from calibcli.render.tables.layout import Cell, Column, Table
@@ -32,7 +31,7 @@ def worst_table(result: Mapping[str, Any]) -> Table | None:
     )
     rows = tuple(
         (
-            Cell(PurePath(row["path"]).name),
+            Cell(str(row["path"]).rpartition("/")[2]),
             Cell(figures.count(row["row"])),
             *([Cell(str(row.get("key", "")))] if keyed else []),
             Cell(figures.metric(row["score"])),

@@ -2,48 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from calibcli.core.results.figures import Figure, Where
 from calibcli.core.results.saved import Pair, PairedSlice, SavedPair
 from calibcli.core.results.warning import Warning
 from calibcli.errors import InputError, UsageError
-from calibcli.io.failures import reading, show
+from calibcli.io.artifacts.results import is_result, read_result
+from calibcli.io.failures import show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SCHEMA = "calibcli/measure"
-_HEAD_BYTES = 256
+    from calibcli.io.artifacts.results import SavedResult, SavedSlice
+
 _OF_A_RUN = ("config", "config_options", "tags", "reference_rows")
-
-
-class _Slice(msgspec.Struct):
-    """What is compared of a slice."""
-
-    metrics: dict[str, Figure]
-    slice: Where
-    calibrated: _After | None = None
-
-
-class _After(msgspec.Struct):
-    metrics: dict[str, Figure]
-
-
-class _Saved(msgspec.Struct):
-    """What is compared of a saved result."""
-
-    schema: str
-    version: int
-    task: str
-    inputs: list[dict[str, object]]
-    params: dict[str, object]
-    overall: _Slice
-    classes: list[_Slice] = msgspec.field(default_factory=list)
-    groups: list[_Slice] = msgspec.field(default_factory=list)
 
 
 def are_saved_results(paths: Sequence[str]) -> bool:
@@ -52,7 +24,7 @@ def are_saved_results(paths: Sequence[str]) -> bool:
     Raises:
         UsageError: some are and some are not, or there are not two of them.
     """
-    saved = [path for path in paths if _is_saved(path)]
+    saved = [path for path in paths if is_result(path)]
     if not saved:
         return False
     if len(saved) < len(paths) or len(paths) != 2:
@@ -61,17 +33,6 @@ def are_saved_results(paths: Sequence[str]) -> bool:
             "name two: calibcli measure old.json new.json",
         )
     return True
-
-
-def _is_saved(path: str) -> bool:
-    if not path.endswith(".json"):
-        return False
-    try:
-        with Path(path).open("rb") as file:
-            head = file.read(_HEAD_BYTES).decode("utf-8", "replace")
-    except OSError:
-        return False
-    return f'"schema": "{SCHEMA}"' in head or f'"schema":"{SCHEMA}"' in head
 
 
 def side_by_side(paths: Sequence[str]) -> SavedPair:
@@ -83,7 +44,7 @@ def side_by_side(paths: Sequence[str]) -> SavedPair:
     Raises:
         InputError: a file is no result, or the results are of different tasks.
     """
-    first, second = (_read(path) for path in paths)
+    first, second = (read_result(path) for path in paths)
     if first.task != second.task:
         raise InputError(
             f"{show(paths[0])} is of {first.task} scores, {show(paths[1])} of {second.task}",
@@ -118,36 +79,18 @@ def side_by_side(paths: Sequence[str]) -> SavedPair:
     )
 
 
-def _read(path: str) -> _Saved:
-    with reading(path, "saved result"):
-        content = Path(path).read_bytes()
-    try:
-        found = msgspec.json.decode(content, type=_Saved)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{show(path)} is not a result of measure: {error}",
-            "write it again: calibcli measure SCORES --format json -o result.json",
-        ) from error
-    if found.version != 1:
-        raise InputError(
-            f"{show(path)} is of version {found.version}, and this calibcli reads version 1",
-            "upgrade calibcli",
-        )
-    return found
-
-
-def _rows(result: _Saved) -> int | None:
+def _rows(result: SavedResult) -> int | None:
     counts = [one.get("rows") for one in result.inputs]
     return sum(count for count in counts if isinstance(count, int)) if None not in counts else None
 
 
-def _matched(first: Sequence[_Slice], second: Sequence[_Slice]) -> tuple[PairedSlice, ...]:
+def _matched(first: Sequence[SavedSlice], second: Sequence[SavedSlice]) -> tuple[PairedSlice, ...]:
     """Return the slices that are in both results, in the order of the first."""
     there = {one.slice: one for one in second}
     return tuple(_paired(one, there[one.slice]) for one in first if one.slice in there)
 
 
-def _paired(first: _Slice, second: _Slice) -> PairedSlice:
+def _paired(first: SavedSlice, second: SavedSlice) -> PairedSlice:
     """Return the figures of both; after calibration where a calibrator was used."""
     one, other = ((part.calibrated or part).metrics for part in (first, second))
     names = [*one, *(name for name in other if name not in one)]
