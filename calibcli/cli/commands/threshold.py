@@ -67,7 +67,8 @@ def command(
         typer.Option(
             metavar="FIGURE",
             help="f1, fbeta:B, youden, balanced-accuracy, accuracy, mcc, precision, recall, dice, "
-            "iou, or of images mean-dice. [default: f1, or what the constraints leave open]",
+            "iou, of images mean-dice; macro-f1 or micro-f1: one cut-off for all classes. "
+            "[default: f1, or what the constraints leave open]",
         ),
     ] = None,
     subject_to: Annotated[
@@ -159,6 +160,11 @@ def command(
     found = boxes.wanted(read)
     if found is not None:
         refuse({"--coverage": coverage, "--abstain": abstain, "--cost-matrix": cost_matrix})
+        if (maximize or "").replace("_", "-") in ("macro-f1", "micro-f1"):
+            raise UsageError(
+                f"--maximize {maximize} is of classes of rows",
+                "boxes of all classes have one cut-off without --per-class: --maximize f1",
+            )
     cut = {
         "--maximize": maximize,
         "--subject-to": subject_to,

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -181,11 +182,16 @@ def _number(text: str) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """What a search makes as large as it can (as small, where `larger_is_better` is false)."""
+    """What a search makes as large as it can (as small, where `larger_is_better` is false).
+
+    `common` tells that all classes get one cut-off: of `function` the mean over classes is meant,
+    or that of the pooled counts.
+    """
 
     name: str
     function: Figure
     larger_is_better: bool = True
+    common: Literal["mean", "pooled"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +235,13 @@ def parse_objective(text: str, *, images: bool = False) -> Objective:
             "mean-dice is a mean over images",
             "it needs --task segmentation; dice and iou are of all pixels together",
         )
+    common = COMMON.get(text.strip().lower().replace("_", "-"))
+    if common is not None:
+        if images:
+            raise UsageError(
+                f"{common.name} is of classes of rows or labels", "of structures: --maximize f1"
+            )
+        return common
     name, function = _figure(text)
     if name in _TO_LIMIT:
         raise UsageError(
@@ -236,6 +249,12 @@ def parse_objective(text: str, *, images: bool = False) -> Objective:
         )
     return Objective(name, function)
 
+
+COMMON = {
+    "macro-f1": Objective("macro-f1", f1, common="mean"),
+    "micro-f1": Objective("micro-f1", f1, common="pooled"),
+}
+"""Objectives of one cut-off for all classes."""
 
 _CONSTRAINT = re.compile(r"\s*(?P<name>[^<>=\s]+)\s*(?P<op>>=|<=|==|=|>|<)\s*(?P<target>\S+)\s*")
 

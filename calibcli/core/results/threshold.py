@@ -318,6 +318,26 @@ class TradeOff(Record, frozen=True):
     curves: tuple[TradeOffCurve, ...]
 
 
+class CommonValue(Record, frozen=True):
+    """The objective of one cut-off for all classes, on rows that its choice has not seen."""
+
+    folds: int
+    value: Figure
+
+
+class CommonCut(Record, frozen=True, kw_only=True):
+    """One cut-off for all classes, and the objective there.
+
+    `tied` counts the candidates that do as well; `logit` is the same cut-off in logits.
+    """
+
+    threshold: float
+    logit: float | None = None
+    value: float
+    tied: int
+    cross_fitted: CommonValue | None = None
+
+
 class ThresholdResult(Envelope, frozen=True, kw_only=True):
     """What `threshold` chose."""
 
@@ -326,6 +346,7 @@ class ThresholdResult(Envelope, frozen=True, kw_only=True):
     constraints: tuple[str, ...] = always(())
     kind: Kind
     thresholds: tuple[CutOff, ...] = always(())
+    common: CommonCut | None = None
     equal: Equal | None = None
     groups: tuple[GroupCut, ...] | None = None
     abstain: Abstain | None = None

@@ -170,11 +170,18 @@ def thresholds_headline(result: Result) -> str:
     if other:
         return other
     chosen = result.get("thresholds") or []
+    common = result.get("common")
+    if common:
+        crossed = (common.get("cross_fitted") or {}).get("value")
+        honest = f", cross-fitted {figures.with_interval(crossed)}" if crossed else ""
+        threshold, value = figures.exact(common["threshold"]), figures.metric(common["value"])
+        of_all = f"threshold {threshold} for all {len(chosen)} classes"
+        return f"{of_all}: {objective_words(result)} ({value}{honest})"
     if len(chosen) != 1:
         return f"{len(chosen)} thresholds: each {objective_words(result)}"
     only = chosen[0]
-    value = entry(only.get("value"))
-    reached = f" ({figures.with_interval(value)})" if value.get("value") is not None else ""
+    best = entry(only.get("value"))
+    reached = f" ({figures.with_interval(best)})" if best.get("value") is not None else ""
     logit = only.get("logit")
     of_logit = "" if logit is None else f" (logit {figures.exact(logit)})"
     threshold = figures.exact(only.get("threshold"))

@@ -143,19 +143,28 @@ def _matrix(judged: Judged, classes: Sequence[str]) -> Result:
 
 
 def macro_f1(
-    judged: Judged, parts: Sequence[tuple[float, float, float, float]], level: float | None
+    judged: Judged,
+    parts: Sequence[tuple[float, float, float, float]],
+    level: float | None,
+    *,
+    pooled: bool = False,
 ) -> Result:
-    """Return the mean of F1 over the classes that occur or are decided, by linearisation."""
+    """Return the mean of F1 over the classes that occur or are decided, by linearisation.
+
+    `pooled` asks for F1 of the pooled counts of all classes in its place (micro F1).
+    """
     size = np.array([2 * tp + fp + fn for tp, fp, fn, _ in parts])
     there = size > 0
     if not there.any():
         return {"value": None, "low": None, "high": None, "reason": "no class occurs"}
     hits = np.array([table[0] for table in parts])
-    f1 = np.where(there, 2 * hits / np.maximum(size, 1e-300), 0.0)
+    if pooled:
+        hits, size = np.full(len(hits), hits.sum()), np.full(len(size), size.sum())
+    f1 = np.where(size > 0, 2 * hits / np.maximum(size, 1e-300), 0.0)
     value = float(f1[there].mean())
     if level is None or not 0.0 < value < 1.0:
         return {"value": value, "low": None, "high": None}
-    slope = _slope(judged, f1, size) / int(there.sum())
+    slope = _slope(judged, f1, size) / (1 if pooled else int(there.sum()))
     reach = norm_ppf((1 + level) / 2)
     if judged.counts.clustered:
         reach = t_ppf((1 + level) / 2, max(len(np.unique(judged.all.unit)) - 1, 1))

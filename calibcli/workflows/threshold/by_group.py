@@ -13,6 +13,7 @@ from calibcli.errors import InputError, UsageError, did_you_mean
 from calibcli.workflows.measure.judged import table_of
 from calibcli.workflows.measure.slices import confusion
 from calibcli.workflows.threshold.choosing import Chosen
+from calibcli.workflows.threshold.wish import refuse_beside_common
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -172,7 +173,9 @@ def _warning(found: list[Result]) -> list[Warning]:
 
 
 def check_task(task: str, wish: Wish) -> None:
-    """Raise UsageError for options that only a binary score has."""
+    """Raise UsageError for options that do not fit the task."""
+    if wish.objective.common is not None:
+        refuse_beside_common(wish, task)
     if task == "binary":
         return
     if wish.equal is not None:

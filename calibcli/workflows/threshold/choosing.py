@@ -148,6 +148,7 @@ def describe(
     clustered: bool = False,
     draws: int = DRAWS,
     cross: Cross | None = None,
+    alone: bool = True,
 ) -> Chosen:
     """Return a choice as it stands in the JSON.
 
@@ -159,6 +160,7 @@ def describe(
         clustered: whether rows come in clusters.
         draws: resamples behind the interval of the cut-off; 0 for none.
         cross: candidates and choices of the folds, where they are not those of one score.
+        alone: whether the cut-off was chosen for this slice alone, and moves with its rows.
     """
     stats, found = picked.stats if picked.shown is None else picked.shown, picked.choice
     moved = picked.prior is not None or picked.shown is not None
@@ -176,7 +178,7 @@ def describe(
         "confusion": confusion(view, cut.threshold, level, first=first),
     }
     warnings: list[Warning] = []
-    if level is not None:
+    if level is not None and alone:
         resample(item, picked, wish, conventions, draws)
     # A figure has one interval, wherever it is shown; Dice is F1 by another name.
     same = item["confusion"].get({"dice": "f1"}.get(wish.objective.name, wish.objective.name))

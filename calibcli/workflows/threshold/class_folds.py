@@ -123,14 +123,14 @@ def fold_classes(field: Field, wish: Wish, chosen: Chosen, *, clustered: bool) -
                 broken[part][k] |= picks is not None and choice is None and not wish.never
     found = [
         [
-            CrossFitted(None if bad else _counted(family, at), tuple(at))
+            CrossFitted(None if bad else counted(family, at), tuple(at))
             for family, at, bad in zip(some, where, lost, strict=True)
         ]
         for some, where, lost in zip(families, places, broken, strict=True)
     ]
     counts = None
     if not any(any(some) for some in broken):
-        counts = _together(families[1:] or families, places[1:] or places)
+        counts = together(families[1:] or families, places[1:] or places)
     return ClassFolds(families, found, counts)
 
 
@@ -163,24 +163,28 @@ def _best(options: Sequence[Sequence[list[Choice | None] | None]], wish: Wish) -
     return -max(ranks)[2]
 
 
-def _counted(family: CellFamily, places: Sequence[Place | None]) -> RuleCounts:
+def counted(family: CellFamily, places: Sequence[Place | None]) -> RuleCounts:
+    """Count the decisions of each fold of one class by its place; None is never."""
     counts = family.empty()
     for fold, place in enumerate(places):
         _add(counts, family, fold, place, 0)
     return counts
 
 
-def _together(
-    families: Sequence[Sequence[CellFamily]], places: Sequence[Sequence[Sequence[Place | None]]]
+def together(
+    families: Sequence[Sequence[CellFamily]],
+    places: Sequence[Sequence[Sequence[Place | None]]],
+    *,
+    exclusive: bool = True,
 ) -> RuleCounts:
-    """Count the decisions of all classes together."""
+    """Count the decisions of all classes together; `exclusive` where a row has one of them."""
     first = families[0][0].settings[0][0]
     counts = RuleCounts(
         2,
         slots=len(families[0]),
         units=units_of(first.parts is not None),
         weighted=first.weighted,
-        exclusive=True,
+        exclusive=exclusive,
     )
     for some, where in zip(families, places, strict=True):
         for k, (family, at) in enumerate(zip(some, where, strict=True)):

@@ -163,7 +163,7 @@ def powers_of(wish: Wish) -> tuple[float, ...]:
     A guarantee pays for each, and one of precision has nothing to gain from weights.
     """
     names = {constraint.name for constraint in wish.constraints}
-    if wish.guarantee is not None and not names & _UPWARD:
+    if wish.objective.common is not None or (wish.guarantee is not None and not names & _UPWARD):
         return POWERS[:1]
     return POWERS
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from calibcli.core.decisions.cross_fit import FOLDS, CellFamily, parted
 from calibcli.core.results.warning import Warning
 from calibcli.errors import AnswerNoError, InputError
 from calibcli.workflows.input.gather import Gathered, Slice, one_class
@@ -19,8 +20,9 @@ from calibcli.workflows.threshold.choosing import (
     pick,
 )
 from calibcli.workflows.threshold.class_folds import fold_classes
+from calibcli.workflows.threshold.common import CommonChoice, choose_common
+from calibcli.workflows.threshold.competing import LOWEST, Field, choose_classes, joint
 from calibcli.workflows.threshold.competing import Chosen as ClassesChosen
-from calibcli.workflows.threshold.competing import Field, choose_classes, joint
 from calibcli.workflows.threshold.honest import not_shown
 from calibcli.workflows.threshold.outcome import each_apart
 
@@ -91,6 +93,40 @@ def chosen_of_slices(
     return _parts(found, conventions, wish, clustered=clustered)
 
 
+def chosen_of_labels(slices: Sequence[Slice], conventions: Conventions, wish: Wish) -> Parts:
+    """Choose one cut-off for all labels of a row.
+
+    Raises:
+        InputError: no label occurs.
+    """
+    several = conventions.confidence is not None and len(slices) <= MOST_RESAMPLED
+    families = [
+        CellFamily.of(pairs_of(one), conventions.seed)
+        if several
+        else CellFamily(((pairs_of(one), []),))
+        for one in slices
+    ]
+    wheres = [one.where for one in slices]
+    found = choose_common(wheres, families, conventions, wish, exclusive=False, folded=several)
+    return _common_parts(found, len(slices), conventions)
+
+
+def _common_parts(found: CommonChoice, slices: int, conventions: Conventions) -> Parts:
+    warnings = [
+        one.about(f"{_name(made.item['slice'])}: ")
+        for made in found.chosen
+        for one in made.warnings
+    ]
+    if conventions.confidence is not None and slices > MOST_RESAMPLED:
+        warnings.append(_no_intervals())
+    return Parts(found.chosen, warnings, {"common": found.told})
+
+
+def _no_intervals() -> Warning:
+    text = f"no intervals of cut-offs: more than {MOST_RESAMPLED} slices"
+    return Warning("no-intervals", text)
+
+
 def chosen_of_classes(read: RowPass | Gathered, conventions: Conventions, wish: Wish) -> Parts:
     """Choose the cut-offs of classes that exclude each other, together.
 
@@ -107,6 +143,8 @@ def chosen_of_classes(read: RowPass | Gathered, conventions: Conventions, wish: 
         several = len(names) <= MOST_RESAMPLED
         folded = conventions.confidence is not None and wish.guarantee is None and several
         field_ = Field.of_rows(read, wish, names, folded=folded, seed=conventions.seed)
+    if wish.objective.common is not None:
+        return _common_of_classes(field_, names, conventions, wish, clustered=clustered)
     wish = replace(wish, objective=joint(wish.objective))
     made = choose_classes(field_, wish, clustered=clustered)
     found: list[Where] = []
@@ -129,6 +167,29 @@ def chosen_of_classes(read: RowPass | Gathered, conventions: Conventions, wish: 
     for place, one in enumerate(parts.chosen):
         one.item["weight"] = weights[place % len(names)]
     return parts
+
+
+def _common_of_classes(
+    field_: Field, names: tuple[str, ...], conventions: Conventions, wish: Wish, *, clustered: bool
+) -> Parts:
+    """Choose one cut-off of the most probable class, whichever it is."""
+    pairs = field_.competitions[0].classes[0]
+    home = field_.home
+    families = [
+        CellFamily(
+            (
+                (own.stats, [])
+                if home is None or own.parts is None
+                else (own.stats, parted(own.stats, own.parts, home, FOLDS, clustered=clustered)),
+            ),
+            LOWEST,
+        )
+        for own in pairs
+    ]
+    wheres: list[Result] = [{"kind": "class", "name": name} for name in names]
+    folded = home is not None
+    found = choose_common(wheres, families, conventions, wish, exclusive=True, folded=folded)
+    return _common_parts(found, len(names), conventions)
 
 
 def _parts(
@@ -173,8 +234,7 @@ def _parts(
         )
         warnings.append(Warning("one-label", text))
     if not draws and conventions.confidence is not None:
-        text = f"no intervals of cut-offs: more than {MOST_RESAMPLED} slices"
-        warnings.append(Warning("no-intervals", text))
+        warnings.append(_no_intervals())
     if wish.guarantee is not None and len(found) > 1:
         warnings.append(each_apart(len(found), wish.guarantee))
     return Parts(chosen, warnings)

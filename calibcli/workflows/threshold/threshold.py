@@ -22,6 +22,7 @@ from calibcli.workflows.threshold.outcome import keep, outcome, void
 from calibcli.workflows.threshold.slices import (
     Parts,
     chosen_of_classes,
+    chosen_of_labels,
     chosen_of_slices,
     named_slices,
 )
@@ -190,6 +191,8 @@ def _of_populations(found: Gathered, conventions: Conventions, wish: Wish) -> Pa
             slices, conventions, wish, found.task, found.classes, clustered=clustered
         )
 
+    if wish.objective.common is not None:
+        return chosen_of_labels(named_slices(found.overall, found.classes), conventions, wish)
     parts = chosen(named_slices(found.overall, found.classes))
     if wish.per_group is None:
         return parts

@@ -105,6 +105,30 @@ class Wish:
         return self.prior[place]
 
 
+def refuse_beside_common(wish: Wish, task: str) -> None:
+    """Refuse what makes no sense of one cut-off for all classes.
+
+    Raises:
+        UsageError: a single score, or an option that is about each class by itself.
+    """
+    name = wish.objective.name
+    if task == "binary":
+        raise UsageError(
+            f"{name} is of several classes or labels", "--maximize f1 is the same of one score"
+        )
+    given = {
+        "--subject-to": wish.constraints,
+        "--prior": wish.prior,
+        "--per-group": wish.per_group,
+    }
+    for option, value in given.items():
+        if value:
+            raise UsageError(
+                f"{name} gives all classes one cut-off, and {option} each its own",
+                f"leave out {option}, or --maximize f1",
+            )
+
+
 def check_prior(prior: tuple[float, ...] | None) -> None:
     """Raise UsageError unless each prevalence lies between 0 and 1."""
     if prior is not None and any(not 0 < one < 1 for one in prior):

@@ -1,0 +1,122 @@
+"""One cut-off for all classes or labels: `--maximize macro-f1` and `micro-f1`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from calibcli.core.decisions.common_cut import best_common, common_value
+from calibcli.core.decisions.counts import Judged, table_counts
+from calibcli.core.decisions.cross_fit import FOLDS, CellFamily, CrossFitted, cut_at
+from calibcli.core.decisions.objectives import parse_objective
+from calibcli.core.decisions.thresholds import Choice
+from calibcli.errors import InputError
+from calibcli.workflows.measure.judged import macro_f1
+from calibcli.workflows.threshold.choosing import Picked, describe
+from calibcli.workflows.threshold.class_folds import counted, together
+from calibcli.workflows.threshold.honest import with_move
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from calibcli.core.decisions.cross_fit import Place
+    from calibcli.workflows.input.conventions import Conventions
+    from calibcli.workflows.threshold.choosing import Chosen, Result
+    from calibcli.workflows.threshold.wish import Wish
+
+
+@dataclass(frozen=True, slots=True)
+class CommonChoice:
+    """One cut-off for all classes.
+
+    Attributes:
+        chosen: it as the cut-off of each class, with the figures of the class.
+        told: it, its figure on these rows and cross-fitted, for the result.
+    """
+
+    chosen: list[Chosen]
+    told: Result
+
+
+def choose_common(
+    wheres: Sequence[Result],
+    families: Sequence[CellFamily],
+    conventions: Conventions,
+    wish: Wish,
+    *,
+    exclusive: bool,
+    folded: bool,
+) -> CommonChoice:
+    """Choose one cut-off for all classes, and judge it on folds by units.
+
+    Args:
+        wheres: the slice of each class.
+        families: its candidates.
+        conventions: the level of the intervals.
+        wish: the objective.
+        exclusive: whether a row has one of the classes.
+        folded: whether the families are parted into folds.
+
+    Raises:
+        InputError: no row has any of the classes.
+    """
+    pooled = wish.objective.common == "pooled"
+    curves = [family.curves[0] for family in families]
+    best = best_common(curves, pooled=pooled)
+    if best is None:
+        raise InputError(
+            f"{wish.objective.name} is undefined at every cut-off: no class occurs",
+            "give held-out rows of several classes",
+        )
+    places: list[Place] = [(0, curve.index(best.threshold)) for curve in curves]
+    level = conventions.confidence
+    crosses: list[CrossFitted] | None = None
+    judged: Result = {}
+    if level is not None and folded:
+        folds = [_without(families, fold, pooled=pooled) for fold in range(FOLDS)]
+        by_class = [[places_of[k] for _, places_of in folds] for k in range(len(families))]
+        crosses = [
+            CrossFitted(counted(family, at), tuple(at))
+            for family, at in zip(families, by_class, strict=True)
+        ]
+        whole = Judged(together([families], [by_class], exclusive=exclusive))
+        parts = [table_counts(whole.of_class(k)) for k in range(len(families))]
+        figure = macro_f1(whole, parts, level, pooled=pooled)
+        there = [common_value(curves, at, pooled=pooled) for at, _ in folds]
+        move = float(np.sqrt(np.mean((np.array(there) - best.value) ** 2)))
+        judged["cross_fitted"] = {"folds": FOLDS, "value": with_move(figure, move, level)}
+    # Of each class F1 is shown, whose mean or whose pool was made as large as it can be.
+    own = replace(wish, objective=parse_objective("f1"))
+    chosen = []
+    for k, (where, family, curve) in enumerate(zip(wheres, families, curves, strict=True)):
+        index = places[k][1]
+        value = float(curve.figure(own.objective.function)[index])
+        choice = Choice(best.threshold, value, curve.confusion(index), index, best.tied)
+        stats = family.settings[0][0]
+        picked = Picked(curve, choice, None, stats, lowest=family.lowest)
+        cross = None if crosses is None else (family, crosses[k], places[k])
+        made = describe(where, picked, conventions, own, cross=cross, alone=False)
+        if np.isnan(value):
+            made.item["value"] |= {
+                "value": None,
+                "reason": "the class neither occurs nor is decided",
+            }
+        chosen.append(made)
+    cut = cut_at(families[0].settings[0][0], best.threshold)
+    told: dict[str, Any] = {"threshold": cut.threshold}
+    if cut.logit is not None:
+        told["logit"] = cut.logit
+    return CommonChoice(chosen, {**told, "value": best.value, "tied": best.tied, **judged})
+
+
+def _without(
+    families: Sequence[CellFamily], fold: int, *, pooled: bool
+) -> tuple[float, list[Place | None]]:
+    """Return the cut-off that the rows of all other folds choose, and its place in each class."""
+    rest = [family.curves[0].less(family.held(fold)[0]) for family in families]
+    best = best_common(rest, pooled=pooled)
+    if best is None:
+        return float("inf"), [None] * len(families)
+    return best.threshold, [(0, curve.index(best.threshold)) for curve in rest]
