@@ -131,6 +131,9 @@ class Lists:
     @classmethod
     def of(cls, raw: Any) -> Lists:
         """Return the rows of a column of lists of any make, or of a map."""
+        if str(raw.type) == "null":  # a column of nothing else
+            none = np.zeros(len(raw), np.int64)
+            return cls(np.zeros(0), none, none, none > 0)
         n, kind = len(raw), str(raw.type)
         present = np.ones(n, bool)
         if raw.null_count:

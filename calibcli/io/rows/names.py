@@ -18,12 +18,12 @@ _ONE_SCORE = """
     proba y_proba y_hat yhat p_hat phat pred_proba pred_prob predict_proba predicted_proba
     predicted_prob predicted_probability y_pred_proba y_pred_prob prediction_probability
     prediction_score predicted_score pred_score model_score confidence conf risk risk_score
-    scores probs probabilities probas logits
+    scored_probability scored_probabilities scores probs probabilities probas logits preds
 """
-_SEVERAL_SCORES = "probas proba predictions pred_proba predict_proba class_probabilities"
+_SEVERAL_SCORES = "probas proba predictions preds pred_proba predict_proba class_probabilities"
 _LABEL = """
     labels targets class truth true true_label true_class gt ground_truth actual actuals outcome
-    obs observed gold gold_label
+    obs observed gold gold_label label_ids targs
 """
 SCORES: _Tiers = (
     ("score", "prob", "probability", "p", "y_score", "y_prob", "logit"),
@@ -36,6 +36,11 @@ ROWS: _Tiers = (
 )
 """Scores of several classes in one column."""
 LABELS: _Tiers = (("label", "y", "y_true", "target"), tuple(_LABEL.split()))
+PREDICTED: _Tiers = (
+    ("prediction_label", "predicted_label", "predicted_class", "pred_label", "pred_class"),
+    ("predicted", "prediction", "y_pred"),
+)
+"""Predicted classes, beside which a score may be the confidence of the prediction."""
 _BIGQUERY = re.compile(r"predicted_(.+)_probs")
 
 

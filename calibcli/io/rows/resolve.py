@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from calibcli.errors import InputError, UsageError, did_you_mean
 from calibcli.io.failures import count_of, listing, show
-from calibcli.io.formats.buffers import ARRAY
+from calibcli.io.formats.buffers import ARRAY, BadValueError
+from calibcli.io.formats.decode import numbers
 from calibcli.io.rows.columns import (
     Column,
     Columns,
@@ -16,8 +19,9 @@ from calibcli.io.rows.columns import (
     find,
 )
 from calibcli.io.rows.evidence import HEAD_ROWS
+from calibcli.io.rows.keys import keys
 from calibcli.io.rows.labels.roles import FoundLabel, label_of, labelling_of, no_label
-from calibcli.io.rows.names import known
+from calibcli.io.rows.names import PREDICTED, known, usual
 from calibcli.io.rows.periods import AUTO, split_unit
 from calibcli.io.rows.place import Place
 from calibcli.io.rows.recipe import InputSpec, Recipe
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
     from calibcli.io.rows.evidence import Evidence
 
 MOST_SCORES = 1_000_000
+FEW_ROWS = 20
+"""Rows below which nothing is concluded from the values of a column."""
 TASKS = ("binary", "multiclass", "multilabel")
 
 
@@ -55,6 +61,8 @@ def make_recipe(
     path = file.path
     chosen = choose(spec, file)
     _require_numbers(chosen, file.reader)
+    if spec.score is None and spec.scores is None and spec.predicted is None:
+        _refuse_confidence(chosen, file)
     k, names = _width(chosen, file)
     if k > MOST_SCORES:
         raise InputError(
@@ -113,6 +121,32 @@ def choose(spec: InputSpec, file: Evidence) -> Scores:
     return choose_scores(
         main.columns, file.path, score=spec.score, scores=spec.scores, inside=file.inside
     )
+
+
+def _refuse_confidence(chosen: Scores, file: Evidence) -> None:
+    """Refuse a column that was found by its name and is the confidence of a predicted class.
+
+    Of the probability of label 1 some would lie below 1/2, where the other label is predicted.
+    """
+    beside = usual(file.reader.columns, PREDICTED)
+    if len(chosen.names) != 1 or chosen.rows or not beside:
+        return
+    scores, predicted = file.numbers(chosen.names), file.keys(beside[:1])
+    if scores is None or predicted is None or scores.rows < FEW_ROWS:
+        return
+    try:
+        values = numbers(scores.columns[chosen.names[0]])
+        found = keys(predicted.columns[beside[0]])
+    except BadValueError:
+        return  # told where the column is read
+    known = values[np.isfinite(values)]
+    if known.size and known.min() >= 0.5 and known.max() <= 1 and len(np.unique(found.codes)) > 1:
+        raise InputError(
+            f"column {chosen.names[0]!r} of {show(file.path)} seems to be the confidence of "
+            f"{beside[0]!r}: it is 0.5 or more whichever class is predicted",
+            hint=f"--predicted {beside[0]}; or --score {chosen.names[0]} if it is the probability "
+            "of label 1",
+        )
 
 
 def _width(chosen: Scores, main: Evidence) -> tuple[int, tuple[str, ...] | None]:
