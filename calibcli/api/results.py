@@ -79,10 +79,7 @@ class Shown:
 
 
 class Measured(MeasureResult, Shown, frozen=True, kw_only=True, dict=True):
-    """What `measure` found; drift and series are as in the JSON."""
-
-    drift: dict[str, Any] | None = None  # type: ignore[assignment]
-    series: dict[str, Any] | None = None  # type: ignore[assignment]
+    """What `measure` found."""
 
     _command = "measure"
     __repr__ = Shown.__repr__

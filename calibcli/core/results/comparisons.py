@@ -4,48 +4,33 @@ from __future__ import annotations
 
 from typing import Literal
 
-from calibcli.core.results.base import Number, Record, always
+from calibcli.core.results.base import UNSET, Number, Record, UnsetType, always
+from calibcli.core.results.decided import Decided
 from calibcli.core.results.figures import Figure, Where
 
 
-class Change(Record, frozen=True):
-    """A figure of the current sample less that of the reference; `p` of no difference."""
+class Compared(Record, frozen=True, kw_only=True):
+    """A figure of a drift: a change, an estimate without labels, a distance, or a p-value.
 
-    value: float | None
-    low: float | None = always(None)
-    high: float | None = always(None)
-    reference: float | None = always(None)
-    current: float | None = always(None)
-    p: float | None = always(None)
-    reason: str | None = None
-
-
-class Estimated(Record, frozen=True):
-    """A figure that labels would give, estimated without them, and the same in the reference."""
-
-    value: float | None
-    low: float | None = always(None)
-    high: float | None = always(None)
-    reference: float | None = always(None)
-    reason: str | None = None
-
-
-class Distance(Record, frozen=True):
-    """A distance between two samples of scores.
+    A change is the figure of the current sample less that of the reference. A distance is as it is
+    seen in the samples: never below 0 and never 0 by chance alone.
 
     Attributes:
-        value: as it is seen in the samples; it is never below 0 and never 0 by chance alone.
-        low: lower end of the interval of the true distance; `high` the upper one.
-        expected: mean of `value` where nothing has changed: the noise floor of these sample sizes.
-        p: chance of a distance like this one where nothing has changed.
-        bins: how many bins were used; None where there are none.
+        value: the change, the estimate or the distance; None with a `reason`.
+        low: lower end of the interval (of a distance: of the true one); `high` the upper one.
+        reference: the figure in the reference; `current` in the current sample.
+        expected: of a distance, its mean where nothing has changed: the noise floor.
+        p: of no difference; a distance: the chance of one like it where nothing has changed.
+        bins: how many bins a distance has used.
     """
 
-    value: float
-    low: float | None
-    high: float | None
-    expected: float
-    p: float
+    value: float | None
+    low: float | None = always(None)
+    high: float | None = always(None)
+    reference: float | UnsetType | None = UNSET
+    current: float | UnsetType | None = UNSET
+    expected: float | UnsetType | None = UNSET
+    p: float | UnsetType | None = UNSET
     bins: int | None = None
     reason: str | None = None
 
@@ -59,10 +44,6 @@ class Difference(Record, frozen=True):
     first: float | None
     second: float | None
     reason: str | None = None
-
-
-Compared = Change | Estimated | Distance | Figure
-"""A figure of a drift: of a change, an estimate, a distance, or a bare p-value."""
 
 
 class DriftedSlice(Record, frozen=True):
@@ -151,6 +132,7 @@ class Period(Record, frozen=True, kw_only=True):
     bad: bool
     why: tuple[str, ...]
     changed: tuple[str, ...]
+    decision: Decided | None = None
 
 
 class Series(Record, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from calibcli.core.results.base import UNSET, Number, Record, UnsetType, always
 from calibcli.core.results.comparisons import Drift, Overlap, Series, Versus
@@ -17,13 +17,11 @@ from calibcli.core.results.curves import (
     RiskCoverage,
     Roc,
 )
+from calibcli.core.results.decided import Decided
 from calibcli.core.results.envelope import Envelope, GateResult
 from calibcli.core.results.figures import Bin, BinnedEce, Confusion, Figure, Reading, Where
 from calibcli.core.results.warning import Code
 from calibcli.core.results.worst import Worst
-
-if TYPE_CHECKING:
-    pass
 
 
 class LrpPoint(Record, frozen=True):
@@ -146,6 +144,7 @@ class MeasureResult(Envelope, frozen=True, kw_only=True):
     gates: tuple[GateResult, ...] = always(())
     warnings: tuple[str, ...] = always(())
     warning_codes: tuple[Code, ...] = always(())
+    decision: Decided | None = None
     segmentation: Segmentation | None = None
     overlap: Overlap | None = None
     drift: Drift | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from calibcli.core.results.base import UNSET, Number, Record, UnsetType, always
+from calibcli.core.results.decided import Decided
 from calibcli.core.results.envelope import Envelope
 from calibcli.core.results.figures import Confusion, Figure, Where
 from calibcli.core.results.warning import Code
@@ -225,6 +226,8 @@ class Sets(Record, frozen=True, kw_only=True):
     rows: dict[str, int]
     penalty: float
     free_rank: int
+    inclusive: bool | None = None
+    held: dict[str, int] | None = None
     exact: bool | None = None
     slices: tuple[SetSlice, ...] = always(())
     size: SetSizes | None = None
@@ -348,11 +351,12 @@ class ThresholdResult(Envelope, frozen=True, kw_only=True):
     thresholds: tuple[CutOff, ...] = always(())
     common: CommonCut | None = None
     equal: Equal | None = None
+    trade_off: TradeOff | None = None
+    decision: Decided | None = None
     groups: tuple[GroupCut, ...] | None = None
     abstain: Abstain | None = None
     sets: Sets | None = None
     cost_matrix: CostMatrix | None = None
     regions: Regions | None = None
-    trade_off: TradeOff | None = None
     warnings: tuple[str, ...] = always(())
     warning_codes: tuple[Code, ...] = always(())

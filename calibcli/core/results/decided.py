@@ -1,0 +1,76 @@
+"""What decisions are worth: all of them together, of each class, and in each group and period."""
+
+from __future__ import annotations
+
+from calibcli.core.results.base import UNSET, Number, Record, UnsetType
+from calibcli.core.results.figures import Figure, Where
+
+
+class DecisionCounts(Record, frozen=True):
+    """Counts of the decisions of a binary score."""
+
+    tp: Number
+    fp: Number
+    fn: Number
+    tn: Number | UnsetType | None = UNSET
+
+
+class DecidedClass(Record, frozen=True, kw_only=True):
+    """The decisions of a class, with `true` rows of it where sets are decided."""
+
+    name: str
+    tp: Number | None = None
+    fp: Number | None = None
+    fn: Number | None = None
+    tn: Number | UnsetType | None = UNSET
+    true: Number | None = None
+    precision: Figure | None = None
+    recall: Figure | None = None
+    f1: Figure | None = None
+    coverage: Figure | None = None
+
+
+class DecisionMatrix(Record, frozen=True):
+    """Counts by truth (rows) and decision (columns)."""
+
+    truth: tuple[str, ...]
+    decisions: tuple[str, ...]
+    counts: list[list[Number]]
+
+
+class PlainDecision(Record, frozen=True):
+    """The figures of another way to decide the same rows."""
+
+    rule: str
+    metrics: dict[str, Figure]
+
+
+class DecidedAgain(Record, frozen=True, kw_only=True):
+    """The figures of decisions of rows that the choice has not seen."""
+
+    folds: int | None = None
+    metrics: dict[str, Figure]
+
+
+class Decided(Record, frozen=True, kw_only=True):
+    """The figures of decisions, as `apply` would write them.
+
+    Attributes:
+        slice: of a group: which.
+        n: how many rows are decided.
+        metrics: figures of all decisions together.
+        classes: those of each class; `confusion` of a binary score.
+        cross_fitted: on rows that the choice has not seen.
+        plain: of deciding the most probable class.
+        groups: in each group.
+    """
+
+    slice: Where | None = None
+    n: Number | None = None
+    metrics: dict[str, Figure]
+    confusion: DecisionCounts | None = None
+    classes: tuple[DecidedClass, ...] = ()
+    confusion_matrix: DecisionMatrix | None = None
+    plain: PlainDecision | None = None
+    cross_fitted: DecidedAgain | None = None
+    groups: tuple[Decided, ...] | None = None

@@ -1,0 +1,37 @@
+"""Results read from what JSON is made of, by the name of their schema."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from calibcli.core.results.envelope import Envelope
+
+# Modules are imported by need: no command defines the types of another's result.
+_TYPES: Final = {
+    "calibcli/measure": ("measure", "MeasureResult"),
+    "calibcli/fit": ("fit", "FitResult"),
+    "calibcli/threshold": ("threshold", "ThresholdResult"),
+    "calibcli/promotion": ("promotion", "PromotionResult"),
+}
+
+
+def result_type(schema: str) -> type[Envelope]:
+    """Return the type of the results of a schema, such as "calibcli/measure"."""
+    module, name = _TYPES[schema]
+    found: type[Envelope] = getattr(import_module(f"calibcli.core.results.{module}"), name)
+    return found
+
+
+def typed(document: Mapping[str, Any]) -> Any:
+    """Return a result as its type; keys that the type does not have are left out.
+
+    Raises:
+        msgspec.ValidationError: the document is not of its schema.
+    """
+    return msgspec.convert(document, result_type(document["schema"]))
