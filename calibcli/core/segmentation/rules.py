@@ -71,6 +71,11 @@ class MaskRule:
         """Every image is decided alike."""
         return
 
+    @property
+    def cleans(self) -> bool:
+        """Whether some masks are cleaned by region."""
+        return not all(one.idle for one in self.cleaning)
+
     def claims(self, p: Floats) -> NDArray[np.bool_]:
         """Return the cleaned mask of each structure (K, H, W) from probabilities (K, H, W)."""
         found = np.zeros(p.shape, np.bool_)

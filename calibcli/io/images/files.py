@@ -33,7 +33,8 @@ class Shape:
     Attributes:
         images: How many; a file of one image has one.
         planes: Planes of an image: one a class, or None where an image has no such axis.
-        height: Rows of pixels; `width` pixels a row.
+        height: Rows of pixels, of all slices; `width` pixels a row.
+        depth: Slices of a volume, which lie one below the other; 1 of an image.
         last: Whether the planes are the last axis.
         single: Whether the file has no axis of images.
     """
@@ -44,6 +45,13 @@ class Shape:
     width: int
     last: bool = False
     single: bool = False
+    depth: int = 1
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """The axes of one plane: (H, W), of a volume (D, H, W)."""
+        flat = (self.height // self.depth, self.width)
+        return flat if self.depth == 1 else (self.depth, *flat)
 
     @property
     def pixels(self) -> int:
@@ -178,6 +186,10 @@ class _Sequential:
 
 
 def _cut(image: NDArray[Any], shape: Shape, first: int, stop: int) -> NDArray[Any]:
+    if shape.depth > 1:
+        planes = () if shape.planes is None else (shape.planes,)
+        flat = (shape.height, shape.width)
+        image = image.reshape((*flat, *planes) if shape.last else (*planes, *flat))
     if shape.planes is None:
         return np.ascontiguousarray(image[first:stop]).reshape(-1)
     if shape.last:

@@ -39,6 +39,8 @@ class Spot:
         """Return `file[image, plane, row, column]` of a pixel of the block."""
         row, column = divmod(pixel, self.shape.width)
         place = [self.first + row, column]
+        if self.shape.depth > 1:
+            place = [*divmod(place[0], self.shape.height // self.shape.depth), column]
         if plane is not None and self.shape.planes is not None:
             place = [*place, plane] if self.shape.last else [plane, *place]
         if not self.shape.single:

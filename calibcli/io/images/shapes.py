@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 SCORE_NAMES = ("scores", "probabilities", "probs", "logits", "score", "probability", "prob", "p")
 LABEL_NAMES = ("labels", "masks", "label", "mask", "y", "y_true", "target", "targets")
-_FORMS = "(N, K, H, W) or (N, H, W), and of one image (K, H, W) or (H, W)"
+_FORMS = (
+    "(N, K, H, W) or (N, H, W), of one image (K, H, W) or (H, W), of volumes (N, K, D, H, W), and "
+    "of one volume (K, D, H, W)"
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -221,6 +224,13 @@ def _score_shape(
             single = len(labels.shape) == 2
         else:
             single = planes is not None and shape[2 if last else 0] == planes
+    if len(shape) == 5 or _one_volume(shape, labels, last=last):
+        single = len(shape) == 4
+        n = 1 if single else shape[0]
+        k, *flat = (shape[-1], *shape[-4:-1]) if last else shape[-4:]
+        depth, h, w = flat
+        several = None if k == 1 else k
+        return Shape(n, several, depth * h, w, last and k > 1, single, depth)
     if len(shape) == 4:
         n, k, h, w = shape if not last else (shape[0], shape[3], shape[1], shape[2])
     elif len(shape) == 3 and single:
@@ -239,9 +249,18 @@ def _score_shape(
     return Shape(n, k, h, w, last=last, single=single)
 
 
+def _one_volume(shape: tuple[int, ...], labels: ImageFile | None, *, last: bool) -> bool:
+    """Return whether four axes are those of one volume, which only its labels tell."""
+    if len(shape) != 4 or labels is None or len(labels.shape) != 3:
+        return False
+    own = shape[:3] if last else shape[1:]
+    images = shape[:3] if last else (shape[0], *shape[2:])
+    return labels.shape == own != images
+
+
 def _label_shape(scores: ImageFile, shape: Shape, labels: ImageFile, layout: str) -> Shape:
     found, last = labels.shape, layout == "NHWC"
-    plain: tuple[int, ...] = (shape.height, shape.width)
+    plain = shape.axes
     lead: tuple[int, ...] = () if shape.single else (shape.images,)
     if found == (*lead, *plain):
         return replace(shape, planes=None, last=False)

@@ -34,7 +34,7 @@ class ImageSink:
         self.shape, self.dtype, self.planes = pair.shape, dtype, planes
         self.written = 0
         self._file = AtomicFile(path)
-        axes: tuple[int, ...] = (pair.shape.height, pair.shape.width)
+        axes = pair.shape.axes
         if planes is not None:
             axes = (*axes, planes) if pair.shape.last else (planes, *axes)
         elif _one_plane(pair):  # (N, 1, H, W) stays what it is
@@ -71,7 +71,9 @@ class ImageSink:
 
 
 def _one_plane(pair: Pair) -> bool:
-    return pair.shape.planes is None and len(pair.scores.shape) == 4 - pair.shape.single
+    return pair.shape.planes is None and len(pair.scores.shape) == (
+        len(pair.shape.axes) + 2 - pair.shape.single
+    )
 
 
 def _last(pair: Pair) -> bool:

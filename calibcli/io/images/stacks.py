@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calibcli.errors import InputError
+from calibcli.errors import InputError, UsageError
 from calibcli.io.attributes import Attributes, attributes_of
 from calibcli.io.images.blocks import Block, Frame, Image, content_hash
 from calibcli.io.images.pixels import LabelRule, ScoreRule, Spot
@@ -216,6 +216,19 @@ class StackDataset:
 
     score_names = ()
     schema = None
+
+    def refuse_regions(self, rule: Any) -> None:
+        """Refuse a rule that cleans masks by region, which are regions of flat images.
+
+        Raises:
+            UsageError: these are volumes.
+        """
+        volumes = any(pair.shape.depth > 1 for pair in self.pairs)
+        if volumes and getattr(rule, "cleans", False):
+            raise UsageError(
+                "regions are those of flat images, and these are volumes",
+                "leave out --search min-area and fill-holes, or give the slices as images",
+            )
 
     @property
     def images(self) -> int:

@@ -84,6 +84,8 @@ def apply_images(
         )
     check_fits(loaded, stack.task, loaded.classes, logits=spec.logits)
     draw = None if cuts is None else _draw(cuts)
+    if cuts is not None:
+        stack.refuse_regions(cuts.image_rule)
     targets = _targets(output, [source.name for source in sources])
 
     def frames() -> Iterator[Frame]:

@@ -130,6 +130,7 @@ class Applied:
             stack: Any = dataset
             calibrate = None if first is None else partial(first.apply, logits=found.logits)
             rule = self.chosen.image_rule
+            stack.refuse_regions(rule)
             counted = counted_images(stack, rule, calibrate, spec.groups, spec.groups, threads)
         else:
             rows = RowPass.over(dataset, spec, conventions, first, threads, None)

@@ -105,6 +105,7 @@ def search_regions(
         overlap_ = found_overlap(loaded, watch)
         warnings += calibrator_warnings(loaded, found, spec, overlap_, what="the rule is chosen")
     stack: Any = found.dataset
+    stack.refuse_regions(regions)
     search = _Search(stack, found, wish, regions, _calibrate(loaded), threads)
     sought = search.run()
     warnings += search.warnings

@@ -105,6 +105,11 @@ class RegionWish:
     connectivity: int = 8
     background: str | None = None
 
+    @property
+    def cleans(self) -> bool:
+        """Whether masks are cleaned by region in some candidate."""
+        return any(self.fills) or max(self.areas) > 1
+
     @classmethod
     def parse(
         cls, search: tuple[str, ...], connectivity: int | None, background: str | None
