@@ -47,7 +47,7 @@ def test_a_volume_is_its_slices(form, volumes, calibcli, tmp_path):
     if form == "fortran":
         scores = np.asfortranarray(scores)
     if form == "one":
-        scores, labels = scores[0], labels[0]
+        scores, labels, more = scores[0], labels[0], (*more, "--layout", "CDHW")
     if form == "npz":
         np.savez(tmp_path / "s.npz", probabilities=scores, labels=labels)
         ran = calibcli("measure", tmp_path / "s.npz", "--task", "segmentation", *more)

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from calibcli.io.formats.sources import Source
 
-LAYOUTS = ("NCHW", "NHWC")
+VOLUME = "CDHW"
+LAYOUTS = ("NCHW", "NHWC", VOLUME)
 
 
 @dataclass(frozen=True, slots=True)

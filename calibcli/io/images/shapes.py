@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from calibcli.errors import InputError, UsageError
 from calibcli.io.failures import listing
 from calibcli.io.formats.sources import expand
-from calibcli.io.images.files import LAYOUTS, ImageFile, Shape, open_images
+from calibcli.io.images.files import LAYOUTS, VOLUME, ImageFile, Shape, open_images
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ SCORE_NAMES = ("scores", "probabilities", "probs", "logits", "score", "probabili
 LABEL_NAMES = ("labels", "masks", "label", "mask", "y", "y_true", "target", "targets")
 _FORMS = (
     "(N, K, H, W) or (N, H, W), of one image (K, H, W) or (H, W), of volumes (N, K, D, H, W), and "
-    "of one volume (K, D, H, W)"
+    "of one volume (K, D, H, W) with --layout CDHW"
 )
 
 
@@ -224,7 +224,7 @@ def _score_shape(
             single = len(labels.shape) == 2
         else:
             single = planes is not None and shape[2 if last else 0] == planes
-    if len(shape) == 5 or _one_volume(shape, labels, last=last):
+    if len(shape) == 5 or (len(shape) == 4 and layout == VOLUME):
         single = len(shape) == 4
         n = 1 if single else shape[0]
         k, *flat = (shape[-1], *shape[-4:-1]) if last else shape[-4:]
@@ -247,15 +247,6 @@ def _score_shape(
     if k == 1:
         return Shape(n, None, h, w, single=single)
     return Shape(n, k, h, w, last=last, single=single)
-
-
-def _one_volume(shape: tuple[int, ...], labels: ImageFile | None, *, last: bool) -> bool:
-    """Return whether four axes are those of one volume, which only its labels tell."""
-    if len(shape) != 4 or labels is None or len(labels.shape) != 3:
-        return False
-    own = shape[:3] if last else shape[1:]
-    images = shape[:3] if last else (shape[0], *shape[2:])
-    return labels.shape == own != images
 
 
 def _label_shape(scores: ImageFile, shape: Shape, labels: ImageFile, layout: str) -> Shape:
