@@ -18,7 +18,7 @@ from calibcli.core.metrics.spread import MANY, skewed_quantile
 from calibcli.core.numeric.special import betainc, t_ppf
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _GRID = 25
 _MOST_NUMBERS = 1 << 17
+_UNIT_STEPS = np.append(0.0, np.geomspace(1e-5, 1e3, 3 * _GRID))
 
 
 def interval(
@@ -53,13 +54,37 @@ def interval(
 
     low, high = math.inf, 0.0
     directions = gaps.directions()
-    for direction in (*directions, gaps.surest()):
-        truth = first_beyond(gaps, direction, side(t))
+    tried = [*directions, gaps.surest()]
+    first = _first_moments(gaps, statistic, tried)
+    for number, direction in enumerate(tried):
+        lower, upper = (
+            quantile(first[number], z) - seen + math.copysign(half_row, z) for z in (t, -t)
+        )
+        truth = first_beyond(gaps, direction, side(t), lower)
         if truth is not None:  # else no multiple of the direction can show as much
             low = min(low, float(statistic.norm(truth)))
-    for direction in directions:
-        high = max(high, float(statistic.norm(last_within(gaps, direction, side(-t)))))
+        if number < len(directions):
+            truth = last_within(gaps, direction, side(-t), upper)
+            high = max(high, float(statistic.norm(truth)))
     return min(low, high), high
+
+
+def _first_moments(gaps: Gaps, statistic: Statistic, directions: list[Array]) -> list[Moments]:
+    """Return the moments at the steps of each direction, of as many at once as is quick."""
+    truths = [gaps.feasible(_steps(one)[:, None] * one) for one in directions]
+    if sum(truth.size for truth in truths) > _MOST_NUMBERS:
+        size = max(_MOST_NUMBERS // len(gaps.gap), 1)
+        cut = [[truth[k : k + size] for k in range(0, len(truth), size)] for truth in truths]
+        parts = [[statistic.moments(part) for part in one] for one in cut]
+        return [_all(np.concatenate(moment) for moment in zip(*one, strict=True)) for one in parts]
+    ends = np.cumsum([len(truth) for truth in truths])[:-1]
+    moments = [np.split(moment, ends) for moment in statistic.moments(np.concatenate(truths))]
+    return [_all(one) for one in zip(*moments, strict=True)]
+
+
+def _all(moments: Iterable[Array]) -> Moments:
+    mean, variance, third = moments
+    return mean, variance, third
 
 
 def freedom_of(gaps: Gaps) -> float:
@@ -90,16 +115,23 @@ def upper_tail(moments: Moments, seen: float, df: float) -> float:
     return tail if z > 0.0 else 1.0 - tail
 
 
-def first_beyond(gaps: Gaps, direction: Array, beyond: Callable[[Array], Array]) -> Array | None:
+def first_beyond(
+    gaps: Gaps,
+    direction: Array,
+    beyond: Callable[[Array], Array],
+    first: Array | None = None,
+) -> Array | None:
     """Return the first multiple (m,) of a direction that is beyond, or None.
 
     `beyond` maps truths (L, m) to numbers that are positive where a truth is beyond; multiples are
-    cut to what is feasible.
+    cut to what is feasible. `first` are the numbers of the first steps, where they are known.
     """
     steps = _steps(direction)
     place = 0.0
-    for _ in range(2):
-        value = _values(gaps, direction, steps, beyond)
+    for again in range(2):
+        known = first is not None and not again
+        value = first if known else _values(gaps, direction, steps, beyond)
+        assert value is not None
         outside = np.flatnonzero(value > 0.0)
         if not len(outside):
             return None
@@ -112,12 +144,19 @@ def first_beyond(gaps: Gaps, direction: Array, beyond: Callable[[Array], Array])
     return gaps.feasible(place * direction)
 
 
-def last_within(gaps: Gaps, direction: Array, beyond: Callable[[Array], Array]) -> Array:
+def last_within(
+    gaps: Gaps,
+    direction: Array,
+    beyond: Callable[[Array], Array],
+    first: Array | None = None,
+) -> Array:
     """Return the last multiple (m,) of a direction that is not beyond, see `first_beyond`."""
     steps = _steps(direction)
     place = 0.0
-    for _ in range(2):
-        value = _values(gaps, direction, steps, beyond)
+    for again in range(2):
+        known = first is not None and not again
+        value = first if known else _values(gaps, direction, steps, beyond)
+        assert value is not None
         inside = np.flatnonzero(value <= 0.0)
         if not len(inside):
             break
@@ -131,8 +170,7 @@ def last_within(gaps: Gaps, direction: Array, beyond: Callable[[Array], Array]) 
 
 
 def _steps(direction: Array) -> Array:
-    unit = 1.0 / max(float(np.abs(direction).max()), TINY)
-    return np.concatenate([[0.0], unit * np.geomspace(1e-5, 1e3, 3 * _GRID)])
+    return _UNIT_STEPS / max(float(np.abs(direction).max()), TINY)
 
 
 def _values(gaps: Gaps, direction: Array, steps: Array, beyond: Callable[[Array], Array]) -> Array:
@@ -157,19 +195,30 @@ def exceeds_p(gaps: Gaps, statistic: Statistic, truth: float) -> float:
 
 
 HONEST_DRAWS = 2000
+_FIRST_DRAWS = 250
 
 
-def honest_share(gaps: Gaps, statistic: Statistic, rounding: float, seed: int) -> float:
+def honest_share(
+    gaps: Gaps, statistic: Statistic, rounding: float, seed: int, tail: float = math.nan
+) -> float:
     """Return how often honest scores would show as large a figure, by drawing the labels.
 
     The number of positives of a bin is about binomial, with the mean and the variance that its
-    scores imply.
+    scores imply. Where only the side of a `tail` matters, drawing ends once that is sure, four
+    standard errors away from it.
     """
     rare = np.minimum(gaps.score, 1.0 - gaps.score)
     spread = np.maximum(rare - gaps.doubt, rare**2)  # mean of the squared chances
     trials = np.maximum(np.ceil(gaps.rows * rare**2 / np.maximum(spread, TINY) - 1e-9), 1.0)
     chance = np.minimum(gaps.rows * rare / trials, 1.0)
-    rng = np.random.default_rng(seed)
-    drawn = rng.binomial(trials.astype(np.int64), chance, (HONEST_DRAWS, len(rare)))
-    away = np.where(gaps.score < 0.5, 1.0, -1.0) * (drawn - gaps.rows * rare) / gaps.rows
-    return float((statistic.of(away) >= statistic.seen() - rounding).mean())
+    side = np.where(gaps.score < 0.5, 1.0, -1.0) / gaps.rows
+    rng, least = np.random.default_rng(seed), statistic.seen() - rounding
+    hits, drawn = 0, 0
+    while drawn < HONEST_DRAWS:
+        more = _FIRST_DRAWS if math.isfinite(tail) else HONEST_DRAWS
+        counts = rng.binomial(trials.astype(np.int64), chance, (more, len(rare)))
+        hits += int((statistic.of(side * (counts - gaps.rows * rare)) >= least).sum())
+        drawn += more
+        if abs(hits - tail * drawn) > 4.0 * math.sqrt(tail * (1.0 - tail) * drawn):
+            break
+    return hits / drawn

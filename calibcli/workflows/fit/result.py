@@ -15,7 +15,7 @@ from calibcli.core.statistics.compact import compact
 from calibcli.io.rows.hashing import with_digest
 from calibcli.workflows.input.gather import Slice
 from calibcli.workflows.input.overlap import fitted_rows
-from calibcli.workflows.measure.slices import slice_result
+from calibcli.workflows.measure.slices import brief_result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,8 +39,8 @@ def result_of(
 ) -> Result:
     """Return the JSON result."""
     where: Result = {"kind": "overall"}
-    before = slice_result(where, found.overall.population, conventions)
-    after = slice_result(where, fitted.after, conventions)
+    before = brief_result(found.overall.population, conventions)
+    after = brief_result(fitted.after, conventions)
     pairs = found.overall.population.pairs
     few = few_rows_note(fitted.method, pairs)
     notes = [Warning("free-form" if note in few else "fit", note) for note in fitted.notes]
@@ -56,8 +56,8 @@ def result_of(
         classes.append(
             {
                 "slice": own.where,
-                "before": _brief(slice_result(own.where, own.population, conventions)),
-                "after": _brief(slice_result(own.where, changed.population, conventions)),
+                "before": brief_result(own.population, conventions),
+                "after": brief_result(changed.population, conventions),
             }
         )
     return {
@@ -79,8 +79,8 @@ def result_of(
         "task": found.task,
         "method": fitted.method,
         "calibrator": fitted.calibrator.to_dict(),
-        "before": _brief(before),
-        "after": {**_brief(after), "kind": fitted.kind},
+        "before": before,
+        "after": {**after, "kind": fitted.kind},
         "classes": classes,
         "groups": group_rows(fitted.groups, conventions),
         "candidates": [candidate.to_dict() for candidate in fitted.candidates],
@@ -98,15 +98,11 @@ def group_rows(groups: Sequence[GroupOutcome], conventions: Conventions) -> list
             "rows": one.rows,
             "weight": one.weight[0] if len(one.weight) == 1 else list(one.weight),
             "note": one.note,
-            "before": _brief(slice_result(one.where, one.before, conventions)),
-            "after": _brief(slice_result(one.where, one.after, conventions)),
+            "before": brief_result(one.before, conventions),
+            "after": brief_result(one.after, conventions),
         }
         for one in groups
     ]
-
-
-def _brief(result: Result) -> Result:
-    return {"metrics": result["metrics"], "bins": result["bins"]}
 
 
 def _map(found: Gathered, calibrator: Calibrator, conventions: Conventions) -> list[Result]:

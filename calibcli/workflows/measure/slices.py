@@ -46,10 +46,7 @@ def slice_result(
     """
     view = View(population.pairs, conventions.headline)
     found = metrics_of(population, conventions, conventions.confidence)
-    result: Result = {"slice": where, "metrics": {k: figure(v) for k, v in found.items()}}
-    errors = certain_errors(population)
-    if errors and result["metrics"]["nll"]["value"] is not None:
-        result["metrics"]["nll"]["certain_errors"] = errors
+    result: Result = {"slice": where, "metrics": _figures(found, population)}
     if population.task != "multiclass":
         result["confusion"] = [
             confusion(view, t, conventions.confidence) for t in conventions.thresholds
@@ -89,6 +86,24 @@ def metrics_of(
         # Whether buckets were kept or not: the labels of one row are not independent.
         found |= dict.fromkeys(TESTS, (None, None, None, _SEVERAL))
     return found
+
+
+def brief_result(population: Population, conventions: Conventions) -> Result:
+    """Return the metrics and the bins of a population only."""
+    found = metrics_of(population, conventions, conventions.confidence)
+    view = View(population.pairs, conventions.headline)
+    return {
+        "metrics": _figures(found, population),
+        "bins": bin_rows(view, conventions.confidence),
+    }
+
+
+def _figures(found: dict[str, Found], population: Population) -> Result:
+    figures = {name: figure(one) for name, one in found.items()}
+    errors = certain_errors(population)
+    if errors and figures["nll"]["value"] is not None:
+        figures["nll"]["certain_errors"] = errors
+    return figures
 
 
 def certain_errors(population: Population) -> int | float:
