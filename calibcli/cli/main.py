@@ -19,6 +19,7 @@ from typer.main import get_command
 
 from calibcli._version import __version__
 from calibcli.cli.console import complain, edited, emit, explain, open_closed
+from calibcli.cli.help import arrange
 from calibcli.cli.strict import guard
 from calibcli.errors import CalibcliError, ExitCode, InputError, UsageError
 
@@ -72,6 +73,7 @@ def commands(wanted: str | None = None) -> Any:
             if parameter.name == "config":
                 parameter.envvar = [f"CALIBCLI_{command.name.upper()}_CONFIG", "CALIBCLI_CONFIG"]
             guard(parameter)
+        arrange(command)
     return root
 
 
