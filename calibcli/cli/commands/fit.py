@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from calibcli.cli import console, options
 from calibcli.cli.choices import Format
-from calibcli.cli.commands.promotion import PromotionOptions, promote, put_back
+from calibcli.cli.commands.promotion import FitPromotionOptions, promote, put_back
 from calibcli.cli.detections import DetectionInput
 from calibcli.cli.outputs import keep_apart
 from calibcli.cli.spread import spread_options
@@ -24,7 +24,7 @@ def command(
     read: options.InputOptions,
     boxes: DetectionInput,
     how: options.BinOptions,
-    promotion: PromotionOptions,
+    promotion: FitPromotionOptions,
     form: options.FormatOptions,
     run: options.RunOptions,
     *,
@@ -101,9 +101,16 @@ def command(
     if promotion.promote_over is not None:
         if found is not None:
             raise UsageError("--promote-over takes no detections", "fit them with -o FILE")
-        return promote(
-            read.spec(paths, joined=ensemble), conventions, wanted, promotion, form, run, tags
-        )
+        spec = read.spec(paths, joined=ensemble)
+
+        def attempted(attempt: Any, tell: Any) -> dict[str, Any]:
+            from calibcli.workflows.promote import promote as workflow
+
+            return workflow.promote(
+                spec, conventions, wanted, attempt, threads=run.threads, progress=tell
+            )
+
+        return promote(attempted, promotion, conventions, form, run, tags)
     from calibcli.workflows.fit.fit import fit
 
     with console.Progress(quiet=run.quiet, verbose=run.verbose) as progress:

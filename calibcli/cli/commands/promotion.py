@@ -1,10 +1,10 @@
-"""The options of `fit --promote-over` and `fit --rollback`, and their runs."""
+"""The options of `--promote-over` and `--rollback`, and their runs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from math import inf, isnan
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
@@ -13,10 +13,8 @@ from calibcli.cli.choices import Format
 from calibcli.errors import ExitCode, InputError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from calibcli.io.rows.dataset import InputSpec
-    from calibcli.workflows.fit.fitted import FitOptions
     from calibcli.workflows.input.conventions import Conventions
 
 _SHIFTS = ("psi", "odds", "auc")
@@ -24,12 +22,15 @@ _SHIFTS = ("psi", "odds", "auc")
 
 @dataclass(frozen=True)
 class PromotionOptions:
-    """What a challenger has to pass to replace a calibrator that is in use."""
+    """What a challenger has to pass to replace a file that is in use."""
+
+    command: ClassVar[str] = "threshold"
+    needs_output: ClassVar[bool] = False
 
     promote_over: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE", help="Replace this calibrator if the new one is better for sure."
+            metavar="FILE", help="Replace this file if what is new is better beyond its interval."
         ),
     ] = None
     rollback: Annotated[
@@ -38,6 +39,10 @@ class PromotionOptions:
     ] = None
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Decide and tell, and write nothing.")
+    ] = False
+    ok_if_kept: Annotated[
+        bool,
+        typer.Option("--ok-if-kept", help="Exit 0 where nothing is wrong and nothing is better."),
     ] = False
     fail_if: Annotated[
         list[str] | None,
@@ -63,13 +68,6 @@ class PromotionOptions:
             "[default: psi=0.1,odds=2,auc=0.1]",
         ),
     ] = None
-    steps: Annotated[
-        str | None,
-        typer.Option(
-            metavar="S,S…",
-            help="Parts of the way to the new fit that are tried. [default: 1,0.5,0.25]",
-        ),
-    ] = None
     lock_timeout: Annotated[
         float | None,
         typer.Option(metavar="SECONDS", min=0, help="Wait for another run on FILE. [default: 600]"),
@@ -86,13 +84,13 @@ class PromotionOptions:
         if self.promote_over is not None:
             if output is not None:
                 raise UsageError(
-                    "-o and --promote-over are two places for one calibrator", "give one of them"
+                    "-o and --promote-over are two places for one file", "give one of them"
                 )
             return
         given = self._given(project)
         if given:
             raise UsageError(f"--{given[0].replace('_', '-')} goes with --promote-over FILE")
-        if output is None:
+        if output is None and self.needs_output:
             raise UsageError("-o is missing: where the calibrator goes", "-o calibrator.json")
 
     def _given(self, project: Iterable[str]) -> list[str]:
@@ -110,26 +108,49 @@ class PromotionOptions:
         others = set(self._given(project)) - {"rollback", "lock_timeout"}
         if paths or output is not None or others:
             raise UsageError(
-                "--rollback reads no scores and fits nothing",
-                f"calibcli fit --rollback {self.rollback}",
+                "--rollback reads no scores and makes nothing new",
+                f"calibcli {self.command} --rollback {self.rollback}",
             )
 
     def attempt(self, confidence: float) -> Any:
         """Return the Attempt of these options."""
         from calibcli.core.comparison.promotion import Rule
-        from calibcli.workflows.promote.promote import Attempt
+        from calibcli.workflows.promote.outcome import Attempt
 
         assert self.promote_over is not None
         given: dict[str, Any] = {
             "min_rows": self.min_rows,
             "min_positives": self.min_positives,
-            "steps": options.numbers(self.steps, "--steps") if self.steps is not None else None,
+            **self._more(),
             **_limits(self.max_shift),
         }
         rule = Rule(confidence=confidence, **{k: v for k, v in given.items() if v is not None})
         wait = {} if self.lock_timeout is None else {"lock_timeout": self.lock_timeout}
         gates = tuple(self.fail_if or ())
         return Attempt(self.promote_over, rule, gates, self.dry_run, **wait)
+
+    def _more(self) -> dict[str, Any]:
+        """Return what else a rule is made of."""
+        return {}
+
+
+@dataclass(frozen=True)
+class FitPromotionOptions(PromotionOptions):
+    """What a calibrator has to pass to replace another."""
+
+    command: ClassVar[str] = "fit"
+    needs_output: ClassVar[bool] = True
+
+    steps: Annotated[
+        str | None,
+        typer.Option(
+            metavar="S,S…",
+            help="Parts of the way to the new fit that are tried. [default: 1,0.5,0.25]",
+        ),
+    ] = None
+
+    def _more(self) -> dict[str, Any]:
+        return {"steps": None if self.steps is None else options.numbers(self.steps, "--steps")}
 
 
 def _limits(text: str | None) -> dict[str, float]:
@@ -151,16 +172,15 @@ def _limits(text: str | None) -> dict[str, float]:
 
 
 def promote(
-    spec: InputSpec,
-    conventions: Conventions,
-    wanted: FitOptions,
+    run_it: Callable[[Any, Any], dict[str, Any]],
     given: PromotionOptions,
+    conventions: Conventions,
     form: options.FormatOptions,
     run: options.RunOptions,
     tags: dict[str, str],
 ) -> int:
-    """Run `fit --promote-over`; return the exit code."""
-    from calibcli.workflows.promote import promote as workflow
+    """Run a promotion, an attempt and a progress bar to its result; return the exit code."""
+    from calibcli.workflows.promote.outcome import refused
 
     assert given.promote_over is not None
     if conventions.confidence is None:
@@ -168,36 +188,34 @@ def promote(
     attempt = given.attempt(conventions.confidence)
     try:
         with console.Progress(quiet=run.quiet, verbose=run.verbose) as progress:
-            result = workflow.promote(
-                spec,
-                conventions,
-                wanted,
-                attempt,
-                threads=run.threads,
-                progress=progress.callback,
-            )
+            result = run_it(attempt, progress.callback)
     except InputError as error:
-        _log(workflow.refused(given.promote_over, error), form)
+        _log(refused(given.promote_over, error), form)
         raise
     run.complete(result)
     if tags:
         result["params"]["tags"] = tags
     progress.tell(result)
     _show(result, form, run)
-    kept = result["decision"] == "kept"
-    return int(ExitCode.NO if kept else ExitCode.OK)
+    if result["decision"] != "kept" or (given.ok_if_kept and result["code"] == "not-better"):
+        return int(ExitCode.OK)
+    return int(ExitCode.NO)
 
 
 def put_back(given: PromotionOptions, form: options.FormatOptions, run: options.RunOptions) -> int:
-    """Run `fit --rollback`; return the exit code."""
-    from calibcli.workflows.promote import promote as workflow
+    """Run `--rollback`; return the exit code."""
+    from importlib import import_module
+
+    from calibcli.workflows.promote.outcome import refused
 
     assert given.rollback is not None
+    module = "promote" if given.command == "fit" else "cuts"
+    rolled_back = import_module(f"calibcli.workflows.promote.{module}").rolled_back
     wait = {} if given.lock_timeout is None else {"lock_timeout": given.lock_timeout}
     try:
-        result = workflow.rollback(given.rollback, **wait)
+        result = rolled_back(given.rollback, **wait)
     except InputError as error:
-        _log(workflow.refused(given.rollback, error), form)
+        _log(refused(given.rollback, error), form)
         raise
     _show(result, form, run)
     return int(ExitCode.OK)

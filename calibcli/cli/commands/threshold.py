@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from calibcli.cli import console, options
+from calibcli.cli.commands.promotion import PromotionOptions, promote, put_back
 from calibcli.cli.detections import DetectionInput, refuse
 from calibcli.cli.outputs import keep_apart
 from calibcli.cli.searches import SearchOptions
@@ -16,6 +17,8 @@ from calibcli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from calibcli.workflows.threshold.wish import Wish
 
 NAME = "threshold"
 
@@ -46,15 +49,18 @@ class Sets(StrEnum):
 
 @spread_options
 def command(
-    paths: Annotated[list[str], typer.Argument(metavar="SCORES...", help=options.SCORES_HELP)],
     read: options.InputOptions,
     groups: options.GroupOptions,
     boxes: DetectionInput,
     how: options.BinOptions,
     more: SearchOptions,
+    promotion: PromotionOptions,
     form: options.FormatOptions,
     run: options.RunOptions,
     *,
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="SCORES...", help=options.SCORES_HELP)
+    ] = None,
     output: Annotated[
         str | None,
         typer.Option("--output", "-o", metavar="FILE", help="Where the thresholds go."),
@@ -154,9 +160,23 @@ def command(
     """Choose the cut-off: every distinct score is a candidate.
 
     A target that cannot be met is exit 1: the best attainable value is printed, nothing written.
+
+    With --promote-over, for a job that nobody watches: the file is replaced only by cut-offs that
+    are better on these rows beyond their interval, or where those in use break their target. What
+    is not given is taken from the file. Exit 0 if it was, 1 if the old ones were kept.
     """
+    project = getattr(run.config, "taken", ())
+    if promotion.rollback is not None:
+        promotion.check_rollback(paths, output, project)
+        return put_back(promotion, form, run)
+    if not paths:
+        raise UsageError("no score files are named", "calibcli threshold SCORES... -o FILE")
+    promotion.check(output, project)
     truth = boxes.ground_truth
-    keep_apart([*paths, read.labels, calibrator, cost_matrix, truth], files=[output, candidates])
+    keep_apart(
+        [*paths, read.labels, calibrator, cost_matrix, truth],
+        files=[output, candidates, promotion.promote_over],
+    )
     found = boxes.wanted(read)
     if found is not None:
         refuse({"--coverage": coverage, "--abstain": abstain, "--cost-matrix": cost_matrix})
@@ -186,6 +206,54 @@ def command(
     regions = more.regions(read, maximize)
     shares = options.numbers(prior, "--prior") if prior is not None else None
     spec = read.spec(paths, tuple(groups.group or ()), calibrator)
+
+    def wish_of() -> Wish:
+        from calibcli.workflows.threshold.wish import Wish
+
+        return Wish.parse(
+            maximize,
+            tuple(subject_to or ()),
+            cost,
+            shares,
+            guarantee=guarantee,
+            per_group=per_group,
+            equal=None if equal is None else equal.value,
+            images=regions is not None,
+            never=unreachable is Unreachable.NEVER,
+        )
+
+    if promotion.promote_over is not None:
+        refuse_kinds = {
+            "--task detection": found,
+            "--search": regions,
+            "--coverage": coverage,
+            "--abstain": abstain,
+            "--cost-matrix": cost_matrix,
+            "--candidates": candidates,
+        }
+        for name, value in refuse_kinds.items():
+            if value is not None:
+                raise UsageError(
+                    f"--promote-over is for cut-offs of rows, not for {name}", "use -o FILE"
+                )
+        wanted = (maximize, cost, guarantee, shares, per_group, equal, unreachable)
+        asked = bool(subject_to) or any(one is not None for one in wanted)
+
+        def attempted(attempt: Any, tell: Any) -> dict[str, Any]:
+            from calibcli.workflows.promote.cuts import promote_cuts
+
+            wish = wish_of() if asked else None
+            return promote_cuts(
+                spec,
+                conventions,
+                wish,
+                attempt,
+                calibrator=calibrator,
+                threads=run.threads,
+                progress=tell,
+            )
+
+        return promote(attempted, promotion, conventions, form, run, tags)
     with console.Progress(quiet=run.quiet, verbose=run.verbose) as progress:
         common: dict[str, Any] = {
             "calibrator": calibrator,
@@ -216,19 +284,9 @@ def command(
 
             result = cheapest_class(spec, conventions, cost_matrix, prior=shares, **common)
         else:
-            from calibcli.workflows.threshold.threshold import Wish, threshold
+            from calibcli.workflows.threshold.threshold import threshold
 
-            wish = Wish.parse(
-                maximize,
-                tuple(subject_to or ()),
-                cost,
-                shares,
-                guarantee=guarantee,
-                per_group=per_group,
-                equal=None if equal is None else equal.value,
-                images=regions is not None,
-                never=unreachable is Unreachable.NEVER,
-            )
+            wish = wish_of()
             if found is not None:
                 from calibcli.workflows.threshold.boxes import threshold_detection
 

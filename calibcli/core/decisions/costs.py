@@ -38,6 +38,13 @@ class Costs:
     tn: float = 0.0
     refer: float | None = None
 
+    @property
+    def text(self) -> str:
+        """The value of `--cost` that they are read from."""
+        given = {"fp": self.fp, "fn": self.fn, "tp": self.tp, "tn": self.tn, "refer": self.refer}
+        always = ("fp", "fn", "refer")
+        return ",".join(f"{k}={v!r}" for k, v in given.items() if v or (k in always and v == 0.0))
+
     def objective(self) -> Objective:
         """Return the expected cost per row as something to minimize."""
 

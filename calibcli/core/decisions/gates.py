@@ -5,6 +5,7 @@ The expression says when the gate *fails*:
     [calibrated.] [scope.] figure [.low | .high | .value | .p]  >|>=|<|<=  number
 
     scope   class.NAME    group.COLUMN.VALUE    worst(class)    worst(group.COLUMN)    worst(group)
+            decision (accuracy, undecided, macro_f1, precision.CLASS, …: of what `apply` decides)
             drift         versus        series        overlap (a figure by itself: rows used to fit)
     figure  a metric (ece, auc, …), or one of a confusion table: precision, or precision@0.5 where
             there are several thresholds
@@ -103,6 +104,8 @@ def evaluate_gate(gate: Gate, result: Json) -> Verdict:
             "worst(class).ece>0.1, worst(group.camera).ece>0.1 or worst(group).ece>0.1",
         )
     section, _, figure = subject.partition(".")
+    if section == "decision" and figure:
+        return _verdict(gate, _decided(gate, result, figure))
     if section == "overlap":
         return _verdict(gate, _overlap(gate, result, figure or "value"))
     if section in _SECTIONS:
@@ -185,6 +188,23 @@ def _section_value(gate: Gate, result: Json, section: str, figure: str, calibrat
         raise UsageError(f"the gate {gate.expr!r} needs {section}", f"it comes with {option}")
     name, end = _split_end(figure)
     return _number(gate, _lookup(gate, found.get("metrics", found), name), end, section)
+
+
+def _decided(gate: Gate, result: Json, figure: str) -> float:
+    """Return a figure of the decisions: of all of them, or `precision.CLASS` of one class."""
+    found = result.get("decision")
+    if not found:
+        raise UsageError(f"the gate {gate.expr!r} needs decisions", "--thresholds FILE")
+    name, end = _split_end(figure)
+    metrics, classes = found["metrics"], found.get("classes") or []
+    base, _, which = name.partition(".")
+    for one in classes:
+        if one["name"] == which and isinstance(one.get(base), Mapping):
+            return _number(gate, one[base], end, f"class {which!r}")
+    known = dict(metrics)
+    for one in classes:
+        known |= {f"{key}.{one['name']}": one[key] for key in one if isinstance(one[key], Mapping)}
+    return _number(gate, _lookup(gate, known, name), end, "the decisions")
 
 
 def _overlap(gate: Gate, result: Json, end: str) -> float:

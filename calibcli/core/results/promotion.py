@@ -6,8 +6,27 @@ from typing import Any, Literal
 
 from calibcli.core.results.base import Number, Record, always
 from calibcli.core.results.envelope import Envelope, GateResult
+from calibcli.core.results.figures import Figure, Where
 from calibcli.core.results.warning import Code
 
+Outcome = Literal[
+    "promoted",
+    "not-better",
+    "few-rows",
+    "shift",
+    "gate",
+    "stale-thresholds",
+    "constraint",
+    "unreachable",
+    "rolled-back",
+    "input",
+]
+"""Why: what an alert is made of. `not-better` alone is an ordinary night.
+
+`constraint`: the cut-offs in use break a target and nothing better was found; `unreachable`: no
+cut-off reaches it on this dump; `stale-thresholds`: cut-offs of another calibrator, which were
+chosen again, or not; `input`: a file that cannot be used.
+"""
 Decision = Literal["promoted", "would-promote", "kept", "rolled-back", "refused"]
 
 
@@ -40,18 +59,35 @@ class Step(Record, frozen=True):
         return self.high < 0.0
 
 
-class Comparison(Record, frozen=True):
-    """Held-out losses of the champion and of the challenger that was taken, and all steps."""
+class ConstraintKept(Record, frozen=True):
+    """A constraint in one slice: its figure under the cut-offs in use, and under the new ones."""
 
-    score: Literal["nll", "brier"]
-    champion: float
-    challenger: float
-    difference: float
-    low: float
-    high: float
+    constraint: str
+    slice: Where
+    champion: Figure | None
+    challenger: Figure | None
+
+
+class Comparison(Record, frozen=True):
+    """What is compared, held out, of the champion and of the challenger that was taken.
+
+    Attributes:
+        score: a loss, "nll" or "brier", of calibrators; the objective of cut-offs.
+        steps: of calibrators, every challenger.
+        constraints: of cut-offs.
+    """
+
+    score: str
+    champion: float | None
+    challenger: float | None
+    difference: float | None
+    low: float | None
+    high: float | None
     confidence: float
     clustered: bool
     steps: tuple[Step, ...]
+    larger_is_better: bool = False
+    constraints: tuple[ConstraintKept, ...] = ()
 
 
 class CheckResult(Record, frozen=True):
@@ -75,6 +111,7 @@ class PromotionResult(Envelope, frozen=True, kw_only=True):
     params: dict[str, Any] = always({})
     path: str
     decision: Decision
+    code: Outcome
     reason: str
     dry_run: bool
     champion: Contender | None

@@ -94,13 +94,13 @@ def render_promotion(result: Result) -> str:
     """Return what became of a challenger for Prometheus: the decision, its figures, its checks."""
     found = _Families(result)
     decision = result["decision"]
-    _info(found, result, "promotion", decision=decision)
+    _info(found, result, "promotion", decision=decision, code=result["code"])
     told = "1 where the challenger took the champion's place, else 0"
     found.add("promotion_promoted", told, int(decision == "promoted"))
     compared = result["comparison"] or {}
     entry = {"value": compared.get("difference"), **{k: compared.get(k) for k in ("low", "high")}}
     score = {"score": compared.get("score", "")}
-    told = "held-out loss of the challenger less the champion's"
+    told = "held-out loss, or objective, of the challenger less the champion's"
     found.figure("promotion_difference", told, entry, score)
     for one in result["checks"]:
         labels = {"check": one["name"]}

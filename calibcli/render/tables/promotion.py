@@ -49,14 +49,15 @@ def facts(result: Result) -> list[str]:
     if champion:
         lines.append(f"champion: {_named(champion)}")
     if challenger:
-        lines.append(f"challenger: {_named(challenger)}{_way(challenger['step'])}")
+        way = _way(challenger.get("step", 1.0))
+        lines.append(f"challenger: {_named(challenger)}{way}")
     if result["previous"]:
         lines.append(f"the champion is kept as {result['previous']}")
     return lines
 
 
 def _named(one: Result) -> str:
-    return f"{one['method']}, fitted on {figures.count(one['rows'])} rows"
+    return f"{one['method']}, from {figures.count(one['rows'])} rows"
 
 
 def _way(step: float) -> str:
@@ -65,7 +66,7 @@ def _way(step: float) -> str:
 
 def tables(result: Result) -> list[Table]:
     """Return the steps that were compared, the checks, and the gates."""
-    found = [_steps(result), _checks(result), gates_table(result["gates"])]
+    found = [_steps(result), _constraints(result), _checks(result), gates_table(result["gates"])]
     return [table for table in found if table is not None]
 
 
@@ -73,7 +74,9 @@ def _steps(result: Result) -> Table | None:
     compared = result["comparison"]
     if not compared:
         return None
-    title = _SCORES[compared["score"]]
+    title = _SCORES.get(compared["score"], compared["score"])
+    if not compared["steps"]:
+        return _pair(compared, title)
     chosen = (result["challenger"] or {}).get("step")
     columns = (
         Column("", left=True),
@@ -102,6 +105,47 @@ def _steps(result: Result) -> Table | None:
     return Table("Held out", columns, tuple(rows), note)
 
 
+def _pair(compared: Result, title: str) -> Table | None:
+    """Return the objective of the cut-offs in use and of the new ones."""
+    if compared["difference"] is None:
+        return None
+    columns = (
+        Column("", left=True),
+        Column(f"held-out {title}"),
+        Column("difference", level({"confidence": compared["confidence"]})),
+    )
+    interval = f"[{figures.signed(compared['low'])}, {figures.signed(compared['high'])}]"
+    better = compared["low"] > 0 if compared["larger_is_better"] else compared["high"] < 0
+    gap = Cell(figures.signed(compared["difference"]), interval, "good" if better else "")
+    rows = (
+        (Cell("champion"), Cell(figures.metric(compared["champion"])), Cell("")),
+        (Cell("challenger"), Cell(figures.metric(compared["challenger"])), gap),
+    )
+    return Table("Decisions", columns, rows)
+
+
+def _constraints(result: Result) -> Table | None:
+    items = (result["comparison"] or {}).get("constraints") or []
+    if not items:
+        return None
+    columns = (Column("", left=True), Column("champion"), Column("challenger"))
+
+    def cell(one: Any) -> Cell:
+        if one is None:
+            return Cell("")
+        ends = f"[{figures.metric(one['low'])}, {figures.metric(one['high'])}]"
+        return Cell(figures.metric(one["value"]), ends)
+
+    rows = []
+    for one in items:
+        where = one["slice"]
+        name = where.get("class") or where.get("name")
+        value = f"{where['column']}={where['value']}" if "column" in where else None
+        told = ", ".join(filter(None, (value, name, one["constraint"])))
+        rows.append((Cell(told), cell(one["champion"]), cell(one["challenger"])))
+    return Table("Constraints", columns, tuple(rows), "The intervals hold together.")
+
+
 def _checks(result: Result) -> Table | None:
     if not result["checks"]:
         return None
@@ -126,6 +170,9 @@ def csv_rows(result: Result) -> list[tuple[Any, ...]]:
         (*where, "decision", decision, "promoted", int(decision == "promoted"), "", "", reason)
     ]
     compared = result["comparison"]
+    if compared and compared["difference"] is not None and not compared["steps"]:
+        ends = (compared["difference"], compared["low"], compared["high"])
+        rows.append((*where, "comparison", "", f"{compared['score']}_difference", *ends, ""))
     for step in compared["steps"] if compared else ():
         metric = f"{compared['score']}_difference"
         figures_ = (step["difference"], step["low"], step["high"])

@@ -47,6 +47,25 @@ def natural(value: str) -> tuple[bool, float, str]:
         return True, 0.0, value
 
 
+def decisions(rule: Rule, rows: Rows, place: int | None, *, several: bool) -> NDArray[Any]:
+    """Return one decision a row (n,), or one for each class of a row (n, K).
+
+    Args:
+        rule: what decides.
+        rows: the rows.
+        place: of the group column that the rule reads, or None.
+        several: whether there are classes.
+    """
+    codes: Codes = None
+    values: Sequence[str] | None = None
+    if place is not None:
+        codes, values = rows.groups[place]
+    by_logit = None if rows.logits is None else of_logits(rule)
+    if by_logit is not None and rows.logits is not None:
+        return by_logit.decide(rows.logits, codes, values)
+    return rule.decide(rows.p if several else rows.p[:, 1], codes, values)
+
+
 class DecidedRows:
     """An accumulator of decisions.
 
@@ -93,15 +112,7 @@ class DecidedRows:
         if not len(rows.p):
             return
         p = rows.p if self.layout.classes else rows.p[:, 1]
-        codes: Codes = None
-        values: Sequence[str] | None = None
-        if self.place is not None:
-            codes, values = rows.groups[self.place]
-        by_logit = None if rows.logits is None else of_logits(self.rule)
-        if by_logit is not None and rows.logits is not None:
-            decision = by_logit.decide(rows.logits, codes, values)
-        else:
-            decision = self.rule.decide(p, codes, values)
+        decision = decisions(self.rule, rows, self.place, several=bool(self.layout.classes))
         self._count(self.counts, rows, decision, None)
         for name, place in self.shown.items():
             member = self.members[name].of(*rows.groups[place])

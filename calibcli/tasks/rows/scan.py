@@ -91,30 +91,31 @@ class Scanned:
     unseen: int
 
 
-class _Whole(Generic[A]):
-    """Fills an accumulator of whole rows from batches, which may be calibrated first."""
+class RowReader:
+    """Makes whole rows of batches, which may be calibrated first.
+
+    Args:
+        layout: what a row is.
+        calibrator: what is applied, or one for each fold of the rows' buckets.
+        columns: the batches' group columns.
+    """
 
     def __init__(
         self,
-        new: Callable[[], A],
         layout: Layout,
-        calibrator: Calibrator | None,
+        calibrator: Calibrator | tuple[Calibrator, ...] | None,
         columns: tuple[str, ...],
     ) -> None:
-        self.new, self.layout, self.calibrator, self.columns = new, layout, calibrator, columns
-        self.held = new()
-        self.unseen = 0
-        self._told: Unseen = {}
+        self.layout = layout
+        self.unseen: Unseen = {}
         self._mapping: Mapping | None = None
         if calibrator is not None:
-            self._mapping = mapping_of(calibrator, columns, logits=layout.logits, unseen=self._told)
+            self._mapping = mapping_of(
+                calibrator, columns, logits=layout.logits, unseen=self.unseen
+            )
 
-    def fresh(self) -> Self:
-        """Return one that holds nothing, for a partition."""
-        return type(self)(self.new, self.layout, self.calibrator, self.columns)
-
-    def add(self, batch: Batch) -> None:
-        """Take in a batch."""
+    def __call__(self, batch: Batch) -> Rows:
+        """Return the rows of a batch."""
         assert batch.labels is not None
         if self._mapping is None:
             exclusive = not self.layout.labels
@@ -128,11 +129,35 @@ class _Whole(Generic[A]):
         logits = None
         if self._mapping is None and self.layout.logits and not self.layout.exclusive:
             logits = batch.scores.astype(np.float64)
-        self.held.add(Rows(p, logits, label, weight, unit, fold, groups))
+        return Rows(p, logits, label, weight, unit, fold, groups)
+
+
+class _Whole(Generic[A]):
+    """Fills an accumulator of whole rows from batches, which may be calibrated first."""
+
+    def __init__(
+        self,
+        new: Callable[[], A],
+        layout: Layout,
+        calibrator: Calibrator | tuple[Calibrator, ...] | None,
+        columns: tuple[str, ...],
+    ) -> None:
+        self.new, self.layout, self.calibrator, self.columns = new, layout, calibrator, columns
+        self.held = new()
+        self.unseen = 0
+        self._read = RowReader(layout, calibrator, columns)
+
+    def fresh(self) -> Self:
+        """Return one that holds nothing, for a partition."""
+        return type(self)(self.new, self.layout, self.calibrator, self.columns)
+
+    def add(self, batch: Batch) -> None:
+        """Take in a batch."""
+        self.held.add(self._read(batch))
 
     def finish(self) -> None:
         """Take note that a partition has ended."""
-        self.unseen = sum(self._told.values())
+        self.unseen = sum(self._read.unseen.values())
 
     def merge(self, other: Self) -> None:
         """Take in what a later partition has found."""
@@ -164,7 +189,7 @@ def scan(
     layout: Layout,
     new: Callable[[], A],
     *,
-    calibrator: Calibrator | None = None,
+    calibrator: Calibrator | tuple[Calibrator, ...] | None = None,
     columns: tuple[str, ...] = (),
     beside: Sequence[Whole] = (),
     threads: int | None = None,

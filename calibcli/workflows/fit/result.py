@@ -183,23 +183,23 @@ def _rows(found: Gathered, calibrator: Calibrator) -> int:
     return rows[0] if getattr(calibrator, "files", False) else sum(rows)
 
 
-def compact_stats(population: Population) -> Result:
+def compact_stats(population: Population, cells: int = STATS_CELLS) -> Result:
     """Return the families of pairs as in a statistics artifact, coarsened to stay small.
 
     Clusters are left out. Of more than `STATS_CLASSES` classes only the pairs of the predicted
     class, all together, are kept.
     """
     if population.task == "binary":
-        return {"rows_apart": False, "pairs": _compact([population.pairs])[0]}
+        return {"rows_apart": False, "pairs": _compact([population.pairs], cells)[0]}
     several = len(population.classes) <= STATS_CLASSES
     if population.task == "multiclass":
-        top = _compact(population.top if several else (population.pairs,))
+        top = _compact(population.top if several else (population.pairs,), cells)
     else:
-        top = [] if several else _compact((population.pairs,))
-    classes = _compact(population.classes) if several else []
+        top = [] if several else _compact((population.pairs,), cells)
+    classes = _compact(population.classes, cells) if several else []
     return {"rows_apart": False, "top": top, "classes": classes}
 
 
-def _compact(family: Any) -> list[Result]:
+def _compact(family: Any, cells: int) -> list[Result]:
     bare = [replace(stats, parts=None) for stats in family]
-    return [stats.to_dict() for stats in compact(bare, STATS_CELLS)]
+    return [stats.to_dict() for stats in compact(bare, cells)]

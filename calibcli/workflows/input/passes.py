@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from calibcli.core.results.warning import Warning
     from calibcli.io.rows.dataset import Dataset, InputSpec
     from calibcli.tasks.collect import Layout
+    from calibcli.tasks.scan import Accumulator as Whole
     from calibcli.tasks.watching import Watch
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gather import Progress
@@ -46,6 +47,7 @@ class RowPass:
         progress: called with the number of rows read so far in a scan.
         watch: sketches the rows, to know those of the calibrator's fit.
         warnings: what is to be said of the rows; filled by the first scan.
+        beside: what else the first scan fills, with whole batches.
     """
 
     spec: InputSpec
@@ -58,6 +60,7 @@ class RowPass:
     watch: Watch | None = None
     warnings: list[Warning] = field(default_factory=list)
     rows: int = 0
+    beside: list[Whole] = field(default_factory=list)
 
     @classmethod
     def open(
@@ -100,13 +103,14 @@ class RowPass:
     def scan(self, new: Callable[[], A]) -> A:
         """Read all rows once."""
         first = not self.rows
+        beside = (*self.beside, *(() if self.watch is None else (self.watch,)))
         found, scanned = scan(
             self.dataset,
             self.layout,
             new,
             calibrator=None if self.loaded is None else self.loaded.calibrator,
             columns=self.columns,
-            beside=(self.watch,) if first and self.watch is not None else (),
+            beside=beside if first else (),
             threads=self.threads,
             progress=self.progress,
         )

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from calibcli._version import __version__
 from calibcli.core.calibrators import Identity
-from calibcli.core.calibrators.types import (
-    effective_rows,
-    label_evidence,
-    require_both_classes,
-    require_two_classes,
-)
-from calibcli.core.comparison.promotion import Check
 from calibcli.core.results.warning import Warning, warned
 from calibcli.core.statistics.sketch import CAPACITY
 from calibcli.errors import InputError, UsageError
 from calibcli.io.artifacts.artifacts import artifact_text
 from calibcli.io.failures import listing, show
 from calibcli.io.output.lock import FileLock
-from calibcli.io.output.succession import install, previous_of, recover, roll_back, target_of
+from calibcli.io.output.succession import install, previous_of, recover, target_of
 from calibcli.tasks.watching import Watch
 from calibcli.workflows.fit.fit import fit_gathered
 from calibcli.workflows.fit.result import artifact_of, result_of
@@ -31,7 +22,8 @@ from calibcli.workflows.input.loaded import load_calibrator
 from calibcli.workflows.input.overlap import found_overlap
 from calibcli.workflows.input.warnings import check_fits
 from calibcli.workflows.promote.challenge import contest
-from calibcli.workflows.promote.shift import shift_checks
+from calibcli.workflows.promote.outcome import blank, checked, limits, rollback, shown
+from calibcli.workflows.promote.shift import checks_of
 
 if TYPE_CHECKING:
     from calibcli.core.comparison.promotion import Rule
@@ -43,27 +35,9 @@ if TYPE_CHECKING:
     from calibcli.workflows.input.gather import Gathered, Progress
     from calibcli.workflows.input.loaded import LoadedCalibrator
     from calibcli.workflows.promote.challenge import Contest
+    from calibcli.workflows.promote.outcome import Attempt
 
 Result = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One attempt at a promotion.
-
-    Attributes:
-        path: of the champion.
-        rule: what a challenger has to pass.
-        fail_if: gates; the challenger's figures are `calibrated.…`.
-        dry_run: decide, and write nothing.
-        lock_timeout: seconds to wait for another run on the same file.
-    """
-
-    path: str
-    rule: Rule
-    fail_if: tuple[str, ...] = ()
-    dry_run: bool = False
-    lock_timeout: float = 600.0
 
 
 def promote(
@@ -106,68 +80,33 @@ def promote(
         found = gather(spec, conventions, threads=threads, progress=progress, watch=watch)
         if champion is not None:
             _same_kind(champion, found, spec)
-        checks = checks_of(found, champion, attempt.rule)
-        outcome = _result(found, conventions, options, attempt, champion, checks)
+        checks = checks_of(found, None if champion is None else champion.payload, attempt.rule)
+        code, reason = checked(checks)
+        outcome = blank(
+            attempt.path,
+            "kept",
+            code,
+            reason,
+            inputs=found.inputs,
+            params={
+                **found.params,
+                **conventions.to_dict(),
+                "method": options.method,
+                "folds": options.folds,
+                "select": options.select,
+                **limits(attempt.rule, found.task),
+                "steps": list(attempt.rule.steps),
+            },
+            task=found.task,
+            dry_run=attempt.dry_run,
+            champion=None if champion is None else _described(champion),
+            checks=[check.to_dict() for check in checks],
+        ) | warned(found.warnings)
         if not all(check.passed for check in checks):
             return outcome
         return _challenged(
             outcome, found, spec, conventions, options, attempt, champion, gates, threads
         )
-
-
-def rollback(path: str, *, lock_timeout: float = 600.0) -> Result:
-    """Put back what the last promotion has replaced; what is replaced now is kept in its place.
-
-    Raises:
-        InputError: there is nothing to put back, or it is no whole calibrator.
-    """
-    target_of(path)
-    with FileLock(path, lock_timeout):
-        previous = roll_back(path, "calibrator")
-        now = load_calibrator(path)
-        replaced = load_calibrator(str(previous)) if previous.is_file() else None
-    return {
-        "schema": "calibcli/promotion",
-        "version": 1,
-        "calibcli": __version__,
-        "inputs": [],
-        "params": {},
-        "task": now.task,
-        "path": path,
-        "decision": "rolled-back",
-        "reason": "the calibrator that was replaced last is in place again",
-        "dry_run": False,
-        "champion": None if replaced is None else _described(replaced),
-        "challenger": _described(now),
-        "comparison": None,
-        "checks": [],
-        "gates": [],
-        "previous": None if replaced is None else _shown(path, previous),
-        **warned(()),
-    }
-
-
-def refused(path: str, error: InputError) -> Result:
-    """Return the result of an attempt that ended with unusable input."""
-    return {
-        "schema": "calibcli/promotion",
-        "version": 1,
-        "calibcli": __version__,
-        "inputs": [],
-        "params": {},
-        "task": None,
-        "path": path,
-        "decision": "refused",
-        "reason": error.message,
-        "dry_run": False,
-        "champion": None,
-        "challenger": None,
-        "comparison": None,
-        "checks": [],
-        "gates": [],
-        "previous": None,
-        **warned(()),
-    }
 
 
 def _champion(path: str) -> LoadedCalibrator | None:
@@ -206,53 +145,6 @@ def _same_kind(champion: LoadedCalibrator, found: Gathered, spec: InputSpec) -> 
     if positive != found.params.get("positive"):
         shown = "no --positive" if positive is None else f"--positive {positive}"
         raise InputError(f"the champion was fitted with {shown}", "name the same label")
-
-
-def checks_of(found: Gathered, champion: LoadedCalibrator | None, rule: Rule) -> list[Check]:
-    """Return what is checked of a dump before anything is fitted to it.
-
-    Raises:
-        InputError: rows of one class only.
-    """
-    population = found.overall.population
-    least = rule.least_of_a_label(found.task)
-    if found.task == "multiclass":
-        import numpy as np
-
-        rows = effective_rows(population.pairs)
-        of_label = [label_evidence(one)[0] for one in population.classes]
-        require_two_classes(np.array(of_label, dtype=np.float64))
-        which = "class"
-    else:
-        problems = population.classes or (population.pairs,)
-        for stats in problems if found.task == "binary" else ():
-            require_both_classes(stats)
-        rows = effective_rows(problems[0])
-        of_label = [min(label_evidence(one)) for one in problems]
-        which = "label"
-    # Importance weights are what they are worth in rows, or their unit would pass the guards.
-    rows, rarest = _number(rows), _number(min(of_label))
-    checks = [
-        Check(
-            "rows",
-            rows,
-            rule.min_rows,
-            rows >= rule.min_rows,
-            f"{rows:,g} rows, fewer than --min-rows {rule.min_rows:,}",
-        ),
-        Check(
-            "positives",
-            rarest,
-            least,
-            rarest >= least,
-            f"{rarest:,g} rows of the rarest {which}, fewer than --min-positives {least:,}",
-        ),
-    ]
-    return checks if champion is None else checks + shift_checks(found, champion, rule)
-
-
-def _number(rows: float) -> int | float:
-    return int(rows) if rows == int(rows) else rows
 
 
 def _challenged(
@@ -296,69 +188,30 @@ def _challenged(
     failed = [verdict.expr for verdict in verdicts if not verdict.passed]
     better = met.best.better or (champion is None and met.best.low <= 0.0)
     if failed:
+        outcome["code"] = "gate"
         outcome["reason"] = f"a gate failed: {', '.join(failed)}"
     elif not better:
+        outcome["code"] = "not-better"
         outcome["reason"] = _not_better(met, options, champion)
     else:
+        outcome["code"] = "promoted"
         outcome["reason"] = _better(met, options, champion)
         outcome["decision"] = "would-promote"
         if not attempt.dry_run:
             kept = install(attempt.path, text)
             outcome["decision"] = "promoted"
-            outcome["previous"] = None if kept is None else _shown(attempt.path, kept)
+            outcome["previous"] = None if kept is None else shown(attempt.path, kept)
     return outcome
 
 
-def _result(
-    found: Gathered,
-    conventions: Conventions,
-    options: FitOptions,
-    attempt: Attempt,
-    champion: LoadedCalibrator | None,
-    checks: list[Check],
-) -> Result:
-    """Return the result of an attempt that ends here, unless the checks have passed."""
-    rule = attempt.rule
-    failed = [check.said for check in checks if not check.passed]
-    return {
-        "schema": "calibcli/promotion",
-        "version": 1,
-        "calibcli": __version__,
-        "inputs": found.inputs,
-        "params": {
-            **found.params,
-            **conventions.to_dict(),
-            "method": options.method,
-            "folds": options.folds,
-            "select": options.select,
-            "min_rows": rule.min_rows,
-            "min_positives": rule.least_of_a_label(found.task),
-            "max_shift": {name: _finite(getattr(rule, name)) for name in ("psi", "odds", "auc")},
-            "steps": list(rule.steps),
-        },
-        "task": found.task,
-        "path": attempt.path,
-        "decision": "kept",
-        "reason": "; ".join(failed),
-        "dry_run": attempt.dry_run,
-        "champion": None if champion is None else _described(champion),
-        "challenger": None,
-        "comparison": None,
-        "checks": [check.to_dict() for check in checks],
-        "gates": [],
-        "previous": None,
-        **warned(found.warnings),
-    }
+def rolled_back(path: str, *, lock_timeout: float = 600.0) -> Result:
+    """Put `path.previous` back in place: see `outcome.rollback`."""
 
+    def described(path: str) -> tuple[str, Result]:
+        one = load_calibrator(path)
+        return one.task, _described(one)
 
-def _shown(path: str, previous: Path) -> str:
-    """Return where the replaced file is, as the user has named its folder; links are resolved."""
-    plain = Path(f"{path}.previous")
-    return str(plain if plain.absolute() == previous else previous)
-
-
-def _finite(limit: float) -> float | None:
-    return limit if limit < float("inf") else None
+    return rollback(path, "calibrator", described, lock_timeout)
 
 
 def _described(one: LoadedCalibrator) -> Result:
@@ -399,15 +252,15 @@ def _verdicts(
     from calibcli.workflows.measure.measure import measured
 
     after = replace(found.overall, calibrated=met.fitted.after)
-    shown = measured(replace(found, overall=after), conventions)
+    figures = measured(replace(found, overall=after), conventions)
     compared = outcome["comparison"]
     entry = {"value": compared["difference"], "low": compared["low"], "high": compared["high"]}
-    shown["versus"] = {"metrics": {compared["score"]: entry}}
+    figures["versus"] = {"metrics": {compared["score"]: entry}}
     shifts = [c for c in outcome["checks"] if c["name"] not in ("rows", "positives")]
-    shown["drift"] = {"metrics": {c["name"]: {"value": c["value"]} for c in shifts}}
+    figures["drift"] = {"metrics": {c["name"]: {"value": c["value"]} for c in shifts}}
     if shared is not None:
-        shown["overlap"] = shared.to_dict()
-    return evaluate_gates(gates, shown)
+        figures["overlap"] = shared.to_dict()
+    return evaluate_gates(gates, figures)
 
 
 def _same_rows(

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.calibrators.types import label_evidence
+from calibcli.core.calibrators.types import (
+    effective_rows,
+    label_evidence,
+    require_both_classes,
+    require_two_classes,
+)
 from calibcli.core.comparison.promotion import Check, class_psi, odds_ratio
 from calibcli.core.metrics.binary import Undefined, View, auc
 from calibcli.core.statistics.curves import Binning
@@ -15,13 +20,61 @@ from calibcli.core.statistics.stats import ScoreStats
 from calibcli.workflows.fit.result import STATS_CLASSES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from calibcli.core.comparison.promotion import Rule
     from calibcli.workflows.input.gather import Gathered
-    from calibcli.workflows.input.loaded import LoadedCalibrator
 
 
-def shift_checks(found: Gathered, champion: LoadedCalibrator, rule: Rule) -> list[Check]:
+def checks_of(found: Gathered, champion: Mapping[str, Any] | None, rule: Rule) -> list[Check]:
+    """Return what is checked of a dump before anything is fitted to it; `champion` is its artifact.
+
+    Raises:
+        InputError: rows of one class only.
+    """
+    population = found.overall.population
+    least = rule.least_of_a_label(found.task)
+    if found.task == "multiclass":
+        rows = effective_rows(population.pairs)
+        of_label = [label_evidence(one)[0] for one in population.classes]
+        require_two_classes(np.array(of_label, dtype=np.float64))
+        which = "class"
+    else:
+        problems = population.classes or (population.pairs,)
+        for stats in problems if found.task == "binary" else ():
+            require_both_classes(stats)
+        rows = effective_rows(problems[0])
+        of_label = [min(label_evidence(one)) for one in problems]
+        which = "label"
+    # Importance weights are what they are worth in rows, or their unit would pass the guards.
+    rows, rarest = _number(rows), _number(min(of_label))
+    checks = [
+        Check(
+            "rows",
+            rows,
+            rule.min_rows,
+            rows >= rule.min_rows,
+            f"{rows:,g} rows, fewer than --min-rows {rule.min_rows:,}",
+        ),
+        Check(
+            "positives",
+            rarest,
+            least,
+            rarest >= least,
+            f"{rarest:,g} rows of the rarest {which}, fewer than --min-positives {least:,}",
+        ),
+    ]
+    return checks if champion is None else checks + shift_checks(found, champion, rule)
+
+
+def _number(rows: float) -> int | float:
+    return int(rows) if rows == int(rows) else rows
+
+
+def shift_checks(found: Gathered, champion: Mapping[str, Any], rule: Rule) -> list[Check]:
     """Compare scores and label frequencies with the statistics that the champion carries.
+
+    `champion` is its artifact.
 
     Scores are those of binary rows, or the confidences of several classes, or the scores of all
     labels together. Labels are compared by the odds of label 1 (the most changed label of
@@ -32,7 +85,7 @@ def shift_checks(found: Gathered, champion: LoadedCalibrator, rule: Rule) -> lis
     Raises:
         InputError: statistics that are damaged.
     """
-    was = _read(champion.payload.get("stats") or {})
+    was = _read(champion.get("stats") or {})
     own = found.overall.population
     scores = _psi(was.get("pairs"), own.pairs)
     found_checks = [_check("psi", scores, "psi", rule.psi, "the scores have shifted: PSI")]

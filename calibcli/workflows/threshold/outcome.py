@@ -9,6 +9,7 @@ from calibcli.core.results.warning import Warning, warned
 from calibcli.io.artifacts.artifacts import write_artifact
 
 if TYPE_CHECKING:
+    from calibcli.tasks.population import Population
     from calibcli.workflows.input.loaded import LoadedCalibrator
 
 Result = dict[str, Any]
@@ -16,6 +17,10 @@ Result = dict[str, Any]
 _DECISIONS = ("equal", "abstain", "sets", "cost_matrix", "regions", "trade_off")
 """Keys of a result that an artifact needs to decide, and what a report draws of a search; other
 curves and tables stay in the result."""
+
+
+STATS_CELLS = 200
+"""Cells of the scores that are kept with cut-offs."""
 
 
 def outcome(
@@ -53,11 +58,22 @@ def keep(
     classes: tuple[str, ...],
     rule: str,
     loaded: LoadedCalibrator | None,
+    stats: Result | None = None,
 ) -> None:
     """Write the artifact of a result, where a path is given."""
-    if path is None:
-        return
-    artifact = {
+    if path is not None:
+        write_artifact(path, "thresholds", artifact_of(result, classes, rule, loaded, stats))
+
+
+def artifact_of(
+    result: Result,
+    classes: tuple[str, ...],
+    rule: str,
+    loaded: LoadedCalibrator | None,
+    stats: Result | None = None,
+) -> Result:
+    """Return the artifact of a result; `stats` are the scores that it was chosen on."""
+    return {
         "calibcli": __version__,
         "task": result["task"],
         "classes": list(classes),
@@ -76,9 +92,16 @@ def keep(
         "rows": sum(one["rows"] or 0 for one in result["inputs"]),
         "inputs": result["inputs"],
         "params": result["params"],
+        **({} if stats is None else {"stats": stats}),
         "warnings": result["warnings"],
     }
-    write_artifact(path, "thresholds", artifact)
+
+
+def cut_stats(population: Population) -> Result:
+    """Return the scores as an artifact of cut-offs keeps them, to tell a shift by."""
+    from calibcli.workflows.fit.result import compact_stats
+
+    return compact_stats(population, cells=STATS_CELLS)
 
 
 def void(promise: str) -> Warning:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from calibcli.core.decisions.stored import rule_of
 from calibcli.core.results.warning import Warning, any_of
+from calibcli.tasks.collect import Counts
+from calibcli.workflows.fit.result import STATS_CLASSES
 from calibcli.workflows.input.gather import input_params, open_input
 from calibcli.workflows.input.loaded import load_calibrator
 from calibcli.workflows.input.loaded_cuts import CUT
@@ -18,7 +20,7 @@ from calibcli.workflows.measure.judged import decision_result
 from calibcli.workflows.threshold.beside import worse_than_plain
 from calibcli.workflows.threshold.by_group import check_task, equal_slices, in_groups, members
 from calibcli.workflows.threshold.class_cuts import gather_cuts
-from calibcli.workflows.threshold.outcome import keep, outcome, void
+from calibcli.workflows.threshold.outcome import cut_stats, keep, outcome, void
 from calibcli.workflows.threshold.slices import (
     Parts,
     chosen_of_classes,
@@ -29,11 +31,14 @@ from calibcli.workflows.threshold.slices import (
 from calibcli.workflows.threshold.wish import Wish
 
 if TYPE_CHECKING:
+    from calibcli.core.decisions.rules import Rule
     from calibcli.core.decisions.thresholds import Curve
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.workflows.input.conventions import Conventions
-    from calibcli.workflows.input.gather import Gathered, Progress
+    from calibcli.workflows.input.gather import Gathered, Opened, Progress
+    from calibcli.workflows.input.loaded import LoadedCalibrator
     from calibcli.workflows.measure.counted import CountedRule
+    from calibcli.workflows.threshold.choosing import Chosen
 
 __all__ = ["Wish", "threshold"]
 
@@ -97,13 +102,65 @@ def threshold(
         UsageError: options that do not fit the input, or each other.
     """
     loaded = None if calibrator is None else load_calibrator(calibrator)
+    found = choose_cuts(
+        spec, conventions, wish, loaded, calibrator=calibrator, threads=threads, progress=progress
+    )
+    if candidates is not None:
+        curves = [(one.item["slice"], one.curve) for one in found.chosen]
+        _write_candidates(candidates, curves, wish)
+    keep(output, found.result, found.classes, CUT, loaded, found.stats)
+    return found.result
+
+
+@dataclass(frozen=True, slots=True)
+class Cuts:
+    """Cut-offs: the result, what is behind it, and the classes that it is about.
+
+    `stats` are the scores before the calibrator, as an artifact keeps them, where they were counted
+    by themselves.
+    """
+
+    result: Result
+    classes: tuple[str, ...]
+    chosen: list[Chosen]
+    stats: Result | None
+
+    @property
+    def rule(self) -> Rule:
+        """What decides by them."""
+        payload = {"classes": list(self.classes), "thresholds": self.result["thresholds"]}
+        return rule_of(payload, exclusive=self.result["task"] == "multiclass")
+
+
+def choose_cuts(
+    spec: InputSpec,
+    conventions: Conventions,
+    wish: Wish,
+    loaded: LoadedCalibrator | None = None,
+    *,
+    calibrator: str | None = None,
+    opened: Opened | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Cuts:
+    """Choose as `threshold` does, and write nothing.
+
+    Args:
+        spec: what to read.
+        conventions: the level of the intervals.
+        wish: what to achieve.
+        loaded: the calibrator that goes before.
+        calibrator: its path, for the result.
+        opened: the input where it has been opened before.
+        threads: how many threads read.
+        progress: called with the number of rows read so far.
+    """
     mapping = None if loaded is None else loaded.calibrator
     shown = spec.groups
     watch = watch_of(loaded)
-    whole = spec
-    if wish.per_group is not None:
-        whole = replace(spec, groups=tuple(dict.fromkeys((*shown, wish.per_group))))
-    opened = open_input(whole, mapping)
+    whole = with_groups(spec, wish)
+    if opened is None:
+        opened = open_input(whole, mapping)
     dataset = opened[0]
     if dataset is None:
         whole = spec
@@ -111,9 +168,14 @@ def threshold(
     if dataset is not None:
         check_task(dataset.task, wish)
         rows = RowPass.over(dataset, whole, conventions, loaded, threads, progress, watch)
+    stats = None
     if rows is not None and rows.dataset.task == "multiclass":
+        few = len(rows.dataset.classes) <= STATS_CLASSES
+        plain = Counts(replace(rows.layout, groups=(), clustered=False, intervals=False))
+        rows.beside += [plain] if few else []
         parts = chosen_of_classes(rows, conventions, wish)
         read = _Input.of_rows(rows)
+        stats = cut_stats(plain.before.population()) if few else None
     else:
         found = gather_cuts(
             whole,
@@ -134,6 +196,8 @@ def threshold(
             )
         read = _Input(found.task, found.classes, found.inputs, found.params, warnings, rows, found)
         parts = _of_populations(found, conventions, wish)
+        if found.task != "multiclass" and found.overall.population.pairs.n:
+            stats = cut_stats(found.overall.population)
     items = [one.item for one in parts.chosen]
     read.warnings.extend(parts.warnings)
     counts = _counted(read, items, shown, wish)
@@ -163,6 +227,8 @@ def threshold(
             "guarantee": wish.guarantee,
             "per_group": wish.per_group,
             "equal": wish.equal,
+            **({} if wish.costs is None else {"cost": wish.costs.text}),
+            **({"unreachable": "never"} if wish.never else {}),
         },
         task=read.task,
         objective=wish.objective.name,
@@ -172,12 +238,14 @@ def threshold(
         warnings=read.warnings,
         **more,
     )
-    if candidates is not None:
-        _write_candidates(
-            candidates, [(one.item["slice"], one.curve) for one in parts.chosen], wish
-        )
-    keep(output, result, read.classes, CUT, loaded)
-    return result
+    return Cuts(result, read.classes, parts.chosen, stats)
+
+
+def with_groups(spec: InputSpec, wish: Wish) -> InputSpec:
+    """Return the input with the column of groups that get cut-offs of their own."""
+    if wish.per_group is None:
+        return spec
+    return replace(spec, groups=tuple(dict.fromkeys((*spec.groups, wish.per_group))))
 
 
 def _of_populations(found: Gathered, conventions: Conventions, wish: Wish) -> Parts:

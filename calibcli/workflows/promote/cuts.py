@@ -1,0 +1,374 @@
+"""`threshold --promote-over`: cut-offs take the place of others that they beat for sure."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from calibcli.core.results.warning import Warning, warned
+from calibcli.errors import AnswerNoError, InputError, UsageError
+from calibcli.io.artifacts.artifacts import artifact_text
+from calibcli.io.failures import listing, show
+from calibcli.io.output.lock import FileLock
+from calibcli.io.output.succession import install, previous_of, recover, target_of
+from calibcli.io.rows.hashing import with_digest
+from calibcli.tasks.rows.rivals import Decider
+from calibcli.workflows.input.gather import gather, open_input
+from calibcli.workflows.input.loaded import load_calibrator
+from calibcli.workflows.input.loaded_cuts import CUT, load_thresholds
+from calibcli.workflows.promote.duel import duel
+from calibcli.workflows.promote.outcome import blank, checked, limits, rollback, shown
+from calibcli.workflows.promote.shift import checks_of
+from calibcli.workflows.threshold.outcome import artifact_of, cut_stats
+from calibcli.workflows.threshold.threshold import choose_cuts, with_groups
+from calibcli.workflows.threshold.wish import Wish
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from calibcli.core.decisions.gates import Gate
+    from calibcli.io.rows.dataset import InputSpec
+    from calibcli.workflows.input.conventions import Conventions
+    from calibcli.workflows.input.gather import Gathered, Progress
+    from calibcli.workflows.input.loaded import LoadedCalibrator
+    from calibcli.workflows.input.loaded_cuts import LoadedThresholds
+    from calibcli.workflows.promote.duel import Met
+    from calibcli.workflows.promote.outcome import Attempt
+    from calibcli.workflows.threshold.threshold import Cuts
+
+Result = dict[str, Any]
+
+
+def promote_cuts(
+    spec: InputSpec,
+    conventions: Conventions,
+    wish: Wish | None,
+    attempt: Attempt,
+    *,
+    calibrator: str | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Choose cut-offs again, compare them with those in use, replace these if they are better.
+
+    The new ones are better where the objective is, beyond its interval, on rows that they have not
+    seen, while they miss no constraint by more than those in use; or where those in use break a
+    constraint beyond its interval and the new ones do not.
+
+    Args:
+        spec: what to read.
+        conventions: the level of the intervals.
+        wish: what to achieve; None for what those in use were chosen for.
+        attempt: what to replace, and under which conditions.
+        calibrator: path of the calibrator that goes before.
+        threads: how many threads read.
+        progress: called with the number of rows read so far.
+
+    Raises:
+        InputError: input that cannot be used or is of another kind than that of the cut-offs in
+            use: nothing has been replaced.
+        UsageError: options that do not go together, a gate that cannot be evaluated.
+    """
+    if conventions.confidence is None:
+        raise UsageError("--promote-over decides by an interval", "leave out --no-ci")
+    from calibcli.core.decisions.gates import parse_gate
+
+    gates = [parse_gate(text) for text in attempt.fail_if]
+    target_of(attempt.path)
+    # Nothing is written by a dry run, not even a lock.
+    lock = nullcontext() if attempt.dry_run else FileLock(attempt.path, attempt.lock_timeout)
+    with lock:
+        if not attempt.dry_run:
+            recover(attempt.path)
+        champion = champion_of(attempt.path)
+        loaded = None if calibrator is None else load_calibrator(calibrator)
+        if champion is not None and champion.calibrated and loaded is None:
+            raise UsageError(
+                f"{show(attempt.path)} cuts calibrated probabilities", "add --calibrator FILE"
+            )
+        wish = wish or wish_of(champion)
+        whole = with_groups(spec, wish)
+        mapping = None if loaded is None else loaded.calibrator
+        opened = open_input(whole, mapping)
+        if opened[0] is None:
+            raise UsageError(
+                "--promote-over needs whole rows", "give the score files, not statistics"
+            )
+        found = gather(replace(spec, groups=()), conventions, threads=threads, progress=progress)
+        if champion is not None:
+            same_kind(champion, found)
+        reference = _reference(champion, loaded)
+        checks = checks_of(found, reference, attempt.rule)
+        code, reason = checked(checks)
+        result = blank(
+            attempt.path,
+            "kept",
+            code,
+            reason,
+            inputs=[with_digest(one) for one in found.inputs],
+            params={
+                **found.params,
+                **conventions.to_dict(),
+                "calibrator": calibrator,
+                "objective": wish.objective.name,
+                "constraints": [str(one) for one in wish.constraints],
+                **limits(attempt.rule, found.task),
+            },
+            task=found.task,
+            dry_run=attempt.dry_run,
+            champion=None if champion is None else described(champion.payload),
+            checks=[check.to_dict() for check in checks],
+        ) | warned(found.warnings)
+        if result["code"]:
+            return result
+        try:
+            cuts = choose_cuts(
+                spec,
+                conventions,
+                wish,
+                loaded,
+                calibrator=calibrator,
+                opened=opened,
+                threads=threads,
+            )
+        except AnswerNoError as error:
+            return result | {"code": "unreachable", "reason": error.message}
+        new = Decider(cuts.rule, mapping)
+        old = new if champion is None else Decider(champion.decider, mapping)
+        met = duel(opened[0], spec, conventions, wish, old, new, lambda _: loaded, threads)
+        stale = is_stale(champion, loaded)
+        settle(result, met, wish, champion is None, stale, verdicts(gates, found, conventions, met))
+        payload = cut_artifact(cuts, loaded, found, champion, result)
+        text, digest = artifact_text("thresholds", payload)
+        result["challenger"] = described(payload) | {"digest": digest}
+        result |= warned([*found.warnings, *_new_warnings(cuts, found)])
+        if result["decision"] == "would-promote" and not attempt.dry_run:
+            kept = install(attempt.path, text)
+            result["decision"] = "promoted"
+            result["previous"] = None if kept is None else shown(attempt.path, kept)
+        return result
+
+
+def rolled_back(path: str, *, lock_timeout: float = 600.0) -> Result:
+    """Put `path.previous` back in place: see `outcome.rollback`."""
+
+    def told(path: str) -> tuple[str, Result]:
+        one = load_thresholds(path)
+        return one.task, described(one.payload)
+
+    return rollback(path, "thresholds", told, lock_timeout)
+
+
+def champion_of(path: str) -> LoadedThresholds | None:
+    """Read the cut-offs in use; None on a first run.
+
+    Raises:
+        InputError: they cannot be read, are no cut-offs of rows, or are gone although they have
+            been replaced before.
+    """
+    if target_of(path).exists():
+        champion = load_thresholds(path)
+        if champion.rule != CUT or champion.task in ("segmentation", "detection"):
+            raise InputError(
+                f"{show(path)} holds no cut-offs of rows: only these are promoted",
+                hint="choose again with calibcli threshold -o FILE",
+            )
+        return champion
+    if previous_of(path).exists():
+        raise InputError(
+            f"{show(path)} is gone, and {show(previous_of(path).name)} is there",
+            hint=f"put it back: calibcli threshold --rollback {show(path)}",
+        )
+    return None
+
+
+def wish_of(champion: LoadedThresholds | None) -> Wish:
+    """Return what cut-offs were chosen for; F1 on a first run."""
+    if champion is None:
+        return Wish.parse()
+    params, objective = champion.payload.get("params") or {}, champion.payload["objective"]
+    prior, cost = params.get("prior"), params.get("cost")
+    if objective == "cost" and cost is None:
+        raise UsageError("the cut-offs in use do not say their costs", "add --cost fp=1,fn=4")
+    return Wish.parse(
+        None if objective == "cost" else objective,
+        tuple(champion.payload["constraints"]),
+        cost if objective == "cost" else None,
+        None if prior is None else tuple(prior) if isinstance(prior, list) else (prior,),
+        guarantee=params.get("guarantee"),
+        per_group=params.get("per_group"),
+        equal=params.get("equal"),
+        never=params.get("unreachable") == "never",
+    )
+
+
+def same_kind(champion: LoadedThresholds, found: Gathered) -> None:
+    """Raise InputError unless the dump holds what the cut-offs in use were chosen on."""
+    if champion.task != found.task or champion.classes != found.classes:
+        told = [
+            one.task + (f" of {listing(list(one.classes))}" if one.classes else "")
+            for one in (champion, found)
+        ]
+        raise InputError(
+            f"the cut-offs in use are of {told[0]}, these scores are {told[1]}",
+            hint="give scores of the same kind",
+        )
+    params = champion.payload.get("params") or {}
+    was, now = params.get("score") or [], found.params.get("score") or []
+    if was and now and list(was) != list(now):
+        raise InputError(
+            f"the cut-offs in use were chosen on the columns {listing(was)}, these are "
+            f"{listing(now)}",
+            "name the same columns: --score or --scores",
+        )
+    if params.get("positive") != found.params.get("positive"):
+        positive = params.get("positive")
+        given = "no --positive" if positive is None else f"--positive {positive}"
+        raise InputError(f"the cut-offs in use were chosen with {given}", "name the same label")
+
+
+def _reference(
+    champion: LoadedThresholds | None, loaded: LoadedCalibrator | None
+) -> Mapping[str, Any] | None:
+    """Return the artifact that a dump is compared with: the cut-offs, or their calibrator."""
+    if champion is None:
+        return None
+    if champion.payload.get("stats") is None and loaded is not None:
+        return loaded.payload
+    return champion.payload
+
+
+def is_stale(champion: LoadedThresholds | None, loaded: LoadedCalibrator | None) -> bool:
+    """Return whether cut-offs were chosen after another calibrator than the one in use."""
+    if champion is None:
+        return False
+    now = None if loaded is None else loaded.payload.get("digest")
+    return champion.payload.get("calibrator") != now
+
+
+def described(payload: Mapping[str, Any]) -> Result:
+    """Return what a promotion says of cut-offs."""
+    return {
+        "method": payload["objective"],
+        "rows": payload["rows"],
+        "digest": payload.get("digest"),
+    }
+
+
+def cut_artifact(
+    cuts: Cuts,
+    loaded: LoadedCalibrator | None,
+    found: Gathered,
+    champion: LoadedThresholds | None,
+    result: Result,
+) -> Result:
+    """Return the artifact of cut-offs that may take the place of others."""
+    stats = cut_stats(found.overall.population)
+    payload = artifact_of(
+        cuts.result | {"inputs": result["inputs"]}, cuts.classes, CUT, loaded, stats
+    )
+    payload["promotion"] = {
+        "over": None if champion is None else champion.payload.get("digest"),
+        "comparison": result["comparison"],
+    }
+    return payload
+
+
+def verdicts(gates: list[Gate], found: Gathered, conventions: Conventions, met: Met) -> list[Any]:
+    """Evaluate the gates on what the challenger would decide, held out, and on the scores."""
+    if not gates:
+        return []
+    from calibcli.core.decisions.gates import evaluate_gates
+    from calibcli.workflows.measure.measure import measured
+
+    figures = measured(found, conventions)
+    figures["decision"] = met.decision
+    # Of several cut-offs there is none to name: the decisions have no single one.
+    figures["overall"]["confusion"] = [{**met.decision["metrics"], "threshold": 0.0}]
+    gap = None if met.compared is None else met.compared.difference.to_dict()
+    figures["versus"] = {"metrics": {} if gap is None else {"objective": gap}}
+    return evaluate_gates(gates, figures)
+
+
+def settle(
+    result: Result, met: Met, wish: Wish, first: bool, stale: bool, verdicts: list[Any]
+) -> None:
+    """Decide, and say why: decision, code, reason, comparison and gates of a result."""
+    result["gates"] = [verdict.to_dict() for verdict in verdicts]
+    if not first:
+        result["comparison"] = comparison(met, wish, result["params"]["confidence"])
+    failed = [verdict.expr for verdict in verdicts if not verdict.passed]
+    verdict = decided(met, wish, first, stale)
+    if failed:
+        verdict = "kept", "gate", f"a gate failed: {', '.join(failed)}"
+    result["decision"], result["code"], result["reason"] = verdict
+
+
+def decided(met: Met, wish: Wish, first: bool, stale: bool) -> tuple[str, str, str]:
+    """Return the decision, its code and the reason, gates apart."""
+    gap = difference_words(met, wish)
+    if first:
+        return "would-promote", "promoted", "the first cut-offs here"
+    broken = met.broken
+    if broken:
+        one = broken[0]
+        assert one.champion is not None
+        told = (
+            f"the cut-offs in use break {one.constraint}: {one.champion.value:.4g} "
+            f"[{one.champion.low:.4g}, {one.champion.high:.4g}]"
+        )
+        mended = all(
+            not one.broken(one.challenger) and one.short(one.challenger) < one.short(one.champion)
+            for one in broken
+        )
+        if mended and met.held_out:
+            return "would-promote", "promoted", told
+        return "kept", "constraint", f"{told}, and so do those chosen on these rows"
+    if stale and met.sound and not met.worse:
+        told = "the cut-offs in use were chosen after another calibrator: chosen again"
+        return "would-promote", "stale-thresholds", told
+    if met.better and met.sound:
+        return "would-promote", "promoted", f"the new cut-offs are better: {gap}"
+    code = "stale-thresholds" if stale else "not-better"
+    if not met.held_out:
+        return "kept", code, "without a part of these rows no cut-off meets the target"
+    if met.better:
+        return "kept", code, f"the new cut-offs miss a constraint on rows they have not seen: {gap}"
+    if met.worse:
+        return "kept", code, f"the cut-offs in use are better: {gap}"
+    return "kept", code, f"the new cut-offs are not better for sure: {gap}"
+
+
+def difference_words(met: Met, wish: Wish) -> str:
+    """Return the difference of the objective with its interval."""
+    if met.compared is None:
+        return f"{wish.objective.name} is undefined"
+    gap = met.compared.difference
+    return f"{wish.objective.name} {gap.value:+.2g} [{gap.low:+.2g}, {gap.high:+.2g}]"
+
+
+def comparison(met: Met, wish: Wish, confidence: float) -> Result:
+    """Return the comparison as it stands in the JSON."""
+    pair = met.compared
+    gap = None if pair is None else pair.difference
+    return {
+        "score": wish.objective.name,
+        "champion": None if pair is None else pair.old,
+        "challenger": None if pair is None else pair.new,
+        "difference": None if gap is None else gap.value,
+        "low": None if gap is None else gap.low,
+        "high": None if gap is None else gap.high,
+        "confidence": confidence,
+        "clustered": met.clustered,
+        "steps": [],
+        "larger_is_better": met.larger_is_better,
+        "constraints": [one.to_dict() for one in met.constraints],
+    }
+
+
+def _new_warnings(cuts: Cuts, found: Gathered) -> list[Warning]:
+    """Return the warnings of the choice that reading the rows has not given yet."""
+    known = {warning.text for warning in found.warnings}
+    told = zip(cuts.result["warnings"], cuts.result["warning_codes"], strict=True)
+    return [Warning(code, text) for text, code in told if text not in known]
