@@ -82,7 +82,7 @@ class InputOptions:
     layout: Annotated[
         str | None,
         typer.Option(
-            metavar="NCHW|NHWC", help="Axes of image stacks (segmentation). [default: NCHW]"
+            metavar="NCHW|NHWC|CDHW", help="Axes of image stacks (segmentation). [default: NCHW]"
         ),
     ] = None
     ignore_label: Annotated[

@@ -21,6 +21,8 @@ SUFFIXES = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".json": "stats",
+    **dict.fromkeys((".png", ".tif", ".tiff", ".jpg", ".jpeg"), "picture"),
+    ".nii": "nifti",
 }
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 _MAGIC = (

@@ -42,6 +42,10 @@ def open_reader(source: Source) -> Reader:
         from calibcli.io.formats.arrow import ArrowReader
 
         return ArrowReader.open(source)
+    if source.kind in ("picture", "nifti"):
+        raise InputError(
+            f"{show(source.name)} holds an image, not rows", hint="add --task segmentation"
+        )
     raise InputError(
         f"{show(source.name)} is a JSON file, which holds no rows of scores",
         hint="rows come as Parquet, CSV, NPY, Arrow, or JSON Lines: an object on each line",

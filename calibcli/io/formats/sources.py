@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 STDIN = "-"
-TEXTS = ("csv", "tsv", "jsonl")
+TEXTS = ("csv", "tsv", "jsonl", "nifti")
 """Types that may be compressed as a whole."""
+KEY = r"\{\w+\}"
+"""A part of a pattern by which files of two folders are matched, such as `{id}`."""
 _MISSING_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 _LONGEST_LINE = 2**24
 _OTHER_JSON = {"schema", "images", "annotations", "categories"}
@@ -40,7 +42,7 @@ class Source:
 
     Attributes:
         path: As it is shown and as it is opened, unless `data` or `spool` holds the content.
-        kind: "parquet", "csv", "tsv", "jsonl", "arrow", "npy", "npz" or "stats".
+        kind: "parquet", "csv", "tsv", "jsonl", "arrow", "npy", "npz", "picture", "nifti", "stats".
         compression: "gzip", "zstd" or None.
         partition: Columns that the folders above the file name, as `camera=front/` does;
             None for a missing value.
@@ -200,6 +202,7 @@ def _local(path: str, input_format: str | None) -> list[Source]:
             return _folder(entry)
         if entry.exists():
             return [_file(path, input_format)]
+    path = re.sub(KEY, "*", path)
     fixed = re.search(r"[*?\[]", path)
     if fixed is None:
         raise InputError(f"{show(path)}: no such file or folder", hint=_near_file(entry))

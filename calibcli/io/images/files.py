@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from calibcli.errors import InputError
 from calibcli.io.failures import listing, reading, show
 from calibcli.io.formats.npy import Header, _archive, _member, open_npy, read_header
+from calibcli.io.images.pictures import KINDS, picture_header, pixels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,6 +99,8 @@ class ImageFile:
                 yield _Sequential(
                     stack.enter_context(_member(archive, self.member, self.source)), shape, self
                 )
+        elif self.source.kind in KINDS:
+            yield _Whole(pixels(self.source, self.header), shape)
         elif self.header.fortran or self.source.data is not None or self.source.remote:
             yield _Whole(open_npy(self.source), shape)
         else:
@@ -212,9 +215,12 @@ def open_images(source: Source, wanted: tuple[str, ...], role: str) -> ImageFile
     if source.kind == "npy":
         with reading(source.name, "NPY array"), source.open() as file:
             return ImageFile(source, read_header(file, source.size(), show(source.name)))
+    if source.kind in KINDS:
+        return ImageFile(source, picture_header(source, role))
     if source.kind != "npz":
         raise InputError(
-            f"{show(source.name)} is no NPY or NPZ file, which images come as",
+            f"{show(source.name)} is no NPY, NPZ, PNG, TIFF, JPEG or NIfTI file, which images "
+            "come as",
             hint="a table with one row a pixel: leave out --task segmentation, add --cluster IMAGE",
         )
     found: dict[str, Header] = {}

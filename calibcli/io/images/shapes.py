@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from calibcli.errors import InputError, UsageError
 from calibcli.io.failures import listing
-from calibcli.io.formats.sources import expand
+from calibcli.io.formats.sources import KEY, expand
 from calibcli.io.images.files import LAYOUTS, VOLUME, ImageFile, Shape, open_images
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def pair_up(
         _names(spec, first.shape.planes),
         _positive(spec, task),
         tuple(pairs),
-        *_ids(pairs),
+        *_ids(pairs, spec),
     )
 
 
@@ -180,20 +181,35 @@ def _labels(spec: InputSpec, scores: Sequence[ImageFile]) -> list[ImageFile | No
         opened.append(file)
     if len(scores) == 1 and len(opened) == 1:
         return list(opened)
-    return list(_by_name(scores, opened))
+    return list(_by_name(scores, opened, spec))
 
 
-def _by_name(scores: Sequence[ImageFile], labels: Sequence[ImageFile]) -> list[ImageFile]:
-    """Match files by their names without suffix.
+def _key(file: ImageFile, patterns: Sequence[str]) -> str:
+    """Return what a file is matched by: the `{id}` of its pattern, or its name without suffix."""
+    path = file.source.name
+    for pattern in patterns:
+        parts = re.split(KEY, pattern)
+        if len(parts) > 1:
+            fixed = (re.escape(part).replace(r"\*", ".*") for part in parts)
+            match = re.fullmatch("(.+)".join(fixed), path)
+            if match is not None:
+                return "/".join(match.groups())
+    return Path(path.removesuffix(".gz")).stem
+
+
+def _by_name(
+    scores: Sequence[ImageFile], labels: Sequence[ImageFile], spec: InputSpec
+) -> list[ImageFile]:
+    """Match files by their names without suffix, or by the keys of their patterns.
 
     Raises:
         InputError: a name that only one side has, or that one side has twice.
     """
     sides = []
-    for files in (scores, labels):
+    for files, patterns in ((scores, spec.paths), (labels, (spec.labels or "",))):
         by_name: dict[str, ImageFile] = {}
         for file in files:
-            stem = Path(file.source.name).stem
+            stem = _key(file, patterns)
             if stem in by_name:
                 raise InputError(
                     f"{by_name[stem].name} and {file.name} have one name",
@@ -219,12 +235,13 @@ def _score_shape(
 ) -> Shape:
     shape, last = file.shape, layout == "NHWC"
     single = False
+    volume = layout == VOLUME or file.source.kind == "nifti"
     if len(shape) == 3:
         if labels is not None:
             single = len(labels.shape) == 2
         else:
             single = planes is not None and shape[2 if last else 0] == planes
-    if len(shape) == 5 or (len(shape) == 4 and layout == VOLUME):
+    if len(shape) == 5 or (len(shape) == 4 and volume):
         single = len(shape) == 4
         n = 1 if single else shape[0]
         k, *flat = (shape[-1], *shape[-4:-1]) if last else shape[-4:]
@@ -325,8 +342,8 @@ def _positive(spec: InputSpec, task: str) -> float | None:
         ) from None
 
 
-def _ids(pairs: Sequence[Pair]) -> tuple[tuple[str, ...], bool]:
+def _ids(pairs: Sequence[Pair], spec: InputSpec) -> tuple[tuple[str, ...], bool]:
     """Return the ids of the images, and whether they are names of files."""
     if all(pair.shape.single for pair in pairs):
-        return tuple(Path(pair.scores.source.name).stem for pair in pairs), True
+        return tuple(_key(pair.scores, spec.paths) for pair in pairs), True
     return tuple(map(str, range(sum(pair.shape.images for pair in pairs)))), False
