@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from calibcli.render.assets import asset
 from calibcli.render.page import decisions as decisions_html
 from calibcli.render.page import sections
+from calibcli.render.page.first import first_screen
 from calibcli.render.page.levers import data_block, levers
 from calibcli.render.page.parts import contents
 from calibcli.render.page.style import STYLE
@@ -65,7 +66,7 @@ def render_report_html(report: Result) -> str:
         '<meta name="referrer" content="no-referrer">\n'
         f"<title>{html(title)}</title>\n<style>{STYLE}</style></head>\n"
         f'<body><header class="page"><h1>{html(title)}</h1>\n'
-        f"{sections.verdict_html(report)}{sections.tiles_html(measure)}"
+        f"{first_screen(report)}{sections.tiles_html(measure)}"
         f'<p class="note">{html(words.conventions(measure))}; {html(facts + settings)}.</p>\n'
         f"{sections.warnings_html(report.get('warnings') or [])}{contents(page)}</header>\n"
         f"<main>{page}</main>\n"

@@ -28,38 +28,13 @@ from calibcli.render.tables import (
     slices,
 )
 from calibcli.render.tables.layout import Cell, Column, Table
-from calibcli.render.words import figures, glossary, verdicts, words
+from calibcli.render.words import figures, glossary, words
 from calibcli.render.words.names import html
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     Result = Mapping[str, Any]
-
-
-def verdict_html(report: Result) -> str:
-    """Return the verdict in words, and what its "after" is worth."""
-    answer = verdicts.verdict(report["measure"])
-    told = [*answer.details, *_calibrated_words(report)]
-    details = "".join(f"<p>{html(detail)}</p>" for detail in told)
-    tone = answer.ends or answer.tone
-    return (
-        f'<div class="verdict {tone}"><p class="headline">{html(answer.headline)}</p>'
-        f"{details}</div>\n"
-    )
-
-
-def _calibrated_words(report: Result) -> list[str]:
-    """Return which calibrator "after" is by, and whether it has seen these rows."""
-    chosen = report.get("calibrator")
-    if not chosen or not chosen.get("method"):
-        return []
-    files = ", ".join(str(one["path"]) for one in (chosen.get("inputs") or [])[:2])
-    rows = sum(one.get("rows") or 0 for one in chosen.get("inputs") or [])
-    told = f"The calibrator is {chosen['method']}"
-    told += f", fitted on {figures.count(rows)} rows of {files}" if rows else ""
-    seen = "in-sample" in (report.get("warning_codes") or ())
-    return [f"{told}, these very rows: what it shows here flatters." if seen else f"{told}."]
 
 
 def tiles_html(result: Result) -> str:

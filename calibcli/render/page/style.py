@@ -48,8 +48,13 @@ section{padding:34px 0 8px;margin-top:34px;border-top:1px solid var(--grid)}
 .verdict.bad{border-color:var(--bad)}
 .verdict.good{border-color:var(--good)}
 .verdict.warn{border-color:var(--warn)}
-.verdict .headline{font-size:1.5rem;line-height:1.35;font-weight:600;letter-spacing:-.01em;
-margin:0 0 12px;max-width:60ch}
+.verdict .headline{font-size:2rem;line-height:1.2;font-weight:700;letter-spacing:-.02em;
+margin:0 0 8px}
+.first{display:grid;grid-template-columns:minmax(0,1fr) minmax(0,380px);gap:8px 36px;
+align-items:start;margin-bottom:6px}
+.first svg{max-width:380px}
+p.cut{font-weight:600;margin:14px 0 0}
+dl.cut{margin:4px 0 10px;font-size:1rem;font-variant-numeric:tabular-nums}
 .verdict p{overflow-wrap:anywhere}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(185px,1fr));gap:14px;margin:0;
 padding:0;list-style:none}
@@ -109,15 +114,17 @@ body{font-size:15px}
 main,header.page,footer{padding-left:16px;padding-right:16px}
 header.page{padding-top:24px}
 .verdict{padding-left:14px}
-.verdict .headline{font-size:1.22rem}
+.verdict .headline{font-size:1.6rem}
+.first{grid-template-columns:minmax(0,1fr)}
+.first svg{max-width:min(340px,100%)}
 .tiles{grid-template-columns:1fr 1fr;gap:10px}
 .tiles li{padding:11px 12px}
 .tiles .figure{font-size:1.3rem}
 .multiples{grid-template-columns:1fr 1fr}
 td small{display:block}
 tbody th small{min-width:16ch}
-dl{grid-template-columns:1fr;gap:0}
-dd{margin-bottom:8px}
+dl:not(.cut){grid-template-columns:1fr;gap:0}
+dl:not(.cut) dd{margin-bottom:8px}
 }
 @media print{
 body{font-size:10.5pt}

@@ -1,0 +1,125 @@
+"""What a person asks first of a report: is it honest, after calibration too, for whom not yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from calibcli.render.words import bins as regions
+from calibcli.render.words import figures, names, verdicts, words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from calibcli.render.words.verdicts import Tone
+
+    Result = Mapping[str, Any]
+
+_WORDS: Final = {"good": "Honest", "warn": "Not shown to be honest", "bad": "Not honest"}
+_NAMED: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The first words of a report.
+
+    Attributes:
+        tone: of the scores as they will be used, after calibration where there is one.
+        word: whether the scores are honest as they are.
+        sentence: how they err, what calibration leaves, and for whom they are not honest yet.
+    """
+
+    tone: Tone
+    word: str
+    sentence: str
+
+
+def answer(result: Result) -> Answer:
+    """Return the first words on a measure result."""
+    params, task, overall = result.get("params") or {}, words.task_of(result), result["overall"]
+    tone = verdicts.slice_verdict(overall, params, task).tone
+    after = overall.get("calibrated")
+    error = _error(overall, params)
+    parts = [f"{error}, ECE {_ece(overall)}" if error else f"ECE {_ece(overall)}"]
+    if after:
+        parts[0] = f"as they are, the scores are {error or 'not shown to err'}"
+        tone_after = verdicts.slice_verdict(after, params, task).tone
+        parts.append(f"{_after(after, tone_after, params)}, ECE {_ece(after)}")
+    parts += _slices(result)
+    sentence = "; ".join(part for part in parts if part)
+    return Answer(
+        tone_after if after else tone, _WORDS[tone], f"{sentence[:1].upper()}{sentence[1:]}."
+    )
+
+
+def _ece(part: Result) -> str:
+    return figures.with_interval(part["metrics"].get("ece"))
+
+
+def _sure(part: Result, params: Result, looks: int | None = None) -> list[regions.Region]:
+    """Return the runs of bins whose gap is beyond both chance and the tolerance."""
+    bins = part.get("bins") or []
+    if not regions.has_intervals(bins):
+        return []
+    return regions.sure_regions(
+        bins,
+        confidence=words.confidence_of(params),
+        beyond=words.tolerance_of(params),
+        looks=looks,
+    )
+
+
+def _error(part: Result, params: Result) -> str:
+    """Return on which sides the scores err; empty where no gap is beyond chance."""
+    sides = [
+        f"{look} from {figures.edge(found[0].low)} to {figures.edge(found[0].high)}"
+        for look, found in _by_side(_sure(part, params))
+        if found
+    ]
+    return " and ".join(sides)
+
+
+def _by_side(found: Sequence[regions.Region]) -> Iterator[tuple[str, list[regions.Region]]]:
+    yield "too low", [one for one in found if one.gap > 0]
+    yield "too high", [one for one in found if one.gap < 0]
+
+
+def _after(part: Result, tone: Tone, params: Result) -> str:
+    if tone == "good":
+        return "after calibration honest"
+    left = _error(part, params)
+    return f"after calibration {left}" if left else "after calibration no gap beyond chance"
+
+
+def _slices(result: Result) -> Iterator[str]:
+    """Yield for which classes and groups the scores, as they will be used, are not honest.
+
+    The level of a claim is shared among all the runs of bins of all the slices of one kind.
+    """
+    params = result.get("params") or {}
+    limit = words.tolerance_of(params)
+    for kind, slices in words.slices_by_kind(result).items():
+        parts = [(part, part.get("calibrated") or part) for part in slices]
+        looks = sum(regions.looks_at(used.get("bins") or []) for _, used in parts)
+        column = kind.removeprefix("group ")
+        of_class = kind == "class"
+        of_column = "" if of_class else f" ({names.visible(column)})"
+        known = [
+            (used["metrics"]["ece"]["value"], words.slice_name(part), used)
+            for part, used in parts
+            if (used["metrics"].get("ece") or {}).get("value") is not None
+        ]
+        known.sort(key=lambda one: -one[0])
+        wrong = [name for _, name, used in known if _sure(used, params, looks)]
+        above = [(name, used) for value, name, used in known if value > limit]
+        if wrong:
+            told = ", ".join(names.cut(names.visible(name), 30) for name in wrong[:_NAMED])
+            more = f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
+            classes = ("class " if len(wrong) == 1 else "classes ") if of_class else ""
+            yield f"not for {classes}{told}{more}{of_column}"
+        elif above:
+            name, used = above[0]
+            yield (
+                f"not shown yet for {'class ' if of_class else ''}"
+                f"{names.cut(names.visible(name), 30)}{of_column}, ECE {_ece(used)}"
+            )
