@@ -25,6 +25,17 @@ class ReportFormat(StrEnum):
     HTML = "html"
     MD = "md"
     JSON = "json"
+    PDF = "pdf"
+
+
+_SUFFIXES = {
+    "html": ReportFormat.HTML,
+    "htm": ReportFormat.HTML,
+    "md": ReportFormat.MD,
+    "markdown": ReportFormat.MD,
+    "json": ReportFormat.JSON,
+    "pdf": ReportFormat.PDF,
+}
 
 
 @spread_options
@@ -40,7 +51,8 @@ def command(
         str, typer.Option("--output", "-o", metavar="FILE", help="Where the page goes.")
     ] = "-",
     format: Annotated[
-        ReportFormat | None, typer.Option(help="Default by the suffix of FILE, else html.")
+        ReportFormat | None,
+        typer.Option(help="Default by the suffix of FILE, else html; pdf needs a browser."),
     ] = None,
     calibrator: Annotated[
         str | None, typer.Option(metavar="FILE", help="Show before and after this calibrator.")
@@ -99,7 +111,11 @@ def command(
             "a page of HTML is nothing for a terminal",
             "name a file, -o report.html, or --format md",
         )
-    if chosen is ReportFormat.HTML:
+    if chosen is ReportFormat.PDF:
+        from calibcli.io.output.browser import find_browser
+
+        find_browser()
+    if chosen in (ReportFormat.HTML, ReportFormat.PDF):
         from calibcli.render.charts import vega
 
         vega.begin()
@@ -126,14 +142,32 @@ def command(
         page = _page(result, chosen, output)
     progress.tell(result)
     console.warn(result, Format.JSON, quiet=run.quiet)
-    console.deliver(page, output)
+    if chosen is ReportFormat.PDF:
+        from calibcli.io.output.browser import print_pdf
+        from calibcli.io.output.sink import write_atomic
+
+        write_atomic(output, print_pdf(page))
+    else:
+        console.deliver(page, output)
     passed = all(gate["passed"] for gate in result["gates"])
     return int(ExitCode.OK if passed else ExitCode.NO)
 
 
 def _form(form: ReportFormat | None, output: str) -> ReportFormat:
-    suffixes = {"md": ReportFormat.MD, "markdown": ReportFormat.MD, "json": ReportFormat.JSON}
-    return form or suffixes.get(output.rsplit(".", 1)[-1].lower(), ReportFormat.HTML)
+    """Return the form of a report: as it is asked for, else by the suffix of its file.
+
+    Raises:
+        UsageError: a suffix that says another form, or a PDF without a file.
+    """
+    suffix = Path(output).suffix.lower().removeprefix(".") if output != "-" else ""
+    if form is None and suffix and suffix not in _SUFFIXES:
+        raise UsageError(
+            f"a report has no form .{suffix}", "name it .html, .md, .json or .pdf, or add --format"
+        )
+    chosen = form or _SUFFIXES.get(suffix, ReportFormat.HTML)
+    if chosen is ReportFormat.PDF and output == "-":
+        raise UsageError("a PDF is written to a file", "-o report.pdf")
+    return chosen
 
 
 def _page(result: dict[str, Any], chosen: ReportFormat, output: str) -> str:
