@@ -88,7 +88,11 @@ def train_network(
 
 
 def breast_cancer() -> dict[str, pa.Table]:
-    """Return the scores of eight networks for each patient, eight consecutive rows a patient."""
+    """Return the scores of eight networks for each patient, eight consecutive rows a patient.
+
+    The part "choice" has the patients of the training, each scored by those networks only whose
+    bootstrap sample left the patient out.
+    """
     data = load_breast_cancer()
     names = list(data.feature_names)
     features = data.data[:, [names.index(feature) for feature in FEATURES]]
@@ -100,9 +104,10 @@ def breast_cancer() -> dict[str, pa.Table]:
     train = features[parts.train]
     features = (features - train.mean(axis=0)) / train.std(axis=0)
     size = np.digitize(radius, np.quantile(radius[parts.train], [1 / 3, 2 / 3]))
-    networks = []
+    networks, left_out = [], []
     for seed in range(NETWORKS):
         sample = rng.choice(parts.train, parts.train.size)
+        left_out.append(~np.isin(parts.train, sample))
         networks.append(
             train_network(
                 features[sample],
@@ -114,19 +119,24 @@ def breast_cancer() -> dict[str, pa.Table]:
             )
         )
 
-    def table(rows: Ints) -> pa.Table:
+    def table(rows: Ints, kept: NDArray[np.bool_] | slice = slice(None)) -> pa.Table:
+        """Return the scores of these patients; `kept` marks rows of (patient, network)."""
         scores = np.stack([n.predict_proba(features[rows])[:, 1] for n in networks], axis=1)
         return pa.table(
             {
-                "patient": np.repeat(rows, NETWORKS),
-                "network": np.tile(np.arange(NETWORKS), rows.size),
-                "size": np.repeat(np.array(SIZES)[size[rows]], NETWORKS).tolist(),
-                "score": scores.round(SCORE_DECIMALS).ravel(),
-                "label": np.repeat(malignant[rows], NETWORKS),
+                "patient": np.repeat(rows, NETWORKS)[kept],
+                "network": np.tile(np.arange(NETWORKS), rows.size)[kept],
+                "size": np.repeat(np.array(SIZES)[size[rows]], NETWORKS)[kept].tolist(),
+                "score": scores.round(SCORE_DECIMALS).ravel()[kept],
+                "label": np.repeat(malignant[rows], NETWORKS)[kept],
             }
         )
 
-    return {"calibration": table(parts.calibration), "test": table(parts.test)}
+    return {
+        "calibration": table(parts.calibration),
+        "choice": table(parts.train, np.stack(left_out, axis=1).ravel()),
+        "test": table(parts.test),
+    }
 
 
 def digits() -> dict[str, tuple[NDArray[np.float32], Ints]]:

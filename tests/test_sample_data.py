@@ -102,6 +102,26 @@ def test_clusters_are_whole_and_in_one_part_only(sample_data):
             assert len(set(rows["label"][mine])) == len(set(rows["size"][mine])) == 1
 
 
+def test_cutoffs_are_chosen_on_patients_of_no_other_file_scored_by_networks_new_to_them(
+    sample_data,
+):
+    rows = cancer(sample_data, "choice")
+    others = [set(cancer(sample_data, part)["patient"]) for part in PARTS]
+    patients = set(rows["patient"])
+    assert not patients & others[0]
+    assert not patients & others[1]
+    # A bootstrap sample of n leaves out (1 - 1/n)^n of them: 36.7 % of 148 patients.
+    shares = np.bincount(rows["network"], minlength=8) / 148
+    assert abs(shares.mean() - (1 - 1 / 148) ** 148) < 0.02
+    assert shares.min() > 0.25
+    assert shares.max() < 0.5
+    # Had they been trained on, the networks would be right almost always: they are on their own.
+    right = (rows["score"] >= 0.5) == rows["label"]
+    assert 0.8 < right.mean() < 0.95
+    csv = pa.csv.read_csv(sample_data / "breast_cancer_choice.csv")
+    assert csv.equals(pq.read_table(sample_data / "breast_cancer_choice.parquet"))
+
+
 def test_parts_have_the_same_share_of_malignant_tumours(sample_data):
     shares = [cancer(sample_data, part)["label"].mean() for part in PARTS]
     assert abs(shares[0] - shares[1]) < 0.005
