@@ -78,7 +78,7 @@ def command(
     if not paths:
         raise UsageError("no score files are named", "calibcli fit SCORES... -o FILE")
     promotion.check(output, project)
-    files = [output, promotion.promote_over]
+    files = [output, promotion.promote_over, promotion.thresholds]
     keep_apart([*paths, read.labels, boxes.ground_truth], files=files)
     found = boxes.wanted(read)
     conventions = how.conventions()
@@ -104,11 +104,15 @@ def command(
         spec = read.spec(paths, joined=ensemble)
 
         def attempted(attempt: Any, tell: Any) -> dict[str, Any]:
+            reading: dict[str, Any] = {"threads": run.threads, "progress": tell}
+            if promotion.thresholds is not None:
+                from calibcli.workflows.promote.pair import promote_pair
+
+                cuts = promotion.thresholds
+                return promote_pair(spec, conventions, wanted, attempt, cuts, **reading)
             from calibcli.workflows.promote import promote as workflow
 
-            return workflow.promote(
-                spec, conventions, wanted, attempt, threads=run.threads, progress=tell
-            )
+            return workflow.promote(spec, conventions, wanted, attempt, **reading)
 
         return promote(attempted, promotion, conventions, form, run, tags)
     from calibcli.workflows.fit.fit import fit

@@ -105,7 +105,7 @@ class PromotionOptions:
         Raises:
             UsageError: scores to read, options of a fit.
         """
-        others = set(self._given(project)) - {"rollback", "lock_timeout"}
+        others = set(self._given(project)) - {"rollback", "lock_timeout", "thresholds"}
         if paths or output is not None or others:
             raise UsageError(
                 "--rollback reads no scores and makes nothing new",
@@ -146,6 +146,13 @@ class FitPromotionOptions(PromotionOptions):
         typer.Option(
             metavar="S,S…",
             help="Parts of the way to the new fit that are tried. [default: 1,0.5,0.25]",
+        ),
+    ] = None
+
+    thresholds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Cut-offs after the calibrator: both are replaced, or neither."
         ),
     ] = None
 
@@ -210,10 +217,16 @@ def put_back(given: PromotionOptions, form: options.FormatOptions, run: options.
 
     assert given.rollback is not None
     module = "promote" if given.command == "fit" else "cuts"
-    rolled_back = import_module(f"calibcli.workflows.promote.{module}").rolled_back
     wait = {} if given.lock_timeout is None else {"lock_timeout": given.lock_timeout}
+    thresholds = getattr(given, "thresholds", None)
     try:
-        result = rolled_back(given.rollback, **wait)
+        if thresholds is not None:
+            from calibcli.workflows.promote.pair import rolled_back_pair
+
+            result = rolled_back_pair(given.rollback, thresholds, **wait)
+        else:
+            rolled_back = import_module(f"calibcli.workflows.promote.{module}").rolled_back
+            result = rolled_back(given.rollback, **wait)
     except InputError as error:
         _log(refused(given.rollback, error), form)
         raise

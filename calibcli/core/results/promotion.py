@@ -100,6 +100,16 @@ class CheckResult(Record, frozen=True):
     reason: str | None = None
 
 
+class CutsPromoted(Record, frozen=True):
+    """The cut-offs that are replaced together with a calibrator."""
+
+    path: str
+    champion: Contender | None
+    challenger: Contender | None
+    comparison: Comparison | None
+    previous: str | None
+
+
 class PromotionResult(Envelope, frozen=True, kw_only=True):
     """What became of a challenger.
 
@@ -122,3 +132,4 @@ class PromotionResult(Envelope, frozen=True, kw_only=True):
     previous: str | None
     warnings: tuple[str, ...] = always(())
     warning_codes: tuple[Code, ...] = always(())
+    thresholds: CutsPromoted | None = None

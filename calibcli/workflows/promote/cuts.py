@@ -17,6 +17,7 @@ from calibcli.tasks.rows.rivals import Decider
 from calibcli.workflows.input.gather import gather, open_input
 from calibcli.workflows.input.loaded import load_calibrator
 from calibcli.workflows.input.loaded_cuts import CUT, load_thresholds
+from calibcli.workflows.input.overlap import found_overlap
 from calibcli.workflows.promote.duel import duel
 from calibcli.workflows.promote.outcome import blank, checked, limits, rollback, shown
 from calibcli.workflows.promote.shift import checks_of
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from calibcli.workflows.input.loaded_cuts import LoadedThresholds
     from calibcli.workflows.promote.duel import Met
     from calibcli.workflows.promote.outcome import Attempt
+    from calibcli.workflows.promote.promote import Tried
     from calibcli.workflows.threshold.threshold import Cuts
 
 Result = dict[str, Any]
@@ -291,6 +293,22 @@ def verdicts(gates: list[Gate], found: Gathered, conventions: Conventions, met: 
     return evaluate_gates(gates, figures)
 
 
+def with_decisions(
+    gates: list[Gate], tried: Tried, conventions: Conventions, met: Met
+) -> list[Any]:
+    """Evaluate the gates on a calibrator that was tried, and on the decisions after it."""
+    if not gates:
+        return []
+    from calibcli.core.decisions.gates import evaluate_gates
+    from calibcli.workflows.promote.promote import held_out_figures
+
+    assert tried.met is not None
+    shared = None if tried.champion is None else found_overlap(tried.champion, tried.found.watch)
+    figures = held_out_figures(tried.found, conventions, tried.met, tried.result, shared)
+    figures["decision"] = met.decision
+    return evaluate_gates(gates, figures)
+
+
 def settle(
     result: Result, met: Met, wish: Wish, first: bool, stale: bool, verdicts: list[Any]
 ) -> None:
@@ -318,11 +336,7 @@ def decided(met: Met, wish: Wish, first: bool, stale: bool) -> tuple[str, str, s
             f"the cut-offs in use break {one.constraint}: {one.champion.value:.4g} "
             f"[{one.champion.low:.4g}, {one.champion.high:.4g}]"
         )
-        mended = all(
-            not one.broken(one.challenger) and one.short(one.challenger) < one.short(one.champion)
-            for one in broken
-        )
-        if mended and met.held_out:
+        if met.mended:
             return "would-promote", "promoted", told
         return "kept", "constraint", f"{told}, and so do those chosen on these rows"
     if stale and met.sound and not met.worse:

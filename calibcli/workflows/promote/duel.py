@@ -66,12 +66,18 @@ class Kept:
 
     @property
     def sound(self) -> bool:
-        """Whether the challenger comes within half its interval of it, or nearer than the other."""
-        one = self.challenger
-        if one is None:
+        """Whether the challenger gives away no more than there is to spare.
+
+        It keeps to the constraint as well as the rule in use, or that one meets it beyond its
+        interval and the challenger comes within half its own interval of it. Or the luck of one
+        dump would lower the precision for a recall that is surely higher, night after night.
+        """
+        old, new = self.champion, self.challenger
+        if new is None or self.short(new) <= self.short(old):
             return True
-        end = one.high if self.at_least else one.low
-        return self.short(one) <= max(self.short(self.champion), abs(end - one.value) / 2.0)
+        spare = old is None or (old.low > self.target if self.at_least else old.high < self.target)
+        end = new.high if self.at_least else new.low
+        return spare and self.short(new) <= abs(end - new.value) / 2.0
 
     def to_dict(self) -> Result:
         """Return plain JSON types."""
@@ -116,6 +122,14 @@ class Met:
     def broken(self) -> list[Kept]:
         """Constraints that the rule in use breaks beyond their intervals."""
         return [one for one in self.constraints if one.broken(one.champion)]
+
+    @property
+    def mended(self) -> bool:
+        """Whether the challenger breaks none of what the rule in use breaks, and comes nearer."""
+        return self.held_out and all(
+            not one.broken(one.challenger) and one.short(one.challenger) < one.short(one.champion)
+            for one in self.broken
+        )
 
     @property
     def sound(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from calibcli.core.calibrators import Identity
@@ -13,6 +13,7 @@ from calibcli.errors import InputError, UsageError
 from calibcli.io.artifacts.artifacts import artifact_text
 from calibcli.io.failures import listing, show
 from calibcli.io.output.lock import FileLock
+from calibcli.io.output.pair import refuse_unfinished
 from calibcli.io.output.succession import install, previous_of, recover, target_of
 from calibcli.tasks.watching import Watch
 from calibcli.workflows.fit.fit import fit_gathered
@@ -57,56 +58,109 @@ def promote(
             been replaced.
         UsageError: options that do not go together, a gate that cannot be evaluated.
     """
-    if options.models or options.per_group is not None:
-        raise UsageError(
-            "--promote-over takes one map for all rows", "leave out --ensemble and --per-group"
-        )
-    if options.temperatures:
-        options = replace(options, method="temperature")
-    if conventions.confidence is None:
-        raise UsageError("--promote-over decides by an interval", "leave out --no-ci")
+    check_options(options, conventions)
     from calibcli.core.decisions.gates import parse_gate
 
     gates = [parse_gate(text) for text in attempt.fail_if]
     target_of(attempt.path)
+    refuse_unfinished(attempt.path)
     # Nothing is written by a dry run, not even a lock.
     lock = nullcontext() if attempt.dry_run else FileLock(attempt.path, attempt.lock_timeout)
     with lock:
         if not attempt.dry_run:
             recover(attempt.path)
-        champion = _champion(attempt.path)
-        spec = replace(spec, groups=())
-        watch = Watch(CAPACITY)
-        found = gather(spec, conventions, threads=threads, progress=progress, watch=watch)
-        if champion is not None:
-            _same_kind(champion, found, spec)
-        checks = checks_of(found, None if champion is None else champion.payload, attempt.rule)
-        code, reason = checked(checks)
-        outcome = blank(
-            attempt.path,
-            "kept",
-            code,
-            reason,
-            inputs=found.inputs,
-            params={
-                **found.params,
-                **conventions.to_dict(),
-                "method": options.method,
-                "folds": options.folds,
-                "select": options.select,
-                **limits(attempt.rule, found.task),
-                "steps": list(attempt.rule.steps),
-            },
-            task=found.task,
-            dry_run=attempt.dry_run,
-            champion=None if champion is None else _described(champion),
-            checks=[check.to_dict() for check in checks],
-        ) | warned(found.warnings)
-        if not all(check.passed for check in checks):
-            return outcome
-        return _challenged(
-            outcome, found, spec, conventions, options, attempt, champion, gates, threads
+        tried = challenge(spec, conventions, options, attempt, gates, threads, progress)
+        if tried.result["decision"] == "would-promote" and not attempt.dry_run:
+            kept = install(attempt.path, tried.text)
+            tried.result["decision"] = "promoted"
+            tried.result["previous"] = None if kept is None else shown(attempt.path, kept)
+        return tried.result
+
+
+def check_options(options: FitOptions, conventions: Conventions) -> None:
+    """Raise UsageError for what cannot be promoted."""
+    if options.models or options.per_group is not None:
+        raise UsageError(
+            "--promote-over takes one map for all rows", "leave out --ensemble and --per-group"
         )
+    if conventions.confidence is None:
+        raise UsageError("--promote-over decides by an interval", "leave out --no-ci")
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Tried:
+    """A challenger that has been judged, and is not in place yet.
+
+    Attributes:
+        result: as it is shown; its decision is "kept" or "would-promote".
+        found: the rows; `spec` how they were read.
+        champion: the calibrator in use.
+        met: the comparison; None, and `text` empty, where the dump did not pass its checks.
+        text: the challenger's artifact.
+    """
+
+    result: Result
+    found: Gathered
+    spec: InputSpec
+    champion: LoadedCalibrator | None
+    met: Contest | None = None
+    text: str = ""
+
+    @property
+    def worse(self) -> bool:
+        """Whether the champion is better beyond the interval."""
+        return self.met is not None and self.met.best.low > 0.0
+
+
+def challenge(
+    spec: InputSpec,
+    conventions: Conventions,
+    options: FitOptions,
+    attempt: Attempt,
+    gates: list[Gate],
+    threads: int | None,
+    progress: Progress | None,
+) -> Tried:
+    """Fit a challenger and compare it with the champion, and write nothing.
+
+    Raises:
+        InputError: see `promote`.
+        UsageError: a gate that cannot be evaluated.
+    """
+    if options.temperatures:
+        options = replace(options, method="temperature")
+    champion = _champion(attempt.path)
+    spec = replace(spec, groups=())
+    watch = Watch(CAPACITY)
+    found = gather(spec, conventions, threads=threads, progress=progress, watch=watch)
+    if champion is not None:
+        _same_kind(champion, found, spec)
+    checks = checks_of(found, None if champion is None else champion.payload, attempt.rule)
+    code, reason = checked(checks)
+    outcome = blank(
+        attempt.path,
+        "kept",
+        code,
+        reason,
+        inputs=found.inputs,
+        params={
+            **found.params,
+            **conventions.to_dict(),
+            "method": options.method,
+            "folds": options.folds,
+            "select": options.select,
+            **limits(attempt.rule, found.task),
+            "steps": list(attempt.rule.steps),
+        },
+        task=found.task,
+        dry_run=attempt.dry_run,
+        champion=None if champion is None else described(champion),
+        checks=[check.to_dict() for check in checks],
+    ) | warned(found.warnings)
+    tried = Tried(outcome, found, spec, champion)
+    if not all(check.passed for check in checks):
+        return tried
+    return _challenged(tried, conventions, options, attempt, gates, threads)
 
 
 def _champion(path: str) -> LoadedCalibrator | None:
@@ -148,17 +202,15 @@ def _same_kind(champion: LoadedCalibrator, found: Gathered, spec: InputSpec) -> 
 
 
 def _challenged(
-    outcome: Result,
-    found: Gathered,
-    spec: InputSpec,
+    tried: Tried,
     conventions: Conventions,
     options: FitOptions,
     attempt: Attempt,
-    champion: LoadedCalibrator | None,
     gates: list[Gate],
     threads: int | None,
-) -> Result:
-    """Fit, compare, decide, and put the challenger in place."""
+) -> Tried:
+    """Fit, compare and decide."""
+    outcome, found, spec, champion = tried.result, tried.found, tried.spec, tried.champion
     fitted = fit_gathered(found, spec, conventions, options, threads)
     old = Identity() if champion is None else champion.calibrator
     rule = attempt.rule if champion is not None else replace(attempt.rule, steps=(1.0,))
@@ -197,24 +249,21 @@ def _challenged(
         outcome["code"] = "promoted"
         outcome["reason"] = _better(met, options, champion)
         outcome["decision"] = "would-promote"
-        if not attempt.dry_run:
-            kept = install(attempt.path, text)
-            outcome["decision"] = "promoted"
-            outcome["previous"] = None if kept is None else shown(attempt.path, kept)
-    return outcome
+    return replace(tried, met=met, text=text)
 
 
 def rolled_back(path: str, *, lock_timeout: float = 600.0) -> Result:
     """Put `path.previous` back in place: see `outcome.rollback`."""
 
-    def described(path: str) -> tuple[str, Result]:
+    def told(path: str) -> tuple[str, Result]:
         one = load_calibrator(path)
-        return one.task, _described(one)
+        return one.task, described(one)
 
-    return rollback(path, "calibrator", described, lock_timeout)
+    return rollback(path, "calibrator", told, lock_timeout)
 
 
-def _described(one: LoadedCalibrator) -> Result:
+def described(one: LoadedCalibrator) -> Result:
+    """Return what a promotion says of a calibrator."""
     return {
         "method": one.calibrator.method,
         "rows": one.payload["rows"],
@@ -249,6 +298,18 @@ def _verdicts(
     if not gates:
         return []
     from calibcli.core.decisions.gates import evaluate_gates
+
+    return evaluate_gates(gates, held_out_figures(found, conventions, met, outcome, shared))
+
+
+def held_out_figures(
+    found: Gathered,
+    conventions: Conventions,
+    met: Contest,
+    outcome: Result,
+    shared: Overlap | None,
+) -> Result:
+    """Return what `measure --calibrator CHALLENGER` would show, held out."""
     from calibcli.workflows.measure.measure import measured
 
     after = replace(found.overall, calibrated=met.fitted.after)
@@ -260,7 +321,7 @@ def _verdicts(
     figures["drift"] = {"metrics": {c["name"]: {"value": c["value"]} for c in shifts}}
     if shared is not None:
         figures["overlap"] = shared.to_dict()
-    return evaluate_gates(gates, figures)
+    return figures
 
 
 def _same_rows(

@@ -1,0 +1,167 @@
+"""Two files that belong together take the place of two others: both, or neither.
+
+No file system renames two files at once, so what is to be done is written down first:
+
+1. the new files are written beside their places, as `.NAME.next`
+2. `.NAME.pair` beside the first, with the path of the second, is renamed into its name: from here
+   on the change is decided
+3. each new file takes the place of the old one, which is kept as `NAME.previous`
+4. `.NAME.pair` is removed, then what 1 has written
+
+A run that dies before 2 has changed nothing; one that dies later is finished by the next.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from calibcli.errors import InputError
+from calibcli.io.artifacts.artifacts import read_artifact
+from calibcli.io.failures import show, writing
+from calibcli.io.output.lock import FileLock, beside
+from calibcli.io.output.sink import clear_left_behind, sync_folder, write_atomic
+from calibcli.io.output.succession import install, previous_of, recover, target_of
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+Pair = tuple[str, str]
+"""Paths of a calibrator and of its cut-offs."""
+KINDS = ("calibrator", "thresholds")
+
+
+class PairLock:
+    """The locks of two files, always taken in the same order."""
+
+    def __init__(self, paths: Pair, timeout: float) -> None:
+        in_order = sorted(paths, key=os.path.realpath)
+        self.locks = [FileLock(path, timeout) for path in in_order]
+
+    def __enter__(self) -> PairLock:
+        self.locks[0].__enter__()
+        try:
+            self.locks[1].__enter__()
+        except BaseException:
+            self.locks[0].__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for lock in reversed(self.locks):
+            lock.__exit__(kind, error, trace)
+
+
+def _next_of(path: str) -> Path:
+    return beside(target_of(path), ".next")
+
+
+def _decided_of(paths: Pair) -> Path:
+    return beside(target_of(paths[0]), ".pair")
+
+
+def recover_pair(paths: Pair) -> None:
+    """Finish what a killed run has decided, or clear what it has not; call it under the locks.
+
+    Raises:
+        InputError: a folder cannot be written to; a change that was decided together with another
+            file than the second.
+    """
+    decided = _decided_of(paths)
+    for path in paths:
+        recover(path)
+        clear_left_behind(_next_of(path))
+    clear_left_behind(decided)
+    if not decided.is_file():
+        _clear(paths)
+        return
+    other = json.loads(decided.read_text())
+    if other != str(target_of(paths[1])):
+        raise InputError(
+            f"{show(paths[0])} is being replaced together with {show(other)}",
+            hint=f"finish that first: name {show(other)} as --thresholds",
+        )
+    _finish(paths)
+
+
+def refuse_unfinished(path: str) -> None:
+    """Raise InputError where a change of this file and another is decided and not finished."""
+    decided = beside(target_of(path), ".pair")
+    if decided.is_file():
+        other = json.loads(decided.read_text())
+        raise InputError(
+            f"a run that was replacing {show(path)} together with {show(other)} has died",
+            hint=f"finish it: calibcli fit SCORES --promote-over {show(path)} "
+            f"--thresholds {show(other)}",
+        )
+
+
+def install_pair(paths: Pair, texts: tuple[str, str]) -> None:
+    """Put two new files in place and keep the old ones; call it under the locks.
+
+    Raises:
+        InputError: see `sink.AtomicFile`; before the change is decided the old files are untouched.
+    """
+    recover_pair(paths)
+    try:
+        for path, text in zip(paths, texts, strict=True):
+            write_atomic(str(_next_of(path)), text)
+        write_atomic(str(_decided_of(paths)), json.dumps(str(target_of(paths[1]))))
+    except BaseException:
+        if not _decided_of(paths).is_file():
+            _clear(paths)
+        raise
+    _finish(paths)
+
+
+def roll_back_pair(paths: Pair) -> None:
+    """Put both `NAME.previous` back in place and keep what they replace there.
+
+    Raises:
+        InputError: one is missing or not whole, or they were never in use together.
+    """
+    recover_pair(paths)
+    texts, payloads = [], []
+    for path, kind in zip(paths, KINDS, strict=True):
+        previous = previous_of(path)
+        if not previous.is_file():
+            raise InputError(
+                f"{show(path)}: there is no {show(previous.name)} beside it",
+                hint="a promotion of both keeps what it has replaced there; nothing was changed",
+            )
+        payloads.append(read_artifact(str(previous), kind))
+        texts.append(previous.read_text(encoding="utf-8"))
+    if payloads[1].get("calibrator") != payloads[0].get("digest"):
+        raise InputError(
+            f"{show(previous_of(paths[1]).name)} was chosen after another calibrator than "
+            f"{show(previous_of(paths[0]).name)}",
+            hint="they were not replaced together: roll each back by itself",
+        )
+    install_pair(paths, (texts[0], texts[1]))
+
+
+def _finish(paths: Pair) -> None:
+    for path in paths:
+        fresh, target = _next_of(path), target_of(path)
+        text = fresh.read_text(encoding="utf-8")
+        if not target.is_file() or target.read_text(encoding="utf-8") != text:
+            install(path, text)
+    decided = _decided_of(paths)
+    with writing(paths[0]):
+        decided.unlink()
+        sync_folder(decided.parent)
+    _clear(paths)
+
+
+def _clear(paths: Pair) -> None:
+    for path in paths:
+        with writing(path), suppress(FileNotFoundError):
+            _next_of(path).unlink()

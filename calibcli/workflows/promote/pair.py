@@ -1,0 +1,317 @@
+"""`fit --promote-over CAL --thresholds THR`: a calibrator and its cut-offs, both or neither.
+
+Cut-offs belong to the calibrator that they were chosen after. So they are chosen again with every
+challenger, by the objective and the constraints of those in use, on cross-fitted scores; and what
+is compared beside the losses of the two calibrators is what `apply` would write with the two pairs.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from calibcli.core.calibrators import Identity
+from calibcli.errors import AnswerNoError, InputError, UsageError
+from calibcli.io.artifacts.artifacts import artifact_text
+from calibcli.io.failures import show
+from calibcli.io.output.pair import PairLock, install_pair, recover_pair, roll_back_pair
+from calibcli.io.output.succession import install, previous_of
+from calibcli.tasks.rows.rivals import Decider
+from calibcli.tasks.share import Share
+from calibcli.workflows.fit.fit import fit_gathered
+from calibcli.workflows.input.gather import gather, open_input
+from calibcli.workflows.input.loaded import LoadedCalibrator, load_calibrator
+from calibcli.workflows.input.loaded_cuts import load_thresholds
+from calibcli.workflows.promote.cuts import (
+    champion_of,
+    comparison,
+    cut_artifact,
+    described,
+    difference_words,
+    is_stale,
+    same_kind,
+    wish_of,
+    with_decisions,
+)
+from calibcli.workflows.promote.duel import FOLDS, duel, outside
+from calibcli.workflows.promote.outcome import blank, shown
+from calibcli.workflows.promote.promote import challenge, check_options
+from calibcli.workflows.promote.promote import described as described_calibrator
+from calibcli.workflows.threshold.threshold import choose_cuts, with_groups
+
+if TYPE_CHECKING:
+    from calibcli.core.calibrators import Calibrator
+    from calibcli.io.dataset import Dataset
+    from calibcli.io.rows.dataset import InputSpec
+    from calibcli.workflows.fit.fitted import FitOptions
+    from calibcli.workflows.input.conventions import Conventions
+    from calibcli.workflows.input.gather import Progress
+    from calibcli.workflows.input.loaded_cuts import LoadedThresholds
+    from calibcli.workflows.promote.duel import Met
+    from calibcli.workflows.promote.outcome import Attempt
+    from calibcli.workflows.promote.promote import Tried
+    from calibcli.workflows.threshold.threshold import Cuts
+    from calibcli.workflows.threshold.wish import Wish
+
+Result = dict[str, Any]
+
+
+def promote_pair(
+    spec: InputSpec,
+    conventions: Conventions,
+    options: FitOptions,
+    attempt: Attempt,
+    thresholds: str,
+    *,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Fit and choose again; replace calibrator and cut-offs together if they are better.
+
+    They are where the calibrator or the decisions are better beyond their interval and neither is
+    worse beyond it, or where the decisions in use break a constraint and the new ones do not.
+    Cut-offs that were chosen after another calibrator than the one in use are chosen again for it
+    where nothing else is promoted.
+
+    Raises:
+        InputError: see `promote`; there are no cut-offs yet.
+        UsageError: options that do not go together, a gate that cannot be evaluated.
+    """
+    check_options(options, conventions)
+    from calibcli.core.decisions.gates import parse_gate
+
+    gates = [parse_gate(text) for text in attempt.fail_if]
+    paths = (attempt.path, thresholds)
+    lock = nullcontext() if attempt.dry_run else PairLock(paths, attempt.lock_timeout)
+    with lock:
+        if not attempt.dry_run:
+            recover_pair(paths)
+        cuts_in_use = champion_of(thresholds)
+        if cuts_in_use is None:
+            raise InputError(
+                f"{show(thresholds)} does not exist: there is nothing that says what to choose for",
+                hint="choose first: calibcli threshold SCORES --calibrator FILE -o "
+                f"{show(thresholds)}",
+            )
+        tried = challenge(spec, conventions, options, attempt, [], threads, progress)
+        result = tried.result
+        result["thresholds"] = {
+            "path": thresholds,
+            "champion": described(cuts_in_use.payload),
+            "challenger": None,
+            "comparison": None,
+            "previous": None,
+        }
+        if tried.met is None:
+            return result
+        if not cuts_in_use.calibrated and tried.champion is not None:
+            raise UsageError(
+                f"{show(thresholds)} cuts plain scores, not those of a calibrator",
+                "choose them after the calibrator: calibcli threshold --calibrator FILE",
+            )
+        same_kind(cuts_in_use, tried.found)
+        return _Pair(spec, conventions, options, attempt, tried, cuts_in_use, threads).settled(
+            gates, thresholds
+        )
+
+
+class _Pair:
+    """A calibrator that has been tried, and the cut-offs that would go with it."""
+
+    def __init__(
+        self,
+        spec: InputSpec,
+        conventions: Conventions,
+        options: FitOptions,
+        attempt: Attempt,
+        tried: Tried,
+        cuts_in_use: LoadedThresholds,
+        threads: int | None,
+    ) -> None:
+        self.spec, self.conventions, self.options = spec, conventions, options
+        self.attempt, self.tried, self.cuts_in_use = attempt, tried, cuts_in_use
+        self.threads = threads
+        self.wish: Wish = wish_of(cuts_in_use)
+        self.stale = is_stale(cuts_in_use, tried.champion)
+        self.dataset, self.sources = self._opened()
+        payload = json.loads(tried.text)
+        assert tried.met is not None
+        self.fresh = LoadedCalibrator(
+            payload["task"],
+            tuple(payload["classes"]),
+            bool(payload["input"]["logits"]),
+            tried.met.fitted.calibrator,
+            payload,
+        )
+
+    def _opened(self) -> tuple[Dataset, Any]:
+        dataset, sources = open_input(with_groups(self.spec, self.wish))
+        if dataset is None:
+            raise UsageError(
+                "--thresholds needs whole rows", "give the score files, not statistics"
+            )
+        return dataset, sources
+
+    def settled(self, gates: list[Any], thresholds: str) -> Result:
+        """Choose, compare, decide, and put in place what is decided."""
+        result = self.tried.result
+        maps = [self._without(fold) for fold in range(FOLDS)]
+        crossed = self._unseen(self.fresh, cast("Calibrator", tuple(maps)))
+        try:
+            cuts = self._chosen(crossed)
+        except AnswerNoError as error:
+            return self._ended(result | {"code": "unreachable", "reason": error.message}, None)
+        champion = self.tried.champion
+        in_use = Identity() if champion is None else champion.calibrator
+        met = duel(
+            self.dataset,
+            self.spec,
+            self.conventions,
+            self.wish,
+            Decider(self.cuts_in_use.decider, in_use),
+            Decider(cuts.rule, self.fresh.calibrator),
+            lambda fold: self._unseen(self.fresh, maps[fold]),
+            self.threads,
+        )
+        level = result["params"]["confidence"]
+        result["thresholds"]["comparison"] = comparison(met, self.wish, level)
+        verdicts = with_decisions(gates, self.tried, self.conventions, met)
+        result["gates"] = [verdict.to_dict() for verdict in verdicts]
+        failed = [verdict.expr for verdict in verdicts if not verdict.passed]
+        decision = self._decided(met)
+        if failed:
+            decision = "kept", "gate", f"a gate failed: {', '.join(failed)}"
+        result["decision"], result["code"], result["reason"] = decision
+        if result["decision"] == "kept":
+            return self._ended(result, thresholds if not failed else None)
+        payload = cut_artifact(cuts, self.fresh, self.tried.found, self.cuts_in_use, result)
+        text, digest = artifact_text("thresholds", payload)
+        told = result["thresholds"]
+        told["challenger"] = described(payload) | {"digest": digest}
+        if not self.attempt.dry_run:
+            paths = (self.attempt.path, thresholds)
+            install_pair(paths, (self.tried.text, text))
+            result["decision"] = "promoted"
+            if champion is not None:
+                result["previous"] = shown(paths[0], previous_of(paths[0]))
+            told["previous"] = shown(paths[1], previous_of(paths[1]))
+        return result
+
+    def _ended(self, result: Result, thresholds: str | None) -> Result:
+        """Choose stale cut-offs again after the calibrator that stays in use."""
+        champion = self.tried.champion
+        if not self.stale or champion is None:
+            return result
+        result["code"] = "stale-thresholds"
+        if thresholds is None:
+            return result
+        try:
+            cuts = self._chosen(champion)
+        except AnswerNoError as error:
+            result["reason"] += f"; the cut-offs of another calibrator remain: {error.message}"
+            return result
+        payload = cut_artifact(cuts, champion, self.tried.found, self.cuts_in_use, result)
+        text, digest = artifact_text("thresholds", payload)
+        told = result["thresholds"]
+        told["challenger"] = described(payload) | {"digest": digest}
+        result["challenger"] = None
+        result["decision"] = "would-promote"
+        result["reason"] += (
+            "; the cut-offs were of another calibrator, and are chosen again after the one in use"
+        )
+        if not self.attempt.dry_run:
+            kept = install(thresholds, text)
+            result["decision"] = "promoted"
+            told["previous"] = None if kept is None else shown(thresholds, kept)
+        return result
+
+    def _decided(self, met: Met) -> tuple[str, str, str]:
+        """Return the decision about both, its code and the reason, gates apart."""
+        tried = self.tried
+        gap, code = difference_words(met, self.wish), "not-better"
+        promoted = tried.result["decision"] == "would-promote"
+        told = f"{tried.result['reason']}; decisions: {gap}"
+        if met.broken:
+            one = met.broken[0]
+            assert one.champion is not None
+            broken = f"the pair in use breaks {one.constraint}: {one.champion.value:.4g}"
+            if met.mended and not tried.worse:
+                return "would-promote", "promoted", f"{broken}; {told}"
+            return "kept", "constraint", f"{broken}, and nothing better was found; {told}"
+        if promoted and met.sound and not met.worse:
+            return "would-promote", "promoted", told
+        if met.better and met.sound and not tried.worse:
+            return "would-promote", "promoted", f"the decisions are better: {gap}"
+        if not met.held_out:
+            told = "without a part of these rows no cut-off meets the target"
+        return "kept", code, told
+
+    def _chosen(self, loaded: LoadedCalibrator) -> Cuts:
+        opened = (self.dataset, self.sources)
+        return choose_cuts(
+            self.spec,
+            self.conventions,
+            self.wish,
+            loaded,
+            calibrator=self.attempt.path,
+            opened=opened,
+            threads=self.threads,
+        )
+
+    def _without(self, fold: int) -> Calibrator:
+        """Return the challenger as it would be without the rows of a fold."""
+        met, tried = self.tried.met, self.tried
+        assert met is not None
+        method = met.fitted.method.removesuffix(" per class")
+        folds = self.options.folds if self.options.folds % FOLDS else 5
+        options = replace(self.options, method=method, folds=folds)
+        if isinstance(met.fitted.calibrator, Identity):
+            return Identity()
+        part = cast("Any", Share(self.dataset, outside(fold)))
+        plain = replace(self.conventions, confidence=None)
+        spec = replace(self.spec, groups=())
+        found = gather(spec, plain, threads=self.threads, opened=(part, ()))
+        fitted = fit_gathered(found, spec, plain, options, self.threads).calibrator
+        old: Calibrator = Identity() if tried.champion is None else tried.champion.calibrator
+        return old.toward(fitted, met.best.step) or fitted
+
+    @staticmethod
+    def _unseen(loaded: LoadedCalibrator, maps: Calibrator) -> LoadedCalibrator:
+        """Return a calibrator whose maps have not seen the rows that they are applied to."""
+        payload = loaded.payload | {"sketch": None, "inputs": []}
+        return replace(loaded, calibrator=maps, payload=payload)
+
+
+def rolled_back_pair(path: str, thresholds: str, *, lock_timeout: float = 600.0) -> Result:
+    """Put both `.previous` back in place.
+
+    Raises:
+        InputError: one is missing or not whole, or they were never in use together.
+    """
+    paths = (path, thresholds)
+    with PairLock(paths, lock_timeout):
+        roll_back_pair(paths)
+        now, before = (load_calibrator(name) for name in (path, str(previous_of(path))))
+        cuts, replaced = (
+            load_thresholds(name) for name in (thresholds, str(previous_of(thresholds)))
+        )
+    return blank(
+        path,
+        "rolled-back",
+        "rolled-back",
+        "the calibrator and the cut-offs that were replaced last are in place again",
+        task=now.task,
+        champion=described_calibrator(before),
+        challenger=described_calibrator(now),
+        previous=shown(path, previous_of(path)),
+    ) | {
+        "thresholds": {
+            "path": thresholds,
+            "champion": described(replaced.payload),
+            "challenger": described(cuts.payload),
+            "comparison": None,
+            "previous": shown(thresholds, previous_of(thresholds)),
+        }
+    }

@@ -1,0 +1,129 @@
+"""A calibrator and its cut-offs are replaced together, whenever a run is killed."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from calibcli.errors import InputError
+from calibcli.io.artifacts.artifacts import artifact_text
+from calibcli.io.output.pair import install_pair, recover_pair, roll_back_pair
+from tests.io.output.test_succession import STEPS, artifact, state
+
+SCRIPT = (
+    STEPS.replace('path, taken = folder + "/current.json", 0', "taken = 0").partition("text =")[0]
+    + """
+from calibcli.io.output import pair
+paths = folder + "/cal.json", folder + "/cuts.json"
+texts = tuple(open(folder + "/../" + name).read() for name in ("cal", "cuts"))
+sys.addaudithook(hook)
+if action == "install":
+    pair.install_pair(paths, texts)
+elif action == "recover":
+    pair.recover_pair(paths)
+else:
+    pair.roll_back_pair(paths)
+"""
+)
+
+
+def cuts(calibrator, at):
+    digest = None if calibrator is None else json.loads(calibrator)["digest"]
+    item = {"slice": {"kind": "overall"}, "threshold": at, "n": 9}
+    return artifact_text(
+        "thresholds",
+        {
+            "calibcli": "0.1.0", "task": "binary", "classes": [], "rule": "score >= threshold",
+            "kind": "empirical", "objective": "f1", "constraints": [], "calibrated": True,
+            "calibrator": digest, "thresholds": [item], "rows": 9, "inputs": [], "params": {},
+            "warnings": [],
+        },
+    )[0]  # fmt: skip
+
+
+PAIRS = [
+    (c, cuts(c, at)) for c, at in zip(map(artifact, (1.0, 2.0, 3.0)), (0.3, 0.4, 0.5), strict=True)
+]
+OLDEST, OLD, NEW = PAIRS
+NAMES = ("cal.json", "cuts.json")
+
+
+def laid(folder, now, before):
+    folder.mkdir()
+    for name, text, previous in zip(NAMES, now, before, strict=True):
+        (folder / name).write_text(text)
+        (folder / f"{name}.previous").write_text(previous)
+    return tuple(str(folder / name) for name in NAMES)
+
+
+def files(now, before):
+    names = [*NAMES, *(f"{name}.previous" for name in NAMES)]
+    return dict(zip(names, [*now, *before], strict=True))
+
+
+def killed(folder, action, step):
+    ran = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(folder), action, str(step)], check=False
+    )
+    assert ran.returncode in (0, -signal.SIGKILL)
+    return ran.returncode != 0
+
+
+@pytest.mark.parametrize(("action", "fresh"), [("install", NEW), ("rollback", OLDEST)])
+def test_killed_before_any_step_the_next_run_finds_the_pair_together(action, fresh, tmp_path):
+    for name, text in zip(("cal", "cuts"), NEW, strict=True):
+        (tmp_path / name).write_text(text)
+    seen, step = set(), 0
+    for step in range(0, 400, 3):
+        folder = tmp_path / f"at{step}"
+        paths = laid(folder, OLD, OLDEST)
+        died = killed(folder, action, step)
+        for name, old, new in zip(NAMES, OLD, fresh, strict=True):
+            assert (folder / name).read_text() in (old, new)  # each is whole at any time
+        if died and step % 2:
+            killed(folder, "recover", step // 4)  # recovery may be killed too
+        recover_pair(paths)
+        found = state(folder)
+        assert found in (files(OLD, OLDEST), files(fresh, OLD))
+        seen.add(found["cal.json"])
+        if not died:
+            break
+    assert step > 20
+    assert seen == {OLD[0], fresh[0]}
+    assert found == files(fresh, OLD)
+
+
+def test_a_full_disk_changes_neither(tmp_path, monkeypatch):
+    from calibcli.io.output import pair
+
+    paths = laid(tmp_path / "here", OLD, OLDEST)
+    write, calls = pair.write_atomic, []
+
+    def failing(path, text):
+        calls.append(path)
+        if len(calls) == 2:
+            raise InputError("no space left")
+        write(path, text)
+
+    monkeypatch.setattr(pair, "write_atomic", failing)
+    with pytest.raises(InputError, match="no space"):
+        install_pair(paths, NEW)
+    assert state(tmp_path / "here") == files(OLD, OLDEST)
+
+
+def test_only_files_that_were_in_use_together_are_put_back(tmp_path):
+    paths = laid(tmp_path / "here", NEW, OLD)
+    roll_back_pair(paths)
+    assert state(tmp_path / "here") == files(OLD, NEW)
+    (tmp_path / "here" / "cuts.json.previous").write_text(OLDEST[1])
+    before = state(tmp_path / "here")
+    with pytest.raises(InputError, match="after another calibrator"):
+        roll_back_pair(paths)
+    (tmp_path / "here" / "cuts.json.previous").unlink()
+    with pytest.raises(InputError, match=r"there is no cuts\.json\.previous"):
+        roll_back_pair(paths)
+    assert state(tmp_path / "here").items() <= before.items()
