@@ -14,12 +14,17 @@ BINARY = (
     "n", "prevalence", "mean_score", "ece", "ece_debiased", "mce", "ace", "smooth_ece", "ks",
     "kuiper", "brier", "brier_miscalibration", "brier_discrimination", "brier_uncertainty", "nll",
     "auc", "average_precision", "spiegelhalter_z", "spiegelhalter_p", "hosmer_lemeshow_p",
+    "calibration_slope", "calibration_intercept", "oe_ratio", "ici", "e50", "e90",
+    "over_confidence", "under_confidence", "nll_miscalibration", "nll_discrimination",
+    "nll_uncertainty", "brier_skill", "nll_skill", "cllr", "aurc", "miscalibration_p",
 )  # fmt: skip
 SEVERAL = (
     "n", "accuracy", "mean_score", "ece", "ece_debiased", "mce", "ace", "classwise_ece",
     "top_label_ece", "smooth_ece", "ks", "kuiper", "brier", "brier_miscalibration",
     "brier_discrimination", "brier_uncertainty", "nll", "auc", "average_precision",
-    "spiegelhalter_z", "spiegelhalter_p", "hosmer_lemeshow_p",
+    "spiegelhalter_z", "spiegelhalter_p", "hosmer_lemeshow_p", "calibration_slope",
+    "calibration_intercept", "oe_ratio", "ici", "e50", "e90", "over_confidence",
+    "under_confidence", "brier_skill", "nll_skill", "aurc", "miscalibration_p",
 )  # fmt: skip
 MEASURE = (
     "schema", "version", "calibcli", "inputs", "params", "task", "overall", "classes", "groups",

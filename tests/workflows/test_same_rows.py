@@ -13,6 +13,9 @@ from pyarrow import parquet
 COLUMNS = ("score", "label", "camera", "visit")
 
 
+OF_INDEPENDENT_ROWS = ("spiegelhalter", "hosmer", "miscalibration_p")
+
+
 @pytest.fixture
 def metrics(calibcli):
     """Measure; return the metrics, or all that is known of the whole."""
@@ -156,7 +159,8 @@ def test_whole_weights_equal_repeated_rows(metrics, write, binary):
     found = metrics(write("w.csv", weighted), "--weight", "w", whole=True)
     expected = metrics(write("r.csv", repeated), whole=True)
     for name, figure in found["metrics"].items():
-        tests = name.startswith(("spiegelhalter", "hosmer"))  # of the effective rows, not the mass
+        # Tests are of the effective rows, not of the mass.
+        tests = name.startswith(OF_INDEPENDENT_ROWS)
         if not tests and name != "ece_debiased":
             assert figure["value"] == pytest.approx(expected["metrics"][name]["value"], rel=1e-12)
     for name in ("tp", "fp", "fn", "tn"):
@@ -171,7 +175,7 @@ def test_whole_weights_of_several_classes_equal_repeated_rows(metrics, write, cl
     repeated = {name: np.repeat(column, weight) for name, column in columns.items()}
     expected = metrics(write("r.csv", repeated), "--scores", "p_*")
     for name, figure in found.items():
-        if not name.startswith(("spiegelhalter", "hosmer")) and name != "ece_debiased":
+        if not name.startswith(OF_INDEPENDENT_ROWS) and name != "ece_debiased":
             assert figure["value"] == pytest.approx(expected[name]["value"], rel=1e-11), name
 
 
@@ -179,7 +183,7 @@ def test_a_weight_of_one_is_no_weight(metrics, write, binary):
     found = metrics(write("w.csv", {**binary, "w": np.ones(400)}), "--weight", "w")
     expected = metrics(write("x.csv", binary))
     for name, figure in found.items():
-        if name.startswith(("spiegelhalter", "hosmer")):
+        if name.startswith(OF_INDEPENDENT_ROWS):
             assert figure["value"] is None or figure["value"] == expected[name]["value"]
         else:
             assert figure["value"] == pytest.approx(expected[name]["value"], rel=1e-12), name
@@ -188,7 +192,7 @@ def test_a_weight_of_one_is_no_weight(metrics, write, binary):
 def test_clusters_of_one_row_change_no_value(metrics, write, binary):
     found = metrics(write("x.csv", {**binary, "row": np.arange(400)}), "--cluster", "row")
     expected = values(metrics(write("y.csv", binary)))
-    tests = [name for name in expected if name.startswith(("spiegelhalter", "hosmer"))]
+    tests = [name for name in expected if name.startswith(OF_INDEPENDENT_ROWS)]
     # These need independent rows, and do not ask whether a cluster has only one.
     assert values(found) == expected | dict.fromkeys(tests)
 

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibcli.core.comparison.recalibration import common_limits, recalibrate
 from calibcli.core.metrics import intervals
-from calibcli.core.metrics.binary import METRICS, Undefined, View
+from calibcli.core.metrics.binary import Undefined, View
+from calibcli.core.metrics.further.recalibration import common_limits, recalibrate
+from calibcli.core.metrics.further.registry import ALL
 from calibcli.core.numeric.special import betainc, chi2_sf, norm_ppf, norm_sf_two_sided, t_ppf
 
 if TYPE_CHECKING:
-    from calibcli.core.comparison.recalibration import Recalibration
+    from calibcli.core.metrics.further.recalibration import Recalibration
     from calibcli.core.statistics.stats import ScoreStats
 
 
@@ -116,7 +117,7 @@ def estimate(view: View, name: str) -> Estimate:
         Undefined: the data has no such number.
     """
     view.require_rows()
-    value = METRICS[name](view)
+    value = ALL[name](view)
     if name == "prevalence":
         ones = np.ones(len(view.stats.key)) / float(view.stats.n)
         slope = (1.0 - value) * ones, -value * ones

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibcli.core.metrics import intervals
-from calibcli.core.metrics.binary import METRICS, Undefined
+from calibcli.core.metrics.binary import Undefined
+from calibcli.core.metrics.further import registry
+from calibcli.core.metrics.further.registry import ALL
 from calibcli.core.numeric.special import norm_ppf, t_ppf
 from calibcli.core.statistics.buckets import BUCKETS
 from calibcli.core.statistics.keys import key_places
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-SMOOTH = ("mean_score", "brier", "nll", "auc", "average_precision")
+SMOOTH = ("mean_score", "brier", "nll", "auc", "average_precision", *registry.SMOOTH)
 CORP = ("brier_miscalibration", "brier_discrimination")
 
 
@@ -72,7 +74,7 @@ def influences(view: View, names: Sequence[str]) -> Influences:
 def _gradient(view: View, name: str) -> Gradient:
     try:
         view.require_rows()
-        value = METRICS[name](view)
+        value = ALL[name](view)
         if name == "ece":
             return _ece(view, value)
         if name == "prevalence":

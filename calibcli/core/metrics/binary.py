@@ -7,7 +7,7 @@ returns a float, or raises `Undefined` with the reason why the data has no such 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,9 +32,28 @@ class Undefined(Exception):  # noqa: N818  (a value's absence, not a failure)
 class View:
     """The statistics of one slice with a binning, and the quantities that metrics share."""
 
-    def __init__(self, stats: ScoreStats, binning: Binning) -> None:
+    def __init__(
+        self, stats: ScoreStats, binning: Binning, *, seed: int = 0, confidence: bool = False
+    ) -> None:
+        """Hold the statistics.
+
+        Args:
+            stats: of the slice.
+            binning: how to cut scores into bins.
+            seed: of what is drawn.
+            confidence: whether scores are those of the decision, and a label 0 is a wrong one.
+        """
         self.stats = stats
         self.binning = binning
+        self.seed = seed
+        self.confidence = confidence
+        self._kept: dict[str, Any] = {}
+
+    def kept(self, name: str, compute: Callable[[], Any]) -> Any:
+        """Return what several metrics share, computed once."""
+        if name not in self._kept:
+            self._kept[name] = compute()
+        return self._kept[name]
 
     @cached_property
     def bins(self) -> Reliability:
@@ -305,7 +324,7 @@ METRICS: dict[str, Callable[[View], float]] = {
 }
 """Metrics of one slice of pairs (binary, or one class against the rest), in display order."""
 
-TESTS = ("spiegelhalter_z", "spiegelhalter_p", "hosmer_lemeshow_p")
+TESTS = ("spiegelhalter_z", "spiegelhalter_p", "hosmer_lemeshow_p", "miscalibration_p")
 """Tests of calibration, which need independent rows of one weight."""
 
 __all__ = ["METRICS", "TESTS", "Undefined", "View"]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from calibcli.core.metrics.binary import View
 
-_OPTIMISM = 1.5
+CORP_OPTIMISM = 1.5
 
 
 def corp_optimism(view: View) -> float:
@@ -33,10 +33,10 @@ def corp_optimism(view: View) -> float:
     Between one and two times its degrees of freedom, one for each block (Meyer and Woodroofe,
     2000): 1.5 times the sum of f (1 - f) / n over blocks; checked by simulation.
     """
-    return _OPTIMISM * float(_block_noise(view).sum())
+    return CORP_OPTIMISM * float(block_noise(view).sum())
 
 
-def _block_noise(view: View) -> NDArray[np.float64]:
+def block_noise(view: View) -> NDArray[np.float64]:
     """Return what the noise of each block's level adds to its fit: f (1 - f) / n, unweighted.
 
     Half a row of each label more keeps a block where every label agrees from having none.
@@ -87,7 +87,7 @@ def _centred(view: View, name: str, value: float, confidence: float) -> tuple[fl
         claim = unforeseen(stats, claimed)[0]
         more = tuple(np.maximum(a, b) for a, b in zip(spread.more, claim, strict=True))
         spread = replace(spread, more=(more[0], more[1]))
-    twice = 2.0 * float((_block_noise(view) ** 2).sum())
+    twice = 2.0 * float((block_noise(view) ** 2).sum())
     spread = replace(spread, variance=spread.variance + twice)
     low, high = spread.ends(value - corp_optimism(view), confidence)
     return max(0.0, min(float(low), value)), max(float(high), value)
@@ -104,6 +104,8 @@ def uncertainty_interval(view: View, confidence: float) -> tuple[float, float]:
 
 
 __all__ = [
+    "CORP_OPTIMISM",
+    "block_noise",
     "corp_optimism",
     "discrimination_interval",
     "miscalibration_interval",

@@ -139,7 +139,8 @@ def norm_interval(
     low, high = interval(gaps, statistic, confidence, half_row if independent else 0.0)
     if low > 0.0 and independent:
         tail = (1.0 - confidence) / 2.0
-        if honest_share(gaps, statistic, half_row / 100.0, seed, tail) > tail:
+        least = statistic.seen() - half_row / 100.0
+        if honest_share(gaps, least, statistic.of, seed, tail) > tail:
             low = 0.0
     return max(min(low, value), 0.0), min(max(high, value), 1.0)
 

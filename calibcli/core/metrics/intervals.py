@@ -11,12 +11,13 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from calibcli.core.metrics.binary import METRICS, Undefined, View
+from calibcli.core.metrics.binary import Undefined, View
 from calibcli.core.metrics.corp import (
     discrimination_interval,
     miscalibration_interval,
     uncertainty_interval,
 )
+from calibcli.core.metrics.further.registry import ALL, FURTHER
 from calibcli.core.metrics.gaps import NORMS, norm_interval
 from calibcli.core.metrics.gradients import GRADIENTS, corp_gradient
 from calibcli.core.metrics.rankings import auc_interval, average_precision_interval
@@ -70,7 +71,9 @@ def variance(stats: ScoreStats, slope: Gradient) -> float:
 
 def gradient(name: str, view: View, value: float) -> Gradient:
     """Return the gradient of a smooth metric by the counts of each cell."""
-    return GRADIENTS[name](view, value)
+    known = GRADIENTS.get(name) or FURTHER[name].gradient
+    assert known is not None
+    return known(view, value)
 
 
 def on_logit_scale(value: float, error: float) -> Interval:
@@ -113,6 +116,8 @@ def interval(view: View, name: str, value: float, confidence: float, seed: int) 
     Raises:
         Undefined: when the data has no such interval.
     """
+    if name in FURTHER:
+        return _further(view, name, value, confidence, seed)
     if name in ("brier", "nll"):
         return _mean_loss(view, name, value, confidence)
     if name in NORMS:
@@ -136,6 +141,17 @@ def interval(view: View, name: str, value: float, confidence: float, seed: int) 
     return None
 
 
+def _further(view: View, name: str, value: float, confidence: float, seed: int) -> Interval | None:
+    figure = FURTHER[name]
+    if figure.ends is not None:
+        low, high = figure.ends(view, value, confidence, seed)
+    elif figure.gradient is not None:
+        low, high = spread_of(view.stats, figure.gradient(view, value)).ends(value, confidence)
+    else:
+        return None
+    return max(float(low), figure.least), min(float(high), figure.most)
+
+
 _RANKING = ("auc", "average_precision", "ks", "kuiper")
 """Metrics that need the order of scores, which the cells of a grid have lost."""
 
@@ -153,7 +169,7 @@ def measure(
     *,
     confidence: float | None = 0.95,
     seed: int = 0,
-    names: Iterable[str] = METRICS,
+    names: Iterable[str] = ALL,
 ) -> dict[str, Found]:
     """Return metrics of a slice as (value, low, high, reason why it is undefined).
 
@@ -168,14 +184,17 @@ def measure(
         try:
             if name != "n":
                 view.require_rows()
-            value = METRICS[name](view)
+            value = ALL[name](view)
             bounds = None
             if confidence is not None:
                 bounds = _widened(view, name, interval(view, name, value, confidence, seed))
         except Undefined as reason:
             found[name] = (None, None, None, str(reason))
         else:
-            found[name] = (value, *(bounds or (None, None)), None)
+            missing = None
+            if confidence is not None and bounds is None and name in FURTHER:
+                missing = FURTHER[name].no_interval or None
+            found[name] = (value, *(bounds or (None, None)), missing)
     return found
 
 

@@ -199,9 +199,11 @@ _FIRST_DRAWS = 250
 
 
 def honest_share(
-    gaps: Gaps, statistic: Statistic, rounding: float, seed: int, tail: float = math.nan
+    gaps: Gaps, least: float, of: Callable[[Array], Array], seed: int, tail: float = math.nan
 ) -> float:
-    """Return how often honest scores would show as large a figure, by drawing the labels.
+    """Return how often honest scores would show a figure of at least that, by drawing the labels.
+
+    `of` gives the figure of observed gaps (..., m).
 
     The number of positives of a bin is about binomial, with the mean and the variance that its
     scores imply. Where only the side of a `tail` matters, drawing ends once that is sure, four
@@ -212,12 +214,12 @@ def honest_share(
     trials = np.maximum(np.ceil(gaps.rows * rare**2 / np.maximum(spread, TINY) - 1e-9), 1.0)
     chance = np.minimum(gaps.rows * rare / trials, 1.0)
     side = np.where(gaps.score < 0.5, 1.0, -1.0) / gaps.rows
-    rng, least = np.random.default_rng(seed), statistic.seen() - rounding
+    rng = np.random.default_rng(seed)
     hits, drawn = 0, 0
     while drawn < HONEST_DRAWS:
         more = _FIRST_DRAWS if math.isfinite(tail) else HONEST_DRAWS
         counts = rng.binomial(trials.astype(np.int64), chance, (more, len(rare)))
-        hits += int((statistic.of(side * (counts - gaps.rows * rare)) >= least).sum())
+        hits += int((of(side * (counts - gaps.rows * rare)) >= least).sum())
         drawn += more
         if abs(hits - tail * drawn) > 4.0 * math.sqrt(tail * (1.0 - tail) * drawn):
             break

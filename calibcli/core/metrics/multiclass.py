@@ -18,6 +18,7 @@ from calibcli.core.metrics import intervals
 from calibcli.core.metrics.absolute_sums import AbsoluteSum, joined
 from calibcli.core.metrics.binary import METRICS, Undefined, View
 from calibcli.core.metrics.corp import corp_optimism
+from calibcli.core.metrics.further.registry import FURTHER
 from calibcli.core.metrics.gaps import ece_sum
 from calibcli.core.metrics.inversion import interval as absolute_interval
 from calibcli.core.metrics.spread import Spread, leverage, spread_of, without_each
@@ -40,7 +41,19 @@ _OF_CONFIDENCE = (
     "spiegelhalter_z",
     "spiegelhalter_p",
     "hosmer_lemeshow_p",
+    "calibration_slope",
+    "calibration_intercept",
+    "oe_ratio",
+    "ici",
+    "e50",
+    "e90",
+    "over_confidence",
+    "under_confidence",
+    "aurc",
+    "miscalibration_p",
 )
+_SKILLS = {"brier_skill": ("brier", "brier_uncertainty"), "nll_skill": ("nll", "nll_uncertainty")}
+_OF_PAIRS_ONLY = ("nll_miscalibration", "nll_discrimination", "nll_uncertainty", "cllr")
 _SUMS = ("brier", "brier_miscalibration", "brier_discrimination", "brier_uncertainty", "nll")
 _MEANS = ("auc", "average_precision")
 
@@ -67,6 +80,7 @@ MULTICLASS_METRICS = (
     "spiegelhalter_z",
     "spiegelhalter_p",
     "hosmer_lemeshow_p",
+    *(name for name in FURTHER if name not in _OF_PAIRS_ONLY),
 )
 """Names of the metrics of several classes, in display order."""
 
@@ -103,6 +117,7 @@ def measure(
     found["classwise_ece"] = _classwise_ece(classes, confidence, clustered=clustered)
     found["top_label_ece"] = _top_label_ece(top, confidence)
     found |= {name: _sum(name, classes, confidence, clustered=clustered) for name in _SUMS}
+    found |= {name: _skill(name, classes, confidence, clustered=clustered) for name in _SKILLS}
     found |= {name: _mean(name, classes, confidence, clustered=clustered) for name in _MEANS}
     return {name: found[name] for name in MULTICLASS_METRICS}
 
@@ -141,13 +156,24 @@ def _uncertainty(view: View) -> tuple[float, Gradient]:
     return share * (1.0 - share), (lean * (1.0 - share) * ones, -lean * share * ones)
 
 
+def _entropy(view: View) -> tuple[float, Gradient]:
+    """The log loss of always saying the share of each class."""
+    share = view.stats.positives / view.stats.n
+    loss = -math.log(share) if share else 0.0
+    ones = np.ones(len(view.stats.score)) / _rows(view)
+    return share * loss, (loss * ones, 0.0 * ones)
+
+
 _TERMS: dict[str, Callable[[View], tuple[float, Gradient]]] = {
     "nll": _log_loss,
     "brier": _brier,
     "brier_miscalibration": _corp("brier_miscalibration"),
     "brier_discrimination": _corp("brier_discrimination"),
     "brier_uncertainty": _uncertainty,
+    "nll_uncertainty": _entropy,
 }
+_BY_OWN_CLASS = ("nll", "nll_uncertainty")
+"""Sums in which a row counts in the term of its own class only."""
 
 
 def summed(name: str, classes: Sequence[View], *, clustered: bool) -> tuple[float, Spread]:
@@ -158,28 +184,58 @@ def summed(name: str, classes: Sequence[View], *, clustered: bool) -> tuple[floa
         classes: pairs of each class.
         clustered: whether their buckets are of clusters, not of rows.
     """
+    value, gradients = _terms(name, classes)
+    alone = name in _BY_OWN_CLASS and not clustered
+    return value, _spread(classes, gradients, alone=alone, clustered=clustered)
+
+
+def _terms(name: str, classes: Sequence[View]) -> tuple[float, list[Gradient]]:
     terms = [_TERMS[name](view) for view in classes]
     value = sum(term[0] for term in terms)
     gradients = [term[1] for term in terms]
-    if name == "nll":
+    if name in _BY_OWN_CLASS:
         # Centred once a row: each row is a positive of exactly one class.
         n = _rows(classes[0])
         gradients = [(p - value / n, q) for p, q in gradients]
+    return value, gradients
+
+
+def _spread(
+    classes: Sequence[View], gradients: Sequence[Gradient], *, alone: bool, clustered: bool
+) -> Spread:
+    """Return the spread of a sum over classes; `alone` where a row counts in one of them only."""
     each = [
         spread_of((view if clustered else _rows_apart(view)).stats, gradient)
         for view, gradient in zip(classes, gradients, strict=True)
     ]
-    # A row counts in the log loss of one class only.
-    alone = name == "nll" and not clustered
     factor = 1.0 if alone else _together(classes, gradients, clustered=clustered)
-    spread = Spread(
+    return Spread(
         factor * sum(one.variance for one in each),
         factor**1.5 * sum(one.third for one in each),
         max((one.more for one in each), key=lambda pair: float(pair[0])),
         max((one.fewer for one in each), key=lambda pair: float(pair[0])),
         each[0].df,
     )
-    return value, spread
+
+
+def _skill(
+    name: str, classes: Sequence[View], confidence: float | None, *, clustered: bool
+) -> Found:
+    """Return 1 - loss / loss of always saying the shares of the classes."""
+    (loss, own), (base, of) = (_terms(part, classes) for part in _SKILLS[name])
+    if not base:
+        return None, None, None, "every row has the same label"
+    value = 1.0 - loss / base
+    if confidence is None:
+        return value, None, None, None
+    gradients = [
+        ((loss / base * b - a) / base, (loss / base * d - c) / base)
+        for (a, c), (b, d) in zip(own, of, strict=True)
+    ]
+    alone = name == "nll_skill" and not clustered
+    spread = _spread(classes, gradients, alone=alone, clustered=clustered)
+    low, high = spread.ends(value, confidence)
+    return value, float(low), min(float(high), 1.0), None
 
 
 def _sum(name: str, classes: Sequence[View], confidence: float | None, *, clustered: bool) -> Found:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from calibcli.core.metrics.further.registry import FURTHER
 from calibcli.render.tables.layout import Cell, Column, Style, Table
 from calibcli.render.words import bins as regions
 from calibcli.render.words import figures, words
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
 LOWER_IS_BETTER: Final = frozenset(
     {"ece", "ece_debiased", "mce", "ace", "classwise_ece", "top_label_ece", "smooth_ece", "ks"}
     | {"kuiper", "brier", "brier_miscalibration", "nll"}
+    | {name for name, figure in FURTHER.items() if figure.better == "lower"}
 )
 HIGHER_IS_BETTER: Final = frozenset(
     {"accuracy", "auc", "average_precision", "brier_discrimination"}
+    | {name for name, figure in FURTHER.items() if figure.better == "higher"}
 )
 RATES: Final = ("precision", "recall", "f1", "specificity", "fpr")
 

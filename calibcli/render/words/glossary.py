@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from calibcli.core.metrics.further.registry import FURTHER
+
 METRICS: Final = {
     "n": "rows",
     "prevalence": "share of label 1",
@@ -28,6 +30,7 @@ METRICS: Final = {
     "spiegelhalter_z": "Spiegelhalter's statistic; far from 0 speaks against calibration",
     "spiegelhalter_p": "its two-sided p-value",
     "hosmer_lemeshow_p": "p-value of the Hosmer-Lemeshow test",
+    **{name: figure.means for name, figure in FURTHER.items()},
 }
 
 HEADLINE: Final = {

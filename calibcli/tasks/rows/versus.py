@@ -27,7 +27,15 @@ if TYPE_CHECKING:
     Change = Callable[[Batch, Batch], tuple[Batch, Batch]]
 
 OF_PAIRS = ("ece", *SMOOTH, *CORP)
-OF_CONFIDENCE = ("prevalence", "mean_score", "ece")
+OF_CONFIDENCE = (
+    "prevalence",
+    "mean_score",
+    "ece",
+    "calibration_slope",
+    "calibration_intercept",
+    "oe_ratio",
+    "aurc",
+)
 OF_CLASSES = ("brier", *CORP, "nll", "auc", "average_precision", "ece")
 
 
@@ -187,7 +195,7 @@ def names_of(task: str) -> tuple[str, ...]:
     if task != "multiclass":
         return OF_PAIRS
     classes = ("classwise_ece" if name == "ece" else name for name in OF_CLASSES)
-    return ("accuracy", "mean_score", "ece", *classes)
+    return ("accuracy", *OF_CONFIDENCE[1:], *classes)
 
 
 class Model:
@@ -195,8 +203,8 @@ class Model:
 
     def __init__(self, population: Population, binning: Binning) -> None:
         self.task = population.task
-        pairs = View(population.pairs, binning)
         several = self.task == "multiclass"
+        pairs = View(population.pairs, binning, confidence=several)
         self.pairs = influences(pairs, OF_CONFIDENCE if several else OF_PAIRS)
         self.classes: list[Influences] = []
         self.shares = np.zeros((0, len(OF_CLASSES)))

@@ -16,7 +16,8 @@ from calibcli.core.detection.average_precision import (
 from calibcli.core.detection.box_calibration import BINS, box_calibration
 from calibcli.core.detection.lrp import LrpCurve, bucket_residuals
 from calibcli.core.metrics import intervals
-from calibcli.core.metrics.binary import METRICS, View
+from calibcli.core.metrics.binary import View
+from calibcli.core.metrics.further.registry import ALL
 from calibcli.core.metrics.shares import of_variance
 from calibcli.core.numeric.scales import expit
 from calibcli.tasks.detection.pairs import COCO_IOUS, LOWEST
@@ -50,7 +51,7 @@ DETECTION_METRICS = (
     "mce",
     "ace",
     *BINS,
-    *(name for name in list(METRICS)[7:] if name != "average_precision"),
+    *(name for name in list(ALL)[7:] if name != "average_precision"),
 )
 """Names of the metrics of detections, in display order."""
 _DRAWN = ("ece_debiased", "mce", "ace", "smooth_ece", "ks", "kuiper")
@@ -124,12 +125,12 @@ def _shown(
     """Return everything but average precision and LRP, which are means over classes."""
     stats = found.pooled if k is None else found.classes[k]
     level, seed = conventions.confidence, conventions.seed
-    view = View(stats, conventions.headline)
+    view = View(stats, conventions.headline, seed=seed)
     drawn = intervals.measure(
         view,
         confidence=level,
         seed=seed,
-        names=[name for name in METRICS if k is None or name not in _DRAWN],
+        names=[name for name in ALL if k is None or name not in _DRAWN],
     )
     plain = {} if k is None else intervals.measure(view, confidence=None, names=_DRAWN)
     metrics = {name: figure(one) for name, one in (drawn | plain).items()}

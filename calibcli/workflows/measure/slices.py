@@ -72,8 +72,9 @@ def metrics_of(
     population: Population, conventions: Conventions, confidence: float | None
 ) -> dict[str, Found]:
     """Return every metric of a population, with intervals at a level unless that is None."""
-    view = View(population.pairs, conventions.headline)
-    if population.task == "multiclass":
+    several = population.task == "multiclass"
+    view = View(population.pairs, conventions.headline, seed=conventions.seed, confidence=several)
+    if several:
         return multiclass.measure(
             view,
             [View(stats, conventions.headline) for stats in population.top],

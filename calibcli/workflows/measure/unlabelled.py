@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from calibcli.core.metrics import intervals
-from calibcli.core.metrics.binary import METRICS, View
+from calibcli.core.metrics.binary import View
+from calibcli.core.metrics.further.registry import ALL
 from calibcli.core.metrics.multiclass import MULTICLASS_METRICS
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def unlabelled_result(where: Result, population: Population, conventions: Conven
         view, confidence=conventions.confidence, seed=conventions.seed, names=_KNOWN
     )
     metrics: Result = {}
-    for name in MULTICLASS_METRICS if population.task == "multiclass" else METRICS:
+    for name in MULTICLASS_METRICS if population.task == "multiclass" else ALL:
         value, low, high, reason = known.get(name, (None, None, None, REASON))
         metrics[name] = {"value": value, "low": low, "high": high}
         if reason is not None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from calibcli.workflows.input.gather import Gathered
 
 Result = dict[str, Any]
-_SAME = ("n", "prevalence", "brier_uncertainty")
+_SAME = ("n", "prevalence", "brier_uncertainty", "nll_uncertainty")
 MOST_SLICES = 50
 """Classes and groups that are compared one by one: each takes two more passes."""
 _NO_INTERVAL = "no paired interval: not a smooth function of the rows"

@@ -169,7 +169,7 @@ def test_one_interval_for_one_figure(calibcli, scores):
 
 @pytest.mark.parametrize("where", ["measure", "fit"])
 def test_tests_of_independent_rows_say_nothing_of_clusters(good, scores, tmp_path, where):
-    tests = ("spiegelhalter_z", "spiegelhalter_p", "hosmer_lemeshow_p")
+    tests = ("spiegelhalter_z", "spiegelhalter_p", "hosmer_lemeshow_p", "miscalibration_p")
     more = ("-o", tmp_path / "c.json") if where == "fit" else ()
     for clusters in ((), ("--cluster", "visit")):
         result = good(where, scores, *clusters, "--format", "json", *more).json

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from calibcli.core.comparison.paired import CORP, SMOOTH, PairedSums, influences
-from calibcli.core.metrics.binary import METRICS, View
+from calibcli.core.metrics.binary import View
+from calibcli.core.metrics.further.registry import ALL
 from calibcli.core.numeric.scales import expit
 from calibcli.core.statistics.buckets import BUCKETS
 from calibcli.core.statistics.curves import Binning
@@ -56,7 +57,7 @@ def test_auc_is_the_paired_test_of_delong():
     a, b, y = sample(300, 1)
     a, b = np.round(a, 2), np.round(b, 2)
     difference, error = delong(a, b, y)
-    assert METRICS["auc"](view(b, y)) - METRICS["auc"](view(a, y)) == pytest.approx(difference)
+    assert ALL["auc"](view(b, y)) - ALL["auc"](view(a, y)) == pytest.approx(difference)
     assert paired(a, b, y)[1]["auc"] == pytest.approx(error, rel=1e-10)
 
 
@@ -83,7 +84,7 @@ def test_influences_are_the_derivative_by_a_rows_weight(name):
     for row in range(0, len(y), 9):
         heavier = weight.copy()
         heavier[row] += 1e-5
-        slope = (METRICS[name](view(a, y, heavier)) - METRICS[name](view_a)) / 1e-5
+        slope = (ALL[name](view(a, y, heavier)) - ALL[name](view_a)) / 1e-5
         assert found[row] == pytest.approx(slope, rel=1e-3, abs=1e-7)
 
 
@@ -139,8 +140,7 @@ def test_parts_merge():
 def test_intervals_cover_the_true_difference():
     big = sample(400_000, 99)
     truth = {
-        name: METRICS[name](view(big[1], big[2])) - METRICS[name](view(big[0], big[2]))
-        for name in NAMES
+        name: ALL[name](view(big[1], big[2])) - ALL[name](view(big[0], big[2])) for name in NAMES
     }
     runs, hits = 300, dict.fromkeys(NAMES, 0)
     for seed in range(runs):
@@ -148,7 +148,7 @@ def test_intervals_cover_the_true_difference():
         errors = paired(a, b, y)[1]
         one, two = view(a, y), view(b, y)
         for name in NAMES:
-            value = METRICS[name](two) - METRICS[name](one)
+            value = ALL[name](two) - ALL[name](one)
             hits[name] += abs(value - truth[name]) <= 1.96 * errors[name]
     shares = {name: hits[name] / runs for name in NAMES}
     for name in ("nll", "brier", "auc", "average_precision", "mean_score"):

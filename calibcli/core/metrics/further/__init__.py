@@ -1,0 +1,1 @@
+"""Figures that stand behind the first ones: each is one entry of `registry.FURTHER`."""
