@@ -41,7 +41,7 @@ from calibcli.workflows.input.conventions import Conventions
 from calibcli.workflows.input.gather import Gathered, Slice
 from calibcli.workflows.input.loaded import LoadedCalibrator
 from calibcli.workflows.promote.challenge import contest
-from calibcli.workflows.promote.promote import checks_of
+from calibcli.workflows.promote.shift import checks_of
 
 NIGHTS, ROWS, JUMP = 365, 2000, 120
 BAD = 0.1
@@ -139,7 +139,7 @@ def fitted_to(stats, options):
 def promoted(stats, fitted, champion, options, rule):
     """Return what would be put in place, or None: the decision of `fit --promote-over`."""
     found = gathered(stats)
-    if not all(check.passed for check in checks_of(found, champion, rule)):
+    if not all(check.passed for check in checks_of(found, champion.payload, rule)):
         return None
     old = champion.calibrator
     met = contest(found, None, CONVENTIONS, options, old, fitted, rule, None)

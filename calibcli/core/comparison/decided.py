@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -33,7 +33,7 @@ TP, FP, FN, TN = range(4)
 _STEP = 1e-6
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Duel:
     """Rows by truth and both decisions: cells (m,) each.
 
@@ -191,18 +191,25 @@ def compare(
     confidence: float,
     *,
     prior: Sequence[float] | None = None,
-    total: bool = False,
+    over: Literal["mean", "sum", "pooled"] = "mean",
 ) -> Compared | None:
-    """Compare the mean of a figure over the targets, or its sum; None where it is undefined."""
+    """Compare the mean of a figure over the targets; None where it is undefined.
+
+    `over` "sum" compares its sum, "pooled" the figure of all their tables together.
+    """
     worth = duel.at_prior(prior)
-    sides = [gradients(figure, duel.tables(one, worth)) for one in (duel.old, duel.new)]
+    tables = [duel.tables(one, worth) for one in (duel.old, duel.new)]
+    if over == "pooled":
+        tables = [np.tile(one.sum(axis=0), (duel.targets, 1)) for one in tables]
+    sides = [gradients(figure, one) for one in tables]
     known = ~np.isnan(sides[0][0]) & ~np.isnan(sides[1][0])
     if not known.any():
         return None
-    part = known / (1.0 if total else float(known.sum()))
+    part = known / (1.0 if over == "sum" else float(known.sum()))
+    own = np.ones(len(known)) if over == "pooled" else part
     terms = [np.where(known, value, 0.0) @ part for value, _ in sides]
     slopes = [
-        duel.slopes(decision, np.where(known[:, None], gradient, 0.0) * part[:, None])
+        duel.slopes(decision, np.where(known[:, None], gradient, 0.0) * own[:, None])
         for decision, (_, gradient) in zip((duel.old, duel.new), sides, strict=True)
     ]
     return _paired(duel, terms, (slopes[1] - slopes[0]) * worth, confidence)

@@ -219,8 +219,10 @@ def _met(
         loss = _losses(wish.costs)
         compared: Compared | None = compare_losses(every, loss, level, prior=wish.prior)
     else:
-        total = task == "multiclass" and wish.objective.name == "accuracy"
-        compared = compare(every, wish.objective.function, level, prior=wish.prior, total=total)
+        goal = wish.objective
+        summed = task == "multiclass" and goal.name == "accuracy"
+        over = goal.common or ("sum" if summed else "mean")
+        compared = compare(every, goal.function, level, prior=wish.prior, over=over)
     decision = decision_result(rivals.counts, names, conventions.confidence)
     larger = wish.objective.larger_is_better
     return Met(compared, tuple(constraints), decision, larger, held_out, every.clustered)

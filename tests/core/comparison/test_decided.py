@@ -43,6 +43,31 @@ def test_macro_f1_is_scikit_learns_and_its_interval_is_that_of_resampling():
     assert width == pytest.approx(spread, rel=0.15)
 
 
+def test_micro_f1_and_accuracy_are_scikit_learns():
+    truth, old, new = draw(np.random.default_rng(2))
+    duel, labels = made(truth, old, new, 3, "multiclass"), [0, 1, 2]
+    found = compare(duel, FIGURES["f1"], 0.95, over="pooled")
+    micro = [f1_score(truth, one, average="micro", labels=labels) for one in (old, new)]
+    assert [found.old, found.new] == pytest.approx(micro, abs=1e-12)
+    draws = [np.random.default_rng(k).integers(0, len(truth), len(truth)) for k in range(300)]
+    gaps = [
+        np.diff([f1_score(truth[r], d[r], average="micro", labels=labels) for d in (old, new)])
+        for r in draws
+    ]
+    width = (found.difference.high - found.difference.low) / (2 * 1.96)
+    assert width == pytest.approx(np.std(gaps), rel=0.2)
+
+
+def test_another_prevalence_weighs_the_rows_of_each_label():
+    rng = np.random.default_rng(3)
+    truth, old, new = (rng.integers(0, 2, 500) for _ in range(3))
+    duel = made(truth, old, new, 2, "binary")
+    found = compare(duel, FIGURES["precision"], 0.95, prior=[0.1])
+    weight = np.where(truth == 1, 0.1 / truth.mean(), 0.9 / (1 - truth.mean()))
+    for got, decision in ((found.old, old), (found.new, new)):
+        assert got == pytest.approx(precision_score(truth, decision, sample_weight=weight))
+
+
 def test_a_binary_constraint_is_scikit_learns_precision_with_a_width_at_the_ends():
     truth, old = np.array([1, 1, 1, 0, 0, 0]), np.array([1, 1, 0, 0, 0, 0])
     duel = made(truth, old, 1 - old, 2, "binary")

@@ -1,0 +1,176 @@
+"""A thousand nights of `fit --promote-over CAL --thresholds THR`, of which many go wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import sys
+
+import numpy as np
+import pytest
+
+from calibcli.core.calibrators import calibrate, calibrator_from_dict
+from calibcli.core.comparison.promotion import Rule
+from calibcli.core.numeric.scales import expit
+from calibcli.errors import CalibcliError
+from calibcli.io.output.pair import recover_pair, roll_back_pair
+from calibcli.io.rows.dataset import InputSpec
+from calibcli.workflows.fit.fit import fit
+from calibcli.workflows.fit.fitted import FitOptions
+from calibcli.workflows.input.conventions import Conventions
+from calibcli.workflows.promote.outcome import Attempt
+from calibcli.workflows.promote.pair import promote_pair
+from calibcli.workflows.threshold.threshold import Wish, threshold
+
+NIGHTS, ROWS = int(os.environ.get("NIGHTS", "1000")), 2000
+FP, FN = 1.0, 4.0
+Z = np.linspace(-7.2, 5.2, 400)
+DENSITY = np.exp(-0.5 * ((Z + 1.0) / 1.55) ** 2)
+DENSITY /= DENSITY.sum()
+OPTIONS = FitOptions(method="platt")
+FAULTS = ("killed", "killed", "full disk", "half", "turned", "shifted", "shuffled", "two jobs")
+BAD = ("half", "turned", "shifted", "shuffled")
+
+
+def truth(night):
+    """Slope and level drift slowly, up and down again."""
+    way = np.sin(2 * np.pi * night / NIGHTS)
+    return 0.75 - 0.2 * way, 0.2 + 0.7 * way
+
+
+def dump(path, rng, night, fault=None):
+    z = rng.normal(-1.0, 1.55, ROWS)
+    slope, level = truth(night)
+    label = (rng.random(ROWS) < expit(slope * z + level)).astype(int)
+    if fault == "shifted":
+        z = z + 2.0
+    if fault == "turned":
+        label = 1 - label
+    if fault == "shuffled":
+        rng.shuffle(label)
+    rows = [f"{p:.4f},{y}\n" for p, y in zip(expit(z), label, strict=True)]
+    text = "score,label\n" + "".join(rows)
+    path.write_text(text[: len(text) // 2 - 3] if fault == "half" else text)
+
+
+def expected_cost(pair, night):
+    """Return the cost a row of what a calibrator and its cut-offs decide."""
+    cal, cuts = (json.loads(path.read_text()) for path in pair)
+    p = calibrate(calibrator_from_dict(cal["calibrator"]), Z, logits=True)
+    positive = p >= cuts["thresholds"][0]["threshold"]
+    true = expit(truth(night)[0] * Z + truth(night)[1])
+    return float(DENSITY @ np.where(positive, FP * (1 - true), FN * true))
+
+
+def chosen(night, pair, fresh=None):
+    fit(InputSpec((str(night),)), Conventions(), OPTIONS, output=str(pair[0]))
+    wish = Wish.parse(cost=f"fp={FP},fn={FN}")
+    quick = Conventions(confidence=None)
+    rows = InputSpec((str(fresh or night),))
+    threshold(rows, quick, wish, calibrator=str(pair[0]), output=str(pair[1]))
+
+
+def run_apart(work):
+    """Run a job in a process of its own; return its number."""
+    number = os.fork()
+    if number == 0:
+        try:
+            work()
+        except CalibcliError:
+            os._exit(3)
+        except BaseException:  # noqa: BLE001 - a child never returns to the tests
+            os._exit(4)
+        os._exit(0)
+    return number
+
+
+def ended(number):
+    status = os.waitpid(number, 0)[1]
+    return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
+def kill_at(folder, step):
+    """Kill this process before it touches the folder for the step-th time."""
+    taken = 0
+
+    def hook(event, arguments):
+        nonlocal taken
+        paths = [str(one) for one in arguments if isinstance(one, str | os.PathLike)]
+        if event != "import" and any(path.startswith(str(folder)) for path in paths):
+            taken += 1
+            if taken > step:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(hook)
+
+
+@pytest.mark.slow
+def test_a_thousand_nights(tmp_path):
+    rng = np.random.default_rng(0)
+    folder, dumps = tmp_path / "served", tmp_path / "dumps"
+    folder.mkdir()
+    dumps.mkdir()
+    pair = folder / "cal.json", folder / "cuts.json"
+    always = tmp_path / "cal.json", tmp_path / "cuts.json"
+    first, second = dumps / "first.csv", dumps / "second.csv"
+    dump(first, rng, 0)
+    dump(second, rng, 0)
+    chosen(first, pair, second)
+    for mine, other in zip(pair, always, strict=True):
+        other.write_bytes(mine.read_bytes())
+    never = tmp_path / "never.json", tmp_path / "never-cuts.json"
+    for mine, other in zip(pair, never, strict=True):
+        other.write_bytes(mine.read_bytes())
+    paths = (str(pair[0]), str(pair[1]))
+    attempt = Attempt(paths[0], Rule(), lock_timeout=60.0)
+    costs, promoted, killed, codes = {"promote": 0.0, "always": 0.0, "never": 0.0}, 0, 0, set()
+    for night in range(1, NIGHTS + 1):
+        for name, one in (("promote", pair), ("always", always), ("never", never)):
+            costs[name] += expected_cost(one, night)
+        fault = str(rng.choice(FAULTS)) if rng.random() < 0.4 else None
+        path = dumps / "tonight.csv"
+        dump(path, rng, night, fault)
+        before = [one.read_bytes() for one in pair]
+        step = int(rng.integers(0, 90))
+
+        def job(path=path, fault=fault, step=step):
+            if fault == "killed":
+                kill_at(folder, step)
+            if fault == "full disk":
+                resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+                signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            promote_pair(
+                InputSpec((str(path),)), Conventions(), OPTIONS, attempt, paths[1], threads=1
+            )
+
+        jobs = [run_apart(job) for _ in range(2 if fault == "two jobs" else 1)]
+        found = {ended(number) for number in jobs}
+        codes |= found
+        assert 4 not in found, (night, fault)
+        killed += -signal.SIGKILL in found
+        recover_pair(paths)  # what the next run begins with
+        now = [one.read_bytes() for one in pair]
+        changed = [a != b for a, b in zip(before, now, strict=True)]
+        assert changed[0] is changed[1], (night, fault)
+        cal, cuts = (json.loads(text) for text in now)
+        assert cuts["calibrator"] == cal["digest"], (night, fault)
+        assert not (changed[0] and fault in (*BAD, "full disk")), (night, fault)
+        promoted += changed[0]
+        if changed[0] and promoted % 5 == 0:
+            roll_back_pair(paths)
+            assert [one.read_bytes() for one in pair] in (before, now)
+            roll_back_pair(paths)
+            assert [one.read_bytes() for one in pair] == now
+        # A killed run leaves its lock file, which the kernel has unlocked.
+        names = {one.name for one in folder.iterdir() if one.suffix != ".lock"}
+        assert names <= {f"{one.name}{end}" for one in pair for end in ("", ".previous")}
+        try:
+            chosen(path, always)
+        except CalibcliError:
+            continue
+    assert killed > NIGHTS / 20
+    assert promoted > NIGHTS / 100
+    assert {0, 3} <= codes
+    assert costs["promote"] < min(costs["always"], costs["never"]), costs
