@@ -14,33 +14,9 @@ is printed.
 """
 NOT_YET: frozenset[tuple[str, str]] = frozenset(
     {
-        ("--engine dask", "masks"),
         ("threshold --guarantee", "masks"),
-        ("--engine dask", "structures"),
         ("threshold --guarantee", "structures"),
-        *(("report --cost", kind) for kind in ("multiclass", "multilabel", "structures")),
-        *(
-            (feature, "boxes")
-            for feature in (
-                "--group",
-                "--weight",
-                "--versus",
-                "--reference SCORES",
-                "--reference STATISTICS",
-                "--reference CALIBRATOR",
-                "--by",
-                "--save-stats",
-                "saved statistics as SCORES",
-                "--save-plots",
-                "--engine dask",
-                "leak guard",
-                "fit --per-group",
-                "fit --promote-over",
-                "fit --rollback",
-                "threshold --per-group",
-                "report --cost",
-            )
-        ),
+        ("threshold --per-group", "boxes"),
     }
 )
 """Cells that neither act nor are refused with their reason."""

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from calibcli.cli.choices import Task
 from calibcli.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from calibcli.cli.options import InputOptions
+    from calibcli.io.rows.recipe import InputSpec
 
 
 @dataclass(frozen=True)
@@ -39,26 +38,27 @@ class DetectionInput:
         int, typer.Option(help="Detection: boxes of a class that count in an image, the best.")
     ] = 100
 
-    def wanted(self, read: InputOptions) -> Any:
-        """Return the DetectionOptions, or None for another task.
+    def into(self, spec: InputSpec) -> InputSpec:
+        """Return the input options with those of boxes.
 
         Raises:
-            UsageError: a detection without ground truth, ground truth of another task.
+            UsageError: ground truth of another task.
         """
-        if read.task is not Task.DETECTION:
+        from calibcli.tasks.table import TASKS
+
+        if TASKS.get(spec.task) != "boxes":
             given = {"--ground-truth": self.ground_truth, "--nms-iou": self.nms_iou}
             for name, value in given.items():
                 if value is not None:
                     raise UsageError(f"{name} is for detections", "add --task detection")
-            return None
-        if self.ground_truth is None:
-            raise UsageError(
-                "--task detection needs the objects that there are to find",
-                "--ground-truth FILE: COCO annotations, or a table of image_id, class, x, y, w, h",
-            )
-        from calibcli.workflows.detection.observed import DetectionOptions
-
-        return DetectionOptions(self.ground_truth, self.iou, self.max_detections, self.nms_iou)
+            return spec
+        return replace(
+            spec,
+            ground_truth=self.ground_truth,
+            iou=self.iou,
+            max_detections=self.max_detections,
+            nms_iou=self.nms_iou,
+        )
 
 
 def refuse(options: Mapping[str, object]) -> None:

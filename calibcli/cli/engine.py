@@ -36,12 +36,6 @@ def engine_for(run: RunOptions, paths: Sequence[str], read: Any) -> Iterator[Non
             raise UsageError(
                 f"{name} cannot be read by workers", "write it to a file that they share"
             )
-    task = getattr(read, "task", None)
-    if task in ("segmentation", "detection"):
-        raise UsageError(
-            f"--engine dask reads rows, not --task {task}",
-            "save the statistics of parts of the images with measure --save-stats, and give those",
-        )
     from calibcli.engines.dask import connected
     from calibcli.engines.remote import using
 

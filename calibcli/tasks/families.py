@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import InputError
@@ -15,7 +18,7 @@ from calibcli.tasks.units import Units
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from calibcli.tasks.population import Ints
+    from calibcli.tasks.population import Extra, Ints
 
 
 def families_of(population: Population) -> dict[str, Any]:
@@ -25,6 +28,8 @@ def families_of(population: Population) -> dict[str, Any]:
         families["units"] = [f"{unit:016x}" for unit in population.units]
     if population.task == "binary":
         return families | {"pairs": population.pairs.to_dict()}
+    if population.extra is not None:
+        families |= population.extra.to_dict()
     families["top"] = [stats.to_dict() for stats in population.top]
     families["classes"] = [stats.to_dict() for stats in population.classes]
     return families
@@ -55,12 +60,20 @@ def whole() -> Iterator[None]:
 def _population_of(task: str, families: dict[str, Any]) -> Population:
     units = families.get("units")
     hashes = None if units is None else tuple(int(unit, 16) for unit in units)
-    if task == "binary":
-        return Population(task, ScoreStats.from_dict(families["pairs"]), units=hashes)
+    if "pairs" in families:
+        return Population("binary", ScoreStats.from_dict(families["pairs"]), units=hashes)
     top = tuple(ScoreStats.from_dict(one) for one in families["top"])
     classes = tuple(ScoreStats.from_dict(one) for one in families["classes"])
     pooled = reduce(ScoreStats.merge, top or classes)
-    return Population(task, pooled, top, classes, bool(families["rows_apart"]), hashes)
+    extra = None
+    if "missed" in families:
+        from calibcli.tasks.detection.missed import Missed
+
+        counts = [np.array(families[name], np.int64) for name in ("objects", "missed")]
+        mass = families.get("missed_mass")
+        own = None if mass is None else (np.array(mass[0]), np.array(mass[1]))
+        extra = Missed(counts[0], counts[1], own)
+    return Population(task, pooled, top, classes, bool(families["rows_apart"]), hashes, extra)
 
 
 def merged(a: Population, b: Population) -> Population:
@@ -79,8 +92,17 @@ def merged(a: Population, b: Population) -> Population:
         tuple(x.merge(y) for x, y in zip(a.classes, b.classes, strict=True)),
         a.rows_apart,
         units.ordered(),
+        _together(a.extra, b.extra),
     )
     return _rebucketed(both, units.rank())
+
+
+def _together(a: Extra | None, b: Extra | None) -> Extra | None:
+    if a is None or b is None:
+        return None
+    both = copy(a)
+    both.merge(b)
+    return both
 
 
 def _rebucketed(population: Population, moved: Ints | None) -> Population:
@@ -96,4 +118,5 @@ def _rebucketed(population: Population, moved: Ints | None) -> Population:
         pairs=one(population.pairs),
         top=tuple(map(one, population.top)),
         classes=tuple(map(one, population.classes)),
+        extra=None if population.extra is None else population.extra.rebucketed(moved),
     )

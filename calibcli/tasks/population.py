@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,7 +15,11 @@ from calibcli.tasks.pairs import CLASSES, FAMILIES, PAIRS, TOP, Pairs, width
 from calibcli.tasks.units import Units
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
+
+    from calibcli.core.results.figures import Figure
 
     Ints = NDArray[np.int64]
 
@@ -59,17 +64,48 @@ class Layout:
 class Extra(Protocol):
     """What a medium knows of a population beside its pairs. Mergeable."""
 
+    lowest: float = 0.0
+    """The least cut-off."""
+
+    @abstractmethod
     def merge(self, other: Any) -> None:
         """Add a later partition."""
 
+    @abstractmethod
     def numbered(self, known: tuple[int, ...] | None) -> Extra:
         """Return the same, whose units have the buckets of these hashes; None where shared."""
 
+    @abstractmethod
     def of_group(self, column: int, value: str) -> Extra:
         """Return that of one value of a group column."""
 
+    @abstractmethod
     def of_label(self, k: int) -> Extra:
         """Return that of one class."""
+
+    def rebucketed(self, moved: Ints) -> Extra:
+        """Return the same, with bucket b counted as bucket moved[b]."""
+        return self
+
+    def counted(self, pairs: ScoreStats) -> ScoreStats:
+        """Return the pairs that cut-offs are counted on: with what has no score of its own."""
+        return pairs
+
+    def metrics(self, found: Mapping[str, Figure], confidence: float | None) -> dict[str, Figure]:
+        """Return the figures of the pairs with the medium's own, in display order."""
+        return dict(found)
+
+    def table(self, counts: dict[str, Any], threshold: float) -> dict[str, Any]:
+        """Return a confusion table as it is for this medium."""
+        return counts
+
+    def parts(self) -> dict[str, Any]:
+        """Return what a slice has beside figures and tables."""
+        return {}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what saved statistics keep of it."""
+        return {}
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from calibcli.core.results.warning import Warning
+    from calibcli.core.statistics.stats import ScoreStats
     from calibcli.io.dataset import Dataset
     from calibcli.io.formats.sources import Source
     from calibcli.io.rows.recipe import InputSpec
@@ -35,6 +36,11 @@ _MODULES = {"rows": "rows", "images": "segmentation", "boxes": "detection"}
 
 class Medium(Protocol):
     """What a medium does in its own way."""
+
+    row: str = "row"
+    """What one of its pairs is called."""
+    needs_all: tuple[str, ...] = ()
+    """Metrics of pairs that mean nothing where something has no score."""
 
     @property
     def counter(self) -> Callable[[Counts], Counter]:
@@ -59,6 +65,19 @@ class Medium(Protocol):
 
     def artifact_input(self, dataset: Any) -> dict[str, Any]:
         """Return what a calibrator keeps of the input beside scores and labels."""
+        return {}
+
+    def check_fit(self, pairs: ScoreStats, spec: InputSpec) -> None:
+        """Refuse pairs that nothing can be learnt from, where the medium knows why.
+
+        Raises:
+            InputError: with the reason.
+        """
+        del pairs, spec  # most media know nothing of it
+
+    def calibrator_warnings(self, fitted: dict[str, Any], spec: InputSpec) -> list[Warning]:
+        """Return what is to be said of a calibrator whose input was read otherwise."""
+        return []
 
 
 def medium(name: str) -> Medium:

@@ -109,12 +109,12 @@ def _cut(
     """Run the cut-offs of detections, which need no calibrator."""
     if output is None:
         raise UsageError("apply needs an output", "name it: -o OUT.json, or -o - for CSV")
-    from calibcli.workflows.detection.apply import apply_detection
+    from calibcli.workflows.apply.boxes import apply_boxes
 
     keep_apart([scores, thresholds], [output])
     stream = sys.stdout.buffer if output == "-" else None
     with console.unbroken():
-        result = apply_detection(
+        result = apply_boxes(
             None, read.spec([scores]), output, thresholds=thresholds, stream=stream
         )
     run.complete(result)

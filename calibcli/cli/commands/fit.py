@@ -80,7 +80,7 @@ def command(
     promotion.check(output, project)
     files = [output, promotion.promote_over, promotion.thresholds]
     keep_apart([*paths, read.labels, boxes.ground_truth], files=files)
-    found = boxes.wanted(read)
+    spec = boxes.into(read.spec(paths, joined=ensemble))
     conventions = how.conventions()
     from calibcli.workflows.fit.fitted import FitOptions
 
@@ -99,10 +99,6 @@ def command(
         clock=time.perf_counter if watched else None,
     )
     if promotion.promote_over is not None:
-        if found is not None:
-            raise UsageError("--promote-over takes no detections", "fit them with -o FILE")
-        spec = read.spec(paths, joined=ensemble)
-
         def attempted(attempt: Any, tell: Any) -> dict[str, Any]:
             reading: dict[str, Any] = {"threads": run.threads, "progress": tell}
             if promotion.thresholds is not None:
@@ -118,20 +114,14 @@ def command(
     from calibcli.workflows.fit.fit import fit
 
     with console.Progress(quiet=run.quiet, verbose=run.verbose) as progress:
-        if found is not None:
-            from calibcli.workflows.detection.fit import fit_detection
-
-            spec = read.spec(paths)
-            result = fit_detection(spec, found, conventions, wanted, output=output)
-        else:
-            result = fit(
-                read.spec(paths, joined=ensemble),
-                conventions,
-                wanted,
-                output=output,
-                threads=run.threads,
-                progress=progress.callback,
-            )
+        result = fit(
+            spec,
+            conventions,
+            wanted,
+            output=output,
+            threads=run.threads,
+            progress=progress.callback,
+        )
     run.complete(result)
     if tags:
         result["params"]["tags"] = tags

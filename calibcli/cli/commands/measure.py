@@ -8,7 +8,7 @@ import typer
 
 from calibcli.cli import console, options, pictures
 from calibcli.cli.choices import Format
-from calibcli.cli.detections import DetectionInput, refuse
+from calibcli.cli.detections import DetectionInput
 from calibcli.cli.outputs import keep_apart
 from calibcli.cli.spread import spread_options
 from calibcli.errors import ExitCode, UsageError
@@ -104,50 +104,27 @@ def command(
     truth = boxes.ground_truth
     inputs = [*paths, read.labels, calibrator, thresholds, versus, reference, truth]
     keep_apart(inputs, [output], [save_stats])
-    found = boxes.wanted(read)
     tags = form.tags(NAME)
     conventions = how.conventions(thresholds=tuple(threshold or [0.5]), at=tuple(at or ()))
     from calibcli.workflows.measure.measure import measure
 
-    spec = read.spec(paths, tuple(groups.group or ()), calibrator, versus)
+    spec = boxes.into(read.spec(paths, tuple(groups.group or ()), calibrator, versus))
     with console.Progress(quiet=run.quiet, verbose=run.verbose) as progress:
-        if found is not None:
-            from calibcli.workflows.detection.measure import measure_detection
-
-            refuse(
-                {
-                    "--versus": versus,
-                    "--reference": reference,
-                    "--by": by,
-                    "--save-stats": save_stats,
-                    "--worst": worst,
-                }
-            )
-            refuse({"--save-plots": save_plots})
-            result = measure_detection(
-                spec,
-                found,
-                conventions,
-                calibrator=calibrator,
-                thresholds=thresholds,
-                fail_if=fail_if or (),
-            )
-        else:
-            result = measure(
-                spec,
-                conventions,
-                calibrator=calibrator,
-                thresholds=thresholds,
-                versus=versus,
-                reference=reference,
-                by=by,
-                fail_if=fail_if or (),
-                save_stats=save_stats,
-                threads=run.threads,
-                progress=progress.callback,
-                curves=None if save_plots is None else pictures.equal_costs(),
-                worst=worst,
-            )
+        result = measure(
+            spec,
+            conventions,
+            calibrator=calibrator,
+            thresholds=thresholds,
+            versus=versus,
+            reference=reference,
+            by=by,
+            fail_if=fail_if or (),
+            save_stats=save_stats,
+            threads=run.threads,
+            progress=progress.callback,
+            curves=None if save_plots is None else pictures.equal_costs(),
+            worst=worst,
+        )
         if save_plots is not None:
             pictures.save_measure(result, save_plots)
     run.complete(result)

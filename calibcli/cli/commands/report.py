@@ -11,7 +11,7 @@ import typer
 
 from calibcli.cli import console, options
 from calibcli.cli.choices import Format
-from calibcli.cli.detections import DetectionInput, refuse
+from calibcli.cli.detections import DetectionInput
 from calibcli.cli.outputs import keep_apart
 from calibcli.cli.spread import spread_options
 from calibcli.errors import ExitCode, UsageError
@@ -102,9 +102,6 @@ def command(
     truth = boxes.ground_truth
     inputs = [*paths, read.labels, calibrator, thresholds, versus, reference, truth]
     keep_apart(inputs, [output])
-    found = boxes.wanted(read)
-    if found is not None:
-        refuse({"--versus": versus, "--reference": reference, "--by": by, "--cost": cost})
     chosen = _form(format, output)
     if chosen is ReportFormat.HTML and output == "-" and sys.stdout.isatty():
         raise UsageError(
@@ -124,7 +121,7 @@ def command(
         from calibcli.workflows.measure.report import report
 
         result = report(
-            read.spec(paths, tuple(groups.group or ()), calibrator, versus),
+            boxes.into(read.spec(paths, tuple(groups.group or ()), calibrator, versus)),
             conventions,
             calibrator=calibrator,
             thresholds=thresholds,
@@ -134,7 +131,6 @@ def command(
             versus=versus,
             reference=reference,
             by=by,
-            detection=found,
             threads=run.threads,
             progress=progress.callback,
         )

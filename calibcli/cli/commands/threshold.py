@@ -165,6 +165,8 @@ def command(
     are better on these rows beyond their interval, or where those in use break their target. What
     is not given is taken from the file. Exit 0 if it was, 1 if the old ones were kept.
     """
+    from calibcli.tasks.table import TASKS
+
     project = getattr(run.config, "taken", ())
     if promotion.rollback is not None:
         promotion.check_rollback(paths, output, project)
@@ -177,8 +179,8 @@ def command(
         [*paths, read.labels, calibrator, cost_matrix, truth],
         files=[output, candidates, promotion.promote_over],
     )
-    found = boxes.wanted(read)
-    if found is not None:
+    detection = read.task is not None and TASKS[read.task.value] == "boxes"
+    if detection:
         refuse({"--coverage": coverage, "--abstain": abstain, "--cost-matrix": cost_matrix})
         if (maximize or "").replace("_", "-") in ("macro-f1", "micro-f1"):
             raise UsageError(
@@ -205,7 +207,7 @@ def command(
     conventions = how.conventions()
     regions = more.regions(read, maximize)
     shares = options.numbers(prior, "--prior") if prior is not None else None
-    spec = read.spec(paths, tuple(groups.group or ()), calibrator)
+    spec = boxes.into(read.spec(paths, tuple(groups.group or ()), calibrator))
 
     def wish_of() -> Wish:
         from calibcli.workflows.threshold.wish import Wish
@@ -224,7 +226,7 @@ def command(
 
     if promotion.promote_over is not None:
         refuse_kinds = {
-            "--task detection": found,
+            "--task detection": detection or None,
             "--search": regions,
             "--coverage": coverage,
             "--abstain": abstain,
@@ -287,19 +289,17 @@ def command(
             from calibcli.workflows.threshold.threshold import threshold
 
             wish = wish_of()
-            if found is not None:
-                from calibcli.workflows.threshold.boxes import threshold_detection
+            if detection:
+                from calibcli.workflows.threshold.boxes import threshold_boxes
 
-                result = threshold_detection(
+                result = threshold_boxes(
                     spec,
-                    found,
                     conventions,
                     wish,
                     per_class=per_class,
                     search=more.search or (),
-                    calibrator=calibrator,
-                    output=output,
                     candidates=candidates,
+                    **common,
                 )
             elif regions is not None:
                 from calibcli.workflows.threshold.masks import search_regions

@@ -6,7 +6,7 @@ sent to another process is its own boxes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -36,7 +36,7 @@ from calibcli.io.rows.hashing import name_hashes
 from calibcli.io.rows.keys import Categories
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -204,6 +204,7 @@ class BoxDataset:
         iou: the IoU from which a detection has found an object; never that of NMS.
         limit: detections of one class in one image that count, the best ones.
         remarks: what is to be said of the files; `dropped` boxes that were left out.
+        nms: the IoU of each class, or under None of all, at which boxes have been suppressed.
     """
 
     images: tuple[str, ...]
@@ -222,6 +223,7 @@ class BoxDataset:
     dropped: int = 0
     score_names: tuple[str, ...] = ()
     places: tuple[int, ...] = ()
+    nms: Mapping[str | None, float] = field(default_factory=dict)
 
     task = name = "detection"
     medium = "boxes"
@@ -301,7 +303,7 @@ def open_boxes(
         InputError: unusable files, boxes that are none, unknown images or classes.
         UsageError: options that boxes do not have; --classes beside annotations that name them.
     """
-    _check(spec, need_labels)
+    check_options(spec, need_labels=need_labels)
     path = spec.ground_truth if need_labels is not False else None
     truth, dropped = (None, 0) if path is None else read_truth(path, spec)
     found = []
@@ -383,7 +385,7 @@ def _unlisted(truth: Truth, images: tuple[str, ...]) -> int:
     return len(set(images) - known)
 
 
-def _check(spec: InputSpec, need_labels: bool | None) -> None:
+def check_options(spec: InputSpec, *, need_labels: bool | None) -> None:
     """Refuse options that boxes do not have.
 
     Raises:

@@ -9,6 +9,8 @@ from calibcli.errors import UsageError
 from calibcli.io.formats.frames import ReadPlan
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from calibcli.io.rows.labels.labelling import Labelling
     from calibcli.io.rows.place import Place
 
@@ -45,6 +47,7 @@ class InputSpec:
     ground_truth: str | None = None
     iou: float = 0.5
     max_detections: int = 100
+    nms_iou: float | Mapping[str | None, float] | None = None
 
     @property
     def ignored_pixel(self) -> float | None:

@@ -205,14 +205,26 @@ def decision_figures(report: Result) -> list[Figure]:
     parts = [overall, overall["calibrated"]] if overall.get("calibrated") else [overall]
     made = []
     curves = [part["cost_curve"] for part in parts if part.get("cost_curve")]
+    who = ""
+    if not curves:
+        dearest = max(
+            (one for one in report["measure"].get("classes") or [] if one.get("cost_curve")),
+            key=lambda one: float(one["cost_curve"]["best"]["cost"]),
+            default=None,
+        )
+        if dearest is not None:
+            last = dearest.get("calibrated") or {}
+            curves = [one["cost_curve"] for one in (dearest, last) if one.get("cost_curve")]
+            who = f"Class {words.slice_name(dearest)} against the rest, which costs most. "
     if curves:
         last = curves[-1]
         best, paid = last["best"], last["costs"]
         told = ", ".join(f"{k.upper()} {figures.short(v)}" for k, v in paid.items() if v)
         text = (
-            f"Expected cost per row where errors cost {told}. The ring is the cheapest cut-off on "
-            f"these rows, {figures.short(best['threshold'])}, at {figures.metric(best['cost'])}; "
-            f"for calibrated scores it would be {figures.short(last['closed_form'])}."
+            f"{who}Expected cost per row where errors cost {told}. The ring is the cheapest "
+            f"cut-off on these rows, {figures.short(best['threshold'])}, at "
+            f"{figures.metric(best['cost'])}; for calibrated scores it would be "
+            f"{figures.short(last['closed_form'])}."
         )
         spec = decision_charts.cost(curves, title="Expected cost")
         made.append(Figure("cost", spec, text, (("", text),)))

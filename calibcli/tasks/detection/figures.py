@@ -16,6 +16,7 @@ from calibcli.core.detection.box_calibration import BINS, box_calibration
 from calibcli.core.detection.lrp import LrpCurve, bucket_residuals
 from calibcli.core.metrics.shares import of_variance
 from calibcli.core.results.figures import Figure, LrpFigure, undefined
+from calibcli.core.statistics.buckets import BUCKETS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,13 +34,12 @@ TAU_MOST = 1.0 - 1e-9
 """Localisation error is a share of 1 - tau, which must not be 0."""
 
 
-def box_figures(found: Detections, *, confidence: float | None, seed: int) -> dict[str, Figure]:
+def box_figures(found: Detections, *, confidence: float | None) -> dict[str, Figure]:
     """Return the figures of a population of boxes beside those of its pairs.
 
     Args:
         found: the boxes, of all classes or looking at one.
         confidence: level of the intervals, by units; None for none.
-        seed: of draws.
     """
     one = found.only
     classes = range(len(found.classes)) if one is None else (one,)
@@ -57,6 +57,18 @@ def _mean_precision(
     found: Detections, classes: Sequence[int], places: Sequence[int], level: float | None
 ) -> Figure:
     """Return the mean over IoUs and over classes that have objects, with a jackknife interval."""
+    mean, out = _precisions(found, classes, places, apart=level is not None)
+    if mean is None:
+        return undefined(NO_OBJECTS)
+    if level is None:
+        return Figure(mean)
+    return with_ends(mean, jackknife_variance(out), int((~np.isnan(out)).sum()), level)
+
+
+def _precisions(
+    found: Detections, classes: Sequence[int], places: Sequence[int], *, apart: bool
+) -> tuple[float | None, Floats]:
+    """Return the mean average precision, and without each bucket of units (buckets,) if `apart`."""
     value = np.zeros(len(classes))
     buckets = np.unique(found.bucket)
     left = np.zeros((len(classes), len(buckets)))
@@ -64,21 +76,39 @@ def _mean_precision(
         for at in places:
             ranking = found.ranking(k, at)
             value[i] += average_precision(ranking) / len(places)
-            if level is not None and ranking.total:
+            if apart and ranking.total:
                 left[i] += without_each_bucket(ranking)[buckets] / len(places)
     there = ~np.isnan(value)
     if not there.any():
-        return undefined(NO_OBJECTS)
+        return None, np.full(len(buckets), np.nan)
     mean = float(value[there].mean())
-    if level is None:
-        return Figure(mean)
     each = left[there]
     known = ~np.isnan(each)
     count = known.sum(axis=0)
     sums = np.where(known, each, 0.0).sum(axis=0)
     # A class whose every object is in one bucket has no value without it: a mean of the others.
-    out = np.divide(sums, count, out=np.full(len(buckets), np.nan), where=count > 0)
-    return with_ends(mean, jackknife_variance(out), int((~np.isnan(out)).sum()), level)
+    return mean, np.divide(sums, count, out=np.full(len(buckets), np.nan), where=count > 0)
+
+
+def bucket_influences(found: Detections) -> dict[str, Floats]:
+    """Return what each bucket of units adds to a figure (BUCKETS,), less what it would on average.
+
+    The variance of a figure, or of the difference of two on the same units, is the sum of squares
+    times g / (g - 1), of g buckets.
+    """
+    one, buckets = found.only, np.unique(found.bucket)
+    classes = range(len(found.classes)) if one is None else (one,)
+    share = (len(buckets) - 1) / len(buckets)
+    made = {}
+    for name, places in {"ap": (0,), "ap_50_95": range(1, len(found.ious))}.items():
+        mean, out = _precisions(found, classes, places, apart=True)
+        made[name] = np.zeros(BUCKETS)
+        if mean is not None:
+            made[name][buckets] = share * np.nan_to_num(mean - out)
+    known = [lrp for lrp in (Lrp.of(found, k) for k in classes) if lrp.curve.objects]
+    if known:
+        made["lrp"] = np.mean([lrp.residual for lrp in known], axis=0)
+    return made
 
 
 def with_ends(value: float, spread: float, buckets: int, level: float) -> Figure:

@@ -7,7 +7,6 @@ class, group or unit is a selection. Mergeable.
 
 from __future__ import annotations
 
-from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,16 +14,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli.core.detection.average_precision import Ranking
+from calibcli.core.results.figures import undefined
 from calibcli.core.statistics.stats import BUCKETS, buckets_of
+from calibcli.tasks.detection.missed import WithMissed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from calibcli.core.detection.lrp import LrpCurve
+    from calibcli.core.results.figures import Figure
+
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
+_ONCE = "rankings and LRP count every image once: leave out --weight"
 WRONG, RIGHT, NOTHING = 0, 1, -1
 """A box found no object, or one, or counts as nothing: it found an ignored one."""
 
@@ -114,7 +119,7 @@ def joined(pieces: Sequence[Piece]) -> Piece:
     )
 
 
-class Detections:
+class Detections(WithMissed):
     """The boxes and objects of a population, for figures that pairs cannot give. Mergeable.
 
     Attributes:
@@ -162,12 +167,6 @@ class Detections:
             return self.of_label(self.classes.index(value))
         return self._of(self.whole.of_images(self.whole.groups[column] == value))
 
-    def of_label(self, k: int) -> Detections:
-        """Return the same images, looking at one class."""
-        found = copy(self)
-        found.only = k
-        return found
-
     @property
     def whole(self) -> Piece:
         """All of them."""
@@ -194,12 +193,6 @@ class Detections:
         home = whole.object_label * BUCKETS + self.bucket[whole.object_image]
         counts: Ints = np.bincount(home, minlength=len(self.classes) * BUCKETS)
         return counts.reshape(-1, BUCKETS)
-
-    @property
-    def own_objects(self) -> Ints:
-        """Objects that count, of the class that is looked at, in each bucket (buckets,)."""
-        found: Ints = self.objects.sum(axis=0) if self.only is None else self.objects[self.only]
-        return found
 
     @cached_property
     def _order(self) -> tuple[Ints, Ints]:
@@ -234,7 +227,59 @@ class Detections:
 
     @cached_property
     def missed(self) -> Ints:
-        """Return the objects that no box has found, by bucket (buckets,)."""
-        own = self.rows(self.only)
-        hits = self.buckets(own[self.right(own)])
-        return self.own_objects - np.bincount(hits, minlength=BUCKETS)
+        """Objects of each class that no box has found, by bucket (K, buckets)."""
+        own = self.rows()
+        own = own[self.right(own)]
+        home = self.whole.label[own] * BUCKETS + self.buckets(own)
+        hits = np.bincount(home, minlength=len(self.classes) * BUCKETS)
+        return self.objects - hits.reshape(-1, BUCKETS)
+
+    @property
+    def mass(self) -> tuple[Floats, Floats] | None:
+        """Sums of their weights, and of squares (K, buckets); None where images count once."""
+        weight = self.whole.weight
+        return None if weight is None else (self._mass(weight), self._mass(weight**2))
+
+    def _mass(self, weight: Floats) -> Floats:
+        """Return the sums of weights (images,) of missed objects (K, buckets)."""
+        whole, size = self.whole, len(self.classes) * BUCKETS
+        own = self.rows()
+        own = own[self.right(own)]
+        sums = np.zeros(size)
+        for label, image, sign in (
+            (whole.object_label, whole.object_image, 1.0),
+            (whole.label[own], whole.image[own], -1.0),
+        ):
+            home = label * BUCKETS + self.bucket[image]
+            sums += sign * np.bincount(home, weights=weight[image], minlength=size)
+        return np.where(self.missed > 0, sums.reshape(-1, BUCKETS), 0.0)
+
+    def own(self, confidence: float | None) -> dict[str, Figure]:
+        """Return the figures that pairs alone do not give."""
+        from calibcli.tasks.detection.figures import box_figures
+
+        found = box_figures(self, confidence=confidence)
+        if self.whole.weight is not None:
+            found |= dict.fromkeys(("ap", "ap_50_95", "lrp"), undefined(_ONCE))
+        return found
+
+    def table(self, counts: dict[str, Any], threshold: float) -> dict[str, Any]:
+        """Return a confusion table with the localisation error, and without true negatives."""
+        from calibcli.tasks.detection.figures import lrp_at
+
+        return {**super().table(counts, threshold), "lrp": lrp_at(self.curve, threshold)}
+
+    @cached_property
+    def curve(self) -> LrpCurve:
+        """The localisation error at every cut-off, of a class or of all boxes together."""
+        from calibcli.tasks.detection.figures import lrp_curve
+
+        return lrp_curve(self, self.only)
+
+    def parts(self) -> dict[str, Any]:
+        """Return the optimal cut-off by the localisation error, of a class with objects."""
+        from calibcli.tasks.detection.figures import Lrp
+
+        if self.only is None or not self.own_objects.sum():
+            return {}
+        return {"lrp": Lrp.of(self, self.only).parts()}

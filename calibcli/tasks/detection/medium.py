@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from calibcli.core.results.warning import Warning
-from calibcli.io.boxes.dataset import BoxDataset, open_boxes
+from calibcli.errors import InputError
+from calibcli.io.boxes.dataset import BoxDataset, check_options, open_boxes
 from calibcli.tasks.detection.counter import BoxCounter
 from calibcli.tasks.detection.found import Detections
+from calibcli.tasks.detection.nms import suppressed
 from calibcli.tasks.features import refuse
+from calibcli.tasks.table import Medium
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from calibcli.core.statistics.stats import ScoreStats
     from calibcli.io.formats.sources import Source
     from calibcli.io.rows.recipe import InputSpec
     from calibcli.tasks.population import Population
@@ -22,9 +27,11 @@ if TYPE_CHECKING:
 FEW_BUCKETS = 20
 
 
-class Detection:
+class Detection(Medium):
     """What boxes do in their own way."""
 
+    row = "detection"
+    needs_all = ("average_precision",)
     counter = BoxCounter
 
     def open(
@@ -39,7 +46,8 @@ class Detection:
         """Open detections and objects; what they come with is kept by whoever writes them."""
         if spec.count is not None:
             refuse("--count", "boxes")
-        return open_boxes(spec, sources, need_labels=need_labels)
+        dataset = open_boxes(spec, sources, need_labels=need_labels)
+        return suppressed(dataset, limits_of(spec.nms_iou))
 
     def params(self, spec: InputSpec, dataset: BoxDataset) -> dict[str, Any]:
         """Return the input options as they stand in the JSON."""
@@ -54,6 +62,7 @@ class Detection:
             "groups": list(spec.groups),
             "cluster": dataset.unit.name,
             "drop_invalid": spec.drop_invalid,
+            "nms_iou": dataset.nms.get(None),
         }
         return params if spec.weight is None else {**params, "weight": spec.weight}
 
@@ -82,8 +91,60 @@ class Detection:
         return warnings
 
     def artifact_input(self, dataset: BoxDataset) -> dict[str, Any]:
-        """Return what a calibrator keeps of the input beside scores: COCO's category ids."""
-        return {"categories": dataset.categories}
+        """Return what a calibrator keeps beside scores: COCO's category ids, the suppression."""
+        return {"categories": dataset.categories, "nms_iou": dataset.nms.get(None)}
+
+    def check_fit(self, pairs: ScoreStats, spec: InputSpec) -> None:
+        """Refuse boxes that are all right, or all wrong."""
+        if not pairs.positives or not pairs.negatives:
+            which = "right" if pairs.positives else "wrong"
+            raise InputError(
+                f"all {pairs.n:,} detections are {which} at IoU {spec.iou:g}: there is nothing to "
+                "learn",
+                "is the ground truth that of these images, and --iou what was meant?",
+            )
+
+    def calibrator_warnings(self, fitted: dict[str, Any], spec: InputSpec) -> list[Warning]:
+        """Return a warning where boxes are suppressed at another IoU than before the fit."""
+        return other_suppression(fitted.get("nms_iou"), limits_of(spec.nms_iou) or {None: None})
+
+
+def limits_of(nms: float | Mapping[str | None, float] | None) -> Mapping[str | None, float]:
+    """Return the IoU of each class, or under None of all."""
+    return nms if isinstance(nms, Mapping) else {} if nms is None else {None: nms}
+
+
+def other_suppression(
+    fitted: float | None, used: Mapping[str | None, float | None]
+) -> list[Warning]:
+    """Return a warning where boxes are suppressed at another IoU than before a fit.
+
+    `used` holds the IoU of each class, or under None of all.
+    """
+    other = [nms for nms in used.values() if nms != fitted]
+    if not other:
+        return []
+    was = "before suppression" if fitted is None else f"suppressed at IoU {fitted:g}"
+    if len(set(used.values())) > 1:
+        now, hint = "suppressed at other IoUs", "fit on boxes that are suppressed alike"
+    elif other[0] is None:
+        now, hint = "not suppressed", f"--nms-iou {fitted:g}"
+    else:
+        now = f"suppressed at IoU {other[0]:g}"
+        hint = f"fit with --nms-iou {other[0]:g}"
+    text = f"the calibrator was fitted on boxes {was}, and these are {now}: {hint}"
+    return [Warning("other-matching", text)]
+
+
+def check_boxes(spec: InputSpec) -> None:
+    """Refuse options that boxes to be applied to do not have.
+
+    Raises:
+        UsageError: naming the option.
+    """
+    if spec.count is not None:
+        refuse("--count", "boxes")
+    check_options(spec, need_labels=False)
 
 
 MEDIUM = Detection()

@@ -8,17 +8,25 @@ are, so the rounds are as many as the longest chain of overlaps, not as many as 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibcli.tasks.detection.matching import iou, joined
+from calibcli.errors import UsageError
+from calibcli.tasks.detection.matching import by_rank, iou, joined
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
+    from calibcli.io.boxes.dataset import BoxDataset
     from calibcli.tasks.detection.matching import Bools, Floats, Ints
+
+
+NEVER = 2.0
+"""A limit of the IoU that no two boxes reach: nothing is suppressed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,3 +80,28 @@ def keep(pairs: Rivals, limit: float | NDArray[np.float64], rows: int) -> Bools:
         alive = open_[better] & open_[worse]
         better, worse = better[alive], worse[alive]
     return kept | open_
+
+
+def suppressed(dataset: BoxDataset, limits: Mapping[str | None, float]) -> BoxDataset:
+    """Return the boxes that suppression by the scores of the model leaves.
+
+    Args:
+        dataset: all boxes.
+        limits: the IoU of each class, or under None of all.
+
+    Raises:
+        UsageError: an IoU outside [0, 1].
+    """
+    if not limits:
+        return dataset
+    if not all(0 <= limit <= 1 for limit in limits.values()):
+        raise UsageError("--nms-iou must lie within 0 and 1", "for example --nms-iou 0.5")
+    found = dataset.found
+    group = found.image * len(dataset.classes) + found.label
+    order = by_rank(group, found.score)
+    common = limits.get(None, NEVER)
+    of_class = np.array([limits.get(name, common) for name in dataset.classes])
+    pairs = rivals(group[order], found.box[order], above=min(limits.values()))
+    stays = np.zeros(len(order), np.bool_)
+    stays[order] = keep(pairs, of_class[found.label[order]], len(order))
+    return replace(dataset, found=found.take(np.flatnonzero(stays)), nms=limits)

@@ -9,21 +9,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from calibcli.core.detection.average_precision import Ranking
 from calibcli.core.statistics.buckets import BUCKETS
 from calibcli.core.statistics.cell_table import CellTable
-from calibcli.core.statistics.keys import logit_keys, probability_keys
 from calibcli.core.statistics.stats import ScoreStats
-from calibcli.core.statistics.tally import Tally
 from calibcli.tasks.detection.matching import Matches, Overlaps, by_rank, match, overlaps, ranks
 from calibcli.tasks.detection.nms import Rivals, rivals
 from calibcli.tasks.units import buckets_of_all
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from calibcli.io.boxes.dataset import BoxBatch
     from calibcli.tasks.detection.matching import Bools, Floats, Ints
 
@@ -204,49 +204,12 @@ def matched(
     )
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Counted:
-    """The pairs of every class, and the objects that none has found.
-
-    Attributes:
-        matched: which detections count, and which are right.
-        classes: the pairs of each class (K); `pooled` of all.
-        missed: int64 (K, buckets) objects without a detection.
-    """
-
-    matched: Matched
-    pooled: ScoreStats
-    classes: tuple[ScoreStats, ...]
-    missed: Ints
-
-    def with_missed(self, k: int | None = None) -> ScoreStats:
-        """Return the pairs of a class (all for None), and what was missed below every score."""
-        stats = self.pooled if k is None else self.classes[k]
-        missed = self.missed.sum(axis=0) if k is None else self.missed[k]
-        return with_missed(stats, missed)
-
-
-def counted(found: Matched, *, edges: tuple[float, ...]) -> Counted:
-    """Count the pairs of a matching; `edges` are probabilities at which counts stay exact."""
-    view, bucket = found.view, found.bucket
-    size = len(view.classes)
-    label, score = view.label[found.rows], view.score[found.rows]
-    key = logit_keys(score) if view.logits else probability_keys(score)
-    tally = Tally(size, edges=edges, logits=view.logits)
-    parts = Tally(size * BUCKETS, edges=edges, logits=view.logits)
-    tally.add(key, found.right, label)
-    parts.add(key, found.right, label * BUCKETS + bucket)
-    hits = np.bincount((label * BUCKETS + bucket)[found.right], minlength=size * BUCKETS)
-    return Counted(
-        found,
-        ScoreStats.from_tally(tally, 0, parts, slots=size),
-        tuple(ScoreStats.from_tally(tally, k, parts) for k in range(size)),
-        view.objects - hits.reshape(size, BUCKETS),
-    )
-
-
-def with_missed(stats: ScoreStats, missed: Ints) -> ScoreStats:
+def with_missed(
+    stats: ScoreStats, missed: NDArray[Any], squares: Floats | None = None
+) -> ScoreStats:
     """Return pairs with objects that were missed, by bucket (buckets,), as positives of score 0.
+
+    `squares` (buckets,) are the sums of their squared weights, where images have weights.
 
     No cut-off from `LOWEST` on finds them; a detection of score 0 has `LOWEST` instead.
     """
@@ -254,18 +217,24 @@ def with_missed(stats: ScoreStats, missed: Ints) -> ScoreStats:
     stats = stats.by_place()
     assert stats.parts is not None
 
-    def joined(table: CellTable, slot: Ints, rows: Ints) -> CellTable:
-        none = np.zeros(len(rows), np.int64)
+    def joined(
+        table: CellTable, slot: Ints, rows: NDArray[Any], square: Floats | None
+    ) -> CellTable:
+        none = np.zeros(len(rows), rows.dtype)
         below = CellTable(
-            slot.astype(np.int32), none, rows, none, none.astype(table.offset.dtype),
-            bits=table.bits,
+            slot.astype(np.int32), np.zeros(len(rows), np.int64), rows, none,
+            none.astype(table.offset.dtype), bits=table.bits,
         )  # fmt: skip
+        if square is not None and table.pos_sq is not None:
+            below = replace(below, pos_sq=square, neg_sq=np.zeros(len(rows)))
         risen = replace(table, key=np.maximum(table.key, 1))
         return CellTable.concatenate([below, risen])
 
-    total = np.array([missed.sum()]) if len(buckets) else np.zeros(0, np.int64)
+    total = missed.sum(keepdims=True)[: len(buckets)]
+    square = None if squares is None else squares.sum(keepdims=True)[: len(buckets)]
+    own = None if squares is None else squares[buckets]
     return replace(
         stats,
-        table=joined(stats.table, np.zeros(len(total), np.int64), total),
-        parts=joined(stats.parts, buckets, missed[buckets]),
+        table=joined(stats.table, np.zeros(len(total), np.int64), total, square),
+        parts=joined(stats.parts, buckets, missed[buckets], own),
     )

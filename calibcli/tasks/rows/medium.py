@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from calibcli.io.rows.dataset import RowDataset, open_dataset
 from calibcli.tasks.collect import RowCounter
+from calibcli.tasks.table import Medium
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from calibcli.tasks.population import Population
 
 
-class Rows:
+class Rows(Medium):
     """What rows of tables, and of several models, do in their own way."""
 
     counter = RowCounter
@@ -51,10 +52,6 @@ class Rows:
     def warnings(self, dataset: Dataset, population: Population) -> list[Warning]:
         """Return what is to be said of what was counted."""
         return []
-
-    def artifact_input(self, dataset: Dataset) -> dict[str, Any]:
-        """Return what a calibrator keeps of the input beside scores and labels."""
-        return {}
 
 
 def common_params(spec: InputSpec, dataset: Dataset) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from calibcli.tasks.population import Extra
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -15,8 +17,8 @@ if TYPE_CHECKING:
     Counts = NDArray[np.int64]
 
 
-@dataclass(slots=True)
-class ImageCounts:
+@dataclass
+class ImageCounts(Extra):
     """A structure is decided where it is the most probable class, or its probability at least 0.5.
 
     Attributes:
@@ -71,6 +73,6 @@ class ImageCounts:
         """How many images there are."""
         return len(self.number)
 
-    def table(self) -> Counts:
+    def by_image(self) -> Counts:
         """Return the counts (images, K, 3)."""
         return np.array(self.counts, np.int64)

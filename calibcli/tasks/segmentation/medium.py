@@ -8,6 +8,7 @@ from calibcli.io.images.stacks import StackDataset, open_stacks
 from calibcli.tasks.features import refuse
 from calibcli.tasks.rows.medium import common_params
 from calibcli.tasks.segmentation.pixels import PixelCounter
+from calibcli.tasks.table import Medium
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from calibcli.tasks.population import Population
 
 
-class Images:
+class Images(Medium):
     """What images do in their own way."""
 
     counter = PixelCounter
@@ -48,10 +49,6 @@ class Images:
     def warnings(self, dataset: StackDataset, population: Population) -> list[Warning]:
         """Return what is to be said of what was counted: structures are judged by themselves."""
         return []
-
-    def artifact_input(self, dataset: StackDataset) -> dict[str, Any]:
-        """Return what a calibrator keeps of the input beside scores and labels."""
-        return {}
 
 
 MEDIUM = Images()

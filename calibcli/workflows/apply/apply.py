@@ -20,6 +20,7 @@ from calibcli.io.output.writers import open_table_sink, output_type
 from calibcli.io.rows.dataset import open_dataset
 from calibcli.tasks.collect import Layout, usable
 from calibcli.tasks.features import refuse
+from calibcli.tasks.table import TASKS
 from calibcli.workflows.apply.decision_columns import (
     decision_arrays,
     decision_names,
@@ -89,12 +90,12 @@ def apply(
         InputError: unusable input, output or artifacts; an old output is left as it was.
     """
     loaded = load_calibrator(calibrator)
-    if loaded.task == "detection":
-        from calibcli.workflows.detection.apply import apply_detection
+    if TASKS.get(loaded.task) == "boxes":
+        from calibcli.workflows.apply.boxes import apply_boxes
 
         if prior is not None:
             refuse("apply --prior", "boxes")
-        return apply_detection(calibrator, spec, output, thresholds=thresholds, stream=stream)
+        return apply_boxes(calibrator, spec, output, thresholds=thresholds, stream=stream)
     if spec.key is not None and spec.labels is None and loaded.calibrator.method != "pool":
         raise UsageError(
             "--key joins the files of several models, and the calibrator is of one", "leave it out"

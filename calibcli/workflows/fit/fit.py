@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from calibcli.core.statistics.sketch import CAPACITY
 from calibcli.errors import UsageError
 from calibcli.io.artifacts.artifacts import write_artifact
+from calibcli.io.boxes.dataset import CLASS
 from calibcli.tasks.features import kind_of, refuse
+from calibcli.tasks.table import TASKS, medium
 from calibcli.tasks.watching import Watch
 from calibcli.workflows.fit.fitted import FitOptions, Fitted
 from calibcli.workflows.fit.pairs import fit_binary, fit_multilabel
@@ -45,6 +47,10 @@ def fit(
         options = replace(options, method="temperature")
     # Groups play no part in a fit unless it is by group; leaving them out leaves the pass cheaper.
     column = options.per_group
+    if options.per_class and TASKS.get(spec.task) == "boxes":
+        column, own = CLASS, replace(options, per_class=False, per_group=CLASS)
+    else:
+        own = options
     groups = () if column is None or reads_stats(spec) else (column,)
     spec = replace(spec, groups=groups)
     watch = Watch(CAPACITY)
@@ -62,8 +68,9 @@ def fit(
         else:
             found = gather(
                 spec, conventions, threads=threads, progress=progress, watch=watch, opened=opened
-            )
-            fitted = fit_gathered(found, spec, conventions, options, threads)
+            ).as_pairs()
+            medium(found.medium).check_fit(found.overall.population.pairs, spec)
+            fitted = fit_gathered(found, spec, conventions, own, threads)
     result = result_of(found, conventions, options, fitted)
     if output is not None:
         write_artifact(output, "calibrator", artifact_of(found, fitted, result))

@@ -13,6 +13,7 @@ from calibcli.core.fitting.map_intervals import map_points
 from calibcli.core.results.warning import Warning, any_of, warned
 from calibcli.core.statistics.compact import compact
 from calibcli.io.rows.hashing import with_digest
+from calibcli.tasks.table import medium
 from calibcli.workflows.input.gather import Slice
 from calibcli.workflows.input.overlap import fitted_rows
 from calibcli.workflows.measure.slices import brief_result
@@ -39,8 +40,8 @@ def result_of(
 ) -> Result:
     """Return the JSON result."""
     where: Result = {"kind": "overall"}
-    before = brief_result(found.overall.population, conventions)
-    after = brief_result(fitted.after, conventions)
+    before = _brief(found.overall.population, conventions, found.medium)
+    after = _brief(fitted.after, conventions, found.medium)
     pairs = found.overall.population.pairs
     few = few_rows_note(fitted.method, pairs)
     notes = [Warning("free-form" if note in few else "fit", note) for note in fitted.notes]
@@ -67,6 +68,7 @@ def result_of(
         "inputs": [with_digest(one) for one in found.inputs],
         "params": {
             **found.params,
+            "positive": found.params.get("positive"),
             **conventions.to_dict(),
             "method": options.method,
             "folds": options.folds,
@@ -76,13 +78,13 @@ def result_of(
             "per_group": options.per_group,
             "ensemble": list(options.models) or None,
         },
-        "task": found.task,
+        "task": found.fitted_task,
         "method": fitted.method,
         "calibrator": fitted.calibrator.to_dict(),
         "before": before,
         "after": {**after, "kind": fitted.kind},
         "classes": classes,
-        "groups": group_rows(fitted.groups, conventions),
+        "groups": group_rows(fitted.groups, conventions, found.medium),
         "candidates": [candidate.to_dict() for candidate in fitted.candidates],
         "map": _map(found, fitted.calibrator, conventions),
         "class_map": _class_map(found, fitted, conventions),
@@ -90,7 +92,9 @@ def result_of(
     }
 
 
-def group_rows(groups: Sequence[GroupOutcome], conventions: Conventions) -> list[Result]:
+def group_rows(
+    groups: Sequence[GroupOutcome], conventions: Conventions, of: str = "rows"
+) -> list[Result]:
     """Return what became of each group, with figures before and after."""
     return [
         {
@@ -98,16 +102,24 @@ def group_rows(groups: Sequence[GroupOutcome], conventions: Conventions) -> list
             "rows": one.rows,
             "weight": one.weight[0] if len(one.weight) == 1 else list(one.weight),
             "note": one.note,
-            "before": brief_result(one.before, conventions),
-            "after": brief_result(one.after, conventions),
+            "before": _brief(one.before, conventions, of),
+            "after": _brief(one.after, conventions, of),
         }
         for one in groups
     ]
 
 
+def _brief(population: Population, conventions: Conventions, of: str) -> Result:
+    """Return figures and bins; of boxes as pairs, without the objects that were missed."""
+    result = brief_result(population, conventions)
+    for name in medium(of).needs_all:
+        result["metrics"].pop(name, None)
+    return result
+
+
 def _map(found: Gathered, calibrator: Calibrator, conventions: Conventions) -> list[Result]:
     """Return the calibrated probability at chosen scores with its interval; binary scores only."""
-    if found.task not in ("binary", "detection"):
+    if found.task != "binary":
         return []
     one = calibrator.overall if isinstance(calibrator, Grouped) else calibrator
     if one.method not in CALIBRATORS:
@@ -147,13 +159,14 @@ def artifact_of(found: Gathered, fitted: Fitted, result: Result) -> Result:
     """Return the calibrator artifact: the same for the same rows, however long the fit took."""
     return {
         "calibcli": __version__,
-        "task": found.task,
-        "classes": list(found.classes),
+        "task": found.fitted_task,
+        "classes": list(found.fitted_classes),
         "method": fitted.method,
         "input": {
             "scores": found.params["score"] or [],
             "logits": found.logits,
-            "positive": found.params["positive"],
+            "positive": found.params.get("positive"),
+            **({} if found.dataset is None else medium(found.medium).artifact_input(found.dataset)),
         },
         "calibrator": result["calibrator"],
         "params": result["params"],

@@ -13,7 +13,7 @@ from calibcli.io.formats.sources import expand, one_array
 from calibcli.tasks.collect import Counted, count
 from calibcli.tasks.families import families_of, merged, population_of, whole
 from calibcli.tasks.population import Layout, Population
-from calibcli.tasks.table import medium, open_dataset
+from calibcli.tasks.table import TASKS, medium, open_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -92,6 +92,17 @@ class Gathered:
         )
 
     @property
+    def fitted_task(self) -> str:
+        """The task of a calibrator of these rows: boxes have one of their own."""
+        return self.name if self.medium == "boxes" else self.task
+
+    @property
+    def fitted_classes(self) -> tuple[str, ...]:
+        """The classes that a calibrator of these rows names, also where all are fitted alike."""
+        boxes = self.dataset is not None and self.medium == "boxes"
+        return self.dataset.classes if boxes and self.dataset is not None else self.classes
+
+    @property
     def clustered(self) -> bool:
         """Whether several rows can be of one unit: a cluster, or an image."""
         if self.dataset is not None:
@@ -119,13 +130,25 @@ def one_class(population: Population, k: int) -> Population:
     return Population("binary", stats, units=population.units, extra=extra)
 
 
-def holds_stats(sources: Sequence[Source]) -> bool:
+def is_artifact(source: Source) -> bool:
+    """Return whether a file that may be JSON is one that calibcli has written."""
+    if source.kind != "stats":
+        return False
+    with reading(source.name), source.open() as file:
+        return b'"calibcli/' in file.read(256)
+
+
+def holds_stats(sources: Sequence[Source], task: str | None = None) -> bool:
     """Return whether the input is saved statistics rather than scores.
+
+    Boxes are JSON too.
 
     Raises:
         InputError: it is some of both.
     """
     kinds = {source.kind for source in sources}
+    if TASKS.get(task) == "boxes" and "stats" in kinds:
+        kinds = {"stats" if is_artifact(source) else "scores" for source in sources}
     if "stats" in kinds and len(kinds) > 1:
         raise InputError(
             "scores and saved statistics cannot be read as one data set",
@@ -136,7 +159,7 @@ def holds_stats(sources: Sequence[Source]) -> bool:
 
 def reads_stats(spec: InputSpec) -> bool:
     """Return whether the input options name files of saved statistics; a pipe is left unread."""
-    return "-" not in spec.paths and holds_stats(expand(spec.paths, spec.input_format))
+    return "-" not in spec.paths and holds_stats(expand(spec.paths, spec.input_format), spec.task)
 
 
 def layout_of(dataset: Dataset, spec: InputSpec, conventions: Conventions) -> Layout:
@@ -213,7 +236,7 @@ def open_input(
         (the data set, or None for saved statistics; the files).
     """
     sources = expand(spec.paths, spec.input_format)
-    if holds_stats(sources):
+    if holds_stats(sources, spec.task):
         return None, sources
     reading = with_group_of(spec, calibrator)
     return open_for(calibrator, reading, sources, need_labels=labels), sources

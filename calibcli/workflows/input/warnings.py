@@ -10,6 +10,7 @@ from calibcli.core.metrics.intervals import buckets
 from calibcli.core.results.warning import Warning
 from calibcli.errors import InputError
 from calibcli.io.dataset import IMAGE
+from calibcli.tasks.table import medium
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +38,7 @@ def measure_warnings(found: Gathered, result: Result, conventions: Conventions) 
     stats = found.overall.population.pairs
     n = overall["metrics"]["n"]["value"]
     if n < FEW_ROWS:
-        warnings.append(few_rows(n))
+        warnings.append(few_rows(n, medium(found.medium).row))
     if _few_clusters(found):
         warnings.append(Warning("few-clusters", "few clusters: the intervals are rough"))
     nll = overall["metrics"].get("nll", {})
@@ -55,7 +56,7 @@ def measure_warnings(found: Gathered, result: Result, conventions: Conventions) 
     absent = [
         repr(part["slice"]["name"])
         for part in result["classes"]
-        if part["metrics"]["prevalence"]["value"] == 0
+        if part["metrics"]["prevalence"]["value"] == 0 and "ground_truth" not in part["metrics"]
     ]
     if len(absent) == 1:
         text = f"class {absent[0]} does not occur among the labels"
@@ -142,7 +143,8 @@ def calibrator_warnings(
     # Saved statistics know by themselves what they were counted from.
     logits = bool(getattr(found, "logits", spec.logits))
     check_fits(loaded, found.task, found.classes, logits=logits)
-    return in_sample_warnings(loaded, found.inputs, overlap, what, found.medium)
+    said = in_sample_warnings(loaded, found.inputs, overlap, what, found.medium)
+    return said + medium(found.medium).calibrator_warnings(loaded.payload["input"], spec)
 
 
 def in_sample_warnings(
@@ -212,7 +214,7 @@ def check_fits(
             f"the calibrator is for {loaded.task} scores, these are {task}",
             "fit one on scores of this kind, or name the --task",
         )
-    if loaded.classes != classes:
+    if loaded.shape and loaded.classes != classes:
         differ = next(
             (f"{a!r} and {b!r}" for a, b in zip(loaded.classes, classes, strict=False) if a != b),
             f"{len(loaded.classes)} and {len(classes)} classes",

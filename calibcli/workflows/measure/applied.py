@@ -9,23 +9,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from calibcli.io.artifacts.artifacts import read_artifact
+from calibcli.tasks.table import TASKS
 from calibcli.workflows.input.gather import reads_stats
 from calibcli.workflows.input.loaded_cuts import load_thresholds
 from calibcli.workflows.input.passes import RowPass
+from calibcli.workflows.input.warnings import thresholds_warnings
 from calibcli.workflows.measure.counted import counted_cells, counted_images, counted_rows
 from calibcli.workflows.measure.judged import decision_result, groups_result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from calibcli.core.results.warning import Warning
     from calibcli.io.rows.recipe import InputSpec
     from calibcli.workflows.input.conventions import Conventions
-    from calibcli.workflows.input.gather import Gathered
+    from calibcli.workflows.input.gather import Gathered, Slice
     from calibcli.workflows.input.loaded import LoadedCalibrator
     from calibcli.workflows.input.loaded_cuts import LoadedThresholds
-    from calibcli.workflows.measure.counted import CountedRule
+    from calibcli.workflows.input.warnings import thresholds_warnings
+from calibcli.workflows.measure.counted import CountedRule
 
 Result = dict[str, Any]
 MOST_EXACT = 200
@@ -55,6 +60,18 @@ class Applied:
         """
         chosen = load_thresholds(path)
         return cls(path, chosen, chosen.calibrated and calibrator)
+
+    def params(self) -> Result:
+        """Return what of the thresholds stands in the result's params."""
+        return {}
+
+    def warnings(self, loaded: LoadedCalibrator | None, found: Gathered) -> list[Warning]:
+        """Check that the thresholds fit the input and the calibrator, and say what is odd.
+
+        Raises:
+            InputError: they were chosen for something else.
+        """
+        return thresholds_warnings(self.path, self.chosen, loaded, found)
 
     @property
     def edges(self) -> tuple[float, ...]:
@@ -111,7 +128,7 @@ class Applied:
         conventions: Conventions,
         loaded: LoadedCalibrator | None,
         threads: int | None,
-    ) -> Decided | None:
+    ) -> Decisions | None:
         """Count what `apply` would write; None where saved statistics cannot tell.
 
         Args:
@@ -140,6 +157,30 @@ class Applied:
         return Decided(counted, self.chosen.classes, conventions.confidence)
 
 
+def applied_of(path: str, *, calibrator: bool) -> Applied:
+    """Read thresholds of any medium; `calibrator` tells whether there is one.
+
+    Raises:
+        InputError: no such artifact.
+    """
+    payload = read_artifact(path, "thresholds")
+    if TASKS.get(payload["task"]) == "boxes":
+        from calibcli.workflows.measure.applied_boxes import AppliedBoxes
+
+        return AppliedBoxes.load(path, calibrator=calibrator)
+    return Applied.load(path, calibrator=calibrator)
+
+
+class Decisions(Protocol):
+    """Decisions that were counted."""
+
+    def shown(self, columns: Sequence[str]) -> Result:
+        """Return the figures of all rows, and of each value of the group columns asked for."""
+
+    def attach(self, series: Result, periods: Sequence[Slice]) -> None:
+        """Give each period the figures of its decisions, in place."""
+
+
 @dataclass(frozen=True, slots=True)
 class Decided:
     """Decisions that were counted.
@@ -166,14 +207,20 @@ class Decided:
         ]
         return {**result, "groups": parts} if parts else result
 
-    def attach(self, series: Result, column: str) -> None:
+    def attach(self, series: Result, periods: Sequence[Slice]) -> None:
         """Give each period the figures of its decisions, in place."""
+        column = periods[0].where["column"] if periods else ""
         if column not in self.counted.groups:
             return
         counts, values = self.counted.groups[column]
         parts = groups_result(counts, column, values, self.classes, self.level)
-        of_value = {part["slice"]["value"]: part for part in parts}
-        for period in series["periods"]:
-            own = of_value.get(period["value"])
-            if own is not None:
-                period["decision"] = {k: v for k, v in own.items() if k != "slice"}
+        attach(parts, series)
+
+
+def attach(parts: Sequence[Result], series: Result) -> None:
+    """Give each period the figures of its decisions, in place."""
+    of_value = {part["slice"]["value"]: part for part in parts}
+    for period in series["periods"]:
+        own = of_value.get(period["value"])
+        if own is not None:
+            period["decision"] = {k: v for k, v in own.items() if k != "slice"}

@@ -10,33 +10,36 @@ from calibcli.core.decisions.counts import Judged, RuleCounts, table_counts
 from calibcli.core.decisions.rules import Cut
 from calibcli.core.numeric.special import t_ppf
 from calibcli.core.statistics.buckets import BUCKETS
-from calibcli.tasks.detection.pairs import LOWEST
+from calibcli.tasks.detection.found import Detections
+from calibcli.workflows.input.gather import one_class
 from calibcli.workflows.measure.judged import macro_f1, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from calibcli.tasks.detection.pairs import Counted, Scene
+    from calibcli.tasks.population import Extra, Population
 
 Result = dict[str, Any]
 _SHOWN = ("precision", "recall", "f1")
 
 
 def box_decisions(
-    found: Sequence[Counted], cuts: Sequence[float], names: Sequence[str], level: float | None
+    found: Sequence[Population], cuts: Sequence[float], names: Sequence[str], level: float | None
 ) -> Result:
     """Return the figures of kept boxes, of all classes and of each.
 
     Args:
-        found: of each class (K), the pairs that suppression leaves.
+        found: of each class (K), the population that suppression leaves.
         cuts: of each class, its cut-off; infinite where none of its boxes is kept.
         names: of the classes.
         level: of the intervals; None for none.
     """
     classes = RuleCounts(2, slots=max(len(names), 2), units=BUCKETS)
     pooled = RuleCounts(2, units=BUCKETS)
-    for k, (counted, at) in enumerate(zip(found, cuts, strict=True)):
-        stats, cut = counted.with_missed(k), Cut(max(at, LOWEST))
+    for k, (population, at) in enumerate(zip(found, cuts, strict=True)):
+        own = one_class(population, k)
+        assert own.extra is not None
+        stats, cut = own.extra.counted(own.pairs), Cut(max(at, own.extra.lowest))
         classes.add_stats(stats, cut, slot=k)
         pooled.add_stats(stats, cut)
     whole = Judged(pooled)
@@ -50,7 +53,7 @@ def box_decisions(
         "metrics": {
             **{name: table[name] for name in _SHOWN},
             "macro_f1": macro_f1(judged, tables, level),
-            "fp_per_image": _by_image(whole, found[0].matched.view, level),
+            "fp_per_image": _by_image(whole, found[0].extra, level),
         },
         "confusion": {name: table[name] for name in ("tp", "fp", "fn")},
         "classes": [
@@ -64,10 +67,13 @@ def box_decisions(
     }
 
 
-def _by_image(judged: Judged, view: Scene, level: float | None) -> Result:
+def _by_image(judged: Judged, boxes: Extra | None, level: float | None) -> Result:
     """Return false alarms an image: a ratio of sums over buckets of images."""
     alarms = judged.by_unit(1)[:, 1].astype(np.float64)
-    images = np.bincount(view.bucket, minlength=BUCKETS).astype(np.float64)
+    if not isinstance(boxes, Detections):
+        reason = "saved statistics hold no images"
+        return {"value": None, "low": None, "high": None, "reason": reason}
+    images = np.bincount(boxes.bucket, minlength=BUCKETS).astype(np.float64)
     used = images > 0
     total, size = float(images.sum()), int(used.sum())
     if not total:

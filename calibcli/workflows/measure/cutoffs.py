@@ -58,9 +58,10 @@ def cutoffs(stats: ScoreStats, wanted: tuple[float, ...], most: int = MOST) -> R
 def attach_cutoffs(parts: Sequence[tuple[Result, Population]], wanted: tuple[float, ...]) -> None:
     """Give the most harmful of (result, its population) their lists of cut-offs, in place.
 
-    A population of several classes has no cut-off of its own.
+    A population of several classes has no cut-off of its own, and one of boxes no true negatives.
     """
-    able = [(result, own) for result, own in parts if own.task != "multiclass" and own.pairs.n]
+    able = [(result, own) for result, own in parts if not own.exclusive and own.pairs.n]
+    able = [one for one in able if one[1].extra is None or not one[1].extra.lowest]
     able.sort(key=lambda pair: -(pair[0]["metrics"]["ece"]["value"] or 0.0))
     chosen = able[:SLICES]
     most = min(max(ALL // max(len(chosen), 1), 2), MOST)
@@ -68,12 +69,12 @@ def attach_cutoffs(parts: Sequence[tuple[Result, Population]], wanted: tuple[flo
         result["cutoffs"] = cutoffs(population.pairs, wanted, most)
 
 
-def cost_curve(stats: ScoreStats, costs: Costs, at: Sequence[float]) -> Result:
-    """Return the expected cost per row at thresholds, and the cheapest of all cut-offs."""
+def cost_curve(stats: ScoreStats, costs: Costs, at: Sequence[float], lowest: float = 0.0) -> Result:
+    """Return the expected cost per row at thresholds, and the cheapest from `lowest` on."""
     curve = Curve.from_cells(stats.floor, stats.pos, stats.neg)
     cost = curve.figure(costs.objective().function)
     place = np.minimum(np.searchsorted(curve.threshold, at), len(curve.threshold) - 1)
-    best = int(np.argmin(cost))
+    best = int(np.argmin(np.where(curve.threshold >= lowest, cost, np.inf)))
     return {
         "costs": {"fp": costs.fp, "fn": costs.fn, "tp": costs.tp, "tn": costs.tn},
         "threshold": list(at),

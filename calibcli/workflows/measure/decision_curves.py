@@ -22,8 +22,10 @@ DRAWN = 300
 def decision_curves(population: Population, costs: Costs) -> Result:
     """Return what a task has of net benefit and cost (binary), and of risk-coverage (one label)."""
     stats = population.pairs
-    if population.task == "multilabel" or not stats.n:
+    if population.labels or not stats.n:
         return {}
+    if population.extra is not None and population.extra.lowest:
+        return class_costs(population, costs)
     from calibcli.core.decisions.abstention import risk_coverage
     from calibcli.workflows.threshold.abstain import confidence_pairs, thinned
 
@@ -40,3 +42,14 @@ def decision_curves(population: Population, costs: Costs) -> Result:
         }
         made["cost_curve"] = cost_curve(stats, costs, cutoffs(stats, (), DRAWN)["threshold"])
     return made
+
+
+def class_costs(population: Population, costs: Costs) -> Result:
+    """Return the expected cost a row of deciding for a class, or for all boxes, by the cut-off."""
+    stats, extra = population.pairs, population.extra
+    stats = stats if extra is None else extra.counted(stats)
+    lowest = 0.0 if extra is None else extra.lowest
+    if not stats.n:
+        return {}
+    at = [one for one in cutoffs(stats, (), DRAWN)["threshold"] if one >= lowest]
+    return {"cost_curve": cost_curve(stats, costs, at, lowest)} if at else {}

@@ -10,11 +10,7 @@ from calibcli.core.results.base import plain
 from calibcli.core.results.warning import warned
 from calibcli.errors import InputError, UsageError
 from calibcli.workflows.input.gather import Gathered, gather, stats_payload, with_group_of
-from calibcli.workflows.input.warnings import (
-    calibrator_warnings,
-    measure_warnings,
-    thresholds_warnings,
-)
+from calibcli.workflows.input.warnings import calibrator_warnings, measure_warnings
 from calibcli.workflows.measure.slices import slice_result
 
 if TYPE_CHECKING:
@@ -27,7 +23,7 @@ if TYPE_CHECKING:
     from calibcli.tasks.collect import Population
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gather import Progress, Slice
-    from calibcli.workflows.measure.applied import Applied, Decided
+    from calibcli.workflows.measure.applied import Applied, Decisions
     from calibcli.workflows.measure.reference import Reference
 
 Result = dict[str, Any]
@@ -83,9 +79,9 @@ def measure(
         mapping, watch = loaded.calibrator, watch_of(loaded)
     reading = conventions
     if thresholds is not None:
-        from calibcli.workflows.measure.applied import Applied
+        from calibcli.workflows.measure.applied import applied_of
 
-        applied = Applied.load(thresholds, calibrator=calibrator is not None)
+        applied = applied_of(thresholds, calibrator=calibrator is not None)
         reading = conventions.cutting(*applied.edges)
     if curves is not None:
         from calibcli.workflows.measure.report_curves import EXACT
@@ -125,18 +121,19 @@ def measure(
     warnings = list(found.warnings)
     if loaded is not None:
         shared = found_overlap(loaded, found.watch, conventions.confidence)
-        warnings += calibrator_warnings(loaded, found, spec, shared)
+        warnings += calibrator_warnings(loaded, found, whole, shared)
     if applied is not None:
-        warnings += thresholds_warnings(applied.path, applied.chosen, loaded, found)
+        warnings += applied.warnings(loaded, found)
     result = measured(found, conventions, curves=curves, applied=applied)
-    decided: Decided | None = None
+    decided: Decisions | None = None
     if applied is not None and found.labelled:
+        result["params"] |= applied.params()
         decided = applied.decisions(found, whole, conventions, loaded, threads)
         if decided is not None:
             result["decision"] = decided.shown(spec.groups)
     warnings += measure_warnings(found, result, conventions)
     if found.labelled and found.dataset is not None and found.dataset.medium == "images":
-        from calibcli.workflows.segmentation.structures import judge
+        from calibcli.workflows.measure.structures import judge
 
         warnings += judge(result, found, conventions)
     if shared is not None:
@@ -154,13 +151,13 @@ def measure(
         warnings += before.warnings
         result["params"]["reference"] = reference
     if by is not None:
-        from calibcli.workflows.measure.series import by_column, series
+        from calibcli.workflows.measure.series import series
 
         result["series"], said = series(
             periods, by, conventions, gates, reference=before, labelled=found.labelled
         )
         if decided is not None:
-            decided.attach(result["series"], by_column(by))
+            decided.attach(result["series"], periods)
         warnings += said
         result["params"]["by"] = by
     if versus is not None:

@@ -11,7 +11,13 @@ from calibcli.io.artifacts.artifacts import kind_of, read_artifact
 from calibcli.io.formats.sources import expand
 from calibcli.io.rows.columns import NoColumnError
 from calibcli.tasks.families import population_of
-from calibcli.workflows.input.gather import Gathered, Slice, calibrated_cells, gather
+from calibcli.workflows.input.gather import (
+    Gathered,
+    Slice,
+    calibrated_cells,
+    gather,
+    is_artifact,
+)
 
 if TYPE_CHECKING:
     from calibcli.core.calibrators import Calibrator
@@ -94,7 +100,7 @@ def load_reference(
     """
     sources = expand((path,), spec.input_format)
     kind = "scores"
-    if len(sources) == 1 and sources[0].kind == "stats":
+    if len(sources) == 1 and is_artifact(sources[0]):
         kind = "calibrator" if kind_of(path) == "calibrator" else "stats"
     if kind == "calibrator":
         there = _of_calibrator(path)

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from calibcli.io.rows.dataset import InputSpec
-    from calibcli.workflows.detection.observed import DetectionOptions
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gather import Progress
 
@@ -32,46 +31,32 @@ def report(
     versus: str | None = None,
     reference: str | None = None,
     by: str | None = None,
-    detection: DetectionOptions | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Return the data of the report.
 
     `cost` is what errors cost, such as 'fp=1,fn=4'; `versus` a second model on the same rows;
-    `reference` what drift is measured from; `by` a column of periods; `detection` what detections
-    are compared with.
+    `reference` what drift is measured from; `by` a column of periods.
 
     Raises:
         InputError: unusable input or artifacts.
         UsageError: a gate that cannot be understood or evaluated.
     """
     costs = parse_costs(cost) if cost else Costs(1.0, 1.0)
-    if detection is not None:
-        from calibcli.workflows.detection.measure import measure_detection
-
-        measured = measure_detection(
-            spec,
-            detection,
-            conventions,
-            calibrator=calibrator,
-            thresholds=thresholds,
-            fail_if=fail_if,
-        )
-    else:
-        measured = measure(
-            spec,
-            conventions,
-            calibrator=calibrator,
-            thresholds=thresholds,
-            versus=versus,
-            reference=reference,
-            by=by,
-            fail_if=fail_if,
-            threads=threads,
-            progress=progress,
-            curves=costs,
-        )
+    measured = measure(
+        spec,
+        conventions,
+        calibrator=calibrator,
+        thresholds=thresholds,
+        versus=versus,
+        reference=reference,
+        by=by,
+        fail_if=fail_if,
+        threads=threads,
+        progress=progress,
+        curves=costs,
+    )
     fitted = None if calibrator is None else read_artifact(calibrator, "calibrator")
     chosen = None if thresholds is None else read_artifact(thresholds, "thresholds")
     return {

@@ -10,6 +10,8 @@ from calibcli.core.metrics import intervals, multiclass
 from calibcli.core.metrics.binary import TESTS, View
 from calibcli.core.metrics.shares import effective_rows, f1_of, overlap_interval, proportion
 from calibcli.core.numeric.special import clopper_pearson
+from calibcli.core.results.base import plain
+from calibcli.core.results.figures import Figure
 from calibcli.core.statistics.curves import threshold_curve
 
 if TYPE_CHECKING:
@@ -46,10 +48,12 @@ def slice_result(
     """
     view = View(population.pairs, conventions.headline)
     found = metrics_of(population, conventions, conventions.confidence)
-    result: Result = {"slice": where, "metrics": _figures(found, population)}
+    extra = population.extra
+    metrics = _figures(found, population, conventions.confidence)
+    result: Result = {"slice": where, "metrics": metrics}
     if population.task != "multiclass":
         result["confusion"] = [
-            confusion(view, t, conventions.confidence) for t in conventions.thresholds
+            cut_table(population, t, conventions) for t in conventions.thresholds
         ]
     result["bins"] = bin_rows(view, conventions.confidence)
     result["ece_by_bins"] = ece_by_bins(population.pairs, conventions, found["ece"])
@@ -57,8 +61,14 @@ def slice_result(
         result["at"] = [read_at(view, at, conventions.tolerance) for at in conventions.at]
     if not population.pairs.exact:
         result["grid_error"] = population.pairs.grid_error
+    if extra is not None:
+        result |= extra.parts()
     if curves is not None and population.task != "multiclass":
-        result |= _curves(population.pairs)
+        result |= _curves(population)
+    if curves is not None and where["kind"] == "class":
+        from calibcli.workflows.measure.decision_curves import class_costs
+
+        result |= class_costs(population, curves)
     if curves is not None and where["kind"] == "overall":
         from calibcli.workflows.measure.decision_curves import decision_curves
         from calibcli.workflows.measure.report_curves import report_curves
@@ -94,13 +104,16 @@ def brief_result(population: Population, conventions: Conventions) -> Result:
     found = metrics_of(population, conventions, conventions.confidence)
     view = View(population.pairs, conventions.headline)
     return {
-        "metrics": _figures(found, population),
+        "metrics": _figures(found, population, conventions.confidence),
         "bins": bin_rows(view, conventions.confidence),
     }
 
 
-def _figures(found: dict[str, Found], population: Population) -> Result:
+def _figures(found: dict[str, Found], population: Population, confidence: float | None) -> Result:
     figures = {name: figure(one) for name, one in found.items()}
+    if population.extra is not None:
+        pairs = {name: Figure(*one[:3], reason=one[3]) for name, one in found.items()}
+        figures = plain(population.extra.metrics(pairs, confidence))
     errors = certain_errors(population)
     if errors and figures["nll"]["value"] is not None:
         figures["nll"]["certain_errors"] = errors
@@ -122,6 +135,17 @@ def figure(found: Found) -> Result:
     if reason is not None:
         figure["reason"] = reason
     return figure
+
+
+def cut_table(population: Population, threshold: float, conventions: Conventions) -> Result:
+    """Return the confusion table at a threshold, of what the medium counts there."""
+    extra, level = population.extra, conventions.confidence
+    if extra is None:
+        return confusion(View(population.pairs, conventions.headline), threshold, level)
+    view = View(extra.counted(population.pairs), conventions.headline)
+    counts = confusion(view, max(threshold, extra.lowest), level)
+    found: Result = plain(extra.table(counts, threshold))
+    return found
 
 
 def confusion(
@@ -246,8 +270,13 @@ def read_at(view: View, at: float, tolerance: float) -> Result:
     }
 
 
-def _curves(stats: ScoreStats) -> Result:
-    """Return ROC and precision-recall points, thinned evenly along the curve."""
+def _curves(population: Population) -> Result:
+    """Return ROC and precision-recall points, thinned evenly along the curve.
+
+    Where something has no score of its own there are no negatives to make a ROC curve of.
+    """
+    stats, extra = population.pairs, population.extra
+    stats = stats if extra is None else extra.counted(stats)
     curve = threshold_curve(stats)
     positives, negatives = stats.positives, stats.negatives
     if not positives or not negatives:
@@ -257,15 +286,18 @@ def _curves(stats: ScoreStats) -> Result:
     wanted = np.searchsorted(walk, np.linspace(0.0, walk[-1], CURVE_POINTS))
     keep = np.unique(np.append(np.clip(wanted, 0, len(walk) - 1), [0, len(walk) - 1]))
     tp, fp, threshold = tp[keep], fp[keep], curve.threshold[keep]
-    return {
-        "roc": {
-            "fpr": [0.0, *(fp / negatives).tolist()],
-            "tpr": [0.0, *(tp / positives).tolist()],
-            "threshold": [None, *threshold.tolist()],
-        },
-        "pr": {
-            "recall": (tp / positives).tolist(),
-            "precision": (tp / (tp + fp)).tolist(),
-            "threshold": threshold.tolist(),
-        },
+    lowest = 0.0 if extra is None else extra.lowest
+    able = threshold >= lowest
+    pr = {
+        "recall": (tp / positives)[able].tolist(),
+        "precision": (tp / (tp + fp))[able].tolist(),
+        "threshold": threshold[able].tolist(),
     }
+    if lowest:
+        return {"pr": pr}
+    roc = {
+        "fpr": [0.0, *(fp / negatives).tolist()],
+        "tpr": [0.0, *(tp / positives).tolist()],
+        "threshold": [None, *threshold.tolist()],
+    }
+    return {"roc": roc, "pr": pr}

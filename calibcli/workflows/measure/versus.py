@@ -14,7 +14,7 @@ from calibcli.tasks.collect import count
 from calibcli.tasks.rows.models import ModelDataset
 from calibcli.tasks.rows.versus import Model, Sides, names_of, paired_sums, sides
 from calibcli.tasks.table import open_dataset
-from calibcli.workflows.input.gather import layout_of
+from calibcli.workflows.input.gather import gather, layout_of
 from calibcli.workflows.measure.slices import metrics_of
 from calibcli.workflows.measure.versus_slices import calibrated_first, of_class, of_group
 
@@ -68,6 +68,8 @@ def versus(
             "give the score files instead",
         )
     first = found.dataset
+    if found.medium == "boxes":
+        return _of_boxes(found, spec, conventions, other, calibrated=calibrator is not None)
     if isinstance(first, ModelDataset):
         raise UsageError(
             "--versus compares a model with another, and the calibrator pools several",
@@ -112,6 +114,20 @@ def versus(
         compared = pair.compared(layout, own.population, change, name)
         result["groups"].append({"slice": own.where, **compared})
     return result
+
+
+def _of_boxes(
+    found: Gathered, spec: InputSpec, conventions: Conventions, other: str, *, calibrated: bool
+) -> Result:
+    """Return the differences of two detectors, which are paired by their images."""
+    from calibcli.workflows.measure.versus_boxes import versus_boxes
+
+    second = gather(replace(spec, paths=(other,)), conventions)
+    result = versus_boxes(found, second, conventions, calibrated=calibrated)
+    parts = [result, *(result["classes"]), *(result["groups"])]
+    for part in [*parts, result["calibrated"]] if "calibrated" in result else parts:
+        part["verdict"] = verdict(part["metrics"], other)
+    return {"score": other, "source": "file", **result}
 
 
 @dataclass(frozen=True, slots=True)

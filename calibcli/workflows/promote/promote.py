@@ -15,6 +15,7 @@ from calibcli.io.failures import listing, show
 from calibcli.io.output.lock import FileLock
 from calibcli.io.output.pair import refuse_unfinished
 from calibcli.io.output.succession import install, previous_of, recover, target_of
+from calibcli.tasks.table import TASKS
 from calibcli.tasks.watching import Watch
 from calibcli.workflows.fit.fit import fit_gathered
 from calibcli.workflows.fit.result import artifact_of, result_of
@@ -59,6 +60,8 @@ def promote(
         UsageError: options that do not go together, a gate that cannot be evaluated.
     """
     check_options(options, conventions)
+    if options.per_class and TASKS.get(spec.task) == "boxes":
+        raise UsageError("--promote-over takes one map for all boxes", "leave out --per-class")
     from calibcli.core.decisions.gates import parse_gate
 
     gates = [parse_gate(text) for text in attempt.fail_if]
@@ -133,6 +136,7 @@ def challenge(
     spec = replace(spec, groups=())
     watch = Watch(CAPACITY)
     found = gather(spec, conventions, threads=threads, progress=progress, watch=watch)
+    found = found.as_pairs()
     if champion is not None:
         _same_kind(champion, found, spec)
     checks = checks_of(found, None if champion is None else champion.payload, attempt.rule)
@@ -188,7 +192,7 @@ def _champion(path: str) -> LoadedCalibrator | None:
 
 def _same_kind(champion: LoadedCalibrator, found: Gathered, spec: InputSpec) -> None:
     """Raise InputError unless the dump holds what the champion was fitted on."""
-    check_fits(champion, found.task, found.classes, logits=found.logits)
+    check_fits(champion, found.fitted_task, found.fitted_classes, logits=found.logits)
     was, now = champion.payload["input"].get("scores") or [], found.params.get("score") or []
     if was and now and list(was) != list(now):
         raise InputError(

@@ -11,21 +11,21 @@ from calibcli.core.decisions.cross_fit import FOLDS, CellFamily, cross_fit, part
 from calibcli.core.decisions.objectives import FIGURES, TOLERANCE, Objective
 from calibcli.core.decisions.thresholds import Choice, Unreachable, choose
 from calibcli.core.detection.guarantee import ByImage, certified, check
-from calibcli.core.metrics.binary import View
 from calibcli.core.results.warning import Warning, any_of
 from calibcli.core.statistics.buckets import BUCKETS
 from calibcli.errors import InputError, UsageError
-from calibcli.tasks.detection.nms import keep as kept_boxes
+from calibcli.io.boxes.dataset import BoxDataset
+from calibcli.tasks.detection.found import Detections
+from calibcli.tasks.detection.medium import other_suppression
+from calibcli.tasks.detection.nms import suppressed
 from calibcli.tasks.detection.pairs import LOWEST
-from calibcli.workflows.detection.observed import (
-    TASK,
-    calibrated_scores,
-    matching_warnings,
-    observe,
-)
-from calibcli.workflows.detection.slices import detection_confusion, lrp_curve, probabilities
+from calibcli.workflows.input.gather import gather, one_class, open_input
+from calibcli.workflows.input.loaded import load_calibrator
 from calibcli.workflows.input.loaded_cuts import CUT
+from calibcli.workflows.input.overlap import found_overlap, watch_of
+from calibcli.workflows.input.warnings import check_fits, in_sample_warnings
 from calibcli.workflows.measure.boxes import box_decisions
+from calibcli.workflows.measure.slices import cut_table
 from calibcli.workflows.threshold.choosing import DRAWS, NEVER, Picked, Refused, resample
 from calibcli.workflows.threshold.honest import apply_ends, honest, not_shown
 from calibcli.workflows.threshold.outcome import each_apart, keep, outcome, void
@@ -39,10 +39,11 @@ if TYPE_CHECKING:
 
     from calibcli.core.decisions.thresholds import Curve
     from calibcli.io.rows.recipe import InputSpec
-    from calibcli.tasks.detection.pairs import Counted
-    from calibcli.workflows.detection.artifacts import DetectionCalibrator
-    from calibcli.workflows.detection.observed import DetectionOptions, Observed
+    from calibcli.tasks.population import Population
+    from calibcli.tasks.watching import Watch
     from calibcli.workflows.input.conventions import Conventions
+    from calibcli.workflows.input.gather import Gathered, Progress, Slice
+    from calibcli.workflows.input.loaded import LoadedCalibrator
     from calibcli.workflows.threshold.wish import Wish
 
 Result = dict[str, Any]
@@ -56,7 +57,8 @@ class _Sought:
     """One slice: its candidates under each NMS IoU, and the best of each.
 
     Attributes:
-        where: as it stands in the JSON; `k` the class, None for all.
+        where: as it stands in the JSON.
+        each: its boxes under each NMS IoU.
         family: a setting for each NMS IoU.
         choices: the best under each, or why there is none.
         allowed: which candidates are certified, where there is a guarantee.
@@ -64,7 +66,7 @@ class _Sought:
     """
 
     where: Result
-    k: int | None
+    each: tuple[Population, ...]
     family: CellFamily
     choices: tuple[Choice | Unreachable, ...]
     allowed: tuple[NDArray[np.bool_] | None, ...]
@@ -75,9 +77,8 @@ class _Sought:
         return _best(self.choices, objective)
 
 
-def threshold_detection(
+def threshold_boxes(
     spec: InputSpec,
-    options: DetectionOptions,
     conventions: Conventions,
     wish: Wish,
     *,
@@ -86,12 +87,13 @@ def threshold_detection(
     calibrator: str | None = None,
     output: str | None = None,
     candidates: str | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
 ) -> Result:
     """Choose the cut-off of detections, together with the IoU of non-maximum suppression.
 
     Args:
         spec: the detections, before suppression where its IoU is to be chosen.
-        options: what they are compared with.
         conventions: the level of the intervals, the seed.
         wish: what to achieve.
         per_class: a cut-off (and an NMS IoU) for each class, instead of one for all.
@@ -99,6 +101,8 @@ def threshold_detection(
         calibrator: path of a calibrator of detections to apply first.
         output: path of the thresholds artifact.
         candidates: path of a CSV of every candidate: the trade-off.
+        threads: how many threads match.
+        progress: called with the number of boxes so far.
 
     Raises:
         AnswerNoError: a class in which the constraints cannot be met; nothing is written.
@@ -106,27 +110,29 @@ def threshold_detection(
         UsageError: options that detections do not have.
     """
     _check_wish(wish)
-    limits = _limits(search, options)
+    limits = _limits(search, spec)
     if wish.guarantee is not None:
         check(wish.constraints, wish.guarantee)
-    seen = observe(spec, options)
-    warnings = list(seen.warnings)
-    loaded = None
-    if calibrator is not None:
-        from calibcli.workflows.detection.artifacts import fitting_calibrator
-
-        loaded = fitting_calibrator(calibrator, seen)
-        warnings = list(seen.warnings)
-        warnings += loaded.seen_before(seen, "the cut-off is")
-    counts = _counted(seen, limits, loaded)
-    warnings += matching_warnings(counts[0], options)
-    names = seen.data.classes
-    wanted: list[tuple[Result, int | None]] = [({"kind": "overall"}, None)]
+    loaded = None if calibrator is None else load_calibrator(calibrator)
+    watch = watch_of(loaded)
+    found = _gathered(spec, conventions, limits, loaded, watch, threads, progress)
+    first = found[0]
+    assert isinstance(first.dataset, BoxDataset)
+    warnings = list(first.warnings)
+    if loaded is not None:
+        warnings += _fitting(loaded, first, watch)
+    names = first.classes
+    whole = tuple(_side(one.overall, loaded) for one in found)
+    wanted: list[tuple[Result, tuple[Population, ...]]] = [({"kind": "overall"}, whole)]
     if per_class:
-        wanted = [({"kind": "class", "name": name}, k) for k, name in enumerate(names)]
-    wish = replace(wish, objective=_objective(wish, len(seen.data.images)))
-    level = None if wish.guarantee is None else (1.0 - wish.guarantee) / len(counts)
-    sought = [_seek(where, k, counts, wish, level, conventions.seed) for where, k in wanted]
+        wanted = [
+            ({"kind": "class", "name": name}, tuple(one_class(one, k) for one in whole))
+            for k, name in enumerate(names)
+        ]
+    images = boxes_of(whole[0]).images
+    wish = replace(wish, objective=_objective(wish, images))
+    level = None if wish.guarantee is None else (1.0 - wish.guarantee) / len(whole)
+    sought = [_seek(where, each, wish, level, conventions.seed) for where, each in wanted]
     if all(one is None for one in sought):
         raise InputError(
             "no class has both objects and detections: there is nothing to choose",
@@ -134,16 +140,16 @@ def threshold_detection(
         )
     idle = [where["name"] for (where, _), one in zip(wanted, sought, strict=True) if one is None]
     refused = [
-        (_named(one.where), _refused(one, wish, len(seen.data.images)))
+        (_named(one.where), _refused(one, wish, images))
         for one in sought
         if one is not None and one.best(wish.objective) is None
     ]
     warnings += refuse_unreachable(refused, len(wanted), wish, len(idle))
     draws = DRAWS if len(wanted) <= MOST_RESAMPLED else 0
     items = [
-        _nothing(where, counts, k) if one is None
-        else _item(one, counts, limits, wish, conventions, draws)
-        for (where, k), one in zip(wanted, sought, strict=True)
+        _nothing(where, each) if one is None
+        else _item(one, limits, wish, conventions, draws)
+        for (where, each), one in zip(wanted, sought, strict=True)
     ]  # fmt: skip
     warnings += not_shown(items, wish)
     if idle:
@@ -162,12 +168,13 @@ def threshold_detection(
             warnings.append(void("the guarantee"))
     if loaded is not None:
         used = {item["slice"].get("name"): item.get("nms_iou") for item in items}
-        warnings += loaded.other_suppression(used)
+        warnings += other_suppression(loaded.payload["input"].get("nms_iou"), used)
     result = outcome(
-        inputs=seen.data.inputs,
+        inputs=first.inputs,
         params={
-            **seen.params(),
-            "categories": seen.data.categories,
+            **first.params,
+            "nms_iou": spec.nms_iou,
+            "categories": first.dataset.categories,
             "confidence": conventions.confidence,
             "seed": conventions.seed,
             "calibrator": calibrator,
@@ -175,17 +182,17 @@ def threshold_detection(
             "per_class": per_class,
             "search": {"nms_iou": list(limits)} if search else None,
         },
-        task=TASK,
+        task=first.name,
         objective=wish.objective.name,
         constraints=[str(constraint) for constraint in wish.constraints],
         kind=kind,
         thresholds=items,
         **_trade_off(sought, items, limits, wish),
-        decision=_decision(counts, limits, items, names, conventions.confidence),
+        decision=_decision(whole, limits, items, names, conventions.confidence),
         warnings=warnings,
     )
     if candidates is not None:
-        from calibcli.workflows.detection.candidates import write_candidates
+        from calibcli.workflows.threshold.box_candidates import write_candidates
 
         told = [
             (
@@ -196,7 +203,7 @@ def threshold_detection(
             if one is not None
         ]
         write_candidates(candidates, told, wish.objective)
-    keep(output, result, names, CUT, None if loaded is None else loaded.artifact)
+    keep(output, result, names, CUT, loaded)
     return result
 
 
@@ -238,55 +245,87 @@ def _objective(wish: Wish, images: int) -> Objective:
     return Objective("cost", expected, larger_is_better=False)
 
 
-def _limits(search: Sequence[str], options: DetectionOptions) -> tuple[float, ...]:
-    found = tuple(sorted(parse_search(search, BOXES).get(NMS, ())))
-    if found and options.nms is not None:
+def _limits(search: Sequence[str], spec: InputSpec) -> tuple[float, ...]:
+    found, given = tuple(sorted(parse_search(search, BOXES).get(NMS, ()))), spec.nms_iou
+    if found and given is not None:
         raise UsageError("--nms-iou and --search nms-iou both say where to suppress", "give one")
-    return found if options.nms is None else (options.nms,)
+    return (given,) if isinstance(given, float) else found
 
 
-def _counted(
-    seen: Observed, limits: tuple[float, ...], loaded: DetectionCalibrator | None
-) -> list[Counted]:
-    """Return the pairs under each NMS IoU; suppression goes by the scores of the model itself."""
-    view = seen.scene(nms=min(limits) if limits else None)
-    ranked, place = view, np.arange(len(view.order))
-    if loaded is not None:
-        score = calibrated_scores(loaded.artifact.calibrator, seen.data, logits=seen.spec.logits)
-        ranked = seen.scene(score)
-        back = np.empty_like(view.order)
-        back[view.order] = place
-        place = back[ranked.order]
-    found = []
-    for nms in limits or (None,):
-        kept: NDArray[np.bool_] | None = None
-        if nms is not None and view.rivals is not None:
-            kept = kept_boxes(view.rivals, nms, len(view.order))[place]
-        found.append(seen.counted(ranked, (), kept=kept))
-    return found
+def _gathered(
+    spec: InputSpec,
+    conventions: Conventions,
+    limits: tuple[float, ...],
+    loaded: LoadedCalibrator | None,
+    watch: Watch | None,
+    threads: int | None,
+    progress: Progress | None,
+) -> list[Gathered]:
+    """Return the boxes under each NMS IoU; suppression goes by the scores of the model itself."""
+    mapping = None if loaded is None else loaded.calibrator
+    bare = replace(spec, nms_iou=None)
+    dataset, sources = open_input(bare, mapping)
+    if not isinstance(dataset, BoxDataset):
+        raise UsageError(
+            "the cut-offs of boxes are chosen on boxes, and saved statistics hold none",
+            "give the files of detections",
+        )
+    return [
+        gather(
+            bare,
+            replace(conventions, thresholds=(), at=(), bins=(1,)),
+            calibrator=mapping,
+            threads=threads,
+            progress=progress,
+            watch=watch if place == 0 else None,
+            opened=(suppressed(dataset, {} if nms is None else {None: nms}), sources),
+        )
+        for place, nms in enumerate(limits or (None,))
+    ]
+
+
+def _fitting(loaded: LoadedCalibrator, found: Gathered, watch: Watch | None) -> list[Warning]:
+    """Return what is to be said of a calibrator and these boxes.
+
+    Raises:
+        InputError: it was fitted on something else.
+    """
+    check_fits(loaded, found.task, found.classes, logits=found.logits)
+    shared = found_overlap(loaded, watch)
+    return in_sample_warnings(loaded, found.inputs, shared, "the cut-off is", found.medium)
+
+
+def _side(one: Slice, loaded: LoadedCalibrator | None) -> Population:
+    """Return the population that is cut."""
+    return one.population if loaded is None or one.calibrated is None else one.calibrated
+
+
+def boxes_of(population: Population) -> Detections:
+    """Return the boxes of a population."""
+    assert isinstance(population.extra, Detections)
+    return population.extra
 
 
 def _seek(
     where: Result,
-    k: int | None,
-    counts: Sequence[Counted],
+    each: tuple[Population, ...],
     wish: Wish,
     level: float | None,
     seed: int,
 ) -> _Sought | None:
     """Return a slice's candidates and the best of each NMS IoU; None where there are none."""
-    if _reason(counts[0], k) is not None:
+    if _reason(each[0]) is not None:
         return None
     home = np.random.default_rng(seed).permutation(BUCKETS) % FOLDS
     settings = []
-    for found in counts:
-        stats = found.with_missed(k)
+    for one in each:
+        stats = boxes_of(one).counted(one.pairs)
         assert stats.parts is not None
         settings.append((stats, parted(stats, stats.parts, home, FOLDS, clustered=True)))
     family = CellFamily(tuple(settings), LOWEST)
     choices, allowed, images = [], [], []
-    for found, curve in zip(counts, family.curves, strict=True):
-        by_image = None if level is None else _by_image(found, k)
+    for one, curve in zip(each, family.curves, strict=True):
+        by_image = None if level is None else _by_image(boxes_of(one))
         able = None
         if by_image is not None and level is not None:
             able = certified(by_image, wish.constraints, level, curve.threshold)
@@ -294,30 +333,29 @@ def _seek(
         choices.append(choice)
         allowed.append(able)
         images.append(_images(by_image, choice))
-    return _Sought(where, k, family, tuple(choices), tuple(allowed), tuple(images))
+    return _Sought(where, each, family, tuple(choices), tuple(allowed), tuple(images))
 
 
-def _reason(found: Counted, k: int | None) -> str | None:
+def _reason(one: Population) -> str | None:
     """Return why there is nothing to choose in a slice, None where there is something."""
-    objects = found.matched.view.objects
-    if not (objects.sum() if k is None else objects[k].sum()):
+    if not boxes_of(one).own_objects.sum():
         return "no object to find"
-    if not (found.pooled if k is None else found.classes[k]).n:
-        return "no detections"
-    return None
+    return None if one.pairs.n else "no detections"
 
 
-def _nothing(where: Result, counts: Sequence[Counted], k: int | None) -> Result:
-    return {"slice": where, "threshold": None, "n": 0, "reason": _reason(counts[0], k)}
+def _nothing(where: Result, each: Sequence[Population]) -> Result:
+    return {"slice": where, "threshold": None, "n": 0, "reason": _reason(each[0])}
 
 
-def _by_image(found: Counted, k: int | None) -> ByImage:
-    matched = found.matched
-    view = matched.view
-    own = matched.of_class(k)
-    rows = matched.rows[own]
-    score = probabilities(matched, own)
-    return ByImage(score, matched.right[own], view.image[rows], view.per_image(k))
+def _by_image(boxes: Detections) -> ByImage:
+    """Return the boxes by what is independent: the units of the images."""
+    units, place = np.unique(boxes.whole.unit, return_inverse=True)
+    rows = boxes.rows(boxes.only)
+    own = boxes.whole.object_label
+    mine = np.ones(len(own), np.bool_) if boxes.only is None else own == boxes.only
+    objects = np.bincount(place[boxes.whole.object_image[mine]], minlength=len(units))
+    score = boxes.whole.score[rows]
+    return ByImage(score, boxes.right(rows), place[boxes.whole.image[rows]], objects)
 
 
 def _images(by_image: ByImage | None, choice: Choice | Unreachable) -> tuple[int, float] | None:
@@ -370,7 +408,6 @@ def _refused(one: _Sought, wish: Wish, images: int) -> Refused:
 
 def _item(
     one: _Sought,
-    counts: Sequence[Counted],
     limits: tuple[float, ...],
     wish: Wish,
     conventions: Conventions,
@@ -378,9 +415,8 @@ def _item(
 ) -> Result:
     best, level = one.best(wish.objective), conventions.confidence if draws else None
     setting = 0 if best is None else best[0]
-    found, stats = counts[setting], one.family.settings[setting][0]
+    found, stats = one.each[setting], one.family.settings[setting][0]
     threshold = NEVER if best is None else _plain(best[1].threshold)
-    view = View(stats, conventions.headline)
     value = {"value": None if best is None else best[1].value, "low": None, "high": None}
     item: Result = {
         "slice": one.where,
@@ -388,9 +424,9 @@ def _item(
         "threshold_low": None,
         "threshold_high": None,
         "nms_iou": limits[setting] if limits else None,
-        "n": (found.pooled if one.k is None else found.classes[one.k]).n,
+        "n": found.pairs.n,
         "value": value,
-        "confusion": detection_confusion(view, threshold, level, lrp_curve(found.matched, one.k)),
+        "confusion": cut_table(found, threshold, replace(conventions, confidence=level)),
     }
     if best is None:
         nearest = next(choice for choice in one.choices if isinstance(choice, Unreachable))
@@ -407,7 +443,7 @@ def _item(
             spread = best[1].value - low, high - best[1].value
         crossed = cross_fit(one.family, lambda curves: _again(curves, wish))
         place = setting, best[1].index
-        images = float(len(found.matched.view.bucket))
+        images = float(boxes_of(found).images)
         entry = honest(one.family, crossed, place, wish, level, images, spread, shown=_SHOWN)
         item["cross_fitted"] = entry
         apply_ends(item, entry)
@@ -470,7 +506,7 @@ def _trade_off(
     """Return the curves of precision and recall at each NMS IoU, where several were tried."""
     if not limits:
         return {}
-    from calibcli.workflows.detection.trade_off import trade_off
+    from calibcli.workflows.threshold.trade_off import trade_off
 
     reached = []
     for one, item in zip(sought, items, strict=True):
@@ -485,7 +521,7 @@ def _trade_off(
 
 
 def _decision(
-    counts: Sequence[Counted],
+    each: Sequence[Population],
     limits: tuple[float, ...],
     items: Sequence[Result],
     names: Sequence[str],
@@ -494,7 +530,7 @@ def _decision(
     """Return the figures of the boxes that `apply` keeps, of all classes together."""
     per_class = items[0]["slice"]["kind"] == "class"
     chosen = items if per_class else [items[0]] * len(names)
-    found = [counts[limits.index(one["nms_iou"]) if limits and one.get("nms_iou") else 0]
+    found = [each[limits.index(one["nms_iou"]) if limits and one.get("nms_iou") else 0]
              for one in chosen]  # fmt: skip
     cuts = [np.inf if one["threshold"] is None else one["threshold"] for one in chosen]
     return box_decisions(found, cuts, names, level)

@@ -153,7 +153,8 @@ def _options(family: CellFamily, fold: int, wish: Wish) -> list[Choice | None]:
 def _best(options: Sequence[Sequence[list[Choice | None] | None]], wish: Wish) -> int:
     """Return the setting in which most classes meet their targets, of these the best on average."""
     ranks = []
-    settings = max(len(picks) for some in options for picks in some if picks is not None)
+    known = [len(picks) for some in options for picks in some if picks is not None]
+    settings = max(known, default=1)  # no class at all may have a cut-off
     for setting in range(settings):
         picks = [[one[setting] for one in some if one is not None] for some in options]
         missed = sum(one is None for some in picks for one in some)

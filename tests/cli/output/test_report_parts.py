@@ -63,17 +63,6 @@ def test_the_limits_are_those_of_the_gates_where_gates_decide(good, dated, gates
     assert ran.json["series"]["limits"] == limits
 
 
-@pytest.mark.parametrize("option", ["--versus", "--by"])
-def test_detections_have_neither(calibcli, scene, tmp_path, option):
-    results, annotations = scene(images=5)
-    page = tmp_path / "r.html"
-    ran = calibcli("report", results, *DETECTION, "--ground-truth", annotations, option, "x", "-o",
-                   page)  # fmt: skip
-    assert ran.code == 2
-    assert f"{option} is not for --task detection" in ran.err
-    assert not page.exists()
-
-
 def test_a_page_does_not_replace_the_second_model(calibcli, dated):
     before = dated.read_bytes()
     other = dated.with_name("other.csv")

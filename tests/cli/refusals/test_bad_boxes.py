@@ -175,7 +175,6 @@ def test_wrong_usage(calibcli, write):
         ((*full, "--cluster", "image_id"), "--cluster"),
         ((*full, "--group", "camera"), "--group"),
         ((*full, "--classes", "cat"), "leave out --classes"),
-        ((*full, "--save-stats", "s.json"), "--save-stats"),
     ):
         ran = calibcli("measure", *arguments)
         assert ran.code == 2, ran.err

@@ -8,21 +8,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli._version import __version__
+from calibcli.core.calibrators import calibrate
+from calibcli.core.calibrators.composed.grouped import Grouped
 from calibcli.core.numeric.scales import expit
 from calibcli.core.results.warning import warned
 from calibcli.errors import InputError, did_you_mean
+from calibcli.io.attributes import attributes_of
 from calibcli.io.boxes.checks import checked
+from calibcli.io.boxes.dataset import CLASS
 from calibcli.io.boxes.numbering import read_files
 from calibcli.io.boxes.output import output_kind, write_boxes
 from calibcli.io.failures import listing
+from calibcli.io.rows.keys import Categories
 from calibcli.tasks.detection.matching import by_rank, ranks
+from calibcli.tasks.detection.medium import check_boxes, other_suppression
 from calibcli.tasks.detection.nms import keep, rivals
-from calibcli.workflows.detection.artifacts import (
-    detection_calibrator,
-    detection_cuts,
-    unseen_boxes,
-)
-from calibcli.workflows.detection.observed import TASK, calibrated, check_spec, dropped_boxes
+from calibcli.workflows.input.gather import dropped as left_out
+from calibcli.workflows.input.loaded import load_calibrator
+from calibcli.workflows.input.loaded_boxes import TASK, load_box_cuts, unseen_boxes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,7 +35,8 @@ if TYPE_CHECKING:
 
     from calibcli.io.boxes.tables import Boxes
     from calibcli.io.rows.recipe import InputSpec
-    from calibcli.workflows.detection.artifacts import DetectionCalibrator, DetectionCuts
+    from calibcli.workflows.input.loaded import LoadedCalibrator
+    from calibcli.workflows.input.loaded_boxes import BoxCuts
 
     Ints = NDArray[np.int64]
 
@@ -46,10 +50,9 @@ class _Labelled:
     names: list[str]
     label: Ints
     ids: dict[str, str]
-    unseen: int
 
 
-def apply_detection(
+def apply_boxes(
     calibrator: str | None,
     spec: InputSpec,
     output: str,
@@ -69,19 +72,26 @@ def apply_detection(
     Raises:
         InputError: unusable input, output or artifacts; an old output is left as it was.
     """
-    check_spec(spec)
+    check_boxes(spec)
     kind = "csv" if stream is not None else output_kind(output)
     loaded = None
     if calibrator is not None:
+        loaded = load_calibrator(calibrator)
+        if loaded.task != TASK:
+            raise InputError(
+                f"the calibrator is for {loaded.task} scores, these are detections",
+                "calibcli fit SCORES --task detection --ground-truth FILE -o FILE writes one",
+            )
         # A calibrator of logits is applied to logits.
-        from calibcli.workflows.input.loaded import load_calibrator
-
-        logits = load_calibrator(calibrator).logits or spec.logits
-        spec = replace(spec, logits=logits)
-        loaded = detection_calibrator(calibrator, logits=logits)
+        if spec.logits and not loaded.logits:
+            raise InputError(
+                "the calibrator was fitted on probabilities, these are read as logits",
+                "leave out --logits",
+            )
+        spec = replace(spec, logits=loaded.logits)
     cuts = None
     if thresholds is not None:
-        cuts = detection_cuts(thresholds, None if loaded is None else loaded.artifact)
+        cuts = load_box_cuts(thresholds, loaded)
         spec = _same_scores(spec, cuts, loaded, thresholds)
     files, dropped = [], 0
     for one in read_files(spec, keep=True):
@@ -90,16 +100,16 @@ def apply_detection(
         dropped += bad
     score = np.concatenate([_scores(boxes) for boxes in files])
     found = _labelled(files, loaded, cuts)
+    image = _images(files)
     probability = score
+    unseen = 0
     if loaded is not None:
-        probability = calibrated(
-            loaded.artifact.calibrator, score, found.label, found.names, logits=spec.logits
-        )
+        probability, unseen = _calibrated(loaded, spec, score, found, image)
     elif spec.logits:
         probability = expit(score)
     kept = np.ones(len(score), np.bool_)
     if cuts is not None:
-        kept = _kept(files, found, cuts, score, probability)
+        kept = _kept(files, found, image.codes, cuts, score, probability)
     write_boxes(
         output,
         kind,
@@ -111,14 +121,14 @@ def apply_detection(
     )
     warnings = []
     if dropped:
-        warnings.append(dropped_boxes(dropped))
-    if found.unseen:
-        warnings.append(unseen_boxes(found.unseen))
+        warnings.append(left_out(dropped, "boxes without a score or coordinate"))
+    if unseen:
+        warnings.append(unseen_boxes(unseen))
     if loaded is not None:
         used: dict[str | None, float | None] = {None: None}
         if cuts is not None and cuts.nms:
             used = dict(cuts.nms)
-        warnings += loaded.other_suppression(used)
+        warnings += other_suppression(loaded.payload["input"].get("nms_iou"), used)
     result: Result = {
         "schema": "calibcli/apply",
         "version": 1,
@@ -126,7 +136,7 @@ def apply_detection(
         "inputs": [{"path": boxes.source, "rows": _rows(boxes)} for boxes in files],
         "params": {"calibrator": calibrator, "thresholds": thresholds},
         "task": TASK,
-        "method": None if loaded is None else loaded.artifact.payload.get("method"),
+        "method": None if loaded is None else loaded.payload.get("method"),
         "rows": int(kept.sum()),
         "of": len(kept) if cuts is not None else None,
         "nms": None if cuts is None else _nms_words(cuts),
@@ -140,7 +150,7 @@ def _rows(boxes: Boxes) -> int:
     return int(boxes.place[-1]) + 1 if len(boxes.place) else 0
 
 
-def _nms_words(cuts: DetectionCuts) -> str | None:
+def _nms_words(cuts: BoxCuts) -> str | None:
     """Return the NMS IoU, or that each class has its own."""
     told = cuts.nms_words()
     return "IoU by class" if isinstance(told, dict) else None if told is None else f"IoU {told:g}"
@@ -152,7 +162,7 @@ def _scores(boxes: Boxes) -> NDArray[np.float64]:
 
 
 def _same_scores(
-    spec: InputSpec, cuts: DetectionCuts, loaded: DetectionCalibrator | None, path: str
+    spec: InputSpec, cuts: BoxCuts, loaded: LoadedCalibrator | None, path: str
 ) -> InputSpec:
     """Hold the kind of score that cut-offs were chosen on against what will be cut."""
     if cuts.calibrated and loaded is None:
@@ -170,14 +180,48 @@ def _same_scores(
     return spec
 
 
+def _images(files: Sequence[Boxes]) -> Categories:
+    """Return the image of each box (n,)."""
+    place: dict[str, int] = {}
+    codes = [
+        np.array([place.setdefault(v, len(place)) for v in boxes.image.values] or [0], np.int32)[
+            boxes.image.codes
+        ]
+        for boxes in files
+    ]
+    return Categories(np.concatenate(codes), list(place))
+
+
+def _calibrated(
+    loaded: LoadedCalibrator,
+    spec: InputSpec,
+    score: NDArray[np.float64],
+    found: _Labelled,
+    image: Categories,
+) -> tuple[NDArray[np.float64], int]:
+    """Return probabilities (n,), and how many boxes are of groups that were not fitted on."""
+    if not isinstance(loaded.calibrator, Grouped):
+        return np.asarray(calibrate(loaded.calibrator, score, logits=spec.logits)), 0
+    codes: NDArray[np.integer[Any]] = found.label
+    names = found.names
+    if loaded.calibrator.column != CLASS:
+        spec = replace(spec, groups=(loaded.calibrator.column,))
+        group = attributes_of(spec, image.values).groups[0]
+        codes, names = group.codes[image.codes], list(group.values)
+    p = loaded.calibrator.calibrate(score, codes, names, logits=spec.logits)
+    return np.asarray(p), loaded.calibrator.unseen(codes, names)
+
+
 def _labelled(
-    files: Sequence[Boxes], loaded: DetectionCalibrator | None, cuts: DetectionCuts | None
+    files: Sequence[Boxes], loaded: LoadedCalibrator | None, cuts: BoxCuts | None
 ) -> _Labelled:
     """Name the classes as the artifacts do, whether the boxes name them or give COCO's ids."""
-    ids = (loaded.categories if loaded else {}) | (cuts.categories if cuts else {})
+    ids = ((loaded.payload["input"].get("categories") or {}) if loaded else {}) | (
+        cuts.categories if cuts else {}
+    )
     known = list(cuts.payload["classes"]) if cuts is not None else []
     if not known and loaded is not None:
-        known = list(loaded.artifact.classes)
+        known = list(loaded.classes)
     by_id = {key: name for name, key in ids.items()}
     called = [_called(boxes, known, by_id) for boxes in files]
     if cuts is not None and cuts.overall is None:
@@ -191,18 +235,13 @@ def _labelled(
             for boxes, names in zip(files, called, strict=True)
         ]
     )
-    unseen = 0
-    if loaded is not None and loaded.artifact.group is not None:
-        groups = getattr(loaded.artifact.calibrator, "groups", {})
-        strangers = [i for i, name in enumerate(whole) if name not in groups]
-        unseen = int(np.isin(label, strangers).sum())
     of_text = {
         text: ids[name]
         for boxes, names in zip(files, called, strict=True)
         for text, name in zip(boxes.label.values, names, strict=True)
         if name in ids
     }
-    return _Labelled(whole, label, of_text, unseen)
+    return _Labelled(whole, label, of_text)
 
 
 def _called(boxes: Boxes, known: Sequence[str], by_id: Mapping[str, str]) -> list[str]:
@@ -228,22 +267,14 @@ def _refuse_unknown(boxes: Boxes, names: Sequence[str], known: Sequence[str]) ->
 def _kept(
     files: Sequence[Boxes],
     found: _Labelled,
-    cuts: DetectionCuts,
+    image: NDArray[np.integer[Any]],
+    cuts: BoxCuts,
     score: NDArray[np.float64],
     probability: NDArray[np.float64],
 ) -> NDArray[np.bool_]:
     """Return which boxes stay (n,): NMS by the scores of the model, cut-offs, the limit."""
-    place: dict[str, int] = {}
-    image = np.concatenate(
-        [
-            np.array(
-                [place.setdefault(v, len(place)) for v in boxes.image.values] or [0], np.int64
-            )[boxes.image.codes]
-            for boxes in files
-        ]
-    )
     box = np.concatenate([boxes.box for boxes in files])
-    group = image * len(found.names) + found.label
+    group = image.astype(np.int64) * len(found.names) + found.label
     order = by_rank(group, score)
     stays = np.ones(len(score), np.bool_)
     least = cuts.least_nms

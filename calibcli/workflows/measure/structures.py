@@ -72,7 +72,7 @@ def _more_metrics(metrics: Result, own: Result) -> None:
 
 def _structures(stack: Any, population: Population, conventions: Conventions) -> list[Result]:
     assert isinstance(population.extra, ImageCounts)
-    counts = population.extra.table()
+    counts = population.extra.by_image()
     found = []
     for k, name in enumerate(stack.structures):
         decided, every = _pairs(population, k)

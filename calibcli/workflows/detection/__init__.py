@@ -1,1 +1,0 @@
-"""Detection in each command."""

@@ -1,0 +1,132 @@
+"""Calibrators and thresholds of detections, read and held against what they are used on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from calibcli.core.results.warning import Warning
+from calibcli.errors import InputError
+from calibcli.tasks.detection.nms import NEVER
+from calibcli.workflows.input.probes import ABOVE_ALL
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from calibcli.workflows.input.loaded import LoadedCalibrator
+
+Result = dict[str, Any]
+TASK = "detection"
+
+
+@dataclass(frozen=True, slots=True)
+class BoxCuts:
+    """Cut-offs and NMS of detections, from their artifact.
+
+    Attributes:
+        overall: the cut-off of all classes; None where each has its own.
+        by_class: the cut-off of each class that has one.
+        nms: the NMS IoU of each class, or under None of all; no entry: no NMS.
+        payload: the artifact.
+    """
+
+    overall: float | None
+    by_class: dict[str, float]
+    nms: dict[str | None, float]
+    payload: Result
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether the cut-offs are of calibrated probabilities."""
+        return bool(self.payload["calibrated"])
+
+    @property
+    def limit(self) -> int:
+        """Detections of a class that count in an image."""
+        return int(self.payload.get("params", {}).get("max_detections") or 100)
+
+    @property
+    def logits(self) -> bool:
+        """Whether the scores that they were chosen on were logits."""
+        return bool(self.payload.get("params", {}).get("logits"))
+
+    @property
+    def categories(self) -> dict[str, str]:
+        """COCO's category ids by class name, where they were known."""
+        found: dict[str, str] = self.payload.get("params", {}).get("categories") or {}
+        return found
+
+    @property
+    def least_nms(self) -> float | None:
+        """The smallest NMS IoU, None where there is no NMS."""
+        return min(self.nms.values()) if self.nms else None
+
+    def limits(self, classes: Sequence[str]) -> NDArray[np.float64]:
+        """Return the NMS IoU of each class (K,)."""
+        common = self.nms.get(None, NEVER)
+        return np.array([self.nms.get(name, common) for name in classes])
+
+    def cutoffs(self, classes: Sequence[str]) -> NDArray[np.float64]:
+        """Return the cut-off of each class (K,): infinite for one that got none."""
+        common = np.inf if self.overall is None else self.overall
+        return np.array([self.by_class.get(name, common) for name in classes])
+
+    def nms_words(self) -> float | dict[str, float] | None:
+        """Return the NMS IoU as it stands in the JSON: of all, or by class."""
+        if not self.nms:
+            return None
+        return self.nms.get(None) or {str(k): v for k, v in self.nms.items()}
+
+    def check_calibrator(self, path: str, loaded: LoadedCalibrator) -> None:
+        """Raise InputError for cut-offs that were chosen after another calibrator."""
+        digest = self.payload.get("calibrator")
+        if digest is not None and digest != loaded.payload.get("digest"):
+            raise InputError(
+                f"{path} was chosen after another calibrator",
+                "choose the thresholds again with this calibrator",
+            )
+
+
+def unseen_boxes(number: int) -> Warning:
+    """Return the warning about boxes of classes that a calibrator was not fitted on."""
+    text = f"{number:,} detections are of classes that the calibrator has not seen: the overall map"
+    return Warning("unseen-class", text)
+
+
+def load_box_cuts(path: str, loaded: LoadedCalibrator | None) -> BoxCuts:
+    """Read cut-offs of detections.
+
+    Raises:
+        InputError: cut-offs of another task, or chosen after another calibrator.
+    """
+    from calibcli.io.artifacts.artifacts import read_artifact
+
+    payload = read_artifact(path, "thresholds")
+    if payload["task"] != TASK:
+        raise InputError(
+            f"{path} was chosen for {payload['task']} scores, these are detections",
+            "choose them with calibcli threshold --task detection",
+        )
+    overall, by_class, nms = None, {}, {}
+    for item in payload["thresholds"]:
+        name = item["slice"].get("name")
+        if item["threshold"] is not None:
+            if name is None:
+                overall = float(item["threshold"])
+            else:
+                by_class[str(name)] = float(item["threshold"])
+        if item.get("nms_iou") is not None:
+            nms[name] = float(item["nms_iou"])
+    if not payload["thresholds"]:
+        raise InputError(f"{path} holds no cut-offs", "choose again: calibcli threshold")
+    cuts = [*by_class.values(), *nms.values(), *(() if overall is None else (overall,))]
+    if not all(0.0 <= cut <= ABOVE_ALL for cut in cuts):
+        raise InputError(f"{path} cannot decide: its numbers do not fit", "choose again")
+    found = BoxCuts(overall, by_class, nms, payload)
+    if loaded is not None:
+        found.check_calibrator(path, loaded)
+    return found

@@ -1,1 +1,0 @@
-"""Segmentation beyond its pixels: structures, and the search for regions."""
