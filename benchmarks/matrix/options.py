@@ -22,6 +22,13 @@ OF_RUNS: Final = frozenset(
 """How a command runs, and what it writes beside: tried by tests of their own."""
 AT_EDGES: Final = frozenset({"--closed", "--renormalise", "--max-detections"})
 """What changes nothing unless scores lie on an edge, do not sum to 1, or boxes are many."""
+UNCHANGED: Final = frozenset(
+    {
+        ("threshold", "--unreachable"),  # where every class and group can meet the bounds
+        ("threshold", "--per-class"),  # what several classes always get
+    }
+)
+"""What may change nothing on these files, for a reason."""
 VALUES: Final = {
     "--threshold": "0.37",
     "--at": "0.8",
@@ -108,8 +115,10 @@ def _trial(w: World, name: str, option: str, *, switch: bool) -> Trial | None:
         return None
     before: list[Command] = []
     if switch:
-        return Trial([*plain, option], base=plain)
+        return Trial([*plain, option], [w.fit()] if name == "apply" else [], base=plain)
     value = VALUES.get(option)
+    if option == "--ignore-label" and w.kind == "multiclass":
+        value = "a"
     if w.kind == "boxes" and option == "--search":
         value = "nms-iou=0.3,0.7"
     if option == "--calibrator":

@@ -47,9 +47,14 @@ class DetectionInput:
         from calibcli.tasks.table import TASKS
 
         if TASKS.get(spec.task) != "boxes":
-            given = {"--ground-truth": self.ground_truth, "--nms-iou": self.nms_iou}
-            for name, value in given.items():
-                if value is not None:
+            given = {
+                "--ground-truth": self.ground_truth is not None,
+                "--nms-iou": self.nms_iou is not None,
+                "--iou": self.iou != DetectionInput.iou,
+                "--max-detections": self.max_detections != DetectionInput.max_detections,
+            }
+            for name, there in given.items():
+                if there:
                     raise UsageError(f"{name} is for detections", "add --task detection")
             return spec
         return replace(

@@ -10,6 +10,7 @@ from types import MethodType
 from typing import Any
 
 from calibcli.errors import UsageError
+from calibcli.tasks.features import refuse_idle
 
 
 def guard(parameter: Any) -> None:
@@ -45,6 +46,8 @@ def _checked(consume: Any) -> Any:
                 f"{_name(parameter)} is empty",
                 "is a variable of the shell unset? give a value or leave it out",
             )
+        if source.name == "COMMANDLINE":
+            refuse_idle(str(context.info_name), _name(parameter))
         return value, source
 
     return consume_value

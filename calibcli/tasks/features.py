@@ -111,6 +111,13 @@ REFUSALS: Final[Mapping[str, tuple[Refusal, ...]]] = {
             ("boxes",),
         ),
     ),
+    "threshold --per-class": (
+        Refusal(
+            "one score a row has one cut-off",
+            "leave it out; --coverage with it covers each class",
+            ("binary", "masks"),
+        ),
+    ),
     "apply --prior": (
         Refusal(
             "labels that do not exclude each other have a prevalence each",
@@ -173,6 +180,29 @@ REFUSALS: Final[Mapping[str, tuple[Refusal, ...]]] = {
     ),
 }
 """Why a feature is refused, for which kinds."""
+
+
+_BINS: Final = "cut-offs are of scores, not of bins", "measure --thresholds FILE takes it"
+IDLE: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
+    "threshold": dict.fromkeys(
+        ("--bins", "--binning", "--edges", "--closed", "--tolerance"), _BINS
+    ),
+    "fit": {
+        "--tolerance": ("figures before and after are held against nothing", "measure takes it"),
+    },
+}
+"""Options that a command takes from a project file for all commands, and has no use for itself."""
+
+
+def refuse_idle(command: str, option: str) -> None:
+    """Refuse an option that a command would do nothing with.
+
+    Raises:
+        UsageError: with the reason.
+    """
+    found = IDLE.get(command, {}).get(option)
+    if found is not None:
+        raise UsageError(f"{option} does nothing in {command}: {found[0]}", found[1])
 
 
 def kind_of(task: str, medium: str = "rows") -> str:

@@ -99,6 +99,7 @@ def command(
         clock=time.perf_counter if watched else None,
     )
     if promotion.promote_over is not None:
+
         def attempted(attempt: Any, tell: Any) -> dict[str, Any]:
             reading: dict[str, Any] = {"threads": run.threads, "progress": tell}
             if promotion.thresholds is not None:

@@ -182,6 +182,7 @@ def command(
     detection = read.task is not None and TASKS[read.task.value] == "boxes"
     if detection:
         refuse({"--coverage": coverage, "--abstain": abstain, "--cost-matrix": cost_matrix})
+        refuse({"--group": groups.group})
         if (maximize or "").replace("_", "-") in ("macro-f1", "micro-f1"):
             raise UsageError(
                 f"--maximize {maximize} is of classes of rows",
@@ -305,10 +306,18 @@ def command(
                 from calibcli.workflows.threshold.masks import search_regions
 
                 result = search_regions(
-                    spec, conventions, wish, regions, candidates=candidates, **common
+                    spec,
+                    conventions,
+                    wish,
+                    regions,
+                    candidates=candidates,
+                    per_class=per_class,
+                    **common,
                 )
             else:
-                result = threshold(spec, conventions, wish, candidates=candidates, **common)
+                result = threshold(
+                    spec, conventions, wish, candidates=candidates, per_class=per_class, **common
+                )
     run.complete(result)
     if tags:
         result["params"]["tags"] = tags

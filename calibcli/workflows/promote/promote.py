@@ -156,7 +156,7 @@ def challenge(
             **limits(attempt.rule, found.task),
             "steps": list(attempt.rule.steps),
         },
-        task=found.task,
+        task=found.fitted_task,
         dry_run=attempt.dry_run,
         champion=None if champion is None else described(champion),
         checks=[check.to_dict() for check in checks],

@@ -24,6 +24,7 @@ from calibcli.core.segmentation.search import (
     flattened,
 )
 from calibcli.errors import InputError, UsageError, did_you_mean
+from calibcli.tasks.features import kind_of, refuse
 from calibcli.tasks.segmentation.decided import count_images
 from calibcli.tasks.segmentation.regions import Grid, scan
 from calibcli.workflows.input.gather import gather
@@ -68,6 +69,7 @@ def search_regions(
     calibrator: str | None = None,
     output: str | None = None,
     candidates: str | None = None,
+    per_class: bool = False,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Result:
@@ -81,6 +83,7 @@ def search_regions(
         calibrator: path of a calibrator to apply first.
         output: path of the thresholds artifact.
         candidates: path of a CSV of every candidate of the first round.
+        per_class: whether several classes are asked for, which get a cut-off each anyway.
         threads: how many threads read.
         progress: called with the number of pixels read so far.
 
@@ -100,6 +103,8 @@ def search_regions(
         progress=progress,
         watch=watch,
     )
+    if per_class:
+        refuse("threshold --per-class", kind_of(found.task, found.medium))
     warnings = list(found.warnings)
     if loaded is not None:
         overlap_ = found_overlap(loaded, watch)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from calibcli.core.decisions.stored import rule_of
 from calibcli.core.results.warning import Warning, any_of
 from calibcli.tasks.collect import Counts
+from calibcli.tasks.features import kind_of, refuse
 from calibcli.workflows.fit.result import STATS_CLASSES
 from calibcli.workflows.input.gather import input_params, open_input
 from calibcli.workflows.input.loaded import load_calibrator
@@ -78,6 +79,7 @@ def threshold(
     calibrator: str | None = None,
     output: str | None = None,
     candidates: str | None = None,
+    per_class: bool = False,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Result:
@@ -93,6 +95,7 @@ def threshold(
         calibrator: path of a calibrator to apply first.
         output: path of the thresholds artifact.
         candidates: path of a CSV of every candidate.
+        per_class: whether several classes are asked for, which get a cut-off each anyway.
         threads: how many threads read.
         progress: called with the number of rows read so far.
 
@@ -103,7 +106,14 @@ def threshold(
     """
     loaded = None if calibrator is None else load_calibrator(calibrator)
     found = choose_cuts(
-        spec, conventions, wish, loaded, calibrator=calibrator, threads=threads, progress=progress
+        spec,
+        conventions,
+        wish,
+        loaded,
+        calibrator=calibrator,
+        threads=threads,
+        progress=progress,
+        per_class=per_class,
     )
     if candidates is not None:
         curves = [(one.item["slice"], one.curve) for one in found.chosen]
@@ -142,6 +152,7 @@ def choose_cuts(
     opened: Opened | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
+    per_class: bool = False,
 ) -> Cuts:
     """Choose as `threshold` does, and write nothing.
 
@@ -154,6 +165,7 @@ def choose_cuts(
         opened: the input where it has been opened before.
         threads: how many threads read.
         progress: called with the number of rows read so far.
+        per_class: whether several classes are asked for.
     """
     mapping = None if loaded is None else loaded.calibrator
     shown = spec.groups
@@ -166,6 +178,8 @@ def choose_cuts(
         whole = spec
     rows = None
     if dataset is not None:
+        if per_class:
+            refuse("threshold --per-class", kind_of(dataset.task, dataset.medium))
         check_task(dataset.task, wish)
         rows = RowPass.over(dataset, whole, conventions, loaded, threads, progress, watch)
     stats = None
