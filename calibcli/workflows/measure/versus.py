@@ -123,10 +123,9 @@ def _of_boxes(
     from calibcli.workflows.measure.versus_boxes import versus_boxes
 
     second = gather(replace(spec, paths=(other,)), conventions)
-    result = versus_boxes(found, second, conventions, calibrated=calibrated)
-    parts = [result, *(result["classes"]), *(result["groups"])]
-    for part in [*parts, result["calibrated"]] if "calibrated" in result else parts:
-        part["verdict"] = verdict(part["metrics"], other)
+    result = versus_boxes(
+        found, second, conventions, lambda m: verdict(m, other), calibrated=calibrated
+    )
     return {"score": other, "source": "file", **result}
 
 

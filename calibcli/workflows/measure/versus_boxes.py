@@ -23,6 +23,8 @@ from calibcli.tasks.units import Units
 from calibcli.workflows.measure.slices import slice_result
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from calibcli.tasks.population import Population
@@ -38,7 +40,12 @@ _NO_INTERVAL = "no paired interval: not a smooth function of the boxes"
 
 
 def versus_boxes(
-    first: Gathered, second: Gathered, conventions: Conventions, *, calibrated: bool
+    first: Gathered,
+    second: Gathered,
+    conventions: Conventions,
+    verdict: Callable[[Result], str],
+    *,
+    calibrated: bool,
 ) -> Result:
     """Return the differences of every figure, second detector less first, by class and group.
 
@@ -46,6 +53,7 @@ def versus_boxes(
         first: its boxes, matched and counted.
         second: those of the other detector on the same images.
         conventions: how to bin and how sure to be.
+        verdict: which of the two is better, by the differences.
         calibrated: compare the first after its calibrator too.
 
     Raises:
@@ -57,19 +65,24 @@ def versus_boxes(
             "--versus compares two detectors on the same images, and these are others",
             "give detections of the same images: those that the ground truth lists",
         )
-    found = _compared(here, there, conventions)
+
+    def compared(one: Population, other: Population) -> Result:
+        metrics = _compared(one, other, conventions)
+        return {"metrics": metrics, "verdict": verdict(metrics)}
+
+    found = compared(here, there)
     after = first.overall.calibrated
     if calibrated and after is not None:
-        found["calibrated"] = _compared(after, there, conventions)
+        found["calibrated"] = compared(after, there)
     found["classes"] = [
-        {"slice": own.where, **_compared(own.population, other.population, conventions)}
+        {"slice": own.where, **compared(own.population, other.population)}
         for own, other in zip(first.class_slices, second.class_slices, strict=True)
     ]
     others = {str(one.where): one for one in second.groups}
     found["groups"] = [
         {
             "slice": own.where,
-            **_compared(own.population, others[str(own.where)].population, conventions),
+            **compared(own.population, others[str(own.where)].population),
         }
         for own in first.groups
         if str(own.where) in others
@@ -103,7 +116,7 @@ def _compared(first: Population, second: Population, conventions: Conventions) -
             reason = _NO_INTERVAL if ends is None else None
             one = Difference(own["value"], other["value"], low, high, reason)
         metrics[name] = one.to_dict()
-    return {"metrics": metrics}
+    return metrics
 
 
 def _errors(
