@@ -26,6 +26,13 @@ UNCHANGED: Final = frozenset(
     {
         ("threshold", "--unreachable"),  # where every class and group can meet the bounds
         ("threshold", "--per-class"),  # what several classes always get
+        ("apply", "--predicted"),  # another column to read
+        ("apply", "--positive"),  # of one score, which is that of label 1 whatever it is called
+        ("measure", "--layout"),  # where a stack has no axis of structures
+        ("report", "--layout"),
+        ("fit", "--layout"),
+        ("threshold", "--layout"),
+        ("apply", "--layout"),
     }
 )
 """What may change nothing on these files, for a reason."""

@@ -190,6 +190,9 @@ IDLE: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
     "fit": {
         "--tolerance": ("figures before and after are held against nothing", "measure takes it"),
     },
+    "apply": {
+        "--ignore-label": ("probabilities follow from scores alone", "every row gets one"),
+    },
 }
 """Options that a command takes from a project file for all commands, and has no use for itself."""
 

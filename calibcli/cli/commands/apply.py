@@ -63,6 +63,13 @@ def command(
     """
     if emit is not None:
         return _emit(calibrator, emit, read, prior, thresholds, output)
+    taken = getattr(run.config, "taken", ())
+    given = {"weight": read.weight, "count": read.count, "cluster": read.cluster}
+    for name, value in given.items():
+        if value is not None and prior != "em" and name not in taken:
+            raise UsageError(
+                f"--{name} changes no probability", "it is for --prior em, which estimates"
+            )
     if not paths and thresholds is not None:
         return _cut(calibrator, read, run, output, thresholds)
     if not paths:
