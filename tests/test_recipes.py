@@ -61,8 +61,8 @@ def sh(place):
 
 
 def test_every_block_is_named():
-    fences = re.findall(r"^```(yaml|ini|python|toml)$", PAGE, re.MULTILINE)
-    assert len(fences) == len(BLOCKS) == 9
+    fences = re.findall(r"^```(yaml|ini|python|toml|sh)$", PAGE, re.MULTILINE)
+    assert len(fences) == len(BLOCKS) == 10
 
 
 def test_github_actions(sh, place, honest):
@@ -114,6 +114,76 @@ def test_cron_while_the_last_run_is_at_it_and_without_its_file(sh, place):
     assert ran.stdout.startswith("calibration: exit 75")
     (place / "scores.csv").unlink()
     assert "exit 3: calibcli: error: scores.csv: no such file" in sh(line).stdout
+
+
+# -- a night ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def served(tmp_path, sh):
+    """A folder that is served: a calibrator and cut-offs, the script, and today's scores."""
+
+    def rows(name, seed, power, labels=True, n=6000):
+        rng = np.random.default_rng(seed)
+        score = rng.uniform(size=n)
+        label = rng.uniform(size=n) < score**power
+        lines = [f"{s:.4f}" + f",{int(y)}" * labels for s, y in zip(score, label, strict=True)]
+        head = "score,label" if labels else "score"
+        (tmp_path / name).write_text("\n".join([head, *lines]) + "\n")
+
+    rows("first.csv", 1, 1.0)
+    rows("second.csv", 2, 1.0)
+    rows("today.csv", 3, 1.0, labels=False)
+    made = sh(
+        "calibcli fit first.csv --method platt -o calibrator.json && calibcli threshold second.csv "
+        "--calibrator calibrator.json --subject-to 'precision>=0.8' -o cutoffs.json"
+    )
+    assert made.returncode == 0, made.stderr
+    script = BLOCKS["/srv/churn/night.sh"].replace("/srv/churn", shlex.quote(str(tmp_path)))
+    (tmp_path / "night.sh").write_text(script)
+    return rows
+
+
+def pair(folder):
+    return [(folder / name).read_bytes() for name in ("calibrator.json", "cutoffs.json")]
+
+
+BAD_NIGHTS = {
+    "few rows": (lambda rows, path: rows(path.name, 5, 1.4, n=300), 1, "few-rows"),
+    "cut in a row": (lambda _, path: path.write_text(path.read_text()[:-3]), 3, "input"),
+    "labels of other rows": (
+        lambda rows, path: path.write_text(
+            path.read_text().replace(",1", ",x").replace(",0", ",1").replace(",x", ",0")
+        ),
+        1,
+        "shift",
+    ),
+    "a gate": (lambda rows, path: rows(path.name, 5, 1.0), 1, "gate"),
+}
+
+
+@pytest.mark.parametrize("honest", [True], indirect=True)
+@pytest.mark.parametrize("night", ["ordinary", "better", *BAD_NIGHTS])
+def test_a_night(night, sh, place, served, honest):
+    served("labelled.csv", 5, 1.3 if night == "better" else 1.0)
+    script = place / "night.sh"
+    damage, code, word = BAD_NIGHTS.get(night, (None, 0, ""))
+    if damage is not None:
+        damage(served, place / "labelled.csv")
+    if night == "a gate":
+        script.write_text(script.read_text().replace("ece.low>0.05", "ece.low>=0"))
+    before = pair(place)
+    ran = sh("sh night.sh labelled.csv today.csv")
+    assert ran.returncode == code, ran.stdout + ran.stderr
+    told = f'calibration: exit {code}, "code": "{word}"\n' if code else ""
+    assert ran.stdout == told
+    assert (pair(place) == before) is (night != "better")
+    cuts, cal = (place / name for name in ("cutoffs.json", "calibrator.json"))
+    assert cal.read_text().split('"digest": ')[-1].strip("}\n ") in cuts.read_text()  # together
+    # Today's rows are decided and the map is exported every night, with the pair in use.
+    assert len((place / "decided.csv").read_text().splitlines()) == 6001
+    assert "score" in (place / "calibrator.sql").read_text()
+    assert (place / "night.log").read_text().count('"code"') == 1
 
 
 def units():
