@@ -467,6 +467,13 @@ SHAPES = [
         "binary",
         comma({"score": P, "label": WORDS}),
     ),
+    Shape(
+        "Label Studio, crowds",
+        "the share of annotators who said 1",
+        "a.csv --votes 1",
+        "binary",
+        comma({"score": P, "label": Y}),
+    ),
 ]
 
 

@@ -74,6 +74,13 @@ class InputOptions:
             metavar="COL", help="The predicted class, of which --score is the confidence."
         ),
     ] = None
+    votes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|COL",
+            help="Labels count who said 1, of N annotators or of as many as COL says; 1: shares.",
+        ),
+    ] = None
     renormalise: Annotated[
         bool,
         typer.Option("--renormalise", help="Class probabilities were rounded: make them sum to 1."),
@@ -145,6 +152,7 @@ class InputOptions:
             key=self.key,
             predicted=self.predicted,
             renormalise=self.renormalise,
+            votes=self.votes,
         )
         if calibrator is None:
             return spec
@@ -163,6 +171,7 @@ class InputOptions:
             of_rows = {"--ignore-label": self.ignore_label, "--scale": self.scale}
         if pixels or boxes:
             of_rows |= {"--predicted": self.predicted, "--key": self.key}
+            of_rows["--votes"] = self.votes
             of_rows["--renormalise"] = self.renormalise or None
         for option, value in of_images.items():
             if value is not None:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from calibcli.core.statistics.mixing import mixed
 from calibcli.io.content import Content, rounded, row_hashes
 from calibcli.io.formats.buffers import BadValueError
 from calibcli.io.formats.decode import numbers
 from calibcli.io.rows.keys import Categories, categories
+from calibcli.io.rows.place import Place
 from calibcli.io.rows.scores import scores_of
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from calibcli.io.dataset import Rows
     from calibcli.io.rows.beside.view import View
+    from calibcli.io.rows.labels.labelling import Labelling
     from calibcli.io.rows.recipe import Recipe
 
 
@@ -160,9 +163,48 @@ def assemble(
     if recipe.labelling is None or labels is None:
         return batch
     none, ignored = recipe.labelling.left_out(labels)
+    if recipe.votes is not None:
+        batch = _voted(batch, view, recipe, recipe.labelling)
+    elif none is not None:
+        batch = batch.take(~none)
     if none is None:
         return batch
-    return replace(batch.take(~none), dropped=int(none.sum()), ignored=ignored)
+    return replace(batch, dropped=int(none.sum()), ignored=ignored)
+
+
+def _voted(batch: RowBatch, view: View, recipe: Recipe, labelling: Labelling) -> RowBatch:
+    """Return k rows of label 1 and n - k of label 0 for each row: its k of n votes.
+
+    Votes about one row are of one unit. Shares, which are of one vote, are weights.
+    """
+    votes, ones = recipe.votes, labelling.votes(view)
+    if isinstance(votes, Place):
+        with view.blame(votes):
+            every = numbers(view.raw(votes)).astype(np.float64)
+    else:
+        every = np.full(len(batch), votes)
+    rows = np.flatnonzero(~np.isnan(ones))
+    shares = votes == 1.0
+    with view.blame(labelling.places[0]), np.errstate(invalid="ignore"):
+        inside = (ones >= 0) & (ones <= every)
+        whole = shares | ((ones == np.floor(ones)) & (every == np.floor(every)))
+        what = "a share between 0 and 1" if shares else "a whole number of votes up to all of them"
+        _require((inside & whole) | np.isnan(ones), f"not {what}")
+    sides = np.stack([ones[rows], every[rows] - ones[rows]], axis=1).reshape(-1)
+    found = batch.take(np.repeat(rows, 2))
+    labels = np.tile(np.array([1, 0], np.int8), len(rows))
+    unit = found.unit
+    if unit is None:
+        places = rows + batch.first_row + (batch.source_index << 40)
+        unit = np.repeat(mixed(places.astype(np.uint64)), 2)
+    if shares or found.weight is not None:
+        given = found.weight if found.weight is not None else found.count
+        weight = sides if given is None else sides * given
+        found = replace(found, weight=weight, count=None)
+    else:
+        counts: NDArray[np.int64] = sides.astype(np.int64)
+        found = replace(found, count=counts if found.count is None else counts * found.count)
+    return replace(found, labels=labels, unit=unit).take(sides > 0)
 
 
 def _weight(view: View, recipe: Recipe) -> NDArray[np.float64] | None:

@@ -207,10 +207,17 @@ def open_dataset(
         schema=schema,
         paths=tuple(source.shown for source in sources),
         shared=shared,
-        unit=ROW if spec.cluster is None else Unit(spec.cluster, clustered=True),
+        unit=_unit(spec, recipe),
         remark=_one_hot(spec, recipe),
         scores_beside=scores_beside is not None,
     )
+
+
+def _unit(spec: InputSpec, recipe: Recipe) -> Unit:
+    """Return what is independent: a row with all its votes, or what the cluster column names."""
+    if spec.cluster is not None:
+        return Unit(spec.cluster, clustered=True)
+    return ROW if recipe.votes is None else Unit("row", clustered=True)
 
 
 def _one_hot(spec: InputSpec, recipe: Recipe) -> Warning | None:

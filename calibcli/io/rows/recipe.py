@@ -44,10 +44,24 @@ class InputSpec:
     key: str | None = None
     predicted: str | None = None
     renormalise: bool = False
+    votes: str | None = None
     ground_truth: str | None = None
     iou: float = 0.5
     max_detections: int = 100
     nms_iou: float | Mapping[str | None, float] | None = None
+
+    @property
+    def one_vote(self) -> bool:
+        """Whether labels are shares of one vote, which become weights."""
+        try:
+            return self.votes is not None and float(self.votes) == 1.0
+        except ValueError:
+            return False
+
+    @property
+    def weighted(self) -> bool:
+        """Whether rows have weights: their own, or shares of a vote."""
+        return self.weight is not None or self.one_vote
 
     @property
     def ignored_pixel(self) -> float | None:
@@ -78,6 +92,8 @@ class Recipe:
         renormalise: Whether rows of rounded probabilities are made to sum to 1.
         labelling: The labels, or None where none are read.
         key: The columns by which rows of the labels file are found; () for by their order.
+        votes: Of how many annotators labels count those that said 1: a column, or a number; None
+            for plain labels.
         same: Columns that both files have, and that must agree where rows go by their order.
     """
 
@@ -100,6 +116,7 @@ class Recipe:
     key: tuple[str, ...] = ()
     same: tuple[str, ...] = ()
     scores_beside: bool = False
+    votes: Place | float | None = None
 
     @property
     def label(self) -> tuple[Place, ...]:
@@ -109,7 +126,9 @@ class Recipe:
     def plan(self, *, side: bool = False, keep: bool = False) -> ReadPlan:
         """Return what to read of the scores, or of the labels file."""
         keys = [place for place in (*self.label, *self.groups) if place.side == side]
-        numbers = [place for place in (self.weight, self.count) if place and place.side == side]
+        votes = None if isinstance(self.votes, float) else self.votes
+        counts = (self.weight, self.count, votes)
+        numbers = [place for place in counts if place and place.side == side]
         clusters = [place for place in (self.cluster,) if place and place.side == side]
         return ReadPlan(
             numbers=(self.scores if side == self.scores_beside else ())

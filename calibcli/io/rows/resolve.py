@@ -105,6 +105,7 @@ def make_recipe(
         drop_invalid=spec.drop_invalid,
         **_joined(spec, main, side),
         scores_beside=scores_beside,
+        votes=_votes(spec, task, found, path, columns),
     )
 
 
@@ -258,6 +259,30 @@ def _place(
     every = Columns((column, kind) for column, kind in (*main.items(), *side.items()))
     every.pop(ARRAY, None)
     return Place(find(name, every, path, option))
+
+
+def _votes(
+    spec: InputSpec,
+    task: str,
+    found: FoundLabel | None,
+    path: str,
+    columns: tuple[Columns, Columns],
+) -> Place | float | None:
+    """Return of how many annotators each label is the count: a column, or a number."""
+    if spec.votes is None or found is None:
+        return None
+    if task != "binary" or spec.predicted is not None or spec.positive is not None:
+        raise UsageError(
+            "--votes is for one score a row, whose label counts votes for 1",
+            hint="leave out --votes, --predicted and --positive, or name one --score",
+        )
+    try:
+        number = float(spec.votes)
+    except ValueError:
+        return _place(spec.votes, "--votes", path, columns)
+    if not (number >= 1 and number == int(number)):
+        raise UsageError(f"--votes {spec.votes}: a whole number of 1 or more, or a column")
+    return number
 
 
 def _joined(spec: InputSpec, main: Evidence, side: Evidence | None) -> dict[str, tuple[str, ...]]:

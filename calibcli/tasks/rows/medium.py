@@ -42,6 +42,7 @@ class Rows(Medium):
         given = {
             "key": spec.key,
             "predicted": spec.predicted,
+            "votes": spec.votes,
             "ignore_label": spec.ignore_label,
             "scale": spec.scale,
             "renormalise": spec.renormalise or None,

@@ -171,7 +171,7 @@ def layout_of(dataset: Dataset, spec: InputSpec, conventions: Conventions) -> La
         groups=spec.groups,
         edges=conventions.exact_at,
         logits=spec.logits,
-        weighted=spec.weight is not None,
+        weighted=spec.weighted,
         clustered=dataset.unit.clustered,
         intervals=conventions.confidence is not None,
         drop_invalid=spec.drop_invalid,

@@ -132,7 +132,7 @@ def _at_positives(
     )
     warnings = reading_warnings(dataset, counted.dropped, counted.unseen)
     # Only the classes are counted: no cut-off of several classes is chosen on pooled pairs.
-    pooled = ScoreStats(CellTable.empty(weighted=spec.weight is not None))
+    pooled = ScoreStats(CellTable.empty(weighted=spec.weighted))
     own = Population(dataset.task, pooled, (), counted.classes, rows_apart=True)
     return Gathered(
         dataset.task,

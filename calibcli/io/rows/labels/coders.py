@@ -332,7 +332,7 @@ def unknown_hint(coder: BinaryCoder | ClassCoder | MatchCoder, seen: Seen) -> st
         return "name the label column with --label, or the label that means 1 with --positive"
     numbers = [as_number(text) for text in values]
     if all(number is not None and 0 < number < 1 for number in numbers):
-        return "labels between 0 and 1 are shares of votes: give the label that won"
+        return "labels between 0 and 1 are shares of votes: --votes 1 counts them so"
     marks = [text for text in values if not any(mark.isalnum() for mark in text)]
     also = f", and --ignore-label {_quoted(marks[0])} if that is no label" if marks else ""
     named = [f"--positive {_quoted(text)}" for text in values if text not in marks]

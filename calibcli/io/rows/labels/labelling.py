@@ -10,6 +10,7 @@ import numpy as np
 from calibcli.errors import InputError
 from calibcli.io.failures import listing, row_text, show
 from calibcli.io.formats.buffers import ARRAY, BadValueError, Raw
+from calibcli.io.formats.decode import numbers
 from calibcli.io.rows.keys import Keys
 from calibcli.io.rows.labels.coders import (
     IGNORED,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from calibcli.io.rows.beside.view import View
     from calibcli.io.rows.place import Place
 
-Form = Literal["value", "rows", "one-hot", "sets", "match"]
+Form = Literal["value", "rows", "one-hot", "sets", "match", "votes"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -42,7 +43,8 @@ class Labelling:
         places: The label column; the K columns of labels or of a one-hot table; or the true and
             the predicted class.
         form: One value a row; a row of K values; such a row with a single 1; a list of the classes
-            that hold; or a prediction, which is right where it is the label.
+            that hold; a prediction, which is right where it is the label; or votes for 1, of which
+            the codes only say where they are.
         coder: From values to codes.
         width: K, or 1.
     """
@@ -68,6 +70,8 @@ class Labelling:
     def _codes(self, view: View, seen: Seen) -> NDArray[Any]:
         if self.form == "match":
             return self._matches(view, seen)
+        if self.form == "votes":
+            return np.where(np.isnan(self.votes(view)), MISSING, 1).astype(np.int8)
         columns = []
         for place in self.places:
             with view.blame(place):
@@ -78,6 +82,11 @@ class Labelling:
         if len(columns) > 1:
             return np.stack(columns, axis=1)
         return columns[0]
+
+    def votes(self, view: View) -> NDArray[np.float64]:
+        """Return how many have voted for 1 (n,); NaN where that is missing."""
+        with view.blame(self.places[0]):
+            return numbers(_unwrapped(view.raw(self.places[0]))).astype(np.float64)
 
     def column(self, raw: Raw, seen: Seen) -> NDArray[Any]:
         """Return the codes of one of the columns."""

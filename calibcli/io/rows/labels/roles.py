@@ -216,6 +216,8 @@ def labelling_of(
     ignore = None if spec.ignore_label is None else _text(spec.ignore_label)
     if spec.predicted is not None:
         return _match(spec, found, task, ignore)
+    if spec.votes is not None:
+        return Labelling(found.places, "votes", BinaryCoder(None, ignore), 1)
     columns = chosen.names if len(chosen.names) == len(classes) else ()
     of_class = ClassCoder(classes, columns, ignore)
     of_one = BinaryCoder(spec.positive, ignore)
