@@ -37,6 +37,17 @@ def test_cutoffs_of_logits_above_37(measured, write):
     assert (found["logit"], found["confusion"]["precision"]["value"]) == (40.0, 1.0)
 
 
+def test_isotonic_says_that_large_logits_are_one_probability(calibcli, write, tmp_path):
+    path = write("sat.csv", {"score": [38, 39, 40, 41, 42] * 9, "label": [0, 0, 1, 1, 1] * 9})
+    out = ("-o", tmp_path / "cal.json")
+    ran = calibcli("fit", path, "--logits", "--method", "isotonic", *out)
+    assert "all these logits are one probability" in ran.out
+    assert "do not rank" not in ran.out
+    calibcli("fit", path, "--logits", "--method", "platt", *out)
+    found = load(str(tmp_path / "cal.json")).apply([39.0, 40.0])
+    assert found[0] < 0.3 < 0.7 < found[1]
+
+
 def test_cutoffs_of_logits_are_printed_in_logits(good, write):
     score = list(range(540, 661, 10))
     path = write("credit.csv", {"score": score, "label": [int(s >= 600) for s in score]})

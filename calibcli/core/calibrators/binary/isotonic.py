@@ -38,6 +38,10 @@ from calibcli.errors import InputError
 if TYPE_CHECKING:
     from calibcli.core.statistics.stats import ScoreStats
 
+_ONE_PROBABILITY = (
+    "all these logits are one probability to 16 digits, so the isotonic fit is constant: platt and "
+    "temperature tell them apart"
+)
 Interpolation = Literal["linear", "step"]
 Ends = Literal["smoothed", "raw"]
 
@@ -95,7 +99,9 @@ class Isotonic(Calibrator):
         # Sums of weights round, so a mean can stray beyond [0, 1] or below its neighbour's.
         y = np.maximum.accumulate(np.clip(fitted[keep], 0.0, 1.0))
         notes = few_rows_note(cls.method, stats)
-        if len(np.unique(block)) == 1:
+        if len(score) == 1 and len(np.unique(stats.key[stats.total > 0])) > 1:
+            notes += (_ONE_PROBABILITY,)
+        elif len(np.unique(block)) == 1:
             notes += ("the isotonic fit is constant: the scores do not rank the labels",)
         return cls(array(score[keep]), array(y), interpolation, ends, notes)
 
