@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,4 +35,8 @@ def typed(document: Mapping[str, Any]) -> Any:
     Raises:
         msgspec.ValidationError: the document is not of its schema.
     """
-    return msgspec.convert(document, result_type(document["schema"]))
+    kind = result_type(document["schema"])
+    try:
+        return msgspec.convert(document, kind)
+    except msgspec.ValidationError:  # NumPy's floats are floats for JSON alone
+        return msgspec.json.decode(json.dumps(document), type=kind)
