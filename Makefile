@@ -2,6 +2,7 @@
 #
 #   make demo   the five commands on sample_data/, ending in build/demo/report.html
 #   make test   the tests, without simulations: about three minutes on two cores
+#   make docs   the documentation as a site, build/site/index.html
 #   make check  what continuous integration runs: lint, types, demo, and every test
 #
 # Another interpreter:  make PYTHON=python3.12 test      Another place:  make VENV=/tmp/venv test
@@ -21,7 +22,7 @@ export PATH := $(abspath $(VENV))/bin:$(PATH)
 CANCER := sample_data/breast_cancer
 DEMO := build/demo
 
-.PHONY: demo test test-slow test-minimum test-other-processor lint types bench check clean
+.PHONY: demo docs test test-slow test-minimum test-other-processor lint types bench check clean
 
 demo: $(VENV)/.installed
 	@mkdir -p $(DEMO)
@@ -38,6 +39,10 @@ test: $(VENV)/.installed-dev
 # Simulations of what is promised: intervals that cover, guarantees that hold.
 test-slow: $(VENV)/.installed-dev
 	python -m pytest -n $(JOBS) -m slow $(PYTEST_ARGS)
+
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict
+	@echo "The page to open: build/site/index.html"
 
 lint: $(VENV)/.installed-dev
 	ruff check .
@@ -86,6 +91,10 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS)]'
 	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-docs: pyproject.toml | $(VENV)/bin/python
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check 'mkdocs-material>=9.5'
+	@touch $@
 
 $(VENV)-minimum/.installed: pyproject.toml tests/minimum-versions.txt
 	$(call new-venv,$(VENV)-minimum)
