@@ -13,7 +13,7 @@ from calibcli.render.page.parts import (
     table_html,
 )
 from calibcli.render.tables import common as tabulate
-from calibcli.render.tables import decisions, documents, held
+from calibcli.render.tables import decisions, documents, held, judged
 from calibcli.render.tables.layout import Cell, Column, Table
 from calibcli.render.words import figures
 
@@ -70,7 +70,8 @@ def thresholds(report: Result) -> str:
             f'<p class="note">Left out here: precision against recall of {left} classes that reach '
             "no less.</p>"
         )
-    body += "".join(table_html(table) for table in held.tables(report))
+    shown = [*judged.decision_tables(measure), *held.tables(report)]
+    body += "".join(table_html(table) for table in shown if table)
     lead = f"{_capital(decisions.thresholds_headline(chosen))}. "
     lead += f"{_capital(decisions.kind_words(chosen))}."
     if items:

@@ -181,11 +181,20 @@ def thresholds_headline(result: Result) -> str:
         return f"{len(chosen)} thresholds: each {objective_words(result)}"
     only = chosen[0]
     best = entry(only.get("value"))
-    reached = f" ({figures.with_interval(best)})" if best.get("value") is not None else ""
+    reached = f" ({_reached(best, only)})" if best.get("value") is not None else ""
     logit = only.get("logit")
     of_logit = "" if logit is None else f" (logit {figures.exact(logit)})"
     threshold = figures.exact(only.get("threshold"))
     return f"threshold {threshold}{of_logit}: {objective_words(result)}{reached}"
+
+
+def _reached(best: Result, item: Result) -> str:
+    """Return what was reached; the interval is of new rows and may not hold what these gave."""
+    crossed = entry((item.get("cross_fitted") or {}).get("value"))
+    low, high = best.get("low"), best.get("high")
+    if None in (low, high, crossed["value"]) or low <= best["value"] <= high:
+        return figures.with_interval(best)
+    return f"{figures.metric(best['value'])} here, cross-fitted {figures.with_interval(crossed)}"
 
 
 def kind_words(result: Result) -> str:

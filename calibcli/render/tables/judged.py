@@ -50,11 +50,37 @@ def _beside(decision: Result, params: Result) -> Table:
 
 
 def _matrix(matrix: Result | None) -> Table | None:
-    if not matrix or len(matrix["truth"]) > MOST_CLASSES:
+    """Return the counts of truth and decision; of many classes the pairs confused most often."""
+    if not matrix:
         return None
+    if len(matrix["truth"]) > MOST_CLASSES:
+        return _confused(matrix)
     rows = tuple(
         (Cell(str(name)), *(Cell(figures.count(count)) for count in counts))
         for name, counts in zip(matrix["truth"], matrix["counts"], strict=True)
     )
     columns = (Column("true", left=True), *(Column(str(name)) for name in matrix["decisions"]))
     return Table("Decisions: rows are the truth", columns, rows)
+
+
+def _confused(matrix: Result) -> Table | None:
+    """Return the confusions that occur most often, with their share of the true class."""
+    found = []
+    for k, (truth, counts) in enumerate(zip(matrix["truth"], matrix["counts"], strict=True)):
+        for place, (name, count) in enumerate(zip(matrix["decisions"], counts, strict=True)):
+            if count and place != k:
+                found.append((count, str(truth), str(name), count / sum(counts)))
+    # Of equal counts the first in the order of the classes stays first.
+    found.sort(key=lambda one: -one[0])
+    rows = tuple(
+        (Cell(truth), Cell(name), Cell(figures.count(count)), Cell(figures.percent(share)))
+        for count, truth, name, share in found[:MOST_CLASSES]
+    )
+    columns = (
+        Column("true", left=True),
+        Column("decided", left=True),
+        Column("rows"),
+        Column("of the true class"),
+    )
+    title = f"The {len(rows)} of {len(found)} confusions that occur most often"
+    return Table(title, columns, rows) if rows else None
