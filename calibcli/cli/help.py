@@ -24,9 +24,9 @@ _GROUPS = {
     "What to choose": "maximize subject_to guarantee cost cost_matrix prior abstain coverage sets "
     "penalty free_rank candidates",
     "By class and group": "per_class per_group equal unreachable",
-    "Promotion of a new calibrator": "promote_over rollback dry_run fail_if min_rows "
+    "Promotion of a new calibrator": "promote_over rollback dry_run ok_if_kept fail_if min_rows "
     "min_positives max_shift steps lock_timeout",
-    SHOWN: "threshold thresholds calibrator group versus reference by at worst",
+    SHOWN: "threshold thresholds calibrator group versus reference by at worst every",
     "Conventions": "bins binning edges closed tolerance confidence no_ci seed",
     "Images": "layout scale images connectivity background",
     "Boxes": "ground_truth iou nms_iou max_detections search",

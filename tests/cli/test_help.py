@@ -31,7 +31,7 @@ def test_each_option_stands_in_one_group(good, name):
     assert set(grouped) == options
     assert 5 <= len(groups[OFTEN]) <= 10
     # What no list names falls into this group: a new option is put where it belongs.
-    known = "threshold thresholds calibrator group versus reference by at worst all"
+    known = "threshold thresholds calibrator group versus reference by at worst every"
     assert {one.name for one in groups[SHOWN]} <= set(known.split())
 
 

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from calibcli.cli import console, options, pictures
+from calibcli.cli import console, following, options, pictures
 from calibcli.cli.choices import Format
 from calibcli.cli.detections import DetectionInput
 from calibcli.cli.outputs import keep_apart
 from calibcli.cli.spread import spread_options
-from calibcli.errors import UsageError
+from calibcli.errors import ExitCode, UsageError
 
 NAME = "measure"
 
@@ -75,6 +75,9 @@ def command(
     save_stats: Annotated[
         str | None, typer.Option(metavar="FILE", help="Keep the statistics for later.")
     ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Print every metric, bin, class and group.")
+    ] = False,
     plot: Annotated[
         bool, typer.Option("--plot", help="Draw the reliability diagram below the tables.")
     ] = False,
@@ -133,8 +136,11 @@ def command(
     progress.tell(result)
     console.warn(result, form.format, quiet=run.quiet)
     console.summarise(form.format, NAME, result)
-    text = console.render(form.format.value, NAME, result, output)
+    brief = form.format is Format.TABLE and not (every or plot or worst)
+    hint = following.after_measure(context, result) if brief else None
+    text = console.render(form.format.value, NAME, result, output, hint)
     if plot:
         text += "\n" + console.render("plot", NAME, result, output)
     console.deliver(text, output)
-    return console.judge(result, form.format.value, output, quiet=run.quiet)
+    passed = all(gate["passed"] for gate in result["gates"])
+    return int(ExitCode.OK if passed else ExitCode.NO)

@@ -140,17 +140,20 @@ def _sides(found: Sequence[Region], task: str) -> str:
     text = "; ".join(said)
     more = len(found) - len(over) - len(under)
     text += f"; {more} more region{'s' if more > 1 else ''}" if more else ""
-    pattern = _pattern(over, under, task)
-    return f"{pattern}{text}." if pattern else f"{text[0].upper()}{text[1:]}."
+    pattern = pattern_of([*over, *under], task)
+    return f"S{pattern[1:]}: {text}." if pattern else f"{text[0].upper()}{text[1:]}."
 
 
-def _pattern(over: Sequence[Region], under: Sequence[Region], task: str) -> str:
+def pattern_of(found: Sequence[Region], task: str) -> str:
+    """Return what regions have in common, such as `scores too extreme`; empty without that."""
+    over = [region for region in found if region.gap < 0]
+    under = [region for region in found if region.gap > 0]
     if task == "multiclass" or not over or not under:
         return ""
     if max(r.high for r in under) <= min(r.low for r in over):
-        return "Scores too extreme: "
+        return "scores too extreme"
     if max(r.high for r in over) <= min(r.low for r in under):
-        return "Scores too timid: "
+        return "scores too timid"
     return ""
 
 

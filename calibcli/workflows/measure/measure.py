@@ -154,15 +154,10 @@ def measure(
         from calibcli.workflows.measure.series import series
 
         result["series"], said = series(
-            periods,
-            by,
-            conventions,
-            gates,
-            reference=before,
-            labelled=found.labelled,
-            decisions={} if decided is None else decided.of_periods(periods),
-            applied=applied,
+            periods, by, conventions, gates, reference=before, labelled=found.labelled
         )
+        if decided is not None:
+            decided.attach(result["series"], periods)
         warnings += said
         result["params"]["by"] = by
     if versus is not None:
@@ -190,8 +185,7 @@ def measure(
     if gates:
         from calibcli.core.decisions.gates import evaluate_gates
 
-        chosen = None if applied is None else applied.chosen_cutoff
-        result["gates"] = [one.to_dict() for one in evaluate_gates(gates, result, chosen)]
+        result["gates"] = [verdict.to_dict() for verdict in evaluate_gates(gates, result)]
     if calibrator is not None:
         result["params"]["calibrator"] = calibrator
     if save_stats is not None:

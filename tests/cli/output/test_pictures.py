@@ -20,7 +20,7 @@ def size(png):
 
 
 def test_plot_adds_a_diagram_below_the_same_tables(good, scores):
-    plain, drawn = good("measure", scores), good("measure", scores, "--plot")
+    plain, drawn = good("measure", scores, "--all"), good("measure", scores, "--plot")
     assert drawn.out.startswith(plain.out)
     assert "●" in drawn.out.removeprefix(plain.out)
     assert "\x1b" not in drawn.out

@@ -271,7 +271,7 @@ def test_links_as_outputs(calibcli, scores, tmp_path):
     (tmp_path / "link").symlink_to("target")
     assert calibcli("measure", scores, "-o", tmp_path / "link").code == 0
     assert (tmp_path / "link").is_symlink()
-    assert (tmp_path / "target").read_text().startswith("ECE")
+    assert "ECE" in (tmp_path / "target").read_text()
     before = sorted(os.listdir(tmp_path))  # noqa: PTH208
     for output in ("target/below", "no/such", "."):
         ran = calibcli("measure", scores, "-o", tmp_path / output)

@@ -1,0 +1,67 @@
+"""What to type next: a command line that reads the same files in the same way."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import typer
+
+_READING = (
+    "score", "scores", "label", "labels", "logits", "task", "classes", "positive", "weight",
+    "count", "cluster", "drop_invalid", "input_format", "key", "predicted", "renormalise",
+    "layout", "ignore_label", "scale", "images", "ground_truth", "iou", "nms_iou",
+    "max_detections",
+)  # fmt: skip
+"""Options that say how files are read, which every command has."""
+_LONGEST = 74
+"""Columns of a command before it is continued on another line."""
+
+
+def after_measure(context: typer.Context, result: dict[str, Any]) -> str:
+    """Return the command that follows a measurement; empty where none does.
+
+    What is not honest is calibrated, and what is gets its cut-off.
+    """
+    from calibcli.render.words import short, words
+
+    if "-" in context.params["paths"] or result.get("series") or result.get("versus"):
+        return ""
+    if not all(path.isprintable() for path in context.params["paths"]):
+        return ""  # not to be typed
+    overall = result["overall"]
+    tone, _, found = short.answer(overall, result["params"], words.task_of(result))
+    given = context.params.get("calibrator")
+    if tone == "bad" and given is None and found:
+        return _line("fit", context, "-o calibrator.json")
+    if tone == "good" and not context.params.get("thresholds"):
+        more = f"--calibrator {shlex.quote(given)} " if given else ""
+        return _line("threshold", context, f"{more}-o thresholds.json")
+    return ""
+
+
+def _line(command: str, context: typer.Context, tail: str) -> str:
+    """Return a command line with the files and the reading options that were given."""
+    parts = [shlex.quote(path) for path in context.params["paths"]]
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        source = context.get_parameter_source(name)
+        if name not in _READING or source is None or source.name != "COMMANDLINE":
+            continue
+        value = context.params[name]
+        option = parameter.opts[0]
+        if value is True:
+            parts.append(option)
+        elif value is not None:
+            parts.append(f"{option} {shlex.quote(str(getattr(value, 'value', value)))}")
+    parts = [f"calibcli {command}", *parts, tail]
+    if len(" ".join(parts)) <= _LONGEST:
+        return " ".join(parts)
+    lines = [parts[0]]
+    for part in parts[1:]:
+        if len(lines[-1]) + len(part) < _LONGEST:
+            lines[-1] += f" {part}"
+        else:
+            lines.append(f"    {part}")
+    return " \\\n".join(lines)

@@ -1,0 +1,125 @@
+"""A result of `measure` in at most some fifteen lines of eighty columns; `--all` has the tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from calibcli.render.tables import drifted, paired, segmentation, serial, slices
+from calibcli.render.tables.layout import paint, text_table, wrapped
+from calibcli.render.words import names, short, verdicts, words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from calibcli.render.tables.layout import Style, Table
+
+    Result = Mapping[str, Any]
+
+_WARNINGS = 3
+
+
+def render_measure(
+    result: Result, *, color: bool = False, width: int | None = None, hint: str = ""
+) -> str:
+    """Return a measure result in few lines.
+
+    Args:
+        result: what was measured.
+        color: whether to add SGR codes.
+        width: of the terminal; 80 columns for a pipe.
+        hint: the command to type next.
+    """
+    columns = max(width or short.WIDTH, 40)
+    fold = None if width is None else columns  # a pipe gets a sentence a line, for `grep`
+    blocks = [_painted(_lines(result, columns), fold, color)]
+    blocks += [text_table(table, color=color, width=width) for table in _asked(result)]
+    last = _painted(short.gate_lines(result), fold, color)
+    if hint:
+        # What is to be typed is not folded at spaces: a shell would run each line.
+        last.append(f"next: {hint}")
+    last.append(paint(short.more_line(result), "dim", color))
+    if len(blocks) == 1:
+        return "\n".join([*blocks[0], *last]) + "\n"
+    return "\n\n".join("\n".join(block) for block in [*blocks, last]) + "\n"
+
+
+def _painted(lines: Iterable[tuple[str, Style]], columns: int | None, color: bool) -> list[str]:
+    found = []
+    for text, style in lines:
+        for place, line in enumerate(_folded(text, columns)):
+            indent = "  " if place and not line.startswith(" ") else ""
+            found += [paint(indent + line, style, color)] if line else []
+    return found
+
+
+def _folded(text: str, columns: int | None) -> list[str]:
+    """Return a line, or where it is too long its parts, which leave room for an indent."""
+    whole = wrapped(text, columns)
+    return whole if columns is None or len(whole) == 1 else wrapped(text, columns - 2)
+
+
+def _asked(result: Result) -> list[Table]:
+    """Return the tables that an option has asked for, which are shown as a whole."""
+    found = [
+        *drifted.drift_tables(result),
+        serial.series_table(result),
+        paired.versus_table(result),
+        paired.calibrated_table(result),
+        segmentation.at_table(result) or slices.at_table(result),
+    ]
+    return [table for table in found if table is not None]
+
+
+def _lines(result: Result, columns: int) -> Iterator[tuple[str, Style]]:
+    params, task, overall = result.get("params") or {}, words.task_of(result), result["overall"]
+    tone, phrase, found = short.answer(overall, params, task)
+    figures = short.known(overall)
+    what = {"detection": "boxes", "segmentation": "pixels"}.get(result["task"], "rows")
+    told = f"{short.count(figures['n'].value)} {what}"
+    if "ece" in figures:
+        told = f"ECE {short.with_interval(figures['ece'])}   {told}"
+    yield (
+        f"{phrase:<{columns - len(told)}}{told}" if len(phrase) < columns - len(told) else told,
+        tone,
+    )
+    detail = verdicts.slice_verdict(overall, params, task).headline
+    if tone == "warn":
+        yield detail, ""
+    for line in short.region_lines(found):
+        yield line, ""
+    after = overall.get("calibrated")
+    if after:
+        ends, later, left = short.answer(after, params, task)
+        ece = short.known(after).get("ece")
+        said = "" if ece is None else f", ECE {short.with_interval(ece)}"
+        yield f"calibrated: {later[:1].lower()}{later[1:]}{said}", ends
+        for line in short.region_lines(left):
+            yield line, ""
+    last = after or overall
+    bias = short.bias_line(last)
+    if bias:
+        yield bias, ""
+    yield "   ".join(short.headline_figures(last)), ""
+    for line in short.cut_lines(last):
+        yield line, ""
+    decided = short.decision_line(result)
+    if decided:
+        yield decided, ""
+    for line in short.structure_lines(result):
+        yield line, ""
+    for line in short.worst_lines(result):
+        yield line, ""
+    if result.get("drift"):
+        yield f"Against the reference {names.visible(result['drift']['verdict'])}.", ""
+    yield names.visible(f"{words.conventions(result)}; {_files(result)}"), "dim"
+    warnings = result.get("warnings") or []
+    for text in warnings[:_WARNINGS]:
+        yield f"warning: {names.visible(text)}", "warn"
+    if len(warnings) > _WARNINGS:
+        yield f"and {len(warnings) - _WARNINGS} more warnings", "warn"
+
+
+def _files(result: Result) -> str:
+    paths = [str(one["path"]).rpartition("/")[2] for one in result.get("inputs") or []]
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return f"{paths[0]}{more}" if paths else ""

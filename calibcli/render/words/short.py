@@ -1,0 +1,251 @@
+"""A result of `measure` in few lines: what a person needs to decide, and no more.
+
+The answer stands first and the gates last. Digits follow the intervals: two digits of the width
+of an interval are shown, and of the value as many.
+"""
+
+from __future__ import annotations
+
+from math import ceil, log10
+from typing import TYPE_CHECKING, Final
+
+from msgspec import convert
+
+from calibcli.core.results.figures import Bin, Confusion, Figure
+from calibcli.render.words import bins as regions
+from calibcli.render.words import figures, names, verdicts, words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any
+
+    from calibcli.render.words.bins import Region
+    from calibcli.render.words.verdicts import Tone
+
+    Result = Mapping[str, Any]
+
+HEADLINES: Final = {
+    "accuracy": "accuracy", "brier": "Brier", "nll": "log loss", "auc": "AUC", "ap": "AP",
+    "ap50": "AP50",
+}  # fmt: skip
+"""Figures of the whole that are shown, by metric, as people call them."""
+WIDTH: Final = 80
+_PLAIN_DIGITS = 3
+_REGIONS = 3
+_STRUCTURES = 4
+_CUTS = 2
+
+
+def digits_of(figure: Figure) -> int:
+    """Return decimals that show two digits of the width of an interval.
+
+    >>> digits_of(Figure(0.1021, 0.075, 0.117)), digits_of(Figure(0.5, 0.1, 0.9))
+    (3, 2)
+    """
+    if figure.low is None or figure.high is None or figure.high <= figure.low:
+        return _PLAIN_DIGITS
+    return min(max(ceil(-log10(figure.high - figure.low)) + 1, 2), 8)
+
+
+def number(value: float | None, digits: int) -> str:
+    """Return a number with so many decimals, never rounded to nothing.
+
+    >>> number(0.1021, 3), number(0.00001, 3), number(None, 3)
+    ('0.102', '1.0e-05', '-')
+    """
+    if value is None:
+        return figures.NONE
+    if value != 0 and abs(value) < 0.5 * 10.0**-digits:
+        return f"{value:.1e}"
+    return f"{value:.{digits}f}"
+
+
+def with_interval(figure: Figure) -> str:
+    """Return a figure and its interval.
+
+    >>> with_interval(Figure(0.1021, 0.075, 0.117))
+    '0.102 [0.075, 0.117]'
+    """
+    digits = digits_of(figure)
+    if figure.low is None or figure.high is None:
+        return number(figure.value, digits)
+    # An end that is 0 says so; one that is not must not look like it.
+    ends = ", ".join(number(end, digits) for end in (figure.low, figure.high))
+    return f"{number(figure.value, digits)} [{ends}]"
+
+
+def count(value: float | None) -> str:
+    """Return a count with separators.
+
+    >>> count(1688), count(12.5)
+    ('1,688', '12.5')
+    """
+    if value is None:
+        return figures.NONE
+    return f"{int(value):,}" if value == int(value) else f"{value:,.1f}"
+
+
+def known(part: Result) -> dict[str, Figure]:
+    """Return the figures of a part by metric."""
+    return convert(part["metrics"], dict[str, Figure])
+
+
+def answer(part: Result, params: Result, task: str) -> tuple[Tone, str, list[Region]]:
+    """Return whether a part is honest, in a tone and a phrase, and where it is not."""
+    bins = part.get("bins") or []
+    tone = verdicts.slice_verdict(part, params, task).tone
+    tolerance = words.tolerance_of(params)
+    if tone == "good":
+        return tone, f"Honest within {figures.short(tolerance)}", []
+    if not any(row["count"] for row in bins):
+        return tone, "No rows", []
+    if all(row["gap"] is None for row in bins if row["count"]):
+        return tone, "Cannot tell without labels", []
+    if not regions.has_intervals(bins):
+        found = regions.any_regions(bins, tolerance)
+        return tone, "Gaps, by chance or not" if found else "Small gaps", found
+    if tone == "warn":
+        return tone, "Cannot tell", []
+    confidence = words.confidence_of(params)
+    found = regions.sure_regions(bins, confidence=confidence, beyond=tolerance)
+    return tone, f"Not honest: {_pattern(found, task)}", found
+
+
+def _pattern(found: Sequence[Region], task: str) -> str:
+    pattern = verdicts.pattern_of(found, task)
+    if pattern:
+        return pattern
+    over, under = (any(sign * one.gap > 0 for one in found) for sign in (-1, 1))
+    if over and under:
+        return "too high and too low"
+    return "over-confident" if over else "under-confident"
+
+
+def region_lines(found: Sequence[Region]) -> list[str]:
+    """Return what the scores of a region say and what is true there, a line each, in order."""
+    shown = sorted(found[:_REGIONS], key=lambda one: one.low)
+    ranges = [f"{figures.edge(one.low)} to {figures.edge(one.high)}" for one in shown]
+    size = max(map(len, ranges), default=0)
+    lines = [
+        f"  {text:<{size}}   says {_share(one.score):>4}, is {_share(one.frequency):>4}"
+        f"   {count(one.count)} rows"
+        for text, one in zip(ranges, shown, strict=True)
+    ]
+    if len(found) > _REGIONS:
+        lines.append(f"  and {len(found) - _REGIONS} more")
+    return lines
+
+
+def _share(value: float) -> str:
+    text = figures.percent(value)
+    return f"{text[:-1]} %"
+
+
+def headline_figures(part: Result) -> list[str]:
+    """Return figures of the whole as `Brier 0.194`."""
+    found = known(part)
+    return [
+        f"{name} {number(found[key].value, digits_of(found[key]))}"
+        for key, name in HEADLINES.items()
+        if key in found and found[key].value is not None
+    ]
+
+
+def cut_lines(part: Result) -> list[str]:
+    """Return what the cut-offs do, a line each."""
+    tables = convert(part.get("confusion") or [], list[Confusion])
+    lines = []
+    for table in tables[:_CUTS]:
+        shown = [("precision", table.precision), ("recall", table.recall)]
+        said = ", ".join(f"{name} {with_interval(figure)}" for name, figure in shown)
+        lines.append(f"at {figures.short(table.threshold)}: {said}")
+    if len(tables) > _CUTS:
+        lines.append(f"and {len(tables) - _CUTS} more cut-offs")
+    return lines
+
+
+def bias_line(part: Result) -> str:
+    """Return what is to be said of an ECE that chance alone would give; empty where there is none.
+
+    The binned ECE of honest scores is above 0 by chance, so an interval from 0 ends near it.
+    """
+    found = known(part)
+    ece, debiased = found.get("ece"), found.get("ece_debiased")
+    if ece is None or ece.value is None or ece.low != 0.0 or ece.high is None:
+        return ""
+    if ece.value < 0.8 * ece.high or debiased is None or debiased.value is None:
+        return ""
+    return f"binned ECE is above 0 by chance alone; debiased it is {with_interval(debiased)}"
+
+
+def worst_lines(result: Result) -> Iterator[str]:
+    """Yield the worst class, and the worst value of each group column."""
+    for kind, parts in words.slices_by_kind(result).items():
+        if kind == "class" and result.get("segmentation"):
+            continue  # each structure is shown where it is decided
+        after = any(part.get("calibrated") for part in parts)
+        known = [part for part in parts if words.ece_of(part, calibrated=after) is not None]
+        worst = words.worst_slice(known, calibrated=after) if len(known) > 1 else None
+        if worst is None:
+            continue
+        metrics = (worst["calibrated"] if after else worst)["metrics"]
+        found = convert(metrics, dict[str, Figure])
+        rows = count(found["n"].value)
+        what = "class" if kind == "class" else names.visible(kind.removeprefix("group "))
+        name = names.cut(names.visible(words.slice_name(worst)), 30)
+        yield f"worst {what}: {name}, ECE {with_interval(found['ece'])}, {rows} rows"
+
+
+def structure_lines(result: Result) -> list[str]:
+    """Return the structures of images, the worst first: what they say where they are decided."""
+    told = (result.get("segmentation") or {}).get("structures") or []
+    parts = [one.get("calibrated") or one for one in told]
+    order = sorted(range(len(told)), key=lambda k: -abs(parts[k]["gap"]["value"] or 0.0))
+    lines = []
+    for k in order[:_STRUCTURES]:
+        score, precision, dice = (
+            convert(parts[k][key], Figure) for key in ("score", "precision", "dice")
+        )
+        if score.value is None or precision.value is None:
+            continue
+        name = names.cut(names.visible(told[k]["name"]), 24)
+        lines.append(
+            f"  {name}: says {_share(score.value)}, is {_share(precision.value)}"
+            f"   Dice {with_interval(dice)}"
+        )
+    if len(told) > _STRUCTURES:
+        lines.append(f"  and {len(told) - _STRUCTURES} more structures")
+    return lines
+
+
+def decision_line(result: Result) -> str:
+    """Return what the decisions of `--thresholds` are worth; empty without any."""
+    metrics = (result.get("decision") or {}).get("metrics") or {}
+    shown = {"accuracy": "accuracy", "undecided": "undecided", "macro_f1": "mean F1"}
+    told = [
+        f"{name} {with_interval(convert(metrics[key], Figure))}"
+        for key, name in shown.items()
+        if key in metrics
+    ]
+    return f"decisions: {', '.join(told[:2])}" if told else ""
+
+
+def gate_lines(result: Result) -> list[tuple[str, Tone]]:
+    """Return each gate with what it found, and its tone."""
+    lines: list[tuple[str, Tone]] = []
+    for gate in result.get("gates") or []:
+        passed = bool(gate["passed"])
+        said = f"{names.visible(gate['expr'])}   {figures.with_interval(gate)}"
+        lines.append((f"{'pass' if passed else 'FAIL'}  {said}", "good" if passed else "bad"))
+    return lines
+
+
+def more_line(result: Result) -> str:
+    """Return what `--all` would add."""
+    overall = result["overall"]
+    filled = convert(overall.get("bins") or [], list[Bin])
+    parts = [f"{len(overall['metrics'])} metrics", f"{len(filled)} bins"]
+    for key, name in (("classes", "classes"), ("groups", "groups")):
+        if result.get(key):
+            parts.append(f"{len(result[key])} {name}")
+    return f"(--all: {', '.join(parts)})"
