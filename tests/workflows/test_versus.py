@@ -327,3 +327,34 @@ def test_a_pool_of_models_is_not_compared_with_one(frame, tmp_path):
     fit(spec, Conventions(), FitOptions(method="platt", models=("score", "other")), output=out)
     with pytest.raises(UsageError, match="pools several"):
         measure(spec, Conventions(), versus="other", calibrator=out)
+
+
+def test_two_honest_models_do_not_differ_in_calibration(tmp_path):
+    """The sharper one's plain ECE is larger by noise alone; so is that of its classes."""
+    rng = np.random.default_rng(5)
+    surely = 0
+    for _ in range(4):
+        p = rng.dirichlet(np.full(6, 0.3), 1500)
+        label = (rng.random((1500, 1)) > p.cumsum(axis=1)).sum(axis=1).clip(0, 5)
+        blunt = np.where(rng.random((1500, 1)) < 0.5, p, 1 / 6)
+        for name, array in (("p", p), ("q", blunt), ("y", label)):
+            np.save(tmp_path / f"{name}.npy", array)
+        spec = InputSpec(paths=(str(tmp_path / "p.npy"),), labels=str(tmp_path / "y.npy"))
+        found = run(spec, str(tmp_path / "q.npy"))["metrics"]
+        surely += sum(
+            not found[name]["low"] <= 0.0 <= found[name]["high"]
+            for name in ("ece", "classwise_ece", "brier_miscalibration")
+        )
+    assert surely <= 1  # of twelve
+
+
+def test_a_clear_difference_in_calibration_is_seen(frame, tmp_path):
+    path = tmp_path / "s.csv"
+    frame.to_csv(path, index=False)
+    spec = InputSpec(paths=(str(path),), score="score", label="label")
+    found = run(spec, "other")["metrics"]
+    for name in ("smooth_ece", "ece_debiased", "calibration_slope"):
+        item = found[name]
+        assert item["low"] < item["value"] < item["high"]
+    assert found["calibration_slope"]["low"] > 0.0
+    assert found["spiegelhalter_p"]["low"] is None

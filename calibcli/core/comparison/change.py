@@ -19,6 +19,7 @@ from calibcli.core.metrics import intervals
 from calibcli.core.metrics.binary import Undefined, View
 from calibcli.core.metrics.further.recalibration import common_limits, recalibrate
 from calibcli.core.metrics.further.registry import ALL
+from calibcli.core.metrics.spread import squared_weights
 from calibcli.core.numeric.special import betainc, chi2_sf, norm_ppf, norm_sf_two_sided, t_ppf
 
 if TYPE_CHECKING:
@@ -107,7 +108,27 @@ def freedom(stats: ScoreStats) -> int | None:
     return None if stats.parts is None else max(intervals.buckets(stats) - 1, 1)
 
 
+def rarer_rows(stats: ScoreStats) -> float:
+    """Return the rows of the rarer label, those of one weight that tell as much."""
+    squares = [float(side.sum()) for side in squared_weights(stats)]
+    sums = float(stats.positives), float(stats.negatives)
+    return min(one**2 / two if two > 0.0 else 0.0 for one, two in zip(sums, squares, strict=True))
+
+
+def of_labels(stats: ScoreStats, value: float, variance: float) -> Estimate:
+    """Return an estimate of both labels' rows, whose variance the rarer label decides.
+
+    That of m rows was taken about their own mean: m / (m - 1) undoes it, and m - 1 are the degrees
+    of freedom. Between clusters both are those of the clusters.
+    """
+    if stats.parts is not None:
+        return Estimate(value, variance, freedom(stats))
+    more = max(rarer_rows(stats) - 1.0, 1.0)
+    return Estimate(value, variance * (more + 1.0) / more, max(int(more), 1))
+
+
 SMOOTH = ("mean_score", "brier", "nll", "auc", "average_precision")
+_OF_LABELS = ("brier", "nll", "auc", "average_precision")
 
 
 def estimate(view: View, name: str) -> Estimate:
@@ -123,7 +144,10 @@ def estimate(view: View, name: str) -> Estimate:
         slope = (1.0 - value) * ones, -value * ones
     else:
         slope = intervals.gradient(name, view, value)
-    return Estimate(value, max(intervals.variance(view.stats, slope), 0.0), freedom(view.stats))
+    variance = max(intervals.variance(view.stats, slope), 0.0)
+    if name in _OF_LABELS:
+        return of_labels(view.stats, value, variance)
+    return Estimate(value, variance, freedom(view.stats))
 
 
 def change(name: str, reference: View, current: View, confidence: float | None) -> Change:
@@ -154,22 +178,27 @@ def recalibration_changes(
         except Undefined as undefined:
             return dict.fromkeys(names, Change(reason=f"{undefined}{where}"))
     a, b = fits
-    ends = freedom(reference), freedom(current)
     slope = difference(
-        Estimate(a.slope, float(a.covariance[0, 0]), ends[0]),
-        Estimate(b.slope, float(b.covariance[0, 0]), ends[1]),
+        of_labels(reference, a.slope, float(a.covariance[0, 0])),
+        of_labels(current, b.slope, float(b.covariance[0, 0])),
         confidence,
     )
     intercept = difference(
-        Estimate(a.intercept, a.intercept_variance, ends[0]),
-        Estimate(b.intercept, b.intercept_variance, ends[1]),
+        of_labels(reference, a.intercept, a.intercept_variance),
+        of_labels(current, b.intercept, b.intercept_variance),
         confidence,
     )
     gap = np.array([b.slope - a.slope, b.level - a.level])
-    statistic = float(gap @ np.linalg.pinv(a.covariance + b.covariance) @ gap)
-    df = _welch(
-        *(Estimate(0.0, float(np.trace(f.covariance)), d) for f, d in zip(fits, ends, strict=True))
-    )
+    sides = [
+        of_labels(stats, 0.0, float(np.trace(fit.covariance)))
+        for stats, fit in zip((reference, current), fits, strict=True)
+    ]
+    grown = [
+        fit.covariance * side.variance / max(float(np.trace(fit.covariance)), 1e-300)
+        for side, fit in zip(sides, fits, strict=True)
+    ]
+    statistic = float(gap @ np.linalg.pinv(grown[0] + grown[1]) @ gap)
+    df = _welch(*sides)
     return {"slope": slope, "intercept": intercept, "recalibration_p": _test(_wald(statistic, df))}
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibcli.core.metrics.binary import View
+    from calibcli.core.metrics.intervals import Found
     from calibcli.core.metrics.spread import Gradient
     from calibcli.core.statistics.keys import Keys
 
@@ -193,6 +194,32 @@ class Difference:
         return found if self.reason is None else found | {"reason": self.reason}
 
 
+NEAR_ZERO = ("ece", "classwise_ece", "brier_miscalibration", "nll_miscalibration")
+"""Smooth only where both models are surely wrong: near 0 they are biased, and not normal."""
+
+
+def surely_wrong(figure: Found) -> bool:
+    """Return whether the interval of a norm leaves out 0."""
+    return figure[1] is not None and figure[1] > 0.0
+
+
+def bounds_apart(first: Found, second: Found) -> tuple[float, float] | None:
+    """Return the interval of second less first from the intervals of both, or None without them.
+
+    The variances are recovered from the distances to the ends, and what both models share counts
+    for nothing, so that the interval holds where each of the two does, also at an honest model.
+    Source: Zou and Donner, "Construction of confidence limits about effect measures", 2008.
+    """
+    (a, low_a, high_a, _), (b, low_b, high_b, _) = first, second
+    if a is None or b is None or None in (low_a, high_a, low_b, high_b):
+        return None
+    assert low_a is not None
+    assert high_a is not None
+    assert low_b is not None
+    assert high_b is not None
+    return b - a - math.hypot(b - low_b, high_a - a), b - a + math.hypot(high_b - b, a - low_a)
+
+
 def bounds(value: float, error: float, quantile: float) -> tuple[float, float] | None:
     """Return (low, high) of a difference, or None where its error is unknown."""
     if not math.isfinite(error):
@@ -200,4 +227,15 @@ def bounds(value: float, error: float, quantile: float) -> tuple[float, float] |
     return value - quantile * error, value + quantile * error
 
 
-__all__ = ["CORP", "SMOOTH", "Difference", "Influences", "PairedSums", "bounds", "influences"]
+__all__ = [
+    "CORP",
+    "NEAR_ZERO",
+    "SMOOTH",
+    "Difference",
+    "Influences",
+    "PairedSums",
+    "bounds",
+    "bounds_apart",
+    "influences",
+    "surely_wrong",
+]

@@ -6,7 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calibcli.core.comparison.paired import Difference, bounds
+from calibcli.core.comparison.paired import (
+    NEAR_ZERO,
+    Difference,
+    bounds,
+    bounds_apart,
+    surely_wrong,
+)
 from calibcli.errors import InputError, UsageError
 from calibcli.io.rows.dataset import RowDataset
 from calibcli.io.rows.dataset import open_dataset as open_rows
@@ -31,7 +37,7 @@ Result = dict[str, Any]
 _SAME = ("n", "prevalence", "brier_uncertainty", "nll_uncertainty")
 MOST_SLICES = 50
 """Classes and groups that are compared one by one: each takes two more passes."""
-_NO_INTERVAL = "no paired interval: not a smooth function of the rows"
+_NO_INTERVAL = "no interval: a statistic of a test"
 
 
 def versus(
@@ -84,8 +90,6 @@ def versus(
         )
     layout = replace(
         layout_of(first, replace(spec, groups=()), conventions),
-        clustered=False,
-        intervals=False,
         medium="rows",
         # Rows that the other file does not have are in neither of both.
         drop_invalid=spec.drop_invalid or spec.key is not None,
@@ -208,10 +212,10 @@ def _differences(
     *,
     clustered: bool,
 ) -> Result:
-    first, second = (metrics_of(one, conventions, None) for one in (before, after))
+    level = conventions.confidence
+    first, second = (metrics_of(one, conventions, level) for one in (before, after))
     errors: dict[str, float] = {}
     quantile = 0.0
-    level = conventions.confidence
     if level is not None:
         models = Model(before, conventions.headline), Model(after, conventions.headline)
         sums = paired_sums(parts, models, layout, threads)
@@ -224,9 +228,13 @@ def _differences(
             continue
         one = Difference(first[name][0], second[name][0], reason=first[name][3] or second[name][3])
         if one.value is not None and level is not None:
-            ends = bounds(one.value, errors.get(name, float("nan")), quantile)
+            both = first[name], second[name]
+            ends = None
+            if name in errors and (name not in NEAR_ZERO or all(map(surely_wrong, both))):
+                ends = bounds(one.value, errors[name], quantile)
+            ends = ends or bounds_apart(*both)
             one = (
-                replace(one, reason=_NO_INTERVAL)
+                replace(one, reason=one.reason or _NO_INTERVAL)
                 if ends is None
                 else replace(one, low=ends[0], high=ends[1])
             )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 from scipy.stats import f as f_distribution
-from scipy.stats import norm, t, ttest_ind_from_stats
+from scipy.stats import t, ttest_ind_from_stats
 
 from calibcli.core.comparison.change import (
     Change,
@@ -44,13 +44,16 @@ def test_change_of_a_mean_is_the_difference_with_both_variances():
     (p, y), (q, w) = rows(rng, 900), rows(rng, 400, slope=0.7)
     losses = (p - y) ** 2, (q - w) ** 2
     value = losses[1].mean() - losses[0].mean()
-    error = np.sqrt(losses[0].var() / 900 + losses[1].var() / 400)
+    rarer = [int(min(label.sum(), len(label) - label.sum())) for label in (y, w)]
+    parts = [one.var() / len(one) * m / (m - 1) for one, m in zip(losses, rarer, strict=True)]
+    error = np.sqrt(sum(parts))
+    df = int(error**4 / sum(v**2 / (m - 1) for v, m in zip(parts, rarer, strict=True)))
     found = change("brier", view(p, y), view(q, w), 0.9)
     assert found.value == pytest.approx(value)
     assert (found.low, found.high) == pytest.approx(
-        (value - norm.ppf(0.95) * error, value + norm.ppf(0.95) * error)
+        (value - t.ppf(0.95, df) * error, value + t.ppf(0.95, df) * error), rel=1e-6
     )
-    assert found.p == pytest.approx(2 * norm.sf(abs(value / error)), rel=1e-6)
+    assert found.p == pytest.approx(2 * t.sf(abs(value / error), df), rel=1e-6)
 
 
 def test_p_with_few_degrees_of_freedom_is_welchs():
