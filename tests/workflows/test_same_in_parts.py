@@ -47,7 +47,10 @@ def beside(kind, found):
     if "--images" in options:
         at = options.index("--images")
         del options[at : at + 2]
-    return [*options, "--group", "g"] if kind in ROWS else options
+    if kind not in ROWS:
+        return options
+    # Of several classes a row without a cluster falls into a bucket by its place.
+    return [*options, "--group", "g", *(() if kind == "binary" else ("--cluster", "c"))]
 
 
 def measured(scores, options):
