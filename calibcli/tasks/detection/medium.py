@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli.core.results.warning import Warning
-from calibcli.errors import InputError
+from calibcli.errors import InputError, UsageError
 from calibcli.io.boxes.dataset import BoxDataset, check_options, open_boxes
 from calibcli.tasks.detection.counter import BoxCounter
 from calibcli.tasks.detection.found import Detections
@@ -144,6 +144,8 @@ def check_boxes(spec: InputSpec) -> None:
     """
     if spec.count is not None:
         refuse("--count", "boxes")
+    if spec.scale is not None:
+        raise UsageError("--scale is not for --task detection", "leave it out")
     check_options(spec, need_labels=False)
 
 
