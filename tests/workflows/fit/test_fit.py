@@ -207,7 +207,8 @@ def test_weights_in_any_unit_give_one_map_of_several_classes(method, tmp_path):
 
 def test_heavy_weights_do_not_pass_the_guards_of_promotion_as_rows(tmp_path):
     from calibcli.core.comparison.promotion import Rule
-    from calibcli.workflows.promote.promote import Attempt, promote
+    from calibcli.workflows.promote.outcome import Attempt
+    from calibcli.workflows.promote.promote import promote
 
     rng = np.random.default_rng(6)
     score = rng.random(60)
