@@ -303,7 +303,7 @@ def test_a_failed_run_leaves_the_old_output(fails, write, scores, calibrator, tm
     fails("fit", bad, "-o", old)
     fails("apply", calibrator, bad, "-o", old)
     fails("threshold", bad, "-o", old)
-    fails("report", bad, "-o", old)
+    fails("report", bad, "--format", "md", "-o", old)
     fails("threshold", scores, "--subject-to", "precision>=1", "--subject-to", "recall>=.99",
           "-o", old, code=1)  # fmt: skip
     assert old.read_text() == SECRET
