@@ -101,7 +101,7 @@ def apply(
             "--key joins the files of several models, and the calibrator is of one", "leave it out"
         )
     cuts = None if thresholds is None else _thresholds(thresholds, loaded)
-    if spec.task == "segmentation":
+    if TASKS.get(spec.task) == "images":
         if prior is not None:
             refuse("apply --prior", "masks")
         if stream is not None:

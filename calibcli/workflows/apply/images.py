@@ -125,7 +125,7 @@ def apply_images(
         "calibcli": __version__,
         "inputs": stack.inputs,
         "params": {"calibrator": calibrator, "thresholds": thresholds},
-        "task": "segmentation",
+        "task": stack.name,
         "method": loaded.payload.get("method", loaded.calibrator.method),
         "rows": pixels,
         "output": output,

@@ -9,6 +9,7 @@ import numpy as np
 
 from calibcli.core.results.warning import Warning
 from calibcli.errors import InputError
+from calibcli.io.boxes.dataset import BoxDataset
 from calibcli.tasks.detection.nms import NEVER
 from calibcli.workflows.input.probes import ABOVE_ALL
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from calibcli.workflows.input.loaded import LoadedCalibrator
 
 Result = dict[str, Any]
-TASK = "detection"
+TASK = BoxDataset.name
 
 
 @dataclass(frozen=True, slots=True)

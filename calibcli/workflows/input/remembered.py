@@ -9,6 +9,7 @@ from calibcli.io.artifacts.artifacts import read_artifact
 from calibcli.io.formats.buffers import ARRAY
 from calibcli.io.formats.readers import open_reader
 from calibcli.io.formats.sources import expand
+from calibcli.tasks.table import TASKS
 
 if TYPE_CHECKING:
     from calibcli.io.rows.columns import Columns
@@ -23,10 +24,10 @@ def remembered(spec: InputSpec, calibrator: str | None) -> InputSpec:
     Raises:
         InputError: a file or a calibrator that cannot be read.
     """
-    if calibrator is None or spec.task in ("segmentation", "detection"):
+    if calibrator is None or TASKS.get(spec.task, "rows") != "rows":
         return spec
     payload = read_artifact(calibrator, "calibrator")
-    if payload["task"] == "detection" or payload.get("method") == "pool":
+    if TASKS.get(payload["task"]) == "boxes" or payload.get("method") == "pool":
         return spec
     sources = expand(spec.paths, spec.input_format)
     if sources[0].kind == "stats":

@@ -14,6 +14,7 @@ from calibcli.io.output.lock import FileLock
 from calibcli.io.output.succession import install, previous_of, recover, target_of
 from calibcli.io.rows.hashing import with_digest
 from calibcli.tasks.rows.rivals import Decider
+from calibcli.tasks.table import TASKS
 from calibcli.workflows.input.gather import gather, open_input
 from calibcli.workflows.input.loaded import load_calibrator
 from calibcli.workflows.input.loaded_cuts import CUT, load_thresholds
@@ -171,7 +172,7 @@ def champion_of(path: str) -> LoadedThresholds | None:
     """
     if target_of(path).exists():
         champion = load_thresholds(path)
-        if champion.rule != CUT or champion.task in ("segmentation", "detection"):
+        if champion.rule != CUT or TASKS.get(champion.task) != "rows":
             raise InputError(
                 f"{show(path)} holds no cut-offs of rows: only these are promoted",
                 hint="choose again with calibcli threshold -o FILE",

@@ -159,7 +159,7 @@ def search_regions(
     if candidates is not None:
         _write_candidates(candidates, result["regions"]["curves"])
     keep(output, result, found.classes, REGIONS, loaded)
-    result["task"] = "segmentation"
+    result["task"] = found.name
     return result
 
 
