@@ -135,6 +135,18 @@ class Population:
         """Whether a row has several labels, each of its own."""
         return self.task == "multilabel"
 
+    @property
+    def single(self) -> bool:
+        """Whether a row has one score and one label."""
+        return self.task == "binary"
+
+
+def of_pairs(
+    pairs: ScoreStats, *, units: tuple[int, ...] | None = None, extra: Extra | None = None
+) -> Population:
+    """Return the population of rows that have one score and one label each."""
+    return Population("binary", pairs, units=units, extra=extra)
+
 
 class _Family:
     """One kind of pairs: a tally, and the same by bucket where intervals or folds need it."""

@@ -93,7 +93,7 @@ def fit_gathered(
     if options.per_class:
         refuse("fit --per-class", kind_of(found.task, found.medium))
     column = options.per_group
-    if column is not None and found.task == "multiclass":
+    if column is not None and found.exclusive:
         from calibcli.workflows.fit.group_rows import fit_group_rows
 
         return fit_group_rows(found, spec, column, conventions, options, threads)
@@ -101,9 +101,9 @@ def fit_gathered(
         from calibcli.workflows.fit.groups import fit_groups
 
         return fit_groups(found, column, options)
-    if found.task == "binary":
+    if found.single:
         return fit_binary(found.overall.population.pairs, options)
-    if found.task == "multilabel":
+    if found.labels:
         return fit_multilabel(found, options)
     from calibcli.workflows.fit.rows import fit_rows
 

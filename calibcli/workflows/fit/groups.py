@@ -13,7 +13,7 @@ from calibcli.core.fitting.choice import Candidate
 from calibcli.core.fitting.families import deal, fit_family, merged
 from calibcli.core.fitting.problems import BINARY_CANDIDATES, Pairs
 from calibcli.errors import InputError, UsageError
-from calibcli.tasks.collect import Population
+from calibcli.tasks.population import of_pairs
 from calibcli.workflows.fit.fitted import Fitted, GroupOutcome, check_method
 from calibcli.workflows.fit.pairs import fitter, label_population
 
@@ -58,7 +58,7 @@ def fit_groups(found: Gathered, column: str, options: FitOptions) -> Fitted:
     if options.method != "auto":
         check_method(options.method, found.task)
     slices = group_slices(found, column)
-    if found.task == "binary":
+    if found.single:
         family, notes = _family([one.population.pairs for one in slices], options)
         return _binary(slices, column, family, notes)
     return _labels(found, slices, column, options)
@@ -97,13 +97,13 @@ def _binary(slices: list[Slice], column: str, family: Family, notes: tuple[str, 
     for one, fit, held in zip(slices, family.slices, family.held_out, strict=True):
         note = fit.note
         groups[str(one.where["value"])] = GroupMap(fit.own, fit.rows, (fit.weight,), note)
-        after = Population("binary", held)
+        after = of_pairs(held)
         outcomes.append(
             GroupOutcome(one.where, fit.rows, (fit.weight,), note, one.population, after)
         )
     prior = None if math.isinf(family.prior_rows) else family.prior_rows
     calibrator = Grouped(column, family.overall, groups, prior_rows=prior, notes=notes)
-    after = Population("binary", merged(family.held_out))
+    after = of_pairs(merged(family.held_out))
     return Fitted(
         _title(family, column),
         calibrator,

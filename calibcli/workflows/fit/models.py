@@ -151,7 +151,7 @@ def _name(first: str, pool: Pool) -> str:
 def _refuse_few(found: Gathered, options: FitOptions) -> None:
     """Raise InputError where folds would hold too few rows of the second label to compare pools."""
     population = found.overall.population
-    if found.task == "binary":
+    if found.single:
         rows = list(label_evidence(population.pairs))
     else:
         rows = [label_evidence(stats)[0] for stats in population.classes]

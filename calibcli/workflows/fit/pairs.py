@@ -13,6 +13,7 @@ from calibcli.core.fitting.held_out import HeldOut, apply_to_cells, map_losses
 from calibcli.core.fitting.problems import BINARY_CANDIDATES, Pairs
 from calibcli.errors import InputError
 from calibcli.tasks.collect import Population
+from calibcli.tasks.population import of_pairs
 from calibcli.workflows.fit.fitted import FitOptions, Fitted, check_method, less_accurate
 
 if TYPE_CHECKING:
@@ -50,12 +51,12 @@ def fit_binary(stats: ScoreStats, options: FitOptions) -> Fitted:
         folds = _folds(pairs, one)
     notes = (*notes, *calibrator.notes)
     if method == Identity.method:
-        after = Population("binary", stats)
+        after = of_pairs(stats)
         return Fitted(method, calibrator, candidates, after, "unchanged", notes)
     if not folds:
-        inside = Population("binary", stats.map(apply_to_cells(calibrator, stats)))
+        inside = of_pairs(stats.map(apply_to_cells(calibrator, stats)))
         return Fitted(method, calibrator, candidates, inside, "in-sample", notes)
-    after = Population("binary", pairs.after(folds))
+    after = of_pairs(pairs.after(folds))
     warnings = _accuracy_warnings(pairs, folds)
     return Fitted(method, calibrator, candidates, after, "cross-fitted", notes, warnings=warnings)
 
@@ -92,7 +93,7 @@ def fit_multilabel(found: Gathered, options: FitOptions) -> Fitted:
     for name, one in zip(found.classes, found.class_slices, strict=True):
         stats = one.population.pairs
         if not stats.positives or not stats.negatives:
-            unchanged = Population("binary", stats)
+            unchanged = of_pairs(stats)
             fitted = Fitted(Identity.method, Identity(), (), unchanged, "unchanged", ())
             notes.append(f"label {name!r} has one value only: its scores are kept")
         else:

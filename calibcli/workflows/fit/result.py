@@ -119,7 +119,7 @@ def _brief(population: Population, conventions: Conventions, of: str) -> Result:
 
 def _map(found: Gathered, calibrator: Calibrator, conventions: Conventions) -> list[Result]:
     """Return the calibrated probability at chosen scores with its interval; binary scores only."""
-    if found.task != "binary":
+    if not found.single:
         return []
     one = calibrator.overall if isinstance(calibrator, Grouped) else calibrator
     if one.method not in CALIBRATORS:
@@ -135,7 +135,7 @@ def _map(found: Gathered, calibrator: Calibrator, conventions: Conventions) -> l
 
 def _class_map(found: Gathered, fitted: Fitted, conventions: Conventions) -> list[Result]:
     """Return the map of each class with its interval, of parametric maps of several classes."""
-    if found.task != "multiclass":
+    if not found.exclusive:
         return []
     from calibcli.core.fitting.class_map import class_map
 
@@ -202,10 +202,10 @@ def compact_stats(population: Population, cells: int = STATS_CELLS) -> Result:
     Clusters are left out. Of more than `STATS_CLASSES` classes only the pairs of the predicted
     class, all together, are kept.
     """
-    if population.task == "binary":
+    if population.single:
         return {"rows_apart": False, "pairs": _compact([population.pairs], cells)[0]}
     several = len(population.classes) <= STATS_CLASSES
-    if population.task == "multiclass":
+    if population.exclusive:
         top = _compact(population.top if several else (population.pairs,), cells)
     else:
         top = [] if several else _compact((population.pairs,), cells)

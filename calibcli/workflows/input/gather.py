@@ -12,7 +12,7 @@ from calibcli.io.failures import reading
 from calibcli.io.formats.sources import expand, one_array
 from calibcli.tasks.collect import Counted, count
 from calibcli.tasks.families import families_of, merged, population_of, whole
-from calibcli.tasks.population import Layout, Population
+from calibcli.tasks.population import Layout, Population, of_pairs
 from calibcli.tasks.table import TASKS, medium, open_dataset
 
 if TYPE_CHECKING:
@@ -79,8 +79,8 @@ class Gathered:
             before, after = one.population, one.calibrated
             return replace(
                 one,
-                population=Population("binary", before.pairs, units=before.units),
-                calibrated=None if after is None else Population("binary", after.pairs),
+                population=of_pairs(before.pairs, units=before.units),
+                calibrated=None if after is None else of_pairs(after.pairs),
             )
 
         return replace(
@@ -90,6 +90,21 @@ class Gathered:
             overall=pooled(self.overall),
             groups=tuple(map(pooled, self.groups)),
         )
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether the classes of a row exclude each other."""
+        return self.task == "multiclass"
+
+    @property
+    def labels(self) -> bool:
+        """Whether a row has several labels, each of its own."""
+        return self.task == "multilabel"
+
+    @property
+    def single(self) -> bool:
+        """Whether a row has one score and one label."""
+        return self.task == "binary"
 
     @property
     def fitted_task(self) -> str:
@@ -125,9 +140,9 @@ def one_class(population: Population, k: int) -> Population:
     """Return class k against the rest. Rows are independent again: one pair a row."""
     stats = population.classes[k]
     if population.rows_apart:
-        return Population("binary", replace(stats, parts=None))
+        return of_pairs(replace(stats, parts=None))
     extra = None if population.extra is None else population.extra.of_label(k)
-    return Population("binary", stats, units=population.units, extra=extra)
+    return of_pairs(stats, units=population.units, extra=extra)
 
 
 def is_artifact(source: Source) -> bool:
@@ -436,14 +451,14 @@ def calibrated_cells(found: Gathered, calibrator: Calibrator | tuple[Calibrator,
     """Calibrate the cells of saved binary statistics."""
     from calibcli.core.fitting.held_out import apply_to_cells
 
-    if found.task != "binary" or isinstance(calibrator, tuple):
+    if not found.single or isinstance(calibrator, tuple):
         raise UsageError(
             "a calibrator of several classes needs whole rows", "give the score files instead"
         )
 
     def after(one: Slice) -> Slice:
         stats = one.population.pairs
-        changed = Population("binary", stats.map(apply_to_cells(calibrator, stats)))
+        changed = of_pairs(stats.map(apply_to_cells(calibrator, stats)))
         return replace(one, calibrated=changed)
 
     groups = tuple(after(group) for group in found.groups)

@@ -48,7 +48,7 @@ def measure_warnings(found: Gathered, result: Result, conventions: Conventions) 
             "true): their log loss is infinite, nll clips it at 1e-15"
         )
         warnings.append(Warning("certain-errors", text))
-    if found.task == "binary" and overall["metrics"]["auc"]["value"] is None and n:
+    if found.single and overall["metrics"]["auc"]["value"] is None and n:
         reason = overall["metrics"]["auc"].get("reason")
         warnings.append(Warning("undefined", f"auc is undefined: {reason}"))
     if len(stats.key) == 1 and n > 1 and not stats.mixed.any():
@@ -77,7 +77,7 @@ def few_rows(n: float, what: str = "row") -> Warning:
 
 def _few_clusters(found: Gathered) -> bool:
     stats = found.overall.population.pairs
-    if found.task != "binary" or stats.parts is None:
+    if not found.single or stats.parts is None:
         return False
     images = found.dataset is not None and found.dataset.unit == IMAGE  # said by themselves
     return not images and buckets(stats) < FEW_CLUSTERS

@@ -86,7 +86,7 @@ def counted_cells(found: Gathered, rule: Rule, *, after: bool = True) -> Counted
             slots=max(len(found.classes), 1),
             units=units_of(found.clustered),
             weighted=_after(found.overall).pairs.weighted,
-            exclusive=found.task == "multiclass",
+            exclusive=found.exclusive,
         )
 
     counts = empty()

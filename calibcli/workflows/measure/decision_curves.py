@@ -34,7 +34,7 @@ def decision_curves(population: Population, costs: Costs) -> Result:
     made: Result = {
         "risk_coverage": {**thinned(found), "area": found.area, "excess_area": found.excess}
     }
-    if population.task == "binary":
+    if population.single:
         curve = Curve.from_cells(stats.floor, stats.pos, stats.neg)
         made["net_benefit"] = {
             name: values.tolist()

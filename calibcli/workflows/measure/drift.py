@@ -82,7 +82,7 @@ def compared(
     a, b = View(before.pairs, conventions.headline), View(now.pairs, conventions.headline)
     level = conventions.confidence
     found: Result = _distances(before.pairs, now.pairs, level)
-    if now.task == "multiclass":
+    if now.exclusive:
         found["class_psi"] = _mix(before, now, level)
     found["mean_score"] = change("mean_score", a, b, level).to_dict()
     if reference.labelled:
@@ -90,12 +90,12 @@ def compared(
             before.pairs,
             now.pairs,
             conventions.headline,
-            threshold=None if now.task == "multiclass" else conventions.thresholds[0],
+            threshold=None if now.exclusive else conventions.thresholds[0],
             confidence=level,
         )
-        if now.task == "multiclass":  # of the confidence, where Brier is a sum over classes
+        if now.exclusive:  # of the confidence, where Brier is a sum over classes
             del guesses["expected_brier"]
-        if now.task == "binary":
+        if now.single:
             guesses |= prevalence(before.pairs, now.pairs, level)
         found |= {name: guess.to_dict() for name, guess in guesses.items()}
     if labelled:
@@ -139,7 +139,7 @@ def _changes(
 ) -> Result:
     """Return what the labels of both samples tell, in display order."""
     level = conventions.confidence
-    several = now.task == "multiclass"
+    several = now.exclusive
     share = "accuracy" if several else "prevalence"
     found = {share: change("prevalence", a, b, level), "ece": _ece(a, b, conventions)}
     for name in ("brier", "nll"):

@@ -116,7 +116,7 @@ def load_reference(
     if (
         calibrator is not None
         and there.overall.calibrated is None
-        and there.task == "binary"
+        and there.single
         and calibrator.method not in _ROW_WISE
     ):
         there = calibrated_cells(there, calibrator)

@@ -165,7 +165,7 @@ def _count(values: list[str]) -> Result:
 
 def _metrics(one: Slice, conventions: Conventions, *, labelled: bool) -> Result:
     view = View(one.population.pairs, conventions.headline)
-    several = one.population.task == "multiclass"
+    several = one.population.exclusive
     names: tuple[str, ...] = _CONFIDENCE if several else _BINARY
     if not labelled:
         names = ("n", "mean_score")

@@ -51,7 +51,7 @@ def slice_result(
     extra = population.extra
     metrics = _figures(found, population, conventions.confidence)
     result: Result = {"slice": where, "metrics": metrics}
-    if population.task != "multiclass":
+    if not population.exclusive:
         result["confusion"] = [
             cut_table(population, t, conventions) for t in conventions.thresholds
         ]
@@ -63,7 +63,7 @@ def slice_result(
         result["grid_error"] = population.pairs.grid_error
     if extra is not None:
         result |= extra.parts()
-    if curves is not None and population.task != "multiclass":
+    if curves is not None and not population.exclusive:
         result |= _curves(population)
     if curves is not None and where["kind"] == "class":
         from calibcli.workflows.measure.decision_curves import class_costs
@@ -82,7 +82,7 @@ def metrics_of(
     population: Population, conventions: Conventions, confidence: float | None
 ) -> dict[str, Found]:
     """Return every metric of a population, with intervals at a level unless that is None."""
-    several = population.task == "multiclass"
+    several = population.exclusive
     view = View(population.pairs, conventions.headline, seed=conventions.seed, confidence=several)
     if several:
         return multiclass.measure(
@@ -93,7 +93,7 @@ def metrics_of(
             seed=conventions.seed,
         )
     found = intervals.measure(view, confidence=confidence, seed=conventions.seed)
-    if population.task == "multilabel" and population.pairs.n:
+    if population.labels and population.pairs.n:
         # Whether buckets were kept or not: the labels of one row are not independent.
         found |= dict.fromkeys(TESTS, (None, None, None, _SEVERAL))
     return found
@@ -122,7 +122,7 @@ def _figures(found: dict[str, Found], population: Population, confidence: float 
 
 def certain_errors(population: Population) -> int | float:
     """Return how many rows were certain and wrong: their log loss is infinite."""
-    if population.task != "multiclass":
+    if not population.exclusive:
         return population.pairs.certain_errors
     wrong = sum(stats.pos[stats.key == 0].sum() for stats in population.classes)
     return float(wrong) if population.pairs.weighted else int(wrong)

@@ -49,7 +49,7 @@ def judge(result: Result, found: Gathered, conventions: Conventions) -> list[War
         "images": stack.images,
         "pixels": result["overall"]["metrics"]["n"]["value"],
         "ignored": stack.ignored,
-        "decided": "most probable class" if found.task == "multiclass" else "score >= 0.5",
+        "decided": "most probable class" if found.exclusive else "score >= 0.5",
         "structures": structures,
     }
     parts = result["classes"] or [result["overall"]]
@@ -83,9 +83,9 @@ def _structures(stack: Any, population: Population, conventions: Conventions) ->
 
 def _pairs(population: Population, k: int) -> tuple[ScoreStats, ScoreStats]:
     """Return the pairs of the pixels decided for a structure, and those that `--at` reads."""
-    if population.task == "multiclass":
+    if population.exclusive:
         return population.top[k], population.top[k]
-    stats = population.pairs if population.task == "binary" else population.classes[k]
+    stats = population.pairs if population.single else population.classes[k]
     parts = stats.parts
     decided = replace(
         stats,

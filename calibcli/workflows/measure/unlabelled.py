@@ -25,7 +25,7 @@ def unlabelled_result(where: Result, population: Population, conventions: Conven
         view, confidence=conventions.confidence, seed=conventions.seed, names=_KNOWN
     )
     metrics: Result = {}
-    for name in MULTICLASS_METRICS if population.task == "multiclass" else ALL:
+    for name in MULTICLASS_METRICS if population.exclusive else ALL:
         value, low, high, reason = known.get(name, (None, None, None, REASON))
         metrics[name] = {"value": value, "low": low, "high": high}
         if reason is not None:
@@ -45,6 +45,6 @@ def unlabelled_result(where: Result, population: Population, conventions: Conven
         for b in range(len(bins.count))
     ]
     result: Result = {"slice": where, "metrics": metrics}
-    if population.task != "multiclass":
+    if not population.exclusive:
         result["confusion"] = []
     return result | {"bins": rows, "ece_by_bins": []}

@@ -14,6 +14,7 @@ from calibcli.core.fitting.held_out import FoldLosses, HeldOut
 from calibcli.core.fitting.problems import Pairs
 from calibcli.errors import InputError
 from calibcli.tasks.collect import Population
+from calibcli.tasks.population import of_pairs
 from calibcli.workflows.fit.pairs import fitter, label_population
 from calibcli.workflows.fit.rows import counted, rows_of
 
@@ -66,7 +67,7 @@ def contest(
     if not steps:
         # Maps without parameters in common have no half way between them.
         steps = [1.0]
-    if found.task == "multiclass":
+    if found.exclusive:
         return _rows(found, spec, conventions, options, champion, fitted, rule, steps, threads)
     return _cells(found, options, champion, fitted, rule, steps)
 
@@ -97,7 +98,7 @@ def _cells(
     if found.overall.population.labels:
         population = label_population(after)
     else:
-        population = Population("binary", after[0])
+        population = of_pairs(after[0])
     clustered = held.units is not None
     return Contest(tried, best, _outcome(fitted, champion, best.step, population), clustered)
 

@@ -34,14 +34,14 @@ def checks_of(found: Gathered, champion: Mapping[str, Any] | None, rule: Rule) -
     """
     population = found.overall.population
     least = rule.least_of_a_label(found.task)
-    if found.task == "multiclass":
+    if found.exclusive:
         rows = effective_rows(population.pairs)
         of_label = [label_evidence(one)[0] for one in population.classes]
         require_two_classes(np.array(of_label, dtype=np.float64))
         which = "class"
     else:
         problems = population.classes or (population.pairs,)
-        for stats in problems if found.task == "binary" else ():
+        for stats in problems if found.single else ():
             require_both_classes(stats)
         rows = effective_rows(problems[0])
         of_label = [min(label_evidence(one)) for one in problems]
@@ -89,7 +89,7 @@ def shift_checks(found: Gathered, champion: Mapping[str, Any], rule: Rule) -> li
     own = found.overall.population
     scores = _psi(was.get("pairs"), own.pairs)
     found_checks = [_check("psi", scores, "psi", rule.psi, "the scores have shifted: PSI")]
-    if found.task == "multiclass":
+    if found.exclusive:
         change = _accuracy(was.get("pairs"), own.pairs)
         found_checks.append(_labels(was.get("classes"), found, rule))
         said = "the accuracy has changed by"

@@ -145,7 +145,7 @@ def confidence_pairs(population: Population) -> ScoreStats:
     A binary row is decided positive from 0.5 up, with confidence max(p, 1 - p).
     """
     stats = population.pairs
-    if population.task != "binary":
+    if not population.single:
         return stats
     parts = stats.parts
     if parts is not None:

@@ -78,7 +78,7 @@ def gather_cuts(
         opened=opened,
     )
     used = found.overall.calibrated or found.overall.population
-    if found.task == "binary" or all(one.exact for one in used.classes):
+    if found.single or all(one.exact for one in used.classes):
         return found
     if why is None and found.dataset is not None:
         return _at_positives(

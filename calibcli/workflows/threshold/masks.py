@@ -121,7 +121,7 @@ def search_regions(
     if stack.images < FEW_IMAGES:
         text = f"{stack.images} images: what is best on them may be chance"
         warnings.append(Warning("few-images", text))
-    exclusive = found.task == "multiclass"
+    exclusive = found.exclusive
     result = outcome(
         inputs=found.inputs,
         params={

@@ -210,7 +210,7 @@ def choose_cuts(
             )
         read = _Input(found.task, found.classes, found.inputs, found.params, warnings, rows, found)
         parts = _of_populations(found, conventions, wish)
-        if found.task != "multiclass" and found.overall.population.pairs.n:
+        if not found.exclusive and found.overall.population.pairs.n:
             stats = cut_stats(found.overall.population)
     items = [one.item for one in parts.chosen]
     read.warnings.extend(parts.warnings)
@@ -264,7 +264,7 @@ def with_groups(spec: InputSpec, wish: Wish) -> InputSpec:
 
 def _of_populations(found: Gathered, conventions: Conventions, wish: Wish) -> Parts:
     """Choose in populations that were counted: of all rows, and of each group."""
-    if found.task == "multiclass":
+    if found.exclusive:
         return chosen_of_classes(found, conventions, wish)
     clustered = found.clustered
 
