@@ -212,5 +212,8 @@ class Dataset(Protocol):
     def inputs(self) -> list[dict[str, Any]]:
         """{"path", "rows"} of each file; rows is None before a pass where it is unknown."""
 
+    def by_content(self) -> Dataset:
+        """Return the same, whose units are known by what they hold, not by their place."""
+
     def batches(self) -> Iterator[Batch]:
         """Read everything, in row order, in this thread."""

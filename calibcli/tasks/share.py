@@ -72,6 +72,10 @@ class Share:
         """In row order; the same for the same files."""
         return [SharePartition(one, self.buckets) for one in self.whole.partitions]
 
+    def by_content(self) -> Share:
+        """Return itself: its units are those of the whole."""
+        return self
+
     def batches(self) -> Iterator[Batch]:
         """Read everything, in row order, in this thread."""
         for partition in self.partitions:

@@ -6,7 +6,7 @@ bounded memory. The partitions and batches of the same files are always the same
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from calibcli.errors import InputError
@@ -128,6 +128,34 @@ class RowDataset:
             text = f"{lonely:,} of {side.rows:,} rows of {path} {lack}"
             found.append(Warning("unmatched", text))
         return found
+
+    def by_content(self) -> RowDataset:
+        """Return the same, whose rows are known by what they hold; see `identity`.
+
+        Rows of one score are counted by it, and clusters have their own identity.
+
+        Raises:
+            InputError: see `RowPartition.batches`.
+        """
+        if self.unit.clustered or self.task == "binary":
+            return self
+        return self.numbered()
+
+    def numbered(self) -> RowDataset:
+        """Return the same with the copies of each row numbered, unless there are too many rows."""
+        from calibcli.io.rows.identity import copies_of
+
+        copies = copies_of(self.partitions, len(self.classes))
+        if copies is None:
+            return self
+        parts = [
+            replace(part, copies=own) for part, own in zip(self.partitions, copies, strict=True)
+        ]
+        return replace(self, partitions=parts)
+
+    def as_read(self) -> RowDataset:
+        """Return the same, a row of the file a row."""
+        return replace(self, partitions=[replace(one, copies=None) for one in self.partitions])
 
     def batches(self) -> Iterator[RowBatch]:
         """Read everything, in row order, in this thread."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibcli.io.rows.beside.view import View
+    from calibcli.io.rows.identity import Copies
 
 
 class Shared:
@@ -70,6 +71,7 @@ class RowPartition:
         index: The place of this partition in the data set.
         first_row: 0-based row of the file at which it begins.
         rows: How many rows it has, or None where only reading tells.
+        copies: Of its rows, where these are known by what they hold.
     """
 
     source: str
@@ -82,6 +84,7 @@ class RowPartition:
     keep: bool
     schema: Any
     shared: Shared
+    copies: Copies | None = None
 
     @property
     def first_row(self) -> int:
@@ -102,7 +105,7 @@ class RowPartition:
         """
         recipe = self.recipe
         seen = self.shared.seen
-        rows = 0
+        rows = usable = 0
         unmatched = ignored = 0
         for frame in self.reader.read(self.part, recipe.plan(keep=self.keep)):
             if frame.table is not None:
@@ -119,7 +122,8 @@ class RowPartition:
                     raise self._bad_labels()
             batch = assemble(view, recipe, self.source_index, labels)
             ignored += batch.ignored - self._lost(view)
-            yield batch
+            yield batch if self.copies is None else self.copies.apart(batch, usable)
+            usable += len(batch)
             rows += frame.rows
         if ignored:
             self.shared.ignored[self.index] = ignored

@@ -147,6 +147,14 @@ class ModelDataset:
         found = self.datasets if self.files else self.datasets[:1]
         return [item for one in found for item in one.inputs]
 
+    def by_content(self) -> ModelDataset:
+        """Return the same, whose rows are known by what they hold for the first model."""
+        first = self.datasets[0]
+        counted = first.partitions and first.partitions[0].recipe.count is not None
+        if counted or first.unit.clustered:
+            return self
+        return replace(self, datasets=(first.numbered(), *self.datasets[1:]))
+
     def batches(self) -> Iterator[RowBatch]:
         """Read everything, in row order, in this thread."""
         for partition in self.partitions:

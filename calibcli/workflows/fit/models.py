@@ -86,7 +86,7 @@ def fit_models(
     """
     if TASKS.get(spec.task, "rows") != "rows":
         refuse("fit --ensemble", kind_of("binary", TASKS[spec.task]))
-    dataset = open_models(spec, options.models)
+    dataset = open_models(spec, options.models).by_content()
     if options.method != "auto" and dataset.task == "binary":
         check_method(options.method, "binary")
     layout = layout_of(dataset, spec, conventions)

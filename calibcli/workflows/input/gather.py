@@ -254,7 +254,8 @@ def open_input(
     if holds_stats(sources, spec.task):
         return None, sources
     reading = with_group_of(spec, calibrator)
-    return open_for(calibrator, reading, sources, need_labels=labels), sources
+    dataset = open_for(calibrator, reading, sources, need_labels=labels)
+    return dataset.by_content(), sources
 
 
 def open_for(

@@ -81,6 +81,8 @@ def versus(
             "--versus compares a model with another, and the calibrator pools several",
             "compare one of them, or apply the calibrator first and compare its probabilities",
         )
+    if isinstance(first, RowDataset) and spec.count is not None:
+        first = first.as_read()
     second, name, source = _second(first, spec, other)
     if (second.task, len(second.classes)) != (found.task, len(found.classes)):
         raise InputError(
