@@ -546,7 +546,9 @@ def test_rows_of_several_classes_are_calibrated_alike(good, calibcli, write, cla
         after = calibcli(
             "measure", rows, *labels, "--logits", "--calibrator", fitted, "--format", "json", "-q"
         ).json["overall"]["calibrated"]  # fmt: skip
-        assert after["metrics"] == written["metrics"]
+        assert values(after["metrics"]) == values(written["metrics"])
+        # Rows are units by their scores, which are others in the file that was written.
+        same(after["metrics"], written["metrics"], off=0.02)
 
 
 def test_decisions_are_those_of_the_confusion_table(good, calibcli, table, calibrator, tmp_path):
