@@ -1,106 +1,131 @@
-"""How often a 95% interval holds the truth: `python -m benchmarks.coverage [draws]`.
+"""How often a 95% interval holds the truth: `python -m benchmarks.coverage [draws [worlds]]`.
 
-Labels are drawn from a known curve, so the truth of every metric is known from a very large
-sample. Prints the share of draws whose interval holds it, by metric and scenario, as Markdown.
+Prints, as Markdown, the share of draws whose interval holds the truth, by world and figure, over
+the draws in which the figure is defined, and how often honest scores are called miscalibrated.
+Below .93 is in bold. `worlds` is a part of their titles; they are in `benchmarks.worlds` and
+`benchmarks.worlds_of_classes`.
 """
 
 from __future__ import annotations
 
+import math
 import sys
-from statistics import NormalDist
+import zlib
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
 import numpy as np
 
-from calibcli.core.metrics.binary import METRICS, View
+from benchmarks.worlds import WORLDS, World
+from benchmarks.worlds_of_classes import WORLDS_OF_CLASSES, WorldOfClasses
+from calibcli.core.metrics.binary import METRICS, TESTS, View
 from calibcli.core.metrics.intervals import measure
-from calibcli.core.numeric.scales import expit, logit
+from calibcli.core.metrics.multiclass import MULTICLASS_METRICS
 from calibcli.core.statistics.curves import Binning
-from calibcli.core.statistics.stats import ScoreStats
+from calibcli.workflows.measure.slices import confusion
 
-TESTS = ("n", "spiegelhalter_z", "spiegelhalter_p", "hosmer_lemeshow_p")
-NAMES = [name for name in METRICS if name not in TESTS]
+AT_CUT_OFF = ("precision", "recall", "f1")
+PAIRS = (*(name for name in METRICS if name not in ("n", *TESTS)), *AT_CUT_OFF)
+CLASSES = tuple(name for name in MULTICLASS_METRICS if name not in ("n", *TESTS))
+ERRORS = ("ece", "ece_debiased", "mce", "ace", "classwise_ece", "top_label_ece", "smooth_ece",
+          "ks", "kuiper", "brier_miscalibration")  # fmt: skip
+"""Figures that are 0 of honest scores."""
 BINNING = Binning()
-CORRELATION = 0.4
+LEAST = 0.93
+CUT_OFF = 0.5
 
 
-def over_confident(p):
-    return expit(0.5 * logit(p))
-
-
-def one_bump(p):
-    return p - 0.15 * ((p > 0.8) & (p < 0.9))
-
-
-def uniform(rng, n):
-    return rng.random(n)
-
-
-def rare(rng, n):
-    return rng.beta(0.3, 8.0, n)
-
-
-SCENARIOS = {
-    "calibrated, 300": (300, uniform, lambda p: p, 1),
-    "calibrated, 3,000": (3000, uniform, lambda p: p, 1),
-    "over-confident, 300": (300, uniform, over_confident, 1),
-    "over-confident, 3,000": (3000, uniform, over_confident, 1),
-    "one bad bin, 1,000": (1000, uniform, one_bump, 1),
-    "rare positives, 2,000": (2000, rare, over_confident, 1),
-    "clusters of 5, 2,000": (2000, uniform, over_confident, 5),
-    "rare, clusters of 10, 2,000": (2000, rare, over_confident, 10),
-}
-
-
-def truth(scores, curve):
-    rng = np.random.default_rng(0)
-    p = np.sort(scores(rng, 200_000))
-    q = curve(p)
-    stats = ScoreStats.from_arrays(
-        np.repeat(p, 2), np.tile([1, 0], len(p)), np.stack([q, 1 - q], 1).ravel()
-    )
+def figures(stats, seed):
+    """Return (value, low, high, reason) of each figure of one sample of pairs."""
     view = View(stats, BINNING)
-    found = {name: max(METRICS[name](view), 0.0) for name in NAMES}
-    # The debiased estimate subtracts noise that an infinite sample does not have.
-    found["ece_debiased"] = float(np.sqrt(view.bins.weight @ view.bins.gap**2))
-    return found
+    found = measure(view, seed=seed, names=PAIRS[: -len(AT_CUT_OFF)])
+    table = confusion(view, CUT_OFF, 0.95)
+    for name in AT_CUT_OFF:
+        one = table[name]
+        found[name] = one["value"], one["low"], one["high"], one.get("reason")
+    return view, found
 
 
-def draw(rng, n, scores, curve, size):
-    """Labels follow the curve exactly; within a cluster they share a Gaussian copula."""
-    p = np.repeat(scores(rng, n // size), size)
-    if size == 1:
-        return ScoreStats.from_arrays(p, rng.random(n) < curve(p))
-    shared = np.repeat(rng.standard_normal(n // size), size)
-    mixed = np.sqrt(CORRELATION) * shared + np.sqrt(1 - CORRELATION) * rng.standard_normal(n)
-    level = np.array([NormalDist().cdf(value) for value in mixed])
-    cluster = np.repeat(rng.permutation(10 * n)[: n // size], size)
-    return ScoreStats.from_arrays(p, level < curve(p), cluster=cluster)
+def truth(stats):
+    """Return the figures of a population, which has no noise to take off."""
+    view = View(stats, BINNING)
+    table = confusion(view, CUT_OFF, None)
+    known = {name: METRICS[name](view) for name in PAIRS if name in METRICS}
+    known["ece_debiased"] = math.sqrt(view.bins.weight @ view.bins.gap**2)
+    return known | {name: table[name]["value"] for name in AT_CUT_OFF}, np.abs(view.bins.gap)
 
 
-def coverage(draws):
-    table = {}
-    for title, (n, scores, curve, size) in SCENARIOS.items():
-        true = truth(scores, curve)
-        hits = dict.fromkeys(NAMES, 0)
-        rng = np.random.default_rng(1)
+def of_world(draws, world):
+    """Return {figure: (draws whose interval holds the truth, draws with one, alarms)}."""
+    rng = np.random.default_rng(zlib.crc32(world.title.encode()))
+    counts = {}
+
+    def count(name, found, right):
+        value, low, high, _ = found
+        if value is None or low is None or right is None:
+            return
+        tally = counts.setdefault(name, [0, 0, 0])
+        tally[0] += low - 1e-6 <= right <= high + 1e-6
+        tally[1] += 1
+        tally[2] += low > 0.0 and name in ERRORS
+
+    if isinstance(world, WorldOfClasses):
+        known = world.truth()
         for seed in range(draws):
-            stats = draw(rng, n, scores, curve, size)
-            for name, (_, low, high, _) in measure(
-                View(stats, BINNING), seed=seed, names=NAMES
-            ).items():
-                hits[name] += low is not None and low - 1e-6 <= true[name] <= high + 1e-6
-        table[title] = {name: hits[name] / draws for name in NAMES}
-    return table
+            for name, found in world.measured(rng, seed).items():
+                if name in known:
+                    count(name, found, known[name])
+        return counts
+    known, gaps = truth(world.population)
+    for seed in range(draws):
+        view, found = figures(world.draw(rng), seed)
+        # Largest and mean gap are of the bins that hold rows, here those of the sample.
+        used = gaps[view.bins.used]
+        own = known | {"mce": used.max(), "ace": used.mean()}
+        for name in PAIRS:
+            count(name, found[name], own[name])
+    return counts
+
+
+def cell(counts, name, *, alarms=False):
+    """Return a share, in bold where it is too small (or, of alarms, too large), or a dash."""
+    held, defined, alarm = counts.get(name, (0, 0, 0))
+    if not defined:
+        return "-"
+    share = alarm / defined if alarms else held / defined
+    text = "1" if share == 1.0 else f"{share:.3f}".removeprefix("0")
+    bad = share > 1.0 - LEAST if alarms else share < LEAST
+    return f"**{text}**" if bad else text
+
+
+def table(results, titles, names, *, alarms=False):
+    """Return the lines of a Markdown table, a world a row."""
+    lines = ["| world | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    for title in titles:
+        cells = (cell(results[title], name, alarms=alarms) for name in names)
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    return lines
 
 
 def main():
-    draws = int(sys.argv[1]) if len(sys.argv) > 1 else 400
-    table = coverage(draws)
-    print(f"| metric, {draws} draws each | " + " | ".join(table) + " |")
-    print("|---" * (len(table) + 1) + "|")
-    for name in NAMES:
-        cells = " | ".join(f"{table[title][name]:.3f}" for title in table)
-        print(f"| {name} | {cells} |")
+    draws = int(sys.argv[1]) if len(sys.argv) > 1 else 200
+    part = sys.argv[2] if len(sys.argv) > 2 else ""
+    known: dict[str, World | WorldOfClasses] = {**WORLDS, **WORLDS_OF_CLASSES}
+    every = {title: world for title, world in known.items() if part in title}
+    with ProcessPoolExecutor() as pool:
+        found = pool.map(partial(of_world, draws), every.values())
+        results = {}
+        for title, counts in zip(every, found, strict=True):
+            print(title, counts, file=sys.stderr)
+            results[title] = counts
+    print(f"Share of {draws} draws whose 95% interval holds the truth\n")
+    for worlds, names in ((WORLDS, PAIRS), (WORLDS_OF_CLASSES, CLASSES)):
+        titles = [title for title in worlds if title in every]
+        if titles:
+            print("\n".join(table(results, titles, names)), end="\n\n")
+    print("Share of draws of honest scores whose interval lies above 0\n")
+    honest = [title for title, world in every.items() if world.honest]
+    print("\n".join(table(results, honest, ERRORS, alarms=True)))
 
 
 if __name__ == "__main__":

@@ -258,6 +258,18 @@ def truths(z, scale):
     }
 
 
+def test_honest_scores_are_not_miscalibrated_by_corp_where_no_class_is_beyond_chance():
+    rng = np.random.default_rng(5)
+    alarms = 0
+    for _ in range(12):
+        z = rng.normal(0, 1.3, (50, 3))
+        found = measured(softmax(z), draw(softmax(z), rng))
+        if found["classwise_ece"][1] == 0.0:
+            assert found["brier_miscalibration"][1] == 0.0
+        alarms += found["brier_miscalibration"][1] > 0.0
+    assert alarms <= 2  # before, a fifth of the draws
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("scale", "tilt"), [(1.0, 0.0), (1.8, 1.5)])
 def test_intervals_hold_the_truth_as_often_as_they_promise(scale, tilt):

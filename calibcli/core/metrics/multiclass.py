@@ -117,6 +117,10 @@ def measure(
     found["classwise_ece"] = _classwise_ece(classes, confidence, clustered=clustered)
     found["top_label_ece"] = _top_label_ece(top, confidence)
     found |= {name: _sum(name, classes, confidence, clustered=clustered) for name in _SUMS}
+    if not found["classwise_ece"][1]:
+        # A squared norm: above 0 for sure only where the gaps of the classes are beyond chance.
+        value, low, high, reason = found["brier_miscalibration"]
+        found["brier_miscalibration"] = value, low and 0.0, high, reason
     found |= {name: _skill(name, classes, confidence, clustered=clustered) for name in _SKILLS}
     found |= {name: _mean(name, classes, confidence, clustered=clustered) for name in _MEANS}
     return {name: found[name] for name in MULTICLASS_METRICS}
