@@ -11,13 +11,12 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from calibcli.errors import InputError
+from calibcli.errors import CalibcliError, ExitCode, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from calibcli.cli.choices import Format
-    from calibcli.errors import CalibcliError
 
 EDITED = "{} has no digest: it was changed after it was written"
 _PATIENCE = 1.0
@@ -193,6 +192,37 @@ def complain(line: str) -> None:
     with suppress(OSError, ValueError):
         sys.stderr.write(visible(line) + "\n")
         sys.stderr.flush()
+
+
+def judge(result: dict[str, Any], form: str, output: str, *, quiet: bool) -> int:
+    """Return the exit code of a result's gates; say on stderr which failed, a line each.
+
+    Nothing is said where standard output shows it already, in a form that people read.
+    """
+    failed = [gate for gate in result["gates"] if not gate["passed"]]
+    shown = output == "-" and form in ("table", "md", "github")
+    if failed and not quiet and not shown:
+        from calibcli.render.formats.junit import failure_words
+
+        for gate in failed:
+            complain(f"calibcli: {failure_words(gate)}")
+    return int(ExitCode.NO if failed else ExitCode.OK)
+
+
+def report_error(form: str, command: str, error: CalibcliError, output: str) -> None:
+    """Deliver an error in a form that machines read for gates, so that none takes it for a pass."""
+    if form not in ("junit", "github") or (form == "junit" and command != "measure"):
+        return
+    from importlib import import_module
+
+    from calibcli.io.output.sink import holds
+
+    module = import_module(f"calibcli.render.formats.{form}")
+    text = module.render_error(command, error.message, no=error.exit_code == ExitCode.NO)
+    with suppress(CalibcliError, OSError):  # where even this cannot be written, stderr tells
+        # Only an earlier result is replaced, or nothing: the error may be that this is an input.
+        if output == "-" or holds(output, b'<testsuites name="calibcli"', b"::notice title=calib"):
+            deliver(text, output)
 
 
 def explain(error: CalibcliError, otherwise: str = "calibcli --help") -> None:

@@ -59,6 +59,10 @@ def spread_options(function: Callable[..., int]) -> Callable[..., int]:
                 error = values.blamed(error)
             if error.topic is not None and "read" in made:
                 error.spec = _spec_of(made, given.get("paths"))  # type: ignore[attr-defined]
+            if "form" in made:
+                name = function.__module__.rpartition(".")[2]
+                output = str(given.get("output", "-")) if name == "measure" else "-"
+                console.report_error(made["form"].format.value, name, error, output)
             raise error from error.__cause__
 
     order = sorted([*plain, *fields], key=lambda parameter: parameter.kind)

@@ -173,6 +173,14 @@ def test_errors_say_what_to_write(options, message, frame):
     assert "--" not in message
 
 
+def test_drift_and_periods_are_typed_too(frame):
+    days = frame.assign(day=np.repeat(["2026-01-01", "2026-01-02"], ROWS // 2))
+    found = calibcli.measure(days, **COLUMNS, by="day", reference=frame)
+    assert [one.value for one in found.series.periods] == ["2026-01-01", "2026-01-02"]
+    assert found.drift.metrics["psi"].value < 0.1
+    assert found.drift.reference.path == "reference.arrow"
+
+
 def test_a_target_out_of_reach(frame):
     with pytest.raises(AnswerNoError, match="at most"):
         calibcli.threshold(

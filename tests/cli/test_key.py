@@ -122,7 +122,14 @@ def test_a_model_without_some_rows(calibcli, write, tmp_path):
 def test_a_key_needs_another_file(command, calibcli, write, calibrator):
     path = write("a.csv", {"id": ID, "score": A, "label": Y})
     given = (calibrator, path) if command == "apply" else (path,)
-    ran = calibcli(command, *given, "-o", path.with_name("out.csv"), "--key", "id")
+    ran = calibcli(
+        command,
+        *given,
+        "-o",
+        path.with_name("out.html" if command == "report" else "out.csv"),
+        "--key",
+        "id",
+    )
     assert ran.code == 2
     assert "--key joins the rows of two files" in ran.err
     if command == "apply":

@@ -39,7 +39,8 @@ def test_columns_conventions_and_gates(project, calibcli):
     )
     ran = calibcli("measure", "x.csv")
     result = ran.json
-    assert (ran.code, ran.err) == (1, "")
+    assert ran.code == 1
+    assert ran.err.startswith("calibcli: gate 'ece>0' failed: ")
     assert [(gate["expr"], gate["passed"]) for gate in result["gates"]] == [
         ("ece>0", False), ("mce>1", True)
     ]  # fmt: skip

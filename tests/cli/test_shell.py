@@ -178,7 +178,8 @@ def test_options_from_the_environment(bash, scores):
         CALIBCLI_FIT_BINS="3", CALIBCLI_VERSION="0.1.0",
     )  # fmt: skip
     result = json.loads(out)
-    assert (code, err) == (1, "")
+    assert code == 1
+    assert err.startswith("calibcli: gate 'ece>0' failed: ")
     assert result["params"]["bins"] == [7, 9]
     assert result["params"]["confidence"] is None
     assert result["params"]["thresholds"] == [0.2, 0.4]

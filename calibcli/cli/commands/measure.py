@@ -11,7 +11,7 @@ from calibcli.cli.choices import Format
 from calibcli.cli.detections import DetectionInput
 from calibcli.cli.outputs import keep_apart
 from calibcli.cli.spread import spread_options
-from calibcli.errors import ExitCode, UsageError
+from calibcli.errors import UsageError
 
 NAME = "measure"
 
@@ -142,5 +142,4 @@ def command(
     if plot:
         text += "\n" + console.render("plot", NAME, result, output)
     console.deliver(text, output)
-    passed = all(gate["passed"] for gate in result["gates"])
-    return int(ExitCode.OK if passed else ExitCode.NO)
+    return console.judge(result, form.format.value, output, quiet=run.quiet)

@@ -14,7 +14,7 @@ from calibcli.cli.choices import Format
 from calibcli.cli.detections import DetectionInput
 from calibcli.cli.outputs import keep_apart
 from calibcli.cli.spread import spread_options
-from calibcli.errors import ExitCode, UsageError
+from calibcli.errors import UsageError
 
 NAME = "report"
 
@@ -145,8 +145,7 @@ def command(
         write_atomic(output, print_pdf(page))
     else:
         console.deliver(page, output)
-    passed = all(gate["passed"] for gate in result["gates"])
-    return int(ExitCode.OK if passed else ExitCode.NO)
+    return console.judge(result, chosen.value, output, quiet=run.quiet)
 
 
 def _form(form: ReportFormat | None, output: str) -> ReportFormat:

@@ -2,13 +2,13 @@
 
 The expression says when the gate *fails*:
 
-    [calibrated.] [scope.] figure [.low | .high | .value | .p]  >|>=|<|<=  number
+    [scope.] [calibrated.] [section.] figure [@cut-off] [.low | .high | .value | .p]  >|<=|…  number
 
-    scope   class.NAME    group.COLUMN.VALUE    worst(class)    worst(group.COLUMN)    worst(group)
-            decision (accuracy, undecided, macro_f1, precision.CLASS, …: of what `apply` decides)
-            drift         versus        series        overlap (a figure by itself: rows used to fit)
-    figure  a metric (ece, auc, …), or one of a confusion table: precision, or precision@0.5 where
-            there are several thresholds
+    scope    class.NAME    group.COLUMN.VALUE    worst(class)    worst(group.COLUMN)    worst(group)
+    section  drift         versus        decision      series    overlap (a figure by itself)
+    figure   a metric (ece, auc, …), or one of a confusion table: precision, or precision@0.5 where
+             there are several cut-offs; precision@chosen is at the one of --thresholds;
+             decision.precision.NAME is class.NAME.decision.precision
 
 `worst` takes the slice that is most likely to fail: the largest value where the gate fails above
 the number, the smallest where it fails below. Names may hold dots; the longest known one is meant.
@@ -21,13 +21,23 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
+from calibcli.core.results.base import plain
+from calibcli.core.results.figures import OVERALL, Where
+from calibcli.core.results.reading import typed
+from calibcli.core.results.stream import Numbered, numbers
 from calibcli.errors import UsageError, did_you_mean
 
-Json = Mapping[str, Any]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from calibcli.core.results.measure import MeasureResult
+
+    Json = Mapping[str, Any]
+    Cutoff = Callable[[Where, bool], float | None]
+    Named = dict[str, list[Numbered]]
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
@@ -36,9 +46,34 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
 }
 _EXPRESSION = re.compile(r"(?P<subject>.*\S)\s*(?P<op>>=|<=|>|<)\s*(?P<target>[^\s<>=]+)\s*", re.S)
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _WORST = re.compile(r"worst\((?P<of>class|group(?:\.(?P<column>.+?))?)\)\.(?P<figure>.+)", re.S)
-_SECTIONS = {"drift": "--reference FILE", "versus": "--versus COL", "series": "--by COL"}
+_SECTIONS: Final = {
+    "drift": "--reference FILE",
+    "versus": "--versus COL",
+    "series": "--by COL",
+    "decision": "--thresholds FILE",
+    "overlap": "--calibrator FILE",
+}
 _ENDS = ("low", "high", "value", "p")
+ALIASES: Final = {
+    "sensitivity": "recall",
+    "tpr": "recall",
+    "ppv": "precision",
+    "tnr": "specificity",
+    "logloss": "nll",
+    "log_loss": "nll",
+}
+"""Other names of figures, as gates take them."""
+_TABLES: Final = {
+    "metrics": "",
+    "confusion": "",
+    "drift": "drift",
+    "versus": "versus",
+    "versus, calibrated": "versus",
+    "overlap": "overlap",
+    "series": "series",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +88,79 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a gate found. `slice` is the slice that `worst(…)` picked, else None."""
+    """What a gate found: the number, the interval of its figure, the slice of `worst(…)`."""
 
     expr: str
     value: float
     passed: bool
     slice: Json | None = None
+    low: float | None = None
+    high: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the entry of "gates" in a result."""
+        """Return the entry of "gates" in a result; the interval stands where a gate failed."""
         out: dict[str, Any] = {"expr": self.expr, "value": self.value, "passed": self.passed}
-        return out if self.slice is None else out | {"slice": dict(self.slice)}
+        if self.slice is not None:
+            out["slice"] = dict(self.slice)
+        if not self.passed and self.low is not None and self.high is not None:
+            out |= {"low": self.low, "high": self.high}
+        return out
+
+
+class Findings:
+    """The figures of a result, as gates look them up.
+
+    Attributes:
+        chosen: the cut-off that was chosen for a slice, before the calibrator or after it.
+    """
+
+    def __init__(self, found: Iterable[Numbered] = (), chosen: Cutoff | None = None) -> None:
+        self.chosen = chosen
+        self._found: dict[tuple[str, bool], dict[Where, Named]] = {}
+        self.add(found)
+
+    @classmethod
+    def of(cls, result: Json, chosen: Cutoff | None = None) -> Findings:
+        """Return the figures of a measure result, as the JSON has it."""
+        whole: MeasureResult = typed(result)
+        found = cls(numbers(whole), chosen)
+        if whole.series is not None:
+            for name, count in whole.series.metrics.items():
+                found.add([Numbered("series", OVERALL, "series", "", name, count.value)])
+        if whole.overlap is not None:
+            told = whole.overlap.reason or ""
+            for name, value in plain(whole.overlap).items():
+                if name != "reason":
+                    one = Numbered("", OVERALL, "overlap", "", name, value, reason=told)
+                    found.add([one])
+        return found
+
+    def add(self, found: Iterable[Numbered]) -> None:
+        """Take numbers of the stream in."""
+        for one in found:
+            if one.table not in _TABLES or one.stage == "second" or one.where.kind == "period":
+                continue
+            section = "decision" if one.stage == "decision" else _TABLES[one.table]
+            if section == "decision" and one.where.kind == "class":  # also `precision.CLASS`
+                self.add([one._replace(where=OVERALL, name=f"{one.name}.{one.where.name}")])
+            after = "calibrated" in one.stage or one.table == "versus, calibrated"
+            key = section, after and section != "overlap"
+            named = self._found.setdefault(key, {}).setdefault(one.where, {})
+            if one.table == "drift" and one.at:
+                one, name = one._replace(at=""), f"{one.name}.{one.at}"
+            else:
+                name = one.name
+            if all(one.at != other.at for other in named.setdefault(name, [])):
+                named[name].append(one)
+
+    def slices(self, section: str, after: bool) -> dict[Where, Named]:
+        """Return the figures of a section by slice."""
+        return self._found.get((section, after), {})
+
+    def wheres(self, kind: str) -> list[Where]:
+        """Return the classes, or the values of groups, that any section has, in their order."""
+        parts = (where for found in self._found.values() for where in found)
+        return list(dict.fromkeys(where for where in parts if where.kind == kind))
 
 
 def parse_gate(text: str) -> Gate:
@@ -74,87 +171,83 @@ def parse_gate(text: str) -> Gate:
     match = _EXPRESSION.fullmatch(text)
     if match is None or match["subject"].strip()[-1] in "<>=!":
         raise UsageError(f"not a gate: {text!r}", "for example --fail-if 'ece>0.05'")
-    try:
-        target = float(match["target"])
-    except ValueError:
-        target = math.nan
-    if not math.isfinite(target):
-        raise UsageError(f"the gate {text!r} compares with {match['target']!r}, not a number")
-    return Gate(text, match["subject"].strip(), match["op"], target)
+    number = match["target"]
+    if _NUMBER.fullmatch(number) is None or not math.isfinite(float(number)):
+        raise UsageError(f"the gate {text!r} compares with {number!r}, not a number")
+    return Gate(text, match["subject"].strip(), match["op"], float(number))
 
 
-def evaluate_gate(gate: Gate, result: Json) -> Verdict:
+def evaluate_gate(gate: Gate, result: Json | Findings) -> Verdict:
     """Return the verdict of a gate on a measure result.
 
     Raises UsageError when the expression cannot be evaluated there.
     """
-    subject, calibrated = gate.subject, False
-    if subject.startswith("calibrated."):
-        subject, calibrated = subject.removeprefix("calibrated."), True
+    found = result if isinstance(result, Findings) else Findings.of(result)
+    subject, after = _without(gate.subject, "calibrated.")
     worst = _WORST.fullmatch(subject)
-    if worst is not None:
-        slices = _slices(gate, result, worst["of"], worst["column"])
-        values = [(_value(gate, s, worst["figure"], calibrated), s) for s in slices]
-        pick = max if gate.op in (">", ">=") else min
-        value, where = pick(values, key=lambda pair: pair[0])
-        return _verdict(gate, value, where["slice"])
-    if subject.startswith("worst"):
+    if worst is None and subject.startswith("worst"):
         raise UsageError(
             f"the gate {gate.expr!r} cannot be read",
             "worst(class).ece>0.1, worst(group.camera).ece>0.1 or worst(group).ece>0.1",
         )
-    section, _, figure = subject.partition(".")
-    if section == "decision" and figure:
-        return _verdict(gate, _decided(gate, result, figure))
-    if section == "overlap":
-        return _verdict(gate, _overlap(gate, result, figure or "value"))
-    if section in _SECTIONS:
-        return _verdict(gate, _section_value(gate, result, section, figure, calibrated))
-    if section in ("class", "group") and figure:
-        found, figure = _named_slice(gate, result, section, figure)
-        return _verdict(gate, _value(gate, found, figure, calibrated))
-    return _verdict(gate, _value(gate, result["overall"], subject, calibrated))
+    if worst is not None:
+        slices = _slices(gate, found, worst["of"], worst["column"])
+        values = [(_value(gate, found, where, worst["figure"], after), where) for where in slices]
+        pick = max if gate.op in (">", ">=") else min
+        (value, figure), where = pick(values, key=lambda pair: pair[0][0])
+        return _verdict(gate, value, figure, plain(where))
+    scope, _, rest = subject.partition(".")
+    if scope in ("class", "group") and rest:
+        where, rest = _named_slice(gate, found, scope, rest)
+        return _verdict(gate, *_value(gate, found, where, rest, after))
+    return _verdict(gate, *_value(gate, found, OVERALL, subject, after))
 
 
-def evaluate_gates(gates: Iterable[Gate], result: Json) -> list[Verdict]:
-    """Return the verdicts in the order given."""
-    return [evaluate_gate(gate, result) for gate in gates]
+def evaluate_gates(
+    gates: Iterable[Gate], result: Json | Findings, chosen: Cutoff | None = None
+) -> list[Verdict]:
+    """Return the verdicts in the order given; `chosen` is the cut-off that stands for a slice."""
+    found = result if isinstance(result, Findings) else Findings.of(result, chosen)
+    return [evaluate_gate(gate, found) for gate in gates]
 
 
-def _verdict(gate: Gate, value: float, where: Json | None = None) -> Verdict:
-    return Verdict(gate.expr, value, not _OPERATORS[gate.op](value, gate.target), where)
+def _verdict(gate: Gate, value: float, figure: Numbered, where: Json | None = None) -> Verdict:
+    passed = not _OPERATORS[gate.op](value, gate.target)
+    return Verdict(gate.expr, value, passed, where, figure.low, figure.high)
 
 
-def _slices(gate: Gate, result: Json, of: str, column: str | None) -> list[Json]:
+def _without(text: str, prefix: str) -> tuple[str, bool]:
+    return text.removeprefix(prefix), text.startswith(prefix)
+
+
+def _slices(gate: Gate, found: Findings, of: str, column: str | None) -> list[Where]:
     """Return the slices that worst(...) ranges over; never empty."""
     if of == "class":
-        found = list(result.get("classes") or [])
-        if not found:
+        classes = found.wheres("class")
+        if not classes:
             raise UsageError(f"the gate {gate.expr!r} needs classes", "this result has none")
-        return found
-    groups = list(result.get("groups") or [])
+        return classes
+    groups = found.wheres("group")
     if not groups:
         raise UsageError(f"the gate {gate.expr!r} needs groups", "name a column with --group")
     if column is None:
         return groups
-    found = [s for s in groups if s["slice"]["column"] == column]
-    if not found:
-        columns = list(dict.fromkeys(str(s["slice"]["column"]) for s in groups))
+    named = [where for where in groups if where.column == column]
+    if not named:
+        columns = list(dict.fromkeys(str(where.column) for where in groups))
         raise UsageError(
             f"the gate {gate.expr!r} names no --group column",
             did_you_mean(column, columns) or f"columns: {', '.join(columns)}",
         )
-    return found
+    return named
 
 
-def _named_slice(gate: Gate, result: Json, kind: str, rest: str) -> tuple[Json, str]:
+def _named_slice(gate: Gate, found: Findings, kind: str, rest: str) -> tuple[Where, str]:
     """Return the slice whose name `rest` begins with (the longest such name) and the figure."""
-    if kind == "class":
-        named = {str(s["slice"]["name"]): s for s in result.get("classes") or []}
-    else:
-        named = {
-            f"{s['slice']['column']}.{s['slice']['value']}": s for s in result.get("groups") or []
-        }
+    named = {
+        str(one.name) if kind == "class" else f"{one.column}.{one.value}": one
+        for one in found.wheres(kind)
+    }
     fits = [name for name in named if rest.startswith(f"{name}.")]
     if not fits:
         if not named:
@@ -174,88 +267,95 @@ def _named_slice(gate: Gate, result: Json, kind: str, rest: str) -> tuple[Json, 
     return named[name], rest[len(name) + 1 :]
 
 
-def _section_value(gate: Gate, result: Json, section: str, figure: str, calibrated: bool) -> float:
-    found = result.get(section)
-    if found and calibrated:
-        found = found.get("calibrated")
-        if not found:
-            raise UsageError(
-                f"the gate {gate.expr!r} needs figures after calibration",
-                "they come with --calibrator FILE",
-            )
-    if not found:
-        option = _SECTIONS[section]
-        raise UsageError(f"the gate {gate.expr!r} needs {section}", f"it comes with {option}")
-    name, end = _split_end(figure)
-    return _number(gate, _lookup(gate, found.get("metrics", found), name), end, section)
+def _value(
+    gate: Gate, found: Findings, where: Where, subject: str, after: bool
+) -> tuple[float, Numbered]:
+    """Return the number that is meant of a slice, and the figure that it belongs to."""
+    rest, again = _without(subject, "calibrated.")
+    after = after or again
+    head, _, tail = rest.partition(".")
+    section = head if head in _SECTIONS else ""
+    figure = tail if section else rest
+    if section == "overlap":
+        figure, after = figure or "value", False
+    place = found.slices(section, after and section != "decision")
+    if not place:
+        raise _absent(gate, found, section, after)
+    if where not in place:
+        if after and where in found.slices(section, after=False):
+            raise _absent(gate, found, section, after)
+        told = f"the gate {gate.expr!r} cannot be evaluated for {_describe(where)}"
+        raise UsageError(told, f"{section or 'this result'} has no figures of it")
+    name, end = (figure, "value") if section == "overlap" else _split_end(figure)
+    one = _figure(gate, found, place[where], name, where, after)
+    if end == "p":
+        beside = place[where].get(f"{one.name}.p")
+        one = one._replace(value=beside[0].value if beside else None)
+    return _number(gate, one, end, section or _describe(where)), one
 
 
-def _decided(gate: Gate, result: Json, figure: str) -> float:
-    """Return a figure of the decisions: of all of them, or `precision.CLASS` of one class."""
-    found = result.get("decision")
-    if not found:
-        raise UsageError(f"the gate {gate.expr!r} needs decisions", "--thresholds FILE")
-    name, end = _split_end(figure)
-    metrics, classes = found["metrics"], found.get("classes") or []
-    base, _, which = name.partition(".")
-    for one in classes:
-        if one["name"] == which and isinstance(one.get(base), Mapping):
-            return _number(gate, one[base], end, f"class {which!r}")
-    known = dict(metrics)
-    for one in classes:
-        known |= {f"{key}.{one['name']}": one[key] for key in one if isinstance(one[key], Mapping)}
-    return _number(gate, _lookup(gate, known, name), end, "the decisions")
-
-
-def _overlap(gate: Gate, result: Json, end: str) -> float:
-    found = result.get("overlap")
-    if not found:
-        raise UsageError(f"the gate {gate.expr!r} needs a calibrator", "--calibrator FILE")
-    if end not in found or end == "reason":
-        raise UsageError(
-            f"the gate {gate.expr!r} names no figure of this result: {end!r}",
-            did_you_mean(end, found) or "overlap, overlap.low or overlap.high",
+def _absent(gate: Gate, found: Findings, section: str, after: bool) -> UsageError:
+    """Return the error of figures that the result does not have."""
+    if after and found.slices(section, after=False):
+        return UsageError(
+            f"the gate {gate.expr!r} needs figures after calibration",
+            "they come with --calibrator FILE",
         )
-    return _number(gate, found, end, "the overlap")
+    needed = {"overlap": "a calibrator", "decision": "decisions", "": "figures"}
+    told = f"the gate {gate.expr!r} needs {needed.get(section, section)}"
+    return UsageError(told, f"it comes with {_SECTIONS[section]}" if section else None)
 
 
-def _value(gate: Gate, summary: Json, figure: str, calibrated: bool) -> float:
-    """Return the figure of one slice as a number."""
-    where = _describe(summary["slice"])
-    if calibrated:
-        if not summary.get("calibrated"):
-            raise UsageError(
-                f"the gate {gate.expr!r} needs figures after calibration",
-                "they come with --calibrator FILE",
-            )
-        summary = summary["calibrated"]
-    name, end = _split_end(figure)
-    metrics: Json = summary.get("metrics") or {}
-    if name in metrics:
-        return _number(gate, metrics[name], end, where)
+def _figure(
+    gate: Gate, found: Findings, named: Named, name: str, where: Where, after: bool
+) -> Numbered:
+    """Return the figure of a name, which may have a cut-off behind it."""
     base, _, at = name.partition("@")
-    tables = summary.get("confusion") or []
-    if tables and base in tables[0] and base != "threshold":
-        return _number(gate, _table(gate, tables, base, at)[base], end, where)
-    known = [*metrics, *(k for k in (tables[0] if tables else {}) if k != "threshold")]
-    return _number(gate, _lookup(gate, dict.fromkeys(known), name), end, where)
-
-
-def _table(gate: Gate, tables: list[Json], base: str, at: str) -> Json:
-    """Return the confusion table at the threshold written after '@', or the only one."""
-    thresholds = [float(t["threshold"]) for t in tables]
-    shown = ", ".join(f"{base}@{t!r}" for t in thresholds)
-    if not at:
-        if len(tables) > 1:
-            raise UsageError(f"the gate {gate.expr!r} must say at which threshold", shown)
+    if base not in named:
+        base = ALIASES.get(base, base)
+    tables = [] if base == "npv" else named.get(base, [])
+    if base == "npv" and "tn" in named:
+        tables = [_npv(*pair) for pair in zip(named["tn"], named["fn"], strict=True)]
+    if not tables:
+        known = [one for one in named if not one.endswith((".p", ".reference", ".current"))]
+        raise UsageError(
+            f"the gate {gate.expr!r} names no figure of this result: {name!r}",
+            did_you_mean(name, known) or f"one of: {', '.join(known)}",
+        )
+    if not at and len(tables) == 1:
         return tables[0]
-    try:
-        wanted = float(at)
-    except ValueError:
-        wanted = math.nan
-    if wanted not in thresholds:
+    cutoffs = [one.at for one in tables]
+    shown = ", ".join(f"{base}@{cut!r}" for cut in cutoffs if cut != "")
+    if not at:
+        raise UsageError(f"the gate {gate.expr!r} must say at which threshold", shown)
+    if at == "chosen":
+        wanted = None if found.chosen is None else found.chosen(where, after)
+        if wanted is None and found.chosen is not None and found.chosen(where, not after):
+            told = f"calibrated.{name}" if not after else name
+            side = "before" if after else "after"
+            raise UsageError(
+                f"the gate {gate.expr!r} asks on the wrong side: the thresholds cut {side} the "
+                "calibrator",
+                told,
+            )
+        if wanted is None:
+            raise UsageError(
+                f"the gate {gate.expr!r} needs one chosen cut-off of a score",
+                "it comes with --thresholds FILE; decision.FIGURE is of all decisions together",
+            )
+    else:
+        wanted = float(at) if _NUMBER.fullmatch(at) else math.nan
+    if wanted not in cutoffs:
         raise UsageError(f"the gate {gate.expr!r} names no threshold of this result", shown)
-    return tables[thresholds.index(wanted)]
+    return tables[cutoffs.index(wanted)]
+
+
+def _npv(tn: Numbered, fn: Numbered) -> Numbered:
+    """Return the share of negatives among the rows below a cut-off."""
+    good, bad = tn.value, fn.value
+    if not isinstance(good, int | float) or not isinstance(bad, int | float) or not good + bad:
+        return tn._replace(name="npv", value=None, reason="no row is below the cut-off")
+    return tn._replace(name="npv", value=good / (good + bad))
 
 
 def _split_end(figure: str) -> tuple[str, str]:
@@ -264,22 +364,11 @@ def _split_end(figure: str) -> tuple[str, str]:
     return (name, end) if name and end in _ENDS else (figure, "value")
 
 
-def _lookup(gate: Gate, known: Json, name: str) -> Any:
-    if name not in known or known[name] is None:
-        raise UsageError(
-            f"the gate {gate.expr!r} names no figure of this result: {name!r}",
-            did_you_mean(name, known) or f"one of: {', '.join(known)}",
-        )
-    return known[name]
-
-
-def _number(gate: Gate, entry: Any, end: str, where: str) -> float:
-    """Return one number of a {"value", "low", "high"} entry; UsageError with the reason if null."""
-    if isinstance(entry, Mapping):
-        number, reason = entry.get(end), entry.get("reason")
-    else:
-        number, reason = (entry if end == "value" else None), None
+def _number(gate: Gate, one: Numbered, end: str, where: str) -> float:
+    """Return a number of a figure, or an end of its interval; UsageError with the reason."""
+    number = one.low if end == "low" else one.high if end == "high" else one.value
     if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+        reason = one.reason
         if end != "value" and not reason:
             reason = "it has no p-value" if end == "p" else "it has no interval here"
         raise UsageError(
@@ -289,11 +378,11 @@ def _number(gate: Gate, entry: Any, end: str, where: str) -> float:
     return number
 
 
-def _describe(where: Json) -> str:
-    match where["kind"]:
+def _describe(where: Where) -> str:
+    match where.kind:
         case "class":
-            return f"class {where['name']!r}"
+            return f"class {where.name!r}"
         case "group":
-            return f"group {where['column']}={where['value']!r}"
+            return f"group {where.column}={where.value!r}"
         case kind:
-            return str(kind)
+            return kind

@@ -40,9 +40,14 @@ class Envelope(Record, frozen=True, kw_only=True):
 
 
 class GateResult(Record, frozen=True):
-    """What a gate found; `slice` is the one that `worst(…)` has picked."""
+    """What a gate found; `slice` is the one that `worst(…)` has picked.
+
+    The interval of a figure stands where a gate on it failed.
+    """
 
     expr: str
     value: Number
     passed: bool
     slice: Where | None = None
+    low: float | None = None
+    high: float | None = None

@@ -70,6 +70,14 @@ class Where(Record, frozen=True):
     value: str | None = None
     label: str | None = field(default=None, name="class")
 
+    @property
+    def title(self) -> str:
+        """The name of the class, or the value of the group or period; "(missing)" for a null."""
+        if self.kind == "overall":
+            return "overall"
+        name = self.name if self.kind == "class" else self.value
+        return "(missing)" if name is None else name
+
 
 OVERALL = Where("overall")
 

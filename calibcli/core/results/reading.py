@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from calibcli.core.results.envelope import Envelope
+
+T = TypeVar("T")
 
 # Modules are imported by need: no command defines the types of another's result.
 _TYPES: Final = {
@@ -34,4 +37,16 @@ def typed(document: Mapping[str, Any]) -> Any:
     Raises:
         msgspec.ValidationError: the document is not of its schema.
     """
-    return msgspec.convert(document, result_type(document["schema"]))
+    return typed_as(document, result_type(document["schema"]))
+
+
+def typed_as(document: Any, kind: type[T]) -> T:
+    """Return a part of a result as its type.
+
+    Raises:
+        msgspec.ValidationError: the part is not of its type.
+    """
+    try:
+        return msgspec.convert(document, kind)
+    except msgspec.ValidationError:  # NumPy's floats are floats for JSON alone
+        return msgspec.json.decode(json.dumps(document), type=kind)

@@ -172,3 +172,13 @@ def write_atomic(path: str, content: bytes | str | Callable[[BinaryIO], object])
             content(file)
         else:
             file.write(content.encode() if isinstance(content, str) else content)
+
+
+def holds(path: str, *marks: bytes) -> bool:
+    """Return whether there is no file at `path`, or one that has one of the marks in its head."""
+    place = Path(path)
+    if not place.exists():
+        return place.parent.is_dir()
+    with place.open("rb") as file:
+        head = file.read(200)
+    return any(mark in head for mark in marks)

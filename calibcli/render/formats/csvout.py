@@ -2,8 +2,8 @@
 
 | column | meaning |
 | --- | --- |
-| stage | `before`, `calibrated`, `drift`, `series` (measure), `after` (fit), `chosen`, |
-| | `group` (threshold), `promotion` |
+| stage | `before`, `calibrated`, `drift`, `series`, `decision` (measure), `after` (fit), |
+| | `chosen`, `group` (threshold), `promotion` |
 | slice, column, name | `overall`; `class` and its name; `group` or `period`, column and value |
 | table | `metrics`, `confusion`, `bins`, `ece_by_bins`, `at`, `candidates`, `gates`, `versus`, |
 | | `drift`, `overlap`, `cost`, `breaks` (a constraint in a group), `abstain`, `sets`, `decision`, |
@@ -25,7 +25,9 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any, Final
 
-from calibcli.render.tables import drifted, paired, promotion, serial
+from calibcli.core.results.reading import typed
+from calibcli.core.results.stream import numbers
+from calibcli.render.tables import promotion
 from calibcli.render.tables.common import RATES, entry
 from calibcli.render.tables.documents import fit_kind
 from calibcli.render.words import names
@@ -34,38 +36,38 @@ from calibcli.render.words.words import slice_name
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from calibcli.core.results.measure import MeasureResult
+    from calibcli.core.results.stream import Numbered
+
     Result = Mapping[str, Any]
     Row = tuple[Any, ...]
 
 HEADER: Final = (
     "stage", "slice", "column", "name", "table", "at", "metric", "value", "low", "high", "reason",
 )  # fmt: skip
-_BIN_FIGURES: Final = ("low", "high", "count", "score", "frequency", "gap")
 
 
 def render_measure(result: Result) -> str:
     """Return a measure result as CSV."""
-    rows: list[Row] = []
-    for part in _parts(result):
-        where = _where(part.get("slice") or {})
-        rows += _slice_rows("before", where, part)
-        if part.get("calibrated"):
-            rows += _slice_rows("calibrated", where, part["calibrated"])
-    rows += drifted.drift_rows(result)
-    rows += serial.series_rows(result)
-    if result.get("overlap"):
-        found = _figures(result["overlap"])
-        rows.append(("calibrated", "overall", "", "", "overlap", "", "overlap", *found))
-    rows += paired.versus_rows(result)
-    for row in (result.get("worst") or {}).get("rows", ()):
-        told = f"predicted {row['predicted']}, label {row['label']}"
-        at = f"{row['path']}:{row['row']}"
-        rows.append(("before", "overall", "", "", "worst", at, "wrong", row["wrong"], "", "", told))
-    for gate in result.get("gates") or []:
-        told = "passed" if gate["passed"] else "failed"
-        where = ("overall", "", "")
-        rows.append(("before", *where, "gates", gate["expr"], "gate", gate["value"], "", "", told))
+    found: MeasureResult = typed(result)
+    rows: list[Row] = [_row(one) for one in numbers(found)]
+    everywhere = ("before", "overall", "", "")
+    for worst in found.worst.rows if found.worst is not None else ():
+        told = f"predicted {worst.predicted}, label {worst.label}"
+        rows.append(
+            (*everywhere, "worst", f"{worst.path}:{worst.row}", "wrong", worst.wrong, "", "", told)
+        )
+    for gate in found.gates:
+        told = "passed" if gate.passed else "failed"
+        rows.append((*everywhere, "gates", gate.expr, "gate", gate.value, "", "", told))
     return _text(rows)
+
+
+def _row(one: Numbered) -> Row:
+    where = one.where
+    name = "" if where.kind == "overall" else where.title
+    place = (one.stage, where.kind, where.column or "", name, one.table, one.at)
+    return (*place, one.name, one.value, one.low, one.high, one.reason)
 
 
 def render_fit(result: Result) -> str:
@@ -155,35 +157,10 @@ def _other_rows(result: Result) -> Iterator[Row]:
         yield ("chosen", "overall", "", "", "cost", "", key, *_figures(cost.get(key)))
 
 
-def _parts(result: Result) -> Iterator[Result]:
-    yield result["overall"]
-    yield from result.get("classes") or []
-    yield from result.get("groups") or []
-
-
 def _where(where: Result) -> tuple[str, str, str]:
     kind = str(where.get("kind", "overall"))
     name = "" if kind == "overall" else slice_name({"slice": where})
     return kind, str(where.get("column", "")), name
-
-
-def _slice_rows(stage: str, where: tuple[str, str, str], part: Result) -> Iterator[Row]:
-    yield from _metric_rows(stage, where, part.get("metrics") or {})
-    for item in part.get("confusion") or []:
-        yield from _confusion_rows(stage, where, item, item["threshold"])
-    for number, row in enumerate(part.get("bins") or [], start=1):
-        for key in _BIN_FIGURES:
-            bounds = ("", "")
-            if key == "frequency":
-                bounds = (row.get("frequency_low"), row.get("frequency_high"))
-            yield (stage, *where, "bins", number, key, row[key], *bounds, "")
-    for row in part.get("ece_by_bins") or []:
-        label = f"{row['bins']} {row.get('binning', '')}".strip()
-        yield (stage, *where, "ece_by_bins", label, "ece", *_figures(row["ece"]))
-    for row in part.get("at") or []:
-        for key in ("count", "score", "correctness", "gap"):
-            note = row.get("verdict", "") if key == "gap" else ""
-            yield (stage, *where, "at", row["at"], key, row.get(key), "", "", note)
 
 
 def _metric_rows(

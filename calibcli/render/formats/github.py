@@ -51,6 +51,12 @@ def render_threshold(result: Result) -> str:
     return _commands(result, decisions.thresholds_headline(result), [])
 
 
+def render_error(command: str, message: str, *, no: bool) -> str:
+    """Return the annotation of a run that has no result."""
+    word = "no" if no else "error"
+    return _command("error", "calibcli", f"{command}: {word}: {message}") + "\n"
+
+
 def summary(kind: str, result: Result) -> str:
     """Return the job summary: the Markdown of a result, or its head where that is too long."""
     text = str(getattr(markdown, f"render_{kind}")(result))

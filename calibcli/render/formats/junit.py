@@ -43,6 +43,21 @@ def render_measure(result: Result) -> str:
     return "\n".join(lines) + "\n"
 
 
+def render_error(command: str, message: str, *, no: bool) -> str:
+    """Return a run that has no result as JUnit XML: an error, or a failure where it says no."""
+    kind = "failure" if no else "error"
+    counts = f'tests="1" failures="{int(no)}" errors="{int(not no)}" skipped="0"'
+    said, suite = names.html(message), f"calibcli {command}"
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f'<testsuites name="calibcli" {counts}>\n'
+        f'  <testsuite name="{suite}" {counts}>\n'
+        f'    <testcase classname="{suite}" name="{command}">\n'
+        f'      <{kind} type="{kind}" message="{said}">{said}</{kind}>\n'
+        "    </testcase>\n  </testsuite>\n</testsuites>\n"
+    )
+
+
 def _properties(result: Result) -> list[tuple[str, str]]:
     """Return what a reader of the report alone has to know: the tags, the data, the conventions."""
     tags = (result.get("params") or {}).get("tags") or {}
@@ -64,10 +79,10 @@ def _case(gate: Result) -> list[str]:
 
 
 def failure_words(gate: Result) -> str:
-    """Return what a gate found: `gate 'ece>0.05' failed: 0.0960`."""
+    """Return what a gate found: `gate 'ece>0.05' failed: 0.0960 [0.0810, 0.1104]`."""
     where = gate.get("slice")
     of = f", {_slice_words(where)}" if where else ""
-    return f"gate {gate['expr']!r} failed: {figures.metric(gate['value'])}{of}"
+    return f"gate {gate['expr']!r} failed: {figures.with_interval(gate)}{of}"
 
 
 def _slice_words(where: Result) -> str:

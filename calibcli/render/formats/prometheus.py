@@ -9,14 +9,18 @@ and tells the age of the file itself.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from calibcli.core.results.reading import typed
+from calibcli.core.results.stream import numbers
 from calibcli.render.tables.common import RATES, entry
 from calibcli.render.words import names
 from calibcli.render.words.glossary import METRICS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
+
+    from calibcli.core.results.stream import Numbered
 
     Result = Mapping[str, Any]
     Labels = Mapping[str, object]
@@ -60,20 +64,50 @@ class _Families:
         return "\n".join(lines) + "\n"
 
 
+_SHOWN: Final = frozenset(
+    {("before", "metrics"), ("calibrated", "metrics"), ("before", "confusion")}
+    | {("calibrated", "confusion"), ("decision", "metrics"), ("drift", "drift")}
+    | {("difference", "versus")}
+)
+
+
 def render_measure(result: Result) -> str:
     """Return a measure result for Prometheus."""
     found = _Families(result)
     _info(found, result, "measure")
-    for part in (result["overall"], *(result.get("classes") or []), *(result.get("groups") or [])):
-        where = _where(part["slice"])
-        for stage, source in (("before", part), ("calibrated", part.get("calibrated"))):
-            if source:
-                _slice(found, source, {**where, "stage": stage})
-    for section in ("drift", "versus"):
-        for name, value in _section(result.get(section)):
-            found.figure(f"{section}_{name}", f"{name} of {section}", value, {})
+    for one in numbers(typed(result)):
+        if (one.stage, one.table) in _SHOWN:
+            _numbered(found, one)
     _gates(found, result)
     return found.text()
+
+
+def _numbered(found: _Families, one: Numbered) -> None:
+    """Add a number of the stream as a gauge."""
+    where = one.where
+    entry = {"value": one.value, "low": one.low, "high": one.high}
+    labels: dict[str, object] = {
+        "slice": where.kind,
+        "column": where.column or "",
+        "name": "" if where.kind == "overall" else where.name or where.value or "",
+    }
+    if one.table in ("drift", "versus"):
+        if where.kind == "overall" and not (one.table == "drift" and one.at):
+            found.figure(f"{one.table}_{one.name}", f"{one.name} of {one.table}", entry, {})
+        return
+    if one.stage == "decision":
+        told = f"{one.name} of the decisions of the thresholds"
+        found.figure(f"decision_{one.name}", told, entry, labels)
+        return
+    labels["stage"] = one.stage
+    if one.table == "metrics":
+        found.figure(one.name, METRICS.get(one.name, one.name), entry, labels)
+        return
+    labels["threshold"] = one.at if one.at is None else _number(float(one.at))
+    if one.name in ("tp", "fp", "fn", "tn"):
+        found.add("confusion", f"rows {_RATE_HELP}", one.value, {**labels, "outcome": one.name})
+    elif one.name in RATES:
+        found.figure(one.name, f"{one.name} {_RATE_HELP}", entry, labels)
 
 
 def render_fit(result: Result) -> str:
@@ -143,13 +177,6 @@ def _where(where: Result) -> Labels:
     return {"slice": kind, "column": where.get("column", ""), "name": "" if name is None else name}
 
 
-def _slice(found: _Families, part: Result, where: Labels) -> None:
-    for name, value in (part.get("metrics") or {}).items():
-        found.figure(name, METRICS.get(name, name), value, where)
-    for item in part.get("confusion") or []:
-        _confusion(found, item, {**where, "threshold": _number(item["threshold"])})
-
-
 def _confusion(found: _Families, item: Result, where: Labels, prefix: str = "") -> None:
     for outcome in ("tp", "fp", "fn", "tn"):
         labels = {**where, "outcome": outcome}
@@ -157,14 +184,6 @@ def _confusion(found: _Families, item: Result, where: Labels, prefix: str = "") 
     for name in RATES:
         if name in item:
             found.figure(prefix + name, f"{name} {_RATE_HELP}", item[name], where)
-
-
-def _section(section: Result | None) -> Iterator[tuple[str, Any]]:
-    """Yield the figures of a comparison: what has a value."""
-    for name, value in ((section or {}).get("metrics") or section or {}).items():
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if number or (isinstance(value, dict) and "value" in value):
-            yield name, value
 
 
 def _gates(found: _Families, result: Result) -> None:

@@ -1,4 +1,4 @@
-"""What has drifted from the reference, as tables and as CSV rows."""
+"""What has drifted from the reference, as tables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from calibcli.render.words import figures, words
 from calibcli.render.words.names import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from calibcli.render.tables.layout import Cell as Row
 
@@ -112,22 +112,3 @@ def _classes_table(found: Result, params: Result, path: str) -> Table | None:
         rows.append(tuple(cells))
     columns = (Column("class", left=True), *(Column(name) for name in names))
     return Table(f"Drift of each class from {path}", columns, tuple(rows), "")
-
-
-def drift_rows(result: Result) -> Iterator[tuple[Any, ...]]:
-    """Yield what has drifted as rows of the long CSV; `reason` holds the p-value, if any."""
-    found = result.get("drift") or {}
-    yield from _csv("drift", ("overall", "", ""), found.get("metrics") or {})
-    after = (found.get("calibrated") or {}).get("metrics") or {}
-    yield from _csv("drift calibrated", ("overall", "", ""), after)
-    for part in found.get("classes") or []:
-        yield from _csv("drift", ("class", "", part["slice"]["name"]), part["metrics"])
-
-
-def _csv(stage: str, where: tuple[str, str, str], metrics: Result) -> Iterator[tuple[Any, ...]]:
-    for name, item in metrics.items():
-        ends = item.get("value"), item.get("low"), item.get("high")
-        yield (stage, *where, "drift", "", name, *ends, item.get("reason") or "")
-        for key in ("reference", "current", "expected", "p"):
-            if item.get(key) is not None:
-                yield (stage, *where, "drift", key, name, item[key], "", "", "")

@@ -1,4 +1,4 @@
-"""The comparison of two models on the same rows, as a table and as CSV rows."""
+"""The comparison of two models on the same rows, as a table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from calibcli.render.tables.layout import Cell, Column, Style, Table
 from calibcli.render.words import figures, words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     Result = Mapping[str, Any]
 
@@ -82,29 +82,6 @@ def slices_table(result: Result) -> Table | None:
     level = tabulate.level(result.get("params") or {})
     columns = (Column("slice", left=True), *(Column(score, level) for score in PROPER))
     return Table(f"Versus {compared['score']}, by slice: second less first", columns, rows)
-
-
-def versus_rows(result: Result) -> Iterator[tuple[Any, ...]]:
-    """Yield the comparison as rows of the long CSV: second, and the difference, of each metric."""
-    compared = result.get("versus") or {}
-    yield from _rows_of(compared, ("overall", "", ""), "versus", compared)
-    yield from _rows_of(
-        compared, ("overall", "", ""), "versus, calibrated", compared.get("calibrated") or {}
-    )
-    for part in [*(compared.get("classes") or []), *(compared.get("groups") or [])]:
-        where = part["slice"]
-        start = (str(where["kind"]), str(where.get("column", "")), words.slice_name(part))
-        yield from _rows_of(compared, start, "versus", part)
-
-
-def _rows_of(
-    compared: Result, where: tuple[str, str, str], table: str, part: Result
-) -> Iterator[tuple[Any, ...]]:
-    for name, item in (part.get("metrics") or {}).items():
-        start = (*where, table, compared["score"], name)
-        reason = item.get("reason") or ""
-        yield ("second", *start, item["second"], "", "", reason)
-        yield ("difference", *start, item["value"], item["low"], item["high"], reason)
 
 
 def _difference(name: str, item: Result) -> Cell:

@@ -1,4 +1,4 @@
-"""The series of periods, as a table and as CSV rows."""
+"""The series of periods, as a table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from calibcli.render.words import figures, words
 from calibcli.render.words.names import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     Result = Mapping[str, Any]
 
@@ -66,14 +66,3 @@ def _row(row: Result, metrics: list[str], drift: list[str], params: Result) -> t
         told = "changed"
     cells.append(Cell(told, "", "bad" if row["bad"] else ""))
     return tuple(cells)
-
-
-def series_rows(result: Result) -> Iterator[tuple[Any, ...]]:
-    """Yield the periods as rows of the long CSV."""
-    for row in (result.get("series") or {}).get("periods") or []:
-        start = ("series", "period", result["series"]["by"], row["value"])
-        for table, items in (("metrics", row["metrics"]), ("drift", row.get("drift") or {})):
-            for name, item in items.items():
-                ends = item.get("value"), item.get("low"), item.get("high")
-                yield (*start, table, "", name, *ends, item.get("reason") or "")
-        yield (*start, "series", "", "bad", int(row["bad"]), "", "", ", ".join(row["why"]))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+from calibcli.core.results.base import plain
 from calibcli.io.artifacts.artifacts import read_artifact
 from calibcli.tasks.table import TASKS
 from calibcli.workflows.input.gather import reads_stats
@@ -23,14 +24,14 @@ from calibcli.workflows.measure.judged import decision_result, groups_result
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from calibcli.core.results.figures import Where
     from calibcli.core.results.warning import Warning
     from calibcli.io.rows.recipe import InputSpec
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gather import Gathered, Slice
     from calibcli.workflows.input.loaded import LoadedCalibrator
     from calibcli.workflows.input.loaded_cuts import LoadedThresholds
-    from calibcli.workflows.input.warnings import thresholds_warnings
-from calibcli.workflows.measure.counted import CountedRule
+    from calibcli.workflows.measure.counted import CountedRule
 
 Result = dict[str, Any]
 MOST_EXACT = 200
@@ -106,6 +107,10 @@ class Applied:
         at = self._at(where) if after == self.after else None
         return conventions if at is None or at != at else conventions.cutting(at)
 
+    def chosen_cutoff(self, where: Where, after: bool) -> float | None:
+        """Return the cut-off that was chosen for a slice, on the side that it cuts."""
+        return self._at(plain(where)) if after == self.after else None
+
     def _at(self, where: Result) -> float | None:
         """Return the one cut-off of the score of a slice; None where there is none."""
         chosen = self.chosen
@@ -177,8 +182,8 @@ class Decisions(Protocol):
     def shown(self, columns: Sequence[str]) -> Result:
         """Return the figures of all rows, and of each value of the group columns asked for."""
 
-    def attach(self, series: Result, periods: Sequence[Slice]) -> None:
-        """Give each period the figures of its decisions, in place."""
+    def of_periods(self, periods: Sequence[Slice]) -> dict[str, Result]:
+        """Return the figures of decisions by period; {} if they were not counted so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,20 +212,17 @@ class Decided:
         ]
         return {**result, "groups": parts} if parts else result
 
-    def attach(self, series: Result, periods: Sequence[Slice]) -> None:
-        """Give each period the figures of its decisions, in place."""
+    def of_periods(self, periods: Sequence[Slice]) -> dict[str, Result]:
+        """Return the figures of decisions by period; {} if they were not counted so."""
         column = periods[0].where["column"] if periods else ""
         if column not in self.counted.groups:
-            return
+            return {}
         counts, values = self.counted.groups[column]
-        parts = groups_result(counts, column, values, self.classes, self.level)
-        attach(parts, series)
+        return by_value(groups_result(counts, column, values, self.classes, self.level))
 
 
-def attach(parts: Sequence[Result], series: Result) -> None:
-    """Give each period the figures of its decisions, in place."""
-    of_value = {part["slice"]["value"]: part for part in parts}
-    for period in series["periods"]:
-        own = of_value.get(period["value"])
-        if own is not None:
-            period["decision"] = {k: v for k, v in own.items() if k != "slice"}
+def by_value(parts: Sequence[Result]) -> dict[str, Result]:
+    """Return figures of decisions by the value that they are of."""
+    return {
+        part["slice"]["value"]: {k: v for k, v in part.items() if k != "slice"} for part in parts
+    }

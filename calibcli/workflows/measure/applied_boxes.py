@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from calibcli.core.results.warning import Warning
 from calibcli.errors import InputError, UsageError
 from calibcli.workflows.input.loaded_boxes import BoxCuts, load_box_cuts
-from calibcli.workflows.measure.applied import MOST_EXACT, Applied, attach
+from calibcli.workflows.measure.applied import MOST_EXACT, Applied, by_value
 from calibcli.workflows.measure.boxes import box_decisions
 
 if TYPE_CHECKING:
@@ -148,6 +148,6 @@ class BoxesKept:
             made.append({"slice": one.where, **own})
         return made
 
-    def attach(self, series: Result, periods: Sequence[Slice]) -> None:
-        """Give each period the figures of its decisions, in place."""
-        attach(self._groups(periods), series)
+    def of_periods(self, periods: Sequence[Slice]) -> dict[str, Result]:
+        """Return the figures of decisions by period."""
+        return by_value(self._groups(periods))

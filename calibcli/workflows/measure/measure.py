@@ -154,10 +154,15 @@ def measure(
         from calibcli.workflows.measure.series import series
 
         result["series"], said = series(
-            periods, by, conventions, gates, reference=before, labelled=found.labelled
+            periods,
+            by,
+            conventions,
+            gates,
+            reference=before,
+            labelled=found.labelled,
+            decisions={} if decided is None else decided.of_periods(periods),
+            applied=applied,
         )
-        if decided is not None:
-            decided.attach(result["series"], periods)
         warnings += said
         result["params"]["by"] = by
     if versus is not None:
@@ -185,7 +190,8 @@ def measure(
     if gates:
         from calibcli.core.decisions.gates import evaluate_gates
 
-        result["gates"] = [verdict.to_dict() for verdict in evaluate_gates(gates, result)]
+        chosen = None if applied is None else applied.chosen_cutoff
+        result["gates"] = [one.to_dict() for one in evaluate_gates(gates, result, chosen)]
     if calibrator is not None:
         result["params"]["calibrator"] = calibrator
     if save_stats is not None:

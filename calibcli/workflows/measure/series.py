@@ -13,11 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from calibcli.core.comparison.drift import jensen_shannon, ks, psi
 from calibcli.core.comparison.reliability_test import reliability_p
-from calibcli.core.decisions.gates import evaluate_gate
+from calibcli.core.decisions.gates import Findings, evaluate_gate
 from calibcli.core.metrics import intervals
 from calibcli.core.metrics.binary import Undefined, View
 from calibcli.core.metrics.gaps import ece_sum
 from calibcli.core.metrics.inversion import exceeds_p
+from calibcli.core.results.comparisons import Compared
+from calibcli.core.results.decided import Decided
+from calibcli.core.results.figures import OVERALL
+from calibcli.core.results.measure import SliceResult
+from calibcli.core.results.reading import typed_as
+from calibcli.core.results.stream import of_decision, of_drift, of_slice
 from calibcli.core.results.warning import Warning
 from calibcli.errors import UsageError
 from calibcli.io.rows.keys import MISSING_GROUP
@@ -27,13 +33,14 @@ from calibcli.workflows.measure.slices import slice_result
 from calibcli.workflows.measure.unlabelled import unlabelled_result
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from calibcli.core.decisions.gates import Gate
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gather import Gathered, Slice
+    from calibcli.workflows.measure.applied import Applied
     from calibcli.workflows.measure.reference import Reference
 
 Result = dict[str, Any]
@@ -84,6 +91,8 @@ def series(
     *,
     reference: Reference | None,
     labelled: bool,
+    decisions: Mapping[str, Result],
+    applied: Applied | None,
 ) -> tuple[Result, list[Warning]]:
     """Return the figures of each period, the first bad one, and what is to be said of it.
 
@@ -94,6 +103,8 @@ def series(
         gates: a period is bad where one of these fails; without any, the tolerance decides.
         reference: what drift is measured from, if anything.
         labelled: whether the rows have labels.
+        decisions: what decisions are worth in a period; {} without thresholds.
+        applied: these thresholds.
     """
     warnings: list[Warning] = []
     missing = sum(one.population.pairs.n for one in periods if one.where["value"] == MISSING_GROUP)
@@ -117,7 +128,7 @@ def series(
         if before is not None:
             row["drift"] = _drift(before, one.population.pairs, conventions, labelled=both)
         why = (
-            _failing(one, row, usable, conventions, labelled=labelled)
+            _failing(one, row, usable, conventions, decisions, applied, labelled=labelled)
             if usable
             else _beyond(one, before, conventions, level, labelled=labelled)
         )
@@ -127,7 +138,10 @@ def series(
             for name, key in (("psi", "p"), ("reliability_p", "value"))
             if (moved.get(name) or {}).get(key) is not None and moved[name][key] < level
         ]
-        rows.append(row | {"bad": bool(why), "why": why, "changed": changed})
+        row |= {"bad": bool(why), "why": why, "changed": changed}
+        if row["value"] in decisions:
+            row["decision"] = decisions[row["value"]]
+        rows.append(row)
     bad = [row["value"] for row in rows if row["bad"]]
     changed_at = [row["value"] for row in rows if row["changed"]]
     result: Result = {
@@ -202,7 +216,14 @@ def _drift(
 
 
 def _failing(
-    one: Slice, row: Result, gates: Sequence[Gate], conventions: Conventions, *, labelled: bool
+    one: Slice,
+    row: Result,
+    gates: Sequence[Gate],
+    conventions: Conventions,
+    decisions: Mapping[str, Result],
+    applied: Applied | None,
+    *,
+    labelled: bool,
 ) -> list[str]:
     """Return the gates that fail in a period, over all figures of it.
 
@@ -210,11 +231,19 @@ def _failing(
         UsageError: a gate that cannot be evaluated there.
     """
     judged = slice_result if labelled else unlabelled_result
-    whole = judged({"kind": "overall"}, one.population, conventions)
-    if one.calibrated is not None:
-        whole["calibrated"] = judged({"kind": "overall"}, one.calibrated, conventions)
-    result = {"overall": whole, "drift": {"metrics": row.get("drift") or {}}}
-    return [gate.expr for gate in gates if not evaluate_gate(gate, result).passed]
+    where = {"kind": "overall"}
+    found = Findings(chosen=None if applied is None else applied.chosen_cutoff)
+    for stage, population in (("before", one.population), ("calibrated", one.calibrated)):
+        if population is not None:
+            after = stage == "calibrated"
+            cut = conventions if applied is None else applied.cut(conventions, where, after=after)
+            part = typed_as(judged(where, population, cut), SliceResult)
+            found.add(of_slice(stage, OVERALL, part))
+    found.add(of_drift("drift", OVERALL, typed_as(row.get("drift") or {}, dict[str, Compared])))
+    if one.where["value"] in decisions:
+        decided = typed_as(decisions[one.where["value"]], Decided)
+        found.add(of_decision(OVERALL, decided))
+    return [gate.expr for gate in gates if not evaluate_gate(gate, found).passed]
 
 
 def _beyond(

@@ -282,15 +282,23 @@ def verdicts(gates: list[Gate], found: Gathered, conventions: Conventions, met: 
     """Evaluate the gates on what the challenger would decide, held out, and on the scores."""
     if not gates:
         return []
-    from calibcli.core.decisions.gates import evaluate_gates
+    from calibcli.core.decisions.gates import Findings, evaluate_gates
+    from calibcli.core.results.decided import Decided
+    from calibcli.core.results.figures import OVERALL
+    from calibcli.core.results.reading import typed_as
+    from calibcli.core.results.stream import Numbered, of_decision
     from calibcli.workflows.measure.measure import measured
 
-    figures = measured(found, conventions)
-    figures["decision"] = met.decision
+    shown = measured(found, conventions)
     # Of several cut-offs there is none to name: the decisions have no single one.
-    figures["overall"]["confusion"] = [{**met.decision["metrics"], "threshold": 0.0}]
-    gap = None if met.compared is None else met.compared.difference.to_dict()
-    figures["versus"] = {"metrics": {} if gap is None else {"objective": gap}}
+    shown["overall"].pop("confusion", None)
+    figures = Findings.of(shown)
+    for one in of_decision(OVERALL, typed_as(met.decision, Decided)):
+        figures.add([one, one._replace(stage="before")])
+    if met.compared is not None:
+        gap = met.compared.difference.to_dict()
+        ends = gap["value"], gap["low"], gap["high"]
+        figures.add([Numbered("difference", OVERALL, "versus", "", "objective", *ends)])
     return evaluate_gates(gates, figures)
 
 
@@ -301,12 +309,16 @@ def with_decisions(
     if not gates:
         return []
     from calibcli.core.decisions.gates import evaluate_gates
+    from calibcli.core.results.decided import Decided
+    from calibcli.core.results.figures import OVERALL
+    from calibcli.core.results.reading import typed_as
+    from calibcli.core.results.stream import of_decision
     from calibcli.workflows.promote.promote import held_out_figures
 
     assert tried.met is not None
     shared = None if tried.champion is None else found_overlap(tried.champion, tried.found.watch)
     figures = held_out_figures(tried.found, conventions, tried.met, tried.result, shared)
-    figures["decision"] = met.decision
+    figures.add(of_decision(OVERALL, typed_as(met.decision, Decided)))
     return evaluate_gates(gates, figures)
 
 

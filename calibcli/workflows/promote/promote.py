@@ -29,7 +29,7 @@ from calibcli.workflows.promote.shift import checks_of
 
 if TYPE_CHECKING:
     from calibcli.core.comparison.promotion import Rule
-    from calibcli.core.decisions.gates import Gate
+    from calibcli.core.decisions.gates import Findings, Gate
     from calibcli.core.statistics.sketch import Overlap
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.workflows.fit.fitted import FitOptions
@@ -312,19 +312,23 @@ def held_out_figures(
     met: Contest,
     outcome: Result,
     shared: Overlap | None,
-) -> Result:
+) -> Findings:
     """Return what `measure --calibrator CHALLENGER` would show, held out."""
+    from calibcli.core.decisions.gates import Findings
+    from calibcli.core.results.figures import OVERALL
+    from calibcli.core.results.stream import Numbered
     from calibcli.workflows.measure.measure import measured
 
     after = replace(found.overall, calibrated=met.fitted.after)
-    figures = measured(replace(found, overall=after), conventions)
-    compared = outcome["comparison"]
-    entry = {"value": compared["difference"], "low": compared["low"], "high": compared["high"]}
-    figures["versus"] = {"metrics": {compared["score"]: entry}}
-    shifts = [c for c in outcome["checks"] if c["name"] not in ("rows", "positives")]
-    figures["drift"] = {"metrics": {c["name"]: {"value": c["value"]} for c in shifts}}
+    shown = measured(replace(found, overall=after), conventions)
     if shared is not None:
-        figures["overlap"] = shared.to_dict()
+        shown["overlap"] = shared.to_dict()
+    figures = Findings.of(shown)
+    compared = outcome["comparison"]
+    ends = compared["difference"], compared["low"], compared["high"]
+    figures.add([Numbered("difference", OVERALL, "versus", "", compared["score"], *ends)])
+    shifts = [c for c in outcome["checks"] if c["name"] not in ("rows", "positives")]
+    figures.add(Numbered("drift", OVERALL, "drift", "", c["name"], c["value"]) for c in shifts)
     return figures
 
 

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -382,3 +383,73 @@ def test_several_classes_and_no_intervals(calibcli, write, classes, form):
     ran = calibcli("measure", scores, "--labels", labels, "--no-ci", "--format", form)
     assert (ran.code, ran.err) == (0, "")
     {"junit": ElementTree.fromstring, "prometheus": families, "github": commands}[form](ran.out)
+
+
+# -- gates that fail, and gates that cannot be evaluated -------------------------------------------
+
+
+@pytest.mark.parametrize("output", [("--format", "csv"), ("-o", "out.txt")])
+def test_a_failed_gate_is_a_line_on_stderr_with_its_interval(
+    calibcli, sample_data, tmp_path, monkeypatch, output
+):
+    monkeypatch.chdir(tmp_path)
+    rows = sample_data / "breast_cancer_test.csv"
+    ran = calibcli("measure", rows, "--cluster", "patient", "--fail-if", "ece>0.05", *output)
+    assert ran.code == 1
+    found = re.fullmatch(r"calibcli: gate 'ece>0.05' failed: (\S+) \[(\S+), (\S+)\]\n", ran.err)
+    assert found
+    value, low, high = map(float, found.groups())
+    assert low < value < high
+
+
+@pytest.mark.parametrize("output", [(), ("-o", "out.xml")])
+def test_a_gate_that_cannot_be_evaluated_is_an_error_of_junit(
+    calibcli, sample_data, tmp_path, monkeypatch, output
+):
+    monkeypatch.chdir(tmp_path)
+    rows = sample_data / "breast_cancer_test.csv"
+    ran = calibcli("measure", rows, "--fail-if", "eca>0.05", "--format", "junit", *output)
+    assert ran.code == 2
+    text = Path("out.xml").read_text() if output else ran.out
+    suite = ElementTree.fromstring(text)
+    assert (suite.get("errors"), suite.get("failures")) == ("1", "0")
+    error = suite.find(".//error")
+    assert error is not None
+    assert "names no figure" in error.get("message", "")
+
+
+def test_an_error_is_an_annotation(calibcli, tmp_path):
+    ran = calibcli("measure", tmp_path / "none.csv", "--format", "github")
+    assert ran.code == 3
+    assert ran.out.startswith("::error title=calibcli::measure: error: ")
+    assert ran.out.endswith("none.csv: no such file or folder\n")
+
+
+def test_an_input_that_is_named_as_output_keeps_its_content(calibcli, sample_data, tmp_path):
+    rows = tmp_path / "rows.csv"
+    rows.write_bytes((sample_data / "breast_cancer_test.csv").read_bytes())
+    ran = calibcli("measure", rows, "--format", "junit", "-o", rows)
+    assert ran.code == 3
+    assert rows.read_bytes() == (sample_data / "breast_cancer_test.csv").read_bytes()
+
+
+def test_gates_know_the_decisions_in_each_group_and_period(calibcli, sample_data, tmp_path):
+    cuts, rows = tmp_path / "t.json", sample_data / "breast_cancer_test.csv"
+    fitted = sample_data / "breast_cancer_calibration.csv"
+    assert calibcli("threshold", fitted, "-o", cuts).code == 0
+    shown = ("--thresholds", cuts, "--group", "size", "--format", "json", "--fail-if")
+    for gate in ("worst(group).decision.recall<0.9", "recall@chosen<0.9", "sensitivity@chosen<0.9"):
+        assert "low" in calibcli("measure", rows, *shown, gate).json["gates"][0], gate
+    result = calibcli("measure", rows, "--by", "network", *shown, "decision.recall<0.9").json
+    bad = [one["value"] for one in result["series"]["periods"] if one["bad"]]
+    low = [
+        one["value"]
+        for one in result["series"]["periods"]
+        if one["decision"]["metrics"]["recall"]["value"] < 0.9
+    ]
+    assert bad == low != []
+
+
+def test_a_perfect_model_has_the_ends_of_f1(calibcli, write):
+    rows = write("p.csv", {"score": [0.9, 0.1] * 50, "label": [1, 0] * 50})
+    assert calibcli("measure", rows, "--fail-if", "f1.low<0.5", "-q").code == 0

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from calibcli.core.statistics.mixing import mixed
 
-_STEP = 2**20
+_STEP = 2**17
 _LEAST_BITS = 4
 
 
