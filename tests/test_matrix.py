@@ -26,6 +26,7 @@ def world(request, tmp_path_factory, scheduler):
     return World.make(request.param, tmp_path_factory.mktemp(request.param), scheduler)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("feature", FEATURES)
 def test_a_feature_acts_or_is_refused_with_its_reason(feature, world):
     found = tried(world, TRIALS[feature](world))

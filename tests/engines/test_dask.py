@@ -263,8 +263,6 @@ def test_options_that_cannot_be_met(cluster, folder, capsys, monkeypatch):
     assert run("measure", folder / "pipe.csv", dask=cluster) == 2
     assert "a pipe cannot be read by workers" in capsys.readouterr().err
     (folder / "pipe.csv").unlink()
-    assert run("measure", shards, "--task", "segmentation", dask=cluster) == 2
-    assert "--task segmentation" in capsys.readouterr().err
     assert run("measure", shards, "--threads", "2", dask=cluster) == 2
     assert "--nthreads" in capsys.readouterr().err
     monkeypatch.setattr("calibcli.engines.dask.PATIENCE", 0.5)
