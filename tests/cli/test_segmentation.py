@@ -23,7 +23,8 @@ def stack(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("form", ["table", "json", "csv", "md"])
 def test_every_form_shows_structures_and_mask_rules(calibcli, stack, form):
-    shown = calibcli("measure", *stack, "--classes", "curve", "--at", "0.8", "--format", form)
+    whole = ("--classes", "curve", "--at", "0.8", "--all", "--format", form)
+    shown = calibcli("measure", *stack, *whole)
     assert shown.code == 0, shown.err
     for word in ("curve", "mean dice") if form in ("table", "md") else ("decided_ece", "iou"):
         assert word in shown.out

@@ -30,11 +30,13 @@ def expected(estimator):
     return {"check_classifiers_train": "the cut-off is not at a probability of 0.5"}
 
 
-@pytest.mark.filterwarnings("ignore")
-@parametrize_with_checks(
-    [Calibrator(), ThresholdClassifier()],
-    expected_failed_checks=expected,
+CHECKS = parametrize_with_checks(
+    [Calibrator(), ThresholdClassifier()], expected_failed_checks=expected
 )
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(CHECKS.args[0], list(CHECKS.args[1]), **CHECKS.kwargs)
 def test_checks_of_scikit_learn(estimator, check):
     check(estimator)
 

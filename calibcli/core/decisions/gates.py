@@ -322,8 +322,11 @@ def _figure(
             f"the gate {gate.expr!r} names no figure of this result: {name!r}",
             did_you_mean(name, known) or f"one of: {', '.join(known)}",
         )
-    if not at and len(tables) == 1:
-        return tables[0]
+    if not at:
+        # A figure of the whole slice, such as that of a structure, goes before those at cut-offs.
+        tables = [one for one in tables if one.at == ""] or tables
+        if len(tables) == 1:
+            return tables[0]
     cutoffs = [one.at for one in tables]
     shown = ", ".join(f"{base}@{cut!r}" for cut in cutoffs if cut != "")
     if not at:

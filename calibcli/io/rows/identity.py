@@ -91,7 +91,8 @@ def _unit(hashed: Hashes | np.uint64, nth: Ints) -> Hashes:
 def _hashes(batch: RowBatch) -> Hashes:
     """Return a hash of scores, label and groups of each row (n,)."""
     found = row_hashes(batch.scores if batch.models is None else batch.models[:, 0])
-    parts = [] if batch.labels is None else [row_hashes(batch.labels)]
+    # A gap is a gap, however it is written.
+    parts = [] if batch.labels is None else [row_hashes(np.maximum(batch.labels, -1))]
     for group in batch.groups:
         values = [crc32(value.encode("utf-8", "surrogatepass")) for value in group.values]
         parts.append(mixed(np.array(values, np.uint64))[group.codes])
