@@ -116,7 +116,10 @@ def test_console_script_answers_with_its_version():
 
 
 def test_minimum_versions_are_the_lower_bounds(root, project):
-    declared = project["project"]["dependencies"]
+    declared = [
+        *project["project"]["dependencies"],
+        *project["project"]["optional-dependencies"]["images"],
+    ]
     bounds = dict(dependency.split(",")[0].split(">=") for dependency in declared)
     lines = (root / "tests" / "minimum-versions.txt").read_text(encoding="utf-8").splitlines()
     pinned = dict(line.split("==") for line in lines if line and not line.startswith("#"))
