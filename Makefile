@@ -29,7 +29,7 @@ demo: $(VENV)/.installed
 	calibcli measure $(CANCER)_test.csv --cluster patient --group size
 	calibcli fit $(CANCER)_calibration.parquet --cluster patient -o $(DEMO)/calibrator.json
 	calibcli apply $(DEMO)/calibrator.json $(CANCER)_test.csv -o $(DEMO)/calibrated.csv
-	calibcli threshold $(CANCER)_calibration.parquet --cluster patient --calibrator $(DEMO)/calibrator.json --maximize f1 --subject-to 'recall>=0.9' -o $(DEMO)/thresholds.json
+	calibcli threshold $(CANCER)_choice.parquet --cluster patient --calibrator $(DEMO)/calibrator.json --maximize f1 --subject-to 'recall>=0.9' -o $(DEMO)/thresholds.json
 	calibcli report $(CANCER)_test.csv --cluster patient --group size --calibrator $(DEMO)/calibrator.json --thresholds $(DEMO)/thresholds.json -o $(DEMO)/report.html
 	@echo "The page to open: $(DEMO)/report.html"
 
