@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,37 +27,20 @@ from calibcli.io.output.sink import clear_left_behind, sync_folder, write_atomic
 from calibcli.io.output.succession import install, previous_of, recover, target_of
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from collections.abc import Iterator
 
 Pair = tuple[str, str]
 """Paths of a calibrator and of its cut-offs."""
 KINDS = ("calibrator", "thresholds")
 
 
-class PairLock:
-    """The locks of two files, always taken in the same order."""
-
-    def __init__(self, paths: Pair, timeout: float) -> None:
-        in_order = sorted(paths, key=os.path.realpath)
-        self.locks = [FileLock(path, timeout) for path in in_order]
-
-    def __enter__(self) -> PairLock:
-        self.locks[0].__enter__()
-        try:
-            self.locks[1].__enter__()
-        except BaseException:
-            self.locks[0].__exit__(None, None, None)
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for lock in reversed(self.locks):
-            lock.__exit__(kind, error, trace)
+@contextmanager
+def pair_lock(paths: Pair, timeout: float) -> Iterator[None]:
+    """Hold the locks of two files, which are always taken in the same order."""
+    with ExitStack() as stack:
+        for path in sorted(paths, key=os.path.realpath):
+            stack.enter_context(FileLock(path, timeout))
+        yield
 
 
 def _next_of(path: str) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +9,7 @@ from calibcli.core.results.warning import Warning, warned
 from calibcli.errors import AnswerNoError, InputError, UsageError
 from calibcli.io.artifacts.artifacts import artifact_text
 from calibcli.io.failures import listing, show
-from calibcli.io.output.lock import FileLock
-from calibcli.io.output.succession import install, previous_of, recover, target_of
+from calibcli.io.output.succession import target_of
 from calibcli.io.rows.hashing import with_digest
 from calibcli.tasks.rows.rivals import Decider
 from calibcli.tasks.table import TASKS
@@ -20,7 +18,17 @@ from calibcli.workflows.input.loaded import load_calibrator
 from calibcli.workflows.input.loaded_cuts import CUT, load_thresholds
 from calibcli.workflows.input.overlap import found_overlap
 from calibcli.workflows.promote.duel import duel
-from calibcli.workflows.promote.outcome import blank, checked, limits, rollback, shown
+from calibcli.workflows.promote.outcome import (
+    blank,
+    checked,
+    held,
+    limits,
+    put_in_place,
+    refuse_gone,
+    refuse_other_input,
+    rollback,
+    unless_gated,
+)
 from calibcli.workflows.promote.shift import checks_of
 from calibcli.workflows.threshold.outcome import artifact_of, cut_stats
 from calibcli.workflows.threshold.threshold import choose_cuts, with_groups
@@ -79,11 +87,7 @@ def promote_cuts(
 
     gates = [parse_gate(text) for text in attempt.fail_if]
     target_of(attempt.path)
-    # Nothing is written by a dry run, not even a lock.
-    lock = nullcontext() if attempt.dry_run else FileLock(attempt.path, attempt.lock_timeout)
-    with lock:
-        if not attempt.dry_run:
-            recover(attempt.path)
+    with held(attempt):
         champion = champion_of(attempt.path)
         loaded = None if calibrator is None else load_calibrator(calibrator)
         if champion is not None and champion.calibrated and loaded is None:
@@ -142,14 +146,9 @@ def promote_cuts(
         met = duel(opened[0], spec, conventions, wish, old, new, lambda _: loaded, threads)
         stale = is_stale(champion, loaded)
         settle(result, met, wish, champion is None, stale, verdicts(gates, found, conventions, met))
-        payload = cut_artifact(cuts, loaded, found, champion, result)
-        text, digest = artifact_text("thresholds", payload)
-        result["challenger"] = described(payload) | {"digest": digest}
+        text, result["challenger"] = cut_artifact(cuts, loaded, found, champion, result)
         result |= warned([*found.warnings, *_new_warnings(cuts, found)])
-        if result["decision"] == "would-promote" and not attempt.dry_run:
-            kept = install(attempt.path, text)
-            result["decision"] = "promoted"
-            result["previous"] = None if kept is None else shown(attempt.path, kept)
+        put_in_place(result, result, attempt.path, text, dry_run=attempt.dry_run)
         return result
 
 
@@ -178,11 +177,7 @@ def champion_of(path: str) -> LoadedThresholds | None:
                 hint="choose again with calibcli threshold -o FILE",
             )
         return champion
-    if previous_of(path).exists():
-        raise InputError(
-            f"{show(path)} is gone, and {show(previous_of(path).name)} is there",
-            hint=f"put it back: calibcli threshold --rollback {show(path)}",
-        )
+    refuse_gone(path, "threshold")
     return None
 
 
@@ -218,17 +213,8 @@ def same_kind(champion: LoadedThresholds, found: Gathered) -> None:
             hint="give scores of the same kind",
         )
     params = champion.payload.get("params") or {}
-    was, now = params.get("score") or [], found.params.get("score") or []
-    if was and now and list(was) != list(now):
-        raise InputError(
-            f"the cut-offs in use were chosen on the columns {listing(was)}, these are "
-            f"{listing(now)}",
-            "name the same columns: --score or --scores",
-        )
-    if params.get("positive") != found.params.get("positive"):
-        positive = params.get("positive")
-        given = "no --positive" if positive is None else f"--positive {positive}"
-        raise InputError(f"the cut-offs in use were chosen with {given}", "name the same label")
+    made = "the cut-offs in use were chosen"
+    refuse_other_input(made, params.get("score"), params.get("positive"), found)
 
 
 def _reference(
@@ -265,8 +251,8 @@ def cut_artifact(
     found: Gathered,
     champion: LoadedThresholds | None,
     result: Result,
-) -> Result:
-    """Return the artifact of cut-offs that may take the place of others."""
+) -> tuple[str, Result]:
+    """Return the artifact of cut-offs that may take the place of others, and what is said of it."""
     stats = cut_stats(found.overall.population)
     payload = artifact_of(
         cuts.result | {"inputs": result["inputs"]}, cuts.classes, CUT, loaded, stats
@@ -275,7 +261,8 @@ def cut_artifact(
         "over": None if champion is None else champion.payload.get("digest"),
         "comparison": result["comparison"],
     }
-    return payload
+    text, digest = artifact_text("thresholds", payload)
+    return text, described(payload) | {"digest": digest}
 
 
 def verdicts(gates: list[Gate], found: Gathered, conventions: Conventions, met: Met) -> list[Any]:
@@ -329,11 +316,8 @@ def settle(
     result["gates"] = [verdict.to_dict() for verdict in verdicts]
     if not first:
         result["comparison"] = comparison(met, wish, result["params"]["confidence"])
-    failed = [verdict.expr for verdict in verdicts if not verdict.passed]
-    verdict = decided(met, wish, first, stale)
-    if failed:
-        verdict = "kept", "gate", f"a gate failed: {', '.join(failed)}"
-    result["decision"], result["code"], result["reason"] = verdict
+    decision = unless_gated(verdicts, decided(met, wish, first, stale))
+    result["decision"], result["code"], result["reason"] = decision
 
 
 def decided(met: Met, wish: Wish, first: bool, stale: bool) -> tuple[str, str, str]:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calibcli._version import __version__
 from calibcli.core.results.warning import warned
+from calibcli.errors import InputError
+from calibcli.io.failures import listing, show
 from calibcli.io.output.lock import FileLock
-from calibcli.io.output.succession import roll_back, target_of
+from calibcli.io.output.succession import install, previous_of, recover, roll_back, target_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from calibcli.core.comparison.promotion import Check, Rule
-    from calibcli.errors import InputError
+    from calibcli.core.decisions.gates import Verdict
+    from calibcli.workflows.input.gather import Gathered
 
 Result = dict[str, Any]
 
@@ -39,6 +43,67 @@ class Attempt:
     fail_if: tuple[str, ...] = ()
     dry_run: bool = False
     lock_timeout: float = 600.0
+
+
+@contextmanager
+def held(attempt: Attempt) -> Iterator[None]:
+    """Hold the file of an attempt, finished where a killed run has left it in the middle.
+
+    A dry run writes nothing, not even a lock.
+    """
+    if attempt.dry_run:
+        yield
+        return
+    with FileLock(attempt.path, attempt.lock_timeout):
+        recover(attempt.path)
+        yield
+
+
+def put_in_place(result: Result, told: Result, path: str, text: str, *, dry_run: bool) -> None:
+    """Put a new file in the place of the old one, if that is decided; `told` says what was kept."""
+    if result["decision"] == "would-promote" and not dry_run:
+        kept = install(path, text)
+        result["decision"] = "promoted"
+        told["previous"] = None if kept is None else shown(path, kept)
+
+
+def refuse_gone(path: str, command: str) -> None:
+    """Raise InputError for a file that is not there although it has been replaced before."""
+    if previous_of(path).exists():
+        raise InputError(
+            f"{show(path)} is gone, and {show(previous_of(path).name)} is there",
+            hint=f"put it back: calibcli {command} --rollback {show(path)}",
+        )
+
+
+def refuse_other_input(
+    made: str, columns: Sequence[str] | None, positive: str | None, found: Gathered
+) -> None:
+    """Raise InputError unless a dump is read as those rows were that a file was made of.
+
+    Args:
+        made: the file and what was done, such as `the champion was fitted`.
+        columns: the score columns then; none where they were not named.
+        positive: the label that meant 1.
+        found: the dump.
+    """
+    was, now = columns or [], found.params.get("score") or []
+    if was and now and list(was) != list(now):
+        raise InputError(
+            f"{made} on the columns {listing(was)}, these are {listing(now)}",
+            "name the same columns: --score or --scores",
+        )
+    if positive != found.params.get("positive"):
+        given = "no --positive" if positive is None else f"--positive {positive}"
+        raise InputError(f"{made} with {given}", "name the same label")
+
+
+def unless_gated(
+    verdicts: Sequence[Verdict], decision: tuple[str, str, str]
+) -> tuple[str, str, str]:
+    """Return a decision, its code and its reason, unless a gate has failed: then nothing is."""
+    failed = [verdict.expr for verdict in verdicts if not verdict.passed]
+    return ("kept", "gate", f"a gate failed: {', '.join(failed)}") if failed else decision
 
 
 def blank(path: str, decision: str, code: str, reason: str, **found: Any) -> Result:

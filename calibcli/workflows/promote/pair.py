@@ -8,16 +8,15 @@ is compared beside the losses of the two calibrators is what `apply` would write
 from __future__ import annotations
 
 import json
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from calibcli.core.calibrators import Identity
 from calibcli.errors import AnswerNoError, InputError, UsageError
-from calibcli.io.artifacts.artifacts import artifact_text
 from calibcli.io.failures import show
-from calibcli.io.output.pair import PairLock, install_pair, recover_pair, roll_back_pair
-from calibcli.io.output.succession import install, previous_of
+from calibcli.io.output.pair import install_pair, pair_lock, recover_pair, roll_back_pair
+from calibcli.io.output.succession import previous_of
 from calibcli.tasks.rows.rivals import Decider
 from calibcli.tasks.share import Share
 from calibcli.workflows.fit.fit import fit_gathered
@@ -36,7 +35,7 @@ from calibcli.workflows.promote.cuts import (
     with_decisions,
 )
 from calibcli.workflows.promote.duel import FOLDS, duel, outside
-from calibcli.workflows.promote.outcome import blank, shown
+from calibcli.workflows.promote.outcome import blank, put_in_place, shown, unless_gated
 from calibcli.workflows.promote.promote import challenge, check_options
 from calibcli.workflows.promote.promote import described as described_calibrator
 from calibcli.workflows.threshold.threshold import choose_cuts, with_groups
@@ -84,9 +83,9 @@ def promote_pair(
 
     gates = [parse_gate(text) for text in attempt.fail_if]
     paths = (attempt.path, thresholds)
-    lock = nullcontext() if attempt.dry_run else PairLock(paths, attempt.lock_timeout)
-    with lock:
+    with ExitStack() as stack:
         if not attempt.dry_run:
+            stack.enter_context(pair_lock(paths, attempt.lock_timeout))
             recover_pair(paths)
         cuts_in_use = champion_of(thresholds)
         if cuts_in_use is None:
@@ -179,17 +178,14 @@ class _Pair:
         result["thresholds"]["comparison"] = comparison(met, self.wish, level)
         verdicts = with_decisions(gates, self.tried, self.conventions, met)
         result["gates"] = [verdict.to_dict() for verdict in verdicts]
-        failed = [verdict.expr for verdict in verdicts if not verdict.passed]
-        decision = self._decided(met)
-        if failed:
-            decision = "kept", "gate", f"a gate failed: {', '.join(failed)}"
+        decision = unless_gated(verdicts, self._decided(met))
         result["decision"], result["code"], result["reason"] = decision
         if result["decision"] == "kept":
-            return self._ended(result, thresholds if not failed else None)
-        payload = cut_artifact(cuts, self.fresh, self.tried.found, self.cuts_in_use, result)
-        text, digest = artifact_text("thresholds", payload)
+            return self._ended(result, None if result["code"] == "gate" else thresholds)
         told = result["thresholds"]
-        told["challenger"] = described(payload) | {"digest": digest}
+        text, told["challenger"] = cut_artifact(
+            cuts, self.fresh, self.tried.found, self.cuts_in_use, result
+        )
         if not self.attempt.dry_run:
             paths = (self.attempt.path, thresholds)
             install_pair(paths, (self.tried.text, text))
@@ -212,19 +208,16 @@ class _Pair:
         except AnswerNoError as error:
             result["reason"] += f"; the cut-offs of another calibrator remain: {error.message}"
             return result
-        payload = cut_artifact(cuts, champion, self.tried.found, self.cuts_in_use, result)
-        text, digest = artifact_text("thresholds", payload)
         told = result["thresholds"]
-        told["challenger"] = described(payload) | {"digest": digest}
+        text, told["challenger"] = cut_artifact(
+            cuts, champion, self.tried.found, self.cuts_in_use, result
+        )
         result["challenger"] = None
         result["decision"] = "would-promote"
         result["reason"] += (
             "; the cut-offs were of another calibrator, and are chosen again after the one in use"
         )
-        if not self.attempt.dry_run:
-            kept = install(thresholds, text)
-            result["decision"] = "promoted"
-            told["previous"] = None if kept is None else shown(thresholds, kept)
+        put_in_place(result, told, thresholds, text, dry_run=self.attempt.dry_run)
         return result
 
     def _decided(self, met: Met) -> tuple[str, str, str]:
@@ -291,7 +284,7 @@ def rolled_back_pair(path: str, thresholds: str, *, lock_timeout: float = 600.0)
         InputError: one is missing or not whole, or they were never in use together.
     """
     paths = (path, thresholds)
-    with PairLock(paths, lock_timeout):
+    with pair_lock(paths, lock_timeout):
         roll_back_pair(paths)
         now, before = (load_calibrator(name) for name in (path, str(previous_of(path))))
         cuts, replaced = (

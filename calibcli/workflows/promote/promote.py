@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +10,9 @@ from calibcli.core.results.warning import Warning, warned
 from calibcli.core.statistics.sketch import CAPACITY
 from calibcli.errors import InputError, UsageError
 from calibcli.io.artifacts.artifacts import artifact_text
-from calibcli.io.failures import listing, show
-from calibcli.io.output.lock import FileLock
+from calibcli.io.failures import show
 from calibcli.io.output.pair import refuse_unfinished
-from calibcli.io.output.succession import install, previous_of, recover, target_of
+from calibcli.io.output.succession import target_of
 from calibcli.tasks.table import TASKS
 from calibcli.tasks.watching import Watch
 from calibcli.workflows.fit.fit import fit_gathered
@@ -24,7 +22,17 @@ from calibcli.workflows.input.loaded import load_calibrator
 from calibcli.workflows.input.overlap import found_overlap
 from calibcli.workflows.input.warnings import check_fits
 from calibcli.workflows.promote.challenge import contest
-from calibcli.workflows.promote.outcome import blank, checked, limits, rollback, shown
+from calibcli.workflows.promote.outcome import (
+    blank,
+    checked,
+    held,
+    limits,
+    put_in_place,
+    refuse_gone,
+    refuse_other_input,
+    rollback,
+    unless_gated,
+)
 from calibcli.workflows.promote.shift import checks_of
 
 if TYPE_CHECKING:
@@ -67,17 +75,11 @@ def promote(
     gates = [parse_gate(text) for text in attempt.fail_if]
     target_of(attempt.path)
     refuse_unfinished(attempt.path)
-    # Nothing is written by a dry run, not even a lock.
-    lock = nullcontext() if attempt.dry_run else FileLock(attempt.path, attempt.lock_timeout)
-    with lock:
-        if not attempt.dry_run:
-            recover(attempt.path)
+    with held(attempt):
         tried = challenge(spec, conventions, options, attempt, gates, threads, progress)
-        if tried.result["decision"] == "would-promote" and not attempt.dry_run:
-            kept = install(attempt.path, tried.text)
-            tried.result["decision"] = "promoted"
-            tried.result["previous"] = None if kept is None else shown(attempt.path, kept)
-        return tried.result
+        result = tried.result
+        put_in_place(result, result, attempt.path, tried.text, dry_run=attempt.dry_run)
+        return result
 
 
 def check_options(options: FitOptions, conventions: Conventions) -> None:
@@ -138,7 +140,7 @@ def challenge(
     found = gather(spec, conventions, threads=threads, progress=progress, watch=watch)
     found = found.as_pairs()
     if champion is not None:
-        _same_kind(champion, found, spec)
+        _same_kind(champion, found)
     checks = checks_of(found, None if champion is None else champion.payload, attempt.rule)
     code, reason = checked(checks)
     outcome = blank(
@@ -182,27 +184,15 @@ def _champion(path: str) -> LoadedCalibrator | None:
                 hint="fit it again with calibcli fit -o",
             )
         return champion
-    if previous_of(path).exists():
-        raise InputError(
-            f"{show(path)} is gone, and {show(previous_of(path).name)} is there",
-            hint=f"put it back: calibcli fit --rollback {show(path)}",
-        )
+    refuse_gone(path, "fit")
     return None
 
 
-def _same_kind(champion: LoadedCalibrator, found: Gathered, spec: InputSpec) -> None:
+def _same_kind(champion: LoadedCalibrator, found: Gathered) -> None:
     """Raise InputError unless the dump holds what the champion was fitted on."""
     check_fits(champion, found.fitted_task, found.fitted_classes, logits=found.logits)
-    was, now = champion.payload["input"].get("scores") or [], found.params.get("score") or []
-    if was and now and list(was) != list(now):
-        raise InputError(
-            f"the champion was fitted on the columns {listing(was)}, these are {listing(now)}",
-            "name the same columns: --score or --scores",
-        )
-    positive = champion.payload["input"].get("positive")
-    if positive != found.params.get("positive"):
-        shown = "no --positive" if positive is None else f"--positive {positive}"
-        raise InputError(f"the champion was fitted with {shown}", "name the same label")
+    was = champion.payload["input"]
+    refuse_other_input("the champion was fitted", was.get("scores"), was.get("positive"), found)
 
 
 def _challenged(
@@ -241,18 +231,10 @@ def _challenged(
     shared_rows = warned(_same_rows(shared, champion, result))
     for key, more in shared_rows.items():
         outcome[key] = result[key] + more
-    failed = [verdict.expr for verdict in verdicts if not verdict.passed]
-    better = met.best.better or (champion is None and met.best.low <= 0.0)
-    if failed:
-        outcome["code"] = "gate"
-        outcome["reason"] = f"a gate failed: {', '.join(failed)}"
-    elif not better:
-        outcome["code"] = "not-better"
-        outcome["reason"] = _not_better(met, options, champion)
-    else:
-        outcome["code"] = "promoted"
-        outcome["reason"] = _better(met, options, champion)
-        outcome["decision"] = "would-promote"
+    decision = "kept", "not-better", _not_better(met, options, champion)
+    if met.best.better or (champion is None and met.best.low <= 0.0):
+        decision = "would-promote", "promoted", _better(met, options, champion)
+    outcome["decision"], outcome["code"], outcome["reason"] = unless_gated(verdicts, decision)
     return replace(tried, met=met, text=text)
 
 
