@@ -24,8 +24,30 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 
+class OfTask:
+    """Whatever is of rows of one task: what a row has, asked by what it means."""
+
+    __slots__ = ()
+    task: str
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether the classes of a row exclude each other."""
+        return self.task == "multiclass"
+
+    @property
+    def labels(self) -> bool:
+        """Whether a row has several labels, each of its own."""
+        return self.task == "multilabel"
+
+    @property
+    def single(self) -> bool:
+        """Whether a row has one score and one label."""
+        return self.task == "binary"
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Layout:
+class Layout(OfTask):
     """What a pass counts.
 
     Attributes:
@@ -49,16 +71,6 @@ class Layout:
     intervals: bool = True
     drop_invalid: bool = False
     medium: str = "rows"
-
-    @property
-    def exclusive(self) -> bool:
-        """Whether the classes of a row exclude each other."""
-        return self.task == "multiclass"
-
-    @property
-    def labels(self) -> bool:
-        """Whether a row has several labels, each of its own."""
-        return self.task == "multilabel"
 
 
 class Extra(Protocol):
@@ -109,7 +121,7 @@ class Extra(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Population:
+class Population(OfTask):
     """The statistics of one population of rows: all of them, or those of one group.
 
     `pairs` for binary; `top` by predicted class and `classes` by class for several classes.
@@ -124,21 +136,6 @@ class Population:
     rows_apart: bool = False
     units: tuple[int, ...] | None = None
     extra: Extra | None = None
-
-    @property
-    def exclusive(self) -> bool:
-        """Whether the classes of a row exclude each other."""
-        return self.task == "multiclass"
-
-    @property
-    def labels(self) -> bool:
-        """Whether a row has several labels, each of its own."""
-        return self.task == "multilabel"
-
-    @property
-    def single(self) -> bool:
-        """Whether a row has one score and one label."""
-        return self.task == "binary"
 
 
 def of_pairs(

@@ -60,7 +60,7 @@ class WorstRows:
         assert batch.labels is not None
         p = self._probabilities(batch)
         labels = batch.labels
-        if self.layout.task == "multiclass":
+        if self.layout.exclusive:
             predicted = p.argmax(axis=1)
             wrong = np.where(predicted == labels, -1.0, p.max(axis=1))
             place = np.flatnonzero(wrong >= 0.0)
@@ -90,8 +90,8 @@ class WorstRows:
         """Return probabilities (n,) or (n, K)."""
         if self._map is not None:
             return self._map(batch)
-        exclusive = self.layout.task == "multiclass"
-        p = probabilities(batch.scores, logits=self.layout.logits, exclusive=exclusive)
+        layout = self.layout
+        p = probabilities(batch.scores, logits=layout.logits, exclusive=layout.exclusive)
         return p[:, 1] if batch.scores.ndim == 1 else p
 
     def _take(
@@ -138,7 +138,7 @@ class WorstRows:
         if not self.layout.classes:
             return 1 - label, label
         name = self.layout.classes[k]
-        if self.layout.task == "multiclass":
+        if self.layout.exclusive:
             return name, self.layout.classes[label]
         said = f"not {name}", name
         return said[1 - label], said[label]

@@ -12,7 +12,7 @@ from calibcli.io.failures import reading
 from calibcli.io.formats.sources import expand, one_array
 from calibcli.tasks.collect import Counted, count
 from calibcli.tasks.families import families_of, merged, population_of, whole
-from calibcli.tasks.population import Layout, Population, of_pairs
+from calibcli.tasks.population import Layout, OfTask, Population, of_pairs
 from calibcli.tasks.table import TASKS, medium, open_dataset
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Slice:
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Gathered:
+class Gathered(OfTask):
     """Everything a command knows about its input."""
 
     task: str
@@ -90,21 +90,6 @@ class Gathered:
             overall=pooled(self.overall),
             groups=tuple(map(pooled, self.groups)),
         )
-
-    @property
-    def exclusive(self) -> bool:
-        """Whether the classes of a row exclude each other."""
-        return self.task == "multiclass"
-
-    @property
-    def labels(self) -> bool:
-        """Whether a row has several labels, each of its own."""
-        return self.task == "multilabel"
-
-    @property
-    def single(self) -> bool:
-        """Whether a row has one score and one label."""
-        return self.task == "binary"
 
     @property
     def fitted_task(self) -> str:
