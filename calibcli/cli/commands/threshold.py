@@ -183,11 +183,6 @@ def command(
     if detection:
         refuse({"--coverage": coverage, "--abstain": abstain, "--cost-matrix": cost_matrix})
         refuse({"--group": groups.group})
-        if (maximize or "").replace("_", "-") in ("macro-f1", "micro-f1"):
-            raise UsageError(
-                f"--maximize {maximize} is of classes of rows",
-                "boxes of all classes have one cut-off without --per-class: --maximize f1",
-            )
     cut = {
         "--maximize": maximize,
         "--subject-to": subject_to,

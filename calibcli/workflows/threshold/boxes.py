@@ -208,6 +208,11 @@ def threshold_boxes(
 
 
 def _check_wish(wish: Wish) -> None:
+    if wish.objective.common is not None:
+        raise UsageError(
+            f"--maximize {wish.objective.name} is of classes of rows",
+            "boxes of all classes have one cut-off without --per-class: --maximize f1",
+        )
     for option, value in {
         "--prior": wish.prior,
         "--per-group": wish.per_group,
