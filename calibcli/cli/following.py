@@ -24,18 +24,18 @@ def after_measure(context: typer.Context, result: dict[str, Any]) -> str:
 
     What is not honest is calibrated, and what is gets its cut-off.
     """
-    from calibcli.render.words import short, words
+    from calibcli.render.words import verdicts, words
 
     if "-" in context.params["paths"] or result.get("series") or result.get("versus"):
         return ""
     if not all(path.isprintable() for path in context.params["paths"]):
         return ""  # not to be typed
     overall = result["overall"]
-    tone, _, found = short.answer(overall, result["params"], words.task_of(result))
+    answer = verdicts.slice_verdict(overall, result["params"], words.task_of(result))
     given = context.params.get("calibrator")
-    if tone == "bad" and given is None and found:
+    if answer.tone == "bad" and given is None:
         return _line("fit", context, "-o calibrator.json")
-    if tone == "good" and not context.params.get("thresholds"):
+    if answer.tone == "good" and not context.params.get("thresholds"):
         more = f"--calibrator {shlex.quote(given)} " if given else ""
         return _line("threshold", context, f"{more}-o thresholds.json")
     return ""

@@ -72,34 +72,28 @@ def _asked(result: Result) -> list[Table]:
 
 def _lines(result: Result, columns: int) -> Iterator[tuple[str, Style]]:
     params, task, overall = result.get("params") or {}, words.task_of(result), result["overall"]
-    tone, phrase, found = short.answer(overall, params, task)
-    figures = short.known(overall)
+    answer, found = verdicts.slice_verdict(overall, params, task), short.known(overall)
     what = {"detection": "boxes", "segmentation": "pixels"}.get(result["task"], "rows")
-    told = f"{short.count(figures['n'].value)} {what}"
-    if "ece" in figures:
-        told = f"ECE {short.with_interval(figures['ece'])}   {told}"
-    yield (
-        f"{phrase:<{columns - len(told)}}{told}" if len(phrase) < columns - len(told) else told,
-        tone,
-    )
-    detail = verdicts.slice_verdict(overall, params, task).headline
-    if tone == "warn":
-        yield detail, ""
-    for line in short.region_lines(found):
+    told = f"{short.count(found['n'].value)} {what}"
+    if "ece" in found:
+        told = f"ECE {short.with_interval(found['ece'])}   {told}"
+    gap = columns - len(told)
+    yield f"{answer.phrase:<{gap}}{told}" if len(answer.phrase) < gap else told, answer.tone
+    if answer.tone == "warn":
+        yield answer.headline, ""
+    for line in short.region_lines(answer.regions):
         yield line, ""
-    after = overall.get("calibrated")
-    if after:
-        ends, later, left = short.answer(after, params, task)
-        ece = short.known(after).get("ece")
-        said = "" if ece is None else f", ECE {short.with_interval(ece)}"
-        yield f"calibrated: {later[:1].lower()}{later[1:]}{said}", ends
-        for line in short.region_lines(left):
+    last = overall.get("calibrated") or overall
+    if last is not overall:
+        answer, found = verdicts.slice_verdict(last, params, task), short.known(last)
+        said = f", ECE {short.with_interval(found['ece'])}" if "ece" in found else ""
+        yield f"calibrated: {answer.phrase[:1].lower()}{answer.phrase[1:]}{said}", answer.tone
+        for line in short.region_lines(answer.regions):
             yield line, ""
-    last = after or overall
-    bias = short.bias_line(last)
+    bias = short.bias_line(found)
     if bias:
         yield bias, ""
-    yield "   ".join(short.headline_figures(last)), ""
+    yield "   ".join(short.headline_figures(found)), ""
     for line in short.cut_lines(last):
         yield line, ""
     decided = short.decision_line(result)

@@ -56,24 +56,11 @@ def _ece(part: Result) -> str:
     return figures.with_interval(part["metrics"].get("ece"))
 
 
-def _sure(part: Result, params: Result, looks: int | None = None) -> list[regions.Region]:
-    """Return the runs of bins whose gap is beyond both chance and the tolerance."""
-    bins = part.get("bins") or []
-    if not regions.has_intervals(bins):
-        return []
-    return regions.sure_regions(
-        bins,
-        confidence=words.confidence_of(params),
-        beyond=words.tolerance_of(params),
-        looks=looks,
-    )
-
-
 def _error(part: Result, params: Result) -> str:
     """Return on which sides the scores err; empty where no gap is beyond chance."""
     sides = [
         f"{look} from {figures.edge(found[0].low)} to {figures.edge(found[0].high)}"
-        for look, found in _by_side(_sure(part, params))
+        for look, found in _by_side(verdicts.beyond_chance(part, params))
         if found
     ]
     return " and ".join(sides)
@@ -110,7 +97,7 @@ def _slices(result: Result) -> Iterator[str]:
             if (used["metrics"].get("ece") or {}).get("value") is not None
         ]
         known.sort(key=lambda one: -one[0])
-        wrong = [name for _, name, used in known if _sure(used, params, looks)]
+        wrong = [name for _, name, used in known if verdicts.beyond_chance(used, params, looks)]
         above = [(name, used) for value, name, used in known if value > limit]
         if wrong:
             told = ", ".join(names.cut(names.visible(name), 30) for name in wrong[:_NAMED])

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import convert
 
-from calibcli.core.results.figures import Bin, Confusion, Figure
-from calibcli.render.words import bins as regions
-from calibcli.render.words import figures, names, verdicts, words
+from calibcli.core.results.figures import Confusion, Figure
+from calibcli.render.words import figures, names, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -90,37 +89,6 @@ def known(part: Result) -> dict[str, Figure]:
     return convert(part["metrics"], dict[str, Figure])
 
 
-def answer(part: Result, params: Result, task: str) -> tuple[Tone, str, list[Region]]:
-    """Return whether a part is honest, in a tone and a phrase, and where it is not."""
-    bins = part.get("bins") or []
-    tone = verdicts.slice_verdict(part, params, task).tone
-    tolerance = words.tolerance_of(params)
-    if tone == "good":
-        return tone, f"Honest within {figures.short(tolerance)}", []
-    if not any(row["count"] for row in bins):
-        return tone, "No rows", []
-    if all(row["gap"] is None for row in bins if row["count"]):
-        return tone, "Cannot tell without labels", []
-    if not regions.has_intervals(bins):
-        found = regions.any_regions(bins, tolerance)
-        return tone, "Gaps, by chance or not" if found else "Small gaps", found
-    if tone == "warn":
-        return tone, "Cannot tell", []
-    confidence = words.confidence_of(params)
-    found = regions.sure_regions(bins, confidence=confidence, beyond=tolerance)
-    return tone, f"Not honest: {_pattern(found, task)}", found
-
-
-def _pattern(found: Sequence[Region], task: str) -> str:
-    pattern = verdicts.pattern_of(found, task)
-    if pattern:
-        return pattern
-    over, under = (any(sign * one.gap > 0 for one in found) for sign in (-1, 1))
-    if over and under:
-        return "too high and too low"
-    return "over-confident" if over else "under-confident"
-
-
 def region_lines(found: Sequence[Region]) -> list[str]:
     """Return what the scores of a region say and what is true there, a line each, in order."""
     shown = sorted(found[:_REGIONS], key=lambda one: one.low)
@@ -141,9 +109,8 @@ def _share(value: float) -> str:
     return f"{text[:-1]} %"
 
 
-def headline_figures(part: Result) -> list[str]:
+def headline_figures(found: Mapping[str, Figure]) -> list[str]:
     """Return figures of the whole as `Brier 0.194`."""
-    found = known(part)
     return [
         f"{name} {number(found[key].value, digits_of(found[key]))}"
         for key, name in HEADLINES.items()
@@ -164,12 +131,11 @@ def cut_lines(part: Result) -> list[str]:
     return lines
 
 
-def bias_line(part: Result) -> str:
+def bias_line(found: Mapping[str, Figure]) -> str:
     """Return what is to be said of an ECE that chance alone would give; empty where there is none.
 
     The binned ECE of honest scores is above 0 by chance, so an interval from 0 ends near it.
     """
-    found = known(part)
     ece, debiased = found.get("ece"), found.get("ece_debiased")
     if ece is None or ece.value is None or ece.low != 0.0 or ece.high is None:
         return ""
@@ -184,12 +150,11 @@ def worst_lines(result: Result) -> Iterator[str]:
         if kind == "class" and result.get("segmentation"):
             continue  # each structure is shown where it is decided
         after = any(part.get("calibrated") for part in parts)
-        known = [part for part in parts if words.ece_of(part, calibrated=after) is not None]
-        worst = words.worst_slice(known, calibrated=after) if len(known) > 1 else None
+        measured = [part for part in parts if words.ece_of(part, calibrated=after) is not None]
+        worst = words.worst_slice(measured, calibrated=after) if len(measured) > 1 else None
         if worst is None:
             continue
-        metrics = (worst["calibrated"] if after else worst)["metrics"]
-        found = convert(metrics, dict[str, Figure])
+        found = known(worst["calibrated"] if after else worst)
         rows = count(found["n"].value)
         what = "class" if kind == "class" else names.visible(kind.removeprefix("group "))
         name = names.cut(names.visible(words.slice_name(worst)), 30)
@@ -243,8 +208,7 @@ def gate_lines(result: Result) -> list[tuple[str, Tone]]:
 def more_line(result: Result) -> str:
     """Return what `--all` would add."""
     overall = result["overall"]
-    filled = convert(overall.get("bins") or [], list[Bin])
-    parts = [f"{len(overall['metrics'])} metrics", f"{len(filled)} bins"]
+    parts = [f"{len(overall['metrics'])} metrics", f"{len(overall.get('bins') or [])} bins"]
     for key, name in (("classes", "classes"), ("groups", "groups")):
         if result.get(key):
             parts.append(f"{len(result[key])} {name}")

@@ -6,7 +6,7 @@ small to tell is called that.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from calibcli.render.words import bins as regions
@@ -22,14 +22,21 @@ Tone = Literal["good", "warn", "bad"]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The answer: a tone, one sentence that says it, and sentences that qualify it.
+    """The answer.
 
-    `ends` is the tone after calibration, where there is one.
+    Attributes:
+        tone: of the answer.
+        headline: one sentence that says it; `details` qualify it.
+        phrase: the same in a few words.
+        regions: where the scores are not honest, worst first.
+        ends: the tone after calibration, where there is one.
     """
 
     tone: Tone
     headline: str
     details: tuple[str, ...] = ()
+    phrase: str = "Cannot tell"
+    regions: tuple[Region, ...] = ()
     ends: Tone | None = None
 
 
@@ -54,7 +61,7 @@ def verdict(result: Mapping[str, Any], name: Callable[[object], str] = names.vis
         sentence = _slices_sentence(kind, slices, params, name, task)
         if sentence:
             details.append(sentence)
-    return Verdict(answer.tone, answer.headline, tuple(details), ends)
+    return replace(answer, details=tuple(details), ends=ends)
 
 
 def slice_verdict(part: Mapping[str, Any], params: Mapping[str, Any], task: str) -> Verdict:
@@ -63,28 +70,43 @@ def slice_verdict(part: Mapping[str, Any], params: Mapping[str, Any], task: str)
     tolerance = words.tolerance_of(params)
     close = f"within {figures.short(tolerance)}"
     if not any(b["count"] for b in bins):
-        return Verdict("warn", "No rows: nothing can be said.")
+        return Verdict("warn", "No rows: nothing can be said.", phrase="No rows")
     if all(b["gap"] is None for b in bins if b["count"]):
-        return Verdict("warn", "No labels: whether the scores are honest cannot be seen.")
+        told = "No labels: whether the scores are honest cannot be seen."
+        return Verdict("warn", told, phrase="Cannot tell without labels")
     if not regions.has_intervals(bins):
         found = regions.any_regions(bins, tolerance)
         note = "Without intervals this does not tell a fault from chance."
         if not found:
-            return Verdict("warn", f"Every bin's gap is {close}.", (note,))
-        return Verdict("warn", _sides(found, task), (note,))
-    confidence = words.confidence_of(params)
-    large = regions.sure_regions(bins, confidence=confidence, beyond=tolerance)
+            return Verdict("warn", f"Every bin's gap is {close}.", (note,), "Small gaps")
+        phrase = "Gaps, by chance or not"
+        return Verdict("warn", _sides(found, task), (note,), phrase, tuple(found))
+    large = beyond_chance(part, params)
     if large:
-        return Verdict("bad", _sides(large, task))
-    sure = regions.sure_regions(bins, confidence=confidence)
+        phrase = f"Not honest: {_pattern(large, task) or _look(large)}"
+        return Verdict("bad", _sides(large, task), (), phrase, tuple(large))
+    sure = regions.sure_regions(bins, confidence=words.confidence_of(params))
     if sure:
         worst = max(sure, key=lambda region: abs(region.gap))
         return Verdict(
             "good",
             f"Honest {close}: the gaps that chance does not explain are small, the largest "
             f"{figures.signed(worst.gap)} {region_words(worst, task)}.",
+            phrase=f"Honest {close}",
         )
     return _no_sure_gap(part, params, tolerance, close)
+
+
+def beyond_chance(
+    part: Mapping[str, Any], params: Mapping[str, Any], looks: int | None = None
+) -> list[Region]:
+    """Return the regions whose gap is beyond both chance and the tolerance, worst first.
+
+    `looks` is the number of runs of bins among which the level is shared; default: of this part's.
+    """
+    confidence, tolerance = words.confidence_of(params), words.tolerance_of(params)
+    bins = part.get("bins") or []
+    return regions.sure_regions(bins, confidence=confidence, beyond=tolerance, looks=looks)
 
 
 def _whole_doubted(part: Mapping[str, Any], params: Mapping[str, Any]) -> str:
@@ -114,7 +136,9 @@ def _no_sure_gap(
     )
     if pinned >= 0.9 * rows:
         return Verdict(
-            "good", f"Honest {close}: no gap beyond chance, and the intervals are narrow."
+            "good",
+            f"Honest {close}: no gap beyond chance, and the intervals are narrow.",
+            phrase=f"Honest {close}",
         )
     doubt = _whole_doubted(part, params)
     if doubt:
@@ -140,11 +164,19 @@ def _sides(found: Sequence[Region], task: str) -> str:
     text = "; ".join(said)
     more = len(found) - len(over) - len(under)
     text += f"; {more} more region{'s' if more > 1 else ''}" if more else ""
-    pattern = pattern_of([*over, *under], task)
+    pattern = _pattern([*over, *under], task)
     return f"S{pattern[1:]}: {text}." if pattern else f"{text[0].upper()}{text[1:]}."
 
 
-def pattern_of(found: Sequence[Region], task: str) -> str:
+def _look(found: Sequence[Region]) -> str:
+    """Return on which side the scores err."""
+    over, under = (any(sign * region.gap > 0 for region in found) for sign in (-1, 1))
+    if over and under:
+        return "too high and too low"
+    return "over-confident" if over else "under-confident"
+
+
+def _pattern(found: Sequence[Region], task: str) -> str:
     """Return what regions have in common, such as `scores too extreme`; empty without that."""
     over = [region for region in found if region.gap < 0]
     under = [region for region in found if region.gap > 0]
