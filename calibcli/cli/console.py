@@ -97,6 +97,16 @@ def open_closed() -> None:
             setattr(sys, name, os.fdopen(number, "w", encoding="utf-8"))
 
 
+def screen(output: str) -> tuple[int | None, bool]:
+    """Return the columns of the terminal that an output goes to, and whether to colour it.
+
+    A pipe or a file has no width and no colours.
+    """
+    if output != "-" or not sys.stdout.isatty():
+        return None, False
+    return shutil.get_terminal_size().columns, not os.environ.get("NO_COLOR")
+
+
 def render(module: str, kind: str, result: Any, output: str = "-", hint: str | None = None) -> str:
     """Return a result in a format for an output; `kind` is the command that made it.
 
@@ -112,16 +122,12 @@ def render(module: str, kind: str, result: Any, output: str = "-", hint: str | N
         from calibcli.render.formats.jsonout import render_json
 
         return render_json(result)
+    width, color = screen(output)
     if module == "plot":
         from calibcli.render.formats.plot import render_plot
 
-        terminal = output == "-" and sys.stdout.isatty()
-        return render_plot(
-            result,
-            color=terminal and not os.environ.get("NO_COLOR"),
-            width=shutil.get_terminal_size().columns if terminal else None,
-            ascii_only=terminal and not _shows_unicode(),
-        )
+        ascii_only = width is not None and not _shows_unicode()
+        return render_plot(result, color=color, width=width, ascii_only=ascii_only)
     names = {"table": "text", "csv": "csvout", "md": "markdown"}
     module = names.get(module, module)
     chosen = getattr(import_module(f"calibcli.render.formats.{module}"), f"render_{kind}")
@@ -129,9 +135,6 @@ def render(module: str, kind: str, result: Any, output: str = "-", hint: str | N
         return beneath_settings(result, str(chosen(result)), marked=True)
     if module != "text":
         return str(chosen(result))
-    terminal = output == "-" and sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns if terminal else None
-    color = terminal and not os.environ.get("NO_COLOR")
     if hint is not None:
         from calibcli.render.formats import short
 

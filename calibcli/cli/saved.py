@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from typing import TYPE_CHECKING
 
 from calibcli.cli import console
@@ -45,9 +43,7 @@ def compare(
     else:
         from calibcli.render.formats import saved
 
-        terminal = output == "-" and sys.stdout.isatty()
-        width = shutil.get_terminal_size().columns if terminal else None
-        text = saved.FORMS[form.value](result, width)
+        text = saved.FORMS[form.value](result, console.screen(output)[0])
     if form in (Format.JSON, Format.CSV) and not quiet:
         for warning in result.warnings:
             console.complain(f"calibcli: warning: {warning}")
