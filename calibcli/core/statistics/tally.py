@@ -162,7 +162,7 @@ class Tally:
                 ranks.merge(other._ranks, slot_map)
                 self._ranks = ranks  # the cells of a grid have brought no finer ones
             else:
-                self._ranks = None
+                self._drop_ranks()
             return
         self.add_table(_mapped(other.table(), slot_map))
 
@@ -174,8 +174,7 @@ class Tally:
             self.enter_grid()
             self.coarsen_to(table.bits)
             if len(table):
-                self._count_here()
-                self._ranks = None
+                self._drop_ranks()
         if self._grid is None:
             if len(table) and table.logits is not self.by_logit:
                 self.leave_logits()
@@ -266,6 +265,11 @@ class Tally:
             counts = self._all_counts(self._grid)
             self._counts, self._in_ranks = counts, False
 
+    def _drop_ranks(self) -> None:
+        """Keep no finer cells any more; what they alone hold is counted in the grid first."""
+        self._count_here()
+        self._ranks = None
+
     def _compact(self) -> None:
         """Sum what was added, and leave the exact phase where there are too many cells.
 
@@ -307,9 +311,10 @@ class Tally:
         self._losses = np.concatenate([self._losses, np.zeros((slots - self.slots, SUMS))])
         self._count_here()
         old, self.slots = self.slots, slots
-        if self._ranks is not None:
+        if slots > _RANKED_SLOTS:
+            self._drop_ranks()
+        elif self._ranks is not None:
             self._ranks.make_room(slots)
-            self._ranks = self._ranks if slots <= _RANKED_SLOTS else None
         if self._grid is None or _capacity(slots) == _capacity(old):
             return
         table = self.table()

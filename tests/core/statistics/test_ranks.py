@@ -155,7 +155,17 @@ def test_intervals_allow_for_the_error_of_the_grid() -> None:
         assert high - low > rough.grid_error[name]
 
 
-@pytest.mark.parametrize("later", ["more slots", "cells of a grid", "a coarser grid", "pickled"])
+@pytest.mark.parametrize(
+    "later",
+    [
+        "more slots",
+        "far more slots",
+        "cells of a grid",
+        "nothing, in a grid",
+        "a coarser grid",
+        "pickled",
+    ],
+)
 def test_no_row_is_lost_whatever_comes_after_the_grid(later: str) -> None:
     rng = np.random.default_rng(2)
     score, label = drawn(rng, 2000, 0.0, 1.0)
@@ -165,6 +175,11 @@ def test_no_row_is_lost_whatever_comes_after_the_grid(later: str) -> None:
             one.add(probability_keys(score), label)
         if later == "more slots":
             counted.add(probability_keys(score), label, np.full(len(score), 40))
+        elif later == "far more slots":
+            counted.add(probability_keys(score), label, np.full(len(score), 400))
+        elif later == "nothing, in a grid":
+            counted.add(probability_keys(score), label)
+            counted.merge(tally.Tally(start_exact=False), np.array([0]))
         elif later == "cells of a grid":
             counted.merge(other, np.array([0]))
         elif later == "a coarser grid":
