@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from calibcli.cli.strict import typed
+
 if TYPE_CHECKING:
     import typer
 
@@ -45,11 +47,9 @@ def _line(command: str, context: typer.Context, tail: str) -> str:
     """Return a command line with the files and the reading options that were given."""
     parts = [shlex.quote(path) for path in context.params["paths"]]
     for parameter in context.command.params:
-        name = parameter.name or ""
-        source = context.get_parameter_source(name)
-        if name not in _READING or source is None or source.name != "COMMANDLINE":
+        if parameter.name not in _READING or not typed(context, parameter.name):
             continue
-        value = context.params[name]
+        value = context.params[parameter.name]
         option = parameter.opts[0]
         if value is True:
             parts.append(option)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from calibcli.cli.strict import typed
 from calibcli.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -124,8 +125,7 @@ def config(context: typer.Context, given: str | None) -> Values | None:
     """
     if context.resilient_parsing:
         return None
-    source = context.get_parameter_source("config")
-    by_hand = source is not None and source.name == "COMMANDLINE"
+    by_hand = typed(context, "config")
     if context.meta.get("calibcli.no_config"):
         if by_hand:
             raise _both()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from calibcli.cli import console
 from calibcli.cli.choices import Format
+from calibcli.cli.strict import typed
 from calibcli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -54,9 +55,7 @@ def compare(
 def _refuse_others(context: typer.Context) -> None:
     """Refuse every option that would change how rows are read or measured: there are no rows."""
     for parameter in context.command.params:
-        source = context.get_parameter_source(parameter.name or "")
-        given = source is not None and source.name == "COMMANDLINE"
-        if given and parameter.name not in _ACT:
+        if typed(context, parameter.name) and parameter.name not in _ACT:
             raise UsageError(
                 f"{parameter.opts[0]} is for scores, and these are two saved results",
                 "leave it out; conventions are those that the results were made with",

@@ -13,6 +13,12 @@ from calibcli.errors import UsageError
 from calibcli.tasks.features import refuse_idle
 
 
+def typed(context: Any, name: str | None) -> bool:
+    """Whether a parameter was typed on the command line, rather than set elsewhere."""
+    source = context.get_parameter_source(name or "")
+    return source is not None and source.name == "COMMANDLINE"
+
+
 def guard(parameter: Any) -> None:
     """Make a parameter of a command refuse empty texts, and a second value where it takes one."""
     parameter.consume_value = MethodType(_checked(parameter.consume_value), parameter)
