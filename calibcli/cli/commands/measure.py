@@ -93,12 +93,6 @@ def command(
 
     Every metric with its interval, confusion tables, reliability bins, per class and per group.
     """
-    from calibcli.workflows.measure.saved import are_saved_results
-
-    if are_saved_results(paths):
-        from calibcli.cli.saved import compare
-
-        return compare(context, paths, form.format, output, quiet=run.quiet)
     if plot and form.format is not Format.TABLE:
         raise UsageError(
             f"--plot draws below the tables, not in {form.format.value}",
@@ -107,6 +101,12 @@ def command(
     truth = boxes.ground_truth
     inputs = [*paths, read.labels, calibrator, thresholds, versus, reference, truth]
     keep_apart(inputs, [output], [save_stats])
+    from calibcli.workflows.measure.saved import are_saved_results
+
+    if are_saved_results(paths):
+        from calibcli.cli.saved import compare
+
+        return compare(context, paths, form.format, output, quiet=run.quiet)
     tags = form.tags(NAME)
     conventions = how.conventions(thresholds=tuple(threshold or [0.5]), at=tuple(at or ()))
     from calibcli.workflows.measure.measure import measure

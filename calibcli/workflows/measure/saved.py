@@ -19,15 +19,15 @@ _OF_A_RUN = ("config", "config_options", "tags", "reference_rows")
 
 
 def are_saved_results(paths: Sequence[str]) -> bool:
-    """Return whether all paths are files that `measure --format json` has written.
+    """Return whether paths are two files of JSON, one of which `measure` has written.
 
     Raises:
-        UsageError: some are and some are not, or there are not two of them.
+        UsageError: such a file alone, or among others.
     """
     saved = [path for path in paths if is_result(path)]
     if not saved:
         return False
-    if len(saved) < len(paths) or len(paths) != 2:
+    if len(paths) != 2 or not all(path.endswith(".json") for path in paths):
         raise UsageError(
             f"{show(saved[0])} is a saved result, which is compared with one other",
             "name two: calibcli measure old.json new.json",

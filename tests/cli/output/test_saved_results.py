@@ -87,3 +87,23 @@ def test_a_saved_result_is_compared_with_one_other_only(calibcli, saved, write, 
     ran = calibcli("measure", path, broken)
     assert ran.code == 3
     assert "broken.json is not a result of measure" in ran.err
+
+
+def test_neither_result_is_written_over(calibcli, saved):
+    old, new = saved("old", 2.0), saved("new", 1.0)
+    before = old.read_bytes()
+    for output in (old, new):
+        ran = calibcli("measure", old, new, "-o", output)
+        assert ran.code == 3
+        assert f"{output} is an input of this run" in ran.err
+    assert old.read_bytes() == before
+
+
+def test_a_file_that_is_missing_or_of_another_kind_is_named(calibcli, saved, scores, tmp_path):
+    path, stats = saved("a", 1), tmp_path / "stats.json"
+    assert calibcli("measure", scores, "--save-stats", stats).code == 0
+    for other, said in ((tmp_path / "no.json", "no such file"), (stats, "not a result of measure")):
+        ran = calibcli("measure", path, other)
+        assert ran.code == 3
+        assert other.name in ran.err
+        assert said in ran.err
