@@ -10,7 +10,7 @@ of a large one keep the units of their places, which then are many in every buck
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from zlib import crc32
 
 import numpy as np
@@ -20,12 +20,11 @@ from calibcli.core.statistics.mixing import mixed
 from calibcli.io.content import row_hashes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from calibcli.io.rows.batch import RowBatch
-    from calibcli.io.rows.partition import RowPartition
 
     Hashes = NDArray[np.uint64]
     Ints = NDArray[np.int64]
@@ -102,7 +101,18 @@ def _hashes(batch: RowBatch) -> Hashes:
     return found
 
 
-def copies_of(partitions: Sequence[RowPartition], width: int) -> list[Copies] | None:
+class Part(Protocol):
+    """What is read by itself."""
+
+    @property
+    def rows(self) -> int | None:
+        """How many rows it has, or None where only reading tells."""
+
+    def batches(self) -> Iterator[RowBatch]:
+        """Read it from its beginning."""
+
+
+def copies_of(partitions: Sequence[Part], width: int) -> list[Copies] | None:
     """Return the copies of each partition, or None where there are too many rows.
 
     Args:
