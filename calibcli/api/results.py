@@ -53,6 +53,7 @@ class Shown:
             dtype=dict.fromkeys(texts, str),
             keep_default_na=False,
             na_values={name: [""] for name in ("value", "low", "high")},
+            float_precision="round_trip",  # older pandas are off by the last digit without
         )
         return frame
 
