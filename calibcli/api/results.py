@@ -47,14 +47,12 @@ class Shown:
 
         import pandas as pd
 
-        texts = ("stage", "slice", "column", "name", "table", "at", "metric", "reason")
+        # Read as text and turned by Python's own reading of floats, which no release of pandas rounds.
         frame = pd.read_csv(
-            io.StringIO(self._rendered("csvout")),
-            dtype=dict.fromkeys(texts, str),
-            keep_default_na=False,
-            na_values={name: [""] for name in ("value", "low", "high")},
-            float_precision="round_trip",  # older pandas are off by the last digit without
+            io.StringIO(self._rendered("csvout")), dtype=str, keep_default_na=False
         )
+        for name in ("value", "low", "high"):
+            frame[name] = [float(text) if text else float("nan") for text in frame[name]]
         return frame
 
     def _rendered(self, form: str, **options: Any) -> str:
