@@ -191,10 +191,12 @@ def folded(gap: Array, error: Array) -> tuple[Array, Array, Array, Array, Array]
     sign = 2.0 * norm_cdf(ratio) - 1.0
     mean = 2.0 * error * density + gap * sign
     square = gap**2 + error**2
-    cube = (gap**3 + 3.0 * gap * error**2) * sign
-    cube += 2.0 * error * (square + error**2) * density
-    variance = np.maximum(square - mean**2, 0.0)
-    third = cube - 3.0 * mean * square + 2.0 * mean**3
+    own = error**2
+    cube = gap * (gap * gap + 3.0 * own) * sign
+    cube += 2.0 * error * (square + own) * density
+    mean2 = mean * mean
+    variance = np.maximum(square - mean2, 0.0)
+    third = mean * (2.0 * mean2 - 3.0 * square) + cube
     return mean, variance, third, sign, density / error
 
 

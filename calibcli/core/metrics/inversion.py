@@ -96,7 +96,9 @@ def quantile(moments: Moments, z: float) -> Array:
     """Return the quantile of a statistic from its moments, at a normal or Student's quantile."""
     mean, variance, third = moments
     error = np.sqrt(np.maximum(variance, TINY))
-    found: Array = mean + error * skewed_quantile(z, np.clip(third / error**3, -6.0, 6.0))
+    found: Array = mean + error * skewed_quantile(
+        z, np.clip(third / (error * error * error), -6.0, 6.0)
+    )
     return found
 
 

@@ -97,7 +97,7 @@ def _reaches(
     m2, m3 = partial(steps.squares), partial(steps.cubes)
     one = steps.one
     variance = np.maximum(m2 - one * between**2, 0.0)
-    third = m3 - 3.0 * one * between * m2 + 2.0 * one**2 * between**3
+    third = m3 - 3.0 * one * between * m2 + 2.0 * one**2 * between * between * between
     more, fewer = partial(steps.more), partial(steps.fewer)
     if steps.clusters is not None:
         total = np.concatenate([np.zeros((len(steps.clusters), 1)), steps.clusters.cumsum(1)], 1)
@@ -121,8 +121,10 @@ def _steps(view: View) -> _Steps:
     one = 1.0 / n
     squares, cubes = np.zeros(len(score)), np.zeros(len(score))
     for square, residual in zip(squared_weights(stats), (1.0 - score, -score), strict=True):
-        squares += square * residual**2
-        cubes += square * residual**3
+        part = square * residual * residual
+        squares += part
+        part *= residual
+        cubes += part
     whole = float(stats.n) ** 2
     doubt = score * (1.0 - score)
     likely = doubt + one

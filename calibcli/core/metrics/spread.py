@@ -71,7 +71,7 @@ def reach(variance: Numbers, third: Numbers, quantile: float) -> Numbers:
     """
     tiny = np.finfo(np.float64).tiny
     error = np.sqrt(np.maximum(variance, 0.0))
-    skewness = np.clip(2.0 * third / np.maximum(error**3, tiny), -6.0, 6.0)
+    skewness = np.clip(2.0 * third / np.maximum(error * error * error, tiny), -6.0, 6.0)
     one_event = np.maximum(third, 0.0) / np.maximum(variance, tiny)
     return np.minimum(one_event, error) + error * skewed_quantile(quantile, skewness)
 
@@ -81,7 +81,9 @@ def skewed_quantile(z: float, skewness: Numbers) -> Numbers:
     near = np.abs(skewness) < 1e-4
     g = np.where(near, 1.0, skewness)
     root = np.maximum(1.0 + g * z / 6.0 - g * g / 36.0, 0.0)
-    found: Numbers = np.where(near, z + skewness * (z * z - 1.0) / 6.0, 2.0 / g * (root**3 - 1.0))
+    found: Numbers = np.where(
+        near, z + skewness * (z * z - 1.0) / 6.0, 2.0 / g * (root * root * root - 1.0)
+    )
     return found
 
 
@@ -109,12 +111,17 @@ def independent_moments(stats: ScoreStats, slope: Gradient) -> tuple[float, floa
     The cube of a weight is taken from the mean square of its cell, which has that of few rows.
     """
     variance = third = 0.0
+    weighted = stats.table.pos_sq is not None
     for counts, squares, one in zip(
         (stats.pos, stats.neg), squared_weights(stats), slope, strict=True
     ):
-        cubes = np.divide(squares**2, counts, out=np.zeros(len(squares)), where=counts > 0)
-        variance += float(squares @ one**2)
-        third += float(cubes @ one**3)
+        cubes = squares
+        if weighted:
+            cubes = np.divide(squares**2, counts, out=np.zeros(len(squares)), where=counts > 0)
+        square = one * one
+        variance += float(squares @ square)
+        square *= one  # NumPy's own third power costs fifty times as much
+        third += float(cubes @ square)
     return variance, third
 
 
@@ -201,10 +208,10 @@ def unforeseen(stats: ScoreStats, slope: Gradient) -> tuple[tuple[float, float],
     rows = stats.neg * doubt, stats.pos * doubt
     total = float(rows[0].sum() + rows[1].sum())
     up, down = one * np.maximum(flip, 0.0), one * np.maximum(-flip, 0.0)
-    return tuple(
-        (
-            float(rows[0] @ side**2 + rows[1] @ other**2) / total,
-            float(rows[0] @ side**3 + rows[1] @ other**3) / total,
-        )
-        for side, other in ((up, down), (down, up))
+    up2, down2 = up * up, down * down
+    powers = (up2, down2), (up2 * up, down2 * down)
+    raised, lowered = (
+        tuple(float(rows[0] @ pair[side] + rows[1] @ pair[1 - side]) / total for pair in powers)
+        for side in (0, 1)
     )
+    return raised, lowered

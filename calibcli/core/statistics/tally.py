@@ -87,6 +87,7 @@ class Tally:
         self._losses = np.zeros((slots, SUMS))
         self._summed: tuple[CellTable, NDArray[np.float64]] | None = None
         self._distinct = Distinct(weighted=weighted, logits=self.by_logit)
+        self._fits: CellTable | None = None
         self._grid: Grid | None = None
         self.ranked = ranked
         self._ranks: Ranks | None = None
@@ -282,6 +283,9 @@ class Tally:
             self.enter_grid()
             return
         table = self._distinct.table()
+        if table is self._fits:
+            return
+        self._fits = table
         if len(table) > EXACT_CELLS and (
             len(table) > 4 * EXACT_CELLS or np.bincount(table.slot).max() > EXACT_CELLS
         ):
