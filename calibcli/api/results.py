@@ -47,10 +47,8 @@ class Shown:
 
         import pandas as pd
 
-        # Read as text and turned by Python's own reading of floats, which no release of pandas rounds.
-        frame = pd.read_csv(
-            io.StringIO(self._rendered("csvout")), dtype=str, keep_default_na=False
-        )
+        # Floats are read by Python itself, which unlike some releases of pandas never rounds.
+        frame = pd.read_csv(io.StringIO(self._rendered("csvout")), dtype=str, keep_default_na=False)
         for name in ("value", "low", "high"):
             frame[name] = [float(text) if text else float("nan") for text in frame[name]]
         return frame
