@@ -209,9 +209,9 @@ def unforeseen(stats: ScoreStats, slope: Gradient) -> tuple[tuple[float, float],
     total = float(rows[0].sum() + rows[1].sum())
     up, down = one * np.maximum(flip, 0.0), one * np.maximum(-flip, 0.0)
     up2, down2 = up * up, down * down
-    powers = (up2, down2), (up2 * up, down2 * down)
-    raised, lowered = (
-        tuple(float(rows[0] @ pair[side] + rows[1] @ pair[1 - side]) / total for pair in powers)
-        for side in (0, 1)
-    )
-    return raised, lowered
+    up3, down3 = up2 * up, down2 * down
+
+    def mean(one: Array, other: Array) -> float:
+        return float(rows[0] @ one + rows[1] @ other) / total
+
+    return (mean(up2, down2), mean(up3, down3)), (mean(down2, up2), mean(down3, up3))
