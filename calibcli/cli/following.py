@@ -54,7 +54,8 @@ def _line(command: str, context: typer.Context, tail: str) -> str:
         if value is True:
             parts.append(option)
         elif value is not None:
-            parts.append(f"{option} {shlex.quote(str(getattr(value, 'value', value)))}")
+            plain = int(value) if isinstance(value, float) and value == int(value) else value
+            parts.append(f"{option} {shlex.quote(str(getattr(plain, 'value', plain)))}")
     parts = [f"calibcli {command}", *parts, tail]
     if len(" ".join(parts)) <= _LONGEST:
         return " ".join(parts)

@@ -115,6 +115,26 @@ def test_a_key_is_tried_before_it_is_named(calibcli, write):
     assert ran.err.splitlines()[-1] == f"hint: calibcli measure {scores} --labels {labels} --key id"
 
 
+def test_probabilities_that_miss_1_are_no_logits(calibcli, write):
+    rows = np.round(np.column_stack([Q[:, 0], Q[:, 1] / 2, Q[:, 2]]), 2)
+    path = write("x.csv", {**several("p_", rows), "label": ANIMALS[K]})
+    ran = calibcli("measure", path, "--scores", "p_*")
+    assert ran.code == 3
+    assert "--logits" not in ran.err
+
+
+@pytest.mark.parametrize("missing", ["", "0"])
+def test_a_hint_for_several_labels_in_columns(missing, calibcli, good, write):
+    right = (RNG.random(Q.shape) < Q).astype(int).astype(str)
+    right[0, 1] = missing
+    path = write("x.csv", {**several("p_"), **several("y_", right)})
+    ran = calibcli("measure", path)
+    hint = ran.err.splitlines()[-1].split("; or ")[0]
+    more = "" if missing else " --drop-invalid"
+    assert hint == f"hint: calibcli measure {path} --scores 'p_*' --label 'y_*'{more}"
+    good(*shlex.split(hint.removeprefix("hint: calibcli ")))
+
+
 def test_a_hint_for_rows_without_labels(calibcli, good, write, calibrator):
     path = write("new.csv", {"id": range(N), "fraud_v3": P})
     ran = calibcli("apply", calibrator, path, "-o", path.with_name("out.csv"))

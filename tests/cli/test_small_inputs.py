@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,15 +38,21 @@ def test_cutoffs_of_logits_above_37(measured, write):
     assert (found["logit"], found["confusion"]["precision"]["value"]) == (40.0, 1.0)
 
 
-def test_isotonic_says_that_large_logits_are_one_probability(calibcli, write, tmp_path):
+def test_isotonic_parts_large_logits_that_are_one_probability(good, measured, write, tmp_path):
     path = write("sat.csv", {"score": [38, 39, 40, 41, 42] * 9, "label": [0, 0, 1, 1, 1] * 9})
     out = ("-o", tmp_path / "cal.json")
-    ran = calibcli("fit", path, "--logits", "--method", "isotonic", *out)
-    assert "all these logits are one probability" in ran.out
-    assert "do not rank" not in ran.out
-    calibcli("fit", path, "--logits", "--method", "platt", *out)
-    found = load(str(tmp_path / "cal.json")).apply([39.0, 40.0])
-    assert found[0] < 0.3 < 0.7 < found[1]
+    good("fit", path, "--logits", "--method", "isotonic", *out)
+    # Laplace-smoothed ends, by hand: (0 + 1) / (18 + 1) and 27 / (27 + 1).
+    expected = [1 / 19] * 2 + [27 / 28] * 3
+    again = load(str(tmp_path / "cal.json"))
+    assert again.apply([38.0, 39.0, 40.0, 41.0, 42.0]) == pytest.approx(expected)
+    code = good("apply", tmp_path / "cal.json", "--emit", "python", "--score", "z").out
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert [names["calibrate"](z) for z in (38, 39, 40, 41, 42)] == pytest.approx(expected)
+    found = measured("measure", path, "--logits", "--calibrator", tmp_path / "cal.json")["overall"]
+    assert found["metrics"]["auc"]["value"] == 1.0
+    assert found["calibrated"]["metrics"]["auc"]["value"] == 1.0
 
 
 def test_cutoffs_of_logits_are_printed_in_logits(good, write):

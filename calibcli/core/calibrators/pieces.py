@@ -145,6 +145,11 @@ def reaching(at: Array, *, logits: bool) -> Array:
     return firsts(lambda s, x: probability_of(s, logits=logits) >= x, at, logits=logits)
 
 
+def logits_reaching(at: Array, *, logits: bool) -> Array:
+    """Return the first scores whose logit reaches each of `at`."""
+    return firsts(lambda s, x: logit_of(s, logits=logits) >= x, at, logits=logits)
+
+
 def beyond(at: Array, *, logits: bool) -> Array:
     """Return the first scores whose probability is above each of `at`."""
     return firsts(lambda s, x: probability_of(s, logits=logits) > x, at, logits=logits)

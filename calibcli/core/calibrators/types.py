@@ -38,10 +38,13 @@ class Calibrator(Protocol):
     __slots__ = ()
 
     method: ClassVar[str]
-    space: ClassVar[Space]
     tasks: ClassVar[frozenset[str]]
     free_form: ClassVar[bool]
     complexity: ClassVar[int]
+
+    @property
+    def space(self) -> Space:
+        """What `apply` takes."""
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -78,9 +78,14 @@ def found_options(spec: InputSpec, topic: str, *, need_labels: bool = True) -> l
         return [one.options for one in trials if one.loss <= _NO_BETTER][:1]
     if topic == "values":  # of the labels that could be the positive one, that which is ranked high
         trials = [one for one in trials if one.ranking >= 0.5] or trials
-    trials.sort(key=lambda one: -one.strength)
+    trials.sort(key=lambda one: (not _all_labels(one.options), -one.strength))
     # What ranks much worse than the best is not what is meant.
     return [one.options for one in trials[:_SHOWN] if 2 * one.strength >= trials[0].strength]
+
+
+def _all_labels(options: Options) -> bool:
+    """Whether options read every label of a row, of which a single one may rank better."""
+    return any(name == "--label" and (value or "").endswith("*") for name, value in options)
 
 
 def _candidates(spec: InputSpec, topic: str, need_labels: bool) -> Iterator[Options]:
@@ -187,6 +192,9 @@ def _columns(
         wanted_labels = [(("--label", name),) for name in names]
     for score in wanted_scores:
         columns = {part for _, value in score for part in (value or "").split(",")}
+        for several in _labels_like(score, labels) if topic == "scores" else ():
+            yield (*score, ("--label", several))
+            yield (*score, ("--label", several), ("--drop-invalid", None))
         for label in wanted_labels:
             if label and label[0][1] in columns:
                 continue
@@ -233,6 +241,19 @@ def _several(file: Evidence, labels: Evidence) -> Iterator[Options]:
             own = tuple(name for name in numbers if name in values)
             groups.setdefault(own, ",".join(own))
     yield from ((("--scores", text),) for names, text in groups.items() if len(names) >= 2)
+
+
+def _labels_like(score: Options, file: Evidence) -> Iterator[str]:
+    """Yield globs of label columns that end as the score columns of a glob do: y_a and p_a."""
+    stem = next((value[:-1] for _, value in score if value and value[-1] == "*"), None)
+    if stem is None:
+        return
+    columns = tuple(file.reader.columns)
+    ends = {name.removeprefix(stem) for name in columns if name.startswith(stem)}
+    others = {name.removesuffix(end) for name in columns for end in ends if name.endswith(end)}
+    for other in sorted(others - {stem, ""}):
+        if {name.removeprefix(other) for name in columns if name.startswith(other)} == ends:
+            yield f"{other}*"
 
 
 def _numbers(file: Evidence, name: str) -> NDArray[Any] | None:
@@ -284,7 +305,7 @@ def _tried(spec: InputSpec, options: Options, *, need_labels: bool) -> Trial | N
         dataset = open_dataset(wanted, need_labels=True if need_labels else None)
         for batch in dataset.batches():
             missing = missing_rows(batch, dataset.task, dataset.score_names, logits=wanted.logits)
-            if missing is not None and missing.any() and not spec.drop_invalid:
+            if missing is not None and missing.any() and not wanted.drop_invalid:
                 return None
             good = np.ones(len(batch), bool) if missing is None else ~missing
             scores.append(batch.scores[good])
@@ -298,6 +319,8 @@ def _tried(spec: InputSpec, options: Options, *, need_labels: bool) -> Trial | N
     if not rows:
         return None
     p = np.concatenate(scores).astype(np.float64)
+    if wanted.logits and not spec.logits and p.min(initial=0) >= 0 and p.max(initial=0) <= 1:
+        return None  # as logits, probabilities say nearly nothing, and never much that is wrong
     if not labels:  # rows to apply a calibrator to: of logits some are negative
         return Trial(options, 0.5, 1.0 if not wanted.logits or p.min() < 0 else np.inf)
     if wanted.logits:

@@ -16,6 +16,7 @@ from calibcli.core.calibrators.pieces import (
     Piece,
     Pieces,
     assembled,
+    logits_reaching,
     probability_of,
     reaching,
 )
@@ -38,10 +39,6 @@ from calibcli.errors import InputError
 if TYPE_CHECKING:
     from calibcli.core.statistics.stats import ScoreStats
 
-_ONE_PROBABILITY = (
-    "all these logits are one probability to 16 digits, so the isotonic fit is constant: platt and "
-    "temperature tell them apart"
-)
 Interpolation = Literal["linear", "step"]
 Ends = Literal["smoothed", "raw"]
 
@@ -59,6 +56,8 @@ class Isotonic(Calibrator):
         ends: "smoothed" adds one positive row at the lowest score and one negative row at the
             highest before the fit, so an end block of n equal labels is 1/(n+1) from certainty
             and the log loss stays finite; "raw" does not.
+        space: what `x` and the scores are. Probabilities, unless distinct logits are one
+            probability to 16 digits: then logits, in steps.
     """
 
     x: FloatArray
@@ -66,9 +65,9 @@ class Isotonic(Calibrator):
     interpolation: Interpolation = "linear"
     ends: Ends = "smoothed"
     notes: tuple[str, ...] = ()
+    space: Space = "probability"
 
     method: ClassVar[str] = "isotonic"
-    space: ClassVar[Space] = "probability"
     tasks: ClassVar[frozenset[str]] = BINARY
     free_form: ClassVar[bool] = True
     complexity: ClassVar[int] = 7
@@ -87,7 +86,10 @@ class Isotonic(Calibrator):
             InputError: when only one class is present.
         """
         require_both_classes(stats)
-        score, pos, total = distinct_cells(stats)
+        space: Space = "logit" if _run_together(stats) else "probability"
+        if space == "logit":
+            interpolation = "step"
+        score, pos, total = distinct_cells(stats, logits=space == "logit")
         if ends == "smoothed":
             pos[0] += 1.0
             total[0] += 1.0
@@ -99,14 +101,12 @@ class Isotonic(Calibrator):
         # Sums of weights round, so a mean can stray beyond [0, 1] or below its neighbour's.
         y = np.maximum.accumulate(np.clip(fitted[keep], 0.0, 1.0))
         notes = few_rows_note(cls.method, stats)
-        if len(score) == 1 and len(np.unique(stats.key[stats.total > 0])) > 1:
-            notes += (_ONE_PROBABILITY,)
-        elif len(np.unique(block)) == 1:
+        if len(np.unique(block)) == 1:
             notes += ("the isotonic fit is constant: the scores do not rank the labels",)
-        return cls(array(score[keep]), array(y), interpolation, ends, notes)
+        return cls(array(score[keep]), array(y), interpolation, ends, notes, space)
 
     def apply(self, x: FloatArray) -> FloatArray:
-        """Return calibrated probabilities of probabilities, any shape."""
+        """Return calibrated probabilities of scores of its `space`, any shape."""
         x = np.asarray(x, dtype=np.float64)
         if self.interpolation == "linear":
             return interpolate(x, self.x, self.y)
@@ -115,6 +115,8 @@ class Isotonic(Calibrator):
 
     def pieces(self, *, logits: bool) -> Pieces:
         """Return a constant for each block, and a line between two where it interpolates."""
+        if self.space == "logit":
+            return assembled(self, logits_reaching(self.x, logits=logits), logits=logits)
 
         def piece(s: float) -> Piece | None:
             p = float(probability_of(np.array([s]), logits=logits)[0])
@@ -136,6 +138,7 @@ class Isotonic(Calibrator):
             "x": floats(self.x),
             "y": floats(self.y),
             "notes": list(self.notes),
+            **({"space": "logit"} if self.space == "logit" else {}),
         }
 
     @classmethod
@@ -151,17 +154,31 @@ class Isotonic(Calibrator):
         if payload["interpolation"] not in ("linear", "step"):
             raise InputError(f"unknown interpolation {payload['interpolation']!r}")
         interpolation = cast("Interpolation", payload["interpolation"])
-        return cls(x, y, interpolation, cast("Ends", payload["ends"]), tuple(payload["notes"]))
+        space: Space = "logit" if payload.get("space") == "logit" else "probability"
+        if space == "logit" and interpolation != "step":
+            raise InputError("an isotonic calibrator of logits goes in steps")
+        ends = cast("Ends", payload["ends"])
+        return cls(x, y, interpolation, ends, tuple(payload["notes"]), space)
 
 
-def distinct_cells(stats: ScoreStats) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _run_together(stats: ScoreStats) -> bool:
+    """Return whether distinct logits are one probability, so that only the logits part them."""
+    if not stats.table.logits:
+        return False
+    score = stats.score[stats.total > 0]
+    return bool((score[1:] == score[:-1]).any())
+
+
+def distinct_cells(
+    stats: ScoreStats, *, logits: bool = False
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return (score, pos, total) float64 of cells that hold weight, equal scores summed.
 
     Weights are what they are worth in rows (see `evidence`). Logits far out are distinct cells
-    whose probabilities round to one number.
+    whose probabilities round to one number: with `logits` the scores are logits.
     """
     used = stats.total > 0
-    score = stats.score[used]
+    score = (stats.logit if logits else stats.score)[used]
     starts = np.flatnonzero(np.append(True, score[1:] != score[:-1]))
     pos, neg = (np.add.reduceat(side[used], starts) for side in evidence(stats))
     return score[starts], pos, pos + neg
