@@ -197,24 +197,29 @@ def complain(line: str) -> None:
         sys.stderr.flush()
 
 
-def judge(result: dict[str, Any], form: str, output: str, *, quiet: bool) -> int:
+def judge(
+    result: dict[str, Any], form: str, output: str, *, quiet: bool, held: str | None = None
+) -> int:
     """Return the exit code of a result's gates; say on stderr which failed, a line each.
 
-    Nothing is said where standard output shows it already, in a form that people read.
+    Nothing is said where standard output shows it already, in a form that people read. `held` is
+    the file that a failed gate keeps from its place, which is said in any case.
     """
-    failed = [gate for gate in result["gates"] if not gate["passed"]]
+    failed = [gate for gate in result.get("gates", ()) if not gate["passed"]]
     shown = output == "-" and form in ("table", "md", "github")
     if failed and not quiet and not shown:
         from calibcli.render.formats.junit import failure_words
 
         for gate in failed:
             complain(f"calibcli: {failure_words(gate)}")
+    if failed and held is not None and not quiet:
+        complain(f"calibcli: {held} is not written")
     return int(ExitCode.NO if failed else ExitCode.OK)
 
 
 def report_error(form: str, command: str, error: CalibcliError, output: str) -> None:
     """Deliver an error in a form that machines read for gates, so that none takes it for a pass."""
-    if form not in ("junit", "github") or (form == "junit" and command != "measure"):
+    if form not in ("junit", "github"):
         return
     from importlib import import_module
 

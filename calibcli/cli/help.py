@@ -12,7 +12,7 @@ SHOWN = "What to show"
 _FIRST = {
     "measure": "output score label scores group cluster calibrator thresholds fail_if format",
     "fit": "output method score label scores cluster per_class per_group ensemble format",
-    "apply": "output thresholds score scores prior emit",
+    "apply": "output thresholds score scores prior emit fail_if format",
     "threshold": "output maximize subject_to cost guarantee calibrator score label group cluster",
     "report": "output calibrator thresholds group cluster cost fail_if score label scores",
 }
@@ -24,13 +24,13 @@ _GROUPS = {
     "What to choose": "maximize subject_to guarantee cost cost_matrix prior abstain coverage sets "
     "penalty free_rank candidates",
     "By class and group": "per_class per_group equal unreachable",
-    "Promotion of a new calibrator": "promote_over rollback dry_run ok_if_kept fail_if min_rows "
+    "Promotion of a new calibrator": "promote_over rollback dry_run ok_if_kept min_rows "
     "min_positives max_shift steps lock_timeout",
     SHOWN: "threshold thresholds calibrator group versus reference by at worst every",
     "Conventions": "bins binning edges closed tolerance confidence no_ci seed",
     "Images": "layout scale images connectivity background",
     "Boxes": "ground_truth iou nms_iou max_detections search",
-    "Output": "output format tag title save_stats plot save_plots",
+    "Output": "output fail_if format tag title save_stats plot save_plots",
     "Running": "threads engine scheduler quiet verbose debug no_config config help",
 }
 EXAMPLES = {

@@ -296,7 +296,7 @@ class FormatOptions:
 
     format: Annotated[
         Format,
-        typer.Option(help="How the result is printed; junit shows the gates of measure."),
+        typer.Option(help="How the result is printed; junit shows the gates."),
     ] = Format.TABLE
     tag: Annotated[
         list[str] | None,
@@ -306,17 +306,13 @@ class FormatOptions:
         ),
     ] = None
 
-    def tags(self, command: str) -> dict[str, str]:
-        """Return the tags by name, and check the format, before anything is read or written.
+    def tags(self) -> dict[str, str]:
+        """Return the tags by name, before anything is read or written.
 
         Raises:
-            UsageError: a format that the command has not; a tag without a name, with one that is
-                no label or has a meaning already, or twice.
+            UsageError: a tag without a name, with one that is no label or has a meaning already,
+                or twice.
         """
-        if self.format is Format.JUNIT and command != "measure":
-            raise UsageError(
-                f"--format junit shows gates, which {command} has not", "for example --format json"
-            )
         found: dict[str, str] = {}
         for text in self.tag or ():
             name, sign, value = text.partition("=")

@@ -52,7 +52,7 @@ class Values(dict[str, Any]):
     """Default values of a command's options, by parameter.
 
     `path` is the file as results show it, `found` whether nobody has named it, `taken` the
-    parameters that have their value from it.
+    parameters that have their value from it, `own` those that the table of the command names.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class Values(dict[str, Any]):
         self.found = found
         self.context = context
         self.taken: set[str] = set()
+        self.own: frozenset[str] = getattr(values, "own", frozenset())
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return the value for a parameter, unless what it excludes was given by hand."""
@@ -90,6 +91,21 @@ class Values(dict[str, Any]):
         if here:
             error.note = f"{here[0]} is set in {self.path}"
         return error
+
+
+class Settings(dict[str, Any]):
+    """Values of a command by parameter; `own` are those that its own table names."""
+
+    own: frozenset[str] = frozenset()
+
+
+def own_gates(config: Any, fail_if: list[str] | None) -> list[str]:
+    """Return the gates of a run that is no measurement: by hand, or in the command's own table.
+
+    Those at the top of a project file are on figures of `measure`, which it may not have.
+    """
+    shared = isinstance(config, Values) and "fail_if" in config.taken - config.own
+    return [] if shared else fail_if or []
 
 
 def _by_hand(context: typer.Context, name: str) -> bool:
@@ -144,7 +160,7 @@ def config(context: typer.Context, given: str | None) -> Values | None:
     return taken
 
 
-def read_settings(path: Path, *, found: bool = False) -> dict[str, dict[str, Any]]:
+def read_settings(path: Path, *, found: bool = False) -> dict[str, Settings]:
     """Return the values that a project file gives to each command, by parameter.
 
     Args:
@@ -220,11 +236,11 @@ def _is_option(parameter: Any) -> bool:
 
 def _checked(
     settings: Mapping[str, Any], options: Mapping[str, Mapping[str, Any]], shown: str, folder: Path
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Settings]:
     """Return the values of each command by parameter."""
     everywhere = {key: one for own in options.values() for key, one in own.items()}
     tables = {key: value for key, value in settings.items() if isinstance(value, dict)}
-    values: dict[str, dict[str, Any]] = {name: {} for name in options}
+    values = {name: Settings() for name in options}
     for given, value in settings.items():
         if given in tables:
             continue
@@ -259,6 +275,7 @@ def _checked(
             key = _key(given, options[name], options, shown, where=name)
             own = options[name][key]
             values[name][own.name] = _value(value, own, f"{name}.{given} of {shown}", folder)
+            values[name].own |= {own.name}
     return values
 
 

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -231,7 +232,10 @@ def test_machines_read_the_decision(calibcli, current, dump, monkeypatch, tmp_pa
         "::error title=calibcli::2,000 rows, fewer than --min-rows 5,000"
     )
     assert "## Promotion" in (tmp_path / "summary.md").read_text()
-    assert calibcli(*run, "junit").code == 2
+    suite = ElementTree.fromstring(calibcli(*run, "junit", "--min-rows", "5000").out)[0]
+    cases = {case.get("name"): case.find("failure") for case in suite.findall("testcase")}
+    assert cases["psi"] is None
+    assert cases["rows"].get("message") == "2,000 rows, fewer than --min-rows 5,000"
 
 
 def test_a_dump_that_the_champion_was_fitted_on_is_pointed_out(promote, current, dump):

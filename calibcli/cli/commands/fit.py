@@ -13,8 +13,9 @@ from calibcli.cli.choices import Format
 from calibcli.cli.commands.promotion import FitPromotionOptions, promote, put_back
 from calibcli.cli.detections import DetectionInput
 from calibcli.cli.outputs import keep_apart
+from calibcli.cli.project import own_gates
 from calibcli.cli.spread import spread_options
-from calibcli.errors import ExitCode, UsageError
+from calibcli.errors import UsageError
 
 NAME = "fit"
 
@@ -71,7 +72,7 @@ def command(
     that is better for sure on these rows. Exit 0 if it was, 1 if the old one was kept.
     """
     project = getattr(run.config, "taken", ())
-    tags = form.tags(NAME)
+    tags = form.tags()
     if promotion.rollback is not None:
         promotion.check_rollback(paths, output, project)
         return put_back(promotion, form, run)
@@ -113,13 +114,15 @@ def command(
 
         return promote(attempted, promotion, conventions, form, run, tags)
     from calibcli.workflows.fit.fit import fit
+    from calibcli.workflows.input.gated import Gated
 
+    fail_if = own_gates(run.config, promotion.fail_if)
     with console.Progress(quiet=run.quiet, verbose=run.verbose) as progress:
         result = fit(
             spec,
             conventions,
             wanted,
-            output=output,
+            output=Gated.of(output, fail_if),
             threads=run.threads,
             progress=progress.callback,
         )
@@ -130,4 +133,4 @@ def command(
     console.summarise(form.format, NAME, result)
     progress.tell(result)
     console.emit(console.render(form.format.value, NAME, result))
-    return int(ExitCode.OK)
+    return console.judge(result, form.format.value, "-", quiet=run.quiet, held=output)

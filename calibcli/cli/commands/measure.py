@@ -107,7 +107,7 @@ def command(
         from calibcli.cli.saved import compare
 
         return compare(context, paths, form.format, output, quiet=run.quiet)
-    tags = form.tags(NAME)
+    tags = form.tags()
     conventions = how.conventions(thresholds=tuple(threshold or [0.5]), at=tuple(at or ()))
     from calibcli.workflows.measure.measure import measure
 

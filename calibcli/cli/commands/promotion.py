@@ -47,7 +47,7 @@ class PromotionOptions:
     fail_if: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="EXPR", help="Keep the old one if this holds, such as 'calibrated.ece>0.05'."
+            metavar="EXPR", help="Exit 1 and write nothing if this holds, such as 'recall.low<0.8'."
         ),
     ] = None
     min_rows: Annotated[
@@ -76,7 +76,7 @@ class PromotionOptions:
     def check(self, output: str | None, project: Iterable[str] = ()) -> None:
         """Refuse options that have no meaning together.
 
-        `project` names those from the project file, whose gates are not for plain fits.
+        `project` names those from the project file.
 
         Raises:
             UsageError: no place for the calibrator or two, options of a promotion without one.
@@ -87,7 +87,7 @@ class PromotionOptions:
                     "-o and --promote-over are two places for one file", "give one of them"
                 )
             return
-        given = self._given(project)
+        given = [name for name in self._given(project) if name != "fail_if"]
         if given:
             raise UsageError(f"--{given[0].replace('_', '-')} goes with --promote-over FILE")
         if output is None and self.needs_output:

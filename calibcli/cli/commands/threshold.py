@@ -11,9 +11,10 @@ from calibcli.cli import console, options
 from calibcli.cli.commands.promotion import PromotionOptions, promote, put_back
 from calibcli.cli.detections import DetectionInput, refuse
 from calibcli.cli.outputs import keep_apart
+from calibcli.cli.project import own_gates
 from calibcli.cli.searches import SearchOptions
 from calibcli.cli.spread import spread_options
-from calibcli.errors import ExitCode, UsageError
+from calibcli.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -199,7 +200,7 @@ def command(
         sets,
         ranks=penalty is not None or free_rank is not None,
     )
-    tags = form.tags(NAME)
+    tags = form.tags()
     conventions = how.conventions()
     regions = more.regions(read, maximize)
     shares = options.numbers(prior, "--prior") if prior is not None else None
@@ -252,10 +253,12 @@ def command(
             )
 
         return promote(attempted, promotion, conventions, form, run, tags)
+    from calibcli.workflows.input.gated import Gated
+
     with console.Progress(quiet=run.quiet, verbose=run.verbose) as progress:
         common: dict[str, Any] = {
             "calibrator": calibrator,
-            "output": output,
+            "output": Gated.of(output, own_gates(run.config, promotion.fail_if)),
             "threads": run.threads,
             "progress": progress.callback,
         }
@@ -320,7 +323,7 @@ def command(
     console.summarise(form.format, NAME, result)
     progress.tell(result)
     console.emit(console.render(form.format.value, NAME, result))
-    return int(ExitCode.OK)
+    return console.judge(result, form.format.value, "-", quiet=run.quiet, held=output)
 
 
 def _refuse_mixed(

@@ -1,11 +1,12 @@
-"""Gates: 'ece>0.05' against a measure result, and whether the run may pass.
+"""Gates: 'ece>0.05' against a result, and whether the run may pass.
 
 The expression says when the gate *fails*:
 
     [scope.] [calibrated.] [section.] figure [@cut-off] [.low | .high | .value | .p]  >|<=|…  number
 
     scope    class.NAME    group.COLUMN.VALUE    worst(class)    worst(group.COLUMN)    worst(group)
-    section  drift         versus        decision      series    overlap (a figure by itself)
+    section  drift, versus, decision, series, overlap (a figure by itself); cross_fitted: of
+             `threshold`, on rows that the choice has not seen
     figure   a metric (ece, auc, …), or one of a confusion table: precision, or precision@0.5 where
              there are several cut-offs; precision@chosen is at the one of --thresholds;
              decision.precision.NAME is class.NAME.decision.precision
@@ -54,7 +55,9 @@ _SECTIONS: Final = {
     "series": "--by COL",
     "decision": "--thresholds FILE",
     "overlap": "--calibrator FILE",
+    "cross_fitted": "enough rows to choose without a part of them",
 }
+_STAGES: Final = {"decision": "decision", "cross-fitted": "cross_fitted"}
 _ENDS = ("low", "high", "value", "p")
 ALIASES: Final = {
     "sensitivity": "recall",
@@ -121,7 +124,11 @@ class Findings:
 
     @classmethod
     def of(cls, result: Json, chosen: Cutoff | None = None) -> Findings:
-        """Return the figures of a measure result, as the JSON has it."""
+        """Return the figures of a result, as the JSON has it."""
+        if result["schema"] != "calibcli/measure":
+            from calibcli.core.results.chosen import of_result
+
+            return cls(of_result(typed(result)), chosen)
         whole: MeasureResult = typed(result)
         found = cls(numbers(whole), chosen)
         if whole.series is not None:
@@ -140,7 +147,7 @@ class Findings:
         for one in found:
             if one.table not in _TABLES or one.stage == "second" or one.where.kind == "period":
                 continue
-            section = "decision" if one.stage == "decision" else _TABLES[one.table]
+            section = _STAGES.get(one.stage, _TABLES[one.table])
             if section == "decision" and one.where.kind == "class":  # also `precision.CLASS`
                 self.add([one._replace(where=OVERALL, name=f"{one.name}.{one.where.name}")])
             after = "calibrated" in one.stage or one.table == "versus, calibrated"
@@ -178,7 +185,7 @@ def parse_gate(text: str) -> Gate:
 
 
 def evaluate_gate(gate: Gate, result: Json | Findings) -> Verdict:
-    """Return the verdict of a gate on a measure result.
+    """Return the verdict of a gate on a result.
 
     Raises UsageError when the expression cannot be evaluated there.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from calibcli.core.results.base import Number, Record, always, field
-from calibcli.core.results.envelope import Envelope
+from calibcli.core.results.envelope import Envelope, GateResult
 from calibcli.core.results.figures import Bin, Figure, Where
 from calibcli.core.results.warning import Code
 
@@ -92,3 +92,4 @@ class FitResult(Envelope, frozen=True, kw_only=True):
     class_map: tuple[ClassMap, ...] = always(())
     warnings: tuple[str, ...] = always(())
     warning_codes: tuple[Code, ...] = always(())
+    gates: tuple[GateResult, ...] = ()

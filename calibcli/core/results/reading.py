@@ -20,6 +20,7 @@ _TYPES: Final = {
     "calibcli/measure": ("measure", "MeasureResult"),
     "calibcli/fit": ("fit", "FitResult"),
     "calibcli/threshold": ("threshold", "ThresholdResult"),
+    "calibcli/apply": ("apply", "ApplyResult"),
     "calibcli/promotion": ("promotion", "PromotionResult"),
 }
 

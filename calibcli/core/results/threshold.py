@@ -6,7 +6,7 @@ from typing import Literal
 
 from calibcli.core.results.base import UNSET, Number, Record, UnsetType, always
 from calibcli.core.results.decided import Decided
-from calibcli.core.results.envelope import Envelope
+from calibcli.core.results.envelope import Envelope, GateResult
 from calibcli.core.results.figures import Confusion, Figure, Where
 from calibcli.core.results.warning import Code
 
@@ -360,3 +360,4 @@ class ThresholdResult(Envelope, frozen=True, kw_only=True):
     regions: Regions | None = None
     warnings: tuple[str, ...] = always(())
     warning_codes: tuple[Code, ...] = always(())
+    gates: tuple[GateResult, ...] = ()

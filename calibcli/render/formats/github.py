@@ -26,17 +26,12 @@ MOST_SUMMARY: Final = 1_000_000
 def render_measure(result: Result) -> str:
     """Return the annotations of a measure result."""
     facts = ", ".join([documents.measure_headline(result), *documents.measure_facts(result)])
-    failed = [failure_words(gate) for gate in result["gates"] if not gate["passed"]]
-    passed = len(result["gates"]) - len(failed)
-    told = f"{facts}. {verdicts.verdict(result).headline}"
-    if result["gates"]:
-        told += f" Gates: {passed} passed, {len(failed)} failed."
-    return _commands(result, told, failed)
+    return _gated(result, f"{facts}. {verdicts.verdict(result).headline}")
 
 
 def render_fit(result: Result) -> str:
     """Return the annotations of a fit result."""
-    return _commands(result, documents.fit_headline(result), [])
+    return _gated(result, documents.fit_headline(result))
 
 
 def render_promotion(result: Result) -> str:
@@ -48,13 +43,23 @@ def render_promotion(result: Result) -> str:
 
 def render_threshold(result: Result) -> str:
     """Return the annotations of a threshold result."""
-    return _commands(result, decisions.thresholds_headline(result), [])
+    return _gated(result, decisions.thresholds_headline(result))
 
 
 def render_error(command: str, message: str, *, no: bool) -> str:
     """Return the annotation of a run that has no result."""
     word = "no" if no else "error"
     return _command("error", "calibcli", f"{command}: {word}: {message}") + "\n"
+
+
+def _gated(result: Result, told: str) -> str:
+    """Return the annotations of a result that gates may stand beside."""
+    gates = result.get("gates") or []
+    if not gates:
+        return _commands(result, told, [])
+    failed = [failure_words(gate) for gate in gates if not gate["passed"]]
+    counts = f" Gates: {len(gates) - len(failed)} passed, {len(failed)} failed."
+    return _commands(result, f"{told.removesuffix('.')}.{counts}", failed)
 
 
 def summary(kind: str, result: Result) -> str:

@@ -8,38 +8,75 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from calibcli.render.tables import documents
+from calibcli.render.tables import decisions, documents, promotion
 from calibcli.render.words import figures, names, verdicts, words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     Result = Mapping[str, Any]
-
-_SUITE = "calibcli measure"
 
 
 def render_measure(result: Result) -> str:
     """Return a measure result as JUnit XML."""
-    gates = result.get("gates") or []
+    answer = verdicts.verdict(result, str)
+    facts = ", ".join([documents.measure_headline(result), *documents.measure_facts(result)])
+    told = [facts, answer.headline, *answer.details]
+    return _suite(result, "measure", "measured", told, ("conventions", words.conventions(result)))
+
+
+def render_fit(result: Result) -> str:
+    """Return a fit result as JUnit XML."""
+    return _suite(result, "fit", "fitted", [documents.fit_headline(result)])
+
+
+def render_threshold(result: Result) -> str:
+    """Return a threshold result as JUnit XML."""
+    return _suite(result, "threshold", "chosen", [decisions.thresholds_headline(result)])
+
+
+def render_promotion(result: Result) -> str:
+    """Return what became of a challenger as JUnit XML: the checks of the dump, then the gates."""
+    checks = [check_case(one) for one in result["checks"]]
+    return _suite(result, "promotion", "compared", [promotion.headline(result)], checks=checks)
+
+
+def check_case(check: Result) -> Result:
+    """Return a check of a dump as a gate is."""
+    said = {} if check["passed"] else {"said": check["reason"]}
+    return {"expr": check["name"], "passed": check["passed"], **said}
+
+
+def _suite(
+    result: Result,
+    command: str,
+    done: str,
+    told: Sequence[str],
+    *properties: tuple[str, str],
+    checks: Sequence[Result] = (),
+) -> str:
+    """Return a result as a suite: a case for each check and gate, or the one that it was `done`."""
+    gates = [*checks, *(result.get("gates") or [])]
+    suite = f"calibcli {command}"
     failed = sum(not gate["passed"] for gate in gates)
     counts = f'tests="{len(gates) or 1}" failures="{failed}" errors="0" skipped="0"'
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
         f'<testsuites name="calibcli" {counts}>',
-        f'  <testsuite name="{_SUITE}" {counts}>',
+        f'  <testsuite name="{suite}" {counts}>',
         "    <properties>",
         *(
             f'      <property name="{names.html(key)}" value="{names.html(value)}"/>'
-            for key, value in _properties(result)
+            for key, value in [*_properties(result), *properties]
         ),
         "    </properties>",
-        *(line for gate in gates for line in _case(gate)),
+        *(line for gate in gates for line in _case(suite, gate)),
     ]
     if not gates:
-        lines.append(f'    <testcase classname="{_SUITE}" name="measured"/>')
-    told = "\n".join(names.html(line) for line in _words(result))
-    lines += [f"    <system-out>{told}</system-out>", "  </testsuite>", "</testsuites>"]
+        lines.append(f'    <testcase classname="{suite}" name="{done}"/>')
+    warnings = [f"warning: {text}" for text in result.get("warnings") or []]
+    said = "\n".join(names.html(line) for line in [*told, *warnings])
+    lines += [f"    <system-out>{said}</system-out>", "  </testsuite>", "</testsuites>"]
     return "\n".join(lines) + "\n"
 
 
@@ -59,21 +96,20 @@ def render_error(command: str, message: str, *, no: bool) -> str:
 
 
 def _properties(result: Result) -> list[tuple[str, str]]:
-    """Return what a reader of the report alone has to know: the tags, the data, the conventions."""
+    """Return what a reader of the report alone has to know: the tags and the data."""
     tags = (result.get("params") or {}).get("tags") or {}
     return [
         *tags.items(),
         ("calibcli", str(result["calibcli"])),
         ("inputs", documents.inputs_line(result)),
-        ("conventions", words.conventions(result)),
     ]
 
 
-def _case(gate: Result) -> list[str]:
-    start = f'    <testcase classname="{_SUITE}" name="{names.html(gate["expr"])}"'
+def _case(suite: str, gate: Result) -> list[str]:
+    start = f'    <testcase classname="{suite}" name="{names.html(gate["expr"])}"'
     if gate["passed"]:
         return [f"{start}/>"]
-    said = names.html(failure_words(gate))
+    said = names.html(gate.get("said") or failure_words(gate))
     failure = f'      <failure type="gate" message="{said}">{said}</failure>'
     return [f"{start}>", failure, "    </testcase>"]
 
@@ -88,11 +124,3 @@ def failure_words(gate: Result) -> str:
 def _slice_words(where: Result) -> str:
     name = words.slice_name({"slice": where})
     return f"{where['column']}={name}" if where.get("kind") == "group" else f"class {name}"
-
-
-def _words(result: Result) -> list[str]:
-    """Return the answer in words, a line each."""
-    answer = verdicts.verdict(result, str)
-    facts = ", ".join([documents.measure_headline(result), *documents.measure_facts(result)])
-    warnings = [f"warning: {text}" for text in result.get("warnings") or []]
-    return [facts, answer.headline, *answer.details, *warnings]

@@ -53,6 +53,7 @@ def fit_tables(result: Result) -> list[Table]:
     before, after = _metrics(result.get("before")), _metrics(result.get("after"))
     return _present(
         [
+            tabulate.gates_table(result.get("gates") or []),
             tabulate.metrics_table(before, after, params, after_title=title),
             decisions.candidates_table(result.get("candidates") or [], params),
             decisions.fitted_slices_table(result.get("groups") or [], params, "Per group"),
@@ -68,6 +69,7 @@ def threshold_tables(result: Result) -> list[Table]:
 
     return _present(
         [
+            tabulate.gates_table(result.get("gates") or []),
             decisions.thresholds_table(result),
             segmentation.regions_table(result),
             segmentation.together_table(result),

@@ -15,11 +15,13 @@ from calibcli.tasks.watching import Watch
 from calibcli.workflows.fit.fitted import FitOptions, Fitted
 from calibcli.workflows.fit.pairs import fit_binary, fit_multilabel
 from calibcli.workflows.fit.result import artifact_of, result_of
+from calibcli.workflows.input.gated import place
 from calibcli.workflows.input.gather import gather, open_input, reads_stats
 
 if TYPE_CHECKING:
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.workflows.input.conventions import Conventions
+    from calibcli.workflows.input.gated import Gated
     from calibcli.workflows.input.gather import Gathered, Progress
 
 Result = dict[str, Any]
@@ -30,7 +32,7 @@ def fit(
     conventions: Conventions,
     options: FitOptions,
     *,
-    output: str | None = None,
+    output: str | Gated | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Result:
@@ -41,7 +43,7 @@ def fit(
 
     Raises:
         InputError: unusable input, one class only.
-        UsageError: a method that does not fit the task.
+        UsageError: a method that does not fit the task, a gate that cannot be evaluated.
     """
     if options.temperatures:
         options = replace(options, method="temperature")
@@ -72,8 +74,9 @@ def fit(
             medium(found.medium).check_fit(found.overall.population.pairs, spec)
             fitted = fit_gathered(found, spec, conventions, own, threads)
     result = result_of(found, conventions, options, fitted)
-    if output is not None:
-        write_artifact(output, "calibrator", artifact_of(found, fitted, result))
+    path = place(output, result)
+    if path is not None:
+        write_artifact(path, "calibrator", artifact_of(found, fitted, result))
     return result
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.tasks.collect import Population
     from calibcli.workflows.input.conventions import Conventions
+    from calibcli.workflows.input.gated import Gated
     from calibcli.workflows.input.gather import Progress, Slice
 
 Result = dict[str, Any]
@@ -46,7 +47,7 @@ def abstention(
     *,
     guarantee: float | None = None,
     calibrator: str | None = None,
-    output: str | None = None,
+    output: str | Gated | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Result:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from calibcli.tasks.population import Population
     from calibcli.tasks.watching import Watch
     from calibcli.workflows.input.conventions import Conventions
+    from calibcli.workflows.input.gated import Gated
     from calibcli.workflows.input.gather import Gathered, Progress, Slice
     from calibcli.workflows.input.loaded import LoadedCalibrator
     from calibcli.workflows.threshold.wish import Wish
@@ -85,7 +86,7 @@ def threshold_boxes(
     per_class: bool = False,
     search: Sequence[str] = (),
     calibrator: str | None = None,
-    output: str | None = None,
+    output: str | Gated | None = None,
     candidates: str | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
@@ -191,6 +192,7 @@ def threshold_boxes(
         decision=_decision(whole, limits, items, names, conventions.confidence),
         warnings=warnings,
     )
+    keep(output, result, names, CUT, loaded)
     if candidates is not None:
         from calibcli.workflows.threshold.box_candidates import write_candidates
 
@@ -203,7 +205,6 @@ def threshold_boxes(
             if one is not None
         ]
         write_candidates(candidates, told, wish.objective)
-    keep(output, result, names, CUT, loaded)
     return result
 
 

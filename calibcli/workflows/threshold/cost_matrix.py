@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.tasks.rows.scan import Rows
     from calibcli.workflows.input.conventions import Conventions
+    from calibcli.workflows.input.gated import Gated
     from calibcli.workflows.input.gather import Progress
 
 Result = dict[str, Any]
@@ -39,7 +40,7 @@ def cheapest_class(
     *,
     prior: tuple[float, ...] | None = None,
     calibrator: str | None = None,
-    output: str | None = None,
+    output: str | Gated | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Result:
@@ -103,9 +104,7 @@ def cheapest_class(
         warnings=warnings,
         cost_matrix=entry,
     )
-    if output is not None:
-        kept = {k: v for k, v in entry.items() if k != "counts"}
-        keep(output, {**result, "cost_matrix": kept}, classes, COSTS, rows.loaded)
+    keep(output, result, classes, COSTS, rows.loaded)
     return result
 
 

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from calibcli.tasks.segmentation.decided import DecidedImages
     from calibcli.tasks.segmentation.regions import Calibrate
     from calibcli.workflows.input.conventions import Conventions
+    from calibcli.workflows.input.gated import Gated
     from calibcli.workflows.input.gather import Gathered, Progress
     from calibcli.workflows.input.loaded import LoadedCalibrator
     from calibcli.workflows.threshold.search import RegionWish
@@ -67,7 +68,7 @@ def search_regions(
     regions: RegionWish,
     *,
     calibrator: str | None = None,
-    output: str | None = None,
+    output: str | Gated | None = None,
     candidates: str | None = None,
     per_class: bool = False,
     threads: int | None = None,
@@ -156,9 +157,9 @@ def search_regions(
         },
         warnings=warnings,
     )
+    keep(output, result, found.classes, REGIONS, loaded)
     if candidates is not None:
         _write_candidates(candidates, result["regions"]["curves"])
-    keep(output, result, found.classes, REGIONS, loaded)
     result["task"] = found.name
     return result
 

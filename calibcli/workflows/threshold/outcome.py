@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 from calibcli._version import __version__
 from calibcli.core.results.warning import Warning, warned
 from calibcli.io.artifacts.artifacts import write_artifact
+from calibcli.workflows.input.gated import place
 
 if TYPE_CHECKING:
     from calibcli.tasks.population import Population
+    from calibcli.workflows.input.gated import Gated
     from calibcli.workflows.input.loaded import LoadedCalibrator
 
 Result = dict[str, Any]
@@ -19,6 +21,7 @@ _DECISIONS = ("equal", "abstain", "sets", "cost_matrix", "regions", "trade_off")
 curves and tables stay in the result."""
 
 
+_SHOWN = frozenset({"curve", "counts"})
 STATS_CELLS = 200
 """Cells of the scores that are kept with cut-offs."""
 
@@ -53,14 +56,19 @@ def outcome(
 
 
 def keep(
-    path: str | None,
+    output: str | Gated | None,
     result: Result,
     classes: tuple[str, ...],
     rule: str,
     loaded: LoadedCalibrator | None,
     stats: Result | None = None,
 ) -> None:
-    """Write the artifact of a result, where a path is given."""
+    """Write the artifact of a result, where a path is given and no gate holds it back.
+
+    Raises:
+        UsageError: a gate that cannot be evaluated.
+    """
+    path = place(output, result)
     if path is not None:
         write_artifact(path, "thresholds", artifact_of(result, classes, rule, loaded, stats))
 
@@ -85,7 +93,7 @@ def artifact_of(
         "calibrator": None if loaded is None else loaded.payload.get("digest"),
         "thresholds": result["thresholds"],
         **{
-            key: {k: v for k, v in result[key].items() if k != "curve"}
+            key: {k: v for k, v in result[key].items() if k not in _SHOWN}
             for key in _DECISIONS
             if key in result
         },

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.tasks.rows.scan import Rows
     from calibcli.workflows.input.conventions import Conventions
+    from calibcli.workflows.input.gated import Gated
     from calibcli.workflows.input.gather import Progress
 
 Result = dict[str, Any]
@@ -44,7 +45,7 @@ def prediction_sets(
     free_rank: int | None = None,
     per_class: bool = False,
     calibrator: str | None = None,
-    output: str | None = None,
+    output: str | Gated | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Result:

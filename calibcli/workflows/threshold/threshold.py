@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from calibcli.core.decisions.thresholds import Curve
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.workflows.input.conventions import Conventions
+    from calibcli.workflows.input.gated import Gated
     from calibcli.workflows.input.gather import Gathered, Opened, Progress
     from calibcli.workflows.input.loaded import LoadedCalibrator
     from calibcli.workflows.measure.counted import CountedRule
@@ -77,7 +78,7 @@ def threshold(
     wish: Wish,
     *,
     calibrator: str | None = None,
-    output: str | None = None,
+    output: str | Gated | None = None,
     candidates: str | None = None,
     per_class: bool = False,
     threads: int | None = None,
@@ -115,10 +116,10 @@ def threshold(
         progress=progress,
         per_class=per_class,
     )
+    keep(output, found.result, found.classes, CUT, loaded, found.stats)
     if candidates is not None:
         curves = [(one.item["slice"], one.curve) for one in found.chosen]
         _write_candidates(candidates, curves, wish)
-    keep(output, found.result, found.classes, CUT, loaded, found.stats)
     return found.result
 
 

@@ -76,14 +76,6 @@ def test_junit_without_gates_has_one_case_that_passed(good, nasty):
     assert "ECE" in suite.find("system-out").text
 
 
-def test_junit_is_for_gates(calibcli, nasty, tmp_path):
-    for command in ("fit", "threshold"):
-        out = tmp_path / "out.json"
-        ran = calibcli(command, nasty, "--format", "junit", "-o", out)
-        assert (ran.code, ran.out) == (2, "")
-        assert not out.exists()
-
-
 # -- Prometheus -----------------------------------------------------------------------------------
 
 

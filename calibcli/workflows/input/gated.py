@@ -1,0 +1,98 @@
+"""Gates of a run that writes something: one that fails keeps it from its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from calibcli.core.results.reading import typed
+from calibcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from calibcli.core.decisions.gates import Gate
+    from calibcli.core.results.figures import Where
+    from calibcli.core.results.threshold import ThresholdResult
+
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Gated:
+    """Where an artifact goes, and the gates that keep it from there; no path for nowhere."""
+
+    path: str | None
+    gates: tuple[Gate, ...] = ()
+
+    @classmethod
+    def of(cls, path: str | None, fail_if: Sequence[str]) -> Gated:
+        """Understand the gates before anything is read.
+
+        Raises:
+            UsageError: a gate that cannot be understood.
+        """
+        return cls(path, parsed(fail_if))
+
+
+def parsed(fail_if: Sequence[str]) -> tuple[Gate, ...]:
+    """Return the gates; without any, their module is not imported.
+
+    Raises:
+        UsageError: a gate that cannot be understood.
+    """
+    if not fail_if:
+        return ()
+    from calibcli.core.decisions.gates import parse_gate
+
+    return tuple(parse_gate(text) for text in fail_if)
+
+
+def passed(result: Result, gates: Sequence[Gate]) -> bool:
+    """Evaluate gates on a result, note in it what they found, and return whether all passed.
+
+    Raises:
+        UsageError: a gate that cannot be evaluated: nothing is to be written then.
+    """
+    if not gates:
+        return True
+    from calibcli.core.decisions.gates import Findings, evaluate_gates
+
+    found = Findings.of(result, _chosen(result))
+    result["gates"] = [verdict.to_dict() for verdict in evaluate_gates(gates, found)]
+    return all(gate["passed"] for gate in result["gates"])
+
+
+def place(output: str | Gated | None, result: Result) -> str | None:
+    """Return where the artifact of a result goes; None where a gate holds it back.
+
+    Raises:
+        UsageError: a gate that cannot be evaluated.
+    """
+    gated = output if isinstance(output, Gated) else Gated(output)
+    return gated.path if passed(result, gated.gates) else None
+
+
+def refuse_stream(fail_if: Sequence[str]) -> None:
+    """Refuse gates on rows that leave as they come: they would be read before a gate has failed.
+
+    Raises:
+        UsageError: there are gates.
+    """
+    if fail_if:
+        raise UsageError(
+            "--fail-if cannot hold back what is on standard output already", "-o OUT.parquet"
+        )
+
+
+def _chosen(result: Result) -> Any:
+    """Return the cut-off that `FIGURE@chosen` means in a slice of a choice."""
+    if result["schema"] != "calibcli/threshold":
+        return None
+    whole: ThresholdResult = typed(result)
+    cuts = {one.slice: one.threshold for one in whole.thresholds}
+
+    def at(where: Where, after: bool) -> float | None:
+        return None if after else cuts.get(where)
+
+    return at
