@@ -260,6 +260,7 @@ TRIALS: Mapping[str, Callable[[World], Trial]] = {
     "apply": _applied(),
     "apply --thresholds": _applied(cut=True),
     "apply --prior": _applied("--prior", "em"),
+    "apply --fail-if": _applied("--fail-if", "n<0"),
     "apply --emit python": _emit("python"),
     "apply --emit sql": _emit("sql"),
     "threshold": lambda w: Trial(w.threshold(), written=w.path("tried.json")),

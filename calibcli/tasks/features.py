@@ -57,6 +57,7 @@ FEATURES: Final = (
     "apply",
     "apply --thresholds",
     "apply --prior",
+    "apply --fail-if",
     "apply --emit python",
     "apply --emit sql",
     "threshold",
@@ -133,6 +134,13 @@ REFUSALS: Final[Mapping[str, tuple[Refusal, ...]]] = {
             "how many boxes are right follows from the detector, not from a prevalence",
             "fit on boxes of where it is used",
             ("boxes",),
+        ),
+    ),
+    "apply --fail-if": (
+        Refusal(
+            "images are written one by one, before a gate is known",
+            "gate the same images first: measure --thresholds FILE --fail-if EXPR",
+            _IMAGES,
         ),
     ),
     "apply --emit sql": (

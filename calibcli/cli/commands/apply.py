@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from calibcli.cli import console, options
+from calibcli.cli.choices import Format
 from calibcli.cli.outputs import keep_apart
+from calibcli.cli.project import own_gates
 from calibcli.cli.spread import spread_options
 from calibcli.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 NAME = "apply"
 
@@ -19,6 +24,7 @@ NAME = "apply"
 def command(
     calibrator: Annotated[str, typer.Argument(metavar="CALIBRATOR", help="From calibcli fit.")],
     read: options.InputOptions,
+    form: options.FormatOptions,
     run: options.RunOptions,
     *,
     paths: Annotated[
@@ -48,6 +54,13 @@ def command(
             "estimates it from these unlabelled scores and says how sure it is.",
         ),
     ] = None,
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="EXPR",
+            help="Exit 1 and write nothing if this holds, such as 'decision.positive-rate>0.1'.",
+        ),
+    ] = None,
     emit: Annotated[
         str | None,
         typer.Option(
@@ -61,9 +74,12 @@ def command(
 
     Every input column and the order of the rows are kept.
     """
+    taken = getattr(run.config, "taken", ())
+    tags = form.tags()
+    gates = own_gates(run.config, fail_if)
+    _refuse_beside_rows(form, gates, taken, emit, output)
     if emit is not None:
         return _emit(calibrator, emit, read, prior, thresholds, output)
-    taken = getattr(run.config, "taken", ())
     given = {"weight": read.weight, "count": read.count, "cluster": read.cluster}
     for name, value in given.items():
         if value is not None and prior != "em" and name not in taken:
@@ -71,7 +87,7 @@ def command(
                 f"--{name} changes no probability", "it is for --prior em, which estimates"
             )
     if not paths and thresholds is not None:
-        return _cut(calibrator, read, run, output, thresholds)
+        return _cut(calibrator, read, form, run, output, thresholds, gates)
     if not paths:
         raise UsageError("apply needs SCORES...", "calibcli apply CALIBRATOR SCORES... -o OUT")
     if output is None:
@@ -90,28 +106,74 @@ def command(
                 output,
                 thresholds=thresholds,
                 prior=prior,
+                fail_if=gates,
                 stream=stream,
                 threads=run.threads,
                 progress=progress.callback,
             )
-        run.complete(result)
+        if tags:
+            result["params"]["tags"] = tags
         progress.tell(result)
-        if stream is None:
-            console.emit(console.render("table", NAME, result))
-        elif not run.quiet:
+        return _told(result, form, run, output)
+
+
+def _told(
+    result: dict[str, Any], form: options.FormatOptions, run: options.RunOptions, output: str
+) -> int:
+    """Show what was written and what gates say; beside rows on standard output only warnings."""
+    run.complete(result)
+    if output == "-":
+        if not run.quiet:
             if "prevalence" in result:
                 console.complain(f"calibcli: prevalence {result['prevalence']}")
             for warning in result["warnings"]:
                 console.complain(f"calibcli: warning: {warning}")
-    return int(ExitCode.OK)
+        return int(ExitCode.OK)
+    console.warn(result, form.format, quiet=run.quiet)
+    console.summarise(form.format, NAME, result)
+    console.emit(console.render(form.format.value, NAME, result))
+    return console.judge(result, form.format.value, "-", quiet=run.quiet, held=output)
+
+
+def _refuse_beside_rows(
+    form: options.FormatOptions,
+    gates: list[str],
+    taken: Collection[str],
+    emit: str | None,
+    output: str | None,
+) -> None:
+    """Refuse gates and forms of the summary where there is none, or where rows take its place.
+
+    `taken` names the options from a project file, whose format is for other commands too.
+
+    Raises:
+        UsageError: naming the option.
+    """
+    if emit is None and output != "-":
+        return
+    given = {
+        "--fail-if": bool(gates),
+        "--format": form.format is not Format.TABLE and "format" not in taken,
+        "--tag": bool(form.tag) and "tag" not in taken,
+    }
+    for option, there in given.items():
+        if there and emit is not None:
+            raise UsageError(f"{option} is of rows, and --emit reads none", "leave it out")
+        if there:
+            what = "gates" if option == "--fail-if" else "the summary"
+            raise UsageError(
+                f"{option}: rows on standard output leave no room for {what}", "-o OUT.parquet"
+            )
 
 
 def _cut(
     scores: str,
     read: options.InputOptions,
+    form: options.FormatOptions,
     run: options.RunOptions,
     output: str | None,
     thresholds: str,
+    gates: list[str],
 ) -> int:
     """Run the cut-offs of detections, which need no calibrator."""
     if output is None:
@@ -122,15 +184,16 @@ def _cut(
     stream = sys.stdout.buffer if output == "-" else None
     with console.unbroken():
         result = apply_boxes(
-            None, read.spec([scores]), output, thresholds=thresholds, stream=stream
+            None,
+            read.spec([scores]),
+            output,
+            thresholds=thresholds,
+            fail_if=gates,
+            stream=stream,
         )
-    run.complete(result)
-    if stream is None:
-        console.emit(console.render("table", NAME, result))
-    elif not run.quiet:
-        for warning in result["warnings"]:
-            console.complain(f"calibcli: warning: {warning}")
-    return int(ExitCode.OK)
+        if form.tag:
+            result["params"]["tags"] = form.tags()
+        return _told(result, form, run, output)
 
 
 def _emit(

@@ -56,6 +56,7 @@ class TableSink:
         self._schema = schema
         self._atomic = commit
         self._encoder: Encoder | None = None
+        self._aborted = False
 
     def write(self, data: Any) -> None:
         """Write a pyarrow.RecordBatch, or for NPY a float array (n,) or (n, K)."""
@@ -86,7 +87,8 @@ class TableSink:
             self._atomic.commit()
 
     def abort(self) -> None:
-        """Leave everything as it was (a stream: as far as it was written)."""
+        """Leave everything as it was (a stream: as far as it was written), for good."""
+        self._aborted = True
         self._gate.open = False
         if self._atomic is not None:
             self._atomic.abort()
@@ -100,9 +102,9 @@ class TableSink:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is None:
+        if kind is None and not self._aborted:
             self.close()
-        else:
+        elif not self._aborted:
             self.abort()
 
 

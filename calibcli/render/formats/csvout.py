@@ -25,7 +25,9 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any, Final
 
-from calibcli.core.results.reading import typed
+from calibcli.core.results.chosen import of_apply
+from calibcli.core.results.envelope import GateResult
+from calibcli.core.results.reading import typed, typed_as
 from calibcli.core.results.stream import numbers
 from calibcli.render.tables import promotion
 from calibcli.render.tables.common import RATES, entry
@@ -36,6 +38,7 @@ from calibcli.render.words.words import slice_name
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from calibcli.core.results.apply import ApplyResult
     from calibcli.core.results.measure import MeasureResult
     from calibcli.core.results.stream import Numbered
 
@@ -57,10 +60,19 @@ def render_measure(result: Result) -> str:
         rows.append(
             (*everywhere, "worst", f"{worst.path}:{worst.row}", "wrong", worst.wrong, "", "", told)
         )
-    for gate in found.gates:
+    return _text([*rows, *_gate_rows(found.gates)])
+
+
+def render_apply(result: Result) -> str:
+    """Return what apply wrote as CSV: what the rows come to, and the gates."""
+    found: ApplyResult = typed(result)
+    return _text([*map(_row, of_apply(found)), *_gate_rows(found.gates)])
+
+
+def _gate_rows(gates: Iterable[GateResult]) -> Iterator[Row]:
+    for gate in gates:
         told = "passed" if gate.passed else "failed"
-        rows.append((*everywhere, "gates", gate.expr, "gate", gate.value, "", "", told))
-    return _text(rows)
+        yield ("before", "overall", "", "", "gates", gate.expr, "gate", gate.value, "", "", told)
 
 
 def _row(one: Numbered) -> Row:
@@ -87,7 +99,11 @@ def render_fit(result: Result) -> str:
         start = ("after", *everywhere, "candidates", item["method"])
         rows.append((*start, "score", item.get("score"), "", "", note))
         rows.append((*start, "se", item.get("se"), "", "", ""))
-    return _text(rows)
+    return _text([*rows, *_gates_of(result)])
+
+
+def _gates_of(result: Result) -> Iterator[Row]:
+    yield from _gate_rows(typed_as(result.get("gates", ()), tuple[GateResult, ...]))
 
 
 def render_promotion(result: Result) -> str:
@@ -124,7 +140,7 @@ def render_threshold(result: Result) -> str:
         for broken in part.get("breaks") or []:
             sure = "beyond chance" if broken in part["beyond_chance"] else ""
             rows.append(("group", *where, "breaks", at, broken, "", "", "", sure))
-    return _text([*rows, *_other_rows(result)])
+    return _text([*rows, *_other_rows(result), *_gates_of(result)])
 
 
 def _cost_rows(start: tuple[Any, ...], name: str, value: Any) -> Iterator[Row]:

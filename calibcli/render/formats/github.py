@@ -46,6 +46,11 @@ def render_threshold(result: Result) -> str:
     return _gated(result, decisions.thresholds_headline(result))
 
 
+def render_apply(result: Result) -> str:
+    """Return the annotations of what apply wrote."""
+    return _gated(result, documents.apply_headline(result))
+
+
 def render_error(command: str, message: str, *, no: bool) -> str:
     """Return the annotation of a run that has no result."""
     word = "no" if no else "error"

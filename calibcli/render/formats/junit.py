@@ -35,6 +35,11 @@ def render_threshold(result: Result) -> str:
     return _suite(result, "threshold", "chosen", [decisions.thresholds_headline(result)])
 
 
+def render_apply(result: Result) -> str:
+    """Return what apply wrote as JUnit XML."""
+    return _suite(result, "apply", "applied", [documents.apply_headline(result)])
+
+
 def render_promotion(result: Result) -> str:
     """Return what became of a challenger as JUnit XML: the checks of the dump, then the gates."""
     checks = [check_case(one) for one in result["checks"]]

@@ -66,6 +66,16 @@ def render_threshold(result: Result) -> str:
     return _document(paragraphs, result, documents.threshold_tables(result))
 
 
+def render_apply(result: Result) -> str:
+    """Return what apply wrote as Markdown."""
+    paragraphs = [
+        "## Applied",
+        f"**{names.markdown(documents.apply_headline(result))}**",
+        names.markdown(documents.inputs_line(result)),
+    ]
+    return _document(paragraphs, result, documents.apply_tables(result))
+
+
 def render_report(report: Result, pictures: Sequence[tuple[Figure, str]] = ()) -> str:
     """Return a report as Markdown: what the page says.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from calibcli.core.results.chosen import of_apply
 from calibcli.core.results.reading import typed
 from calibcli.core.results.stream import numbers
 from calibcli.render.tables.common import RATES, entry
@@ -121,6 +122,17 @@ def render_fit(result: Result) -> str:
             for name, value in metrics.items():
                 text = f"{METRICS.get(name, name)}, before and after the fit"
                 found.figure(f"fit_{name}", text, value, {**where, "stage": stage})
+    _gates(found, result)
+    return found.text()
+
+
+def render_apply(result: Result) -> str:
+    """Return what apply wrote for Prometheus: rows, mean probabilities, shares of decisions."""
+    found = _Families(result)
+    _info(found, result, "apply", method=result["method"])
+    for one in of_apply(typed(result)):
+        _numbered(found, one)
+    _gates(found, result)
     return found.text()
 
 
@@ -156,6 +168,7 @@ def render_threshold(result: Result) -> str:
         reached = item.get("value")
         found.figure("threshold_objective", "what the chosen cut-off reaches", reached, where)
         _confusion(found, item.get("confusion") or {}, where, "threshold_")
+    _gates(found, result)
     return found.text()
 
 

@@ -84,6 +84,7 @@ def render_threshold(result: Result, *, color: bool = False, width: int | None =
 def render_apply(result: Result, *, color: bool = False, width: int | None = None) -> str:
     """Return a short summary of what apply wrote: one `name  value` line each."""
     skipped = {"schema", "version", "calibcli", "params", "inputs", "warnings", "warning_codes"}
+    skipped |= {"gates"}
     plain = [
         (names.visible(key), value)
         for key, value in result.items()
@@ -95,7 +96,8 @@ def render_apply(result: Result, *, color: bool = False, width: int | None = Non
         f"{names.visible(_plain(value))}"
         for key, value in plain
     ]
-    return _document([lines, _warnings(result, color, width)], [], color, width)
+    tables = documents.apply_tables(result)
+    return _document([lines, _warnings(result, color, width)], tables, color, width)
 
 
 def _painted(text: str, style: Style, color: bool, width: int | None) -> list[str]:

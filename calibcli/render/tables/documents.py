@@ -81,6 +81,16 @@ def threshold_tables(result: Result) -> list[Table]:
     )
 
 
+def apply_tables(result: Result) -> list[Table]:
+    """Return the tables of what apply wrote: the gates."""
+    return _present([tabulate.gates_table(result.get("gates") or [])])
+
+
+def apply_headline(result: Result) -> str:
+    """Return how many rows there are and where they go."""
+    return f"{figures.count(result['rows'])} rows for {result['output']}"
+
+
 def confusion_parts(part: Result) -> list[tuple[str, Result]]:
     """Return the slice as (row title, confusion source) pairs: before and after, or just one."""
     if part.get("calibrated") and part["calibrated"].get("confusion"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from calibcli._version import __version__
+from calibcli.core.results.base import plain as plain_of
 from calibcli.core.results.warning import Warning, warned
 from calibcli.core.statistics.buckets import buckets_of
 from calibcli.engines.remote import current
@@ -27,9 +28,11 @@ from calibcli.workflows.apply.decision_columns import (
     new_groups,
     rows_of_new_groups,
 )
+from calibcli.workflows.apply.shares import Part, shares_of
+from calibcli.workflows.input.gated import parsed, passed
 from calibcli.workflows.input.gather import dropped, open_for, unseen_rows, with_group_of
 from calibcli.workflows.input.loaded import load_calibrator
-from calibcli.workflows.input.loaded_cuts import REGIONS, load_thresholds
+from calibcli.workflows.input.loaded_cuts import REGIONS, SETS, load_thresholds
 from calibcli.workflows.input.warnings import check_fits
 
 if TYPE_CHECKING:
@@ -55,12 +58,14 @@ class _Notes:
     unseen: list[int] = field(default_factory=list)
     dropped: list[int] = field(default_factory=list)
     strangers: list[int] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
 
     def merge(self, other: _Notes) -> None:
         """Take in those of another part."""
         self.unseen.extend(other.unseen)
         self.dropped.extend(other.dropped)
         self.strangers.extend(other.strangers)
+        self.parts.extend(other.parts)
 
 
 def apply(
@@ -70,6 +75,7 @@ def apply(
     *,
     thresholds: str | None = None,
     prior: str | None = None,
+    fail_if: Sequence[str] = (),
     stream: BinaryIO | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
@@ -82,20 +88,25 @@ def apply(
         output: where to write; the suffix tells the type. NPY holds the probabilities alone.
         thresholds: path of thresholds, for a decision beside the probability.
         prior: the prevalence where the scores are used, or of each class, or "em".
+        fail_if: gates, on what needs no labels; one that fails leaves the old output.
         stream: write CSV here instead (standard output).
         threads: how many threads calibrate.
         progress: called with the number of rows written so far.
 
     Raises:
         InputError: unusable input, output or artifacts; an old output is left as it was.
+        UsageError: options that do not go together, a gate that cannot be evaluated.
     """
+    gates = parsed(fail_if)
     loaded = load_calibrator(calibrator)
     if TASKS.get(loaded.task) == "boxes":
         from calibcli.workflows.apply.boxes import apply_boxes
 
         if prior is not None:
             refuse("apply --prior", "boxes")
-        return apply_boxes(calibrator, spec, output, thresholds=thresholds, stream=stream)
+        return apply_boxes(
+            calibrator, spec, output, thresholds=thresholds, fail_if=fail_if, stream=stream
+        )
     if spec.key is not None and spec.labels is None and loaded.calibrator.method != "pool":
         raise UsageError(
             "--key joins the files of several models, and the calibrator is of one", "leave it out"
@@ -104,6 +115,8 @@ def apply(
     if TASKS.get(spec.task) == "images":
         if prior is not None:
             refuse("apply --prior", "masks")
+        if gates:
+            refuse("apply --fail-if", "masks")
         if stream is not None:
             raise UsageError("-o - is not for images", "-o OUT.npy")
         from calibcli.workflows.apply.images import apply_images
@@ -187,13 +200,15 @@ def apply(
         p = _probabilities(loaded, batch, spec, notes.unseen)
         if shift is not None:
             p = shift.apply(p)
+        group = None if place is None else batch.groups[place]
+        decided = None if cuts is None else _decided(cuts, p, group)
+        notes.parts.append(Part.of(p, decided, exclusive=dataset.task == "multiclass"))
         if not keep:
             return p
         table = _scores_table(batch, loaded) if batch.table is None else batch.table
-        group = None if place is None else batch.groups[place]
         if cuts is not None and group is not None:
             notes.strangers.append(rows_of_new_groups(cuts, group.codes, group.values))
-        return _with_columns(table, p, loaded, cuts, group, text=text)
+        return _with_columns(table, p, loaded, cuts, decided, text=text)
 
     def whole(partition: Partition) -> tuple[list[Any], _Notes]:
         own = _Notes()
@@ -215,6 +230,16 @@ def apply(
             rows += len(made)
             if progress is not None:
                 progress(rows)
+        result = _result(dataset, loaded, calibrator, thresholds, rows, output)
+        found = shares_of(
+            notes.parts,
+            dataset.classes,
+            sets=cuts is not None and cuts.rule == SETS,
+            refers=cuts is not None and cuts.refers,
+        )
+        result["decided"] = plain_of(found)
+        if not passed(result, gates):
+            sink.abort()
     strangers = sum(notes.strangers)
     said = [unseen_rows(sum(notes.unseen))] if notes.unseen else []
     said += [] if cuts is None or not strangers else [new_groups(cuts, strangers)]
@@ -225,7 +250,22 @@ def apply(
         if cuts is not None:
             before = "the thresholds were chosen before --prior moved the probabilities"
             said.append(Warning("prior", before))
-    result = {
+    result |= warned(said)
+    if shift is not None:
+        result["prevalence"] = shift.words()
+        result["prior"] = shift.to_dict()
+    return result
+
+
+def _result(
+    dataset: Dataset,
+    loaded: LoadedCalibrator,
+    calibrator: str,
+    thresholds: str | None,
+    rows: int,
+    output: str,
+) -> Result:
+    return {
         "schema": "calibcli/apply",
         "version": 1,
         "calibcli": __version__,
@@ -235,12 +275,16 @@ def apply(
         "method": loaded.payload.get("method", loaded.calibrator.method),
         "rows": rows,
         "output": output,
-        **warned(said),
+        **warned(()),
     }
-    if shift is not None:
-        result["prevalence"] = shift.words()
-        result["prior"] = shift.to_dict()
-    return result
+
+
+def _decided(
+    cuts: LoadedThresholds, p: NDArray[np.float64], group: Categories | None
+) -> NDArray[Any]:
+    """Decide calibrated probabilities (n,) or (n, K)."""
+    codes, values = (None, None) if group is None else (group.codes, group.values)
+    return cuts.decide_coded(p, codes, values, logits=False)
 
 
 def _probabilities(
@@ -357,15 +401,14 @@ def _with_columns(
     p: NDArray[np.float64],
     loaded: LoadedCalibrator,
     cuts: LoadedThresholds | None,
-    group: Categories | None,
+    decided: NDArray[Any] | None,
     *,
     text: bool,
 ) -> Any:
     columns: list[NDArray[Any]] = [p] if p.ndim == 1 else list(p.T)
     arrays = [number_array(column) for column in columns]
-    if cuts is not None:
-        codes, values = (None, None) if group is None else (group.codes, group.values)
-        arrays += decision_arrays(cuts, p, codes, values, text=text)
+    if cuts is not None and decided is not None:
+        arrays += decision_arrays(cuts, decided, text=text)
     for name, array in zip(_added(loaded, cuts), arrays, strict=True):
         table = table.append_column(name, array)
     return table

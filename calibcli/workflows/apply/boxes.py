@@ -11,6 +11,9 @@ from calibcli._version import __version__
 from calibcli.core.calibrators import calibrate
 from calibcli.core.calibrators.composed.grouped import Grouped
 from calibcli.core.numeric.scales import expit
+from calibcli.core.results.apply import Shares
+from calibcli.core.results.base import plain
+from calibcli.core.results.figures import Figure, undefined
 from calibcli.core.results.warning import warned
 from calibcli.errors import InputError, did_you_mean
 from calibcli.io.attributes import attributes_of
@@ -23,6 +26,7 @@ from calibcli.io.rows.keys import Categories
 from calibcli.tasks.detection.matching import by_rank, ranks
 from calibcli.tasks.detection.medium import check_boxes, other_suppression
 from calibcli.tasks.detection.nms import keep, rivals
+from calibcli.workflows.input.gated import parsed, passed
 from calibcli.workflows.input.gather import dropped as left_out
 from calibcli.workflows.input.loaded import load_calibrator
 from calibcli.workflows.input.loaded_boxes import TASK, load_box_cuts, unseen_boxes
@@ -58,6 +62,7 @@ def apply_boxes(
     output: str,
     *,
     thresholds: str | None = None,
+    fail_if: Sequence[str] = (),
     stream: BinaryIO | None = None,
 ) -> Result:
     """Write detections with calibrated scores, and those alone that NMS and cut-offs leave.
@@ -67,11 +72,14 @@ def apply_boxes(
         spec: the detections; no ground truth is needed.
         output: where to write: COCO JSON or a table, by its suffix.
         thresholds: path of cut-offs of detections.
+        fail_if: gates, on what needs no ground truth; one that fails leaves the old output.
         stream: write CSV here instead (standard output).
 
     Raises:
         InputError: unusable input, output or artifacts; an old output is left as it was.
+        UsageError: a gate that cannot be evaluated.
     """
+    gates = parsed(fail_if)
     check_boxes(spec)
     kind = "csv" if stream is not None else output_kind(output)
     loaded = None
@@ -110,15 +118,6 @@ def apply_boxes(
     kept = np.ones(len(score), np.bool_)
     if cuts is not None:
         kept = _kept(files, found, image.codes, cuts, score, probability)
-    write_boxes(
-        output,
-        kind,
-        files,
-        kept,
-        probability if loaded is not None else None,
-        found.ids,
-        stream=stream,
-    )
     warnings = []
     if dropped:
         warnings.append(left_out(dropped, "boxes without a score or coordinate"))
@@ -143,7 +142,28 @@ def apply_boxes(
         "output": output,
         **warned(warnings),
     }
+    if gates:
+        result["decided"] = plain(_shares(probability, kept, cut=cuts is not None))
+    if passed(result, gates):
+        write_boxes(
+            output,
+            kind,
+            files,
+            kept,
+            probability if loaded is not None else None,
+            found.ids,
+            stream=stream,
+        )
     return result
+
+
+def _shares(probability: NDArray[np.float64], kept: NDArray[np.bool_], *, cut: bool) -> Shares:
+    """Return what boxes come to; those of an image depend on each other, so without intervals."""
+    mean = Figure(float(probability.mean())) if len(kept) else undefined("there are no boxes")
+    metrics = {}
+    if cut and len(kept):
+        metrics = {"positive-rate": Figure(float(kept.mean())), "alerts": Figure(int(kept.sum()))}
+    return Shares(calibrated={"mean_score": mean}, metrics=metrics)
 
 
 def _rows(boxes: Boxes) -> int:

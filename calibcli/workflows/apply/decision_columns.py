@@ -35,24 +35,14 @@ def decision_names(cuts: LoadedThresholds) -> list[str]:
     return [*names, *(f"referred_{name}" for name in cuts.classes)] if cuts.refers else names
 
 
-def decision_arrays(
-    cuts: LoadedThresholds,
-    p: NDArray[np.float64],
-    codes: NDArray[np.integer[Any]] | None = None,
-    values: Sequence[str] | None = None,
-    *,
-    text: bool,
-) -> list[Any]:
-    """Return the columns for probabilities (n,) or (n, K) as Arrow arrays.
+def decision_arrays(cuts: LoadedThresholds, decided: NDArray[Any], *, text: bool) -> list[Any]:
+    """Return the columns of decisions (n,) or (n, K) as Arrow arrays.
 
     Args:
-        cuts: what decides.
-        p: calibrated probabilities.
-        codes: the group of each row (n,), an index into `values`.
-        values: names of the groups.
+        cuts: what has decided.
+        decided: what it says of each row.
         text: whether the format has no lists.
     """
-    decided = cuts.decide_coded(p, codes, values, logits=False)
     if cuts.rule == SETS:
         return [_lists(decided, cuts.classes or ("0", "1"), text=text)]
     parts = [decided] if decided.ndim == 1 else list(decided.T)

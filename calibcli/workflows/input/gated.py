@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from calibcli.core.results.reading import typed
-from calibcli.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,18 +70,6 @@ def place(output: str | Gated | None, result: Result) -> str | None:
     """
     gated = output if isinstance(output, Gated) else Gated(output)
     return gated.path if passed(result, gated.gates) else None
-
-
-def refuse_stream(fail_if: Sequence[str]) -> None:
-    """Refuse gates on rows that leave as they come: they would be read before a gate has failed.
-
-    Raises:
-        UsageError: there are gates.
-    """
-    if fail_if:
-        raise UsageError(
-            "--fail-if cannot hold back what is on standard output already", "-o OUT.parquet"
-        )
 
 
 def _chosen(result: Result) -> Any:
