@@ -319,6 +319,20 @@ def clopper_pearson(
     return ends[..., 0], ends[..., 1]
 
 
+def binomial_p(successes: float, trials: float, rate: float) -> float:
+    """Return the two-sided p of an exact binomial test, twice the smaller tail; 1 for no trials.
+
+    It is below 1 - confidence exactly where `clopper_pearson` leaves `rate` out. Non-integer counts
+    (effective sizes) are allowed.
+    """
+    if trials <= 0.0:
+        return 1.0
+    failures = max(trials - successes, 0.0)
+    upper = float(betainc(successes, failures + 1.0, rate)) if successes > 0.0 else 1.0
+    lower = float(betainc(failures, successes + 1.0, 1.0 - rate)) if failures > 0.0 else 1.0
+    return min(1.0, 2.0 * min(upper, lower))
+
+
 _CLOPPER: dict[float, dict[tuple[float, float], tuple[float, float]]] = {}
 """Intervals found so far: bins of many classes hold the same few counts again and again."""
 _MOST_KNOWN = 1 << 16

@@ -109,7 +109,11 @@ class BinnedEce(Record, frozen=True):
 
 
 class Reading(Record, frozen=True):
-    """The reliability curve at one confidence: the bin that holds it, and what that says."""
+    """The reliability curve at one confidence: the bin that holds it, and what that says.
+
+    `p` is that of an honest bin (exact binomial test, two-sided); `beyond_chance` says whether the
+    gap is told from 0 with the level shared among all readings of the result (Holm).
+    """
 
     at: float
     bin: tuple[float, float]
@@ -118,6 +122,10 @@ class Reading(Record, frozen=True):
     correctness: float | None
     gap: float | None
     verdict: Verdict
+    correctness_low: float | None = None
+    correctness_high: float | None = None
+    p: float | None = None
+    beyond_chance: bool | None = None
 
 
 class LrpFigure(Record, frozen=True):

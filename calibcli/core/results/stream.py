@@ -85,8 +85,10 @@ def of_slice(stage: str, where: Where, part: SliceResult) -> Iterator[Numbered]:
     for reading in part.at or ():
         for key in _READING:
             said = reading.verdict if key == "gap" else ""
+            correct = (reading.correctness_low, reading.correctness_high)
+            ends = correct if key == "correctness" else (None, None)
             value = getattr(reading, key)
-            yield Numbered(stage, where, "at", reading.at, key, value, reason=said)
+            yield Numbered(stage, where, "at", reading.at, key, value, *ends, reason=said)
 
 
 def of_confusion(stage: str, where: Where, table: Confusion) -> Iterator[Numbered]:

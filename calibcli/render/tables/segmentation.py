@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from calibcli.core.results.figures import Reading
+from calibcli.core.results.reading import typed_as
 from calibcli.render.tables.common import figure, level
 from calibcli.render.tables.layout import Cell, Column, Style, Table
+from calibcli.render.tables.slices import reading_cells
 from calibcli.render.words import figures, words
 from calibcli.render.words.names import visible
 
@@ -98,24 +101,9 @@ def at_table(result: Result) -> Table | None:
     rows = []
     for one in told.get("structures", []):
         for item in one.get("at") or []:
-            said = str(item.get("verdict", ""))
-            style: Style = (
-                "bad" if said.endswith("confident") else "good" if said.startswith("within") else ""
-            )
-            low, high = item["bin"]
-            rows.append(
-                (
-                    Cell(visible(one["name"])),
-                    Cell(figures.short(item["at"])),
-                    Cell(f"{low:.4g} to {high:.4g}"),
-                    Cell(figures.count(item["count"])),
-                    Cell(figures.metric(item.get("score"))),
-                    Cell(figures.metric(item.get("correctness"))),
-                    Cell(figures.signed(item.get("gap"))),
-                    Cell(figures.metric(one["ece"]["value"])),
-                    Cell(said, "", style),
-                )
-            )
+            *cells, verdict = reading_cells(typed_as(item, Reading))
+            own = Cell(figures.metric(one["ece"]["value"]))
+            rows.append((Cell(visible(one["name"])), *cells, own, verdict))
     if not rows:
         return None
     columns = (

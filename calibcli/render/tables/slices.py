@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from calibcli.core.results.base import plain
+from calibcli.core.results.figures import Figure, Reading
+from calibcli.core.results.reading import typed_as
 from calibcli.render.tables.common import figure, level
 from calibcli.render.tables.layout import Cell, Column, Style, Table
 from calibcli.render.words import figures, words
@@ -106,6 +109,30 @@ def _row(
     return tuple(cells)
 
 
+def reading_cells(reading: Reading) -> tuple[Cell, ...]:
+    """Return one reading of the curve as cells, the verdict last.
+
+    A gap that chance explains, with as many readings as the result has, is not called a fault.
+    """
+    told: str = reading.verdict
+    style: Style = "good" if told == "within tolerance" else ""
+    if told.endswith("confident"):
+        style = "bad" if reading.beyond_chance else "warn"
+        untested = " (no interval)" if reading.p is None else " (chance explains it)"
+        told += "" if reading.beyond_chance else untested
+    low, high = reading.bin
+    correct = Figure(reading.correctness, reading.correctness_low, reading.correctness_high)
+    return (
+        Cell(figures.short(reading.at)),
+        Cell(f"{low:.4g} to {high:.4g}"),
+        Cell(figures.count(reading.count)),
+        Cell(figures.metric(reading.score)),
+        Cell(figures.with_interval(plain(correct))),
+        Cell(figures.signed(reading.gap)),
+        Cell(told, "", style),
+    )
+
+
 def at_table(result: Result) -> Table | None:
     """Return the readings of the reliability curve at given confidences, one row a slice."""
     rows = []
@@ -116,23 +143,8 @@ def at_table(result: Result) -> Table | None:
         name = "overall" if kind == "overall" else words.slice_name(part)
         prefix = f"{where['column']}=" if kind == "group" and where.get("column") else ""
         for item in part.get("at") or []:
-            told = str(item.get("verdict", ""))
-            style: Style = (
-                "bad" if told.endswith("confident") else "good" if told.startswith("within") else ""
-            )
-            low, high = item["bin"]
-            rows.append(
-                (
-                    Cell(f"{prefix}{name}"),
-                    Cell(figures.short(item["at"])),
-                    Cell(f"{low:.4g} to {high:.4g}"),
-                    Cell(figures.count(item["count"])),
-                    Cell(figures.metric(item.get("score"))),
-                    Cell(figures.metric(item.get("correctness"))),
-                    Cell(figures.signed(item.get("gap"))),
-                    Cell(told, "", style),
-                )
-            )
+            cells = reading_cells(typed_as(item, Reading))
+            rows.append((Cell(f"{prefix}{name}"), *cells))
     if not rows:
         return None
     columns = (

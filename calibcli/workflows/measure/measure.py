@@ -11,7 +11,7 @@ from calibcli.core.results.warning import warned
 from calibcli.errors import InputError, UsageError
 from calibcli.workflows.input.gather import Gathered, gather, stats_payload, with_group_of
 from calibcli.workflows.input.warnings import calibrator_warnings, measure_warnings
-from calibcli.workflows.measure.slices import slice_result
+from calibcli.workflows.measure.slices import judge_readings, slice_result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -136,6 +136,8 @@ def measure(
         from calibcli.workflows.measure.structures import judge
 
         warnings += judge(result, found, conventions)
+    if conventions.at and found.labelled:
+        judge_readings(result, conventions.confidence)
     if shared is not None:
         result["overlap"] = shared.to_dict()
     if reference is not None:

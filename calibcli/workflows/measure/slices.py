@@ -8,10 +8,12 @@ import numpy as np
 
 from calibcli.core.metrics import intervals, multiclass
 from calibcli.core.metrics.binary import TESTS, View
+from calibcli.core.metrics.readings import judged, read_at
 from calibcli.core.metrics.shares import effective_rows, f1_of, overlap_interval, proportion
 from calibcli.core.numeric.special import clopper_pearson
 from calibcli.core.results.base import plain
-from calibcli.core.results.figures import Figure
+from calibcli.core.results.figures import Figure, Reading
+from calibcli.core.results.reading import typed_as
 from calibcli.core.statistics.curves import threshold_curve
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ def slice_result(
     result["bins"] = bin_rows(view, conventions.confidence)
     result["ece_by_bins"] = ece_by_bins(population.pairs, conventions, found["ece"])
     if conventions.at:
-        result["at"] = [read_at(view, at, conventions.tolerance) for at in conventions.at]
+        result["at"] = readings_of(view, conventions)
     if not population.pairs.exact:
         result["grid_error"] = population.pairs.grid_error
     if extra is not None:
@@ -247,27 +249,25 @@ def ece_by_bins(stats: ScoreStats, conventions: Conventions, headline: Found) ->
     return rows
 
 
-def read_at(view: View, at: float, tolerance: float) -> Result:
-    """Read the reliability curve at one confidence: the bin that holds it."""
-    bins = view.bins
-    held = np.flatnonzero((bins.low <= at) & (at <= bins.high))
-    side = held[0] if view.binning.closed == "right" and len(held) else held[-1:].sum()
-    b = int(side)
-    found: Result = {"at": at, "bin": [float(bins.low[b]), float(bins.high[b])]}
-    if not len(held) or not bins.used[b]:
-        found |= {"count": 0, "score": None, "correctness": None, "gap": None}
-        return found | {"verdict": "no data"}
-    gap = float(bins.gap[b])
-    verdict = "within tolerance"
-    if abs(gap) > tolerance:
-        verdict = "over-confident" if gap < 0 else "under-confident"
-    return found | {
-        "count": bins.count[b].item(),
-        "score": float(bins.score[b]),
-        "correctness": float(bins.frequency[b]),
-        "gap": gap,
-        "verdict": verdict,
-    }
+def readings_of(view: View, conventions: Conventions) -> list[Result]:
+    """Read the reliability curve at every confidence that is asked for."""
+    tolerance, level = conventions.tolerance, conventions.confidence
+    return [plain(read_at(view, at, tolerance, level)) for at in conventions.at]
+
+
+def judge_readings(result: Result, level: float | None) -> None:
+    """Say of every reading of the curve in a result whether chance explains its gap."""
+    if level is None:
+        return
+    parts = [result["overall"], *result["classes"], *result["groups"]]
+    parts += [part["calibrated"] for part in parts if part.get("calibrated")]
+    parts += result.get("segmentation", {}).get("structures", ())
+    told = [part for part in parts if part.get("at")]
+    readings = iter(
+        judged([typed_as(one, Reading) for part in told for one in part["at"]], 1 - level)
+    )
+    for part in told:
+        part["at"] = [plain(next(readings)) for _ in part["at"]]
 
 
 def _curves(population: Population) -> Result:

@@ -18,7 +18,7 @@ from calibcli.core.results.warning import Warning
 from calibcli.core.segmentation.overlap import overlap
 from calibcli.core.statistics.keys import HALF_KEY
 from calibcli.tasks.segmentation.image_counts import ImageCounts
-from calibcli.workflows.measure.slices import bin_rows, read_at
+from calibcli.workflows.measure.slices import bin_rows, readings_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -123,8 +123,7 @@ def _structure(
         "bins": bin_rows(view, level),
     }
     if conventions.at:
-        look = View(every, conventions.headline)
-        structure["at"] = [read_at(look, at, conventions.tolerance) for at in conventions.at]
+        structure["at"] = readings_of(View(every, conventions.headline), conventions)
     return structure
 
 
