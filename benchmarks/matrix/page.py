@@ -14,8 +14,6 @@ is printed.
 """
 NOT_YET: frozenset[tuple[str, str]] = frozenset(
     {
-        ("threshold --guarantee", "masks"),
-        ("threshold --guarantee", "structures"),
         ("threshold --per-group", "boxes"),
     }
 )

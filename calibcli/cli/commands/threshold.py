@@ -85,7 +85,8 @@ def command(
     guarantee: Annotated[
         float | None,
         typer.Option(
-            metavar="P", help="The bounds hold on new rows with this confidence, such as 0.95."
+            metavar="P",
+            help="The bounds hold on new rows or clusters with this confidence.",
         ),
     ] = None,
     cost: Annotated[

@@ -9,6 +9,7 @@ positive-rate, so the search and the guarantees are those of any cut-off.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +22,13 @@ from calibcli.core.decisions.objectives import (
     positive_rate,
     precision,
 )
+from calibcli.core.decisions.promises.by_unit import certify_by_unit
 from calibcli.core.decisions.thresholds import Choice, Counts, Curve, Unreachable, choose
 from calibcli.core.numeric.special import digamma
 from calibcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from calibcli.core.decisions.promises.by_unit import ByUnit
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +65,13 @@ def abstain(
     *,
     confidence: float | None = None,
     clustered: bool = False,
+    units: ByUnit | None = None,
 ) -> Choice | Unreachable | Certified | Uncertified:
     """Return the cut-off on confidence that keeps the most rows while the kept meet the target.
 
     curve: of pairs (confidence, correct). constraint: a lower bound of accuracy, which is that of
-    the kept rows. confidence: of a finite-sample guarantee, None for none.
+    the kept rows. confidence: of a finite-sample guarantee, None for none. units: what patients
+    have, whose mean accuracy is then certified, among those with a row that is kept.
 
     Raises UsageError for any other constraint.
     """
@@ -76,7 +83,9 @@ def abstain(
     most = Objective("positive-rate", positive_rate)
     if confidence is None:
         return choose(curve, most, (kept,))
-    return certify(curve, most, (kept,), confidence, clustered=clustered)
+    if units is None or units.single:
+        return certify(curve, most, (kept,), confidence, clustered=clustered and units is None)
+    return certify_by_unit(curve, units, most, (kept,), confidence)
 
 
 def risk_coverage(confidence: Array, correct: Counts, wrong: Counts) -> RiskCoverage:

@@ -56,9 +56,9 @@ class Certified:
 class Uncertified:
     """The rows cannot certify any cut-off.
 
-    rows: rows there are. rows_needed: about how many such rows would do (an estimate from these
-    rows); None when no cut-off shows any margin over its target. empirical: the answer without a
-    guarantee.
+    rows: rows (or units) there are. rows_needed: about how many such rows would do (an estimate
+    from these rows); None when no cut-off shows any margin over its target. empirical: the answer
+    without a guarantee. unit: what is counted.
     """
 
     constraints: tuple[Constraint, ...]
@@ -66,6 +66,7 @@ class Uncertified:
     rows: int
     rows_needed: int | None
     empirical: Choice | Unreachable
+    unit: str = "row"
 
     def message(self) -> str:
         """Return one line: what cannot be promised, and what it would take."""
@@ -74,8 +75,15 @@ class Uncertified:
         if isinstance(self.empirical, Unreachable):
             return f"{line}: {self.empirical.message()}"
         if self.rows_needed is None:
-            return f"{line}: no margin over the target shows on these {self.rows} rows"
-        return f"{line} on {self.rows} rows: about {self.rows_needed} like these would be needed"
+            return f"{line}: no margin over the target shows on these {units(self.rows, self.unit)}"
+        here = units(self.rows, self.unit)
+        return f"{line} on {here}: about {self.rows_needed} like these would be needed"
+
+
+def units(number: int, name: str) -> str:
+    """Return how many there are of something that a promise counts, in words."""
+    named = f"{name}s" if name in ("row", "image") else f"values of {name}"
+    return f"{number} {named}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +165,8 @@ def _refuse(
         )
     if clustered:
         raise UsageError(
-            "a guarantee counts independent rows, and rows of a cluster are not",
-            "keep one row of each cluster, or leave out --guarantee",
+            "a guarantee counts clusters, and these statistics do not tell them apart",
+            "give the score files, not statistics of them",
         )
     if not constraints:
         raise UsageError("nothing to guarantee", "add --subject-to 'precision>=0.95'")

@@ -24,11 +24,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibcli.core.decisions.guarantees import smallest_selection
+from calibcli.core.decisions.promises.means import hoeffding_bentkus
 from calibcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from calibcli.core.decisions.objectives import Constraint
     from calibcli.core.detection.average_precision import Bools, Floats, Ints
 
@@ -97,35 +96,6 @@ def _within(values: Floats | Bools, start: Bools) -> Floats:
     return total - np.repeat((total - each)[first], np.diff(np.append(first, len(total))))
 
 
-def p_values(mean: Floats, images: NDArray[np.integer], target: float) -> Floats:
-    """Return the p-values of "the expected figure is below `target`", elementwise.
-
-    Args:
-        mean: over the images, of figures in [0, 1].
-        images: how many.
-        target: between 0 and 1.
-
-    Source: the Hoeffding-Bentkus inequality (Bates et al., 2021, proposition 5), of losses 1 -
-    figure against 1 - target.
-    """
-    from scipy.special import betainc, xlogy
-
-    risk = 1.0 - target
-    n = np.asarray(images, np.float64)
-    if risk <= 0.0:
-        return np.ones(np.shape(mean))
-    loss = np.clip(1.0 - mean, 0.0, 1.0)
-    low = np.minimum(loss, risk)
-    kl = xlogy(low, low / risk) + xlogy(1.0 - low, (1.0 - low) / max(target, 1e-300))
-    hoeffding = np.exp(-n * kl)
-    # Sums of shares are a few units of rounding off: 2.0000000000000004 errors are 2.
-    errors = np.ceil(n * loss - 1e-9 * np.maximum(n, 1.0))
-    tail = np.ones(np.shape(mean))
-    some = errors < n
-    tail[some] = betainc((n - errors)[some], errors[some] + 1.0, target)
-    return np.where(n > 0, np.minimum(1.0, np.minimum(hoeffding, math.e * tail)), 1.0)
-
-
 def check(constraints: tuple[Constraint, ...], confidence: float) -> None:
     """Refuse what no test by image is known for.
 
@@ -168,13 +138,13 @@ def certified(
         target = _target(one)
         if one.name == "precision":
             images, mean = found.mean_precision()
-            rejected = p_values(mean[place], images[place], target) <= level / len(names)
+            rejected = hoeffding_bentkus(mean[place], images[place], target) <= level / len(names)
             claim = found.mean_claim()[place]
             start = _start(images[place][::-1], claim[::-1], target, level / len(names))
             allowed &= _run(rejected[::-1], start)[::-1]
         else:
             count, mean = found.mean_recall()
-            p = p_values(mean[place], np.full(len(at), count), target)
+            p = hoeffding_bentkus(mean[place], np.full(len(at), count), target)
             allowed &= _run(p <= level / len(names), 0)
     return allowed
 

@@ -31,6 +31,8 @@ class Guarantee(Record, frozen=True):
     unit: str | None = None
     images: int | None = None
     mean_precision: float | None = None
+    units: int | None = None
+    means: dict[str, float | None] | None = None
 
 
 class ReferralBand(Record, frozen=True):
@@ -190,6 +192,9 @@ class Abstain(Record, frozen=True, kw_only=True):
     coverage: float | None
     accuracy: Figure
     accuracy_of_all: float | None
+    unit: str | None = None
+    units: int | None = None
+    mean_accuracy: float | None = None
     area: float | None = None
     excess_area: float | None = None
     curve: KeptCurve | None = None

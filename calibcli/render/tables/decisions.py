@@ -206,6 +206,10 @@ def kind_words(result: Result) -> str:
         level_words = f" with confidence {figures.short(confidence)}" if confidence else ""
         if result.get("task") == "detection":
             return f"certified: holds in the mean over new images like these{level_words}"
+        unit = (result.get("params") or {}).get("cluster")
+        if unit:
+            named = "images" if unit == "image" else f"values of {unit}"
+            return f"certified: holds in the mean over new {named} like these{level_words}"
         return f"certified: the constraint holds on new rows like these{level_words}"
     return "empirical: best on these rows; new rows will do somewhat worse (--guarantee certifies)"
 

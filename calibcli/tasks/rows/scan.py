@@ -41,6 +41,7 @@ class Rows:
         bucket: (n,) the bucket of each row's cluster; None where rows are independent.
         fold: (n,) the bucket that folds are made of: of its cluster, or of the row itself.
         groups: codes (n,) and the values they stand for, of each group column.
+        unit: uint64 (n,) hash of each row's cluster; None where rows are independent.
     """
 
     p: NDArray[np.float64]
@@ -50,6 +51,7 @@ class Rows:
     bucket: NDArray[np.int64] | None
     fold: NDArray[np.int64]
     groups: tuple[tuple[NDArray[np.integer[Any]], list[str]], ...]
+    unit: NDArray[np.uint64] | None = None
 
 
 class Accumulator(Protocol):
@@ -129,7 +131,7 @@ class RowReader:
         logits = None
         if self._mapping is None and self.layout.logits and not self.layout.exclusive:
             logits = batch.scores.astype(np.float64)
-        return Rows(p, logits, label, weight, unit, fold, groups)
+        return Rows(p, logits, label, weight, unit, fold, groups, batch.unit)
 
 
 class _Whole(Generic[A]):

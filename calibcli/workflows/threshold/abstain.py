@@ -17,18 +17,22 @@ from calibcli.core.statistics.keys import key_probabilities, probability_keys
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import AnswerNoError
 from calibcli.tasks.features import kind_of, refuse
+from calibcli.tasks.rows.by_unit import confidence_of_score, confidence_of_top
 from calibcli.workflows.input.gather import gather
 from calibcli.workflows.input.loaded import load_calibrator
 from calibcli.workflows.input.loaded_cuts import KEEP
 from calibcli.workflows.input.overlap import found_overlap, watch_of
+from calibcli.workflows.input.passes import RowPass
 from calibcli.workflows.input.warnings import calibrator_warnings
 from calibcli.workflows.measure.slices import confusion
 from calibcli.workflows.threshold.outcome import keep, outcome, void
+from calibcli.workflows.threshold.promised import evenly_kept, units_of_curves
 from calibcli.workflows.threshold.wish import check_confidence
 
 if TYPE_CHECKING:
     from calibcli.core.decisions.abstention import RiskCoverage
     from calibcli.core.decisions.guarantees import Certified, Uncertified
+    from calibcli.core.decisions.promises.by_unit import ByUnit
     from calibcli.core.statistics.cell_table import CellTable, Counts
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.tasks.collect import Population
@@ -88,7 +92,14 @@ def abstention(
     stats = confidence_pairs(_after(found.overall))
     curve = Curve.from_cells(stats.floor, stats.pos, stats.neg)
     clustered = found.clustered
-    made = abstain(curve, constraint, confidence=guarantee, clustered=clustered)
+    units = None
+    if guarantee is not None and found.dataset is not None and clustered:
+        rows = RowPass.over(found.dataset, spec, conventions, loaded, threads, progress)
+        scored = confidence_of_score if found.single else confidence_of_top
+        made_units = units_of_curves(rows, scored, [[curve]])
+        units = made_units[0][0]
+        warnings += evenly_kept(made_units)
+    made = abstain(curve, constraint, confidence=guarantee, clustered=clustered, units=units)
     choice = _choice(made)
     kind = "empirical" if guarantee is None else "certified"
     if kind == "certified" and any_of(warnings, "in-sample"):
@@ -99,6 +110,7 @@ def abstention(
         "constraint": str(constraint),
         "threshold": at,
         "guarantee": guarantee,
+        **_by_unit(units, choice),
         **_kept(stats, at, conventions),
         **_area(risk_coverage(stats.floor, stats.pos, stats.neg)),
     }
@@ -134,6 +146,15 @@ def abstention(
     )
     keep(output, result, found.classes or ("0", "1"), KEEP, loaded)
     return result
+
+
+def _by_unit(units: ByUnit | None, choice: Choice) -> Result:
+    """Return how many units have rows that are kept, and their mean accuracy."""
+    if units is None:
+        return {}
+    kept = (parse_constraint("precision>=0"),)
+    size, (mean,) = units.means(kept, choice.index)
+    return {"unit": units.unit, "units": size, "mean_accuracy": mean}
 
 
 def _after(one: Slice) -> Population:

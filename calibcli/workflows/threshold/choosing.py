@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from calibcli.core.decisions.costs import Costs
     from calibcli.core.decisions.cross_fit import CrossFitted, Family, Place
     from calibcli.core.decisions.guarantees import Certified, Uncertified
+    from calibcli.core.decisions.promises.by_unit import ByUnit
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.threshold.wish import Wish
@@ -71,6 +72,7 @@ class Picked:
         lowest: the least candidate.
         shown: the pairs whose counts are shown, where `stats` stand for another prevalence, and
             `odds` the ratio of the prior odds there to those of `shown`.
+        units: what a guarantee by unit rests on.
     """
 
     curve: Curve
@@ -81,6 +83,12 @@ class Picked:
     lowest: float = -np.inf
     shown: ScoreStats | None = None
     odds: float | None = None
+    units: ByUnit | None = None
+
+
+def curve_of(stats: ScoreStats, lowest: float = -np.inf) -> Curve:
+    """Return every candidate of a slice, from `lowest` on."""
+    return Curve.from_cells(stats.cut, stats.pos, stats.neg).above(lowest)
 
 
 def pick(
@@ -91,6 +99,7 @@ def pick(
     clustered: bool = False,
     lowest: float = -np.inf,
     confidence: float | None = None,
+    units: ByUnit | None = None,
 ) -> Picked | Refused:
     """Choose the cut-off of one slice.
 
@@ -101,6 +110,7 @@ def pick(
         clustered: whether rows come in clusters.
         lowest: the least candidate; rows below it are never positive.
         confidence: of the guarantee, where it is not that of the wish.
+        units: what a guarantee by unit rests on.
 
     Raises:
         UsageError: a guarantee that no exact test is known for.
@@ -111,13 +121,13 @@ def pick(
             "give rows of both labels, or leave out --prior",
             unreachable=False,
         )
-    curve = Curve.from_cells(stats.cut, stats.pos, stats.neg).above(lowest)
+    curve = curve_of(stats, lowest)
     certified = None
     if wish.guarantee is None:
         found: Choice | Unreachable = choose(curve, wish.objective, wish.constraints, prior=prior)
     else:
         level = wish.guarantee if confidence is None else confidence
-        outcome = _certify(curve, stats, wish, level, prior, clustered)
+        outcome = _certify(curve, stats, wish, level, prior, clustered, units)
         if isinstance(outcome, Refused):
             return outcome
         certified, found = outcome, outcome.choice
@@ -136,7 +146,7 @@ def pick(
             "give held-out rows of both labels",
             unreachable=False,
         )
-    return Picked(curve, found, certified, stats, prior, lowest)
+    return Picked(curve, found, certified, stats, prior, lowest, units=units)
 
 
 def describe(
@@ -196,6 +206,7 @@ def describe(
             "constraints": [str(c) for c in picked.certified.constraints],
             "low": picked.certified.low,
             "high": picked.certified.high,
+            **_by_unit(picked),
         }
     if wish.costs is not None:
         item["cost"], warnings = _cost(picked, wish.costs, conventions.seed, clustered)
@@ -258,18 +269,17 @@ def _certify(
     confidence: float,
     prior: float | None,
     clustered: bool,
+    units: ByUnit | None,
 ) -> Certified | Refused:
     from calibcli.core.decisions.guarantees import Uncertified, certify
+    from calibcli.core.decisions.promises.by_unit import certify_by_unit
 
-    found = certify(
-        curve,
-        wish.objective,
-        wish.constraints,
-        confidence,
-        probability=_claims(curve, stats),
-        clustered=clustered,
-        prior=prior,
-    )
+    claims, wanted = _claims(curve, stats), (wish.objective, wish.constraints, confidence)
+    if units is None or units.single:
+        apart = clustered and units is None
+        found = certify(curve, *wanted, probability=claims, clustered=apart, prior=prior)
+    else:
+        found = certify_by_unit(curve, units, *wanted, probability=claims, prior=prior)
     if isinstance(found, Uncertified):
         if isinstance(found.empirical, Unreachable):
             found = replace(found, empirical=replace(found.empirical, logits=stats.logits))
@@ -278,6 +288,16 @@ def _certify(
         hint = _best_without(found, stats)
         return Refused(found.message(), hint, unreachable=True, best=best, short=missed)
     return found
+
+
+def _by_unit(picked: Picked) -> Result:
+    """Return the units that a guarantee rests on, and the mean of each figure over them."""
+    if picked.units is None:
+        return {}
+    assert picked.certified is not None
+    size, means = picked.units.means(picked.certified.constraints, picked.choice.index)
+    named = dict(zip((one.name for one in picked.certified.constraints), means, strict=True))
+    return {"unit": picked.units.unit, "units": size, "means": named}
 
 
 def _claims(curve: Curve, stats: ScoreStats) -> NDArray[np.float64] | None:

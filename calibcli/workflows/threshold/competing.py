@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibcli.core.decisions.objectives import Array
+    from calibcli.core.decisions.promises.by_unit import ByUnit
     from calibcli.core.statistics.cell_table import CellTable
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.workflows.input.gather import Gathered
@@ -195,10 +196,17 @@ class Chosen:
     found: tuple[tuple[Picked | Refused | None, ...], ...]
 
 
-def choose_classes(field: Field, wish: Wish, *, clustered: bool) -> Chosen:
+def choose_classes(
+    field: Field,
+    wish: Wish,
+    *,
+    clustered: bool,
+    units: Sequence[Sequence[Sequence[ByUnit]]] | None = None,
+) -> Chosen:
     """Choose the cut-offs of every class, and who wins: the best mean of the objective.
 
-    A competition in which fewer classes miss their targets, or by less, goes before the others.
+    `units` is what a guarantee by unit rests on, in each competition, part and class. A competition
+    in which fewer classes miss their targets, or by less, goes before the others.
 
     Raises:
         InputError: no class has both labels.
@@ -211,10 +219,18 @@ def choose_classes(field: Field, wish: Wish, *, clustered: bool) -> Chosen:
     for setting, competition in enumerate(field.competitions):
         found = tuple(
             tuple(
-                _picked(pairs, wish, field, k, confidence, clustered=clustered)
+                _picked(
+                    pairs,
+                    wish,
+                    field,
+                    k,
+                    confidence,
+                    clustered=clustered,
+                    units=None if units is None else units[setting][part][k],
+                )
                 for k, pairs in enumerate(some)
             )
-            for some in competition.classes
+            for part, some in enumerate(competition.classes)
         )
         flat = [one for some in found for one in some if one is not None]
         if not flat:
@@ -244,10 +260,18 @@ def _picked(
     confidence: float | None,
     *,
     clustered: bool,
+    units: ByUnit | None,
 ) -> Picked | Refused | None:
     if not (pairs.stats.positives and pairs.stats.negatives):
         return None
-    found = pick(pairs.judged, wish, clustered=clustered, lowest=LOWEST, confidence=confidence)
+    found = pick(
+        pairs.judged,
+        wish,
+        clustered=clustered,
+        lowest=LOWEST,
+        confidence=confidence,
+        units=units,
+    )
     if isinstance(found, Refused) or field.odds is None:
         return found
     return replace(found, shown=pairs.stats, odds=float(field.odds[k]))

@@ -25,11 +25,13 @@ from calibcli.workflows.threshold.competing import LOWEST, Field, choose_classes
 from calibcli.workflows.threshold.competing import Chosen as ClassesChosen
 from calibcli.workflows.threshold.honest import not_shown
 from calibcli.workflows.threshold.outcome import each_apart
+from calibcli.workflows.threshold.promised import evenly_kept, units_of_classes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from calibcli.core.decisions.cross_fit import Place
+    from calibcli.core.decisions.promises.by_unit import ByUnit
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.passes import RowPass
@@ -75,6 +77,7 @@ def chosen_of_slices(
     classes: tuple[str, ...],
     *,
     clustered: bool,
+    units: Sequence[ByUnit] | None = None,
 ) -> Parts:
     """Choose a cut-off in each slice by itself; a class of one label gets none.
 
@@ -88,7 +91,13 @@ def chosen_of_slices(
         picked: Picked | Refused | None = None
         if not classes or (stats.positives and stats.negatives):
             prior = wish.prior_of(task, place % max(len(classes), 1), classes)
-            picked = pick(stats, wish, prior=prior, clustered=clustered)
+            picked = pick(
+                stats,
+                wish,
+                prior=prior,
+                clustered=clustered,
+                units=None if units is None else units[place],
+            )
         found.append((one.where, stats, picked))
     return _parts(found, conventions, wish, clustered=clustered)
 
@@ -146,7 +155,10 @@ def chosen_of_classes(read: RowPass | Gathered, conventions: Conventions, wish: 
     if wish.objective.common is not None:
         return _common_of_classes(field_, names, conventions, wish, clustered=clustered)
     wish = replace(wish, objective=joint(wish.objective))
-    made = choose_classes(field_, wish, clustered=clustered)
+    units = None
+    if wish.guarantee is not None and clustered and not isinstance(read, Gathered):
+        units = units_of_classes(read, wish, field_)
+    made = choose_classes(field_, wish, clustered=clustered, units=units)
     found: list[Where] = []
     for part, (picks, pairs) in enumerate(zip(made.found, made.competition.classes, strict=True)):
         for name, picked, own in zip(names, picks, pairs, strict=True):
@@ -163,6 +175,7 @@ def chosen_of_classes(read: RowPass | Gathered, conventions: Conventions, wish: 
     if folds is not None and conventions.confidence is not None:
         crossed = folds.decision(_places(made), conventions.confidence)
         parts.more.update(cross_fitted=crossed, folds=folds.counts)
+    parts.warnings.extend(evenly_kept([] if units is None else units[made.setting]))
     weights = made.competition.weights.tolist()
     for place, one in enumerate(parts.chosen):
         one.item["weight"] = weights[place % len(names)]

@@ -22,6 +22,7 @@ from calibcli.workflows.threshold.beside import worse_than_plain
 from calibcli.workflows.threshold.by_group import check_task, equal_slices, in_groups, members
 from calibcli.workflows.threshold.class_cuts import gather_cuts
 from calibcli.workflows.threshold.outcome import cut_stats, keep, outcome, void
+from calibcli.workflows.threshold.promised import evenly_kept, units_of_slices
 from calibcli.workflows.threshold.slices import (
     Parts,
     chosen_of_classes,
@@ -210,7 +211,7 @@ def choose_cuts(
                 loaded, found, whole, overlap, what="the cut-off is chosen"
             )
         read = _Input(found.task, found.classes, found.inputs, found.params, warnings, rows, found)
-        parts = _of_populations(found, conventions, wish)
+        parts = _of_populations(found, conventions, wish, rows)
         if not found.exclusive and found.overall.population.pairs.n:
             stats = cut_stats(found.overall.population)
     items = [one.item for one in parts.chosen]
@@ -263,27 +264,38 @@ def with_groups(spec: InputSpec, wish: Wish) -> InputSpec:
     return replace(spec, groups=tuple(dict.fromkeys((*spec.groups, wish.per_group))))
 
 
-def _of_populations(found: Gathered, conventions: Conventions, wish: Wish) -> Parts:
+def _of_populations(
+    found: Gathered, conventions: Conventions, wish: Wish, rows: RowPass | None
+) -> Parts:
     """Choose in populations that were counted: of all rows, and of each group."""
     if found.exclusive:
         return chosen_of_classes(found, conventions, wish)
     clustered = found.clustered
 
-    def chosen(slices: Any) -> Parts:
+    def chosen(slices: Any, units: Any = None) -> Parts:
         return chosen_of_slices(
-            slices, conventions, wish, found.task, found.classes, clustered=clustered
+            slices, conventions, wish, found.task, found.classes, clustered=clustered, units=units
         )
 
     if wish.objective.common is not None:
         return chosen_of_labels(named_slices(found.overall, found.classes), conventions, wish)
-    parts = chosen(named_slices(found.overall, found.classes))
+    whole = named_slices(found.overall, found.classes)
+    own = [] if wish.per_group is None else members(found, wish.per_group)
+    units: list[Any] = [None] * (1 + len(own))
+    if wish.guarantee is not None and clustered and rows is not None:
+        each = [whole, *(named_slices(member, found.classes) for member in own)]
+        units = list(units_of_slices(rows, wish, each))
+    parts = chosen(whole, units[0])
+    parts.warnings.extend(evenly_kept([one for one in units if one is not None]))
     if wish.per_group is None:
         return parts
-    own = members(found, wish.per_group)
     if wish.equal is not None:
         equal, level = equal_slices(own, conventions, wish)
         return Parts([*parts.chosen, *equal], parts.warnings, {"equal": level})
-    more = chosen([one for member in own for one in named_slices(member, found.classes)])
+    more = chosen(
+        [one for member in own for one in named_slices(member, found.classes)],
+        None if units[0] is None else [one for some in units[1:] for one in some],
+    )
     warnings = list(dict.fromkeys([*parts.warnings, *more.warnings]))
     return Parts([*parts.chosen, *more.chosen], warnings)
 

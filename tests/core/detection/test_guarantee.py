@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calibcli.core.decisions.objectives import parse_constraint
-from calibcli.core.detection.guarantee import ByImage, certified, check, p_values
+from calibcli.core.decisions.promises.means import hoeffding_bentkus
+from calibcli.core.detection.guarantee import ByImage, certified, check
 from calibcli.errors import UsageError
 
 LEVEL = 0.1
@@ -52,7 +53,7 @@ def test_means_over_images_are_the_plain_ones(seed):
 
 
 def test_the_p_value_of_no_error_is_that_of_the_binomial():
-    found = p_values(np.array([1.0, 1.0, 0.5]), np.array([59, 58, 100]), 0.95)
+    found = hoeffding_bentkus(np.array([1.0, 1.0, 0.5]), np.array([59, 58, 100]), 0.95)
     assert found[0] == pytest.approx(0.95**59)
     assert found[0] <= 0.05 < found[1]
     assert found[2] == 1.0
@@ -62,7 +63,7 @@ def test_p_values_are_valid_for_means_at_the_target():
     rng = np.random.default_rng(0)
     figures = rng.beta(9, 1, (4000, 80))  # of mean 0.9
     for target in (0.9, 0.93):
-        p = p_values(figures.mean(axis=1), np.full(4000, 80), target)
+        p = hoeffding_bentkus(figures.mean(axis=1), np.full(4000, 80), target)
         for level in (0.05, 0.2):
             assert (p <= level).mean() <= level
 

@@ -127,11 +127,11 @@ def test_what_cannot_be_certified_says_how_many_rows_would_do(save, tmp_path):
 
 @pytest.mark.parametrize(
     ("more", "said"),
-    [({"weight": "w"}, "carry weights"), ({"cluster": "w"}, "rows of a cluster")],
+    [({"weight": "w"}, "carry weights"), ({"weight": "w", "cluster": "c"}, "carry weights")],
 )
 def test_a_guarantee_refuses_what_an_exact_test_cannot_count(save, more, said):
     score, label = rows(4)
-    path = save(score=score, label=label, w=np.ones(len(score)))
+    path = save(score=score, label=label, w=np.ones(len(score)), c=np.arange(len(score)) // 2)
     wish = Wish.parse(subject_to=("recall>=0.8",), guarantee=0.95)
     with pytest.raises(UsageError, match=said):
         run(path, wish, spec=spec_of(path, **more))

@@ -1,0 +1,1 @@
+"""Promises about the mean of what units (patients, prompts, videos, images) have."""

@@ -1,0 +1,376 @@
+"""Cut-offs whose constraints hold in the mean over units, with a stated confidence.
+
+Rows of one patient, prompt, video or image are not independent; units are. So each unit has one
+figure: the share of its positives that are found (recall), of its rows that are selected which are
+positive (precision), and so on. What is promised is the expected figure of a new unit, among units
+that have it: one without a positive has no recall, one without a selected row no precision. Units
+with many rows count no more than those with few.
+
+Candidates are at most `STEPS` cut-offs along the ranks of the scores, whatever the labels; "this
+one breaks the target" is tested at one after the other (`core.decisions.guarantees` has directions,
+starts and why the level is right) with the betting test of `promises.means`. Given how many units
+have the figure, their figures are independent and of one distribution, so the test holds for that
+number too.
+
+Source: Angelopoulos, Bates, Candes, Jordan and Lei 2021 (*Learn then test*), sections 2 and 3.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from calibcli.core.decisions.guarantees import CERTIFIABLE, Certified, Uncertified
+from calibcli.core.decisions.promises.means import betting, fewest, units_needed
+from calibcli.core.decisions.thresholds import Unreachable, choose
+from calibcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from calibcli.core.decisions.objectives import Array, Constraint, Objective
+    from calibcli.core.decisions.promises.counts import Entries
+    from calibcli.core.decisions.thresholds import Curve
+
+    Bools = NDArray[np.bool_]
+    Ints = NDArray[np.int64]
+
+STEPS = 512
+_GROWS = ("precision", "specificity", "fnr")
+"""Figures that grow with the cut-off."""
+_FREE = ("precision", "npv")
+"""Figures that need not be monotone in the cut-off."""
+
+
+def steps(curve: Curve, most: int = STEPS) -> Ints:
+    """Return the places of the candidates that are tested, increasing, whatever the labels.
+
+    Half of them lie evenly among the logarithms of the rows from the top, a quarter among those
+    from below, and a quarter evenly among the rows.
+    """
+    size = len(curve.threshold)
+    if size <= most:
+        return np.arange(size)
+    above = (curve.tp + curve.fp).astype(np.float64)
+    rows = above[0]
+    log = np.exp(np.linspace(0.0, math.log(max(rows, 2.0)), most // 2))
+    below = rows - np.exp(np.linspace(0.0, math.log(max(rows, 2.0)), most // 4))
+    wanted = np.concatenate([log, below, np.linspace(0.0, rows, most // 4)])
+    found = np.searchsorted(-above, -wanted, side="left")
+    return np.unique(np.append(np.minimum(found, size - 1), size - 1))
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class UnitRows:
+    """Units (U,), by their mixed hashes in order, and the rows of each."""
+
+    unit: NDArray[np.uint64]
+    rows: Ints
+
+    @classmethod
+    def of(cls, entries: Entries) -> UnitRows:
+        """Return the units of entries of rows that are counted once each."""
+        unit, place = np.unique(entries.unit, return_inverse=True)
+        return cls(unit, np.bincount(place, entries.count, len(unit)).astype(np.int64))
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class UnitTable:
+    """What each unit has at each step.
+
+    Attributes:
+        positives, rows: int64 (U,) of each unit, in an order that has nothing to do with them.
+        step: int64 (m,) the highest step whose cut-off selects the rows of an entry.
+        place: int64 (m,) the unit of each entry; `right` bool (m,), `count` int64 (m,).
+        steps: how many there are.
+        share: of the units that were met, those that are here.
+    """
+
+    positives: Ints
+    rows: Ints
+    step: Ints
+    place: Ints
+    right: Bools
+    count: Ints
+    steps: int
+    share: float = 1.0
+
+    @classmethod
+    def of(
+        cls, selected: Entries, positives: Entries, units: UnitRows, steps: int, share: float = 1.0
+    ) -> UnitTable:
+        """Return the table of two sets of entries.
+
+        Args:
+            selected: rows that some step selects, with the key 2 step + label.
+            positives: all rows of label 1.
+            units: all of them.
+            steps: how many there are.
+            share: of the units that were met, those that are in the entries.
+        """
+        place, size = np.searchsorted(units.unit, positives.unit), len(units.unit)
+        return cls(
+            np.bincount(place, positives.count, size).astype(np.int64),
+            units.rows,
+            selected.key >> 1,
+            np.searchsorted(units.unit, selected.unit),
+            (selected.key & 1).astype(bool),
+            selected.count,
+            steps,
+            share,
+        )
+
+    def walk(self, downward: bool) -> Iterator[tuple[int, Ints, Ints]]:
+        """Yield each step with the rows that units have selected there (U,), and those of label 1.
+
+        From the highest down, or from the lowest up. The arrays are changed by the next step.
+        """
+        order = np.argsort(self.step, kind="stable")
+        bounds = np.searchsorted(self.step[order], np.arange(self.steps + 1))
+        selected, true = np.zeros(len(self.rows), np.int64), np.zeros(len(self.rows), np.int64)
+
+        def move(step: int, sign: int) -> None:
+            own = order[bounds[step] : bounds[step + 1]]
+            np.add.at(selected, self.place[own], sign * self.count[own])
+            np.add.at(true, self.place[own], sign * self.count[own] * self.right[own])
+
+        if downward:
+            for step in range(self.steps - 1, -1, -1):
+                move(step, 1)
+                yield step, selected, true
+        else:
+            for step in range(self.steps):
+                move(step, 1)
+            for step in range(self.steps):
+                yield step, selected, true
+                move(step, -1)
+
+    def at(self, step: int) -> tuple[Ints, Ints]:
+        """Return the rows that units have selected at a step (U,), and those of label 1."""
+        own = self.step >= step
+        size, place, count = len(self.rows), self.place[own], self.count[own]
+        selected = np.bincount(place, count, size).astype(np.int64)
+        return selected, np.bincount(place, count * self.right[own], size).astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ByUnit:
+    """What a guarantee by unit rests on, beside the counts of all rows.
+
+    Attributes:
+        table: what units have.
+        candidates: (S,) the places of its steps among the candidates of the curve.
+        unit: its name: "image", "patient".
+    """
+
+    table: UnitTable
+    candidates: Ints
+    unit: str
+
+    @property
+    def single(self) -> bool:
+        """Whether each unit is one row, so that every figure is 0 or 1 and tests are exact."""
+        return self.table.share == 1.0 and bool((self.table.rows <= 1).all())
+
+    def means(
+        self, constraints: Sequence[Constraint], index: int
+    ) -> tuple[int, tuple[float | None, ...]]:
+        """Return how many units have any of the figures at a candidate, and the mean of each."""
+        selected, true = self.table.at(int(np.searchsorted(self.candidates, index)))
+        found: list[float | None] = []
+        least = len(self.table.rows)
+        for one in constraints:
+            some, figures = _figures(one.name, self.table, selected, true)
+            least = min(least, len(some))
+            found.append(float(figures.mean()) if len(some) else None)
+        return least, tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Test:
+    """A constraint as a test of "the expected figure is below the target"."""
+
+    name: str
+    at_least: bool
+    target: float
+    downward: bool
+
+    def figures(self, table: UnitTable, selected: Ints, true: Ints) -> Array:
+        own = _figures(self.name, table, selected, true)[1]
+        return own if self.at_least else 1.0 - own
+
+
+def _figures(name: str, table: UnitTable, selected: Ints, true: Ints) -> tuple[Ints, Array]:
+    """Return which units have a figure, and the figure of each."""
+    positives, rows = table.positives, table.rows
+    if name == "precision":
+        part, whole = true, selected
+    elif name == "npv":
+        part, whole = (rows - selected) - (positives - true), rows - selected
+    elif name in ("recall", "fnr"):
+        part, whole = (true if name == "recall" else positives - true), positives
+    elif name in ("specificity", "fpr"):
+        false = selected - true
+        whole = rows - positives
+        part = false if name == "fpr" else whole - false
+    else:
+        part, whole = selected, rows
+    some = np.flatnonzero(whole > 0)
+    return some, part[some] / whole[some]
+
+
+def certify_by_unit(
+    curve: Curve,
+    units: ByUnit,
+    objective: Objective,
+    constraints: tuple[Constraint, ...],
+    confidence: float,
+    *,
+    probability: Array | None = None,
+    prior: float | None = None,
+) -> Certified | Uncertified:
+    """Return the best cut-off among those certified, or what it would take to certify one.
+
+    Args:
+        curve: counts of all rows, which the objective is judged on.
+        units: what units have at some of the candidates.
+        objective: what is made as large as can be, on the rows themselves.
+        constraints: what is promised of the mean over units.
+        confidence: of all constraints together.
+        probability: what the scores claim for the cell at each candidate, to place the start of a
+            sequence; default: the threshold.
+        prior: another prevalence, for the objective.
+
+    Raises:
+        UsageError: weights, figures that are none of a unit, targets that cannot be promised.
+    """
+    tests = [_as_test(one) for one in constraints]
+    _check(curve, constraints, prior)
+    at, table = units.candidates, units.table
+    directions = {one.downward for one in tests}
+    level = (1.0 - confidence) / len(directions)
+    claimed = np.clip(curve.threshold if probability is None else probability, 0.0, 1.0)
+    allowed = np.ones(len(curve.threshold), np.bool_)
+    for downward in directions:
+        same = [one for one in tests if one.downward == downward]
+        start = max(_start(curve, units, one, level, claimed) for one in same)
+        sure = np.zeros(len(curve.threshold), np.bool_)
+        sure[at[_passed(table, same, level, downward, start)]] = True
+        allowed &= sure
+    choice = choose(curve, objective, prior=prior, allowed=allowed)
+    if isinstance(choice, Unreachable):
+        needed = _needed(table, tests, level)
+        empirical = choose(curve, objective, constraints, prior=prior)
+        size = round(len(table.rows) / table.share)
+        return Uncertified(constraints, confidence, size, needed, empirical, units.unit)
+    among = np.flatnonzero(allowed)
+    low, high = (float(curve.threshold[one]) for one in (among[0], among[-1]))
+    return Certified(choice, constraints, confidence, (level,) * len(tests), low, high)
+
+
+def _as_test(constraint: Constraint) -> _Test:
+    name, at_least, target = constraint.name, constraint.at_least, constraint.target
+    if name not in CERTIFIABLE:
+        raise UsageError(
+            f"{name} cannot be certified: no test of it is known here",
+            f"certifiable: {', '.join(CERTIFIABLE)}",
+        )
+    if name in _FREE and not at_least:
+        raise UsageError(f"only a lower bound of {name} can be certified, not '{constraint}'")
+    aim = target if at_least else 1.0 - target
+    if aim >= 1.0:
+        raise UsageError(f"no number of units can certify '{constraint}'", "ask for less than all")
+    return _Test(name, at_least, aim, (name in _GROWS) == at_least)
+
+
+def _check(curve: Curve, constraints: tuple[Constraint, ...], prior: float | None) -> None:
+    if curve.tp.dtype.kind != "i":
+        raise UsageError(
+            "a guarantee counts units, and their rows carry weights",
+            "leave out --weight, or --guarantee",
+        )
+    moved = [c.name for c in constraints if c.name not in ("recall", "fnr", "specificity", "fpr")]
+    if prior is not None and moved:
+        raise UsageError(
+            f"{moved[0]} at another prevalence cannot be certified: it is no share of rows",
+            "leave out --prior, or constrain recall and fpr",
+        )
+
+
+def _passed(
+    table: UnitTable, tests: Sequence[_Test], level: float, downward: bool, start: int
+) -> list[int]:
+    """Return the steps that one direction's fixed sequence certifies, from its `start`-th on."""
+    found: list[int] = []
+    for number, (step, selected, true) in enumerate(table.walk(downward)):
+        if number < start:
+            continue
+        for one in tests:
+            if betting(one.figures(table, selected, true), one.target, level) > level:
+                return found
+        found.append(step)
+    return found
+
+
+def _start(curve: Curve, units: ByUnit, test: _Test, level: float, claimed: Array) -> int:
+    """Return the step at which a sequence begins, from scores alone.
+
+    Precision and npv rest on few units at the end of the sequence, where one error ends it. So it
+    begins at the geometric mean of the fewest units that can pass at all, and of as many as there
+    are where the scores themselves claim to meet the target.
+    """
+    if test.name not in _FREE:
+        return 0
+    least = fewest(test.target, level)
+    having = np.array([
+        np.count_nonzero(selected if test.downward else units.table.rows - selected)
+        for _, selected, _ in units.table.walk(test.downward)
+    ])  # fmt: skip
+    claim = _claims(curve, claimed, downward=test.downward)[units.candidates]
+    claim = claim[::-1] if test.downward else claim
+    meets = np.flatnonzero((claim >= test.target) & (having >= least))
+    deepest = int(having[meets[-1]]) if meets.size else least
+    aim = math.isqrt(least * deepest)
+    start = max(int(np.searchsorted(having, aim, side="right")) - 1, 0)
+    if having[start] < least:
+        start = int(np.searchsorted(having, least, side="left"))
+    return min(start, len(having) - 1)
+
+
+def _claims(curve: Curve, claimed: Array, *, downward: bool) -> Array:
+    """Return the share of right rows among the selected ones, or the others, that scores claim."""
+    above = (curve.tp + curve.fp).astype(np.float64)
+    own = above - np.append(above[1:], 0.0)
+    if downward:
+        total = np.cumsum((own * claimed)[::-1])[::-1]
+        return np.asarray(total / np.maximum(above, 1.0), np.float64)
+    below = np.append(0.0, np.cumsum(own * (1.0 - claimed))[:-1])
+    return np.asarray(below / np.maximum(above[0] - above, 1.0), np.float64)
+
+
+def _needed(table: UnitTable, tests: Sequence[_Test], level: float) -> int | None:
+    """Estimate the units with which some step would pass every test, from the figures seen here."""
+    best = math.inf
+    size = len(table.rows)
+    for _, selected, true in table.walk(downward=True):
+        worst = 0.0
+        for one in tests:
+            figures = one.figures(table, selected, true)
+            n = len(figures)
+            if not n:
+                worst = math.inf
+                break
+            mean = (float(figures.sum()) + 0.5) / (n + 1.0)
+            needed = units_needed(mean, float(figures.var()), one.target, level)
+            worst = max(worst, needed * size / n)
+        best = min(best, worst)
+    if not math.isfinite(best):
+        return None
+    least = max(best, 1.25 * size) / table.share
+    unit = int(10 ** max(len(str(int(least))) - 2, 0))
+    return math.ceil(least / unit) * unit
