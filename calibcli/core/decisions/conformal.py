@@ -32,6 +32,7 @@ from calibcli.core.decisions.rules import Codes, two_columns
 from calibcli.errors import InputError, UsageError, did_you_mean
 
 Method = Literal["lac", "aps", "raps", "aps-randomised", "raps-randomised"]
+By = Literal["none", "class", "group"]
 METHODS: tuple[Method, ...] = get_args(Method)
 _RANDOMISED = frozenset({"aps-randomised", "raps-randomised"})
 _RANKED = frozenset({"raps", "raps-randomised"})
@@ -144,20 +145,21 @@ class ConformalSets:
 
     by: "none", "class" or "group". quantiles, rows, and held (rows at most the quantile) are keyed
     by the class index, the group's value, or "" for "none"; an infinite quantile puts every class
-    into the set. inclusive: scores of an earlier version, whose sets also hold the most probable
-    class whatever its score.
+    into the set. units: of a promise by patient or prompt, how many there are. inclusive: scores
+    of an earlier version, whose sets also hold the most probable class whatever its score.
     """
 
     method: Method
     coverage: float
     classes: int
-    by: Literal["none", "class", "group"]
+    by: By
     quantiles: dict[str, float]
     rows: dict[str, int]
     penalty: float = PENALTY
     free_rank: int = 5
     inclusive: bool = False
     held: dict[str, int] | None = None
+    units: dict[str, int] | None = None
 
     @classmethod
     def fit(
@@ -297,6 +299,7 @@ class ConformalSets:
             "free_rank": self.free_rank,
             "inclusive": self.inclusive,
             "held": None if self.held is None else dict(self.held),
+            **({} if self.units is None else {"units": dict(self.units)}),
         }
 
     @classmethod
@@ -304,7 +307,7 @@ class ConformalSets:
         """Restore what `to_dict` returned."""
         quantiles = {k: math.inf if q is None else q for k, q in payload["quantiles"].items()}
         # Before there was a choice, the score of a class held the class itself.
-        known = {"inclusive": True, "held": None} | payload
+        known = {"inclusive": True, "held": None, "units": None} | payload
         names = cls.__dataclass_fields__
         return cls(**{name: known[name] for name in names} | {"quantiles": quantiles})
 

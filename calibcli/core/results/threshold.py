@@ -201,11 +201,12 @@ class Abstain(Record, frozen=True, kw_only=True):
     groups: tuple[Kept, ...] | None = None
 
 
-class SetSlice(Record, frozen=True):
+class SetSlice(Record, frozen=True, kw_only=True):
     """The quantile of the sets of one slice; None: every class is in the set."""
 
     slice: Where
     n: int
+    units: int | None = None
     quantile: float | None
     coverage: Figure
 
@@ -233,7 +234,9 @@ class Sets(Record, frozen=True, kw_only=True):
     free_rank: int
     inclusive: bool | None = None
     held: dict[str, int] | None = None
+    units: dict[str, int] | None = None
     exact: bool | None = None
+    unit: str | None = None
     slices: tuple[SetSlice, ...] = always(())
     size: SetSizes | None = None
 

@@ -199,14 +199,16 @@ def _reached(best: Result, item: Result) -> str:
 
 def kind_words(result: Result) -> str:
     """Return how far the choice can be trusted."""
-    confidence = (result.get("params") or {}).get("guarantee")
+    params = result.get("params") or {}
+    confidence, unit = params.get("guarantee"), params.get("cluster")
     if result.get("kind") == "conformal":
+        if unit:
+            return f"conformal: holds for a row of a new value of {unit}, whatever the model"
         return "conformal: holds on new rows like these, whatever the model"
     if result.get("kind") == "certified":
         level_words = f" with confidence {figures.short(confidence)}" if confidence else ""
         if result.get("task") == "detection":
             return f"certified: holds in the mean over new images like these{level_words}"
-        unit = (result.get("params") or {}).get("cluster")
         if unit:
             named = "images" if unit == "image" else f"values of {unit}"
             return f"certified: holds in the mean over new {named} like these{level_words}"

@@ -88,10 +88,13 @@ def units_of_classes(rows: RowPass, wish: Wish, field: Field) -> list[Units]:
 def evenly_kept(units: Units) -> list[Warning]:
     """Return a warning where not all units fit into memory."""
     share = min((own.table.share for part in units for own in part), default=1.0)
-    if share == 1.0:
-        return []
-    text = f"the guarantee rests on an even share of {share:.3g} of the units, chosen by a hash"
-    return [Warning("coarse", text)]
+    return [] if share == 1.0 else [share_of_units(share, "guarantee")]
+
+
+def share_of_units(share: float, promise: str) -> Warning:
+    """Return the warning that a promise rests on a share of the units."""
+    text = f"the {promise} rests on an even share of {share:.3g} of the units, chosen by a hash"
+    return Warning("coarse", text)
 
 
 def _place(rows: RowPass, wish: Wish) -> int | None:

@@ -16,6 +16,8 @@ from calibcli.core.decisions.conformal import (
     parse_method,
     rows_for,
 )
+from calibcli.core.decisions.promises.counts import UnitCounts
+from calibcli.core.decisions.promises.coverage import keys_of, unit_quantile
 from calibcli.core.decisions.true_scores import TrueScores
 from calibcli.core.results.warning import Warning, any_of
 from calibcli.errors import UsageError
@@ -23,9 +25,13 @@ from calibcli.tasks.features import kind_of, refuse
 from calibcli.workflows.input.loaded_cuts import SETS
 from calibcli.workflows.input.passes import RowPass
 from calibcli.workflows.threshold.outcome import keep, outcome, void
+from calibcli.workflows.threshold.promised import share_of_units
 
 if TYPE_CHECKING:
-    from calibcli.core.decisions.conformal import Method
+    from collections.abc import Mapping
+
+    from calibcli.core.decisions.conformal import By, Method
+    from calibcli.core.decisions.promises.coverage import UnitQuantile
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.tasks.rows.scan import Rows
     from calibcli.workflows.input.conventions import Conventions
@@ -66,38 +72,39 @@ def prediction_sets(
 
     Raises:
         InputError: unusable input.
-        UsageError: weights, clusters, several labels a row: no promise is known for these here.
+        UsageError: weights, several labels a row: no promise is known for these here.
     """
     chosen = parse_method(method)
     _check(spec, coverage, per_class)
     _check_ranks(chosen, penalty, free_rank)
     rows = RowPass.open(spec, conventions, calibrator, threads, progress, "--coverage")
     refuse("threshold --coverage", kind_of(rows.dataset.task, rows.dataset.medium))
-    if rows.layout.clustered:
-        raise UsageError(
-            f"conformal sets need exchangeable rows, and rows of one {rows.dataset.unit.name} are "
-            "not",
-            "keep one row of each, and leave out --cluster",
-        )
     classes = rows.dataset.classes or ("0", "1")
-    by = "class" if per_class else "group" if spec.groups else "none"
+    by: By = "class" if per_class else "group" if spec.groups else "none"
     ranks = _Ranks(
         PENALTY if penalty is None else penalty,
         default_free_rank(len(classes)) if free_rank is None else free_rank,
     )
-    true = rows.scan(lambda: _True(chosen, by, ranks))
-    sets = _fitted(true, coverage, chosen, len(classes), by, ranks)
+    unit = rows.dataset.unit.name if rows.layout.clustered else None
+    true = rows.scan(lambda: _True(chosen, by, ranks, clustered=unit is not None))
+    quantiles = true.quantiles(coverage, len(classes)) if unit is not None else {}
+    if unit is not None:
+        sets = _of_units(quantiles, coverage, chosen, len(classes), by, ranks)
+    else:
+        sets = _fitted(true, coverage, chosen, len(classes), by, ranks)
     sizes = rows.scan(lambda: _Sizes(sets, len(classes)))
     warnings = list(rows.warnings)
     kind = "conformal"
     if any_of(warnings, "in-sample"):
         kind = "empirical"
         warnings.append(void("the coverage"))
-    warnings += _few(sets, classes)
+    warnings += _few(sets, classes, unit)
+    warnings += [share_of_units(true.units.share, "coverage")] if true.units.halved else []
     found: Result = {
         **sets.to_dict(),
         "exact": true.scores.exact,
-        "slices": _slices(sets, classes, spec, conventions),
+        **({} if unit is None else {"unit": unit}),
+        "slices": _slices(sets, classes, spec, conventions, quantiles),
         "size": sizes.summary(),
     }
     result = outcome(
@@ -152,10 +159,11 @@ class _Ranks:
 class _True:
     """The nonconformity of the true class of each row, by class or by group."""
 
-    def __init__(self, method: Method, by: str, ranks: _Ranks) -> None:
+    def __init__(self, method: Method, by: str, ranks: _Ranks, *, clustered: bool) -> None:
         self.method, self.ranks = method, ranks
-        self.by = by
+        self.by, self.clustered = by, clustered
         self.scores = TrueScores()
+        self.units = UnitCounts()
         self.values: dict[str, int] = {}
 
     def add(self, rows: Rows) -> None:
@@ -176,7 +184,10 @@ class _True:
             for code in np.unique(codes).tolist():
                 here[code] = self.values.setdefault(values[code], len(self.values))
             slot = here[codes]
-        self.scores.add(own, slot, rows.weight)
+        if rows.unit is None or not self.clustered:
+            self.scores.add(own, slot, rows.weight)
+        else:
+            self.units.add(0 if slot is None else slot, rows.unit, keys_of(own), rows.weight)
 
     def merge(self, other: _True) -> None:
         slots = None
@@ -184,6 +195,19 @@ class _True:
             found = [self.values.setdefault(v, len(self.values)) for v in other.values]
             slots = np.array(found, np.int64)
         self.scores.merge(other.scores, slots)
+        self.units.merge(other.units, slots)
+
+    def quantiles(self, coverage: float, classes: int) -> dict[str, UnitQuantile]:
+        """Return the quantile of units of each class index, value of the group, or ""."""
+        entries, names = self.units.read(), {"": 0}
+        if self.by == "class":
+            names = {str(k): k for k in range(classes)}
+        elif self.by == "group":
+            names = {name: self.values[name] for name in sorted(self.values)}
+        return {
+            name: unit_quantile(entries.of_slots(slot, slot + 1), coverage)
+            for name, slot in names.items()
+        }
 
 
 class _Sizes:
@@ -245,8 +269,34 @@ def _fitted(
     )
 
 
+def _of_units(
+    found: Mapping[str, UnitQuantile],
+    coverage: float,
+    method: Method,
+    classes: int,
+    by: By,
+    ranks: _Ranks,
+) -> ConformalSets:
+    return ConformalSets(
+        method,
+        coverage,
+        classes,
+        by,
+        {name: one.quantile for name, one in found.items()},
+        {name: one.rows for name, one in found.items()},
+        ranks.penalty,
+        ranks.free,
+        held={name: one.held for name, one in found.items()},
+        units={name: one.units for name, one in found.items()},
+    )
+
+
 def _slices(
-    sets: ConformalSets, classes: tuple[str, ...], spec: InputSpec, conventions: Conventions
+    sets: ConformalSets,
+    classes: tuple[str, ...],
+    spec: InputSpec,
+    conventions: Conventions,
+    units: Mapping[str, UnitQuantile],
 ) -> list[Result]:
     """Return for each quantile its slice, its rows, and where its coverage lies."""
     found = []
@@ -260,14 +310,23 @@ def _slices(
         low = high = None
         if conventions.confidence is not None:
             held = None if sets.held is None else sets.held[key]
-            low, high = coverage_interval(rows, sets.coverage, conventions.confidence, held=held)
+            level = conventions.confidence
+            if units:
+                low, high = units[key].interval(sets.coverage, level)
+            else:
+                low, high = coverage_interval(rows, sets.coverage, level, held=held)
         figure: Result = {"value": sets.coverage, "low": low, "high": high}
-        if sets.held is not None and sets.held[key] > sets.rows[key] * sets.coverage + 1:
+        if (
+            not units
+            and sets.held is not None
+            and sets.held[key] > sets.rows[key] * sets.coverage + 1
+        ):
             figure["reason"] = "at least: scores are tied at the quantile"
         found.append(
             {
                 "slice": where,
                 "n": rows,
+                **({"units": units[key].units} if units else {}),
                 "quantile": quantile if np.isfinite(quantile) else None,
                 "coverage": figure,
             }
@@ -275,18 +334,18 @@ def _slices(
     return found
 
 
-def _few(sets: ConformalSets, classes: tuple[str, ...]) -> list[Warning]:
+def _few(sets: ConformalSets, classes: tuple[str, ...], unit: str | None) -> list[Warning]:
     if not sets.uninformative:
         return []
-    needed = rows_for(sets.coverage)
+    needed = f"{rows_for(sets.coverage)} {'rows' if unit is None else f'values of {unit}'}"
     if sets.by == "none":
-        text = f"fewer than {needed} rows: every set holds every class"
+        text = f"fewer than {needed}: every set holds every class"
         return [Warning("few-calibration-rows", text)]
     names = [classes[int(k)] if sets.by == "class" else k for k in sets.uninformative]
     shown = ", ".join(map(repr, names[:5])) + (" …" if len(names) > 5 else "")
     what = "its class is in every set" if sets.by == "class" else "its sets hold every class"
     text = (
         f"{len(names)} of {len(sets.quantiles)} {'classes' if sets.by == 'class' else 'groups'} "
-        f"have fewer than {needed} rows, so that {what}: {shown}"
+        f"have fewer than {needed}, so that {what}: {shown}"
     )
     return [Warning("few-calibration-rows", text)]

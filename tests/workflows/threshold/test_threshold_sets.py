@@ -115,11 +115,51 @@ def test_binary_scores_have_sets_of_the_two_labels(save, tmp_path):
     assert load(output).decide(p[:, 1])[np.arange(500), label].mean() >= 0.8
 
 
-@pytest.mark.parametrize(("column", "said"), [("weight", "weights"), ("cluster", "exchangeable")])
-def test_sets_refuse_rows_that_are_not_exchangeable(save, column, said):
+def test_sets_refuse_weights(save):
     p, label = draw(5, 100)
-    with pytest.raises(UsageError, match=said):
-        prediction_sets(save(p, label, **{column: np.ones(100)}), USUAL, 0.9)
+    with pytest.raises(UsageError, match="weights"):
+        prediction_sets(save(p, label, weight=np.ones(100)), USUAL, 0.9)
+
+
+def test_a_patient_counts_once_however_many_rows_it_has(save, tmp_path):
+    p, label = draw(5, 300)
+    patient = np.minimum(np.random.default_rng(1).geometric(0.02, 300), 60)
+    output = str(tmp_path / "sets.json")
+    found = prediction_sets(save(p, label, cluster=patient), USUAL, 0.8, output=output)["sets"]
+    true = 1 - p[np.arange(300), label]
+    units, size = np.unique(patient, return_counts=True)
+    mass = 1 / size[np.searchsorted(units, patient)] / (len(units) + 1)
+    order = np.argsort(true)
+    quantile = true[order][np.flatnonzero(np.cumsum(mass[order]) >= 0.8 - 1e-12)[0]]
+    assert found["quantiles"] == {"": quantile}
+    assert found["units"] == {"": len(units)}
+    assert found["slices"][0]["units"] == len(units)
+    assert (load(output).decide(p) == (1 - p <= quantile)).all()
+
+
+@pytest.mark.parametrize("by", ["class", "group"])
+def test_patients_are_counted_in_each_slice(save, by):
+    p, label = draw(6, 400)
+    patient, site = np.arange(400) // 4, np.array(["a", "b"])[np.arange(400) % 2]
+    spec = save(p, label, ("site",) if by == "group" else (), cluster=patient, site=site)
+    found = prediction_sets(spec, USUAL, 0.8, per_class=by == "class")["sets"]
+    slot = label.astype(str) if by == "class" else site
+    assert found["units"] == {k: len(np.unique(patient[slot == k])) for k in np.unique(slot)}
+    assert found["rows"] == {k: int((slot == k).sum()) for k in np.unique(slot)}
+
+
+def test_patients_of_one_row_have_the_sets_of_rows(save):
+    p, label = draw(7, 200)
+    plain = prediction_sets(save(p, label), USUAL, 0.9)["sets"]
+    own = prediction_sets(save(p, label, cluster=np.arange(200)), USUAL, 0.9)["sets"]
+    assert own["quantiles"] == plain["quantiles"]
+    assert own["held"] == plain["held"]
+
+
+def test_few_patients_are_told(save):
+    p, label = draw(8, 200)
+    result = prediction_sets(save(p, label, cluster=np.arange(200) % 5), USUAL, 0.9)
+    assert result["warnings"] == ["fewer than 9 values of cluster: every set holds every class"]
 
 
 def test_a_count_is_that_many_rows(save):
