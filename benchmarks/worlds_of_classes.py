@@ -35,6 +35,8 @@ class WorldOfClasses:
         sharpness: 1 for honest scores.
         rare: how much less likely each further class is, in logits.
         cluster: rows of a cluster, which have most of their logits and labels in common.
+        whole: rows that are kept whole, fewer than a run would keep where a sample is tried.
+        by_bucket: whether rows are counted by bucket instead, as for saved statistics.
     """
 
     title: str
@@ -43,6 +45,8 @@ class WorldOfClasses:
     sharpness: float = 1.0
     rare: float = 0.0
     cluster: int = 1
+    whole: int = 1 << 20
+    by_bucket: bool = False
 
     @property
     def honest(self) -> bool:
@@ -66,14 +70,18 @@ class WorldOfClasses:
         q, p, u = self._rows(rng, self.n, self.cluster)
         label = np.minimum((u[:, None] > q.cumsum(axis=1)).sum(axis=1), self.classes - 1)
         names = tuple(map(str, range(self.classes)))
-        scope = Scope(
-            Layout("multiclass", names, clustered=self.cluster > 1), grouped=False, hopeless=set()
-        )
+        layout = Layout("multiclass", names, clustered=self.cluster > 1, by_bucket=self.by_bucket)
+        scope = Scope(layout, grouped=False, hopeless=set())
         bucket = (np.arange(self.n) // self.cluster) % 64
-        scope.add(pairs_of("multiclass", p, label, logits=False), None, bucket)
+        pairs = pairs_of("multiclass", p, label, logits=False)
+        scope.add(pairs, None, bucket)
+        if scope.rows is not None:
+            scope.rows.most = self.whole
+            scope.rows.add(np.arange(self.n, dtype=np.uint64), pairs[-1].key, label, None)
         rows = scope.population()
         top, classes = ([View(one, BINNING) for one in s] for s in (rows.top, rows.classes))
-        return multiclass.measure(View(rows.pairs, BINNING), top, classes, seed=seed)
+        view = View(rows.pairs, BINNING)
+        return multiclass.measure(view, top, classes, seed=seed, rows=rows.rows)
 
     def truth(self) -> dict[str, float]:
         """Return the figures of a large sample that has probabilities in place of labels."""
@@ -109,6 +117,9 @@ WORLDS_OF_CLASSES = {
         WorldOfClasses("10 classes, honest, 200", 200, 10),
         WorldOfClasses("10 classes, over-confident, 1000", 1000, 10, sharpness=2.0),
         WorldOfClasses("3 classes, one of 1 %, honest, 500", 500, 3, rare=1.8),
+        WorldOfClasses("10 classes, rare ones, over-confident, 1000", 1000, 10, 2.0, rare=0.6),
+        WorldOfClasses("the same, of which 300 rows are kept", 1000, 10, 2.0, rare=0.6, whole=300),
+        WorldOfClasses("50 classes, honest, 1000", 1000, 50),
         WorldOfClasses("3 classes, 40 clusters of 10, over-confident", 400, 3, 2.0, cluster=10),
     )
 }

@@ -114,10 +114,15 @@ def _keys(scores: NDArray[Any], logits: bool) -> Keys:
     return logit_keys(scores) if logits else probability_keys(scores)
 
 
-def row_buckets(batch: Batch) -> NDArray[np.int64]:
-    """Return the bucket of each row (n,): of its unit, or of its own position."""
+def row_units(batch: Batch) -> NDArray[np.uint64]:
+    """Return the identity of each row (n,): of its unit, or its own position."""
     if batch.unit is not None:
-        return buckets_of(batch.unit)
+        return batch.unit
     offsets = np.arange(len(batch)) if batch.kept is None else batch.kept
     place = np.uint64(batch.source_index << 44) + np.uint64(batch.first_row)
-    return buckets_of(offsets.astype(np.uint64) + place + np.uint64(1))
+    return offsets.astype(np.uint64) + place + np.uint64(1)
+
+
+def row_buckets(batch: Batch) -> NDArray[np.int64]:
+    """Return the bucket of each row (n,): of its unit, or of its own position."""
+    return buckets_of(row_units(batch))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from calibcli.core.statistics.cell_table import CellTable
+from calibcli.core.statistics.row_sample import RowSample
 from calibcli.core.statistics.stats import BUCKETS, ScoreStats
 from calibcli.core.statistics.tally import Tally
 from calibcli.tasks.pairs import CLASSES, FAMILIES, PAIRS, TOP, Pairs, width
@@ -56,7 +57,9 @@ class Layout(OfTask):
         groups: group columns.
         edges: probabilities at which counts stay exact in a grid.
         clustered: whether rows come in clusters (then every family is also kept by bucket).
-        intervals: whether sums over several pairs of a row need its bucket.
+        intervals: whether sums over several pairs of a row need how these go together.
+        by_bucket: whether they are then counted by bucket, which saved statistics hold, also where
+            a sample of whole rows would do.
         medium: what is read: "rows", "images" or "boxes".
     """
 
@@ -69,8 +72,14 @@ class Layout(OfTask):
     weighted: bool = False
     clustered: bool = False
     intervals: bool = True
+    by_bucket: bool = False
     drop_invalid: bool = False
     medium: str = "rows"
+
+    @property
+    def sampled(self) -> bool:
+        """Whether some rows are kept whole in place of counts by bucket."""
+        return self.exclusive and self.intervals and not (self.clustered or self.by_bucket)
 
 
 class Extra(Protocol):
@@ -126,7 +135,8 @@ class Population(OfTask):
 
     `pairs` for binary; `top` by predicted class and `classes` by class for several classes.
     `rows_apart` tells that `classes` keep buckets of independent rows, not of clusters. `units`
-    are the hashes of the units in the order of their buckets, where each has its own.
+    are the hashes of the units in the order of their buckets, where each has its own. `rows` are
+    some of them, whole, where `classes` keep no buckets.
     """
 
     task: str
@@ -136,6 +146,7 @@ class Population(OfTask):
     rows_apart: bool = False
     units: tuple[int, ...] | None = None
     extra: Extra | None = None
+    rows: RowSample | None = None
 
 
 def of_pairs(
@@ -190,9 +201,12 @@ class Scope:
         if grouped:
             self.values = {} if like is None else like.values
         self.families: dict[str, _Family] = {}
+        self.rows: RowSample | None = None
+        if layout.sampled and not grouped:
+            self.rows = RowSample(len(layout.classes), weighted=layout.weighted)
         for name in FAMILIES[layout.task]:
             slots = 0 if grouped else self.width(name)
-            several = name == CLASSES and layout.intervals and not grouped
+            several = name == CLASSES and layout.intervals and not grouped and not layout.sampled
             self.families[name] = _Family(
                 layout,
                 slots,
@@ -270,6 +284,8 @@ class Scope:
 
     def merge(self, other: Scope) -> None:
         """Add another partition's counts."""
+        if self.rows is not None and other.rows is not None:
+            self.rows.merge(other.rows)
         for name, family in self.families.items():
             theirs = other.families[name]
             slots = self._slot_map(other, name)
@@ -302,7 +318,7 @@ class Scope:
             return Population(task, pooled, (), classes, apart, units, extra)
         top = tuple(self._stats(TOP, member * size + k, 1) for k in range(size))
         pooled = self._stats(TOP, member * size, size)
-        return Population(task, pooled, top, classes, apart, units, extra)
+        return Population(task, pooled, top, classes, apart, units, extra, self.rows)
 
     def _stats(self, name: str, slot: int, slots: int) -> ScoreStats:
         family = self.families[name]

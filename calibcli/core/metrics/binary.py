@@ -7,7 +7,7 @@ returns a float, or raises `Undefined` with the reason why the data has no such 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from calibcli.core.statistics.stats import ScoreStats
 
 HOSMER_LEMESHOW_GROUPS = 10
+_VIEWS = "_views"
 
 
 class Undefined(Exception):  # noqa: N818  (a value's absence, not a failure)
@@ -48,6 +49,24 @@ class View:
         self.seed = seed
         self.confidence = confidence
         self._kept: dict[str, Any] = {}
+
+    @classmethod
+    def of(cls, stats: ScoreStats, binning: Binning, *, seed: int = 0) -> Self:
+        """Return the one view of these statistics with this binning, made once.
+
+        Statistics that are looked at twice, a class by itself and as a term of a sum over classes,
+        so keep what was found. `forget` lets go of it.
+        """
+        known: dict[Any, Self] = vars(stats).setdefault(_VIEWS, {})
+        key = cls, binning, seed
+        if key not in known:
+            known[key] = cls(stats, binning, seed=seed)
+        return known[key]
+
+    @staticmethod
+    def forget(stats: ScoreStats) -> None:
+        """Let go of what views of these statistics keep."""
+        vars(stats).pop(_VIEWS, None)
 
     def kept(self, name: str, compute: Callable[[], Any]) -> Any:
         """Return what several metrics share, computed once."""

@@ -124,6 +124,16 @@ def norm_interval(
     Where its lower end is above 0, and rows are independent, what honest scores would show is
     also drawn, label by label: with few positives that is far from normal.
     """
+    found: tuple[float, float] = view.kept(
+        f"interval of {name}, {confidence}, {seed}",
+        lambda: _norm_interval(view, name, value, confidence, seed),
+    )
+    return found
+
+
+def _norm_interval(
+    view: View, name: str, value: float, confidence: float, seed: int
+) -> tuple[float, float]:
     independent = view.stats.parts is None
     one_score = len(view.stats.key) == 1
     if name == "mce":

@@ -9,6 +9,7 @@ lower end the surest of them alone: gaps of one bin leave the others' noise in t
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +19,7 @@ from calibcli.core.metrics.spread import MANY, skewed_quantile
 from calibcli.core.numeric.special import betainc, t_ppf
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 _GRID = 25
+_STRIDE, _INNER, _FEW = 5, 6, 24
+"""Of many gaps every fifth of the first steps is looked at, and every sixth of those between two of
+them: a figure's tail moves one way along a direction, so the end lies between two that differ."""
 _MOST_NUMBERS = 1 << 17
 _UNIT_STEPS = np.append(0.0, np.geomspace(1e-5, 1e3, 3 * _GRID))
 
@@ -44,47 +48,113 @@ def interval(
             value stands for all that are no more than half a row away.
     """
     t = t_ppf((1.0 + confidence) / 2.0, freedom_of(gaps))
-    seen = statistic.seen()
-
-    def side(z: float) -> Callable[[Array], Array]:
-        def beyond(truth: Array) -> Array:
-            return quantile(statistic.moments(truth), z) - seen + math.copysign(half_row, z)
-
-        return beyond
-
-    low, high = math.inf, 0.0
     directions = gaps.directions()
     tried = [*directions, gaps.surest()]
-    first = _first_moments(gaps, statistic, tried)
-    for number, direction in enumerate(tried):
-        lower, upper = (
-            quantile(first[number], z) - seen + math.copysign(half_row, z) for z in (t, -t)
-        )
-        truth = first_beyond(gaps, direction, side(t), lower)
-        if truth is not None:  # else no multiple of the direction can show as much
-            low = min(low, float(statistic.norm(truth)))
-        if number < len(directions):
-            truth = last_within(gaps, direction, side(-t), upper)
-            high = max(high, float(statistic.norm(truth)))
+    ends = [_End(one, t) for one in range(len(tried))]
+    ends += [_End(one, -t) for one in range(len(directions))]
+    _Search(gaps, statistic, tried, half_row).find(ends)
+    low, high = math.inf, 0.0
+    for end in ends:
+        if end.place is not None:  # else no multiple of the direction can show as much
+            norm = float(statistic.norm(gaps.feasible(end.place * tried[end.direction])))
+            low, high = (min(low, norm), high) if end.z > 0.0 else (low, max(high, norm))
     return min(low, high), high
 
 
-def _first_moments(gaps: Gaps, statistic: Statistic, directions: list[Array]) -> list[Moments]:
-    """Return the moments at the steps of each direction, of as many at once as is quick."""
-    truths = [gaps.feasible(_steps(one)[:, None] * one) for one in directions]
-    if sum(truth.size for truth in truths) > _MOST_NUMBERS:
-        size = max(_MOST_NUMBERS // len(gaps.gap), 1)
-        cut = [[truth[k : k + size] for k in range(0, len(truth), size)] for truth in truths]
-        parts = [[statistic.moments(part) for part in one] for one in cut]
-        return [_all(np.concatenate(moment) for moment in zip(*one, strict=True)) for one in parts]
-    ends = np.cumsum([len(truth) for truth in truths])[:-1]
-    moments = [np.split(moment, ends) for moment in statistic.moments(np.concatenate(truths))]
-    return [_all(one) for one in zip(*moments, strict=True)]
+@dataclass(slots=True, eq=False, repr=False)
+class _End:
+    """An end along a direction: the first multiple that is beyond, or the last that is not.
+
+    Attributes:
+        direction: its number.
+        z: the quantile; positive for the first, negative for the last.
+        place: what was found, None where no multiple is beyond.
+        steps: multiples next to each other, of which the first is not beyond and the last is;
+            empty once the place is known. `value` how far beyond each is.
+    """
+
+    direction: int
+    z: float
+    place: float | None = None
+    steps: Array = field(default_factory=lambda: np.zeros(0))
+    value: Array = field(default_factory=lambda: np.zeros(0))
+
+    def narrow(self, steps: Array, value: Array) -> None:
+        """Keep the two steps between which the end lies, or note where it is."""
+        if self.z > 0.0:
+            outside = np.flatnonzero(value > 0.0)
+            k = int(outside[0]) - 1 if len(outside) else len(steps) - 1
+            known = steps[0] if k < 0 else None
+        else:
+            inside = np.flatnonzero(value <= 0.0)
+            k = int(inside[-1]) if len(inside) else -1
+            known = 0.0 if k < 0 else steps[-1]
+        if 0 <= k < len(steps) - 1:
+            self.steps, self.value = steps[k : k + 2], value[k : k + 2]
+        else:
+            self.place, self.steps = None if known is None else float(known), steps[:0]
 
 
-def _all(moments: Iterable[Array]) -> Moments:
-    mean, variance, third = moments
-    return mean, variance, third
+class _Search:
+    """Looks for ends step by step, for all of them at once: coarsely, then between two steps."""
+
+    def __init__(
+        self, gaps: Gaps, statistic: Statistic, directions: list[Array], half_row: float
+    ) -> None:
+        self.gaps, self.statistic, self.directions = gaps, statistic, directions
+        self.half_row, self.seen = half_row, statistic.seen()
+
+    def find(self, ends: list[_End]) -> None:
+        """Set the place of each end."""
+        many = len(self.gaps.gap) > _FEW  # else a further look costs more than it saves
+        stride, inner = (_STRIDE, _INNER) if many else (1, 1)
+        steps = [_steps(one) for one in self.directions]
+        moments = self._moments([(k, one[::stride]) for k, one in enumerate(steps)])
+        for end in ends:
+            k = end.direction
+            end.narrow(steps[k][::stride], self._beyond(moments[k], end.z))
+        left = [end for end in ends if len(end.steps)]
+        if many:
+            self._refine(left, [_inside(steps[end.direction], end.steps) for end in left])
+        fine = [np.linspace(end.steps[0], end.steps[1], _GRID) for end in left]
+        self._refine(left, [one[inner:-1:inner] for one in fine])
+        if many:
+            self._refine(left, [_inside(f, end.steps) for f, end in zip(fine, left, strict=True)])
+        for end in left:
+            end.place = _between(end.steps, end.value, 0)
+
+    def _refine(self, ends: list[_End], inner: list[Array]) -> None:
+        """Narrow each end by the steps between its two."""
+        asked = [(end.direction, steps) for end, steps in zip(ends, inner, strict=True)]
+        for end, steps, moments in zip(ends, inner, self._moments(asked), strict=True):
+            first, last = end.steps.tolist(), end.value.tolist()
+            value = self._beyond(moments, end.z)
+            end.narrow(
+                np.concatenate([first[:1], steps, first[1:]]),
+                np.concatenate([last[:1], value, last[1:]]),
+            )
+
+    def _beyond(self, moments: Moments, z: float) -> Array:
+        return quantile(moments, z) - self.seen + math.copysign(self.half_row, z)
+
+    def _moments(self, asked: list[tuple[int, Array]]) -> list[Moments]:
+        """Return the moments at steps of directions, of as many at once as is quick."""
+        truths = [self.gaps.feasible(steps[:, None] * self.directions[k]) for k, steps in asked]
+        if not truths:
+            return []
+        every = np.concatenate(truths)
+        size = max(_MOST_NUMBERS // len(self.gaps.gap), 1)
+        parts = [self.statistic.moments(every[k : k + size]) for k in range(0, len(every), size)]
+        joined = [np.concatenate(moment) for moment in zip(*parts, strict=True)]
+        ends = np.cumsum([len(truth) for truth in truths])[:-1]
+        mean, variance, third = (np.split(moment, ends) for moment in joined)
+        return list(zip(mean, variance, third, strict=True))
+
+
+def _inside(steps: Array, ends: Array) -> Array:
+    """Return those of the steps that lie between two of them."""
+    inner: Array = steps[(steps > ends[0]) & (steps < ends[1])]
+    return inner
 
 
 def freedom_of(gaps: Gaps) -> float:
@@ -117,48 +187,16 @@ def upper_tail(moments: Moments, seen: float, df: float) -> float:
     return tail if z > 0.0 else 1.0 - tail
 
 
-def first_beyond(
-    gaps: Gaps,
-    direction: Array,
-    beyond: Callable[[Array], Array],
-    first: Array | None = None,
-) -> Array | None:
-    """Return the first multiple (m,) of a direction that is beyond, or None.
+def last_within(gaps: Gaps, direction: Array, beyond: Callable[[Array], Array]) -> Array:
+    """Return the last multiple (m,) of a direction that is not beyond.
 
     `beyond` maps truths (L, m) to numbers that are positive where a truth is beyond; multiples are
-    cut to what is feasible. `first` are the numbers of the first steps, where they are known.
+    cut to what is feasible.
     """
     steps = _steps(direction)
     place = 0.0
-    for again in range(2):
-        known = first is not None and not again
-        value = first if known else _values(gaps, direction, steps, beyond)
-        assert value is not None
-        outside = np.flatnonzero(value > 0.0)
-        if not len(outside):
-            return None
-        k = int(outside[0])
-        if k == 0:
-            place = float(steps[0])
-            break
-        place = _between(steps, value, k - 1)
-        steps = np.linspace(steps[k - 1], steps[k], _GRID)
-    return gaps.feasible(place * direction)
-
-
-def last_within(
-    gaps: Gaps,
-    direction: Array,
-    beyond: Callable[[Array], Array],
-    first: Array | None = None,
-) -> Array:
-    """Return the last multiple (m,) of a direction that is not beyond, see `first_beyond`."""
-    steps = _steps(direction)
-    place = 0.0
-    for again in range(2):
-        known = first is not None and not again
-        value = first if known else _values(gaps, direction, steps, beyond)
-        assert value is not None
+    for _ in range(2):
+        value = _values(gaps, direction, steps, beyond)
         inside = np.flatnonzero(value <= 0.0)
         if not len(inside):
             break

@@ -3,14 +3,13 @@
 Calibration of the confidence is a binary question (was the predicted class right?) and uses the
 binary metrics. Brier and log loss sum over classes; AUC, average precision and classwise ECE are
 unweighted means over classes, so a rare class counts as much as a common one. Pairs of one row
-are not independent of each other, so sums over classes take their variance from buckets of rows.
+are not independent of each other, so sums over classes take their variance from whole rows.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,13 +20,15 @@ from calibcli.core.metrics.corp import corp_optimism
 from calibcli.core.metrics.further.registry import FURTHER
 from calibcli.core.metrics.gaps import ece_sum
 from calibcli.core.metrics.inversion import interval as absolute_interval
-from calibcli.core.metrics.spread import Spread, leverage, spread_of, without_each
+from calibcli.core.metrics.joint import Joint
+from calibcli.core.metrics.spread import Spread, spread_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from calibcli.core.metrics.intervals import Found
     from calibcli.core.metrics.spread import Gradient
+    from calibcli.core.statistics.row_sample import RowSample
 
 _OF_CONFIDENCE = (
     "mean_score",
@@ -92,6 +93,7 @@ def measure(
     *,
     confidence: float | None = 0.95,
     seed: int = 0,
+    rows: RowSample | None = None,
 ) -> dict[str, Found]:
     """Return every metric of a multi-class population.
 
@@ -101,6 +103,7 @@ def measure(
         classes: pairs (probability of the class, is it the label) for each class (K).
         confidence: level of the intervals; None for none.
         seed: of the draws behind the intervals of norms.
+        rows: some of them whole, where classes keep no buckets.
     """
     binary = intervals.measure(
         confidence_view,
@@ -113,16 +116,16 @@ def measure(
     if not confidence_view.stats.n:
         empty: Found = (None, None, None, "no rows")
         return {name: found.get(name, empty) for name in MULTICLASS_METRICS}
-    clustered = confidence_view.stats.parts is not None
-    found["classwise_ece"] = _classwise_ece(classes, confidence, clustered=clustered)
+    joint = Joint(confidence_view.stats.parts is not None, rows)
+    found["classwise_ece"] = _classwise_ece(classes, confidence, joint)
     found["top_label_ece"] = _top_label_ece(top, confidence)
-    found |= {name: _sum(name, classes, confidence, clustered=clustered) for name in _SUMS}
+    found |= {name: _sum(name, classes, confidence, joint) for name in _SUMS}
     if not found["classwise_ece"][1]:
         # A squared norm: above 0 for sure only where the gaps of the classes are beyond chance.
         value, low, high, reason = found["brier_miscalibration"]
         found["brier_miscalibration"] = value, low and 0.0, high, reason
-    found |= {name: _skill(name, classes, confidence, clustered=clustered) for name in _SKILLS}
-    found |= {name: _mean(name, classes, confidence, clustered=clustered) for name in _MEANS}
+    found |= {name: _skill(name, classes, confidence, joint) for name in _SKILLS}
+    found |= {name: _mean(name, classes, confidence, joint) for name in _MEANS}
     return {name: found[name] for name in MULTICLASS_METRICS}
 
 
@@ -180,17 +183,17 @@ _BY_OWN_CLASS = ("nll", "nll_uncertainty")
 """Sums in which a row counts in the term of its own class only."""
 
 
-def summed(name: str, classes: Sequence[View], *, clustered: bool) -> tuple[float, Spread]:
+def summed(name: str, classes: Sequence[View], joint: Joint) -> tuple[float, Spread]:
     """Return a metric that sums over classes, such as "brier" or "nll", and its spread.
 
     Args:
         name: of the metric.
         classes: pairs of each class.
-        clustered: whether their buckets are of clusters, not of rows.
+        joint: what is known of the rows behind them.
     """
     value, gradients = _terms(name, classes)
-    alone = name in _BY_OWN_CLASS and not clustered
-    return value, _spread(classes, gradients, alone=alone, clustered=clustered)
+    alone = name in _BY_OWN_CLASS and not joint.clustered
+    return value, _spread(classes, gradients, joint, alone=alone)
 
 
 def _terms(name: str, classes: Sequence[View]) -> tuple[float, list[Gradient]]:
@@ -205,14 +208,14 @@ def _terms(name: str, classes: Sequence[View]) -> tuple[float, list[Gradient]]:
 
 
 def _spread(
-    classes: Sequence[View], gradients: Sequence[Gradient], *, alone: bool, clustered: bool
+    classes: Sequence[View], gradients: Sequence[Gradient], joint: Joint, *, alone: bool
 ) -> Spread:
     """Return the spread of a sum over classes; `alone` where a row counts in one of them only."""
     each = [
-        spread_of((view if clustered else _rows_apart(view)).stats, gradient)
+        spread_of(joint.apart(view).stats, gradient)
         for view, gradient in zip(classes, gradients, strict=True)
     ]
-    factor = 1.0 if alone else _together(classes, gradients, clustered=clustered)
+    factor = 1.0 if alone else joint.effect(classes, gradients)
     return Spread(
         factor * sum(one.variance for one in each),
         factor**1.5 * sum(one.third for one in each),
@@ -222,9 +225,7 @@ def _spread(
     )
 
 
-def _skill(
-    name: str, classes: Sequence[View], confidence: float | None, *, clustered: bool
-) -> Found:
+def _skill(name: str, classes: Sequence[View], confidence: float | None, joint: Joint) -> Found:
     """Return 1 - loss / loss of always saying the shares of the classes."""
     (loss, own), (base, of) = (_terms(part, classes) for part in _SKILLS[name])
     if not base:
@@ -236,16 +237,16 @@ def _skill(
         ((loss / base * b - a) / base, (loss / base * d - c) / base)
         for (a, c), (b, d) in zip(own, of, strict=True)
     ]
-    alone = name == "nll_skill" and not clustered
-    spread = _spread(classes, gradients, alone=alone, clustered=clustered)
+    alone = name == "nll_skill" and not joint.clustered
+    spread = _spread(classes, gradients, joint, alone=alone)
     low, high = spread.ends(value, confidence)
     return value, float(low), min(float(high), 1.0), None
 
 
-def _sum(name: str, classes: Sequence[View], confidence: float | None, *, clustered: bool) -> Found:
+def _sum(name: str, classes: Sequence[View], confidence: float | None, joint: Joint) -> Found:
     if confidence is None:
         return sum(_TERMS[name](view)[0] for view in classes), None, None, None
-    value, spread = summed(name, classes, clustered=clustered)
+    value, spread = summed(name, classes, joint)
     centre = value
     if name in ("brier_miscalibration", "brier_discrimination"):
         centre -= sum(corp_optimism(view) for view in classes)
@@ -254,9 +255,7 @@ def _sum(name: str, classes: Sequence[View], confidence: float | None, *, cluste
     return value, max(0.0, min(low, value)), max(min(high, most), value), None
 
 
-def _mean(
-    name: str, classes: Sequence[View], confidence: float | None, *, clustered: bool
-) -> Found:
+def _mean(name: str, classes: Sequence[View], confidence: float | None, joint: Joint) -> Found:
     """Return an unweighted mean over the classes that have the figure.
 
     Its interval recovers the variances from those of the classes (Zou and Donner, "Construction
@@ -265,11 +264,13 @@ def _mean(
     """
     values: list[float] = []
     used: list[View] = []
+    numbers: list[int] = []
     reason = "no class"
-    for view in classes:
+    for number, view in enumerate(classes):
         try:
             values.append(METRICS[name](view))
             used.append(view)
+            numbers.append(number)
         except Undefined as undefined:
             reason = str(undefined)
     if not used:
@@ -281,51 +282,27 @@ def _mean(
         intervals.gradient(name, view, own) for view, own in zip(used, values, strict=True)
     ]
     ends = [
-        intervals.interval(view if clustered else _rows_apart(view), name, own, confidence, 0)
+        intervals.interval(joint.apart(view), name, own, confidence, 0)
         for view, own in zip(used, values, strict=True)
     ]
     size = len(used)
-    effect = math.sqrt(_together(used, gradients, clustered=clustered))
+    effect = math.sqrt(joint.effect(used, gradients, numbers))
     down = math.hypot(*(v - (e or (v, v))[0] for v, e in zip(values, ends, strict=True)))
     up = math.hypot(*((e or (v, v))[1] - v for v, e in zip(values, ends, strict=True)))
     low, high = value - effect * down / size, value + effect * up / size
     return value, max(low, 0.0), min(high, 1.0), None
 
 
-def _together(classes: Sequence[View], gradients: Sequence[Gradient], *, clustered: bool) -> float:
-    """Return the variance of a sum over classes over the sum of their variances.
-
-    Pairs of one row are not independent: from buckets of rows, else at most the number of
-    classes (Minkowski).
-    """
-    variances = [
-        intervals.variance((view if clustered else _rows_apart(view)).stats, gradient)
-        for view, gradient in zip(classes, gradients, strict=True)
-    ]
-    apart = sum(variances)
-    if apart <= 0.0:
-        return 1.0
-    if any(view.stats.parts is None for view in classes):
-        return sum(math.sqrt(v) for v in variances) ** 2 / apart
-    sums: Any = sum(
-        view.stats.bucket_sums(*gradient) for view, gradient in zip(classes, gradients, strict=True)
-    )
-    sums = without_each(sums, leverage(classes[0].stats))
-    return float(sums @ sums) / apart
-
-
 # -- norms over classes and bins -------------------------------------------------------------------
 
 
-def _classwise_ece(classes: Sequence[View], confidence: float | None, *, clustered: bool) -> Found:
+def _classwise_ece(classes: Sequence[View], confidence: float | None, joint: Joint) -> Found:
     value = float(np.mean([METRICS["ece"](view) for view in classes]))
     if confidence is None:
         return value, None, None, None
     gradients = [_signed(view) for view in classes]
-    effect = max(
-        _together(classes, gradients, clustered=clustered), 1.0 + 1.0 / max(len(classes) - 1, 1)
-    )
-    sums = [ece_sum(view if clustered else _rows_apart(view)) for view in classes]
+    effect = max(joint.effect(classes, gradients), 1.0 + 1.0 / max(len(classes) - 1, 1))
+    sums = [ece_sum(joint.apart(view)) for view in classes]
     return value, *_ends(sums, [1.0 / len(classes)] * len(classes), effect, value, confidence), None
 
 
@@ -338,10 +315,6 @@ def _top_label_ece(top: Sequence[View], confidence: float | None) -> Found:
         return value, None, None, None
     weights = [_rows(view) / n for view in used]
     return value, *_ends([ece_sum(view) for view in used], weights, 1.0, value, confidence), None
-
-
-def _rows_apart(view: View) -> View:
-    return View(replace(view.stats, parts=None), view.binning)
 
 
 def _signed(view: View) -> Gradient:

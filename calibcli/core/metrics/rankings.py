@@ -39,7 +39,13 @@ _STEPS = 48
 
 def auc_interval(view: View, value: float, confidence: float) -> tuple[float, float]:
     """Return the interval of the area under the ROC curve."""
+    found: tuple[float, float] = view.kept(
+        f"interval of auc, {confidence}", lambda: _auc_interval(view, value, confidence)
+    )
+    return found
 
+
+def _auc_interval(view: View, value: float, confidence: float) -> tuple[float, float]:
     def positives(at: float) -> float:
         return at * (1.0 - at) ** 2 / (2.0 - at)
 
@@ -53,6 +59,14 @@ def average_precision_interval(view: View, value: float, confidence: float) -> t
     A positive counts itself among the hits at its own score, which flatters: without that the
     estimate would be too low by about as much. The lower end is taken from halfway.
     """
+    found: tuple[float, float] = view.kept(
+        f"interval of average_precision, {confidence}",
+        lambda: _average_precision_interval(view, value, confidence),
+    )
+    return found
+
+
+def _average_precision_interval(view: View, value: float, confidence: float) -> tuple[float, float]:
     implied = (lambda at: at * (1.0 - at), lambda _: 0.0)
     test = _Test.of(view, "average_precision", value, implied, confidence)
     return test.end((value + _without_itself(view.stats)) / 2.0, 0.0), test.end(value, 1.0)
@@ -71,20 +85,20 @@ def _without_itself(stats: ScoreStats) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """One label's part of the variance: what was seen, and what a value implies for one row."""
+    """One label's part of the variance: what was seen, and what a value implies for one row.
+
+    `df` are its degrees of freedom.
+    """
 
     rows: float
     seen: float
     implied: Callable[[float], float]
+    df: float
 
     def variance(self, at: float, scale: float) -> float:
         """Return the part of the variance if the figure is `at`."""
-        mass = self.seen * self.rows**2 * scale + _IMPLIED_ROWS * self.implied(at)
+        mass = self.seen * self.rows * self.rows * scale + _IMPLIED_ROWS * self.implied(at)
         return mass / (self.df * self.rows)
-
-    @property
-    def df(self) -> float:
-        return self.rows - 1.0 + _IMPLIED_ROWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +152,8 @@ class _Test:
     def _rejects(self, at: float, centre: float) -> bool:
         worth = self.value * (1.0 - self.value)
         scale = at * (1.0 - at) / worth if worth > 0.0 else 0.0
-        variance = self.effect * sum(side.variance(at, scale) for side in self.sides)
+        one, other = self.sides
+        variance = self.effect * (one.variance(at, scale) + other.variance(at, scale))
         variance += self.unforeseen[at > centre]
         return (at - centre) ** 2 > self.quantile**2 * variance
 
@@ -153,7 +168,8 @@ def _sides(
     for k, squares in enumerate(squared_weights(stats)):
         mass = float(squares.sum())
         rows = totals[k] ** 2 / mass if mass > 0.0 else 1.0
-        found.append(_Side(rows, float(squares @ slope[k] ** 2), implied[k]))
+        df = rows - 1.0 + _IMPLIED_ROWS
+        found.append(_Side(rows, float(squares @ slope[k] ** 2), implied[k], df))
     return found[0], found[1]
 
 

@@ -232,6 +232,12 @@ def beta_ppf(q: ArrayLike, a: ArrayLike, b: ArrayLike) -> Array:
         if not many.all():
             found[~many] = beta_ppf(level[~many], alpha[~many], beta[~many])
         return found
+    if level.size <= _FEW:
+        each = zip(*(one.ravel().tolist() for one in (level, alpha, beta)), strict=True)
+        try:
+            return np.array([_one_beta_ppf(*one) for one in each]).reshape(level.shape)
+        except (ArithmeticError, ValueError):
+            pass  # a quantile that rounds to 0 or 1, which arrays have infinities for
     low, high = np.zeros(level.shape), np.ones(level.shape)
     mean = alpha / (alpha + beta)
     spread = np.sqrt(mean * (1.0 - mean) / (alpha + beta + 1.0))
@@ -254,6 +260,42 @@ def beta_ppf(q: ArrayLike, a: ArrayLike, b: ArrayLike) -> Array:
             return x
         x = np.where(found, x, np.where(inside, step, (low + high) / 2.0))
     return x
+
+
+def _one_beta_ppf(level: float, a: float, b: float) -> float:
+    """Do the same for one number, bit by bit, which takes a fifth of the time without arrays."""
+    low, high = 0.0, 1.0
+    mean = a / (a + b)
+    guess = mean + math.sqrt(mean * (1.0 - mean) / (a + b + 1.0)) * norm_ppf(level)
+    x = min(max(guess, mean * 0.1), 1.0 - (1.0 - mean) * 0.1)
+    log_beta = math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+    for _ in range(60):
+        if not 0.0 < x < 1.0:
+            raise ArithmeticError
+        if x > (a + 1.0) / (a + b + 2.0):
+            excess = 1.0 - _one_tail(b, a, 1.0 - x, log_beta) - level
+        else:
+            excess = _one_tail(a, b, x, log_beta) - level
+        if excess < 0.0:
+            low = x
+        elif excess > 0.0:
+            high = x
+        else:
+            return x
+        slope = float(np.exp(a * float(np.log(x)) + b * float(np.log1p(-x)) - log_beta))
+        newton = excess / slope
+        bend = 1.0 - min(max(0.5 * newton * (a - (a + b) * x), -1.0), 0.5)
+        odds = x / (1.0 - x) * float(np.exp(min(max(-newton / bend, -30.0), 30.0)))
+        step = odds / (1.0 + odds)
+        if abs(step - x) <= 1e-10 * x:
+            return x
+        x = step if low < step < high else (low + high) / 2.0
+    return x
+
+
+def _one_tail(a: float, b: float, x: float, log_beta: float) -> float:
+    powers = a * float(np.log(x)) + b * float(np.log1p(-x))
+    return float(np.exp(powers - log_beta)) / a * _one_fraction(a, b, x)
 
 
 def _beta_of_many(level: Array, a: Array, b: Array) -> Array:

@@ -125,7 +125,7 @@ def one_class(population: Population, k: int) -> Population:
     """Return class k against the rest. Rows are independent again: one pair a row."""
     stats = population.classes[k]
     if population.rows_apart:
-        return of_pairs(replace(stats, parts=None))
+        return of_pairs(stats if stats.parts is None else replace(stats, parts=None))
     extra = None if population.extra is None else population.extra.of_label(k)
     return of_pairs(stats, units=population.units, extra=extra)
 
@@ -189,11 +189,13 @@ def gather(
     labels: bool | None = True,
     watch: Watch | None = None,
     opened: Opened | None = None,
+    by_bucket: bool = False,
 ) -> Gathered:
     """Read the input once and return its populations, also after a calibrator if given.
 
     Labels must be found; with `labels` None they are read if there are any. `watch` sketches the
-    rows of score files. `opened` is the input where it has been opened before.
+    rows of score files. `opened` is the input where it has been opened before. `by_bucket` tells
+    that the statistics are to be saved.
 
     Raises:
         InputError: input that cannot be used.
@@ -211,7 +213,7 @@ def gather(
             )
         found = _from_stats(sources)
         return found if calibrator is None else calibrated_cells(found, calibrator)
-    layout = layout_of(dataset, spec, conventions)
+    layout = replace(layout_of(dataset, spec, conventions), by_bucket=by_bucket)
     counted = count(
         dataset,
         layout,

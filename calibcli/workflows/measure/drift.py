@@ -22,6 +22,7 @@ from calibcli.core.comparison.unlabelled import expected, prevalence
 from calibcli.core.metrics import multiclass
 from calibcli.core.metrics.binary import METRICS, Undefined, View
 from calibcli.core.metrics.gaps import ece_sum
+from calibcli.core.metrics.joint import Joint
 from calibcli.workflows.input.gather import one_class
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ def _summed(name: str, before: Population, now: Population, conventions: Convent
         views = [View(stats, conventions.headline) for stats in one.classes]
         if not one.pairs.n:
             return Change(reason="no rows")
-        value, spread = multiclass.summed(name, views, clustered=one.pairs.parts is not None)
+        value, spread = multiclass.summed(name, views, Joint(one.pairs.parts is not None, one.rows))
         sides.append(Estimate(value, spread.variance, freedom(one.classes[0])))
     return difference(sides[0], sides[1], conventions.confidence)
 

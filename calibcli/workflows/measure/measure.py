@@ -88,7 +88,7 @@ def measure(
 
         reading = replace(reading, also_exact=EXACT)
     options: Result = {"calibrator": mapping, "threads": threads, "progress": progress}
-    options["watch"] = watch
+    options |= {"watch": watch, "by_bucket": save_stats is not None}
     absent: InputError | None = None
     before: Reference | None = None
     periods: list[Slice] = []

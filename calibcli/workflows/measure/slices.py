@@ -48,7 +48,7 @@ def slice_result(
         conventions: how to bin and how sure to be.
         curves: what errors cost, to have also what a report draws.
     """
-    view = View(population.pairs, conventions.headline)
+    view = View.of(population.pairs, conventions.headline, seed=conventions.seed)
     found = metrics_of(population, conventions, conventions.confidence)
     extra = population.extra
     metrics = _figures(found, population, conventions.confidence)
@@ -84,16 +84,20 @@ def metrics_of(
     population: Population, conventions: Conventions, confidence: float | None
 ) -> dict[str, Found]:
     """Return every metric of a population, with intervals at a level unless that is None."""
-    several = population.exclusive
-    view = View(population.pairs, conventions.headline, seed=conventions.seed, confidence=several)
-    if several:
+    if population.exclusive:
+        view = View(population.pairs, conventions.headline, seed=conventions.seed, confidence=True)
         return multiclass.measure(
             view,
             [View(stats, conventions.headline) for stats in population.top],
-            [View(stats, conventions.headline) for stats in population.classes],
+            [
+                View.of(stats, conventions.headline, seed=conventions.seed)
+                for stats in population.classes
+            ],
             confidence=confidence,
             seed=conventions.seed,
+            rows=population.rows,
         )
+    view = View.of(population.pairs, conventions.headline, seed=conventions.seed)
     found = intervals.measure(view, confidence=confidence, seed=conventions.seed)
     if population.labels and population.pairs.n:
         # Whether buckets were kept or not: the labels of one row are not independent.
