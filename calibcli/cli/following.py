@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     import typer
 
 _READING = (
-    "score", "scores", "label", "labels", "logits", "task", "classes", "positive", "weight",
-    "count", "cluster", "drop_invalid", "input_format", "key", "predicted", "renormalise",
+    "score", "scores", "label", "labels", "logits", "raw", "descending", "task", "classes",
+    "positive", "weight", "count",
+    "cluster", "drop_invalid", "input_format", "key", "predicted", "renormalise",
     "layout", "ignore_label", "scale", "images", "ground_truth", "iou", "nms_iou",
     "max_detections",
 )  # fmt: skip
@@ -35,6 +36,8 @@ def after_measure(context: typer.Context, result: dict[str, Any]) -> str:
     overall = result["overall"]
     answer = verdicts.slice_verdict(overall, result["params"], words.task_of(result))
     given = context.params.get("calibrator")
+    if context.params["raw"]:
+        return "" if given else _line("fit", context, "-o calibrator.json")
     if answer.tone == "bad" and given is None:
         return _line("fit", context, "-o calibrator.json")
     if answer.tone == "good" and not context.params.get("thresholds"):

@@ -18,8 +18,8 @@ _FIRST = {
 }
 """The options of each command that most people need first, in the order of its help."""
 _GROUPS = {
-    "Input": "score scores label labels key logits task classes positive predicted weight count "
-    "cluster votes drop_invalid renormalise ignore_label input_format",
+    "Input": "score scores label labels key logits raw descending task classes positive predicted "
+    "weight count cluster votes drop_invalid renormalise ignore_label input_format",
     "What to learn": "method folds select temperatures ensemble",
     "What to choose": "maximize subject_to guarantee cost cost_matrix prior abstain coverage sets "
     "penalty free_rank candidates",

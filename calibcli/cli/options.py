@@ -35,6 +35,13 @@ class InputOptions:
         str | None, typer.Option(metavar="FILE", help="Labels in a file of their own.")
     ] = None
     logits: Annotated[bool, typer.Option("--logits", help="Scores are logits.")] = False
+    raw: Annotated[
+        bool,
+        typer.Option("--raw", help="Scores are no probabilities: points, margins, distances."),
+    ] = False
+    descending: Annotated[
+        bool, typer.Option("--descending", help="With --raw: low scores mean label 1.")
+    ] = False
     task: Annotated[
         Task | None, typer.Option(help="What a row is; default by the shape of the scores.")
     ] = None
@@ -135,7 +142,9 @@ class InputOptions:
             scores=texts(self.scores),
             label=self.label,
             labels=self.labels,
-            logits=self.logits,
+            logits=self.logits or self.raw,
+            raw=self.raw,
+            descending=self.descending,
             task=None if self.task is None else self.task.value,
             classes=texts(self.classes),
             positive=self.positive,
@@ -173,12 +182,20 @@ class InputOptions:
             of_rows |= {"--predicted": self.predicted, "--key": self.key}
             of_rows["--votes"] = self.votes
             of_rows["--renormalise"] = self.renormalise or None
+            of_rows["--raw"] = self.raw or None
         for option, value in of_images.items():
             if value is not None:
                 raise UsageError(f"{option} is for images", "add --task segmentation")
         for option, value in of_rows.items():
             if value is not None:
                 raise UsageError(f"{option} is not for --task {self.task}", "leave it out")
+        if self.descending and not self.raw:
+            raise UsageError("--descending is for raw scores", "add --raw")
+        if self.raw and (self.logits or self.scale is not None):
+            other = "--logits" if self.logits else "--scale"
+            raise UsageError(f"--raw and {other} say different things of scores", "give one")
+        if self.raw and self.predicted is not None:
+            raise UsageError("--predicted has a confidence, which is a probability", "leave it out")
         if self.scale is not None and self.logits:
             raise UsageError("--scale is of probabilities, not of logits", "leave out one of both")
         if self.renormalise and self.logits:

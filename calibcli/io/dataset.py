@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from calibcli.core.numeric.raw_scale import RawScale
     from calibcli.core.results.warning import Warning
     from calibcli.io.content import Content
     from calibcli.io.rows.keys import Categories
@@ -217,3 +218,9 @@ class Dataset(Protocol):
 
     def batches(self) -> Iterator[Batch]:
         """Read everything, in row order, in this thread."""
+
+
+def raw_scale_of(dataset: Dataset | None) -> RawScale | None:
+    """Return how the scores of a data set were turned into logits, where they are raw."""
+    scale: RawScale | None = getattr(dataset, "raw_scale", None)
+    return scale

@@ -14,6 +14,7 @@ from calibcli.cli.commands.promotion import FitPromotionOptions, promote, put_ba
 from calibcli.cli.detections import DetectionInput
 from calibcli.cli.outputs import keep_apart
 from calibcli.cli.project import own_gates
+from calibcli.cli.raw import refuse_raw
 from calibcli.cli.spread import spread_options
 from calibcli.errors import UsageError
 
@@ -82,6 +83,7 @@ def command(
     files = [output, promotion.promote_over, promotion.thresholds]
     keep_apart([*paths, read.labels, boxes.ground_truth], files=files)
     spec = boxes.into(read.spec(paths, joined=ensemble))
+    refuse_raw(spec, {"--promote-over": promotion.promote_over, "--ensemble": ensemble})
     conventions = how.conventions()
     from calibcli.workflows.fit.fitted import FitOptions
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from calibcli.cli import console, following, options, pictures
+from calibcli.cli import console, following, options, pictures, raw
 from calibcli.cli.choices import Format
 from calibcli.cli.detections import DetectionInput
 from calibcli.cli.outputs import keep_apart
@@ -108,10 +108,16 @@ def command(
 
         return compare(context, paths, form.format, output, quiet=run.quiet)
     tags = form.tags()
-    conventions = how.conventions(thresholds=tuple(threshold or [0.5]), at=tuple(at or ()))
     from calibcli.workflows.measure.measure import measure
 
     spec = boxes.into(read.spec(paths, tuple(groups.group or ()), calibrator, versus))
+    asked = {"--versus": versus, "--reference": reference, "--by": by, "--at": at}
+    more = {"--worst": worst, "--save-stats": save_stats, "--save-plots": save_plots}
+    raw.refuse_raw(spec, asked | more | {"--plot": plot})
+    if calibrator is None:
+        raw.refuse_bins(context, spec)
+    cuts = raw.cuts_of(spec, threshold, calibrator)
+    conventions = how.conventions(at=tuple(at or ()), **cuts)
     with console.Progress(quiet=run.quiet, verbose=run.verbose) as progress:
         result = measure(
             spec,

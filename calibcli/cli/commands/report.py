@@ -13,6 +13,7 @@ from calibcli.cli import console, options
 from calibcli.cli.choices import Format
 from calibcli.cli.detections import DetectionInput
 from calibcli.cli.outputs import keep_apart
+from calibcli.cli.raw import refuse_raw
 from calibcli.cli.spread import spread_options
 from calibcli.errors import UsageError
 
@@ -120,8 +121,10 @@ def command(
         conventions = how.conventions(thresholds=tuple(threshold or [0.5]), at=tuple(at or ()))
         from calibcli.workflows.measure.report import report
 
+        spec = boxes.into(read.spec(paths, tuple(groups.group or ()), calibrator, versus))
+        refuse_raw(spec, {"a report": True})
         result = report(
-            boxes.into(read.spec(paths, tuple(groups.group or ()), calibrator, versus)),
+            spec,
             conventions,
             calibrator=calibrator,
             thresholds=thresholds,

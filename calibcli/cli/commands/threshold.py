@@ -12,6 +12,7 @@ from calibcli.cli.commands.promotion import PromotionOptions, promote, put_back
 from calibcli.cli.detections import DetectionInput, refuse
 from calibcli.cli.outputs import keep_apart
 from calibcli.cli.project import own_gates
+from calibcli.cli.raw import refuse_raw
 from calibcli.cli.searches import SearchOptions
 from calibcli.cli.spread import spread_options
 from calibcli.errors import UsageError
@@ -206,6 +207,18 @@ def command(
     regions = more.regions(read, maximize)
     shares = options.numbers(prior, "--prior") if prior is not None else None
     spec = boxes.into(read.spec(paths, tuple(groups.group or ()), calibrator))
+    if calibrator is None:
+        refuse_raw(
+            spec,
+            {
+                "--cost": cost,
+                "--coverage": coverage,
+                "--abstain": abstain,
+                "--equal": equal,
+                "--unreachable": unreachable,
+                "--promote-over": promotion.promote_over,
+            },
+        )
 
     def wish_of() -> Wish:
         from calibcli.workflows.threshold.wish import Wish

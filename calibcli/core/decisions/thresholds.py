@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,9 @@ from calibcli.core.decisions.objectives import (
     Objective,
     youden,
 )
+
+if TYPE_CHECKING:
+    from calibcli.core.numeric.raw_scale import RawScale
 
 Counts = NDArray[np.int64] | NDArray[np.float64]
 
@@ -182,12 +185,13 @@ class Unreachable:
     """No candidate meets the constraints; the best attainable, for the message.
 
     `undefined` is the objective where some candidates meet them, and it is undefined at each;
-    `logits` tells that candidates are logits.
+    `logits` tells that candidates are logits, `scale` that they are those of raw scores.
     """
 
     shortfalls: tuple[Shortfall, ...]
     undefined: str | None = None
     logits: bool = False
+    scale: RawScale | None = None
 
     def message(self) -> str:
         """Return one line: what cannot be met and how near it comes."""
@@ -208,7 +212,7 @@ class Unreachable:
         """Return how near each constraint comes."""
         if self.undefined is not None:
             return f"{self.undefined} is undefined wherever it holds"
-        return "; ".join(_nearest(one, logits=self.logits) for one in self.shortfalls)
+        return "; ".join(_nearest(one, self.logits, self.scale) for one in self.shortfalls)
 
 
 def choose(
@@ -292,11 +296,13 @@ def _shortfalls(
     return tuple(found)
 
 
-def _nearest(shortfall: Shortfall, *, logits: bool) -> str:
+def _nearest(shortfall: Shortfall, logits: bool, scale: RawScale | None) -> str:
     name = shortfall.constraint.name
     if shortfall.best is None:
         return f"{name} is undefined at every cut-off"
     edge = "at most" if shortfall.constraint.at_least else "at least"
     where = "" if shortfall.others_hold else " at any cut-off"
     at = f"{'logit ' if logits else ''}{shortfall.threshold!r}"
+    if scale is not None and shortfall.threshold is not None:
+        at = repr(scale.cut(shortfall.threshold))
     return f"{name} is {edge} {shortfall.best:.6g}{where}, at {at}"

@@ -21,6 +21,7 @@ from calibcli.errors import UsageError
 if TYPE_CHECKING:
     from calibcli.core.calibrators import Calibrator
     from calibcli.core.calibrators.pieces import Piece, Pieces
+    from calibcli.core.numeric.raw_scale import RawScale
 
 _LISTED = 6
 _LOGIT = """
@@ -110,10 +111,16 @@ def parameter(name: str) -> str:
     return name
 
 
-def emit_binary(pieces: Pieces, title: str, score: str = "score") -> str:
-    """Return a module with `calibrate(score)`, which raises ValueError where `apply` refuses."""
+def emit_binary(
+    pieces: Pieces, title: str, score: str = "score", scale: RawScale | None = None
+) -> str:
+    """Return a module with `calibrate(score)`, which raises ValueError where `apply` refuses.
+
+    `scale` is that of raw scores.
+    """
     name = parameter(score)
-    body = _function("calibrate", pieces, name, f"Return the calibrated probability of a {title}.")
+    doc = f"Return the calibrated probability of a {title}."
+    body = _function("calibrate", pieces, name, doc, scale)
     return _module(title, body)
 
 
@@ -208,8 +215,10 @@ def _classes(parts: list[Pieces]) -> str:
     return "\n\n".join(function.rstrip("\n") + "\n" for function in functions)
 
 
-def _function(name: str, pieces: Pieces, s: str, doc: str) -> str:
+def _function(name: str, pieces: Pieces, s: str, doc: str, scale: RawScale | None = None) -> str:
     lines = [f"def {name}({s}):", f'    """{_safe(doc)}"""']
+    if scale is not None:
+        lines.append(f"    {s} = ({s} - {scale.location!r}) / {scale.scale!r}")
     if pieces.logits:
         lines += [f"    if math.isnan({s}):", '        raise ValueError("the score is NaN")']
     else:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from calibcli.core.calibrators.pieces import Piece, Pieces
+    from calibcli.core.numeric.raw_scale import RawScale
 
 _LISTED = 12
 _STEEP = 100.0
@@ -72,9 +73,14 @@ def exactly(value: float) -> str:
     return f"({text})"
 
 
-def emit_sql(pieces: Pieces, score: str = "score") -> str:
-    """Return one SQL expression of the column `score`; NULL where `apply` refuses the score."""
+def emit_sql(pieces: Pieces, score: str = "score", scale: RawScale | None = None) -> str:
+    """Return one SQL expression of the column `score`; NULL where `apply` refuses the score.
+
+    `scale` is that of raw scores.
+    """
     s = identifier(score)
+    if scale is not None:
+        s = f"(({s} - {number(scale.location)})/({number(scale.scale)}))"
     leaves = [_leaf(piece, s, pieces) for piece in pieces.pieces]
     # 1 / s tells an infinity from NaN, which DuckDB and PostgreSQL sort above it.
     legal = f"{s} < 1e308 OR 1e0/{s} < 1e-300" if pieces.logits else f"{s} <= 1e0"

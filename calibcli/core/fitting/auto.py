@@ -102,26 +102,31 @@ def auto(
     select: Score = "nll",
     methods: Sequence[str],
     clock: Clock | None = None,
+    base: str = Identity.method,
 ) -> Selection:
     """Choose a calibrator by cross-fitted log loss (clipped at 1e-15) or Brier score.
 
     Args:
         problem: pairs of both labels, or rows of at least two classes.
         select: the proper score.
-        methods: candidates by name; the identity is always one.
+        methods: candidates by name.
         clock: seconds, to time the fits with.
+        base: the simplest candidate, which is always one, and taken where rows are too few to
+            compare. Without the identity scores are no probabilities, and no prior is as they say.
 
     Raises:
         InputError: when only one class is present.
     """
-    names = sorted({Identity.method, *methods}, key=problem.rank)
+    names = sorted({base, *methods}, key=problem.rank)
     reasons = {name: why for name in names if (why := problem.unfit(name))}
     notes: tuple[str, ...] = ()
     scarce = problem.too_few()
     if scarce is not None:
-        notes = (f"{scarce}: too few to compare methods, the scores are kept",)
+        kept = "the scores are kept" if base == Identity.method else f"{base} is taken"
+        notes = (f"{scarce}: too few to compare methods, {kept}",)
         reasons |= dict.fromkeys(names[1:], "no candidate: too few rows")
     few = problem.effective < FREE_FORM_ROWS
+    believed = few and base == Identity.method
     running = [name for name in names if name not in reasons]
     repeats = REPEATS if few and len(running) > 1 else 1
     held = problem.held_out(len(running), repeats)
@@ -134,7 +139,7 @@ def auto(
             if name in reasons:
                 continue
             began = clock() if clock else 0.0
-            prior = prior_rows(problem, name) if few else 0.0
+            prior = prior_rows(problem, name) if believed else 0.0
             try:
                 if again == 0:
                     whole[name] = problem.fit(name, prior)
@@ -145,7 +150,7 @@ def auto(
             except InputError as error:
                 reasons[name] = f"no candidate: a fold could not be fitted ({error.message})"
             seconds[name] += (clock() - began) if clock else 0.0
-        same = maps[Identity.method]
+        same = maps[base]
         problem.score(held, [maps.get(name, same) for name in running], select, again=again)
         first = first or maps
     valid = [name for name in running if name not in reasons]
@@ -163,7 +168,7 @@ def auto(
         score, difference, se = choice.table.get(name, (None, None, None))
         taken = name == choice.chosen
         said = list(calibrator.notes)
-        if few and name != Identity.method:
+        if believed and name != Identity.method:
             said = [_prior_note(problem, name)]
         note = reasons.get(name, "; ".join(said) if taken else "")
         spent = seconds[name] if clock and name in seconds else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from calibcli.engines.threads import map_ordered
 from calibcli.errors import InputError
 from calibcli.io.dataset import ROW, Batch, Dataset, Partition, Unit
 from calibcli.io.failures import show
@@ -28,6 +29,7 @@ from calibcli.io.rows.resolve import make_recipe, require_same
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from calibcli.core.numeric.raw_scale import RawScale
     from calibcli.core.results.warning import Warning
     from calibcli.io.formats.sources import Source
     from calibcli.io.rows.beside.side import SideTable
@@ -56,6 +58,7 @@ class RowDataset:
         schema: The pyarrow.Schema of `Batch.table`, when all columns are kept.
         unit: What is independent: a row, or what the cluster column names.
         remark: What is to be said of how labels are understood.
+        raw_scale: How scores that are no probabilities were turned into logits.
     """
 
     task: str
@@ -68,6 +71,7 @@ class RowDataset:
     unit: Unit = ROW
     remark: Warning | None = None
     scores_beside: bool = False
+    raw_scale: RawScale | None = None
 
     medium: ClassVar[str] = "rows"
 
@@ -227,7 +231,7 @@ def open_dataset(
                     name, number, index, part, reader, recipe, beside, keep_columns, schema, shared
                 )
             )
-    return RowDataset(
+    dataset = RowDataset(
         task=recipe.task,
         classes=recipe.classes,
         score_names=() if recipe.scores == (ARRAY,) else recipe.scores,
@@ -238,7 +242,29 @@ def open_dataset(
         unit=_unit(spec, recipe),
         remark=_one_hot(spec, recipe),
         scores_beside=scores_beside is not None,
+        raw_scale=spec.raw_scale,
     )
+    return _standardised(dataset, spec) if spec.raw and spec.raw_scale is None else dataset
+
+
+def _standardised(dataset: RowDataset, spec: InputSpec) -> RowDataset:
+    """Return the same with raw scores on a scale of their own, which a first pass finds."""
+    from calibcli.core.numeric.raw_scale import ScoreSpread
+
+    def spread(partition: RowPartition) -> ScoreSpread:
+        own = ScoreSpread()
+        for batch in partition.batches():
+            own.add(batch.scores)
+        return own
+
+    whole = ScoreSpread()
+    for own in map_ordered(spread, dataset.partitions):
+        whole.merge(own)
+    scale = whole.scale(descending=spec.descending)
+    recipe = replace(dataset.partitions[0].recipe, raw_scale=scale)
+    partitions = [replace(one, recipe=recipe) for one in dataset.partitions]
+    dataset.shared.partitions[:] = partitions
+    return replace(dataset, partitions=partitions, raw_scale=scale)
 
 
 def _unit(spec: InputSpec, recipe: Recipe) -> Unit:

@@ -11,6 +11,7 @@ from calibcli.io.formats.frames import ReadPlan
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from calibcli.core.numeric.raw_scale import RawScale
     from calibcli.io.rows.labels.labelling import Labelling
     from calibcli.io.rows.place import Place
 
@@ -28,6 +29,9 @@ class InputSpec:
     label: str | None = None
     labels: str | None = None
     logits: bool = False
+    raw: bool = False
+    descending: bool = False
+    raw_scale: RawScale | None = None
     task: str | None = None
     classes: tuple[str, ...] | None = None
     positive: str | None = None
@@ -89,6 +93,7 @@ class Recipe:
         width: K, or 1.
         reduce: Whether two columns are reduced to one score (p1, or z1 - z0).
         scale: What scores are divided by, or None.
+        raw_scale: How scores that are no probabilities become logits, or None.
         renormalise: Whether rows of rounded probabilities are made to sum to 1.
         labelling: The labels, or None where none are read.
         key: The columns by which rows of the labels file are found; () for by their order.
@@ -117,6 +122,7 @@ class Recipe:
     same: tuple[str, ...] = ()
     scores_beside: bool = False
     votes: Place | float | None = None
+    raw_scale: RawScale | None = None
 
     @property
     def label(self) -> tuple[Place, ...]:

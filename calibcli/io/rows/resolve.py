@@ -82,6 +82,11 @@ def make_recipe(
             "--renormalise is for the probabilities of classes that exclude each other",
             hint="leave it out",
         )
+    if spec.raw and (task != "binary" or k != 1):
+        raise UsageError(
+            "--raw is for one score a row, whose unit is its own",
+            hint="margins of several classes are read with --logits",
+        )
     labelling = None
     if found is not None:
         labelling = labelling_of(spec, found, task, chosen, classes, k, path)
@@ -106,6 +111,7 @@ def make_recipe(
         **_joined(spec, main, side),
         scores_beside=scores_beside,
         votes=_votes(spec, task, found, path, columns),
+        raw_scale=spec.raw_scale,
     )
 
 

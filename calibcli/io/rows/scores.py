@@ -48,6 +48,8 @@ def scores_of(view: View, recipe: Recipe) -> NDArray[Any]:
         values = np.where(lost, np.nan, values)
     if recipe.scale is not None:
         values = values.astype(np.float64) / recipe.scale
+    if recipe.raw_scale is not None:
+        values = recipe.raw_scale.keyed(values)
     if recipe.renormalise:
         try:
             values = normalised(values)

@@ -75,7 +75,7 @@ def _lines(result: Result, columns: int) -> Iterator[tuple[str, Style]]:
     answer, found = verdicts.slice_verdict(overall, params, task), short.known(overall)
     what = {"detection": "boxes", "segmentation": "pixels"}.get(result["task"], "rows")
     told = f"{short.count(found['n'].value)} {what}"
-    if "ece" in found:
+    if "ece" in found and found["ece"].value is not None:
         told = f"ECE {short.with_interval(found['ece'])}   {told}"
     gap = columns - len(told)
     yield f"{answer.phrase:<{gap}}{told}" if len(answer.phrase) < gap else told, answer.tone
@@ -93,8 +93,8 @@ def _lines(result: Result, columns: int) -> Iterator[tuple[str, Style]]:
     bias = short.bias_line(found)
     if bias:
         yield bias, ""
-    yield "   ".join(short.headline_figures(found)), ""
-    for line in short.cut_lines(last):
+    yield "   ".join(short.headline_figures(found, raw=bool(params.get("raw")))), ""
+    for line in short.cut_lines(last, below=words.falling(params)):
         yield line, ""
     decided = short.decision_line(result)
     if decided:

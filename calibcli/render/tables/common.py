@@ -58,6 +58,9 @@ def metrics_table(
     before: Result, after: Result | None, params: Result, *, after_title: str = "calibrated"
 ) -> Table:
     """Return the metrics of a slice; with `after`, both side by side and the change."""
+    raw = bool(params.get("raw")) and entry(before.get("ece")).get("value") is None
+    if raw:  # what raw scores have no figures of is left out
+        before = {name: one for name, one in before.items() if one["value"] is not None}
     shown = [name for name in before if name != "n"]
     title = level(params)
     if after is None:
@@ -68,7 +71,7 @@ def metrics_table(
     pairs = tuple(
         (
             Cell(name),
-            figure(name, before.get(name)),
+            figure(name, before.get(name)) if name in before else Cell(""),
             figure(name, after.get(name)),
             _change(name, before.get(name), after.get(name)),
         )

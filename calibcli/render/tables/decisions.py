@@ -185,7 +185,8 @@ def thresholds_headline(result: Result) -> str:
     logit = only.get("logit")
     of_logit = "" if logit is None else f" (logit {figures.exact(logit)})"
     threshold = figures.exact(only.get("threshold"))
-    return f"threshold {threshold}{of_logit}: {objective_words(result)}{reached}"
+    below = " or below" if words.falling(result.get("params") or {}) else ""
+    return f"threshold {threshold}{of_logit}{below}: {objective_words(result)}{reached}"
 
 
 def _reached(best: Result, item: Result) -> str:
@@ -258,7 +259,8 @@ def thresholds_table(result: Result) -> Table | None:
         *(Column(key) for key in counts),
         *(Column(key, short_level(params), rank=ranks.get(key, 0)) for key in shown),
     )
-    return Table("Chosen thresholds: positive means score >= threshold", columns, tuple(rows))
+    sign = "<=" if words.falling(params) else ">="
+    return Table(f"Chosen thresholds: positive means score {sign} threshold", columns, tuple(rows))
 
 
 def _cut_interval(item: Result) -> str:

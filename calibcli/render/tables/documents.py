@@ -133,6 +133,8 @@ def _plain(value: Any) -> str:
 def measure_headline(result: Result) -> str:
     """Return the headline figure: ECE with its interval, before and after where there are two."""
     overall = result["overall"]
+    if (result.get("params") or {}).get("raw") and not overall.get("calibrated"):
+        return f"AUC {figures.with_interval(overall['metrics'].get('auc'))}"
     text = f"ECE {figures.with_interval(overall['metrics'].get('ece'))}"
     if overall.get("calibrated"):
         after = overall["calibrated"]["metrics"].get("ece")

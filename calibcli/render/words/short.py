@@ -109,8 +109,12 @@ def _share(value: float) -> str:
     return f"{text[:-1]} %"
 
 
-def headline_figures(found: Mapping[str, Figure]) -> list[str]:
-    """Return figures of the whole as `Brier 0.194`."""
+def headline_figures(found: Mapping[str, Figure], *, raw: bool = False) -> list[str]:
+    """Return figures of the whole as `Brier 0.194`; of raw scores those of their order."""
+    if raw and found["ece"].value is None:
+        order = {"auc": "AUC", "average_precision": "average precision"}
+        shown = {key: found[key] for key in order if found[key].value is not None}
+        return [f"{order[key]} {with_interval(figure)}" for key, figure in shown.items()]
     return [
         f"{name} {number(found[key].value, digits_of(found[key]))}"
         for key, name in HEADLINES.items()
@@ -118,14 +122,15 @@ def headline_figures(found: Mapping[str, Figure]) -> list[str]:
     ]
 
 
-def cut_lines(part: Result) -> list[str]:
-    """Return what the cut-offs do, a line each."""
+def cut_lines(part: Result, *, below: bool = False) -> list[str]:
+    """Return what the cut-offs do, a line each; `below`: what is below them is positive."""
     tables = convert(part.get("confusion") or [], list[Confusion])
     lines = []
     for table in tables[:_CUTS]:
         shown = [("precision", table.precision), ("recall", table.recall)]
         said = ", ".join(f"{name} {with_interval(figure)}" for name, figure in shown)
-        lines.append(f"at {figures.short(table.threshold)}: {said}")
+        side = " or below" if below else ""
+        lines.append(f"at {figures.short(table.threshold)}{side}: {said}")
     if len(tables) > _CUTS:
         lines.append(f"and {len(tables) - _CUTS} more cut-offs")
     return lines

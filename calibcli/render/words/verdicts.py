@@ -69,6 +69,9 @@ def slice_verdict(part: Mapping[str, Any], params: Mapping[str, Any], task: str)
     bins = part.get("bins", [])
     tolerance = words.tolerance_of(params)
     close = f"within {figures.short(tolerance)}"
+    if params.get("raw") and not bins:
+        told = "Raw scores: they rank the rows, and are no probabilities until they are fitted."
+        return Verdict("warn", told, phrase="Raw scores: no probabilities")
     if not any(b["count"] for b in bins):
         return Verdict("warn", "No rows: nothing can be said.", phrase="No rows")
     if all(b["gap"] is None for b in bins if b["count"]):

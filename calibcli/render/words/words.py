@@ -57,6 +57,11 @@ def odds(params: Mapping[str, Any]) -> str:
     return figures.short(1 / max(1 - confidence_of(params), 1e-9))
 
 
+def falling(params: Mapping[str, Any]) -> bool:
+    """Whether low scores mean label 1, and what is cut is raw scores."""
+    return bool((params.get("raw") or {}).get("descending")) and not params.get("calibrator")
+
+
 def conventions(result: Mapping[str, Any]) -> str:
     """Return the conventions behind the headline numbers, in one line."""
     params = result.get("params", {})
@@ -64,6 +69,11 @@ def conventions(result: Mapping[str, Any]) -> str:
     level = f"{confidence_of(params) * 100:.6g}% intervals"
     has_any = any(m.get("low") is not None for m in result["overall"]["metrics"].values())
     parts = [bins_words(params, bins), level if has_any else "no intervals"]
+    raw = params.get("raw")
+    if raw and not bins:
+        after = (result["overall"].get("calibrated") or {}).get("bins")
+        parts[0] = f"{'low' if raw['descending'] else 'high'} scores mean label 1"
+        parts[0] += f"; {bins_words(params, after)}" if after else ""
     if params.get("cluster"):
         parts.append(f"clusters by {names.visible(params['cluster'])}")
     return ", ".join(parts[:1]) + "; " + ", ".join(parts[1:])
@@ -103,6 +113,8 @@ def score_word(task: str) -> tuple[str, str]:
 
 def change_words(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     """Return `ECE 0.0410 [0.0360, 0.0470] to 0.0080 [0.0050, 0.0120]`."""
+    if (before.get("auc") or {}).get("value") is not None and before["ece"]["value"] is None:
+        return f"raw scores to ECE {figures.with_interval(after.get('ece'))}"
     first = figures.with_interval(before.get("ece"))
     return f"ECE {first} to {figures.with_interval(after.get('ece'))}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from calibcli.io.dataset import raw_scale_of
 from calibcli.io.rows.dataset import RowDataset, open_dataset
 from calibcli.tasks.collect import RowCounter
 from calibcli.tasks.table import Medium
@@ -39,6 +40,7 @@ class Rows(Medium):
 
     def params(self, spec: InputSpec, dataset: Dataset) -> dict[str, Any]:
         """Return the input options as they stand in the JSON."""
+        scale = raw_scale_of(dataset)
         given = {
             "key": spec.key,
             "predicted": spec.predicted,
@@ -46,6 +48,7 @@ class Rows(Medium):
             "ignore_label": spec.ignore_label,
             "scale": spec.scale,
             "renormalise": spec.renormalise or None,
+            "raw": None if scale is None else scale.to_dict(),
         }
         more = {name: value for name, value in given.items() if value is not None}
         return common_params(spec, dataset) | more
@@ -61,7 +64,7 @@ def common_params(spec: InputSpec, dataset: Dataset) -> dict[str, Any]:
         "score": list(dataset.score_names) or None,
         "label": spec.label,
         "labels": spec.labels,
-        "logits": spec.logits,
+        "logits": spec.logits and not spec.raw,
         "classes": list(dataset.classes) or None,
         "positive": spec.positive,
         "weight": spec.weight,

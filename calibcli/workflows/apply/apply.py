@@ -33,6 +33,7 @@ from calibcli.workflows.input.gated import parsed, passed
 from calibcli.workflows.input.gather import dropped, open_for, unseen_rows, with_group_of
 from calibcli.workflows.input.loaded import load_calibrator
 from calibcli.workflows.input.loaded_cuts import REGIONS, SETS, load_thresholds
+from calibcli.workflows.input.remembered import with_scale
 from calibcli.workflows.input.warnings import check_fits
 
 if TYPE_CHECKING:
@@ -143,7 +144,8 @@ def apply(
         raise UsageError(
             "NPY holds probabilities alone, not decisions", "write -o OUT.parquet or OUT.csv"
         )
-    if loaded.payload["input"]["logits"] and not spec.logits:
+    spec = with_scale(spec, loaded.raw_scale, "the calibrator was fitted")
+    if loaded.logits and not spec.logits:
         spec = replace(spec, logits=True)
     assumed: Result = {}
     if loaded.classes and spec.classes is None:
@@ -390,7 +392,8 @@ def _scores_table(batch: Batch, loaded: LoadedCalibrator) -> Any:
     """Return the scores of an array file as columns: `score`, or `score_<class>`."""
     import pyarrow as pa
 
-    columns = [batch.scores] if batch.scores.ndim == 1 else list(batch.scores.T)
+    given = batch.scores if loaded.raw_scale is None else loaded.raw_scale.raw(batch.scores)
+    columns = [given] if given.ndim == 1 else list(given.T)
     names = [f"score_{name}" for name in loaded.classes] or ["score"]
     arrays = [number_array(column) for column in columns]
     return pa.RecordBatch.from_arrays(arrays, names=names)

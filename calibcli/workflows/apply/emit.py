@@ -50,11 +50,13 @@ def emit(path: str, kind: str, *, score: str | None = None, prior: str | None = 
     if kind == "sql":
         from calibcli.core.export.sql import emit_sql
 
-        return emit_sql(pieces, score or (fitted[0] if fitted else "score")) + "\n"
+        name = score or (fitted[0] if fitted else "score")
+        return emit_sql(pieces, name, loaded.raw_scale) + "\n"
     from calibcli.core.export.python import emit_binary
 
     known = fitted[0] if fitted and fitted[0].isidentifier() else "score"
-    return emit_binary(pieces, f"{'logit' if loaded.logits else 'score'}: {title}", score or known)
+    kind = "logit" if loaded.logits and loaded.raw_scale is None else "score"
+    return emit_binary(pieces, f"{kind}: {title}", score or known, loaded.raw_scale)
 
 
 def _origin(loaded: LoadedCalibrator) -> str:

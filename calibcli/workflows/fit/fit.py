@@ -55,6 +55,7 @@ def fit(
         own = options
     groups = () if column is None or reads_stats(spec) else (column,)
     spec = replace(spec, groups=groups)
+    own = replace(own, raw=spec.raw)
     watch = Watch(CAPACITY)
     if options.models:
         from calibcli.workflows.fit.models import fit_models

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from calibcli.tasks.collect import Population
 
 
+OF_PROBABILITIES = ("identity", "temperature")
+"""Methods that have no place for where raw scores mean one half."""
+
+
 @dataclass(frozen=True, slots=True)
 class FitOptions:
     """What to fit and how to choose.
@@ -32,6 +36,7 @@ class FitOptions:
         models: columns or files of several models, to be pooled into one probability.
         seed: of everything that is drawn.
         clock: seconds, to time the candidates' fits with; left out of artifacts.
+        raw: whether scores are no probabilities.
     """
 
     method: str = "auto"
@@ -43,6 +48,7 @@ class FitOptions:
     models: tuple[str, ...] = ()
     seed: int = 0
     clock: Callable[[], float] | None = None
+    raw: bool = False
 
     def __post_init__(self) -> None:
         known = [*(m for m in CALIBRATORS if m != OneVsRest.method), "auto"]
@@ -62,6 +68,13 @@ class FitOptions:
             )
         if self.per_class and self.per_group is not None:
             raise UsageError("--per-class and --per-group are two fits", "give one of them")
+        if self.raw and (self.method in OF_PROBABILITIES or self.temperatures):
+            raise UsageError(
+                f"{self.method} leaves raw scores where they are, or only stretches them",
+                "--method platt, beta, spline, isotonic, venn-abers, histogram, scaling-binning",
+            )
+        if self.raw and self.models:
+            raise UsageError("--ensemble is of probabilities or logits", "fit each model, then it")
         if self.models and (self.per_class or self.per_group is not None):
             raise UsageError("--ensemble is one map for all rows", "leave out --per-class/-group")
         if len(self.models) == 1 or len(set(self.models)) < len(self.models):

@@ -14,7 +14,13 @@ from calibcli.core.fitting.problems import BINARY_CANDIDATES, Pairs
 from calibcli.errors import InputError
 from calibcli.tasks.collect import Population
 from calibcli.tasks.population import of_pairs
-from calibcli.workflows.fit.fitted import FitOptions, Fitted, check_method, less_accurate
+from calibcli.workflows.fit.fitted import (
+    OF_PROBABILITIES,
+    FitOptions,
+    Fitted,
+    check_method,
+    less_accurate,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,6 +31,8 @@ if TYPE_CHECKING:
     from calibcli.core.results.warning import Warning
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.workflows.input.gather import Gathered
+
+RAW_CANDIDATES = tuple(name for name in BINARY_CANDIDATES if name not in OF_PROBABILITIES)
 
 
 def fit_binary(stats: ScoreStats, options: FitOptions) -> Fitted:
@@ -38,8 +46,9 @@ def fit_binary(stats: ScoreStats, options: FitOptions) -> Fitted:
         chosen = auto(
             pairs,
             select=cast("Score", options.select),
-            methods=BINARY_CANDIDATES,
+            methods=RAW_CANDIDATES if options.raw else BINARY_CANDIDATES,
             clock=options.clock,
+            base=RAW_CANDIDATES[0] if options.raw else Identity.method,
         )
         method, calibrator, notes = chosen.method, chosen.calibrator, chosen.notes
         candidates, folds = chosen.candidates, chosen.folds
@@ -57,7 +66,7 @@ def fit_binary(stats: ScoreStats, options: FitOptions) -> Fitted:
         inside = of_pairs(stats.map(apply_to_cells(calibrator, stats)))
         return Fitted(method, calibrator, candidates, inside, "in-sample", notes)
     after = of_pairs(pairs.after(folds))
-    warnings = _accuracy_warnings(pairs, folds)
+    warnings = () if options.raw else _accuracy_warnings(pairs, folds)
     return Fitted(method, calibrator, candidates, after, "cross-fitted", notes, warnings=warnings)
 
 

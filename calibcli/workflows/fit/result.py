@@ -10,12 +10,14 @@ from calibcli.core.calibrators import CALIBRATORS, OneVsRest
 from calibcli.core.calibrators.composed.grouped import Grouped
 from calibcli.core.calibrators.types import FREE_FORM_ROWS, effective_rows, few_rows_note
 from calibcli.core.fitting.map_intervals import map_points
+from calibcli.core.numeric.scales import logit
 from calibcli.core.results.warning import Warning, any_of, warned
 from calibcli.core.statistics.compact import compact
 from calibcli.io.rows.hashing import with_digest
 from calibcli.tasks.table import medium
 from calibcli.workflows.input.gather import Slice
 from calibcli.workflows.input.overlap import fitted_rows
+from calibcli.workflows.measure.ranking import ranking_brief
 from calibcli.workflows.measure.slices import brief_result
 
 if TYPE_CHECKING:
@@ -40,7 +42,8 @@ def result_of(
 ) -> Result:
     """Return the JSON result."""
     where: Result = {"kind": "overall"}
-    before = _brief(found.overall.population, conventions, found.medium)
+    raw = found.raw_scale is not None
+    before = _brief(found.overall.population, conventions, found.medium, raw=raw)
     after = _brief(fitted.after, conventions, found.medium)
     pairs = found.overall.population.pairs
     few = few_rows_note(fitted.method, pairs)
@@ -84,7 +87,7 @@ def result_of(
         "before": before,
         "after": {**after, "kind": fitted.kind},
         "classes": classes,
-        "groups": group_rows(fitted.groups, conventions, found.medium),
+        "groups": group_rows(fitted.groups, conventions, found.medium, raw=raw),
         "candidates": [candidate.to_dict() for candidate in fitted.candidates],
         "map": _map(found, fitted.calibrator, conventions),
         "class_map": _class_map(found, fitted, conventions),
@@ -93,7 +96,11 @@ def result_of(
 
 
 def group_rows(
-    groups: Sequence[GroupOutcome], conventions: Conventions, of: str = "rows"
+    groups: Sequence[GroupOutcome],
+    conventions: Conventions,
+    of: str = "rows",
+    *,
+    raw: bool = False,
 ) -> list[Result]:
     """Return what became of each group, with figures before and after."""
     return [
@@ -102,15 +109,19 @@ def group_rows(
             "rows": one.rows,
             "weight": one.weight[0] if len(one.weight) == 1 else list(one.weight),
             "note": one.note,
-            "before": _brief(one.before, conventions, of),
+            "before": _brief(one.before, conventions, of, raw=raw),
             "after": _brief(one.after, conventions, of),
         }
         for one in groups
     ]
 
 
-def _brief(population: Population, conventions: Conventions, of: str) -> Result:
+def _brief(
+    population: Population, conventions: Conventions, of: str, *, raw: bool = False
+) -> Result:
     """Return figures and bins; of boxes as pairs, without the objects that were missed."""
+    if raw:
+        return ranking_brief(population, conventions)
     result = brief_result(population, conventions)
     for name in medium(of).needs_all:
         result["metrics"].pop(name, None)
@@ -130,7 +141,12 @@ def _map(found: Gathered, calibrator: Calibrator, conventions: Conventions) -> l
         confidence=conventions.confidence,
         seed=conventions.seed,
     )
-    return [point.to_dict() for point in points]
+    scale = found.raw_scale
+    if scale is None:
+        return [point.to_dict() for point in points]
+    inner = [point.to_dict() for point in points if 0.0 < point.score < 1.0]
+    shown = [{**one, "score": float(scale.raw(logit(one["score"])))} for one in inner]
+    return shown[::-1] if scale.descending else shown
 
 
 def _class_map(found: Gathered, fitted: Fitted, conventions: Conventions) -> list[Result]:
@@ -157,6 +173,7 @@ def _class_map(found: Gathered, fitted: Fitted, conventions: Conventions) -> lis
 
 def artifact_of(found: Gathered, fitted: Fitted, result: Result) -> Result:
     """Return the calibrator artifact: the same for the same rows, however long the fit took."""
+    scale = found.raw_scale
     return {
         "calibcli": __version__,
         "task": found.fitted_task,
@@ -164,8 +181,9 @@ def artifact_of(found: Gathered, fitted: Fitted, result: Result) -> Result:
         "method": fitted.method,
         "input": {
             "scores": found.params["score"] or [],
-            "logits": found.logits,
+            "logits": found.logits and scale is None,
             "positive": found.params.get("positive"),
+            **({} if scale is None else {"raw": scale.to_dict()}),
             **({} if found.dataset is None else medium(found.medium).artifact_input(found.dataset)),
         },
         "calibrator": result["calibrator"],

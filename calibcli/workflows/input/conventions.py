@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import nextafter
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from calibcli.core.numeric.scales import EPS
 from calibcli.core.statistics.curves import Binning
 from calibcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from calibcli.core.numeric.raw_scale import RawScale
 
 _ALWAYS_EXACT = (10, 15, 20)
 MOST_BINS = 10_000
@@ -22,6 +25,7 @@ class Conventions:
 
     `bins` may name several numbers: the first is the headline, ECE is shown for all. `also_exact`
     are more probabilities at which counts stay exact, for drawings; they change no convention.
+    `raw_cuts` are cut-offs of raw scores, in their own unit.
     """
 
     bins: tuple[int, ...] = (15,)
@@ -34,6 +38,7 @@ class Conventions:
     confidence: float | None = 0.95
     seed: int = 0
     also_exact: tuple[float, ...] = ()
+    raw_cuts: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.bins or not 1 <= min(self.bins) <= max(self.bins) <= MOST_BINS:
@@ -86,6 +91,13 @@ class Conventions:
             points.update(i / bins for i in range(1, bins))
         return tuple(sorted(points))
 
+    def exact_on(self, scale: RawScale | None) -> tuple[float, ...]:
+        """Return `exact_at`, and where raw scores are cut."""
+        if scale is None or not self.raw_cuts:
+            return self.exact_at
+        cuts = {scale.probability(raw) for raw in self.raw_cuts}
+        return tuple(sorted({*self.exact_at, *(p for p in cuts if 0 < p < 1)}))
+
     def to_dict(self) -> dict[str, Any]:
         """Return the conventions as they stand in the JSON."""
         return {
@@ -93,7 +105,7 @@ class Conventions:
             "binning": self.binning,
             "edges": list(self.edges) or None,
             "closed": self.closed,
-            "thresholds": list(self.thresholds),
+            "thresholds": list(self.raw_cuts or self.thresholds),
             "at": list(self.at),
             "tolerance": self.tolerance,
             "confidence": self.confidence,

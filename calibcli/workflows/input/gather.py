@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from calibcli._version import __version__
 from calibcli.core.results.warning import Warning
 from calibcli.errors import InputError, UsageError
+from calibcli.io.dataset import raw_scale_of
 from calibcli.io.failures import reading
 from calibcli.io.formats.sources import expand, one_array
 from calibcli.tasks.collect import Counted, count
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from calibcli.core.calibrators import Calibrator
+    from calibcli.core.numeric.raw_scale import RawScale
     from calibcli.io.dataset import Dataset
     from calibcli.io.formats.sources import Source
     from calibcli.io.rows.recipe import InputSpec
@@ -56,6 +58,11 @@ class Gathered(OfTask):
     warnings: list[Warning] = field(default_factory=list)
     labelled: bool = True
     watch: Watch | None = None
+
+    @property
+    def raw_scale(self) -> RawScale | None:
+        """How raw scores were turned into logits; None where scores are no raw ones."""
+        return raw_scale_of(self.dataset)
 
     @property
     def name(self) -> str:
@@ -169,7 +176,7 @@ def layout_of(dataset: Dataset, spec: InputSpec, conventions: Conventions) -> La
         classes=dataset.classes,
         names=dataset.score_names,
         groups=spec.groups,
-        edges=conventions.exact_at,
+        edges=conventions.exact_on(raw_scale_of(dataset)),
         logits=spec.logits,
         weighted=spec.weighted,
         clustered=dataset.unit.clustered,
@@ -206,6 +213,8 @@ def gather(
         opened = open_input(spec, calibrator, labels=labels)
     dataset, sources = opened
     if dataset is None:
+        if spec.raw:
+            raise UsageError("--raw is for scores, and these are saved statistics", "leave it out")
         if spec.groups:
             raise UsageError(
                 "--group cannot be read from saved statistics",

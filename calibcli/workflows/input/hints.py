@@ -116,6 +116,8 @@ def _kinds(spec: InputSpec) -> Iterator[Options]:
         yield (("--logits", None),)
     if spec.task != "multilabel":
         yield (("--task", "multilabel"),)
+    yield (("--raw", None),)
+    yield ("--raw", None), ("--descending", None)
 
 
 # -- labels ----------------------------------------------------------------------------------------
@@ -290,8 +292,8 @@ def with_options(spec: InputSpec, options: Options) -> InputSpec:
         changes["scores"] = None
     elif "scores" in changes:
         changes["score"] = None
-    if "logits" in changes:
-        changes["scale"] = None
+    if "logits" in changes or "raw" in changes:
+        changes |= {"scale": None, "logits": True}
     return replace(spec, **changes)
 
 
@@ -321,11 +323,15 @@ def _tried(spec: InputSpec, options: Options, *, need_labels: bool) -> Trial | N
     p = np.concatenate(scores).astype(np.float64)
     if wanted.logits and not spec.logits and p.min(initial=0) >= 0 and p.max(initial=0) <= 1:
         return None  # as logits, probabilities say nearly nothing, and never much that is wrong
+    if not labels and wanted.raw:
+        return None
     if not labels:  # rows to apply a calibrator to: of logits some are negative
         return Trial(options, 0.5, 1.0 if not wanted.logits or p.min() < 0 else np.inf)
     if wanted.logits:
         p = softmax(p) if dataset.task == "multiclass" else expit(p)
     ranking, loss = _judged(p, np.concatenate(labels))
+    if wanted.raw:  # which way up they rank is all that can be told
+        loss = 0.0 if ranking > 0.5 else np.inf
     return Trial(options, ranking, loss)
 
 
@@ -369,8 +375,8 @@ def command_line(given: Sequence[str], options: Options) -> str:
     replaced = {name for name, _ in options}
     if replaced & {"--score", "--scores"}:
         replaced |= {"--score", "--scores"}
-    if "--logits" in replaced:
-        replaced.add("--scale")
+    if replaced & {"--logits", "--raw"}:
+        replaced |= {"--scale", "--logits"}
     kept, skipping = [], False
     for word in given:
         if skipping:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli.core.calibrators import calibrate, calibrator_from_dict
+from calibcli.core.numeric.raw_scale import raw_scale_in
 from calibcli.errors import InputError
 from calibcli.io.artifacts.artifacts import read_artifact
 from calibcli.tasks.validity import range_slack
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from calibcli.core.calibrators import Calibrator
+    from calibcli.core.numeric.raw_scale import RawScale
 
 __all__ = ["LoadedCalibrator", "LoadedThresholds", "load", "load_calibrator", "load_thresholds"]
 
@@ -32,7 +34,8 @@ class LoadedCalibrator:
     Attributes:
         task: "binary", "multiclass" or "multilabel".
         classes: names of the K classes, in the order of the score columns; () for binary.
-        logits: whether it was fitted on logits; `apply` takes what it was fitted on.
+        logits: whether it was fitted on logits, or on raw scores that were turned into some;
+            `apply` takes what it was fitted on.
         calibrator: the map itself.
         payload: the whole artifact.
     """
@@ -42,6 +45,11 @@ class LoadedCalibrator:
     logits: bool
     calibrator: Calibrator
     payload: dict[str, Any]
+
+    @property
+    def raw_scale(self) -> RawScale | None:
+        """How raw scores become those that it was fitted on; None where it was fitted on others."""
+        return raw_scale_in(self.payload["input"])
 
     @property
     def group(self) -> str | None:
@@ -69,7 +77,8 @@ class LoadedCalibrator:
 
         Args:
             scores: what the model puts out, of any float dtype.
-            logits: whether these are logits; default what the calibrator was fitted on.
+            logits: whether these are logits; default what the calibrator was fitted on. Of one of
+                raw scores logits are what its scale makes of them.
             groups: (n,) values of the group column, for a calibrator by group. A value that it
                 has not seen has the overall map.
 
@@ -112,6 +121,9 @@ class LoadedCalibrator:
         if values.dtype.kind not in "fiub":
             raise InputError(f"scores of type {values.dtype}, where numbers are needed")
         kind = self.logits if logits is None else logits
+        scale = self.raw_scale
+        if scale is not None and logits is None:
+            values = scale.keyed(values)
         shape = self.shape
         if values.shape[1:] != shape or values.ndim != 1 + len(shape):
             wanted = ", ".join(("n", *map(str, shape))) + ("" if shape else ",")
@@ -144,7 +156,7 @@ def load_calibrator(path: str) -> LoadedCalibrator:
     loaded = LoadedCalibrator(
         payload["task"],
         tuple(payload["classes"]),
-        bool(payload["input"]["logits"]),
+        bool(payload["input"]["logits"]) or raw_scale_in(payload["input"]) is not None,
         calibrator_from_dict(payload["calibrator"]),
         payload,
     )

@@ -22,6 +22,7 @@ from calibcli.core.decisions.stored import (
     group_column,
     rule_of,
 )
+from calibcli.core.numeric.raw_scale import raw_scale_in
 from calibcli.errors import InputError
 from calibcli.io.artifacts.artifacts import read_artifact
 from calibcli.workflows.input.probes import try_thresholds
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from calibcli.core.decisions.rules import Rule
+    from calibcli.core.numeric.raw_scale import RawScale
     from calibcli.core.segmentation.rules import ImageRule
 
 __all__ = ["COSTS", "CUT", "KEEP", "REGIONS", "SETS", "LoadedThresholds", "load_thresholds"]
@@ -50,6 +52,8 @@ class LoadedThresholds:
         payload: the whole artifact.
         by_group: the threshold (the last of several classes'), or the quantile of sets, of each
             value of `group`.
+
+    Thresholds of raw scores are in the unit of the scores.
     """
 
     task: str
@@ -64,9 +68,16 @@ class LoadedThresholds:
         """How decisions are made, as it stands in the artifact."""
         return str(self.payload.get("rule", CUT))
 
+    @property
+    def raw_scale(self) -> RawScale | None:
+        """How raw scores become logits, where the thresholds are of raw scores."""
+        return None if self.calibrated else raw_scale_in(self.payload.get("params") or {})
+
     @cached_property
     def decider(self) -> Rule:
-        """What decides about rows."""
+        """What decides about rows: of raw scores, once they are logits."""
+        if self.raw_scale is not None:
+            return rule_of(keyed_cuts(self.payload, self.raw_scale), exclusive=False)
         return rule_of(self.payload, exclusive=self.task == "multiclass")
 
     @cached_property
@@ -125,6 +136,8 @@ class LoadedThresholds:
     ) -> NDArray[Any]:
         """Decide as `decide` does, with groups as codes (n,) into `values`."""
         given = self._checked(scores)
+        if logits is None and self.raw_scale is not None:
+            given, logits = self.raw_scale.keyed(given), True
         if logits is None:
             logits = bool(self.payload.get("params", {}).get("logits")) and not self.calibrated
         by_logit = of_logits(self.decider) if logits and self.rule == CUT else None
@@ -156,6 +169,18 @@ class LoadedThresholds:
         from calibcli.core.numeric.scales import expit, softmax
 
         return softmax(finite_rows(logits)) if self.task == "multiclass" else expit(logits)
+
+
+def keyed_cuts(payload: dict[str, Any], scale: RawScale) -> dict[str, Any]:
+    """Return thresholds of raw scores as those of the logits that these become."""
+
+    def keyed(item: dict[str, Any]) -> dict[str, Any]:
+        raw = item["threshold"]
+        if raw is None:
+            return item
+        return {**item, "threshold": scale.probability(raw), "logit": float(scale.keyed(raw))}
+
+    return {**payload, "thresholds": [keyed(one) for one in payload["thresholds"]]}
 
 
 def load_thresholds(path: str) -> LoadedThresholds:

@@ -47,10 +47,13 @@ def _calibrated(loaded: LoadedCalibrator) -> np.ndarray[Any, Any]:
             [-40.0, 40.0] if loaded.logits else [0.0, 1.0], (2, *[1] * len(shape))
         )
     if loaded.group is None:
-        return loaded.apply(values)
+        return loaded.apply(values, logits=loaded.logits)
     groups = [*loaded.calibrator.groups, "no such group"]  # type: ignore[attr-defined]
     return np.concatenate(
-        [loaded.apply_coded(values, np.zeros(3, np.int64), [str(one)]) for one in groups]
+        [
+            loaded.apply_coded(values, np.zeros(3, np.int64), [str(one)], logits=loaded.logits)
+            for one in groups
+        ]
     )
 
 
@@ -58,7 +61,9 @@ def try_thresholds(path: str, loaded: LoadedThresholds) -> None:
     """Raise InputError for thresholds that cannot decide, or that no probability can reach."""
     cuts = [*loaded.values.tolist(), *(loaded.by_group.values() if loaded.rule != SETS else ())]
     none = loaded.task != "binary"  # a class may have no cut-off
-    reachable = all(0.0 <= cut <= ABOVE_ALL or (none and np.isnan(cut)) for cut in cuts)
+    reachable = loaded.raw_scale is not None or all(
+        0.0 <= cut <= ABOVE_ALL or (none and np.isnan(cut)) for cut in cuts
+    )
     try:
         fits = reachable and _decides(loaded)
     except (CalibcliError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):

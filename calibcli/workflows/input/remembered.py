@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from calibcli.core.numeric.raw_scale import raw_scale_in
+from calibcli.errors import InputError, UsageError
 from calibcli.io.artifacts.artifacts import read_artifact
 from calibcli.io.formats.buffers import ARRAY
 from calibcli.io.formats.readers import open_reader
@@ -12,6 +14,7 @@ from calibcli.io.formats.sources import expand
 from calibcli.tasks.table import TASKS
 
 if TYPE_CHECKING:
+    from calibcli.core.numeric.raw_scale import RawScale
     from calibcli.io.rows.columns import Columns
     from calibcli.io.rows.recipe import InputSpec
 
@@ -42,12 +45,34 @@ def remembered(spec: InputSpec, calibrator: str | None) -> InputSpec:
             spec = replace(spec, scores=names, classes=spec.classes or classes)
     if spec.positive is None and payload["task"] != "multiclass":
         spec = replace(spec, positive=payload["input"]["positive"])
+    spec = with_scale(spec, raw_scale_in(payload["input"]), "the calibrator was fitted")
     label = payload.get("params", {}).get("label")
     if label is not None and spec.label is None:
         beside = columns if spec.labels is None else open_reader(expand((spec.labels,))[0]).columns
         if label in beside:
             spec = replace(spec, label=label)
     return spec
+
+
+def with_scale(spec: InputSpec, scale: RawScale | None, made: str) -> InputSpec:
+    """Return input options that read raw scores as an artifact does; `made` says how it was.
+
+    Raises:
+        InputError: two artifacts that read raw scores differently.
+        UsageError: raw scores for an artifact of others, or the other way up.
+    """
+    if scale is None:
+        if spec.raw:
+            raise UsageError(f"{made} on scores that are no raw ones", "leave out --raw")
+        return spec
+    if spec.raw_scale not in (None, scale):
+        raise InputError(
+            f"{made} on raw scores of another scale than the calibrator",
+            "choose thresholds of what the calibrator puts out: threshold --calibrator FILE",
+        )
+    if spec.descending and not scale.descending:
+        raise UsageError(f"{made} on scores of which high ones mean 1", "leave out --descending")
+    return replace(spec, raw=True, logits=True, descending=scale.descending, raw_scale=scale)
 
 
 def _all_in(names: tuple[str, ...], columns: Columns) -> bool:

@@ -17,6 +17,7 @@ from calibcli.tasks.table import TASKS
 from calibcli.workflows.input.gather import reads_stats
 from calibcli.workflows.input.loaded_cuts import load_thresholds
 from calibcli.workflows.input.passes import RowPass
+from calibcli.workflows.input.remembered import with_scale
 from calibcli.workflows.input.warnings import thresholds_warnings
 from calibcli.workflows.measure.counted import counted_cells, counted_images, counted_rows
 from calibcli.workflows.measure.judged import decision_result, groups_result
@@ -77,6 +78,8 @@ class Applied:
     @property
     def edges(self) -> tuple[float, ...]:
         """The cut-offs at which counts are to be exact; none where there are too many."""
+        if self.chosen.raw_scale is not None:
+            return ()
         values = [*self.chosen.values.tolist(), *self.chosen.by_group.values()]
         edges = tuple(dict.fromkeys(value for value in values if 0.0 <= value <= 1.0))
         return edges if len(edges) <= MOST_EXACT else ()
@@ -84,6 +87,8 @@ class Applied:
     def reading(self, spec: InputSpec) -> InputSpec:
         """Return the input options that also read the column of groups that decisions need."""
         column = self.chosen.group
+        if not self.chosen.calibrated:
+            spec = with_scale(spec, self.chosen.raw_scale, f"{self.path} was chosen")
         if column is None or column in spec.groups or reads_stats(spec):
             return spec
         return replace(spec, groups=(*spec.groups, column))
@@ -99,8 +104,18 @@ class Applied:
 
     def asking(self, conventions: Conventions) -> Conventions:
         """Return the conventions with the cut-off of all rows, where there is one."""
-        at = self._at({"kind": "overall"})
+        whole = {"kind": "overall"}
+        if self.chosen.raw_scale is not None:
+            return self.raw_cuts(conventions, whole)
+        at = self._at(whole)
         return conventions if at is None else conventions.cutting(at)
+
+    def raw_cuts(self, conventions: Conventions, where: Result) -> Conventions:
+        """Return the conventions with the cut-off of a slice of raw scores, where there is one."""
+        at = self._at(where) if self.chosen.raw_scale is not None else None
+        if at is None or at != at:
+            return conventions
+        return replace(conventions, raw_cuts=tuple(dict.fromkeys((at, *conventions.raw_cuts))))
 
     def cut(self, conventions: Conventions, where: Result, *, after: bool) -> Conventions:
         """Return how a slice is cut before or after the calibrator: at its own cut-off too."""

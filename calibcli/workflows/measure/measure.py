@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from calibcli.core.calibrators import Calibrator
     from calibcli.core.decisions.costs import Costs
     from calibcli.core.decisions.gates import Gate
+    from calibcli.core.numeric.raw_scale import RawScale
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.tasks.collect import Population
     from calibcli.workflows.input.conventions import Conventions
@@ -95,6 +96,7 @@ def measure(
     whole = spec
     if applied is not None:
         whole = applied.reading(spec)
+        reading = applied.asking(reading) if whole.raw else reading
     if by is not None:
         from calibcli.workflows.measure.series import with_by
 
@@ -245,12 +247,26 @@ def measured(
             result["calibrated"] = {k: v for k, v in after.items() if k != "slice"}
         return result
 
+    scale = found.raw_scale
+
+    def ranked(one: Slice, scale: RawScale) -> Result:
+        from calibcli.workflows.measure.ranking import ranking_result
+
+        own = conventions if applied is None else applied.raw_cuts(conventions, one.where)
+        result = ranking_result(one.where, one.population, own, scale)
+        if one.calibrated is not None:
+            after = slice_result(one.where, one.calibrated, cut(one.where, after=True))
+            result["calibrated"] = {k: v for k, v in after.items() if k != "slice"}
+        return result
+
     def cut(where: Result, *, after: bool) -> Conventions:
         return conventions if applied is None else applied.cut(conventions, where, after=after)
 
     def shown(one: Slice, costs: Costs | None) -> Result:
         if not found.labelled:
             return unlabelled(one)
+        if scale is not None:
+            return ranked(one, scale)
         own = cut(one.where, after=False)
         result = slice_result(one.where, one.population, own, curves=costs)
         made.append((result, one.population))

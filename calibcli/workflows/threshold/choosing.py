@@ -132,7 +132,7 @@ def pick(
             return outcome
         certified, found = outcome, outcome.choice
     if isinstance(found, Unreachable):
-        found = replace(found, logits=stats.logits)
+        found = replace(found, logits=stats.logits, scale=wish.scale)
         if wish.constraints:
             return Refused(
                 found.message(),
@@ -282,7 +282,9 @@ def _certify(
         found = certify_by_unit(curve, units, *wanted, probability=claims, prior=prior)
     if isinstance(found, Uncertified):
         if isinstance(found.empirical, Unreachable):
-            found = replace(found, empirical=replace(found.empirical, logits=stats.logits))
+            found = replace(
+                found, empirical=replace(found.empirical, logits=stats.logits, scale=wish.scale)
+            )
         best = found.message().partition(": ")[2] or found.message()
         missed = found.empirical.short if isinstance(found.empirical, Unreachable) else 0.0
         hint = _best_without(found, stats)
@@ -360,6 +362,8 @@ def resample(
         item["value"] |= {"low": spread.value[0], "high": spread.value[1]}
     if wish.guarantee is None:  # a certified cut-off is not the optimum that resampling finds
         low, high = (cut_at(stats, end).threshold for end in spread.threshold)
+        if wish.scale is not None:
+            low, high = sorted(map(wish.scale.cut, spread.threshold))
         item["threshold_low"], item["threshold_high"] = low, high
         item["optimism"] = spread.optimism
         item["resamples"] = {"met": spread.draws, "of": spread.of}

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from calibcli.core.decisions.stored import rule_of
+from calibcli.core.numeric.raw_scale import raw_scale_in
 from calibcli.core.results.warning import Warning, any_of
+from calibcli.io.dataset import raw_scale_of
 from calibcli.tasks.collect import Counts
 from calibcli.tasks.features import kind_of, refuse
 from calibcli.workflows.fit.result import STATS_CLASSES
@@ -23,6 +25,7 @@ from calibcli.workflows.threshold.by_group import check_task, equal_slices, in_g
 from calibcli.workflows.threshold.class_cuts import gather_cuts
 from calibcli.workflows.threshold.outcome import cut_stats, keep, outcome, void
 from calibcli.workflows.threshold.promised import evenly_kept, units_of_slices
+from calibcli.workflows.threshold.raw_unit import in_raw_unit
 from calibcli.workflows.threshold.slices import (
     Parts,
     chosen_of_classes,
@@ -35,6 +38,7 @@ from calibcli.workflows.threshold.wish import Wish
 if TYPE_CHECKING:
     from calibcli.core.decisions.rules import Rule
     from calibcli.core.decisions.thresholds import Curve
+    from calibcli.core.numeric.raw_scale import RawScale
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gated import Gated
@@ -120,7 +124,8 @@ def threshold(
     keep(output, found.result, found.classes, CUT, loaded, found.stats)
     if candidates is not None:
         curves = [(one.item["slice"], one.curve) for one in found.chosen]
-        _write_candidates(candidates, curves, wish)
+        raw = found.result["params"] if loaded is None else {}
+        _write_candidates(candidates, curves, wish, raw_scale_in(raw))
     return found.result
 
 
@@ -179,6 +184,8 @@ def choose_cuts(
     if dataset is None:
         whole = spec
     rows = None
+    if loaded is None:
+        wish = replace(wish, scale=raw_scale_of(dataset))
     if dataset is not None:
         if per_class:
             refuse("threshold --per-class", kind_of(dataset.task, dataset.medium))
@@ -254,6 +261,8 @@ def choose_cuts(
         warnings=read.warnings,
         **more,
     )
+    if wish.scale is not None:
+        result = in_raw_unit(result, wish.scale)
     return Cuts(result, read.classes, parts.chosen, stats)
 
 
@@ -317,7 +326,9 @@ def _plain(prior: tuple[float, ...] | None) -> float | list[float] | None:
     return prior if prior is None else prior[0] if len(prior) == 1 else list(prior)
 
 
-def _write_candidates(path: str, curves: list[tuple[Result, Curve]], wish: Wish) -> None:
+def _write_candidates(
+    path: str, curves: list[tuple[Result, Curve]], wish: Wish, scale: RawScale | None
+) -> None:
     """Write the whole curve: counts, rates and the objective at every candidate."""
     import csv
     from io import StringIO
@@ -332,7 +343,8 @@ def _write_candidates(path: str, curves: list[tuple[Result, Curve]], wish: Wish)
     writer.writerow(["slice", "threshold", "tp", "fp", "fn", "tn", *rates])
     for where, curve in curves:
         name = where.get("name") or where.get("value") or "overall"
-        columns = [curve.threshold, curve.tp, curve.fp, curve.fn, curve.tn]
+        shown = curve.threshold if scale is None else scale.raw(curve.threshold)
+        columns = [shown, curve.tp, curve.fp, curve.fn, curve.tn]
         columns += [curve.figure(function) for function in rates.values()]
         lists = [["" if v != v else v for v in c.tolist()] for c in columns]
         writer.writerows([name, *row] for row in zip(*lists, strict=True))

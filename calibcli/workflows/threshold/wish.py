@@ -12,6 +12,7 @@ from calibcli.errors import UsageError
 if TYPE_CHECKING:
     from calibcli.core.decisions.objectives import Constraint, Objective
     from calibcli.core.decisions.parity import Equal
+    from calibcli.core.numeric.raw_scale import RawScale
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Wish:
         per_group: the column of which each value gets a cut-off of its own.
         equal: the figure that is to be the same in each of those groups.
         never: whether a slice that cannot meet the constraints gets a cut-off above every score.
+        scale: of raw scores, which say what is met in their own unit.
     """
 
     objective: Objective
@@ -37,6 +39,7 @@ class Wish:
     per_group: str | None = None
     equal: Equal | None = None
     never: bool = False
+    scale: RawScale | None = None
 
     @property
     def target(self) -> str:

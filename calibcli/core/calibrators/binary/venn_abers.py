@@ -40,6 +40,11 @@ if TYPE_CHECKING:
     from calibcli.core.statistics.stats import ScoreStats
 
 
+_ROUNDING = 2.0**-50
+"""How far steps are moved away from the scores of logits: a sigmoid in floating point falls by a
+last bit here and there, so the same logit must not depend on which side of it that bit lies."""
+
+
 @dataclass(frozen=True, slots=True)
 class VennAbers(Calibrator):
     """Two non-decreasing step functions of the probability, p0 below p1.
@@ -76,6 +81,8 @@ class VennAbers(Calibrator):
         # A negative added to these rows is a positive added to their mirror image.
         mirrored, q0 = _with_a_positive(-score[::-1], (total - pos)[::-1], total[::-1])
         x0, p0 = -mirrored[::-1], 1.0 - q0[::-1]
+        if stats.table.logits:
+            x0, x1 = x0 * (1.0 - _ROUNDING), x1 * (1.0 + _ROUNDING)
         return cls(array(x0), array(p0), array(x1), array(p1), few_rows_note(cls.method, stats))
 
     def interval(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -1,0 +1,243 @@
+"""Scores that are no probabilities: what is told of them, and what they become."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from calibcli import load
+from calibcli.core.calibrators import Platt
+from calibcli.core.statistics.stats import ScoreStats
+
+RNG = np.random.default_rng(5)
+N = 1200
+Z = RNG.normal(0, 1.3, N)
+Y = (RNG.random(N) < 1 / (1 + np.exp(-Z))).astype(int)
+POINTS = np.round(600 + 40 * Z).astype(int)
+SITE = np.where(np.arange(N) % 2, "a", "b")
+
+
+@pytest.fixture
+def points(write):
+    return write("points.csv", {"score": POINTS, "label": Y, "site": SITE})
+
+
+@pytest.fixture
+def distances(write):
+    return write("distances.csv", {"score": 1200 - POINTS, "label": Y, "site": SITE})
+
+
+def auc():
+    above = (POINTS[Y == 1][:, None] > POINTS[Y == 0]).mean()
+    return above + (POINTS[Y == 1][:, None] == POINTS[Y == 0]).mean() / 2
+
+
+def counts(at):
+    up = at <= POINTS
+    return {
+        "tp": int((up & (Y == 1)).sum()), "fp": int((up & (Y == 0)).sum()),
+        "fn": int((~up & (Y == 1)).sum()), "tn": int((~up & (Y == 0)).sum()),
+    }  # fmt: skip
+
+
+def test_ranking_figures_and_cut_offs_in_the_unit_of_the_scores(points, good):
+    found = good("measure", points, "--raw", "--threshold", "600", "--group", "site",
+                 "--format", "json").json  # fmt: skip
+    figures = found["overall"]["metrics"]
+    assert figures["auc"]["value"] == pytest.approx(auc(), abs=1e-12)
+    table = found["overall"]["confusion"][0]
+    assert {name: table[name] for name in ("tp", "fp", "fn", "tn")} == counts(600)
+    assert table["threshold"] == 600.0
+    assert figures["ece"] == {
+        "value": None, "low": None, "high": None, "reason": "raw scores are no probabilities",
+    }  # fmt: skip
+    assert len(found["groups"]) == 2
+    assert (found["params"]["logits"], found["params"]["raw"]["descending"]) == (False, False)
+    short = good("measure", points, "--raw", "--threshold", "600").out
+    assert "at 600: precision" in short
+    typed = short[short.index("next: ") : short.index("(--all")].replace(" \\\n   ", "").strip()
+    assert typed == f"next: calibcli fit {points} --raw -o calibrator.json"
+
+
+def test_low_scores_may_mean_label_1(points, distances, good):
+    up = good("measure", points, "--raw", "--threshold", "600", "--format", "json").json
+    down = good("measure", distances, "--raw", "--descending", "--threshold", "600",
+                "--format", "json").json  # fmt: skip
+    for name in ("auc", "average_precision"):
+        one, other = (r["overall"]["metrics"][name] for r in (up, down))
+        assert one["value"] == pytest.approx(other["value"], rel=1e-12)
+        assert list(one.values()) == pytest.approx(list(other.values()), rel=1e-3)
+    assert down["overall"]["confusion"] == up["overall"]["confusion"]
+    assert "at 600 or below" in good(
+        "measure", distances, "--raw", "--descending", "--threshold", "600"
+    ).out  # fmt: skip
+
+
+def test_the_best_cut_off_is_that_of_all_scores_tried(points, distances, good, tmp_path):
+    youden = {
+        at: c["tp"] / (c["tp"] + c["fn"]) - c["fp"] / (c["fp"] + c["tn"])
+        for at, c in ((int(at), counts(at)) for at in np.unique(POINTS))
+    }
+    best = max(youden, key=lambda at: (youden[at], at))
+    out = tmp_path / "cut.json"
+    found = good("threshold", points, "--raw", "--maximize", "youden", "--format", "json",
+                 "-o", out).json["thresholds"][0]  # fmt: skip
+    assert found["threshold"] == best
+    assert found["value"]["value"] == pytest.approx(youden[best])
+    assert found["threshold_low"] <= best <= found["threshold_high"]
+    assert set(np.unique(POINTS)) >= {found["threshold_low"], found["threshold_high"]}
+    assert load(str(out)).decide(POINTS[:50]).tolist() == (best <= POINTS[:50]).tolist()
+    again = good("measure", points, "--thresholds", out, "--format", "json").json
+    table = again["overall"]["confusion"][0]
+    assert {name: table[name] for name in ("tp", "fp", "fn", "tn")} == counts(best)
+    assert again["decision"]["metrics"]["accuracy"]["value"] == pytest.approx(
+        np.mean((best <= POINTS) == Y)
+    )
+    low = good("threshold", distances, "--raw", "--descending", "--maximize", "youden").out
+    assert low.startswith(f"threshold {1200 - best}.0 or below: maximises youden")
+
+
+def test_guarantees_groups_and_candidates(distances, good, calibcli, tmp_path):
+    out, curve = tmp_path / "cut.json", tmp_path / "curve.csv"
+    found = good("threshold", distances, "--raw", "--descending", "--subject-to", "precision>=0.7",
+                 "--guarantee", "0.95", "--per-group", "site", "--candidates", curve,
+                 "-o", out, "--format", "json", "-q").json  # fmt: skip
+    assert found["kind"] == "certified"
+    for item in found["thresholds"]:
+        own = np.ones(N, bool) if item["slice"]["kind"] == "overall" else (
+            SITE == item["slice"]["value"])  # fmt: skip
+        up = (1200 - POINTS <= item["threshold"]) & own
+        assert item["confusion"]["tp"] == int((up & (Y == 1)).sum())
+    rows = [line.split(",") for line in curve.read_text().splitlines()[1:]]
+    assert {float(row[1]) for row in rows[:-1]} <= {*np.unique(1200.0 - POINTS), 0} | {
+        float(row[1]) for row in rows if row[2] == row[3] == "0"
+    }
+    ran = calibcli("threshold", distances, "--raw", "--descending", "--subject-to", "precision>=2")
+    assert ran.code in (1, 2)
+    assert "logit" not in ran.err
+
+
+@pytest.mark.parametrize(
+    "method", ["auto", "platt", "beta", "spline", "isotonic", "venn-abers", "histogram"]
+)
+def test_they_are_fitted_to_probabilities(method, points, calibcli, good, tmp_path):
+    out, table = tmp_path / "cal.json", tmp_path / "out.csv"
+    ran = calibcli("fit", points, "--raw", "--method", method, "-o", out, "--format", "json")
+    assert ran.code == 0, ran.err
+    after = ran.json["after"]["metrics"]
+    assert after["ece"]["value"] < 0.08
+    assert ran.json["before"]["metrics"]["brier"]["value"] is None
+    good("apply", out, points, "-o", table)
+    rows = [line.split(",") for line in table.read_text().splitlines()[1:]]
+    p = np.array([float(row[-1]) for row in rows])
+    assert [int(row[0]) for row in rows] == POINTS.tolist()
+    assert np.abs(p - 1 / (1 + np.exp(-Z))).mean() < 0.05
+    assert load(str(out)).apply(POINTS).tolist() == p.tolist()
+    names: dict[str, Any] = {}
+    exec(good("apply", out, "--emit", "python", "--score", "points").out, names)
+    assert [names["calibrate"](float(x)) for x in POINTS] == pytest.approx(p, rel=1e-12)
+    ran = calibcli("measure", points, "--calibrator", out, "--format", "json")
+    figures = ran.json["overall"]["calibrated"]["metrics"]
+    assert figures["brier"]["value"] == pytest.approx(np.mean((p - Y) ** 2))
+
+
+def test_sql_reads_the_scores_as_they_are(distances, good, tmp_path):
+    duckdb = pytest.importorskip("duckdb")
+    out = tmp_path / "cal.json"
+    good("fit", distances, "--raw", "--descending", "--method", "platt", "-o", out)
+    expression = good("apply", out, "--emit", "sql").out
+    query = f"SELECT {expression} FROM read_csv('{distances}')"
+    found = [row[0] for row in duckdb.sql(query).fetchall()]
+    assert found == pytest.approx(load(str(out)).apply(1200 - POINTS), rel=1e-12)
+
+
+def test_platt_is_the_same_map_in_any_unit(good, tmp_path):
+    plain = Platt.fit(ScoreStats.from_arrays(Z, Y, logits=True)).apply(Z)
+    for name, raw in {"margins": 300 * Z, "points": 1e6 + 5 * Z, "small": 1e-9 * Z}.items():
+        path, out = tmp_path / f"{name}.npz", tmp_path / f"{name}.json"
+        np.savez(path, score=raw, label=Y)
+        good("fit", path, "--raw", "--method", "platt", "-o", out)
+        assert load(str(out)).apply(raw) == pytest.approx(plain, abs=1e-7)
+
+
+def test_many_scores_are_counted_exactly_at_cut_offs(good, tmp_path):
+    rng = np.random.default_rng(3)
+    n = 300_000  # more distinct scores than are kept one by one
+    z = rng.normal(0, 1, n)
+    label = (rng.random(n) < 1 / (1 + np.exp(-z))).astype(np.int8)
+    raw = 1e4 + 7 * z
+    path = tmp_path / "many.npz"
+    np.savez(path, score=raw, label=label)
+    found = good("measure", path, "--raw", "--threshold", repr(float(raw[5])), "--no-ci",
+                 "--format", "json").json["overall"]  # fmt: skip
+    assert "grid_error" in found
+    assert found["confusion"][0]["tp"] == int(((raw >= raw[5]) & (label == 1)).sum())
+    rank = np.empty(n)
+    rank[np.argsort(raw)] = np.arange(1, n + 1)
+    ones = int(label.sum())
+    exact = (rank[label == 1].sum() - ones * (ones + 1) / 2) / (ones * (n - ones))
+    assert found["metrics"]["auc"]["value"] == pytest.approx(exact, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("measure", ("--versus", "score")),
+        ("measure", ("--by", "site")),
+        ("measure", ("--at", "0.8")),
+        ("measure", ("--worst", "3")),
+        ("measure", ("--bins", "10")),
+        ("threshold", ("--cost", "fp=1,fn=4")),
+        ("threshold", ("--abstain", "accuracy>=0.9")),
+        ("threshold", ("--coverage", "0.9")),
+        ("fit", ("--method", "temperature", "-o", "x.json")),
+        ("fit", ("--promote-over", "x.json")),
+        ("report", ("-o", "x.html")),
+        ("measure", ("--logits",)),
+        ("measure", ("--scale", "100")),
+    ],
+)
+def test_what_needs_probabilities_is_refused(command, options, points, calibcli):
+    ran = calibcli(command, points, "--raw", *options)
+    assert ran.code == 2
+    assert "hint: " in ran.err
+
+
+def test_several_scores_are_refused(write, calibcli):
+    columns = {f"z_{k}": RNG.normal(size=30) for k in "abc"}
+    path = write("margins.csv", columns | {"label": ["a", "b", "c"] * 10})
+    ran = calibcli("measure", path, "--raw", "--scores", "z_*", "--classes", "a,b,c")
+    assert (ran.code, "read with --logits" in ran.err) == (2, True)
+    assert calibcli("measure", path, "--raw", "--task", "segmentation").code == 2
+
+
+def test_gates_are_of_the_figures_that_there_are(points, calibcli):
+    assert calibcli("measure", points, "--raw", "--fail-if", "auc<0.5").code == 0
+    assert calibcli("measure", points, "--raw", "--fail-if", "auc<0.99").code == 1
+    ran = calibcli("measure", points, "--raw", "--fail-if", "ece>0.05")
+    assert (ran.code, "raw scores are no probabilities" in ran.err) == (2, True)
+
+
+def test_an_artifact_of_other_scores_is_refused(points, distances, calibcli, good, calibrator):
+    for command in (("measure", points, "--raw", "--calibrator", calibrator),
+                    ("apply", calibrator, points, "--raw", "-o", "-")):  # fmt: skip
+        ran = calibcli(*command)
+        assert (ran.code, "leave out --raw" in ran.err) == (2, True)
+    own = points.with_name("own.json")
+    good("fit", points, "--raw", "--method", "platt", "-o", own)
+    ran = calibcli("measure", distances, "--raw", "--descending", "--calibrator", own)
+    assert (ran.code, "leave out --descending" in ran.err) == (2, True)
+    assert calibcli("measure", points, "--descending").code == 2
+    damaged = json.loads(own.read_text())
+    damaged["input"]["raw"]["scale"] = 0.0
+    own.write_text(json.dumps(damaged))
+    assert calibcli("measure", points, "--calibrator", own).code == 3
+
+
+def test_the_hint_says_which_way_up_they_are(points, distances, calibcli):
+    for path, options in ((points, "--raw"), (distances, "--raw --descending")):
+        ran = calibcli("measure", path)
+        assert ran.err.splitlines()[-1] == f"hint: calibcli measure {path} {options}"
