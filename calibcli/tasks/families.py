@@ -35,6 +35,19 @@ def families_of(population: Population) -> dict[str, Any]:
     return families
 
 
+def digest_of(population: Population) -> str:
+    """Return `sha256:…` of rows by what they hold: in any order, partition and type of file.
+
+    Rows are their scores and labels as they are counted: exactly up to the number of distinct
+    scores that cells hold, in a grid beyond.
+    """
+    import hashlib
+
+    families = (*population.top, *population.classes) or (population.pairs,)
+    state = hashlib.sha256("\n".join((population.task, *(s.digest() for s in families))).encode())
+    return f"sha256:{state.hexdigest()}"
+
+
 def population_of(task: str, families: dict[str, Any]) -> Population:
     """Return the population that an artifact's families of pairs hold.
 

@@ -61,6 +61,14 @@ def command(
             help="Exit 1 and write nothing if this holds, such as 'decision.positive-rate>0.1'.",
         ),
     ] = None,
+    provenance: Annotated[
+        bool,
+        typer.Option(
+            "--provenance",
+            help="Write OUT.provenance.json too: by which calibrator and thresholds. Parquet says "
+            "it in its schema.",
+        ),
+    ] = False,
     emit: Annotated[
         str | None,
         typer.Option(
@@ -77,7 +85,7 @@ def command(
     taken = getattr(run.config, "taken", ())
     tags = form.tags()
     gates = own_gates(run.config, fail_if)
-    _refuse_beside_rows(form, gates, taken, emit, output)
+    _refuse_beside_rows(form, gates, taken, emit, output, provenance=provenance)
     if emit is not None:
         return _emit(calibrator, emit, read, prior, thresholds, output)
     given = {"weight": read.weight, "count": read.count, "cluster": read.cluster}
@@ -87,7 +95,7 @@ def command(
                 f"--{name} changes no probability", "it is for --prior em, which estimates"
             )
     if not paths and thresholds is not None:
-        return _cut(calibrator, read, form, run, output, thresholds, gates)
+        return _cut(calibrator, read, form, run, output, thresholds, gates, provenance=provenance)
     if not paths:
         raise UsageError("apply needs SCORES...", "calibcli apply CALIBRATOR SCORES... -o OUT")
     if output is None:
@@ -107,6 +115,7 @@ def command(
                 thresholds=thresholds,
                 prior=prior,
                 fail_if=gates,
+                provenance=provenance,
                 stream=stream,
                 threads=run.threads,
                 progress=progress.callback,
@@ -141,6 +150,8 @@ def _refuse_beside_rows(
     taken: Collection[str],
     emit: str | None,
     output: str | None,
+    *,
+    provenance: bool,
 ) -> None:
     """Refuse gates and forms of the summary where there is none, or where rows take its place.
 
@@ -155,14 +166,17 @@ def _refuse_beside_rows(
         "--fail-if": bool(gates),
         "--format": form.format is not Format.TABLE and "format" not in taken,
         "--tag": bool(form.tag) and "tag" not in taken,
+        "--provenance": provenance and "provenance" not in taken,
     }
     for option, there in given.items():
         if there and emit is not None:
             raise UsageError(f"{option} is of rows, and --emit reads none", "leave it out")
         if there:
-            what = "gates" if option == "--fail-if" else "the summary"
+            what = {"--fail-if": "gates", "--provenance": "a file beside"}
             raise UsageError(
-                f"{option}: rows on standard output leave no room for {what}", "-o OUT.parquet"
+                f"{option}: rows on standard output leave no room for "
+                f"{what.get(option, 'the summary')}",
+                "-o OUT.parquet",
             )
 
 
@@ -174,6 +188,8 @@ def _cut(
     output: str | None,
     thresholds: str,
     gates: list[str],
+    *,
+    provenance: bool,
 ) -> int:
     """Run the cut-offs of detections, which need no calibrator."""
     if output is None:
@@ -189,6 +205,7 @@ def _cut(
             output,
             thresholds=thresholds,
             fail_if=gates,
+            provenance=provenance,
             stream=stream,
         )
         if form.tag:

@@ -60,12 +60,13 @@ class DriftedFigures(Record, frozen=True):
 
 
 class Sample(Record, frozen=True):
-    """The sample that drift is measured from: its path, kind and rows."""
+    """The sample that drift is measured from: its path, kind, rows, and the digest of these."""
 
     path: str
     kind: Literal["scores", "stats", "calibrator"]
     rows: Number
     labelled: bool
+    digest: str | None = None
 
 
 class Drift(Record, frozen=True, kw_only=True):

@@ -78,7 +78,7 @@ class ClassMap(Record, frozen=True):
 
 
 class FitResult(Envelope, frozen=True, kw_only=True):
-    """What `fit` did."""
+    """What `fit` did; `data` is the digest of the calibration set."""
 
     schema: Literal["calibcli/fit"] = always("calibcli/fit")
     method: str
@@ -92,4 +92,5 @@ class FitResult(Envelope, frozen=True, kw_only=True):
     class_map: tuple[ClassMap, ...] = always(())
     warnings: tuple[str, ...] = always(())
     warning_codes: tuple[Code, ...] = always(())
+    data: str | None = None
     gates: tuple[GateResult, ...] = ()

@@ -32,6 +32,7 @@ from calibcli.io.boxes.numbering import (
     used,
 )
 from calibcli.io.content import Content, row_hashes
+from calibcli.io.provenance import beside, noted, within
 from calibcli.io.rows.hashing import name_hashes
 from calibcli.io.rows.keys import Categories
 
@@ -366,7 +367,11 @@ def open_boxes(
         objects,
         size,
         [
-            {"path": boxes.source, "rows": int(boxes.place[-1]) + 1 if len(boxes.place) else 0}
+            noted(
+                {"path": boxes.source, "rows": int(boxes.place[-1]) + 1 if len(boxes.place) else 0},
+                within(getattr(getattr(boxes.table, "schema", None), "metadata", None))
+                or beside(boxes.source),
+            )
             for boxes in every
         ],
         tuple(boxes.source for boxes in found),

@@ -56,6 +56,7 @@ def write_boxes(
     ids: Mapping[str, str],
     *,
     stream: BinaryIO | None = None,
+    metadata: Mapping[bytes, bytes] | None = None,
 ) -> None:
     """Write the boxes that are kept, in the order of the input.
 
@@ -67,6 +68,7 @@ def write_boxes(
         probability: float64 (n,) calibrated scores, or None.
         ids: COCO's category id by what the boxes call their class, where it is known.
         stream: write CSV here instead.
+        metadata: what the schema of a Parquet file says beside its own.
 
     Raises:
         InputError: classes without a COCO id, columns in the way of what is added.
@@ -97,7 +99,7 @@ def write_boxes(
                 f"the column {nested[0]!r} has no place in a {kind.upper()} file",
                 "write .json or .parquet instead",
             )
-    with open_table_sink(output, joined.schema, stream=stream) as sink:
+    with open_table_sink(output, joined.schema, stream=stream, metadata=metadata) as sink:
         for batch in joined.to_batches():
             sink.write(batch)
 

@@ -19,6 +19,7 @@ from calibcli.io.attributes import Attributes, attributes_of
 from calibcli.io.images.blocks import Block, Frame, Image, content_hash
 from calibcli.io.images.pixels import LabelRule, ScoreRule, Spot
 from calibcli.io.images.shapes import Pair, pair_up
+from calibcli.io.provenance import beside, noted
 from calibcli.io.rows.hashing import name_hashes
 
 if TYPE_CHECKING:
@@ -254,11 +255,14 @@ class StackDataset:
     def inputs(self) -> list[dict[str, Any]]:
         """The files of scores, with their pixels."""
         return [
-            {
-                "path": pair.scores.source.name,
-                "rows": pair.shape.images * pair.shape.pixels,
-                "images": pair.shape.images,
-            }
+            noted(
+                {
+                    "path": pair.scores.source.name,
+                    "rows": pair.shape.images * pair.shape.pixels,
+                    "images": pair.shape.images,
+                },
+                beside(pair.scores.source.path),
+            )
             for pair in self.pairs
         ]
 

@@ -13,6 +13,7 @@ from calibcli.io.output.encoders import ENCODERS, Encoder, Gate, Npy, OutputType
 from calibcli.io.output.sink import AtomicFile
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
 
 _WRITTEN = ("parquet", "csv", "tsv", "arrow", "npy")
@@ -46,7 +47,13 @@ class TableSink:
     """
 
     def __init__(
-        self, path: str, file: BinaryIO, kind: OutputType, schema: Any, commit: AtomicFile | None
+        self,
+        path: str,
+        file: BinaryIO,
+        kind: OutputType,
+        schema: Any,
+        commit: AtomicFile | None,
+        metadata: Mapping[bytes, bytes] | None = None,
     ) -> None:
         self.path = path
         self.kind = kind.kind
@@ -54,6 +61,7 @@ class TableSink:
         self._file = file
         self._gate = Gate(file)
         self._schema = schema
+        self._metadata = metadata
         self._atomic = commit
         self._encoder: Encoder | None = None
         self._aborted = False
@@ -69,6 +77,8 @@ class TableSink:
     def _made(self, schema: Any) -> Encoder:
         if self.kind == "npy":
             return Npy(self._file)
+        if self._metadata:
+            schema = schema.with_metadata({**(schema.metadata or {}), **self._metadata})
         return ENCODERS[self.kind](self._gate, schema, self._type, self.path)
 
     def close(self) -> None:
@@ -109,7 +119,12 @@ class TableSink:
 
 
 def open_table_sink(
-    path: str, schema: Any = None, *, stream: BinaryIO | None = None, kind: str | None = None
+    path: str,
+    schema: Any = None,
+    *,
+    stream: BinaryIO | None = None,
+    kind: str | None = None,
+    metadata: Mapping[bytes, bytes] | None = None,
 ) -> TableSink:
     """Open an output for the rows of `apply`.
 
@@ -119,6 +134,7 @@ def open_table_sink(
         stream: Write here instead (standard output); `path` is then only for messages. It is
             flushed and left open.
         kind: The type for a stream, by default "csv".
+        metadata: What the schema of a Parquet or Arrow file says beside its own.
 
     Raises:
         InputError: See `sink.AtomicFile`.
@@ -131,7 +147,7 @@ def open_table_sink(
         return TableSink(path, stream, wanted, schema, None)
     wanted = output_type(path) if kind is None else OutputType(kind)
     atomic = AtomicFile(path)
-    return TableSink(path, atomic.file, wanted, schema, atomic)
+    return TableSink(path, atomic.file, wanted, schema, atomic, metadata)
 
 
 def _schema_of(data: Any) -> Any:

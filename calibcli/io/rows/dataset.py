@@ -17,6 +17,7 @@ from calibcli.io.formats.buffers import ARRAY
 from calibcli.io.formats.frames import Reader
 from calibcli.io.formats.readers import open_reader
 from calibcli.io.formats.sources import expand
+from calibcli.io.provenance import beside, noted, within
 from calibcli.io.rows.batch import RowBatch
 from calibcli.io.rows.beside.view import Beside
 from calibcli.io.rows.evidence import Evidence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from calibcli.core.numeric.raw_scale import RawScale
+    from calibcli.core.results.provenance import Provenance
     from calibcli.core.results.warning import Warning
     from calibcli.io.formats.sources import Source
     from calibcli.io.rows.beside.side import SideTable
@@ -59,6 +61,7 @@ class RowDataset:
         unit: What is independent: a row, or what the cluster column names.
         remark: What is to be said of how labels are understood.
         raw_scale: How scores that are no probabilities were turned into logits.
+        made: What has made each file, where it says.
     """
 
     task: str
@@ -72,6 +75,7 @@ class RowDataset:
     remark: Warning | None = None
     scores_beside: bool = False
     raw_scale: RawScale | None = None
+    made: tuple[Provenance | None, ...] = ()
 
     medium: ClassVar[str] = "rows"
 
@@ -96,7 +100,8 @@ class RowDataset:
             n = self.shared.rows.get(partition.index, partition.rows)
             before = rows[partition.source_index]
             rows[partition.source_index] = None if n is None or before is None else before + n
-        return [{"path": path, "rows": n} for path, n in zip(self.paths, rows, strict=True)]
+        plain = [{"path": path, "rows": n} for path, n in zip(self.paths, rows, strict=True)]
+        return [noted(one, made) for one, made in zip(plain, self.made, strict=True)]
 
     @property
     def remarks(self) -> list[Warning]:
@@ -243,6 +248,7 @@ def open_dataset(
         remark=_one_hot(spec, recipe),
         scores_beside=scores_beside is not None,
         raw_scale=spec.raw_scale,
+        made=tuple(map(_made, readers)),
     )
     return _standardised(dataset, spec) if spec.raw and spec.raw_scale is None else dataset
 
@@ -265,6 +271,14 @@ def _standardised(dataset: RowDataset, spec: InputSpec) -> RowDataset:
     partitions = [replace(one, recipe=recipe) for one in dataset.partitions]
     dataset.shared.partitions[:] = partitions
     return replace(dataset, partitions=partitions, raw_scale=scale)
+
+
+def _made(reader: Reader) -> Provenance | None:
+    """Return whose scores a file holds: its schema says so, or a file beside it."""
+    if reader.source.kind in ("parquet", "arrow"):
+        return within(reader.schema().metadata)
+    plain = reader.source.data is None and reader.source.spool is None
+    return beside(reader.source.path) if plain and not reader.source.remote else None
 
 
 def _unit(spec: InputSpec, recipe: Recipe) -> Unit:

@@ -28,6 +28,7 @@ def render_measure(result: Result) -> str:
         f"{names.markdown(facts)}. {names.markdown(words.conventions(result))}.",
         names.markdown(words.other_binning(result)),
         names.markdown(documents.inputs_line(result)),
+        names.markdown(words.made_by(result)),
     ]
     return _document(paragraphs, result, documents.measure_tables(result))
 

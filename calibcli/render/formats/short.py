@@ -106,6 +106,9 @@ def _lines(result: Result, columns: int) -> Iterator[tuple[str, Style]]:
     if result.get("drift"):
         yield f"Against the reference {names.visible(result['drift']['verdict'])}.", ""
     yield names.visible(f"{words.conventions(result)}; {_files(result)}"), "dim"
+    made = words.made_by(result)
+    if made:
+        yield names.visible(made), "dim"
     warnings = result.get("warnings") or []
     for text in warnings[:_WARNINGS]:
         yield f"warning: {names.visible(text)}", "warn"

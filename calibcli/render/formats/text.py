@@ -39,6 +39,7 @@ def render_measure(result: Result, *, color: bool = False, width: int | None = N
             *_painted(words.conventions(result), "dim", color, width),
             *_painted(words.other_binning(result), "dim", color, width),
             *_painted(documents.inputs_line(result), "dim", color, width),
+            *_painted(words.made_by(result), "dim", color, width),
         ],
         verdict,
         _warnings(result, color, width),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from calibcli.core.results.comparisons import Sample
+from calibcli.core.results.reading import typed_as
 from calibcli.render.tables import common as tabulate
 from calibcli.render.tables.layout import Cell, Column, Style, Table
 from calibcli.render.words import figures, words
@@ -38,6 +40,9 @@ def drift_tables(result: Result) -> list[Table]:
 def _note(found: Result) -> str:
     said = [_sentence(found["verdict"])]
     said += [f"{names}: {text}." for names, text in found["assumptions"].items()]
+    reference = typed_as(found["reference"], Sample)
+    if reference.digest is not None:
+        said.append(f"The reference rows are {words.short_digest(reference.digest)}.")
     return " ".join(said)
 
 

@@ -4,12 +4,42 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from calibcli.core.results.provenance import Provenance
+from calibcli.core.results.reading import typed_as
 from calibcli.render.words import figures, names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 DEFAULT_TOLERANCE: Final = 0.05
+
+
+def made_by(result: Mapping[str, Any]) -> str:
+    """Return whose scores were measured, where their files say it; empty where they do not.
+
+    Digests are shown by their first twelve digits.
+    """
+    scores = tuple((result.get("params") or {}).get("score") or ())
+    told = []
+    for one in result.get("inputs") or []:
+        if one.get("applied") is None:
+            continue
+        made = typed_as(one["applied"], Provenance)
+        if made.made(scores):
+            said = f"calibrated by {short_digest(made.calibrator)}"
+            told.append(
+                f"{said}, decided by {short_digest(made.thresholds)}" if made.thresholds else said
+            )
+        elif made.calibrator is not None:
+            told.append(f"scores before the calibrator {short_digest(made.calibrator)}")
+        elif made.thresholds is not None:
+            told.append(f"decided by {short_digest(made.thresholds)}")
+    return "; ".join(dict.fromkeys(told))
+
+
+def short_digest(digest: str | None) -> str:
+    """Return the first twelve digits of a digest."""
+    return "" if digest is None else digest.removeprefix("sha256:")[:12]
 
 
 def bins_words(params: Mapping[str, Any], bins: Sequence[Mapping[str, Any]] = ()) -> str:

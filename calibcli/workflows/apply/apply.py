@@ -18,6 +18,7 @@ from calibcli.io.failures import count_of
 from calibcli.io.formats.arrow_arrays import number_array
 from calibcli.io.formats.sources import expand
 from calibcli.io.output.writers import open_table_sink, output_type
+from calibcli.io.provenance import metadata_of, write_beside
 from calibcli.io.rows.dataset import open_dataset
 from calibcli.tasks.collect import Layout, usable
 from calibcli.tasks.features import refuse
@@ -28,6 +29,7 @@ from calibcli.workflows.apply.decision_columns import (
     new_groups,
     rows_of_new_groups,
 )
+from calibcli.workflows.apply.made import made_by
 from calibcli.workflows.apply.shares import Part, shares_of
 from calibcli.workflows.input.gated import parsed, passed
 from calibcli.workflows.input.gather import dropped, open_for, unseen_rows, with_group_of
@@ -77,6 +79,7 @@ def apply(
     thresholds: str | None = None,
     prior: str | None = None,
     fail_if: Sequence[str] = (),
+    provenance: bool = False,
     stream: BinaryIO | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
@@ -90,6 +93,8 @@ def apply(
         thresholds: path of thresholds, for a decision beside the probability.
         prior: the prevalence where the scores are used, or of each class, or "em".
         fail_if: gates, on what needs no labels; one that fails leaves the old output.
+        provenance: whether a file beside the output says what made it; Parquet and Arrow do
+            themselves.
         stream: write CSV here instead (standard output).
         threads: how many threads calibrate.
         progress: called with the number of rows written so far.
@@ -106,7 +111,13 @@ def apply(
         if prior is not None:
             refuse("apply --prior", "boxes")
         return apply_boxes(
-            calibrator, spec, output, thresholds=thresholds, fail_if=fail_if, stream=stream
+            calibrator,
+            spec,
+            output,
+            thresholds=thresholds,
+            fail_if=fail_if,
+            provenance=provenance,
+            stream=stream,
         )
     if spec.key is not None and spec.labels is None and loaded.calibrator.method != "pool":
         raise UsageError(
@@ -130,6 +141,7 @@ def apply(
             output,
             cuts=cuts,
             thresholds=thresholds,
+            provenance=provenance,
             threads=threads,
             progress=progress,
         )
@@ -226,10 +238,11 @@ def apply(
             notes.merge(own)
             yield from made
 
-    with open_table_sink(output, stream=stream) as sink:
-        for made in tables():
-            sink.write(made)
-            rows += len(made)
+    made = made_by(loaded, cuts, _added(loaded, cuts) if keep else ())
+    with open_table_sink(output, stream=stream, metadata=metadata_of(made)) as sink:
+        for table in tables():
+            sink.write(table)
+            rows += len(table)
             if progress is not None:
                 progress(rows)
         result = _result(dataset, loaded, calibrator, thresholds, rows, output)
@@ -242,6 +255,9 @@ def apply(
         result["decided"] = plain_of(found)
         if not passed(result, gates):
             sink.abort()
+            provenance = False
+    if provenance:
+        result["provenance"] = write_beside(output, made)
     strangers = sum(notes.strangers)
     said = [unseen_rows(sum(notes.unseen))] if notes.unseen else []
     said += [] if cuts is None or not strangers else [new_groups(cuts, strangers)]

@@ -20,12 +20,14 @@ from calibcli.io.attributes import attributes_of
 from calibcli.io.boxes.checks import checked
 from calibcli.io.boxes.dataset import CLASS
 from calibcli.io.boxes.numbering import read_files
-from calibcli.io.boxes.output import output_kind, write_boxes
+from calibcli.io.boxes.output import ADDED, output_kind, write_boxes
 from calibcli.io.failures import listing
+from calibcli.io.provenance import metadata_of, write_beside
 from calibcli.io.rows.keys import Categories
 from calibcli.tasks.detection.matching import by_rank, ranks
 from calibcli.tasks.detection.medium import check_boxes, other_suppression
 from calibcli.tasks.detection.nms import keep, rivals
+from calibcli.workflows.apply.made import made_by
 from calibcli.workflows.input.gated import parsed, passed
 from calibcli.workflows.input.gather import dropped as left_out
 from calibcli.workflows.input.loaded import load_calibrator
@@ -63,6 +65,7 @@ def apply_boxes(
     *,
     thresholds: str | None = None,
     fail_if: Sequence[str] = (),
+    provenance: bool = False,
     stream: BinaryIO | None = None,
 ) -> Result:
     """Write detections with calibrated scores, and those alone that NMS and cut-offs leave.
@@ -73,6 +76,7 @@ def apply_boxes(
         output: where to write: COCO JSON or a table, by its suffix.
         thresholds: path of cut-offs of detections.
         fail_if: gates, on what needs no ground truth; one that fails leaves the old output.
+        provenance: whether a file beside the output says what made it.
         stream: write CSV here instead (standard output).
 
     Raises:
@@ -145,6 +149,9 @@ def apply_boxes(
     if gates:
         result["decided"] = plain(_shares(probability, kept, cut=cuts is not None))
     if passed(result, gates):
+        made = made_by(
+            loaded, cuts, () if loaded is None else ("score" if kind == "json" else ADDED,)
+        )
         write_boxes(
             output,
             kind,
@@ -153,7 +160,10 @@ def apply_boxes(
             probability if loaded is not None else None,
             found.ids,
             stream=stream,
+            metadata=metadata_of(made),
         )
+        if provenance:
+            result["provenance"] = write_beside(output, made)
     return result
 
 

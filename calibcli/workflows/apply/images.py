@@ -17,7 +17,9 @@ from calibcli.errors import InputError, UsageError
 from calibcli.io.formats.sources import expand
 from calibcli.io.images.sink import ImageSink
 from calibcli.io.images.stacks import open_stacks
+from calibcli.io.provenance import write_beside
 from calibcli.tasks.segmentation.regions import probabilities
+from calibcli.workflows.apply.made import made_by
 from calibcli.workflows.input.warnings import check_fits
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ def apply_images(
     *,
     cuts: LoadedThresholds | None = None,
     thresholds: str | None = None,
+    provenance: bool = False,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Result:
@@ -57,6 +60,7 @@ def apply_images(
         output: an NPY file, or for several files of scores a folder.
         cuts: thresholds: masks are written instead of probabilities.
         thresholds: their path.
+        provenance: whether a file beside each output says what made it.
         threads: how many threads calibrate.
         progress: called with the number of pixels written so far.
 
@@ -119,6 +123,8 @@ def apply_images(
         if sink is not None:
             sink.abort()
         raise
+    by = made_by(loaded, cuts, ())
+    beside = [write_beside(target, by) for target in targets] if provenance else []
     return {
         "schema": "calibcli/apply",
         "version": 1,
@@ -130,6 +136,7 @@ def apply_images(
         "rows": pixels,
         "output": output,
         **warned(()),
+        **({"provenance": beside} if beside else {}),
     }
 
 

@@ -14,6 +14,7 @@ from calibcli.core.numeric.scales import logit
 from calibcli.core.results.warning import Warning, any_of, warned
 from calibcli.core.statistics.compact import compact
 from calibcli.io.rows.hashing import with_digest
+from calibcli.tasks.families import digest_of
 from calibcli.tasks.table import medium
 from calibcli.workflows.input.gather import Slice
 from calibcli.workflows.input.overlap import fitted_rows
@@ -92,6 +93,7 @@ def result_of(
         "map": _map(found, fitted.calibrator, conventions),
         "class_map": _class_map(found, fitted, conventions),
         **warned(warnings),
+        "data": digest_of(found.overall.population),
     }
 
 
@@ -190,6 +192,7 @@ def artifact_of(found: Gathered, fitted: Fitted, result: Result) -> Result:
         "params": result["params"],
         "rows": _rows(found, fitted.calibrator),
         "inputs": result["inputs"],
+        "data": result["data"],
         "before": {"metrics": result["before"]["metrics"]},
         "after": {"metrics": result["after"]["metrics"], "kind": fitted.kind},
         "groups": [

@@ -10,7 +10,7 @@ from calibcli.errors import InputError
 from calibcli.io.artifacts.artifacts import kind_of, read_artifact
 from calibcli.io.formats.sources import expand
 from calibcli.io.rows.columns import NoColumnError
-from calibcli.tasks.families import population_of
+from calibcli.tasks.families import digest_of, population_of
 from calibcli.workflows.input.gather import (
     Gathered,
     Slice,
@@ -39,6 +39,7 @@ class Reference:
         population: its pairs, and `calibrated` the same after --calibrator, where that can be.
         labelled: whether it has labels.
         warnings: what is to be said of it.
+        digest: of the rows; None of a calibrator that does not know it.
     """
 
     path: str
@@ -47,6 +48,7 @@ class Reference:
     calibrated: Population | None
     labelled: bool
     warnings: tuple[Warning, ...] = ()
+    digest: str | None = None
 
     def to_dict(self) -> Result:
         """Return how it stands in the JSON."""
@@ -55,6 +57,7 @@ class Reference:
             "kind": self.kind,
             "rows": self.population.pairs.n,
             "labelled": self.labelled,
+            **({} if self.digest is None else {"digest": self.digest}),
         }
 
 
@@ -102,12 +105,14 @@ def load_reference(
     kind = "scores"
     if len(sources) == 1 and is_artifact(sources[0]):
         kind = "calibrator" if kind_of(path) == "calibrator" else "stats"
+    digest: str | None
     if kind == "calibrator":
-        there = _of_calibrator(path)
+        there, digest = _of_calibrator(path)
     else:
         bare = replace(spec, paths=(path,), labels=None, groups=())
         mapping = calibrator if kind == "scores" else None
         there = gather(bare, conventions, calibrator=mapping, threads=threads, labels=None)
+        digest = digest_of(there.overall.population)
     if (there.task, there.classes) != (found.task, found.classes):
         raise InputError(
             f"the reference {path} holds {_scores(there)}, these rows are {_scores(found)}",
@@ -135,10 +140,11 @@ def load_reference(
         there.overall.calibrated,
         there.labelled,
         tuple(warnings),
+        digest,
     )
 
 
-def _of_calibrator(path: str) -> Gathered:
+def _of_calibrator(path: str) -> tuple[Gathered, str | None]:
     payload = read_artifact(path, "calibrator")
     families = payload.get("stats")
     if not families:
@@ -146,7 +152,7 @@ def _of_calibrator(path: str) -> Gathered:
             f"{path} carries no statistics of the rows that it was fitted on",
             "fit it again with this version, or compare with the scores: --reference SCORES",
         )
-    return Gathered(
+    found = Gathered(
         payload["task"],
         tuple(payload["classes"]),
         bool(payload["input"]["logits"]),
@@ -155,6 +161,7 @@ def _of_calibrator(path: str) -> Gathered:
         payload.get("inputs", []),
         payload.get("params", {}),
     )
+    return found, payload.get("data")
 
 
 def _scores(found: Gathered) -> str:
