@@ -26,6 +26,7 @@ class Shown:
     __slots__ = ()
     _command = ""
     __dict__: dict[str, Any]
+    warnings: tuple[str, ...]
 
     @classmethod
     def of(cls, document: Any, **kept: Any) -> Self:
@@ -34,7 +35,7 @@ class Shown:
 
         text = render_json(document)
         found = msgspec.json.decode(text, type=cls)
-        found.__dict__.update(kept, document=document, json=text)
+        found.__dict__.update(kept, json=text)
         return found
 
     def to_json(self) -> str:
@@ -57,7 +58,7 @@ class Shown:
         from importlib import import_module
 
         module = import_module(f"calibcli.render.formats.{form}")
-        return str(getattr(module, f"render_{self._command}")(self.__dict__["document"], **options))
+        return str(getattr(module, f"render_{self._command}")(self, **options))
 
     def __repr__(self) -> str:
         return self._rendered("text", color=False, width=None).rstrip("\n")
@@ -68,10 +69,9 @@ class Shown:
         from calibcli.render.page.parts import table_html
         from calibcli.render.tables import documents
 
-        document = self.__dict__["document"]
         head = escape(repr(self).partition("\n\n")[0]).replace("\n", "<br>")
-        said = "".join(f"<p>warning: {escape(text)}</p>" for text in document["warnings"])
-        tables = getattr(documents, f"{self._command}_tables")(document)
+        said = "".join(f"<p>warning: {escape(text)}</p>" for text in self.warnings)
+        tables = getattr(documents, f"{self._command}_tables")(self)
         return f"<p>{head}</p>{said}{''.join(map(table_html, tables))}"
 
 

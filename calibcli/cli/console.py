@@ -122,34 +122,39 @@ def render(module: str, kind: str, result: Any, output: str = "-", hint: str | N
         from calibcli.render.formats.jsonout import render_json
 
         return render_json(result)
+    from calibcli.core.results.reading import typed
+
+    shown = typed(result)
     width, color = screen(output)
     if module == "plot":
         from calibcli.render.formats.plot import render_plot
 
         ascii_only = width is not None and not _shows_unicode()
-        return render_plot(result, color=color, width=width, ascii_only=ascii_only)
+        return render_plot(shown, color=color, width=width, ascii_only=ascii_only)
     names = {"table": "text", "csv": "csvout", "md": "markdown"}
     module = names.get(module, module)
     chosen = getattr(import_module(f"calibcli.render.formats.{module}"), f"render_{kind}")
+    params: dict[str, Any] = result["params"]
     if module == "markdown":
-        return beneath_settings(result, str(chosen(result)), marked=True)
+        return beneath_settings(params, str(chosen(shown)), marked=True)
     if module != "text":
-        return str(chosen(result))
+        return str(chosen(shown))
     if hint is not None:
         from calibcli.render.formats import short
 
-        text = short.render_measure(result, color=color, width=width, hint=hint)
-        return beneath_settings(result, text)
-    return beneath_settings(result, str(chosen(result, color=color, width=width)))
+        text = short.render_measure(shown, color=color, width=width, hint=hint)
+        return beneath_settings(params, text)
+    return beneath_settings(params, str(chosen(shown, color=color, width=width)))
 
 
-def beneath_settings(result: dict[str, Any], text: str, *, marked: bool = False) -> str:
+def beneath_settings(params: dict[str, Any], text: str, *, marked: bool = False) -> str:
     """Return a result as text below the options that a project file has set, if one has."""
-    if not result.get("params", {}).get("config_options"):
+    if not params.get("config_options"):
         return text
+    from calibcli.core.results.envelope import conventions_of
     from calibcli.render.words import names, words
 
-    told = words.settings(result)
+    told = words.settings(conventions_of(params))
     return f"{names.markdown(told)}\n\n{text}" if marked else f"{told}\n{text}"
 
 
@@ -178,11 +183,12 @@ def summarise(form: Format, kind: str, result: dict[str, Any]) -> None:
     path = os.environ.get("GITHUB_STEP_SUMMARY")
     if form.value != "github" or not path:
         return
+    from calibcli.core.results.reading import typed
     from calibcli.io.output.sink import append_text
     from calibcli.render.formats.github import summary
 
     try:
-        append_text(path, summary(kind, result))
+        append_text(path, summary(kind, typed(result)))
     except InputError as error:  # the answer of the run counts, and is in the annotations
         complain(f"calibcli: warning: no job summary: {error.message}")
 
@@ -208,10 +214,12 @@ def judge(
     failed = [gate for gate in result.get("gates", ()) if not gate["passed"]]
     shown = output == "-" and form in ("table", "md", "github")
     if failed and not quiet and not shown:
+        from calibcli.core.results.envelope import GateResult
+        from calibcli.core.results.reading import typed_as
         from calibcli.render.formats.junit import failure_words
 
         for gate in failed:
-            complain(f"calibcli: {failure_words(gate)}")
+            complain(f"calibcli: {failure_words(typed_as(gate, GateResult))}")
     if failed and held is not None and not quiet:
         complain(f"calibcli: {held} is not written")
     return int(ExitCode.NO if failed else ExitCode.OK)

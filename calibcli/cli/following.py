@@ -27,14 +27,15 @@ def after_measure(context: typer.Context, result: dict[str, Any]) -> str:
 
     What is not honest is calibrated, and what is gets its cut-off.
     """
+    from calibcli.core.results.reading import typed as typed_result
     from calibcli.render.words import verdicts, words
 
     if "-" in context.params["paths"] or result.get("series") or result.get("versus"):
         return ""
     if not all(path.isprintable() for path in context.params["paths"]):
         return ""  # not to be typed
-    overall = result["overall"]
-    answer = verdicts.slice_verdict(overall, result["params"], words.task_of(result))
+    found = typed_result(result)
+    answer = verdicts.slice_verdict(found.overall, found.conventions, words.task_of(found))
     given = context.params.get("calibrator")
     if context.params["raw"]:
         return "" if given else _line("fit", context, "-o calibrator.json")

@@ -47,8 +47,9 @@ def equal_costs() -> Costs:
 
 def save_measure(result: dict[str, Any], folder: str) -> None:
     """Write the pictures of a measure result that has curves, and take the curves out of it."""
+    from calibcli.core.results.reading import typed
     from calibcli.render.charts.gallery import all_figures
     from calibcli.workflows.measure.report_curves import drop_curves
 
-    save(all_figures(result), folder)
+    save(all_figures(typed(result)), folder)
     drop_curves(result)

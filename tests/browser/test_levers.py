@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from calibcli.core.results.figures import Figure
+from calibcli.core.results.reading import typed_as
 from calibcli.render.words import figures
 
 FIGURES = ("precision", "recall", "f1", "specificity", "fpr")
@@ -214,7 +216,7 @@ def test_a_confidence_is_read_as_measure_reads_it(visit, calibcli, binary_report
             assert score == figures.metric(read["score"])
             assert right == figures.metric(read["correctness"])
             assert gap == figures.signed(read["gap"])
-            assert ece == figures.with_interval(source["metrics"]["ece"])
+            assert ece == figures.with_interval(typed_as(source["metrics"]["ece"], Figure))
             assert verdict.startswith(read["verdict"])
     assert len(set(levels)) == 6 - 1  # one step left and one right again
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from calibcli.render.words.answers import answer
+from tests.render.whole import measured
 
 
 def part(gap, half, *, ece=0.1, name=None):
@@ -29,7 +30,7 @@ def result(overall, groups=(), after=None):
     if after:
         overall = {**overall, "calibrated": after}
     params = {"confidence": 0.95, "tolerance": 0.05}
-    return {"overall": overall, "groups": list(groups), "task": "binary", "params": params}
+    return measured({"overall": overall, "groups": list(groups), "params": params})
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,19 @@ import html
 import re
 
 import pytest
+from msgspec.structs import replace
 
+from calibcli.core.results.comparisons import Period
+from calibcli.core.results.figures import Confusion, Figure
+from calibcli.core.results.reading import typed, typed_as
 from calibcli.render.charts import maps, periods, ranking, reliability, slices, vega
 from calibcli.render.charts.palette import AFTER, DARK
 from calibcli.render.words.names import visible
+from calibcli.tasks.words import ONE_SCORE
+from tests.render.whole import part
 
 vl_convert = pytest.importorskip("vl_convert")
+RATES = [Figure(0.5)] * 5
 
 
 @pytest.fixture(scope="module")
@@ -18,20 +25,18 @@ def specs(request):
     module_spec = util.spec_from_file_location("render_results", path)
     results = util.module_from_spec(module_spec)
     module_spec.loader.exec_module(results)
-    made = results.binary(1000, calibrated=True, with_curves=True, groups=tuple(results.NASTY))
-    whole = made["overall"]
-    after = whole["calibrated"]
+    made = typed(results.binary(1000, calibrated=True, with_curves=True, groups=results.NASTY))
+    whole, task = made.overall, ONE_SCORE
+    after = whole.calibrated
     point = {"x": 0.2, "y": 0.5, "label": "0.5"}
     return made, {
-        "before": reliability.reliability(whole["bins"], task="binary", title="Before"),
-        "after": reliability.reliability(after["bins"], task="binary", title="After", color=AFTER),
-        "pair": reliability.reliability_pair(
-            whole["bins"], after["bins"], task="binary", title="<script>"
-        ),
-        "roc": ranking.roc([(whole["roc"], True)], [point], title="ROC"),
-        "pr": ranking.precision_recall([(whole["pr"], True)], [point], prevalence=0.3, title="PR"),
-        "confusion": maps.confusion(whole["confusion"][0], title="At 0.5"),
-        "dots": slices.dots(made["groups"], tolerance=0.05, title="ECE"),
+        "before": reliability.reliability(whole.bins, task=task, title="Before"),
+        "after": reliability.reliability(after.bins, task=task, title="After", color=AFTER),
+        "pair": reliability.reliability_pair(whole.bins, after.bins, task=task, title="<script>"),
+        "roc": ranking.roc([(whole.roc, True)], [point], title="ROC"),
+        "pr": ranking.precision_recall([(whole.pr, True)], [point], prevalence=0.3, title="PR"),
+        "confusion": maps.confusion(whole.confusion[0], title="At 0.5"),
+        "dots": slices.dots(made.groups, tolerance=0.05, title="ECE"),
     }
 
 
@@ -67,9 +72,10 @@ def test_clip_paths_get_ids_of_their_own():
 )  # fmt: skip
 def test_any_name_can_be_drawn(before, name):
     ece = {"metrics": {"ece": {"value": 0.1, "low": 0.05, "high": 0.2}}}
-    part = {"slice": {"kind": "group", "column": "g", "value": before + name}, **ece}
-    period = {"value": before + name, "bad": False, "changed": False, **ece}
-    dots = vega.chart_svg(slices.dots([part, part], tolerance=0.05, title=before + name), "a")
+    one = part({"slice": {"kind": "group", "column": "g", "value": before + name}, **ece})
+    rest = {"bad": False, "changed": [], "why": []}
+    period = typed_as({"value": before + name, **rest, **ece}, Period)
+    dots = vega.chart_svg(slices.dots([one, one], tolerance=0.05, title=before + name), "a")
     shown = html.unescape(re.sub(r"<[^>]*>", "\n", dots)).split("\n")
     drawn = [line for line in shown if line.startswith(visible(before + name)[:6])]
     assert len(drawn) == 3
@@ -79,8 +85,9 @@ def test_any_name_can_be_drawn(before, name):
 
 
 def test_a_label_that_looks_like_an_id_is_left_alone(specs):
-    group = specs[0]["groups"][0]
-    named = {**group, "slice": {**group["slice"], "value": 'id="clip1" url(#clip1)'}}
+    group = specs[0].groups[0]
+    where = replace(group.where, value='id="clip1" url(#clip1)')
+    named = replace(group, slice=where)
     svg = vega.chart_svg(slices.dots([named], tolerance=0.05, title=""), "x")
     assert 'id="clip1" url(#clip1)' in svg.replace("&quot;", '"')
 
@@ -104,19 +111,19 @@ def test_svg_needs_no_inline_style_no_script_and_no_network(specs):
 
 def test_reliability_draws_each_bin_that_has_rows(specs):
     made, all_specs = specs
-    filled = [b for b in made["overall"]["bins"] if b["count"]]
+    filled = [b for b in made.overall.bins if b.count]
     diagram, histogram = all_specs["before"]["vconcat"]
     points = diagram["layer"][-1]["data"]["values"]
-    assert [(p["x"], p["y"]) for p in points] == [(b["score"], b["frequency"]) for b in filled]
-    off = [not b["frequency_low"] <= b["score"] <= b["frequency_high"] for b in filled]
+    assert [(p["x"], p["y"]) for p in points] == [(b.score, b.frequency) for b in filled]
+    off = [not b.frequency_low <= b.score <= b.frequency_high for b in filled]
     assert [p["off"] for p in points] == off
     bars = histogram["layer"][0]["data"]["values"]
-    assert sum(bar["count"] for bar in bars) == made["overall"]["metrics"]["n"]["value"]
+    assert sum(bar["count"] for bar in bars) == made.overall.rows
 
 
 def test_dots_put_the_most_harmful_first_and_keep_equal_names_apart(specs):
-    groups = specs[0]["groups"][:2]
-    twins = [{**g, "slice": {**g["slice"], "value": "same"}} for g in groups]
+    groups = specs[0].groups[:2]
+    twins = [replace(g, slice=replace(g.where, value="same")) for g in groups]
     values = slices.dots(twins, tolerance=0.05, title="")["data"]["values"]
     assert len({v["slice"] for v in values}) == 2
     after = [v["ece"] for v in values if v["stage"] == "after"]
@@ -124,11 +131,11 @@ def test_dots_put_the_most_harmful_first_and_keep_equal_names_apart(specs):
 
 
 def test_confusion_shares_are_of_each_true_label():
-    table = {"threshold": 0.5, "tp": 3, "fn": 1, "fp": 1, "tn": 4}
+    table = Confusion(0.5, 3, 1, 1, 4, *RATES)
     values = maps.confusion(table, title="")["data"]["values"]
     assert [v["share"] for v in values] == [0.75, 0.25, 0.2, 0.8]
 
 
 def test_a_confusion_without_positives_is_drawn():
-    table = {"threshold": 0.5, "tp": 0, "fn": 0, "fp": 1, "tn": 4}
+    table = Confusion(0.5, 0, 1, 0, 4, *RATES)
     assert "no rows" in vega.chart_svg(maps.confusion(table, title=""), "x")

@@ -1,6 +1,7 @@
 import csv
 import io
 
+from calibcli.core.results.reading import typed
 from calibcli.render.formats import csvout
 from calibcli.render.words import names
 
@@ -20,7 +21,7 @@ def only(rows, **wanted):
 
 def test_every_metric_is_one_row_with_the_exact_number(make_binary):
     result = make_binary(calibrated=True, groups=("front", "rear"))
-    rows = read(csvout.render_measure(result))
+    rows = read(csvout.render_measure(typed(result)))
     for part in [result["overall"], *result["groups"]]:
         name = part["slice"].get("value", "")
         for stage, source in (("before", part), ("calibrated", part["calibrated"])):
@@ -32,7 +33,7 @@ def test_every_metric_is_one_row_with_the_exact_number(make_binary):
 
 def test_bins_and_confusion_are_rows_too(make_binary):
     result = make_binary(thresholds=(0.3, 0.5))
-    rows = read(csvout.render_measure(result))
+    rows = read(csvout.render_measure(typed(result)))
     last = result["overall"]["bins"][-1]
     row = only(rows, table="bins", at="15", metric="frequency")
     assert [float(row[k]) for k in ("value", "low", "high")] == [
@@ -46,7 +47,7 @@ def test_bins_and_confusion_are_rows_too(make_binary):
 
 def test_names_are_harmless_in_a_spreadsheet_and_in_a_terminal(make_multiclass, nasty):
     result = make_multiclass((*nasty, "+1", "-1", "@x", " =1"))
-    text = csvout.render_measure(result)
+    text = csvout.render_measure(typed(result))
     assert not set(text) & {chr(c) for c in [*range(10), *range(11, 32), 0x9B, 0x202D]}
     rows = read(text)
     for row in rows:
@@ -63,17 +64,17 @@ def test_missing_values_are_empty_with_the_reason(make_binary):
     result["overall"]["metrics"]["auc"] = {
         "value": None, "low": None, "high": None, "reason": "one class only"
     }  # fmt: skip
-    row = only(read(csvout.render_measure(result)), metric="auc")
+    row = only(read(csvout.render_measure(typed(result))), metric="auc")
     assert (row["value"], row["reason"]) == ("", "one class only")
 
 
 def test_gates_at_and_fit_and_threshold_share_the_columns(make_binary, make_fit, make_threshold):
     result = make_binary()
     result["gates"] = [{"expr": "=ece>0.05", "value": 0.1, "passed": False}]
-    gate = only(read(csvout.render_measure(result)), table="gates")
+    gate = only(read(csvout.render_measure(typed(result))), table="gates")
     assert (gate["at"], gate["reason"]) == ("'=ece>0.05", "failed")
-    rows = read(csvout.render_fit(make_fit()))
+    rows = read(csvout.render_fit(typed(make_fit())))
     chosen = only(rows, table="candidates", at="temperature", metric="score")
     assert (chosen["value"], chosen["reason"].split(";")[0]) == ("0.4712", "chosen")
-    row = only(read(csvout.render_threshold(make_threshold())), metric="threshold")
+    row = only(read(csvout.render_threshold(typed(make_threshold()))), metric="threshold")
     assert float(row["value"]) == make_threshold()["thresholds"][0]["threshold"]

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calibcli.core.results.figures import Figure
 from calibcli.render.words import figures
 
 VALUES = st.floats(allow_nan=False, allow_infinity=False, min_value=-1e9, max_value=1e9)
@@ -36,7 +37,7 @@ def test_exact_reads_back_the_same_number(value):
 
 
 def test_no_value_is_a_dash_and_the_reason():
-    entry = {"value": None, "low": None, "high": None, "reason": "one class only"}
+    entry = Figure(None, reason="one class only")
     assert figures.with_interval(entry) == "- (one class only)"
     assert figures.interval(entry) == ""
 

@@ -7,12 +7,13 @@ import re
 import pytest
 
 from calibcli.render.charts import gallery, gallery_decisions, vega
+from tests.render.whole import reported, typed
 
 
 def curve(name, area, dice, *, filled=False):
     return {
         "slice": {"kind": "class", "name": name}, "min_area": area, "fill_holes": filled,
-        "threshold": [0.2, 0.5, 0.8], "dice": dice, "iou": [0.1, 0.2, 0.1],
+        "threshold": [0.2, 0.5, 0.8], "dice": dice, "iou": [0.1, 0.2, 0.1], "mean_dice": dice,
     }  # fmt: skip
 
 
@@ -22,8 +23,13 @@ def searched(make_multiclass):
     curves += [curve("</script>", 20, [0.4, 0.7, 0.5], filled=True)]
     curves += [curve("other", i, [0.1 * i] * 3) for i in range(6)]
     measure = make_multiclass(("</script>", "other"), n=300)
-    chosen = {"objective": "dice", "thresholds": [], "regions": {"curves": curves}}
-    return {"measure": measure, "thresholds": chosen}
+    regions = {
+        "connectivity": 8, "order": "", "searched": {"min_area": [], "fill_holes": []},
+        "thresholds": "", "images": 1, "images_searched": 1, "background": None, "overlap": None,
+        "nothing": 0, "together": [], "curves": curves,
+    }  # fmt: skip
+    chosen = {"objective": "dice", "thresholds": [], "regions": regions}
+    return reported({"measure": measure, "thresholds": chosen})
 
 
 def test_a_search_is_drawn_best_first_and_says_what_it_left_out(searched):
@@ -46,7 +52,7 @@ def test_every_figure_has_a_name_of_its_own_that_is_a_file_name(searched, make_b
         for column in columns
         for part in parts
     ]
-    for report in (searched, measure):
+    for report in (searched, typed(measure)):
         names = [figure.identity for figure in gallery.all_figures(report)]
         assert len(names) == len(set(names)) > 4
         assert all(re.fullmatch(r"[a-z0-9-]+", name) for name in names)

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 
+from calibcli.core.results.reading import typed
 from calibcli.render.assets import asset
 from calibcli.render.formats.html import render_report_html
 from calibcli.render.page.levers import data_block
@@ -57,6 +58,7 @@ def make_report(make_binary, make_fit, make_threshold):
     def build(measure=None, *, full=True, **changes):
         measure = measure or make_binary(1500, calibrated=True, with_curves=True, groups=("a", "b"))
         fit = make_fit()
+        cuts = make_threshold() | {"schema": "calibcli/thresholds"}
         chosen = {"method": "temperature", "params": fit["calibrator"], "before": fit["before"],
                   "after": fit["after"], "candidates": fit["candidates"]}  # fmt: skip
         return {
@@ -69,7 +71,7 @@ def make_report(make_binary, make_fit, make_threshold):
             "task": measure["task"],
             "measure": measure,
             "calibrator": chosen if full else None,
-            "thresholds": make_threshold() if full else None,
+            "thresholds": cuts if full else None,
             "warnings": ["some rows were used to fit"],
         } | changes
 
@@ -77,7 +79,7 @@ def make_report(make_binary, make_fit, make_threshold):
 
 
 def test_the_page_is_well_formed_and_its_headings_descend_in_order(make_report):
-    page = Page(render_report_html(make_report()))
+    page = Page(render_report_html(typed(make_report())))
     assert page.open == []
     levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h[1-6]", tag)]
     assert levels[0] == 1
@@ -86,7 +88,7 @@ def test_the_page_is_well_formed_and_its_headings_descend_in_order(make_report):
 
 
 def test_nothing_but_the_levers_runs_and_nothing_is_fetched(make_report):
-    text = render_report_html(make_report())
+    text = render_report_html(typed(make_report()))
     page = Page(text)
     tags = {tag for tag, _ in page.tags}
     assert [attrs for attrs, _ in page.scripts] == [
@@ -114,7 +116,7 @@ def test_nothing_but_the_levers_runs_and_nothing_is_fetched(make_report):
 def test_a_page_without_data_for_levers_has_no_script(make_report, make_binary):
     measure = make_binary(300)
     measure["overall"]["bins"] = []
-    text = render_report_html(make_report(measure, full=False))
+    text = render_report_html(typed(make_report(measure, full=False)))
     assert "<script" not in text
     assert "script-src" not in text
 
@@ -129,7 +131,7 @@ def test_data_in_the_page_cannot_end_its_block():
 
 
 def test_the_policy_allows_the_page_s_own_style_and_script_and_nothing_else(make_report):
-    page = Page(render_report_html(make_report()))
+    page = Page(render_report_html(typed(make_report())))
     policy = next(m["content"] for m in page.all("meta") if "http-equiv" in m)
     style, script = (
         base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
@@ -153,7 +155,7 @@ def test_names_are_shown_as_they_are_and_break_nothing(make_report, make_multicl
     measure["inputs"][0]["path"] = "<b>.csv"
     report = make_report(measure, title="</title><script>alert(1)</script>")
     report["warnings"] = ["<script>alert(2)</script>"]
-    text = render_report_html(report)
+    text = render_report_html(typed(report))
     page = Page(text)
     assert page.open == []
     assert len(page.scripts) == 2
@@ -166,7 +168,7 @@ def test_names_are_shown_as_they_are_and_break_nothing(make_report, make_multicl
 
 
 def test_charts_have_words_and_tables_have_captions(make_report):
-    page = Page(render_report_html(make_report()))
+    page = Page(render_report_html(typed(make_report())))
     charts = [attrs for attrs in page.all("div") if attrs.get("role") == "img"]
     assert len(charts) == len(page.all("svg")) >= 6
     assert all(len(attrs["aria-label"]) > 20 for attrs in charts)
@@ -179,7 +181,7 @@ def test_charts_have_words_and_tables_have_captions(make_report):
 
 def test_every_headline_figure_is_on_the_page_with_its_interval(make_report):
     report = make_report()
-    page = Page(render_report_html(report))
+    page = Page(render_report_html(typed(report)))
     shown = " ".join(page.texts)
     overall = report["measure"]["overall"]
     for source in (overall, overall["calibrated"]):
@@ -194,7 +196,7 @@ def test_every_headline_figure_is_on_the_page_with_its_interval(make_report):
 
 def test_a_bare_report_renders(make_report, make_binary):
     report = make_report(make_binary(300), full=False, warnings=[])
-    page = Page(render_report_html(report))
+    page = Page(render_report_html(typed(report)))
     shown = " ".join(page.texts)
     assert "Calibrator" not in shown
     assert "Ranking" not in shown
@@ -202,7 +204,7 @@ def test_a_bare_report_renders(make_report, make_binary):
 
 
 def test_the_same_report_gives_the_same_bytes(make_report):
-    assert render_report_html(make_report()) == render_report_html(make_report())
+    assert render_report_html(typed(make_report())) == render_report_html(typed(make_report()))
 
 
 def test_200_classes_and_50_groups_stay_below_3_mb_and_say_what_is_left_out(
@@ -215,7 +217,7 @@ def test_200_classes_and_50_groups_stay_below_3_mb_and_say_what_is_left_out(
         with_curves=True,
         groups=tuple(f"site {i}" for i in range(50)),
     )
-    text = render_report_html(make_report(measure))
+    text = render_report_html(typed(make_report(measure)))
     assert len(text.encode()) < 3_000_000
     assert "40 of 200" in text
     assert "188 classes with a higher AUC" in text

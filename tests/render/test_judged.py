@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from calibcli.render.tables.judged import decision_tables
+from tests.render.whole import measured
 
 
 def tables(truth, counts):
@@ -11,7 +12,7 @@ def tables(truth, counts):
         "classes": [{"name": name} for name in truth],
         "confusion_matrix": {"truth": truth, "decisions": truth, "counts": counts},
     }
-    return decision_tables({"decision": decision, "params": {}})
+    return decision_tables(measured({"decision": decision}))
 
 
 def test_few_classes_are_a_matrix_with_their_names():

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from calibcli.render.formats import markdown
 from calibcli.render.tables.layout import Cell, Column, Table
 from calibcli.render.words import names
+from tests.render.whole import reported, typed
 
 markdown_it = pytest.importorskip("markdown_it")
 
@@ -58,7 +59,7 @@ def test_nobody_is_mentioned():
 
 
 def test_measure_tables_have_the_same_number_of_cells_in_each_row(make_multiclass, nasty):
-    text = markdown.render_measure(make_multiclass(tuple(nasty), calibrated=True))
+    text = markdown.render_measure(typed(make_multiclass(tuple(nasty), calibrated=True)))
     blocks = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
     assert len(blocks) >= 3
     for block in blocks:
@@ -67,11 +68,12 @@ def test_measure_tables_have_the_same_number_of_cells_in_each_row(make_multiclas
 
 
 def test_fit_threshold_and_report_render(make_fit, make_threshold, make_binary):
-    assert "## Calibrator" in markdown.render_fit(make_fit())
-    assert "0.4000000000000001" in markdown.render_threshold(make_threshold())
+    assert "## Calibrator" in markdown.render_fit(typed(make_fit()))
+    assert "0.4000000000000001" in markdown.render_threshold(typed(make_threshold()))
+    cuts = make_threshold() | {"schema": "calibcli/thresholds"}
     report = {"title": "a|b", "measure": make_binary(), "calibrator": None,
-              "thresholds": make_threshold(), "warnings": ["<b>"], "params": {}}  # fmt: skip
-    text = markdown.render_report(report)
+              "thresholds": cuts, "warnings": ["<b>"], "params": {}}  # fmt: skip
+    text = markdown.render_report(reported(report))
     assert text.startswith("# a&#124;b\n")
     assert "&#60;b>" in text
     assert "## Thresholds" in text

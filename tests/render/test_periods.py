@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from calibcli.render.charts import gallery, periods, vega
+from tests.render.whole import measured
 
 
 def period(value, ece=None, psi=None, *, bad=False, changed=False):
@@ -22,10 +23,11 @@ def result(rows, by="day", **limits):
         key: next((row["value"] for row in rows if row[key]), None) for key in ("bad", "changed")
     }
     series = {
-        "by": by, "rule": "bad where it rains", "limits": limits, "periods": rows,
+        "by": by, "rule": "bad where it rains", "limits": limits, "periods": rows, "looks": 1,
+        "level": 0.05, "metrics": {},
         "first_bad": first["bad"], "first_changed": first["changed"],
     }  # fmt: skip
-    return {"params": {"confidence": 0.95}, "series": series}
+    return measured({"params": {"confidence": 0.95}, "series": series})
 
 
 def points(panel):
@@ -65,7 +67,7 @@ def test_without_labels_psi_alone_is_drawn_and_without_figures_nothing():
     assert "Dashed" not in figure.says
     assert gallery.series_figures(result([period("a")])) == []
     assert gallery.series_figures(result([])) == []
-    assert gallery.series_figures({"params": {}}) == []
+    assert gallery.series_figures(measured({})) == []
 
 
 def test_names_of_periods_are_text(nasty):
@@ -84,14 +86,15 @@ def test_a_long_series_keeps_its_order_its_peak_and_its_first_bad_period(n):
     rng = np.random.default_rng(n)
     ece = rng.random(n)
     rows = [period(str(i), float(ece[i])) for i in range(n)]
-    kept = periods.thinned(rows)
-    places = [int(row["value"]) for row in kept]
+    kept = periods.thinned(result(rows).series.periods)
+    places = [int(row.value) for row in kept]
     assert len(kept) == 200
     assert places == sorted(set(places))
     assert int(ece.argmax()) in places
     assert max(np.diff([-1, *places, n])) < 2 * -(-n // 200) + 1
     for first in rng.integers(0, n, 5).tolist():
         marked = [row | {"bad": i >= first and i % 7 == first % 7} for i, row in enumerate(rows)]
-        assert next(row for row in periods.thinned(marked) if row["bad"])["value"] == str(first)
+        kept = periods.thinned(result(marked).series.periods)
+        assert next(row for row in kept if row.bad).value == str(first)
     (figure,) = gallery.series_figures(result(rows))
     assert (f"Left out here: {n - 200} of {n}" in figure.says) == (n > 200)

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from calibcli.render.formats.plot import HEIGHT, render_plot
+from tests.render.whole import measured
 
 SGR = re.compile(r"\x1b\[\d+m")
 
@@ -23,7 +24,7 @@ def result(bins, after=None):
     part = {"slice": {"kind": "overall"}, "metrics": {"ece": {"value": 0.0412}}, "bins": bins}
     if after is not None:
         part["calibrated"] = {"metrics": {"ece": {"value": 0.01}}, "bins": after}
-    return {"task": "binary", "params": {}, "overall": part}
+    return measured({"overall": part})
 
 
 def canvas(text):

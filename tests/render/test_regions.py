@@ -3,6 +3,7 @@ import pytest
 from scipy import stats
 
 from calibcli.render.words import bins as regions
+from tests.render.whole import bins as bins_of
 
 
 def clopper_pearson_bins(score, total, rng, truth):
@@ -11,19 +12,21 @@ def clopper_pearson_bins(score, total, rng, truth):
     low = np.where(k == 0, 0.0, stats.beta.ppf(0.025, k, total - k + 1))
     high = np.where(k == total, 1.0, stats.beta.ppf(0.975, k + 1, total - k))
     width = 1 / len(score)
-    return [
-        {
-            "low": i * width,
-            "high": (i + 1) * width,
-            "count": int(total[i]),
-            "score": float(score[i]),
-            "frequency": float(k[i] / total[i]),
-            "frequency_low": float(low[i]),
-            "frequency_high": float(high[i]),
-            "gap": float(k[i] / total[i] - score[i]),
-        }
-        for i in range(len(score))
-    ]
+    return bins_of(
+        [
+            {
+                "low": i * width,
+                "high": (i + 1) * width,
+                "count": int(total[i]),
+                "score": float(score[i]),
+                "frequency": float(k[i] / total[i]),
+                "frequency_low": float(low[i]),
+                "frequency_high": float(high[i]),
+                "gap": float(k[i] / total[i] - score[i]),
+            }
+            for i in range(len(score))
+        ]
+    )
 
 
 @pytest.mark.parametrize("n", [1, 10, 100, 5000])
@@ -87,12 +90,12 @@ def test_thousands_of_bins_cost_little():
 
 
 def test_a_region_pools_its_rows():
-    rows = [
+    rows = bins_of([
         {"low": 0.0, "high": 0.5, "count": 10, "score": 0.4, "frequency": 0.2,
          "frequency_low": 0.19, "frequency_high": 0.21, "gap": -0.2},
         {"low": 0.5, "high": 1.0, "count": 30, "score": 0.8, "frequency": 0.6,
          "frequency_low": 0.59, "frequency_high": 0.61, "gap": -0.2},
-    ]  # fmt: skip
+    ])  # fmt: skip
     (region,) = regions.sure_regions(rows, confidence=0.95)
     assert (region.low, region.high, region.count) == (0.0, 1.0, 40)
     assert region.score == pytest.approx((10 * 0.4 + 30 * 0.8) / 40)
@@ -101,8 +104,8 @@ def test_a_region_pools_its_rows():
 
 
 def test_an_empty_bin_is_never_a_fault():
-    empty = {"low": 0.0, "high": 1.0, "count": 0, "score": None, "frequency": None,
-             "frequency_low": None, "frequency_high": None, "gap": None}  # fmt: skip
+    (empty,) = bins_of([{"low": 0.0, "high": 1.0, "count": 0, "score": None, "frequency": None,
+             "frequency_low": None, "frequency_high": None, "gap": None}])  # fmt: skip
     assert regions.sure_regions([empty], confidence=0.95) == []
     assert regions.miss(empty) == 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from calibcli.core.results.reading import typed
 from calibcli.render.formats.short import render_measure
 from calibcli.render.words.short import count, digits_of, number
 
@@ -44,7 +45,7 @@ def test_fifteen_lines_of_eighty_columns(calibcli, good, tasks, task):
     ran = calibcli(*given)
     assert ran.code == 1
     result = calibcli(*given, "--format", "json").json
-    text = render_measure(result, width=80, hint="calibcli fit x.csv -o calibrator.json")
+    text = render_measure(typed(result), width=80, hint="calibcli fit x.csv -o calibrator.json")
     lines = text.splitlines()
     assert len(lines) <= 15
     assert max(map(len, lines)) <= 80

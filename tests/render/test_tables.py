@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from calibcli.core.results.reading import typed
 from calibcli.render.formats import text as tables
 from calibcli.render.words import figures, names
 
@@ -11,7 +12,7 @@ SGR = re.compile(r"\x1b\[\d+m")
 
 
 def test_a_default_measure_fits_one_look(make_binary):
-    text = tables.render_measure(make_binary())
+    text = tables.render_measure(typed(make_binary()))
     assert text.count("\n") <= 47
     first = text.splitlines()[0]
     assert first.startswith("ECE 0.1")
@@ -22,11 +23,11 @@ def test_a_default_measure_fits_one_look(make_binary):
 
 def test_every_metric_is_printed_with_its_interval(make_binary):
     result = make_binary()
-    text = tables.render_measure(result)
-    for name, entry in result["overall"]["metrics"].items():
+    text = tables.render_measure(typed(result))
+    for name, entry in typed(result).overall.metrics.items():
         if name != "n":
             line = next(line for line in text.splitlines() if line.split()[:1] == [name])
-            assert figures.metric(entry["value"]) in line
+            assert figures.metric(entry.value) in line
             assert figures.interval(entry) in line
 
 
@@ -34,15 +35,15 @@ def test_a_metric_that_is_not_defined_gives_its_reason(make_binary):
     result = make_binary()
     reason = {"value": None, "low": None, "high": None, "reason": "one class only"}
     result["overall"]["metrics"]["auc"] = reason
-    line = next(x for x in tables.render_measure(result).splitlines() if x.startswith("auc"))
+    line = next(x for x in tables.render_measure(typed(result)).splitlines() if x.startswith("auc"))
     assert line.split(None, 2)[1:] == ["-", "one class only"]
 
 
 def test_a_pipe_has_no_escape_codes_and_the_terminal_the_same_characters(make_binary):
     result = make_binary(calibrated=True, groups=("a", "b"), thresholds=(0.3, 0.5))
-    plain = tables.render_measure(result)
+    plain = tables.render_measure(typed(result))
     assert "\x1b" not in plain
-    assert SGR.sub("", tables.render_measure(result, color=True)) == plain
+    assert SGR.sub("", tables.render_measure(typed(result), color=True)) == plain
 
 
 @pytest.mark.parametrize("color", [False, True])
@@ -50,7 +51,7 @@ def test_names_are_shown_as_they_are_and_harmless(make_multiclass, nasty, color)
     result = make_multiclass(tuple(nasty), groups=("[bold]a", "\x1b]0;title\x07"))
     result["warnings"] = ["column '\x1b[2J' is odd"]
     result["inputs"][0]["path"] = "evil\x1b[1m.csv"
-    text = tables.render_measure(result, color=color)
+    text = tables.render_measure(typed(result), color=color)
     for name in nasty:
         assert names.visible(name) in text
     assert "[red]x[/red]" in text
@@ -61,7 +62,9 @@ def test_names_are_shown_as_they_are_and_harmless(make_multiclass, nasty, color)
 
 def test_before_and_after_stand_side_by_side(make_binary):
     result = make_binary(calibrated=True)
-    line = next(x for x in tables.render_measure(result).splitlines() if x.split()[:1] == ["brier"])
+    line = next(
+        x for x in tables.render_measure(typed(result)).splitlines() if x.split()[:1] == ["brier"]
+    )
     before = result["overall"]["metrics"]["brier"]["value"]
     after = result["overall"]["calibrated"]["metrics"]["brier"]["value"]
     assert line.index(figures.metric(before)) < line.index(figures.metric(after))
@@ -74,7 +77,7 @@ def test_gates_tell_pass_and_fail(make_binary):
         {"expr": "ece>0.05", "value": 0.1, "passed": False},
         {"expr": "auc<0.5", "value": 0.8, "passed": True},
     ]
-    lines = tables.render_measure(result).splitlines()
+    lines = tables.render_measure(typed(result)).splitlines()
     assert [x.split() for x in lines if x.startswith(("FAIL", "pass"))] == [
         ["FAIL", "ece>0.05", "0.1000"],
         ["pass", "auc<0.5", "0.8000"],
@@ -85,7 +88,7 @@ def test_the_worst_class_is_marked_and_the_order_kept(make_multiclass):
     classes = ("ant", "bee", "cat")
     result = make_multiclass(classes)
     worst = max(result["classes"], key=lambda c: c["metrics"]["ece"]["value"])["slice"]["name"]
-    lines = tables.render_measure(result).splitlines()
+    lines = tables.render_measure(typed(result)).splitlines()
     rows = [x for x in lines if x.startswith(classes)]
     assert [x.split()[0] for x in rows] == list(classes)
     assert [x.split()[0] for x in rows if "worst ECE" in x] == [worst]
@@ -95,18 +98,18 @@ def test_a_terminal_shows_the_worst_of_many_classes_and_a_pipe_all(make_multicla
     result = make_multiclass(tuple(f"class{i}" for i in range(40)), n=2000)
     harm = {c["slice"]["name"]: c["metrics"]["ece"]["value"] for c in result["classes"]}
     expected = set(sorted(harm, key=lambda name: -harm[name])[:20])
-    screen = tables.render_measure(result, width=100)
+    screen = tables.render_measure(typed(result), width=100)
     shown = {
         x.split()[0] for x in screen.splitlines() if x.startswith("class") and x[5:6].isdigit()
     }
     assert shown == expected
     assert "20 more" in screen
-    piped = tables.render_measure(result)
+    piped = tables.render_measure(typed(result))
     assert all(re.search(rf"^{name} ", piped, re.M) for name in harm)
 
 
 def test_empty_bins_are_a_dash(make_multiclass):
-    lines = tables.render_measure(make_multiclass(("a", "b"))).splitlines()
+    lines = tables.render_measure(typed(make_multiclass(("a", "b")))).splitlines()
     first = next(line for line in lines if line.startswith("[0, 0.06667]"))
     assert first.split()[2:] == ["0", "-", "-", "-"]
 
@@ -117,7 +120,7 @@ def test_at_readings_are_listed_per_slice(make_binary):
                "gap": -0.28, "verdict": "over-confident"}  # fmt: skip
     result["overall"]["at"] = [reading]
     result["groups"][0]["at"] = [{**reading, "verdict": "no data", "count": 0, "gap": None}]
-    text = tables.render_measure(result)
+    text = tables.render_measure(typed(result))
     assert re.search(r"^overall +0\.8 +0\.75 to 0\.8 +10 +0\.78\d* +0\.5\d* +-0\.28", text, re.M)
     assert re.search(r"^camera=front +0\.8 .* - +no data$", text, re.M)
 
@@ -126,7 +129,7 @@ def test_several_binnings_are_all_shown(make_binary):
     result = make_binary()
     first = result["overall"]["ece_by_bins"][0]
     result["overall"]["ece_by_bins"] = [first, {**first, "bins": 10}, {**first, "bins": 30}]
-    text = tables.render_measure(result)
+    text = tables.render_measure(typed(result))
     assert [m.split()[0] for m in re.findall(r"^\d+ equal-width bins .*\]$", text, re.M)] == [
         "15",
         "10",
@@ -136,7 +139,7 @@ def test_several_binnings_are_all_shown(make_binary):
 
 @pytest.mark.parametrize("kind", ["cross-fitted", "in-sample"])
 def test_fit_says_what_its_after_is_worth(make_fit, kind):
-    text = tables.render_fit(make_fit(kind=kind))
+    text = tables.render_fit(typed(make_fit(kind=kind)))
     assert text.splitlines()[0].startswith("temperature: ECE 0.1")
     assert f"After is {kind}" in text
     assert f"after, {kind}" in text
@@ -146,22 +149,18 @@ def test_fit_says_what_its_after_is_worth(make_fit, kind):
 
 def test_a_threshold_is_printed_exactly(make_threshold):
     result = make_threshold()
-    text = tables.render_threshold(result)
+    text = tables.render_threshold(typed(result))
     assert text.splitlines()[0].startswith("threshold 0.4000000000000001: maximises f1")
     assert "subject to precision>=0.6" in text
     assert "empirical" in text
-    assert "certified" in tables.render_threshold({**result, "kind": "certified"})
+    assert "certified" in tables.render_threshold(typed({**result, "kind": "certified"}))
 
 
 def test_apply_lists_what_was_written():
     result = {"schema": "calibcli/apply", "version": 1, "rows": 10, "output": "out\x1b.parquet",
-              "columns": ["probability", "decision"], "warnings": []}  # fmt: skip
-    lines = tables.render_apply(result).splitlines()
-    assert lines == [
-        "rows     10",
-        "output   out\\x1b.parquet",
-        "columns  probability, decision",
-    ]
+              "method": None, "inputs": [], "params": {}, "task": "binary"}  # fmt: skip
+    lines = tables.render_apply(typed(result)).splitlines()
+    assert lines == ["task    binary", "rows    10", "output  out\\x1b.parquet"]
 
 
 def test_plain_tables_import_no_console_library_and_no_charts():

@@ -1,6 +1,7 @@
 import pytest
 
 from calibcli.render.words import words
+from tests.render.whole import conventions
 
 
 @pytest.mark.parametrize(
@@ -12,4 +13,4 @@ from calibcli.render.words import words
     ],
 )
 def test_conventions_are_in_words(params, expected):
-    assert words.bins_words(params) == expected
+    assert words.bins_words(conventions(params)) == expected

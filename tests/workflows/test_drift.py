@@ -13,6 +13,7 @@ import pytest
 from scipy.stats import ks_2samp
 
 from calibcli.core.decisions.gates import evaluate_gate, parse_gate
+from calibcli.core.results.reading import typed
 from calibcli.errors import InputError, UsageError
 from calibcli.io.rows.dataset import InputSpec
 from calibcli.render.formats import csvout, markdown
@@ -153,7 +154,7 @@ def test_without_labels_the_scores_still_tell(paths, name):
     assert "ece" not in metrics
     assert "no labels" in found["warnings"][0]
     for render in (tables.render_measure, markdown.render_measure, csvout.render_measure):
-        assert "psi" in render(found)
+        assert "psi" in render(typed(found))
 
 
 def test_a_label_that_is_not_there_yet(paths):

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from calibcli.core.decisions.gates import evaluate_gate, parse_gate
+from calibcli.core.results.reading import typed
 from calibcli.errors import InputError, UsageError
 from calibcli.io.rows.dataset import InputSpec
 from calibcli.render.formats import csvout, markdown
@@ -64,7 +65,7 @@ def test_first_bad_day_is_the_day_it_changed(paths):
     assert found["groups"] == []
     assert found["params"]["groups"] == []
     for render in (tables.render_measure, markdown.render_measure, csvout.render_measure):
-        assert "2024-02-29" in render(found)
+        assert "2024-02-29" in render(typed(found))
 
 
 def test_figures_of_a_day_are_those_of_its_rows(paths):

@@ -12,6 +12,7 @@ import pytest
 
 import calibcli
 from calibcli.core.decisions.gates import evaluate_gate, parse_gate
+from calibcli.core.results.reading import typed
 from calibcli.errors import InputError, UsageError
 from calibcli.io.rows.dataset import InputSpec
 from calibcli.render.formats import csvout, markdown
@@ -195,9 +196,9 @@ def test_verdict_gates_and_every_format(frame, tmp_path):
     jsonschema.validate(
         json.loads(json.dumps(result, allow_nan=False)), json.loads(schema.read_text())
     )
-    assert "second (other)" in tables.render_measure(result)
-    assert "Versus other" in markdown.render_measure(result)
-    assert "difference,overall,,,versus,other,nll" in csvout.render_measure(result)
+    assert "second (other)" in tables.render_measure(typed(result))
+    assert "Versus other" in markdown.render_measure(typed(result))
+    assert "difference,overall,,,versus,other,nll" in csvout.render_measure(typed(result))
     swapped = run(InputSpec((str(tmp_path / "two.csv"),), score="other"), "score")
     assert swapped["verdict"].startswith("the first model has the better")
     nll, back = result["versus"]["metrics"]["nll"], swapped["metrics"]["nll"]
@@ -315,9 +316,11 @@ def test_the_first_model_is_compared_calibrated_too(frame, tmp_path):
     for name, item in after["metrics"].items():
         assert same(found["versus"]["calibrated"]["metrics"][name], item)
     assert found["versus"]["metrics"]["nll"]["first"] > after["metrics"]["nll"]["first"]
-    text = tables.render_measure(found)
+    text = tables.render_measure(typed(found))
     assert "first, calibrated" in text
-    assert any("versus, calibrated" in line for line in csvout.render_measure(found).splitlines())
+    assert any(
+        "versus, calibrated" in line for line in csvout.render_measure(typed(found)).splitlines()
+    )
 
 
 def test_a_pool_of_models_is_not_compared_with_one(frame, tmp_path):

@@ -173,19 +173,22 @@ def _page(result: dict[str, Any], chosen: ReportFormat, output: str) -> str:
         from calibcli.render.formats.jsonout import render_json
 
         return render_json(result)
+    from calibcli.core.results.reading import typed
+
+    shown, params = typed(result), result["params"]
     if chosen is ReportFormat.MD:
         from calibcli.render.formats.markdown import render_report
 
         if output == "-":
-            return console.beneath_settings(result, render_report(result), marked=True)
+            return console.beneath_settings(params, render_report(shown), marked=True)
         from calibcli.cli.pictures import save
         from calibcli.render.charts.gallery import all_figures
 
-        drawn = list(all_figures(result))
+        drawn = list(all_figures(shown))
         folder = Path(output).with_name(f"{Path(output).stem}_files")
         save(drawn, str(folder), svg=False)
         pictures = [(one, f"{folder.name}/{one.identity}.png") for one in drawn]
-        return console.beneath_settings(result, render_report(result, pictures), marked=True)
+        return console.beneath_settings(params, render_report(shown, pictures), marked=True)
     from calibcli.render.formats.html import render_report_html
 
-    return render_report_html(result)
+    return render_report_html(shown)

@@ -99,10 +99,10 @@ def _of_cut(cut: CutOff, objective: str | None) -> Iterator[Numbered]:
     missing = cut.reason or ""
     yield Numbered("before", where, "metrics", "", "threshold", cut.threshold, reason=missing)
     yield Numbered("before", where, "metrics", "", "n", cut.n)
-    if cut.value is not None:
-        yield _named("before", where, "value", cut.value)
+    if cut.reached is not None:
+        yield _named("before", where, "value", cut.reached)
         if objective is not None and objective not in _AGAIN:
-            yield _named("before", where, objective, cut.value)
+            yield _named("before", where, objective, cut.reached)
     for name in _OF_CUT:
         figure = getattr(cut, name)
         if figure is not None:

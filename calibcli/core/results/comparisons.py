@@ -135,6 +135,11 @@ class Period(Record, frozen=True, kw_only=True):
     changed: tuple[str, ...]
     decision: Decided | None = None
 
+    @property
+    def rows(self) -> Number | None:
+        """How many rows the period has."""
+        return self.metrics["n"].value
+
 
 class Series(Record, frozen=True):
     """The same figures for each period in order.

@@ -16,9 +16,14 @@ After = Literal["cross-fitted", "in-sample", "unchanged"]
 class Side(Record, frozen=True):
     """Figures and bins before or after a fit; `kind` is what those after are worth."""
 
-    metrics: dict[str, Figure]
+    metrics: dict[str, Figure] = field(default_factory=dict)
     bins: tuple[Bin, ...] | None = None
     kind: After | None = None
+
+    def value(self, metric: str) -> Number | None:
+        """Return the value of a metric; None where this side has none."""
+        found = self.metrics.get(metric)
+        return None if found is None else found.value
 
 
 class FittedClass(Record, frozen=True):
@@ -35,7 +40,7 @@ class FittedGroup(Record, frozen=True, kw_only=True):
     slice: Where
     rows: Number
     weight: float | list[float]
-    note: str
+    note: str = always("")
     before: Side | None = None
     after: Side | None = None
 
@@ -53,12 +58,12 @@ class Candidate(Record, frozen=True, kw_only=True):
     """
 
     method: str
-    score: float | None
-    difference: float | None
-    se: float | None
+    score: float | None = always(None)
+    difference: float | None = always(None)
+    se: float | None = always(None)
     seconds: float | None = None
-    chosen: bool
-    note: str
+    chosen: bool = always(False)
+    note: str = always("")
 
 
 class MapPoint(Record, frozen=True):

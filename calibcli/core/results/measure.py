@@ -78,10 +78,20 @@ class SliceResult(Record, frozen=True, kw_only=True):
         """The expected calibration error."""
         return self.metrics.get("ece")
 
+    def value(self, metric: str) -> Number | None:
+        """Return the value of a metric; None where the slice has none."""
+        found = self.metrics.get(metric)
+        return None if found is None else found.value
+
     @property
     def rows(self) -> Number:
         """How many rows there are, or their weight."""
-        return self.metrics["n"].value or 0
+        return self.value("n") or 0
+
+    @property
+    def after(self) -> dict[str, Figure] | None:
+        """Figures after calibration; None without a calibrator."""
+        return None if self.calibrated is None else self.calibrated.metrics
 
     @property
     def last(self) -> SliceResult:
@@ -115,17 +125,22 @@ class Structure(Record, frozen=True, kw_only=True):
     at: tuple[Reading, ...] | None = None
     calibrated: Structure | None = None
 
+    @property
+    def last(self) -> Structure:
+        """The figures after calibration where there are any, else before."""
+        return self.calibrated or self
+
 
 class Segmentation(Record, frozen=True):
     """What images have beside their pixels as rows.
 
     Attributes:
-        pixel: what a pixel is: a binary, multi-class or multi-label row.
+        pixel: the task of a pixel as a row.
         decided: how a pixel is decided.
         hidden: structures beyond tolerance and twice as bad as the average over pixels.
     """
 
-    pixel: Literal["binary", "multiclass", "multilabel"]
+    pixel: str
     images: int
     pixels: Number
     ignored: int

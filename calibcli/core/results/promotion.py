@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from calibcli.core.results.base import Number, Record, always
-from calibcli.core.results.envelope import Envelope, GateResult
+from calibcli.core.results.envelope import Envelope, GateResult, Input
 from calibcli.core.results.figures import Figure, Where
 from calibcli.core.results.warning import Code
 
@@ -87,7 +87,7 @@ class Comparison(Record, frozen=True):
     clustered: bool
     steps: tuple[Step, ...]
     larger_is_better: bool = False
-    constraints: tuple[ConstraintKept, ...] = ()
+    constraints: tuple[ConstraintKept, ...] | None = None
 
 
 class CheckResult(Record, frozen=True):
@@ -117,7 +117,7 @@ class PromotionResult(Envelope, frozen=True, kw_only=True):
     """
 
     schema: Literal["calibcli/promotion"] = always("calibcli/promotion")
-    inputs: tuple[dict[str, Any], ...] = always(())
+    inputs: tuple[Input, ...] = always(())
     params: dict[str, Any] = always({})
     path: str
     decision: Decision

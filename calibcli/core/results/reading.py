@@ -11,8 +11,6 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from calibcli.core.results.envelope import Envelope
-
 T = TypeVar("T")
 
 # Modules are imported by need: no command defines the types of another's result.
@@ -22,23 +20,28 @@ _TYPES: Final = {
     "calibcli/threshold": ("threshold", "ThresholdResult"),
     "calibcli/apply": ("apply", "ApplyResult"),
     "calibcli/promotion": ("promotion", "PromotionResult"),
+    "calibcli/report": ("report", "ReportResult"),
 }
 
 
-def result_type(schema: str) -> type[Envelope]:
+def result_type(schema: str) -> type[msgspec.Struct]:
     """Return the type of the results of a schema, such as "calibcli/measure"."""
     module, name = _TYPES[schema]
-    found: type[Envelope] = getattr(import_module(f"calibcli.core.results.{module}"), name)
+    found: type[msgspec.Struct] = getattr(import_module(f"calibcli.core.results.{module}"), name)
     return found
 
 
-def typed(document: Mapping[str, Any]) -> Any:
+def typed(document: Mapping[str, Any] | msgspec.Struct) -> Any:
     """Return a result as its type; keys that the type does not have are left out.
+
+    What is of its type already is returned as it is.
 
     Raises:
         msgspec.ValidationError: the document is not of its schema.
     """
-    return typed_as(document, result_type(document["schema"]))
+    if isinstance(document, msgspec.Struct):
+        return document
+    return typed_as(document, result_type(str(document["schema"])))
 
 
 def typed_as(document: Any, kind: type[T]) -> T:
@@ -50,4 +53,4 @@ def typed_as(document: Any, kind: type[T]) -> T:
     try:
         return msgspec.convert(document, kind)
     except msgspec.ValidationError:  # NumPy's floats are floats for JSON alone
-        return msgspec.json.decode(json.dumps(document), type=kind)
+        return msgspec.convert(json.loads(json.dumps(document)), kind)

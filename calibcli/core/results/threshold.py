@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from calibcli.core.results.base import UNSET, Number, Record, UnsetType, always
+from calibcli.core.results.base import UNSET, Number, Record, UnsetType, always, field
 from calibcli.core.results.decided import Decided
-from calibcli.core.results.envelope import Envelope, GateResult
-from calibcli.core.results.figures import Confusion, Figure, Where
+from calibcli.core.results.envelope import Envelope, GateResult, Input
+from calibcli.core.results.figures import OVERALL, Confusion, Figure, Where
 from calibcli.core.results.warning import Code
 
 Kind = Literal["empirical", "certified", "conformal"]
@@ -107,7 +107,8 @@ class CutOff(Record, frozen=True, kw_only=True):
         logit: the same cut-off on the scale of logits, which are decided by it.
         weight: several classes: the largest probability / weight wins the row.
         nms_iou: detection: boxes are suppressed from this IoU on.
-        value: what the objective reaches.
+        n: rows; None where a file of cut-offs does not say.
+        value: what the objective reaches; a file may have the number alone, see `reached`.
         optimism: how much of `value` is the choice's own doing, over resamples.
         min_area: masks: regions of fewer pixels are left out, and holes are filled.
         same_regions: share of resamples that choose the same filter.
@@ -119,8 +120,8 @@ class CutOff(Record, frozen=True, kw_only=True):
     threshold_low: float | UnsetType | None = UNSET
     threshold_high: float | UnsetType | None = UNSET
     nms_iou: float | UnsetType | None = UNSET
-    n: Number
-    value: Figure | None = None
+    n: Number | None = None
+    value: Figure | Number | None = None
     confusion: Confusion | None = None
     min_area: int | None = None
     fill_holes: bool | None = None
@@ -137,6 +138,28 @@ class CutOff(Record, frozen=True, kw_only=True):
     weight: float | None = None
     searched: tuple[Searched, ...] | None = None
     reason: str | None = None
+
+    @property
+    def reached(self) -> Figure | None:
+        """What the objective reaches, with its interval where that is known."""
+        value = self.value
+        return value if value is None or isinstance(value, Figure) else Figure(value)
+
+    @property
+    def crossed(self) -> Figure | None:
+        """What the objective reaches on rows that the choice has not seen."""
+        return None if self.cross_fitted is None else self.cross_fitted.value
+
+    @property
+    def ends(self) -> tuple[float | None, float | None]:
+        """The interval of the cut-off."""
+        low, high = self.threshold_low, self.threshold_high
+        return None if low is UNSET else low, None if high is UNSET else high
+
+    @property
+    def suppression(self) -> float | None:
+        """The NMS IoU, of boxes."""
+        return None if self.nms_iou is UNSET else self.nms_iou
 
 
 class Equal(Record, frozen=True):
@@ -200,6 +223,11 @@ class Abstain(Record, frozen=True, kw_only=True):
     curve: KeptCurve | None = None
     groups: tuple[Kept, ...] | None = None
 
+    @property
+    def slice(self) -> Where:
+        """All rows."""
+        return OVERALL
+
 
 class SetSlice(Record, frozen=True, kw_only=True):
     """The quantile of the sets of one slice; None: every class is in the set."""
@@ -224,7 +252,7 @@ class SetSizes(Record, frozen=True):
 class Sets(Record, frozen=True, kw_only=True):
     """Sets of classes that hold the true one with a probability."""
 
-    method: Literal["lac", "aps", "raps"]
+    method: Literal["lac", "aps", "raps", "aps-randomised", "raps-randomised"]
     coverage: float
     classes: int
     by: Literal["none", "class", "group"]
@@ -295,6 +323,11 @@ class RegionCurve(Record, frozen=True):
     iou: list[float | None]
     mean_dice: list[float | None]
 
+    @property
+    def overlaps(self) -> dict[str, list[float | None]]:
+        """The overlap with the truth at each threshold, by its name."""
+        return {"dice": self.dice, "iou": self.iou, "mean_dice": self.mean_dice}
+
 
 class Regions(Record, frozen=True):
     """How masks are filtered and conflicts settled, and what was searched."""
@@ -349,10 +382,9 @@ class CommonCut(Record, frozen=True, kw_only=True):
     cross_fitted: CommonValue | None = None
 
 
-class ThresholdResult(Envelope, frozen=True, kw_only=True):
-    """What `threshold` chose."""
+class Choice(Envelope, frozen=True, kw_only=True):
+    """Cut-offs, or another decision, and what they reach."""
 
-    schema: Literal["calibcli/threshold"] = always("calibcli/threshold")
     objective: str | None
     constraints: tuple[str, ...] = always(())
     kind: Kind
@@ -369,3 +401,19 @@ class ThresholdResult(Envelope, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = always(())
     warning_codes: tuple[Code, ...] = always(())
     gates: tuple[GateResult, ...] = ()
+
+
+class ThresholdResult(Choice, frozen=True, kw_only=True):
+    """What `threshold` chose."""
+
+    schema: Literal["calibcli/threshold"] = always("calibcli/threshold")
+
+
+class ThresholdsFile(Choice, frozen=True, kw_only=True):
+    """Cut-offs as they are kept; `calibrated`: they cut calibrated probabilities."""
+
+    schema: Literal["calibcli/thresholds"] = always("calibcli/thresholds")
+    inputs: tuple[Input, ...] = ()
+    params: dict[str, Any] = field(default_factory=dict)
+    objective: str | None = None
+    calibrated: bool = False

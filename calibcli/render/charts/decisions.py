@@ -18,20 +18,21 @@ from calibcli.render.charts.vega import (
 from calibcli.render.words import figures
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+
+    from calibcli.core.results.curves import CostCurve, NetBenefit, RiskCoverage
 
     Spec = dict[str, Any]
-    Result = Mapping[str, Any]
 
 
-def net_benefit(curves: Sequence[Result], *, title: str) -> Spec:
+def net_benefit(curves: Sequence[NetBenefit], *, title: str) -> Spec:
     """Return decision curves, before and after; dashed: acting on every row, and on none."""
-    top = max(max(curve["model"]) for curve in curves)
+    top = max(max(curve.model) for curve in curves)
     bottom = -max(top, 1e-6) / 5
     first = curves[0]
     everyone = [
         {"x": x, "y": round(y, 6)}
-        for x, y in zip(first["threshold"], first["all"], strict=True)
+        for x, y in zip(first.threshold, first.all, strict=True)
         if y >= bottom
     ]
     y = _axis("net benefit", [bottom, max(top, 1e-6) * 1.05])
@@ -39,30 +40,28 @@ def net_benefit(curves: Sequence[Result], *, title: str) -> Spec:
     nobody = [{"x": 0.0, "y": 0.0}, {"x": 1.0, "y": 0.0}]
     layers = [_dashed(everyone, x, y), _dashed(nobody, x, y)]
     for curve, name in zip(curves, series(len(curves)), strict=True):
-        points = zip(curve["threshold"], curve["model"], strict=True)
+        points = zip(curve.threshold, curve.model, strict=True)
         values = [{"x": x, "y": round(v, 6)} for x, v in points if v >= bottom]
         layers.append(_line(values, name, x, y))
     return specification({"width": SIDE, "height": SIDE, "layer": layers}, title)
 
 
-def cost(curves: Sequence[Result], *, title: str) -> Spec:
+def cost(curves: Sequence[CostCurve], *, title: str) -> Spec:
     """Return the expected cost per row against the cut-off, before and after, and the cheapest."""
-    top = max(max(curve["cost"]) for curve in curves)
-    bottom = min(0.0, *(min(curve["cost"]) for curve in curves))
+    top = max(max(curve.cost) for curve in curves)
+    bottom = min(0.0, *(min(curve.cost) for curve in curves))
     y = _axis("expected cost per row", [bottom, top + max(abs(top), 1e-9) * 0.05])
     x = unit("x", "cut-off", TICKS)
     layers = []
     for curve, name in zip(curves, series(len(curves)), strict=True):
-        points = zip(curve["threshold"], curve["cost"], strict=True)
+        points = zip(curve.threshold, curve.cost, strict=True)
         values = [{"x": min(x, 1), "y": v} for x, v in points]
         layers.append(_line(values, name, x, y))
-    best = curves[-1]["best"]
-    at = [
-        {"x": min(best["threshold"], 1), "y": best["cost"], "t": figures.short(best["threshold"])}
-    ]
+    best = curves[-1].best
+    at = [{"x": min(best.threshold, 1), "y": best.cost, "t": figures.short(best.threshold)}]
     place = {"x": field("x"), "y": field("y")}
     ring = {"type": "point", "stroke": ACCENT, "fill": PAPER, "size": 90, "strokeWidth": 2.5}
-    right = best["threshold"] > 0.7
+    right = best.threshold > 0.7
     text = {"fontSize": 12, "color": ACCENT, "fontWeight": 600, "dy": -12}
     text |= {"align": "right" if right else "left", "dx": -4 if right else 4}
     layers += [
@@ -72,14 +71,14 @@ def cost(curves: Sequence[Result], *, title: str) -> Spec:
     return specification({"width": SIDE, "height": SIDE, "layer": layers}, title)
 
 
-def risk_coverage(curves: Sequence[Result], *, title: str) -> Spec:
+def risk_coverage(curves: Sequence[RiskCoverage], *, title: str) -> Spec:
     """Return risk-coverage curves, before and after: errors among the surest share of rows."""
-    top = max(max(curve["risk"]) for curve in curves)
+    top = max(max(curve.risk) for curve in curves)
     y = _axis("share of errors", [0, max(top, 1e-6) * 1.05])
     x = unit("x", "share of rows kept", TICKS)
     layers = []
     for curve, name in zip(curves, series(len(curves)), strict=True):
-        points = zip(curve["coverage"], curve["risk"], strict=True)
+        points = zip(curve.coverage, curve.risk, strict=True)
         values = [{"x": round(x, 6), "y": round(v, 6)} for x, v in points]
         layers.append(_line(values, name, x, y))
     return specification({"width": SIDE, "height": SIDE, "layer": layers}, title)

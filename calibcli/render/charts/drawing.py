@@ -8,11 +8,7 @@ from typing import TYPE_CHECKING, Any
 from calibcli.render.words.names import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from calibcli.render.charts.ranking import Spec
-
-    Result = Mapping[str, Any]
+    Spec = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +26,6 @@ class Figure:
     spec: Spec
     says: str
     caption: tuple[tuple[str, str], ...] = ()
-
-
-def value_of(part: Result, metric: str) -> float | None:
-    """Return the value of a metric of a slice, None where it has none."""
-    value: float | None = (part["metrics"].get(metric) or {}).get("value")
-    return value
 
 
 def short(name: str, limit: int = 22) -> str:

@@ -6,10 +6,12 @@ draws, what it says, and its caption.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from calibcli.core.results.base import UNSET
+from calibcli.core.results.report import ReportResult
 from calibcli.render.charts import gallery_decisions, gallery_slices, periods, reliability
-from calibcli.render.charts.drawing import Figure, value_of
+from calibcli.render.charts.drawing import Figure
 from calibcli.render.charts.palette import AFTER, BEFORE
 from calibcli.render.tables import common as tabulate
 from calibcli.render.tables import serial
@@ -17,15 +19,18 @@ from calibcli.render.words import figures, verdicts, words
 from calibcli.render.words.names import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
-    Result = Mapping[str, Any]
+    from calibcli.core.results.conventions import Conventions
+    from calibcli.core.results.curves import BinnedEcePoint, CorpCurve
+    from calibcli.core.results.measure import MeasureResult, SliceResult
+    from calibcli.tasks.words import Words
 
 
-def all_figures(report: Result) -> Iterator[Figure]:
+def all_figures(found: ReportResult | MeasureResult) -> Iterator[Figure]:
     """Yield the figures of a report, or of a measure result with curves, in their order."""
-    measure = report.get("measure") or report
-    whole = report if "measure" in report else {"measure": measure}
+    whole = found if isinstance(found, ReportResult) else ReportResult(measure=found)
+    measure = whole.measure
     yield from reliability_figures(measure)
     yield from gallery_decisions.ranking_figures(whole)
     yield from gallery_decisions.confusion_figures(whole)
@@ -37,30 +42,34 @@ def all_figures(report: Result) -> Iterator[Figure]:
         yield gallery_slices.dots_figure(kind, parts, measure, identity)
         yield from gallery_slices.multiple_figures(kind, parts, measure, identity)
     yield from series_figures(measure)
-    if whole.get("calibrator"):
-        yield from gallery_slices.map_figures(whole["calibrator"])
+    if whole.calibrator is not None:
+        yield from gallery_slices.map_figures(whole.calibrator)
 
 
-def reliability_figures(result: Result) -> list[Figure]:
+def reliability_figures(result: MeasureResult) -> list[Figure]:
     """Return the reliability diagrams before and after, the CORP curve and ECE by bins."""
-    params, task, overall = result.get("params", {}), words.task_of(result), result["overall"]
-    after = overall.get("calibrated")
-    made = [
-        _diagram(overall, params, task, "Before calibration" if after else "Reliability diagram")
-    ]
-    if after:
+    params, task, overall = result.conventions, words.task_of(result), result.overall
+    after = overall.calibrated
+    if after is None:
+        made, parts = [_diagram(overall, params, task, "Reliability diagram")], [overall]
+    else:
+        made = [_diagram(overall, params, task, "Before calibration")]
         made.append(_diagram(after, params, task, "After calibration", color=AFTER))
-    parts = [overall, after] if after else [overall]
-    if all(part.get("corp") for part in parts):
-        made.append(_corp(parts, params, task))
-    if all(part.get("ece_curve") for part in parts):
-        made.append(_ece_by_bins(parts, params))
+        parts = [overall, after]
+    curves = [part.corp for part in parts if part.corp is not None]
+    if len(curves) == len(parts):
+        made.append(_corp(parts, curves, params, task))
+    binned = [part.ece_curve for part in parts if part.ece_curve]
+    if len(binned) == len(parts):
+        made.append(_ece_by_bins(binned, params))
     return made
 
 
-def _diagram(part: Result, params: Result, task: str, title: str, color: str = BEFORE) -> Figure:
-    bins, band = part.get("bins") or [], part.get("consistency")
-    ece = figures.with_interval(part["metrics"].get("ece"))
+def _diagram(
+    part: SliceResult, params: Conventions, task: Words, title: str, color: str = BEFORE
+) -> Figure:
+    bins, band = part.bins, None if part.consistency is UNSET else part.consistency
+    ece = figures.with_interval(part.ece)
     said = verdicts.slice_verdict(part, params, task).headline
     interval = tabulate.level(params)
     caption = f"ECE {ece}. "
@@ -81,32 +90,32 @@ def _diagram(part: Result, params: Result, task: str, title: str, color: str = B
     )
 
 
-def _corp(parts: Sequence[Result], params: Result, task: str) -> Figure:
-    curves = [part["corp"] for part in parts]
-    parted = [figures.metric(value_of(part, "brier_miscalibration")) for part in parts]
+def _corp(
+    parts: Sequence[SliceResult], curves: Sequence[CorpCurve], params: Conventions, task: Words
+) -> Figure:
+    parted = [figures.metric(part.value("brier_miscalibration")) for part in parts]
     text = (
         "The isotonic (CORP) curve: no bins to choose. Where it leaves the line, the Brier score "
         f"loses {' before and '.join(parted)}{' after' if len(parts) > 1 else ''} to "
         "miscalibration. "
     )
-    band = curves[-1].get("band")
-    level = f"{words.confidence_of(params) * 100:.6g}%"
-    reason = curves[-1].get("reason") or ""
+    band = curves[-1].band
+    level = f"{params.level * 100:.6g}%"
+    reason = curves[-1].reason or ""
     text += f"Grey: {level} of the curves of an honest model." if band else _sentence(reason)
     spec = reliability.corp(curves, task=task, title="CORP reliability curve")
     return Figure("corp", spec, text.strip(), (("", text.strip()),))
 
 
-def _ece_by_bins(parts: Sequence[Result], params: Result) -> Figure:
-    rows = parts[-1]["ece_curve"]
-    known = [row["ece"] for row in rows if row["ece"] is not None]
+def _ece_by_bins(curves: Sequence[Sequence[BinnedEcePoint]], params: Conventions) -> Figure:
+    known = [row.ece for row in curves[-1] if row.ece is not None]
     low, high = min(known, default=None), max(known, default=None)
     shade = f", shaded the {tabulate.level(params)}" if tabulate.level(params) else ""
     text = (
         f"ECE depends on the bins: from {figures.metric(low)} to {figures.metric(high)} here. "
         f"Solid with dots: equal width{shade}. Dashed: equal mass."
     )
-    spec = reliability.ece_by_bins([part["ece_curve"] for part in parts], title="ECE by bins")
+    spec = reliability.ece_by_bins(curves, title="ECE by bins")
     return Figure("ece-bins", spec, text, (("", text),))
 
 
@@ -117,31 +126,32 @@ def _sentence(text: str) -> str:
 # -- periods ---------------------------------------------------------------------------------------
 
 
-def series_figures(result: Result) -> list[Figure]:
+def series_figures(result: MeasureResult) -> list[Figure]:
     """Return ECE, and with a reference PSI, of each period in order."""
-    found = result.get("series")
-    if not found:
+    found = result.series
+    if found is None:
         return []
-    shown = [name for name in periods.TITLES if periods.known(found["periods"], name)]
+    shown = [name for name in periods.TITLES if periods.known(found.periods, name)]
     if not shown:
         return []
-    kept = periods.thinned(found["periods"])
-    by = visible(found["by"])
+    kept = periods.thinned(found.periods)
+    by = visible(found.by)
     text = serial.series_words(found)
-    if any(row["bad"] for row in kept):
+    if any(row.bad for row in kept):
         text += " Rings: bad periods."
-    if any(row["changed"] for row in kept):
+    if any(row.changed for row in kept):
         text += " Diamonds: periods that surely differ from the reference."
-    text += " Dashed: the limit." if any(name in found["limits"] for name in shown) else ""
-    if any(periods.entry_of(row, name).get("low") is not None for row in kept for name in shown):
-        text += f" Bars: the {words.confidence_of(result.get('params') or {}) * 100:.6g}% interval."
-    left = len(found["periods"]) - len(kept)
+    text += " Dashed: the limit." if any(name in found.limits for name in shown) else ""
+    entries = [periods.entry_of(row, name) for row in kept for name in shown]
+    if any(one is not None and one.low is not None for one in entries):
+        text += f" Bars: the {result.conventions.level * 100:.6g}% interval."
+    left = len(found.periods) - len(kept)
     if left:
         text += (
-            f" Left out here: {left} of {len(found['periods'])} periods; of neighbours the bad, "
+            f" Left out here: {left} of {len(found.periods)} periods; of neighbours the bad, "
             "the changed or the highest one is drawn. The table has all."
         )
     names = " and ".join(periods.TITLES[name] for name in shown)
-    spec = periods.series(kept, shown, found["limits"], title=f"{names} by {by}")
-    says = f"{names} of {len(found['periods'])} periods by {by}. {text}"
+    spec = periods.series(kept, shown, found.limits, title=f"{names} by {by}")
+    says = f"{names} of {len(found.periods)} periods by {by}. {text}"
     return [Figure("series", spec, says, (("", text),))]

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from calibcli.render.charts import maps, reliability, slices
 from calibcli.render.charts.drawing import Figure, short
 from calibcli.render.tables import common as tabulate
-from calibcli.render.tables import decisions
 from calibcli.render.words import figures, words
+from calibcli.tasks.words import ONE_SCORE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    Result = Mapping[str, Any]
+    from calibcli.core.results.measure import MeasureResult, SliceResult
+    from calibcli.core.results.report import CalibratorFile
+    from calibcli.tasks.words import Words
 
 MULTIPLES: Final = 12
 DOTS: Final = 40
 
 
-def by_harm(parts: Sequence[Result]) -> list[Result]:
+def by_harm(parts: Sequence[SliceResult]) -> list[SliceResult]:
     """Return slices with the highest ECE first, after calibration where there is one."""
-    calibrated = any(part.get("calibrated") for part in parts)
+    calibrated = words.any_calibrated(parts)
     return sorted(parts, key=lambda p: -(words.ece_of(p, calibrated=calibrated) or 0.0))
 
 
@@ -39,12 +41,14 @@ def slices_identity(kind: str, place: int) -> str:
     return f"group-{place}-{letters}".removesuffix("-")
 
 
-def dots_figure(kind: str, parts: Sequence[Result], result: Result, identity: str) -> Figure:
+def dots_figure(
+    kind: str, parts: Sequence[SliceResult], result: MeasureResult, identity: str
+) -> Figure:
     """Return ECE of each slice, the most harmful first."""
-    params, what = result.get("params", {}), kind_word(kind)
-    calibrated = any(part.get("calibrated") for part in parts)
+    params, what = result.conventions, kind_word(kind)
+    calibrated = words.any_calibrated(parts)
     order = by_harm(parts)
-    tolerance = words.tolerance_of(params)
+    tolerance = params.within
     interval = tabulate.level(params)
     lines = f"Lines are the {interval}; " if interval else ""
     caption = (
@@ -53,7 +57,7 @@ def dots_figure(kind: str, parts: Sequence[Result], result: Result, identity: st
         "Small slices have a higher ECE by chance alone."
     )
     worst = words.worst_slice(order, calibrated=calibrated)
-    said = f"the worst is {words.slice_name(worst)}" if worst else "none has an ECE"
+    said = f"the worst is {worst.where.title}" if worst else "none has an ECE"
     return Figure(
         f"{identity}-ece",
         slices.dots(order[:DOTS], tolerance=tolerance, title=f"ECE per {what}"),
@@ -63,33 +67,32 @@ def dots_figure(kind: str, parts: Sequence[Result], result: Result, identity: st
 
 
 def multiple_figures(
-    kind: str, parts: Sequence[Result], result: Result, identity: str
+    kind: str, parts: Sequence[SliceResult], result: MeasureResult, identity: str
 ) -> list[Figure]:
     """Return small reliability diagrams of the most harmful slices."""
-    task = "binary" if kind == "class" else words.task_of(result)
-    shown = [part for part in by_harm(parts) if part.get("bins")][:MULTIPLES]
+    task = ONE_SCORE if kind == "class" else words.task_of(result)
+    shown = [part for part in by_harm(parts) if part.bins][:MULTIPLES]
     return [_multiple(part, task, f"{identity}-{i + 1}") for i, part in enumerate(shown)]
 
 
-def _multiple(part: Result, task: str, identity: str) -> Figure:
-    name = words.slice_name(part)
-    after = part.get("calibrated") or {}
-    ece = figures.with_interval(part["metrics"].get("ece"))
-    if not after.get("bins"):
-        spec = reliability.reliability(part["bins"], task=task, title=short(name), small=True)
+def _multiple(part: SliceResult, task: Words, identity: str) -> Figure:
+    name, after = part.where.title, part.calibrated
+    ece = figures.with_interval(part.ece)
+    if after is None or not after.bins:
+        spec = reliability.reliability(part.bins, task=task, title=short(name), small=True)
         return Figure(identity, spec, f"Reliability of {name}: ECE {ece}", (("", f"ECE {ece}"),))
-    later = figures.with_interval(after["metrics"].get("ece"))
-    spec = reliability.reliability_pair(part["bins"], after["bins"], task=task, title=short(name))
+    later = figures.with_interval(after.ece)
+    spec = reliability.reliability_pair(part.bins, after.bins, task=task, title=short(name))
     says = f"Reliability of {name}: ECE {ece}, after calibration {later}"
     return Figure(identity, spec, says, (("before", ece), ("after", later)))
 
 
-def map_figures(chosen: Result) -> list[Figure]:
+def map_figures(chosen: CalibratorFile) -> list[Figure]:
     """Return the map of a fitted calibrator, with its interval."""
-    points = chosen.get("map") or []
-    if decisions.map_table(points, chosen.get("params") or {}) is None:
+    points = chosen.map
+    if not points:
         return []
-    interval = tabulate.level(chosen.get("params") or {})
+    interval = tabulate.level(chosen.conventions)
     band = f"The band is the {interval} of the map, by bootstrap. " if interval else ""
     spec = maps.calibration_map(points, title="The calibrator's map")
     says = f"Calibrated probability against score at {len(points)} scores; the table has them."

@@ -9,22 +9,25 @@ from calibcli.render.charts.vega import SIDE, TICKS, diagonal, field, label, spe
 from calibcli.render.words import figures
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+
+    from calibcli.core.results.figures import Confusion
+    from calibcli.core.results.fit import MapPoint
 
     Spec = dict[str, Any]
-    Result = Mapping[str, Any]
 
 
-def confusion(table: Result, *, title: str) -> Spec:
+def confusion(table: Confusion, *, title: str) -> Spec:
     """Return a two by two confusion matrix, shaded by the share of each true label."""
-    positives, negatives = table["tp"] + table["fn"], table["fp"] + table["tn"]
-    at = figures.short(table["threshold"])
+    tn = table.tn or 0
+    positives, negatives = table.tp + table.fn, table.fp + tn
+    at = figures.short(table.threshold)
     said, not_said = f"score >= {at}", f"score < {at}"
     cells = [
-        ("label 1", said, table["tp"], positives, "TP"),
-        ("label 1", not_said, table["fn"], positives, "FN"),
-        ("label 0", said, table["fp"], negatives, "FP"),
-        ("label 0", not_said, table["tn"], negatives, "TN"),
+        ("label 1", said, table.tp, positives, "TP"),
+        ("label 1", not_said, table.fn, positives, "FN"),
+        ("label 0", said, table.fp, negatives, "FP"),
+        ("label 0", not_said, tn, negatives, "TN"),
     ]
     values = [
         {
@@ -67,14 +70,14 @@ def confusion(table: Result, *, title: str) -> Spec:
     )
 
 
-def calibration_map(points: Sequence[Result], *, title: str) -> Spec:
+def calibration_map(points: Sequence[MapPoint], *, title: str) -> Spec:
     """Return the calibrated probability against the score, with its interval as a band."""
     values = [
         {
-            "x": point["score"],
-            "y": point["probability"],
-            "low": point.get("low"),
-            "high": point.get("high"),
+            "x": point.score,
+            "y": point.probability,
+            "low": point.low,
+            "high": point.high,
         }
         for point in points
     ]

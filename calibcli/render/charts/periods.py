@@ -11,8 +11,10 @@ from calibcli.render.charts.vega import LABEL_EXPRESSION, keyed_label, specifica
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from calibcli.core.results.comparisons import Period
+    from calibcli.core.results.figures import Interval
+
     Spec = dict[str, Any]
-    Result = Mapping[str, Any]
 
 MOST: Final = 200
 TITLES: Final = {"ece": "ECE", "psi": "PSI"}
@@ -22,12 +24,17 @@ _LABEL: Final = 70
 """Pixels of a label."""
 
 
-def known(periods: Sequence[Result], name: str) -> bool:
+def known(periods: Sequence[Period], name: str) -> bool:
     """Return whether any period has this figure."""
-    return any(entry_of(row, name).get("value") is not None for row in periods)
+    return any(_value_of(row, name) is not None for row in periods)
 
 
-def thinned(periods: Sequence[Result], most: int = MOST) -> list[Result]:
+def _value_of(row: Period, name: str) -> float | None:
+    entry = entry_of(row, name)
+    return None if entry is None else entry.value
+
+
+def thinned(periods: Sequence[Period], most: int = MOST) -> list[Period]:
     """Return at most `most` periods in order, one of each run of neighbours.
 
     Of a run its first bad one, else its first changed one, else that with the highest ECE (PSI
@@ -41,21 +48,21 @@ def thinned(periods: Sequence[Result], most: int = MOST) -> list[Result]:
     return [max(run, key=_urgency) for run in runs]
 
 
-def _urgency(row: Result) -> tuple[bool, bool, float]:
-    if row["bad"] or row["changed"]:
-        return bool(row["bad"]), True, 0.0
-    values = (entry_of(row, name).get("value") for name in TITLES)
+def _urgency(row: Period) -> tuple[bool, bool, float]:
+    if row.bad or row.changed:
+        return row.bad, True, 0.0
+    values = (_value_of(row, name) for name in TITLES)
     return False, False, next((value for value in values if value is not None), -1.0)
 
 
 def series(
-    periods: Sequence[Result], names: Sequence[str], limits: Mapping[str, float], *, title: str
+    periods: Sequence[Period], names: Sequence[str], limits: Mapping[str, float], *, title: str
 ) -> Spec:
     """Return one panel a figure of `names` ("ece", "psi"), above each other, over the periods.
 
     `limits` are drawn dashed. A bad period has a ring, a changed one is a diamond.
     """
-    keys = [keyed_label(place, row["value"], _LABEL) for place, row in enumerate(periods)]
+    keys = [keyed_label(place, row.value, _LABEL) for place, row in enumerate(periods)]
     step = -(-len(keys) // _LABELS)
     panels = []
     for name in names:
@@ -74,18 +81,17 @@ def series(
     return specification({"vconcat": panels}, title)
 
 
-def _value(key: str, row: Result, name: str) -> dict[str, Any]:
+def _value(key: str, row: Period, name: str) -> dict[str, Any]:
     entry = entry_of(row, name)
-    ends = {end: entry.get(end) for end in ("low", "high")}
-    state = {"bad": bool(row["bad"]), "changed": bool(row["changed"])}
-    return {"period": key, "y": entry.get("value"), **ends, **state}
+    low, high = (None, None) if entry is None else (entry.low, entry.high)
+    state = {"bad": row.bad, "changed": bool(row.changed)}
+    return {"period": key, "y": _value_of(row, name), "low": low, "high": high, **state}
 
 
-def entry_of(row: Result, name: str) -> Result:
-    """Return the value and the interval of "ece" or "psi" in a period; empty without any."""
-    found: Result = row["metrics"] if name == "ece" else row.get("drift") or {}
-    entry: Result = found.get(name) or {}
-    return entry
+def entry_of(row: Period, name: str) -> Interval | None:
+    """Return the value and the interval of "ece" or "psi" in a period; None without any."""
+    found: Mapping[str, Interval] = row.metrics if name == "ece" else row.drift or {}
+    return found.get(name)
 
 
 def _panel(

@@ -17,23 +17,24 @@ from calibcli.render.charts.vega import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+
+    from calibcli.core.results.curves import PrecisionRecall, Roc
 
     Spec = dict[str, Any]
-    Result = Mapping[str, Any]
 
 
-def roc(lines: Sequence[tuple[Result, bool]], points: Sequence[Result], *, title: str) -> Spec:
+def roc(lines: Sequence[tuple[Roc, bool]], points: Sequence[Spec], *, title: str) -> Spec:
     """Return ROC curves (curve, emphasised) and the chosen points {"x", "y", "label"}."""
     layers = [diagonal()]
     for curve, strong in lines:
-        layers.append(_curve(curve["fpr"], curve["tpr"], strong=strong))
+        layers.append(_curve(curve.fpr, curve.tpr, strong=strong))
     return _square([*layers, *_chosen(points)], "false positive rate", "recall", title)
 
 
 def precision_recall(
-    lines: Sequence[tuple[Result, bool]],
-    points: Sequence[Result],
+    lines: Sequence[tuple[PrecisionRecall, bool]],
+    points: Sequence[Spec],
     *,
     prevalence: float | None,
     title: str,
@@ -43,7 +44,7 @@ def precision_recall(
     if prevalence is not None:
         layers.append(dashed([{"x": 0, "y": prevalence}, {"x": 1, "y": prevalence}]))
     for curve, strong in lines:
-        layers.append(_curve(curve["recall"], curve["precision"], strong=strong))
+        layers.append(_curve(curve.recall, curve.precision, strong=strong))
     return _square([*layers, *_chosen(points)], "recall", "precision", title)
 
 
@@ -66,7 +67,7 @@ def _curve(xs: Sequence[float], ys: Sequence[float], *, strong: bool) -> Spec:
     return {"data": {"values": values}, "mark": mark, "encoding": encoding}
 
 
-def _chosen(points: Sequence[Result]) -> list[Spec]:
+def _chosen(points: Sequence[Spec]) -> list[Spec]:
     if not points:
         return []
     data = {"values": [dict(point) for point in points]}

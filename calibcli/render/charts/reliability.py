@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from calibcli.core.results.base import plain
 from calibcli.render.charts.palette import AFTER, BEFORE, PAPER, QUIET
 from calibcli.render.charts.vega import (
     COLORS,
@@ -18,58 +19,59 @@ from calibcli.render.charts.vega import (
     unit,
 )
 from calibcli.render.words import bins as regions
-from calibcli.render.words import words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+
+    from calibcli.core.results.curves import Band, BinnedEcePoint, CorpCurve
+    from calibcli.core.results.figures import Bin
+    from calibcli.tasks.words import Words
 
     Spec = dict[str, Any]
-    Result = Mapping[str, Any]
 
 HISTOGRAM: Final = 56
 
 
 def reliability(
-    bins: Sequence[Result],
+    bins: Sequence[Bin],
     *,
-    task: str,
+    task: Words,
     title: str,
     color: str = BEFORE,
-    band: Result | None = None,
+    band: Band | None = None,
     small: bool = False,
 ) -> Spec:
     """Return a reliability diagram: frequency and interval against score, and where the rows are.
 
     A filled point lies off the diagonal by more than its interval, a hollow one does not. `band` is
-    {"low", "high"}, one value a bin: where the points of an honest model would lie.
+    where the points of an honest model would lie.
     """
     shade = [] if band is None else [_band(bins, band)]
     return _diagram([(bins, color)], shade, task=task, title=title, small=small)
 
 
 def reliability_pair(
-    before: Sequence[Result], after: Sequence[Result], *, task: str, title: str
+    before: Sequence[Bin], after: Sequence[Bin], *, task: Words, title: str
 ) -> Spec:
     """Return one small diagram with before and after over each other."""
     return _diagram([(before, BEFORE), (after, AFTER)], [], task=task, title=title, small=True)
 
 
 def _diagram(
-    drawn: Sequence[tuple[Sequence[Result], str]],
+    drawn: Sequence[tuple[Sequence[Bin], str]],
     shade: list[Spec],
     *,
-    task: str,
+    task: Words,
     title: str,
     small: bool,
 ) -> Spec:
     side = SMALL if small else SIDE
-    score, frequency = words.score_word(task)
     ticks = [0, 0.5, 1] if small else TICKS
-    x_title = None if small else f"mean {score}"
+    x_title = None if small else f"mean {task.score}"
     line = diagonal()
     line["encoding"] = {
         "x": unit("x", None, ticks, labels=False),
-        "y": unit("y", None if small else frequency, ticks),
+        "y": unit("y", None if small else task.frequency, ticks),
     }
     layers = [line, *shade]
     for place, (bins, color) in enumerate(drawn):
@@ -82,11 +84,11 @@ def _diagram(
     return specification({"vconcat": [diagram, histogram]}, title)
 
 
-def _band(bins: Sequence[Result], band: Result) -> Spec:
+def _band(bins: Sequence[Bin], band: Band) -> Spec:
     values = [
-        {"x": b["score"], "low": low, "high": high}
-        for b, low, high in zip(bins, band["low"], band["high"], strict=True)
-        if b["count"] and low is not None
+        {"x": b.score, "low": low, "high": high}
+        for b, low, high in zip(bins, band.low, band.high, strict=True)
+        if b.count and low is not None
     ]
     return {
         "data": {"values": values},
@@ -95,17 +97,17 @@ def _band(bins: Sequence[Result], band: Result) -> Spec:
     }
 
 
-def _points(bins: Sequence[Result], color: str, *, small: bool) -> list[Spec]:
+def _points(bins: Sequence[Bin], color: str, *, small: bool) -> list[Spec]:
     points = [
         {
-            "x": b["score"],
-            "y": b["frequency"],
-            "low": b.get("frequency_low"),
-            "high": b.get("frequency_high"),
+            "x": b.score,
+            "y": b.frequency,
+            "low": b.frequency_low,
+            "high": b.frequency_high,
             "off": regions.miss(b) > 1,
         }
         for b in bins
-        if b["count"]
+        if b.count
     ]
     x, y = field("x"), field("y")
     return [
@@ -138,9 +140,9 @@ def _points(bins: Sequence[Result], color: str, *, small: bool) -> list[Spec]:
 
 
 def _histogram(
-    bins: Sequence[Result], color: str, ticks: Sequence[float], x_title: str | None, shared: int
+    bins: Sequence[Bin], color: str, ticks: Sequence[float], x_title: str | None, shared: int
 ) -> Spec:
-    values = [{"low": b["low"], "high": b["high"], "count": b["count"]} for b in bins if b["count"]]
+    values = [{"low": b.low, "high": b.high, "count": b.count} for b in bins if b.count]
     rows = {"tickCount": 2, "format": "~s", "grid": False}
     small = x_title is None
     return {
@@ -160,23 +162,19 @@ def _histogram(
     }
 
 
-def corp(curves: Sequence[Result], *, task: str, title: str) -> Spec:
-    """Return CORP reliability curves, before and after; the band is that of the last.
-
-    A curve is {"score", "fitted", "band"}: the recalibrated probability at each score.
-    """
-    score, frequency = words.score_word(task)
+def corp(curves: Sequence[CorpCurve], *, task: Words, title: str) -> Spec:
+    """Return CORP reliability curves, before and after; the band is that of the last."""
     line = diagonal()
     line["encoding"] = {
-        "x": unit("x", score, TICKS),
-        "y": unit("y", f"{frequency}, isotonic", TICKS),
+        "x": unit("x", task.score, TICKS),
+        "y": unit("y", f"{task.frequency}, isotonic", TICKS),
     }
     layers = [line]
-    band = curves[-1].get("band")
-    if band:
+    band = curves[-1].band
+    if band is not None:
         values = [
             {"x": x, "low": low, "high": high}
-            for x, low, high in zip(band["score"], band["low"], band["high"], strict=True)
+            for x, low, high in zip(band.score, band.low, band.high, strict=True)
         ]
         layers.append(
             {
@@ -188,7 +186,7 @@ def corp(curves: Sequence[Result], *, task: str, title: str) -> Spec:
     for curve, name in zip(curves, series(len(curves)), strict=True):
         values = [
             {"x": round(x, 5), "y": round(y, 5), "i": i}
-            for i, (x, y) in enumerate(zip(curve["score"], curve["fitted"], strict=True))
+            for i, (x, y) in enumerate(zip(curve.score, curve.fitted, strict=True))
         ]
         encoding = {"x": field("x"), "y": field("y"), "order": field("i"), **keyed(name)}
         mark = {"type": "line", "strokeWidth": 2}
@@ -196,9 +194,9 @@ def corp(curves: Sequence[Result], *, task: str, title: str) -> Spec:
     return specification({"width": SIDE, "height": SIDE, "layer": layers}, title)
 
 
-def ece_by_bins(curves: Sequence[Sequence[Result]], *, title: str) -> Spec:
+def ece_by_bins(curves: Sequence[Sequence[BinnedEcePoint]], *, title: str) -> Spec:
     """Return ECE against the number of bins, before and after; dashed: bins of equal mass."""
-    numbers = sorted({row["bins"] for rows in curves for row in rows})
+    numbers = sorted({row.bins for rows in curves for row in rows})
     x = {
         "field": "bins",
         "type": "quantitative",
@@ -216,16 +214,14 @@ def ece_by_bins(curves: Sequence[Sequence[Result]], *, title: str) -> Spec:
     layers: list[Spec] = []
     for rows, name in zip(curves, series(len(curves)), strict=True):
         for kind in ("width", "mass"):
-            values = [
-                dict(row) for row in rows if row["binning"] == kind and row["ece"] is not None
-            ]
+            shown = [row for row in rows if row.binning == kind and row.ece is not None]
             mark: Spec = {"type": "line", "strokeWidth": 2, "point": {"size": 26}}
             if kind == "mass":
                 mark = {"type": "line", "strokeWidth": 2, "strokeDash": [6, 4]}
             else:
                 layers.append(
                     {
-                        "data": {"values": [v for v in values if v["low"] is not None]},
+                        "data": {"values": [plain(row) for row in shown if row.low is not None]},
                         "mark": {"type": "area", "opacity": 0.18, "color": COLORS[name]},
                         "encoding": {
                             "x": x,
@@ -236,7 +232,7 @@ def ece_by_bins(curves: Sequence[Sequence[Result]], *, title: str) -> Spec:
                 )
             layers.append(
                 {
-                    "data": {"values": values},
+                    "data": {"values": [plain(row) for row in shown]},
                     "mark": mark,
                     "encoding": {"x": x, "y": y, **keyed(name)},
                 }

@@ -8,21 +8,21 @@ from calibcli.render.charts.palette import ACCENT, AFTER, BEFORE, MUTED
 from calibcli.render.charts.vega import SIDE, TICKS, field, specification, unit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+
+    from calibcli.core.results.threshold import RegionCurve
 
     Spec = dict[str, Any]
-    Result = Mapping[str, Any]
 
 # Told apart by dashes too, for print and for eyes that do not tell the colours.
 _LOOKS: Final = ((AFTER, [1, 0]), (BEFORE, [7, 3]), (ACCENT, [2, 3]), (MUTED, [8, 3, 2, 3]))
 LINES: Final = len(_LOOKS)
 
 
-def overlap(curves: Sequence[Result], *, metric: str, title: str) -> Spec:
+def overlap(curves: Sequence[RegionCurve], *, metric: str, title: str) -> Spec:
     """Return the overlap against the cut-off, one line for each way to treat regions.
 
-    A curve is {"min_area", "fill_holes", "threshold", metric}; at most `LINES` are drawn, in the
-    order given.
+    At most `LINES` curves are drawn, in the order given.
     """
     drawn = list(curves)[:LINES]
     names = [setting(curve) for curve in drawn]
@@ -33,7 +33,7 @@ def overlap(curves: Sequence[Result], *, metric: str, title: str) -> Spec:
     for curve, name, (_, dash) in zip(drawn, names, _LOOKS, strict=False):
         values = [
             {"x": round(x, 6), "y": round(y, 6)}
-            for x, y in zip(curve["threshold"], curve[metric], strict=True)
+            for x, y in zip(curve.threshold, curve.overlaps[metric], strict=True)
             if y is not None
         ]
         layers.append(
@@ -54,7 +54,7 @@ def overlap(curves: Sequence[Result], *, metric: str, title: str) -> Spec:
     return specification({"width": SIDE, "height": SIDE, "layer": layers}, title)
 
 
-def setting(curve: Result) -> str:
+def setting(curve: RegionCurve) -> str:
     """Return how a curve treats regions, in words."""
-    area = f"regions from {curve['min_area']} pixels" if curve["min_area"] else "all regions"
-    return f"{area}, holes filled" if curve.get("fill_holes") else area
+    area = f"regions from {curve.min_area} pixels" if curve.min_area else "all regions"
+    return f"{area}, holes filled" if curve.fill_holes else area

@@ -9,29 +9,30 @@ from calibcli.render.charts.vega import LABEL_EXPRESSION, SIDE, keyed_label, spe
 from calibcli.render.words import words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+
+    from calibcli.core.results.measure import SliceResult
 
     Spec = dict[str, Any]
-    Result = Mapping[str, Any]
 
 
-def dots(parts: Sequence[Result], *, tolerance: float, title: str) -> Spec:
+def dots(parts: Sequence[SliceResult], *, tolerance: float, title: str) -> Spec:
     """Return ECE with its interval, one line a slice, most harmful first; after beside before."""
-    calibrated = any(part.get("calibrated") for part in parts)
+    calibrated = words.any_calibrated(parts)
     order = sorted(parts, key=lambda part: -(words.ece_of(part, calibrated=calibrated) or 0.0))
     values = []
     for place, part in enumerate(order):
-        for stage, source in (("before", part), ("after", part.get("calibrated"))):
-            entry = ((source or {}).get("metrics") or {}).get("ece") or {}
-            if entry.get("value") is None:
+        for stage, source in (("before", part), ("after", part.calibrated)):
+            ece = None if source is None else source.ece
+            if ece is None or ece.value is None:
                 continue
-            label = keyed_label(place, words.slice_name(part))
+            label = keyed_label(place, part.where.title)
             values.append(
                 {
                     "slice": label,
-                    "ece": entry["value"],
-                    "low": entry.get("low"),
-                    "high": entry.get("high"),
+                    "ece": ece.value,
+                    "low": ece.low,
+                    "high": ece.high,
                     "stage": stage,
                 }
             )

@@ -25,24 +25,28 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec import structs
+
 from calibcli.core.results.chosen import of_apply
-from calibcli.core.results.envelope import GateResult
-from calibcli.core.results.reading import typed, typed_as
-from calibcli.core.results.stream import numbers
+from calibcli.core.results.figures import OVERALL
+from calibcli.core.results.stream import numbers, of_confusion
+from calibcli.core.results.threshold import ReferralBand
 from calibcli.render.tables import promotion
-from calibcli.render.tables.common import RATES, entry
-from calibcli.render.tables.documents import fit_kind
+from calibcli.render.tables.decisions import costs_of
 from calibcli.render.words import names
-from calibcli.render.words.words import slice_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from calibcli.core.results.apply import ApplyResult
+    from calibcli.core.results.envelope import GateResult
+    from calibcli.core.results.figures import Figure, Where
+    from calibcli.core.results.fit import FitResult
     from calibcli.core.results.measure import MeasureResult
+    from calibcli.core.results.promotion import PromotionResult
     from calibcli.core.results.stream import Numbered
+    from calibcli.core.results.threshold import Abstain, Kept, ThresholdResult
 
-    Result = Mapping[str, Any]
     Row = tuple[Any, ...]
 
 HEADER: Final = (
@@ -50,23 +54,21 @@ HEADER: Final = (
 )  # fmt: skip
 
 
-def render_measure(result: Result) -> str:
+def render_measure(result: MeasureResult) -> str:
     """Return a measure result as CSV."""
-    found: MeasureResult = typed(result)
-    rows: list[Row] = [_row(one) for one in numbers(found)]
+    rows: list[Row] = [_row(one) for one in numbers(result)]
     everywhere = ("before", "overall", "", "")
-    for worst in found.worst.rows if found.worst is not None else ():
+    for worst in result.worst.rows if result.worst is not None else ():
         told = f"predicted {worst.predicted}, label {worst.label}"
         rows.append(
             (*everywhere, "worst", f"{worst.path}:{worst.row}", "wrong", worst.wrong, "", "", told)
         )
-    return _text([*rows, *_gate_rows(found.gates)])
+    return _text([*rows, *_gate_rows(result.gates)])
 
 
-def render_apply(result: Result) -> str:
+def render_apply(result: ApplyResult) -> str:
     """Return what apply wrote as CSV: what the rows come to, and the gates."""
-    found: ApplyResult = typed(result)
-    return _text([*map(_row, of_apply(found)), *_gate_rows(found.gates)])
+    return _text([*map(_row, of_apply(result)), *_gate_rows(result.gates)])
 
 
 def _gate_rows(gates: Iterable[GateResult]) -> Iterator[Row]:
@@ -76,131 +78,116 @@ def _gate_rows(gates: Iterable[GateResult]) -> Iterator[Row]:
 
 
 def _row(one: Numbered) -> Row:
-    where = one.where
-    name = "" if where.kind == "overall" else where.title
-    place = (one.stage, where.kind, where.column or "", name, one.table, one.at)
+    place = (one.stage, *_where(one.where), one.table, one.at)
     return (*place, one.name, one.value, one.low, one.high, one.reason)
 
 
-def render_fit(result: Result) -> str:
+def render_fit(result: FitResult) -> str:
     """Return a fit result as CSV: metrics before and after, and the candidates."""
-    everywhere = ("overall", "", "")
-    kind = fit_kind(result)
     rows: list[Row] = []
-    for part in [result, *(result.get("classes") or [])]:
-        where = _where(part.get("slice") or {})
-        for stage, note in (("before", ""), ("after", kind)):
-            metrics = (part.get(stage) or {}).get("metrics") or {}
-            rows += _metric_rows(stage, where, metrics, note=note)
-    for item in result.get("candidates") or []:
-        note = "; ".join(
-            text for text in ("chosen" if item.get("chosen") else "", item.get("note")) if text
-        )
-        start = ("after", *everywhere, "candidates", item["method"])
-        rows.append((*start, "score", item.get("score"), "", "", note))
-        rows.append((*start, "se", item.get("se"), "", "", ""))
-    return _text([*rows, *_gates_of(result)])
+    everything = (OVERALL, result.before, result.after)
+    for where, *sides in (everything, *((c.slice, c.before, c.after) for c in result.classes)):
+        for stage, side, note in zip(
+            ("before", "after"), sides, ("", result.after.kind or ""), strict=True
+        ):
+            for name, item in side.metrics.items():
+                value, low, high, reason = _figures(item)
+                place = (stage, *_where(where), "metrics", "")
+                rows.append((*place, name, value, low, high, reason or note))
+    for one in result.candidates:
+        told = "; ".join(text for text in ("chosen" if one.chosen else "", one.note) if text)
+        start = ("after", *_where(OVERALL), "candidates", one.method)
+        rows.append((*start, "score", one.score, "", "", told))
+        rows.append((*start, "se", one.se, "", "", ""))
+    return _text([*rows, *_gate_rows(result.gates)])
 
 
-def _gates_of(result: Result) -> Iterator[Row]:
-    yield from _gate_rows(typed_as(result.get("gates", ()), tuple[GateResult, ...]))
-
-
-def render_promotion(result: Result) -> str:
+def render_promotion(result: PromotionResult) -> str:
     """Return what became of a challenger as CSV: the decision, the steps, checks and gates."""
     return _text(promotion.csv_rows(result))
 
 
-def render_threshold(result: Result) -> str:
+def render_threshold(result: ThresholdResult) -> str:
     """Return a threshold result as CSV: each cut-off with its counts, rates and cost."""
     rows: list[Row] = []
-    objective = str(result.get("objective") or "objective")
-    for item in result.get("thresholds") or []:
-        where = _where(item.get("slice") or {})
-        at = item.get("threshold")
-        start = ("chosen", *where, "confusion", at)
-        ends = (item.get("threshold_low"), item.get("threshold_high"))
-        rows.append((*start, "threshold", at, *ends, result.get("kind", "")))
-        rows.append((*start, f"objective {objective}", *_figures(item.get("value"))))
-        rows.append((*start, "n", item.get("n"), "", "", ""))
-        if item.get("nms_iou") is not None:
-            rows.append((*start, "nms_iou", item["nms_iou"], "", "", ""))
-        if "min_area" in item:
-            rows.append((*start, "min_area", item["min_area"], "", "", ""))
-            rows.append((*start, "fill_holes", int(item["fill_holes"]), "", "", ""))
-            for key in ("pooled_dice", "pooled_iou", "mean_dice"):
-                rows.append((*start, key, *_figures(item[key])))
-        rows += _confusion_rows("chosen", where, item.get("confusion") or {}, at)
-        for name, value in (item.get("cost") or {}).items():
-            rows += _cost_rows(("chosen", *where, "cost", at), name, value)
-    for part in result.get("groups") or []:
-        where = _where(part.get("slice") or {})
-        at = part.get("threshold")
-        rows += _confusion_rows("group", where, part.get("confusion") or {}, at)
-        for broken in part.get("breaks") or []:
-            sure = "beyond chance" if broken in part["beyond_chance"] else ""
-            rows.append(("group", *where, "breaks", at, broken, "", "", "", sure))
-    return _text([*rows, *_other_rows(result), *_gates_of(result)])
+    objective = result.objective or "objective"
+    for item in result.thresholds:
+        at = item.threshold
+        start = ("chosen", *_where(item.slice), "confusion", at)
+        rows.append((*start, "threshold", at, *item.ends, result.kind))
+        rows.append((*start, f"objective {objective}", *_figures(item.reached)))
+        rows.append((*start, "n", item.n, "", "", ""))
+        if item.suppression is not None:
+            rows.append((*start, "nms_iou", item.suppression, "", "", ""))
+        if item.min_area is not None:
+            rows.append((*start, "min_area", item.min_area, "", "", ""))
+            rows.append((*start, "fill_holes", int(item.fill_holes or False), "", "", ""))
+            rows.append((*start, "pooled_dice", *_figures(item.pooled_dice)))
+            rows.append((*start, "pooled_iou", *_figures(item.pooled_iou)))
+            rows.append((*start, "mean_dice", *_figures(item.mean_dice)))
+        if item.confusion is not None:
+            rows += map(_row, of_confusion("chosen", item.slice, item.confusion))
+        if item.cost is not None:
+            for name, value in costs_of(item.cost).items():
+                rows += _cost_rows(("chosen", *_where(item.slice), "cost", at), name, value)
+    for part in result.groups or ():
+        rows += map(_row, of_confusion("group", part.slice, part.confusion))
+        for broken in part.breaks:
+            sure = "beyond chance" if broken in part.beyond_chance else ""
+            start = ("group", *_where(part.slice), "breaks", part.threshold)
+            rows.append((*start, broken, "", "", "", sure))
+    return _text([*rows, *_other_rows(result), *_gate_rows(result.gates)])
 
 
 def _cost_rows(start: tuple[Any, ...], name: str, value: Any) -> Iterator[Row]:
     """Yield a cost, or the parts of a band."""
-    if isinstance(value, dict) and "referred" in value:
-        for key, part in value.items():
-            yield (*start, f"{name} {key}", *_figures(part))
-    elif isinstance(value, list):
-        for key, part in zip(("low", "high"), value, strict=False):
-            yield (*start, f"{name} {key}", *_figures(part))
+    if isinstance(value, ReferralBand):
+        parts = structs.asdict(value).items()
+        yield from ((*start, f"{name} {key}", part, None, None, "") for key, part in parts)
+    elif isinstance(value, tuple):
+        ends = zip(("low", "high"), value, strict=True)
+        yield from ((*start, f"{name} {key}", part, None, None, "") for key, part in ends)
     else:
-        yield (*start, name, *_figures(value))
+        yield (*start, name, value, None, None, "")
 
 
-def _other_rows(result: Result) -> Iterator[Row]:
+def _other_rows(result: ThresholdResult) -> Iterator[Row]:
     """Yield what is kept, the quantiles of sets, or the costs of a matrix."""
-    kept: Result = result.get("abstain") or {}
-    for part in [kept, *(kept.get("groups") or [])] if kept else []:
-        start = ("chosen", *_where(part.get("slice") or {}), "abstain", kept["threshold"])
-        for key in ("n", "kept", "referred", "errors", "coverage", "accuracy", "accuracy_of_all"):
-            yield (*start, key, *_figures(part.get(key)))
-    sets: Result = result.get("sets") or {}
-    for part in sets.get("slices") or []:
-        start = ("chosen", *_where(part["slice"]), "sets", part["quantile"])
-        yield (*start, "quantile", part["quantile"], "", "", str(sets["method"]))
-        yield (*start, "n", part["n"], "", "", "")
-        yield (*start, "coverage", *_figures(part.get("coverage")))
-    cost: Result = result.get("cost_matrix") or {}
-    for key in ("expected", "claimed", "most_probable") if cost else ():
-        yield ("chosen", "overall", "", "", "cost", "", key, *_figures(cost.get(key)))
+    kept, sets, cost = result.abstain, result.sets, result.cost_matrix
+    if kept is not None:
+        parts: list[Abstain | Kept] = [kept, *(kept.groups or ())]
+        for part in parts:
+            start = ("chosen", *_where(part.slice), "abstain", kept.threshold)
+            yield (*start, "n", part.n, None, None, "")
+            yield (*start, "kept", part.kept, None, None, "")
+            yield (*start, "referred", part.referred, None, None, "")
+            yield (*start, "errors", part.errors, None, None, "")
+            yield (*start, "coverage", part.coverage, None, None, "")
+            yield (*start, "accuracy", *_figures(part.accuracy))
+            yield (*start, "accuracy_of_all", part.accuracy_of_all, None, None, "")
+    if sets is not None:
+        for one in sets.slices:
+            place: Row = ("chosen", *_where(one.slice), "sets", one.quantile)
+            yield (*place, "quantile", one.quantile, "", "", sets.method)
+            yield (*place, "n", one.n, "", "", "")
+            yield (*place, "coverage", *_figures(one.coverage))
+    if cost is not None:
+        place = ("chosen", *_where(OVERALL), "cost", "")
+        yield (*place, "expected", *_figures(cost.expected))
+        yield (*place, "claimed", cost.claimed, None, None, "")
+        yield (*place, "most_probable", cost.most_probable, None, None, "")
 
 
-def _where(where: Result) -> tuple[str, str, str]:
-    kind = str(where.get("kind", "overall"))
-    name = "" if kind == "overall" else slice_name({"slice": where})
-    return kind, str(where.get("column", "")), name
+def _where(where: Where) -> tuple[str, str, str]:
+    name = "" if where.kind == "overall" else where.title
+    return where.kind, where.column or "", name
 
 
-def _metric_rows(
-    stage: str, where: tuple[str, str, str], metrics: Result, *, note: str = ""
-) -> Iterator[Row]:
-    for name, item in metrics.items():
-        value, low, high, reason = _figures(item)
-        yield (stage, *where, "metrics", "", name, value, low, high, reason or note)
-
-
-def _confusion_rows(
-    stage: str, where: tuple[str, str, str], item: Result, at: float | None
-) -> Iterator[Row]:
-    for key in ("tp", "fp", "fn", "tn"):
-        yield (stage, *where, "confusion", at, key, item.get(key), "", "", "")
-    for key in (*RATES, "dice", "iou"):
-        if key in item:
-            yield (stage, *where, "confusion", at, key, *_figures(item[key]))
-
-
-def _figures(value: Any) -> tuple[Any, Any, Any, str]:
-    item = entry(value)
-    reason = item.get("reason") or "" if item.get("value") is None else ""
-    return item.get("value"), item.get("low"), item.get("high"), str(reason)
+def _figures(figure: Figure | None) -> tuple[Any, Any, Any, str]:
+    if figure is None:
+        return None, None, None, ""
+    reason = figure.reason or "" if figure.value is None else ""
+    return figure.value, figure.low, figure.high, reason
 
 
 def _text(rows: Iterable[Row]) -> str:

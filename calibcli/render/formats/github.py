@@ -8,45 +8,54 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec import structs
+
+from calibcli.core.results.threshold import ThresholdResult
 from calibcli.render.formats import markdown
 from calibcli.render.formats.junit import failure_words
 from calibcli.render.tables import decisions, documents, promotion
 from calibcli.render.words import names, verdicts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    Result = Mapping[str, Any]
+    from calibcli.core.results.apply import ApplyResult
+    from calibcli.core.results.fit import FitResult
+    from calibcli.core.results.measure import MeasureResult
+    from calibcli.core.results.promotion import PromotionResult
+
+    Gated = MeasureResult | FitResult | ThresholdResult | ApplyResult
+    Result = Gated | PromotionResult
 
 _MOST: Final = 10
 MOST_SUMMARY: Final = 1_000_000
 """Bytes of a job summary; GitHub drops one of more than a mebibyte."""
 
 
-def render_measure(result: Result) -> str:
+def render_measure(result: MeasureResult) -> str:
     """Return the annotations of a measure result."""
     facts = ", ".join([documents.measure_headline(result), *documents.measure_facts(result)])
     return _gated(result, f"{facts}. {verdicts.verdict(result).headline}")
 
 
-def render_fit(result: Result) -> str:
+def render_fit(result: FitResult) -> str:
     """Return the annotations of a fit result."""
     return _gated(result, documents.fit_headline(result))
 
 
-def render_promotion(result: Result) -> str:
+def render_promotion(result: PromotionResult) -> str:
     """Return the annotations of a promotion: the decision, and each gate and check that failed."""
-    failed = [failure_words(gate) for gate in result["gates"] if not gate["passed"]]
-    failed += [one["reason"] for one in result["checks"] if not one["passed"]]
+    failed = [failure_words(gate) for gate in result.gates if not gate.passed]
+    failed += [one.reason or one.name for one in result.checks if not one.passed]
     return _commands(result, promotion.headline(result), failed)
 
 
-def render_threshold(result: Result) -> str:
+def render_threshold(result: ThresholdResult) -> str:
     """Return the annotations of a threshold result."""
     return _gated(result, decisions.thresholds_headline(result))
 
 
-def render_apply(result: Result) -> str:
+def render_apply(result: ApplyResult) -> str:
     """Return the annotations of what apply wrote."""
     return _gated(result, documents.apply_headline(result))
 
@@ -57,12 +66,12 @@ def render_error(command: str, message: str, *, no: bool) -> str:
     return _command("error", "calibcli", f"{command}: {word}: {message}") + "\n"
 
 
-def _gated(result: Result, told: str) -> str:
+def _gated(result: Gated, told: str) -> str:
     """Return the annotations of a result that gates may stand beside."""
-    gates = result.get("gates") or []
+    gates = result.gates
     if not gates:
         return _commands(result, told, [])
-    failed = [failure_words(gate) for gate in gates if not gate["passed"]]
+    failed = [failure_words(gate) for gate in gates if not gate.passed]
     counts = f" Gates: {len(gates) - len(failed)} passed, {len(failed)} failed."
     return _commands(result, f"{told.removesuffix('.')}.{counts}", failed)
 
@@ -72,23 +81,20 @@ def summary(kind: str, result: Result) -> str:
     text = str(getattr(markdown, f"render_{kind}")(result))
     if len(text.encode()) <= MOST_SUMMARY:
         return text
-    slim = {
-        **result,
-        "classes": [],
-        "groups": [],
-        "thresholds": (result.get("thresholds") or [])[:1],
-    }
+    slim: dict[str, Any] = {"groups": (), "classes": ()}
+    if isinstance(result, ThresholdResult):
+        slim = {"groups": (), "thresholds": result.thresholds[:1]}
     note = "Classes and groups are left out: the summary would be too long for GitHub."
-    return f"{getattr(markdown, f'render_{kind}')(slim)}\n{note}\n"
+    return f"{getattr(markdown, f'render_{kind}')(structs.replace(result, **slim))}\n{note}\n"
 
 
 def _commands(result: Result, told: str, failed: Sequence[str]) -> str:
     title = "calibcli"
-    tags = (result.get("params") or {}).get("tags") or {}
+    tags = result.conventions.tags
     if tags:
         title += " " + " ".join(f"{key}={value}" for key, value in tags.items())
     lines = [_command("notice", title, told)]
-    for kind, texts in (("error", failed), ("warning", result.get("warnings") or [])):
+    for kind, texts in (("error", failed), ("warning", result.warnings)):
         more = len(texts) - _MOST
         shown = list(texts[:_MOST])
         if more > 0:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from calibcli.render.assets import asset
 from calibcli.render.page import decisions as decisions_html
@@ -22,21 +22,17 @@ from calibcli.render.words import words
 from calibcli.render.words.names import html
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    Result = Mapping[str, Any]
+    from calibcli.core.results.report import ReportResult
 
 
-def render_report_html(report: Result) -> str:
+def render_report_html(report: ReportResult) -> str:
     """Return the report page as HTML text.
 
-    `report` is {"schema": "calibcli/report", "version", "calibcli", "title", "inputs", "params",
-    "task", "measure", "calibrator", "thresholds", "warnings"}; `calibrator` and `thresholds` may be
-    None. The same report gives the same bytes. However many classes and groups there are, the
-    page stays small: diagrams are drawn for the worst, and the page says what it left out.
+    The same report gives the same bytes. However many classes and groups there are, the page stays
+    small: diagrams are drawn for the worst, and the page says what it left out.
     """
-    measure = report["measure"]
-    title = str(report.get("title") or "Calibration report")
+    measure = report.measure
+    title = report.title or "Calibration report"
     moving, data = levers(report)
     script = asset("levers.js") if data else ""
     body = [sections.reliability(measure)]
@@ -51,12 +47,12 @@ def render_report_html(report: Result) -> str:
         sections.periods(measure),
         sections.metrics(measure),
     ]
-    if report.get("calibrator"):
-        body.append(sections.calibrator(report))
+    if report.calibrator is not None:
+        body.append(sections.calibrator(report.calibrator, report.conventions))
     body.append(sections.data(report))
     page = "".join(body)
-    facts = ", ".join([documents.inputs_line(report), *documents.measure_facts(measure)])
-    told = words.settings(report)
+    facts = ", ".join([documents.inputs_line(report.inputs), *documents.measure_facts(measure)])
+    told = words.settings(report.conventions)
     settings = f"; {told}" if told else ""
     return (
         "<!doctype html>\n"
@@ -68,9 +64,9 @@ def render_report_html(report: Result) -> str:
         f'<body><header class="page"><h1>{html(title)}</h1>\n'
         f"{first_screen(report)}{sections.tiles_html(measure)}"
         f'<p class="note">{html(words.conventions(measure))}; {html(facts + settings)}.</p>\n'
-        f"{sections.warnings_html(report.get('warnings') or [])}{contents(page)}</header>\n"
+        f"{sections.warnings_html(report.warnings)}{contents(page)}</header>\n"
         f"<main>{page}</main>\n"
-        f"<footer><p>Made by calibcli {html(report.get('calibcli', ''))}. This page is one file "
+        f"<footer><p>Made by calibcli {html(report.calibcli)}. This page is one file "
         "and asks the network for nothing. Exact numbers: <code>--format json</code>.</p>"
         "</footer>\n"
         f"{data_block(data) + f'<script>{script}</script>' if data else ''}</body></html>\n"

@@ -6,18 +6,28 @@ No times: the same input gives the same bytes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from calibcli.render.tables import decisions, documents, promotion
+from calibcli.render.tables.common import slice_title
 from calibcli.render.words import figures, names, verdicts, words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    Result = Mapping[str, Any]
+    from calibcli.core.results.apply import ApplyResult
+    from calibcli.core.results.envelope import GateResult
+    from calibcli.core.results.fit import FitResult
+    from calibcli.core.results.measure import MeasureResult
+    from calibcli.core.results.promotion import PromotionResult
+    from calibcli.core.results.threshold import ThresholdResult
+
+    Result = MeasureResult | FitResult | ThresholdResult | ApplyResult | PromotionResult
+    Case = tuple[str, str | None]
+    """A test case by its name, and why it failed; None where it passed."""
 
 
-def render_measure(result: Result) -> str:
+def render_measure(result: MeasureResult) -> str:
     """Return a measure result as JUnit XML."""
     answer = verdicts.verdict(result, str)
     facts = ", ".join([documents.measure_headline(result), *documents.measure_facts(result)])
@@ -25,31 +35,25 @@ def render_measure(result: Result) -> str:
     return _suite(result, "measure", "measured", told, ("conventions", words.conventions(result)))
 
 
-def render_fit(result: Result) -> str:
+def render_fit(result: FitResult) -> str:
     """Return a fit result as JUnit XML."""
     return _suite(result, "fit", "fitted", [documents.fit_headline(result)])
 
 
-def render_threshold(result: Result) -> str:
+def render_threshold(result: ThresholdResult) -> str:
     """Return a threshold result as JUnit XML."""
     return _suite(result, "threshold", "chosen", [decisions.thresholds_headline(result)])
 
 
-def render_apply(result: Result) -> str:
+def render_apply(result: ApplyResult) -> str:
     """Return what apply wrote as JUnit XML."""
     return _suite(result, "apply", "applied", [documents.apply_headline(result)])
 
 
-def render_promotion(result: Result) -> str:
+def render_promotion(result: PromotionResult) -> str:
     """Return what became of a challenger as JUnit XML: the checks of the dump, then the gates."""
-    checks = [check_case(one) for one in result["checks"]]
+    checks = [(one.name, None if one.passed else one.reason or "") for one in result.checks]
     return _suite(result, "promotion", "compared", [promotion.headline(result)], checks=checks)
-
-
-def check_case(check: Result) -> Result:
-    """Return a check of a dump as a gate is."""
-    said = {} if check["passed"] else {"said": check["reason"]}
-    return {"expr": check["name"], "passed": check["passed"], **said}
 
 
 def _suite(
@@ -58,13 +62,14 @@ def _suite(
     done: str,
     told: Sequence[str],
     *properties: tuple[str, str],
-    checks: Sequence[Result] = (),
+    checks: Sequence[Case] = (),
 ) -> str:
     """Return a result as a suite: a case for each check and gate, or the one that it was `done`."""
-    gates = [*checks, *(result.get("gates") or [])]
+    gates = [(one.expr, None if one.passed else failure_words(one)) for one in result.gates]
+    cases: list[Case] = [*checks, *gates]
     suite = f"calibcli {command}"
-    failed = sum(not gate["passed"] for gate in gates)
-    counts = f'tests="{len(gates) or 1}" failures="{failed}" errors="0" skipped="0"'
+    failed = sum(said is not None for _, said in cases)
+    counts = f'tests="{len(cases) or 1}" failures="{failed}" errors="0" skipped="0"'
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
         f'<testsuites name="calibcli" {counts}>',
@@ -75,13 +80,13 @@ def _suite(
             for key, value in [*_properties(result), *properties]
         ),
         "    </properties>",
-        *(line for gate in gates for line in _case(suite, gate)),
+        *(line for case in cases for line in _case(suite, *case)),
     ]
-    if not gates:
+    if not cases:
         lines.append(f'    <testcase classname="{suite}" name="{done}"/>')
-    warnings = [f"warning: {text}" for text in result.get("warnings") or []]
-    said = "\n".join(names.html(line) for line in [*told, *warnings])
-    lines += [f"    <system-out>{said}</system-out>", "  </testsuite>", "</testsuites>"]
+    warnings = [f"warning: {text}" for text in result.warnings]
+    whole = "\n".join(names.html(line) for line in [*told, *warnings])
+    lines += [f"    <system-out>{whole}</system-out>", "  </testsuite>", "</testsuites>"]
     return "\n".join(lines) + "\n"
 
 
@@ -102,30 +107,25 @@ def render_error(command: str, message: str, *, no: bool) -> str:
 
 def _properties(result: Result) -> list[tuple[str, str]]:
     """Return what a reader of the report alone has to know: the tags and the data."""
-    tags = (result.get("params") or {}).get("tags") or {}
     return [
-        *tags.items(),
-        ("calibcli", str(result["calibcli"])),
-        ("inputs", documents.inputs_line(result)),
+        *result.conventions.tags.items(),
+        ("calibcli", result.calibcli),
+        ("inputs", documents.inputs_line(result.inputs)),
     ]
 
 
-def _case(suite: str, gate: Result) -> list[str]:
-    start = f'    <testcase classname="{suite}" name="{names.html(gate["expr"])}"'
-    if gate["passed"]:
+def _case(suite: str, name: str, failed: str | None) -> list[str]:
+    start = f'    <testcase classname="{suite}" name="{names.html(name)}"'
+    if failed is None:
         return [f"{start}/>"]
-    said = names.html(gate.get("said") or failure_words(gate))
+    said = names.html(failed)
     failure = f'      <failure type="gate" message="{said}">{said}</failure>'
     return [f"{start}>", failure, "    </testcase>"]
 
 
-def failure_words(gate: Result) -> str:
+def failure_words(gate: GateResult) -> str:
     """Return what a gate found: `gate 'ece>0.05' failed: 0.0960 [0.0810, 0.1104]`."""
-    where = gate.get("slice")
-    of = f", {_slice_words(where)}" if where else ""
-    return f"gate {gate['expr']!r} failed: {figures.with_interval(gate)}{of}"
-
-
-def _slice_words(where: Result) -> str:
-    name = words.slice_name({"slice": where})
-    return f"{where['column']}={name}" if where.get("kind") == "group" else f"class {name}"
+    where, of = gate.slice, ""
+    if where is not None:
+        of = f", {slice_title(where)}" if where.kind == "group" else f", class {where.title}"
+    return f"gate {gate.expr!r} failed: {figures.with_interval(gate)}{of}"

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
+
+from msgspec import structs
 
 from calibcli.render.tables import decisions, documents, held, promotion
 from calibcli.render.words import names, verdicts, words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
+    from calibcli.core.results.apply import ApplyResult
+    from calibcli.core.results.fit import FitResult
+    from calibcli.core.results.measure import MeasureResult
+    from calibcli.core.results.promotion import PromotionResult
+    from calibcli.core.results.report import ReportResult
+    from calibcli.core.results.threshold import ThresholdResult
     from calibcli.render.charts.drawing import Figure
     from calibcli.render.tables.layout import Table
 
-    Result = Mapping[str, Any]
 
-
-def render_measure(result: Result) -> str:
+def render_measure(result: MeasureResult) -> str:
     """Return a measure result as Markdown: headline, verdict, warnings, tables."""
     answer = verdicts.verdict(result)
     facts = ", ".join([documents.measure_headline(result), *documents.measure_facts(result)])
@@ -27,85 +33,81 @@ def render_measure(result: Result) -> str:
         *(names.markdown(detail) for detail in answer.details),
         f"{names.markdown(facts)}. {names.markdown(words.conventions(result))}.",
         names.markdown(words.other_binning(result)),
-        names.markdown(documents.inputs_line(result)),
+        names.markdown(documents.inputs_line(result.inputs)),
         names.markdown(words.made_by(result)),
     ]
-    return _document(paragraphs, result, documents.measure_tables(result))
+    return _document(paragraphs, result.warnings, documents.measure_tables(result))
 
 
-def render_fit(result: Result) -> str:
+def render_fit(result: FitResult) -> str:
     """Return a fit result as Markdown."""
     paragraphs = [
         "## Calibrator",
         f"**{names.markdown(documents.fit_headline(result))}**",
-        names.markdown(words.after_words(documents.fit_kind(result))),
-        names.markdown(decisions.parameters_words(result.get("calibrator") or {})),
-        names.markdown(documents.inputs_line(result)),
+        names.markdown(words.after_words(result.after.kind)),
+        names.markdown(decisions.parameters_words(result.calibrator)),
+        names.markdown(documents.inputs_line(result.inputs)),
     ]
-    return _document(paragraphs, result, documents.fit_tables(result))
+    return _document(paragraphs, result.warnings, documents.fit_tables(result))
 
 
-def render_promotion(result: Result) -> str:
+def render_promotion(result: PromotionResult) -> str:
     """Return what became of a challenger as Markdown."""
     paragraphs = [
         "## Promotion",
         f"**{names.markdown(promotion.headline(result))}**",
         *(names.markdown(fact) for fact in promotion.facts(result)),
-        names.markdown(promotion.inputs(result)),
+        names.markdown(documents.inputs_line(result.inputs)),
     ]
-    return _document(paragraphs, result, promotion.tables(result))
+    return _document(paragraphs, result.warnings, promotion.tables(result))
 
 
-def render_threshold(result: Result) -> str:
+def render_threshold(result: ThresholdResult) -> str:
     """Return a threshold result as Markdown."""
     paragraphs = [
         "## Thresholds",
         f"**{names.markdown(decisions.thresholds_headline(result))}**",
         names.markdown(decisions.kind_words(result)),
-        names.markdown(documents.inputs_line(result)),
+        names.markdown(documents.inputs_line(result.inputs)),
     ]
-    return _document(paragraphs, result, documents.threshold_tables(result))
+    return _document(paragraphs, result.warnings, documents.threshold_tables(result))
 
 
-def render_apply(result: Result) -> str:
+def render_apply(result: ApplyResult) -> str:
     """Return what apply wrote as Markdown."""
     paragraphs = [
         "## Applied",
         f"**{names.markdown(documents.apply_headline(result))}**",
-        names.markdown(documents.inputs_line(result)),
+        names.markdown(documents.inputs_line(result.inputs)),
     ]
-    return _document(paragraphs, result, documents.apply_tables(result))
+    return _document(paragraphs, result.warnings, documents.apply_tables(result))
 
 
-def render_report(report: Result, pictures: Sequence[tuple[Figure, str]] = ()) -> str:
+def render_report(report: ReportResult, pictures: Sequence[tuple[Figure, str]] = ()) -> str:
     """Return a report as Markdown: what the page says.
 
     `pictures` are its figures and where each lies, as a relative path of plain characters.
     """
-    parts = [f"# {names.markdown(report.get('title') or 'Calibration report')}\n"]
-    measure = {**report["measure"], "warnings": report.get("warnings") or []}
-    parts.append(render_measure(measure))
+    parts = [f"# {names.markdown(report.title or 'Calibration report')}\n"]
+    parts.append(render_measure(structs.replace(report.measure, warnings=report.warnings)))
     if pictures:
-        parts.append(_document(["## Charts", *(_picture(*one) for one in pictures)], {}, []))
-    if report.get("calibrator"):
-        calibrator = report["calibrator"]
+        parts.append(_document(["## Charts", *(_picture(*one) for one in pictures)], (), []))
+    calibrator, chosen = report.calibrator, report.thresholds
+    if calibrator is not None:
         lines = [
             "## Calibrator",
-            f"**{names.markdown(calibrator.get('method', ''))}**",
-            names.markdown(decisions.parameters_words(calibrator.get("params") or {})),
+            f"**{names.markdown(calibrator.method)}**",
+            names.markdown(decisions.parameters_words(calibrator.params)),
         ]
-        table = decisions.candidates_table(
-            calibrator.get("candidates") or [], report.get("params") or {}
-        )
-        parts.append(_document(lines, {}, [table] if table else []))
-    if report.get("thresholds"):
-        chosen = report["thresholds"]
+        table = decisions.candidates_table(calibrator.candidates, report.conventions)
+        parts.append(_document(lines, (), [table] if table else []))
+    if chosen is not None:
         lines = [
             "## Thresholds",
             f"**{names.markdown(decisions.thresholds_headline(chosen))}**",
             names.markdown(decisions.kind_words(chosen)),
         ]
-        parts.append(_document(lines, {}, held.tables(report)))
+        parts.append(_document(lines, (), held.tables(report, chosen)))
     return "\n".join(parts)
 
 
@@ -131,7 +133,7 @@ def _cell(text: str, detail: str) -> str:
     return " ".join(names.markdown(piece) for piece in (text, detail) if piece) or " "
 
 
-def _document(paragraphs: Sequence[str], result: Result, tables: Sequence[Table]) -> str:
-    warned = [f"> warning: {names.markdown(item)}" for item in result.get("warnings") or []]
+def _document(paragraphs: Sequence[str], warnings: Sequence[str], tables: Sequence[Table]) -> str:
+    warned = [f"> warning: {names.markdown(item)}" for item in warnings]
     blocks = [*paragraphs, *warned, *(markdown_table(table) for table in tables)]
     return "\n\n".join(block for block in blocks if block.strip()) + "\n"

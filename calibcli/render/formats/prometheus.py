@@ -12,18 +12,24 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from calibcli.core.results.chosen import of_apply
-from calibcli.core.results.reading import typed
+from calibcli.core.results.figures import OVERALL, RATES, Figure
 from calibcli.core.results.stream import numbers
-from calibcli.render.tables.common import RATES, entry
 from calibcli.render.words import names
 from calibcli.render.words.glossary import METRICS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from calibcli.core.results.apply import ApplyResult
+    from calibcli.core.results.envelope import GateResult
+    from calibcli.core.results.figures import Interval, Where
+    from calibcli.core.results.fit import FitResult, Side
+    from calibcli.core.results.measure import MeasureResult
+    from calibcli.core.results.promotion import PromotionResult
     from calibcli.core.results.stream import Numbered
+    from calibcli.core.results.threshold import ThresholdResult
 
-    Result = Mapping[str, Any]
+    Result = MeasureResult | FitResult | PromotionResult | ThresholdResult | ApplyResult
     Labels = Mapping[str, object]
 
 _RATE_HELP = "at the threshold; positive means score >= threshold"
@@ -34,7 +40,15 @@ class _Families:
 
     def __init__(self, result: Result) -> None:
         self.found: dict[str, tuple[str, dict[str, str]]] = {}
-        self.tags = dict((result.get("params") or {}).get("tags") or {})
+        self.result, self.tags = result, result.conventions.tags
+
+    def info(self, command: str, **more: object) -> None:
+        """Add what made the figures."""
+        result = self.result
+        labels = {"version": result.calibcli, "task": result.task, **more}
+        self.add("info", "what made these figures", 1, {"command": command, **labels})
+        said = len(result.warnings)
+        self.add("warnings", "number of warnings of the run", said, {"command": command})
 
     def add(self, name: str, help_text: str, value: Any, labels: Labels | None = None) -> None:
         """Add a sample; nothing where there is no value."""
@@ -47,14 +61,15 @@ class _Families:
         # A series that came twice would make the collector refuse the whole file.
         self.found.setdefault(metric, (help_text, {}))[1].setdefault(series, _number(value))
 
-    def figure(self, name: str, help_text: str, value: Any, labels: Labels) -> None:
+    def figure(
+        self, name: str, help_text: str, one: Interval | Numbered | None, labels: Labels
+    ) -> None:
         """Add a figure and the ends of its interval."""
-        item = entry(value)
-        self.add(name, help_text, item.get("value"), labels)
-        for end, which in (("low", "lower"), ("high", "upper")):
-            self.add(
-                f"{name}_{end}", f"{which} end of the interval of {name}", item.get(end), labels
-            )
+        if one is None:
+            return
+        self.add(name, help_text, one.value, labels)
+        for end, which, value in (("low", "lower", one.low), ("high", "upper", one.high)):
+            self.add(f"{name}_{end}", f"{which} end of the interval of {name}", value, labels)
 
     def text(self) -> str:
         """Return the file."""
@@ -72,142 +87,119 @@ _SHOWN: Final = frozenset(
 )
 
 
-def render_measure(result: Result) -> str:
+def render_measure(result: MeasureResult) -> str:
     """Return a measure result for Prometheus."""
     found = _Families(result)
-    _info(found, result, "measure")
-    for one in numbers(typed(result)):
+    found.info("measure")
+    for one in numbers(result):
         if (one.stage, one.table) in _SHOWN:
             _numbered(found, one)
-    _gates(found, result)
+    _gates(found, result.gates)
     return found.text()
 
 
 def _numbered(found: _Families, one: Numbered) -> None:
     """Add a number of the stream as a gauge."""
     where = one.where
-    entry = {"value": one.value, "low": one.low, "high": one.high}
-    labels: dict[str, object] = {
-        "slice": where.kind,
-        "column": where.column or "",
-        "name": "" if where.kind == "overall" else where.name or where.value or "",
-    }
+    labels = _labels(where)
     if one.table in ("drift", "versus"):
         if where.kind == "overall" and not (one.table == "drift" and one.at):
-            found.figure(f"{one.table}_{one.name}", f"{one.name} of {one.table}", entry, {})
+            found.figure(f"{one.table}_{one.name}", f"{one.name} of {one.table}", one, {})
         return
     if one.stage == "decision":
         told = f"{one.name} of the decisions of the thresholds"
-        found.figure(f"decision_{one.name}", told, entry, labels)
+        found.figure(f"decision_{one.name}", told, one, labels)
         return
     labels["stage"] = one.stage
     if one.table == "metrics":
-        found.figure(one.name, METRICS.get(one.name, one.name), entry, labels)
+        found.figure(one.name, METRICS.get(one.name, one.name), one, labels)
         return
     labels["threshold"] = one.at if one.at is None else _number(float(one.at))
     if one.name in ("tp", "fp", "fn", "tn"):
         found.add("confusion", f"rows {_RATE_HELP}", one.value, {**labels, "outcome": one.name})
     elif one.name in RATES:
-        found.figure(one.name, f"{one.name} {_RATE_HELP}", entry, labels)
+        found.figure(one.name, f"{one.name} {_RATE_HELP}", one, labels)
 
 
-def render_fit(result: Result) -> str:
+def render_fit(result: FitResult) -> str:
     """Return a fit result for Prometheus: figures before and after."""
     found = _Families(result)
-    _info(found, result, "fit", method=result["method"])
-    for part in (result, *(result.get("groups") or []), *(result.get("classes") or [])):
-        where = _where(part.get("slice") or {})
-        for stage in ("before", "after"):
-            metrics = (part.get(stage) or {}).get("metrics") or {}
-            for name, value in metrics.items():
+    found.info("fit", method=result.method)
+    parts: list[tuple[Where, Side | None, Side | None]] = [(OVERALL, result.before, result.after)]
+    parts += [(one.slice, one.before, one.after) for one in result.groups]
+    parts += [(one.slice, one.before, one.after) for one in result.classes]
+    for where, before, after in parts:
+        for stage, side in (("before", before), ("after", after)):
+            for name, value in side.metrics.items() if side is not None else ():
                 text = f"{METRICS.get(name, name)}, before and after the fit"
-                found.figure(f"fit_{name}", text, value, {**where, "stage": stage})
-    _gates(found, result)
+                found.figure(f"fit_{name}", text, value, {**_labels(where), "stage": stage})
+    _gates(found, result.gates)
     return found.text()
 
 
-def render_apply(result: Result) -> str:
+def render_apply(result: ApplyResult) -> str:
     """Return what apply wrote for Prometheus: rows, mean probabilities, shares of decisions."""
     found = _Families(result)
-    _info(found, result, "apply", method=result["method"])
-    for one in of_apply(typed(result)):
+    found.info("apply", method=result.method)
+    for one in of_apply(result):
         _numbered(found, one)
-    _gates(found, result)
+    _gates(found, result.gates)
     return found.text()
 
 
-def render_promotion(result: Result) -> str:
+def render_promotion(result: PromotionResult) -> str:
     """Return what became of a challenger for Prometheus: the decision, its figures, its checks."""
     found = _Families(result)
-    decision = result["decision"]
-    _info(found, result, "promotion", decision=decision, code=result["code"])
+    found.info("promotion", decision=result.decision, code=result.code)
     told = "1 where the challenger took the champion's place, else 0"
-    found.add("promotion_promoted", told, int(decision == "promoted"))
-    compared = result["comparison"] or {}
-    entry = {"value": compared.get("difference"), **{k: compared.get(k) for k in ("low", "high")}}
-    score = {"score": compared.get("score", "")}
+    found.add("promotion_promoted", told, int(result.decision == "promoted"))
+    compared = result.comparison
     told = "held-out loss, or objective, of the challenger less the champion's"
-    found.figure("promotion_difference", told, entry, score)
-    for one in result["checks"]:
-        labels = {"check": one["name"]}
-        found.add("promotion_check", "what is checked of a dump", one["value"], labels)
+    if compared is not None:
+        change = Figure(compared.difference, compared.low, compared.high)
+        found.figure("promotion_difference", told, change, {"score": compared.score})
+    for one in result.checks:
+        labels = {"check": one.name}
+        found.add("promotion_check", "what is checked of a dump", one.value, labels)
         told = "1 where the dump passed the check, else 0"
-        found.add("promotion_check_passed", told, int(one["passed"]), labels)
-    _gates(found, result)
+        found.add("promotion_check_passed", told, int(one.passed), labels)
+    _gates(found, result.gates)
     return found.text()
 
 
-def render_threshold(result: Result) -> str:
+def render_threshold(result: ThresholdResult) -> str:
     """Return a threshold result for Prometheus: cut-offs, what they reach, and the counts."""
     found = _Families(result)
-    objective = {"objective": result.get("objective")} if result.get("objective") else {}
-    _info(found, result, "threshold", kind=result.get("kind", "empirical"))
-    for item in result.get("thresholds") or []:
-        where = {**_where(item.get("slice") or {}), **objective}
-        found.figure("threshold", "the chosen cut-off", _cut(item), where)
-        reached = item.get("value")
-        found.figure("threshold_objective", "what the chosen cut-off reaches", reached, where)
-        _confusion(found, item.get("confusion") or {}, where, "threshold_")
-    _gates(found, result)
+    objective = {"objective": result.objective} if result.objective else {}
+    found.info("threshold", kind=result.kind)
+    for item in result.thresholds:
+        where = {**_labels(item.slice), **objective}
+        found.figure("threshold", "the chosen cut-off", Figure(item.threshold, *item.ends), where)
+        told = "what the chosen cut-off reaches"
+        found.figure("threshold_objective", told, item.reached, where)
+        table = item.confusion
+        for outcome, count in table.counts.items() if table is not None else ():
+            labels = {**where, "outcome": outcome}
+            found.add("threshold_confusion", f"rows {_RATE_HELP}", count, labels)
+        for name, rate in table.rates.items() if table is not None else ():
+            if name in RATES:
+                found.figure(f"threshold_{name}", f"{name} {_RATE_HELP}", rate, where)
+    _gates(found, result.gates)
     return found.text()
 
 
-def _cut(item: Result) -> Result:
-    ends = {end: item.get(f"threshold_{end}") for end in ("low", "high")}
-    return {"value": item.get("threshold"), **ends}
+def _labels(where: Where) -> dict[str, object]:
+    """Return what a slice is in labels; of a null the name is empty."""
+    name = "" if where.kind == "overall" else where.name or where.value or ""
+    return {"slice": where.kind, "column": where.column or "", "name": name}
 
 
-def _info(found: _Families, result: Result, command: str, **more: object) -> None:
-    labels = {"version": result["calibcli"], "task": result["task"], **more}
-    said = len(result.get("warnings") or [])
-    found.add("info", "what made these figures", 1, {"command": command, **labels})
-    found.add("warnings", "number of warnings of the run", said, {"command": command})
-
-
-def _where(where: Result) -> Labels:
-    kind = where.get("kind", "overall")
-    name = where.get("name", where.get("value", ""))
-    return {"slice": kind, "column": where.get("column", ""), "name": "" if name is None else name}
-
-
-def _confusion(found: _Families, item: Result, where: Labels, prefix: str = "") -> None:
-    for outcome in ("tp", "fp", "fn", "tn"):
-        labels = {**where, "outcome": outcome}
-        found.add(f"{prefix}confusion", f"rows {_RATE_HELP}", item.get(outcome), labels)
-    for name in RATES:
-        if name in item:
-            found.figure(prefix + name, f"{name} {_RATE_HELP}", item[name], where)
-
-
-def _gates(found: _Families, result: Result) -> None:
-    gates = result.get("gates") or []
-    for gate in {gate["expr"]: gate for gate in gates}.values():
-        labels = {"expr": gate["expr"]}
-        found.add(
-            "gate_passed", "1 where the gate passed, 0 where it failed", gate["passed"], labels
-        )
-        found.add("gate_value", "what the gate compares", gate["value"], labels)
-    failed = sum(not gate["passed"] for gate in gates)
+def _gates(found: _Families, gates: Sequence[GateResult]) -> None:
+    for gate in {gate.expr: gate for gate in gates}.values():
+        labels = {"expr": gate.expr}
+        found.add("gate_passed", "1 where the gate passed, 0 where it failed", gate.passed, labels)
+        found.add("gate_value", "what the gate compares", gate.value, labels)
+    failed = sum(not gate.passed for gate in gates)
     found.add("gates_failed", "number of gates that failed", failed)
 
 

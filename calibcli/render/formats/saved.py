@@ -58,7 +58,7 @@ def render_csv(result: SavedPair, _: int | None) -> str:
 def _head(result: SavedPair) -> list[str]:
     apart = [name for name, pair in result.overall.metrics.items() if pair.apart]
     known = [name for name, pair in result.overall.metrics.items() if pair.apart is not None]
-    first, second = (f"{one['path']} ({figures.count(one['rows'])} rows)" for one in result.inputs)
+    first, second = (f"{one.path} ({figures.count(one.rows)} rows)" for one in result.inputs)
     said = f"Intervals of {', '.join(apart)} do not overlap" if apart else "All intervals overlap"
     return [f"{said} ({len(known)} figures with intervals in both)", f"{first} and {second}"]
 

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from calibcli.render.tables import drifted, paired, segmentation, serial, slices
 from calibcli.render.tables.layout import paint, text_table, wrapped
 from calibcli.render.words import names, short, verdicts, words
+from calibcli.tasks.words import words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
+    from calibcli.core.results.measure import MeasureResult
     from calibcli.render.tables.layout import Style, Table
-
-    Result = Mapping[str, Any]
 
 _WARNINGS = 3
 
 
 def render_measure(
-    result: Result, *, color: bool = False, width: int | None = None, hint: str = ""
+    result: MeasureResult, *, color: bool = False, width: int | None = None, hint: str = ""
 ) -> str:
     """Return a measure result in few lines.
 
@@ -58,7 +58,7 @@ def _folded(text: str, columns: int | None) -> list[str]:
     return whole if columns is None or len(whole) == 1 else wrapped(text, columns - 2)
 
 
-def _asked(result: Result) -> list[Table]:
+def _asked(result: MeasureResult) -> list[Table]:
     """Return the tables that an option has asked for, which are shown as a whole."""
     found = [
         *drifted.drift_tables(result),
@@ -70,31 +70,29 @@ def _asked(result: Result) -> list[Table]:
     return [table for table in found if table is not None]
 
 
-def _lines(result: Result, columns: int) -> Iterator[tuple[str, Style]]:
-    params, task, overall = result.get("params") or {}, words.task_of(result), result["overall"]
-    answer, found = verdicts.slice_verdict(overall, params, task), short.known(overall)
-    what = {"detection": "boxes", "segmentation": "pixels"}.get(result["task"], "rows")
-    told = f"{short.count(found['n'].value)} {what}"
-    if "ece" in found and found["ece"].value is not None:
-        told = f"ECE {short.with_interval(found['ece'])}   {told}"
+def _lines(result: MeasureResult, columns: int) -> Iterator[tuple[str, Style]]:
+    params, task, overall = result.conventions, words.task_of(result), result.overall
+    answer, last = verdicts.slice_verdict(overall, params, task), overall.last
+    told = f"{short.count(overall.rows)} {words_of(result.task).rows}"
+    if overall.ece is not None and overall.ece.value is not None:
+        told = f"ECE {short.with_interval(overall.ece)}   {told}"
     gap = columns - len(told)
     yield f"{answer.phrase:<{gap}}{told}" if len(answer.phrase) < gap else told, answer.tone
     if answer.tone == "warn":
         yield answer.headline, ""
     for line in short.region_lines(answer.regions):
         yield line, ""
-    last = overall.get("calibrated") or overall
     if last is not overall:
-        answer, found = verdicts.slice_verdict(last, params, task), short.known(last)
-        said = f", ECE {short.with_interval(found['ece'])}" if "ece" in found else ""
+        answer = verdicts.slice_verdict(last, params, task)
+        said = f", ECE {short.with_interval(last.ece)}" if last.ece is not None else ""
         yield f"calibrated: {answer.phrase[:1].lower()}{answer.phrase[1:]}{said}", answer.tone
         for line in short.region_lines(answer.regions):
             yield line, ""
-    bias = short.bias_line(found)
+    bias = short.bias_line(last.metrics)
     if bias:
         yield bias, ""
-    yield "   ".join(short.headline_figures(found, raw=bool(params.get("raw")))), ""
-    for line in short.cut_lines(last, below=words.falling(params)):
+    yield "   ".join(short.headline_figures(last.metrics, raw=params.raw is not None)), ""
+    for line in short.cut_lines(last, below=params.falling):
         yield line, ""
     decided = short.decision_line(result)
     if decided:
@@ -103,20 +101,19 @@ def _lines(result: Result, columns: int) -> Iterator[tuple[str, Style]]:
         yield line, ""
     for line in short.worst_lines(result):
         yield line, ""
-    if result.get("drift"):
-        yield f"Against the reference {names.visible(result['drift']['verdict'])}.", ""
+    if result.drift is not None:
+        yield f"Against the reference {names.visible(result.drift.verdict)}.", ""
     yield names.visible(f"{words.conventions(result)}; {_files(result)}"), "dim"
     made = words.made_by(result)
     if made:
         yield names.visible(made), "dim"
-    warnings = result.get("warnings") or []
-    for text in warnings[:_WARNINGS]:
+    for text in result.warnings[:_WARNINGS]:
         yield f"warning: {names.visible(text)}", "warn"
-    if len(warnings) > _WARNINGS:
-        yield f"and {len(warnings) - _WARNINGS} more warnings", "warn"
+    if len(result.warnings) > _WARNINGS:
+        yield f"and {len(result.warnings) - _WARNINGS} more warnings", "warn"
 
 
-def _files(result: Result) -> str:
-    paths = [str(one["path"]).rpartition("/")[2] for one in result.get("inputs") or []]
+def _files(result: MeasureResult) -> str:
+    paths = [one.path.rpartition("/")[2] for one in result.inputs]
     more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
     return f"{paths[0]}{more}" if paths else ""

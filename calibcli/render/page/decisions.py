@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from calibcli.render.charts import gallery_decisions
 from calibcli.render.page.parts import (
@@ -18,16 +18,17 @@ from calibcli.render.tables.layout import Cell, Column, Table
 from calibcli.render.words import figures
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    Result = Mapping[str, Any]
+    from calibcli.core.results.report import ReportResult
+    from calibcli.render.charts.gallery_decisions import Curves
 
 POINTS: Final = 20
 
 
-def curves(report: Result) -> str:
+def curves(report: ReportResult) -> str:
     """Return ROC and precision-recall curves with the chosen cut-off."""
-    named = gallery_decisions.ranked(report["measure"])
+    named = gallery_decisions.ranked(report.measure)
     if not named:
         return ""
     body = figures_html(map(figure_html, gallery_decisions.ranking_figures(report)))
@@ -41,19 +42,19 @@ def curves(report: Result) -> str:
     return section_html("Ranking", "ranking", body, "What every possible cut-off would do.")
 
 
-def thresholds(report: Result) -> str:
+def thresholds(report: ReportResult) -> str:
     """Return the cut-offs: the chosen ones, or those that were measured."""
-    chosen = report.get("thresholds")
-    measure = report["measure"]
-    if not chosen:
+    chosen = report.thresholds
+    measure = report.measure
+    if chosen is None:
         table = tabulate.confusion_table(
-            documents.confusion_parts(measure["overall"]), measure.get("params", {})
+            documents.confusion_parts(measure.overall), measure.conventions
         )
         if not table:
             return ""
         body = figures_html(map(figure_html, gallery_decisions.confusion_figures(report)))
         return section_html("At the cut-off", "cutoff", body + table_html(table))
-    items = held.measured(report)
+    items = held.counted(report)
     drawn = gallery_decisions.confusion_figures(report)
     body = figures_html(map(figure_html, drawn))
     if len(items) > len(drawn) > 0:
@@ -64,13 +65,13 @@ def thresholds(report: Result) -> str:
     body += figures_html(map(figure_html, gallery_decisions.search_figures(report)))
     traded = gallery_decisions.trade_off_figures(report)
     body += figures_html(map(figure_html, traded))
-    left = ((chosen.get("trade_off") or {}).get("slices") or 0) - len(traded)
+    left = (0 if chosen.trade_off is None else chosen.trade_off.slices) - len(traded)
     if left > 0:
         body += (
             f'<p class="note">Left out here: precision against recall of {left} classes that reach '
             "no less.</p>"
         )
-    shown = [*judged.decision_tables(measure), *held.tables(report)]
+    shown = [*judged.decision_tables(measure), *held.tables(report, chosen)]
     body += "".join(table_html(table) for table in shown if table)
     lead = f"{_capital(decisions.thresholds_headline(chosen))}. "
     lead += f"{_capital(decisions.kind_words(chosen))}."
@@ -79,7 +80,7 @@ def thresholds(report: Result) -> str:
     return section_html("At the chosen cut-off", "cutoff", body, lead)
 
 
-def trade_offs(report: Result) -> str:
+def trade_offs(report: ReportResult) -> str:
     """Return cost, net benefit and risk against coverage, before and after calibration."""
     made = [figure_html(figure) for figure in gallery_decisions.decision_figures(report)]
     if not made:
@@ -95,17 +96,17 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _curve_table(curve: Result, name: str) -> Table | None:
+def _curve_table(curve: Curves, name: str) -> Table | None:
     """Return about twenty points of both curves."""
-    roc, pr = curve.get("roc") or {}, curve.get("pr") or {}
-    rows = []
-    for label, xs, ys, cuts in (
-        ("ROC", roc.get("fpr") or [], roc.get("tpr") or [], roc.get("threshold")),
-        ("PR", pr.get("recall") or [], pr.get("precision") or [], pr.get("threshold")),
-    ):
+    roc, pr, rows = curve.roc, curve.pr, []
+    lines: list[tuple[str, Sequence[float], Sequence[float], Sequence[float | None]]] = []
+    if roc is not None:
+        lines.append(("ROC", roc.fpr, roc.tpr, roc.threshold))
+    if pr is not None:
+        lines.append(("PR", pr.recall, pr.precision, pr.threshold))
+    for label, xs, ys, cuts in lines:
         for i in _thinned(len(xs)):
-            cut = cuts[i] if cuts else None
-            cells = (figures.short(cut), figures.metric(xs[i]), figures.metric(ys[i]))
+            cells = (figures.short(cuts[i]), figures.metric(xs[i]), figures.metric(ys[i]))
             rows.append((Cell(label), *(Cell(text) for text in cells)))
     columns = (
         Column("curve", left=True),

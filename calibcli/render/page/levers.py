@@ -10,16 +10,25 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec import structs
+
+from calibcli.core.results.base import plain
+from calibcli.core.results.curves import OutcomeCosts
 from calibcli.render.charts.gallery_slices import by_harm
 from calibcli.render.page.parts import section_html
 from calibcli.render.tables import common as tabulate
 from calibcli.render.words import figures, words
 from calibcli.render.words.names import html
+from calibcli.tasks.words import words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    Result = Mapping[str, Any]
+    from calibcli.core.results.conventions import Conventions
+    from calibcli.core.results.curves import Cutoffs
+    from calibcli.core.results.figures import Bin, Where
+    from calibcli.core.results.measure import MeasureResult, SliceResult
+    from calibcli.core.results.report import ReportResult
 
 SHOWN: Final = 40
 """Slices of the confidence lever that show without a click."""
@@ -30,10 +39,10 @@ _VERDICTS: Final = {"within tolerance": 1, "over-confident": 2, "under-confident
 _ESCAPES: Final = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028"}
 
 
-def levers(report: Result) -> tuple[str, dict[str, Any]]:
+def levers(report: ReportResult) -> tuple[str, dict[str, Any]]:
     """Return the sections of both levers, and the data that moves them (empty without any)."""
     cut_page, cut = _cutoff(report)
-    read_page, read = _confidence(report["measure"])
+    read_page, read = _confidence(report.measure)
     data = {name: value for name, value in (("cut", cut), ("read", read)) if value}
     if not data:
         return "", {}
@@ -47,7 +56,7 @@ def _hidden(section: str) -> str:
     return f'<div class="lever" hidden>{section}</div>\n'
 
 
-def data_block(data: Result) -> str:
+def data_block(data: Mapping[str, Any]) -> str:
     """Return data as a block that no browser runs, whatever it holds."""
     text = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     for char, escape in _ESCAPES.items():
@@ -58,19 +67,18 @@ def data_block(data: Result) -> str:
 # -- the cut-off -----------------------------------------------------------------------------------
 
 
-def _cutoff(report: Result) -> tuple[str, dict[str, Any]]:
-    measure = report["measure"]
+def _cutoff(report: ReportResult) -> tuple[str, dict[str, Any]]:
+    measure = report.measure
     found = list(_with_cutoffs(measure))
     if not found:
         return "", {}
-    overall = measure["overall"].get("calibrated") or measure["overall"]
-    costs = (overall.get("cost_curve") or {}).get("costs") or {"fp": 1, "fn": 1, "tp": 0, "tn": 0}
-    slices = [{**part["cutoffs"]} for _, part in found]
+    curve = measure.overall.last.cost_curve
+    costs = structs.asdict(OutcomeCosts(1, 1, 0, 0) if curve is None else curve.costs)
     options = "".join(
         f'<option value="{place}">{html(name)}</option>' for place, (name, _) in enumerate(found)
     )
-    data = {"slices": slices, "start": _start(report)}
-    score = "calibrated probability" if measure["overall"].get("calibrated") else "score"
+    data = {"slices": [plain(cutoffs) for _, cutoffs in found], "start": _start(report)}
+    score = "score" if measure.overall.calibrated is None else "calibrated probability"
     lead = (
         f"A row counts as positive, an alert, when its {score} >= the cut-off. Move it with the "
         "mouse or the arrow keys, or type it; measure --threshold gives the same counts, with "
@@ -88,48 +96,48 @@ def _cutoff(report: Result) -> tuple[str, dict[str, Any]]:
             for name in ("fp", "fn", "tp", "tn")
         ),
     )
-    left = _slices(measure) - sum("slice" in part for _, part in found)
+    left = _slices(measure) - len(found)
     if left > 0:
         body += f'<p class="note">Left out here: {left} slices with a lower ECE.</p>\n'
     return _hidden(section_html("Move the cut-off", "lever", body, lead)), data
 
 
-def _with_cutoffs(measure: Result) -> Iterable[tuple[str, Result]]:
-    """Yield (name, the result that has cut-offs): all rows first, the most harmful next."""
-    overall = measure["overall"]
-    after = overall.get("calibrated")
-    if after and after.get("cutoffs"):
-        yield "all rows", {**after, "slice": overall["slice"]}
-    if overall.get("cutoffs"):
-        yield ("all rows, before calibration" if after else "all rows"), overall
-    for part in by_harm([*(measure.get("classes") or []), *(measure.get("groups") or [])]):
-        source = part.get("calibrated") or part
-        if source.get("cutoffs"):
-            yield _name(part), {**source, "slice": part["slice"]}
+def _with_cutoffs(measure: MeasureResult) -> Iterator[tuple[str, Cutoffs]]:
+    """Yield (name, cut-offs): those of all rows first, the most harmful next."""
+    overall = measure.overall
+    after = overall.calibrated
+    if after is not None and after.cutoffs is not None:
+        yield "all rows", after.cutoffs
+    if overall.cutoffs is not None:
+        yield ("all rows" if after is None else "all rows, before calibration"), overall.cutoffs
+    for part in by_harm([*measure.classes, *measure.groups]):
+        if part.last.cutoffs is not None:
+            yield _name(part.where), part.last.cutoffs
 
 
-def _slices(measure: Result) -> int:
-    """Return how many slices have cut-offs of their own to move."""
-    groups = [] if measure["task"] == "multiclass" else measure.get("groups") or []
-    before = bool(measure["overall"].get("calibrated"))
-    whole = 0 if measure["task"] == "multiclass" else 1 + before
-    return whole + len(measure.get("classes") or []) + len(groups)
+def _slices(measure: MeasureResult) -> int:
+    """Return how many slices have cut-offs of their own to move.
+
+    Where a row has a score for each class, only classes can be cut.
+    """
+    if measure.overall.confusion is None:
+        return len(measure.classes)
+    before = measure.overall.calibrated is not None
+    return 1 + before + len(measure.classes) + len(measure.groups)
 
 
-def _name(part: Result) -> str:
-    where = part["slice"]
-    name = words.slice_name(part)
-    return f"{where.get('column')} = {name}" if where.get("kind") == "group" else f"class {name}"
+def _name(where: Where) -> str:
+    return f"{where.column} = {where.title}" if where.kind == "group" else f"class {where.title}"
 
 
-def _start(report: Result) -> float:
+def _start(report: ReportResult) -> float:
     """Return where the lever starts: the chosen cut-off, else the first that was measured."""
-    for item in (report.get("thresholds") or {}).get("thresholds") or []:
-        if (item.get("slice") or {}).get("kind", "overall") == "overall":
-            return float(item["threshold"])
-    tables = report["measure"]["overall"].get("confusion") or []
-    asked = (report["measure"].get("params") or {}).get("thresholds") or [0.5]
-    return float(tables[0]["threshold"] if tables else asked[0])
+    for item in report.thresholds.thresholds if report.thresholds is not None else ():
+        if item.slice.kind == "overall" and item.threshold is not None:
+            return item.threshold
+    tables = report.measure.overall.confusion
+    asked = report.measure.conventions.thresholds or [0.5]
+    return (tables[0].threshold if tables else None) or asked[0]
 
 
 _READINGS: Final = (
@@ -180,44 +188,39 @@ inputmode="decimal"></label>
 # -- the confidence --------------------------------------------------------------------------------
 
 
-def _confidence(measure: Result) -> tuple[str, dict[str, Any]]:
-    params = measure.get("params") or {}
-    overall = measure["overall"]
-    parts = [
-        overall,
-        *by_harm([*(measure.get("classes") or []), *(measure.get("groups") or [])]),
-    ]
-    parts = [part for part in parts if part.get("bins")]
+def _confidence(measure: MeasureResult) -> tuple[str, dict[str, Any]]:
+    params, overall = measure.conventions, measure.overall
+    parts = [overall, *by_harm([*measure.classes, *measure.groups])]
+    parts = [part for part in parts if part.bins]
     if not parts:
         return "", {}
-    sides = 2 if overall.get("calibrated") else 1
-    room = max(BINS // (sides * max(len(part["bins"]) for part in parts)), 1)
+    sides = 1 if overall.calibrated is None else 2
+    room = max(BINS // (sides * max(len(part.bins) for part in parts)), 1)
     kept = parts[:room]
-    shared = (
-        None if params.get("binning") == "mass" and not params.get("edges") else _edges(overall)
-    )
+    shared = None if params.binning == "mass" and not params.edges else _edges(overall)
     data = {
-        "start": (params.get("at") or [0.8])[0],
-        "closed": params.get("closed") or "right",
+        "start": (params.at or [0.8])[0],
+        "closed": params.closed,
         "edges": shared,
         "slices": [
             [
                 _side(side, params, edges=shared is None)
-                for side in (part.get("calibrated"), part)
-                if side
+                for side in (part.calibrated, part)
+                if side is not None
             ]
             for part in kept
         ],
     }
-    names = ["all rows", *(_name(part) for part in kept[1:])]
+    names = ["all rows", *(_name(part.where) for part in kept[1:])]
     rows = "".join(
         f'<tr{" class=more" if place >= SHOWN else ""}><th scope="row" class="l"><bdi>{html(name)}'
         f"</bdi></th>{'<td></td>' * 6}</tr>"
         for place, name in enumerate(names)
     )
-    score, frequency = words.score_word(str(measure["task"]))
+    task = words_of(measure.task)
+    score, frequency = task.score, task.frequency
     level = tabulate.level(params)
-    heads = ("rows", f"mean {score}", f"{frequency}", "gap", f"ECE {level}".strip(), "verdict")
+    heads = ("rows", f"mean {score}", frequency, "gap", f"ECE {level}".strip(), "verdict")
     stages = _STAGES if sides == 2 else ""
     more = ""
     if len(kept) > SHOWN:
@@ -234,7 +237,7 @@ def _confidence(measure: Result) -> tuple[str, dict[str, Any]]:
     if len(parts) > len(kept):
         left = len(parts) - len(kept)
         body += f'<p class="note">Left out here: {left} slices with a lower ECE.</p>\n'
-    tolerance = figures.short(words.tolerance_of(params))
+    tolerance = figures.short(params.within)
     chance = (
         f" Of gaps that are none, one in {words.odds(params)} looks beyond chance." if level else ""
     )
@@ -246,32 +249,32 @@ def _confidence(measure: Result) -> tuple[str, dict[str, Any]]:
     return _hidden(section_html("Read at a confidence", "confidence", body, lead)), data
 
 
-def _edges(part: Result) -> dict[str, list[float]]:
-    return {end: [row[end] for row in part["bins"]] for end in ("low", "high")}
+def _edges(part: SliceResult) -> dict[str, list[float]]:
+    return {"low": [row.low for row in part.bins], "high": [row.high for row in part.bins]}
 
 
-def _side(part: Result, params: Result, *, edges: bool) -> dict[str, Any]:
+def _side(part: SliceResult, params: Conventions, *, edges: bool) -> dict[str, Any]:
     made: dict[str, Any] = {
-        "ece": figures.with_interval(part["metrics"].get("ece")),
-        "bins": [_reading(row, params) for row in part["bins"]],
+        "ece": figures.with_interval(part.ece),
+        "bins": [_reading(row, params) for row in part.bins],
     }
     return {**made, "edges": _edges(part)} if edges else made
 
 
-def _reading(row: Result, params: Result) -> list[Any] | int:
+def _reading(row: Bin, params: Conventions) -> list[Any] | int:
     """Return one bin as (rows, score, frequency, gap, verdict, beyond chance); 0 where empty."""
-    if not row["count"]:
+    if not row.count or row.gap is None:
         return 0
-    gap = row["gap"]
+    gap = row.gap
     verdict = "within tolerance"
-    if abs(gap) > words.tolerance_of(params):
+    if abs(gap) > params.within:
         verdict = "over-confident" if gap < 0 else "under-confident"
-    low, high = row.get("frequency_low"), row.get("frequency_high")
-    sure = low is not None and not low <= row["score"] <= high
+    score, low, high = row.score or 0.0, row.frequency_low, row.frequency_high
+    sure = low is not None and high is not None and not low <= score <= high
     return [
-        row["count"],
-        figures.metric(row["score"]),
-        figures.metric(row["frequency"]),
+        row.count,
+        figures.metric(row.score),
+        figures.metric(row.frequency),
         figures.signed(gap),
         _VERDICTS[verdict],
         int(sure),

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from calibcli.render.charts import vega
 from calibcli.render.words import figures
 from calibcli.render.words.names import html
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
+    from calibcli.core.results.figures import Interval
     from calibcli.render.charts.drawing import Figure
     from calibcli.render.tables.layout import Cell, Column, Table
-
-    Result = Mapping[str, Any]
 
 
 LONG: Final = 28
@@ -117,7 +116,7 @@ def contents(page: str) -> str:
     return f'<nav aria-label="On this page"><ul>{links}</ul></nav>\n' if links else ""
 
 
-def tile_html(name: str, meaning: str, before: Result, after: Result | None) -> str:
+def tile_html(name: str, meaning: str, before: Interval, after: Interval | None) -> str:
     """Return a headline figure, before and after, with intervals."""
     shown = before if after is None else after
     detail = f"<small>{html(_bounds(shown))}</small>"
@@ -130,5 +129,5 @@ def tile_html(name: str, meaning: str, before: Result, after: Result | None) -> 
     )
 
 
-def _bounds(entry: Result) -> str:
-    return figures.interval(entry) or str(entry.get("reason") or "")
+def _bounds(figure: Interval) -> str:
+    return figures.interval(figure) or figure.reason or ""

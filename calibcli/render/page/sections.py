@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from calibcli.core.results.base import plain
+from calibcli.core.results.fit import Side
 from calibcli.render.charts import gallery, gallery_slices
 from calibcli.render.page.parts import (
     details_html,
@@ -32,17 +34,19 @@ from calibcli.render.words import figures, glossary, words
 from calibcli.render.words.names import html
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    Result = Mapping[str, Any]
+    from calibcli.core.results.conventions import Conventions
+    from calibcli.core.results.measure import MeasureResult, SliceResult
+    from calibcli.core.results.report import CalibratorFile, ReportResult
 
 
-def tiles_html(result: Result) -> str:
+def tiles_html(result: MeasureResult) -> str:
     """Return the headline figures with their intervals."""
-    before = result["overall"]["metrics"]
-    after = (result["overall"].get("calibrated") or {}).get("metrics")
+    before = result.overall.metrics
+    after = result.overall.after
     tiles = [
-        tile_html(_title(name), meaning, before[name], after and after.get(name))
+        tile_html(_title(name), meaning, before[name], None if after is None else after.get(name))
         for name, meaning in glossary.HEADLINE.items()
         if name in before
     ]
@@ -62,16 +66,16 @@ def warnings_html(warnings: Sequence[str]) -> str:
     return f'<div class="warnings" role="note">{head}<ul>{items}</ul></div>\n'
 
 
-def reliability(result: Result) -> str:
+def reliability(result: MeasureResult) -> str:
     """Return the reliability diagrams before and after, and their numbers."""
-    params, task, overall = result.get("params", {}), words.task_of(result), result["overall"]
+    params, task, overall = result.conventions, words.task_of(result), result.overall
     tables = [
         segmentation.structures_table(result),
         tabulate.bins_table(overall, params, task),
         tabulate.calibrated_bins_table(overall, params, task),
         tabulate.ece_by_bins_table(overall, params),
     ]
-    score, frequency = words.score_word(task)
+    score, frequency = task.score, task.frequency
     at = segmentation.at_table(result) or slices.at_table(result)
     drawn = [figure_html(figure) for figure in gallery.reliability_figures(result)]
     body = figures_html(drawn) + "".join(table_html(t) for t in [*tables, at] if t)
@@ -84,15 +88,14 @@ def reliability(result: Result) -> str:
     return section_html("Reliability", "reliability", body, lead)
 
 
-def metrics(result: Result) -> str:
+def metrics(result: MeasureResult) -> str:
     """Return every metric with its meaning, before and after."""
-    overall, params = result["overall"], result.get("params", {})
-    after = (overall.get("calibrated") or {}).get("metrics")
-    table = tabulate.metrics_table(overall["metrics"], after, params)
+    overall, params = result.overall, result.conventions
+    table = tabulate.metrics_table(overall.metrics, overall.after, params)
     rows = tuple(
         (Cell(row[0].text, glossary.METRICS.get(row[0].text, "")), *row[1:]) for row in table.rows
     )
-    gates = tabulate.gates_table(result.get("gates") or [])
+    gates = tabulate.gates_table(result.gates)
     body = (table_html(gates) if gates else "") + table_html(
         replace(table, rows=rows, caption="All rows")
     )
@@ -103,12 +106,14 @@ def metrics(result: Result) -> str:
     ):
         body += table_html(compared) if compared else ""
     lead = "Lower is better, except for accuracy, AUC, average precision and discrimination."
-    if after:
+    if overall.after:
         lead += " A change is coloured only where the two intervals do not touch."
     return section_html("Metrics", "metrics", body, lead)
 
 
-def slices_section(kind: str, parts: Sequence[Result], result: Result, place: int) -> str:
+def slices_section(
+    kind: str, parts: Sequence[SliceResult], result: MeasureResult, place: int
+) -> str:
     """Return one kind of slices: ECE of each by harm, the worst ones' diagrams, the table."""
     title = f"Per {gallery_slices.kind_word(kind)}"
     figure, limit = gallery_slices.slices_identity(kind, place), gallery_slices.DOTS
@@ -125,17 +130,17 @@ def slices_section(kind: str, parts: Sequence[Result], result: Result, place: in
         body += figures_html((figure_html(one) for one in shown), "multiples")
     if left_out:
         body += f'<p class="note">Left out here: {html("; ".join(left_out))}.</p>\n'
-    table = slices.slices_table(parts, result.get("params", {}), title=kind)
+    table = slices.slices_table(parts, result.conventions, title=kind)
     body += table_html(table) if table else ""
     return section_html(title, f"slices{place}", body)
 
 
-def drift(result: Result) -> str:
+def drift(result: MeasureResult) -> str:
     """Return what has drifted from the reference, if there is one."""
     found = drifted.drift_tables(result)
-    if not found:
+    if result.drift is None:
         return ""
-    verdict = str(result["drift"]["verdict"])
+    verdict = result.drift.verdict
     said = f"{verdict[:1].upper()}{verdict[1:]}."
     # The first table's note begins with the verdict, which is said above it.
     rest = found[0].note.removeprefix(said).strip()
@@ -143,7 +148,7 @@ def drift(result: Result) -> str:
     return section_html("Drift", "drift", "".join(table_html(one) for one in tables), said)
 
 
-def periods(result: Result) -> str:
+def periods(result: MeasureResult) -> str:
     """Return the periods of --by in order, drawn and listed, if there are any."""
     table = serial.series_table(result)
     if table is None:
@@ -154,51 +159,48 @@ def periods(result: Result) -> str:
     return section_html("Periods", "periods", body + table_html(replace(table, note="")), lead)
 
 
-def calibrator(report: Result) -> str:
+def calibrator(chosen: CalibratorFile, params: Conventions) -> str:
     """Return how the calibrator was chosen, and its parameters."""
-    chosen = report["calibrator"]
-    params = report.get("params") or {}
-    table = decisions.candidates_table(chosen.get("candidates") or [], params)
-    facts = [("method", str(chosen.get("method", "")))]
-    told = decisions.parameters_words(chosen.get("calibrator") or {})
+    facts = [("method", chosen.method)]
+    told = decisions.parameters_words(chosen.calibrator)
     if told:
         facts.append(("parameters", told))
-    after = chosen.get("after") or {}
-    lead = words.after_words(str(after.get("kind", "")))
-    body = facts_html(facts)
-    if after.get("metrics") and chosen.get("before"):
-        title = f"after, {after.get('kind', '')}".removesuffix(", ")
+    body, after = facts_html(facts), chosen.after or Side()
+    if after.metrics and chosen.before is not None:
+        title = f"after, {after.kind or ''}".removesuffix(", ")
         made = tabulate.metrics_table(
-            chosen["before"]["metrics"], after["metrics"], params, after_title=title
+            chosen.before.metrics, after.metrics, params, after_title=title
         )
         body += table_html(replace(made, caption="On the rows of the fit"))
-    body += table_html(table) if table else ""
-    groups = decisions.fitted_slices_table(chosen.get("groups") or [], params, "Groups of the fit")
-    body += table_html(groups) if groups else ""
+    for table in (
+        decisions.candidates_table(chosen.candidates, params),
+        decisions.fitted_slices_table(chosen.groups, params, "Groups of the fit"),
+    ):
+        body += table_html(table) if table else ""
+    lead = words.after_words(after.kind)
     return section_html("Calibrator", "calibrator", body + _map(chosen), lead)
 
 
-def _map(chosen: Result) -> str:
+def _map(chosen: CalibratorFile) -> str:
     """Return the fitted map with its interval, as a chart and on demand as a table."""
-    points = chosen.get("map") or []
-    table = decisions.map_table(points, chosen.get("params") or {})
+    table = decisions.map_table(chosen.map, chosen.conventions)
     if table is None:
         return ""
     drawn = figures_html(figure_html(one) for one in gallery_slices.map_figures(chosen))
     return drawn + details_html("Numbers of the map", table_html(table))
 
 
-def data(report: Result) -> str:
+def data(report: ReportResult) -> str:
     """Return what was read, and every convention used."""
-    inputs = report.get("inputs") or []
-    extra = list(dict.fromkeys(k for item in inputs for k in item if k not in {"path", "rows"}))
+    files = [plain(item) for item in report.inputs]
+    extra = list(dict.fromkeys(k for item in files for k in item if k not in {"path", "rows"}))
     rows = tuple(
         (
-            Cell(str(item["path"])),
-            Cell(figures.count(item.get("rows"))),
-            *(Cell(str(item.get(key, ""))) for key in extra),
+            Cell(item.path),
+            Cell(figures.count(item.rows)),
+            *(Cell(str(file.get(key, ""))) for key in extra),
         )
-        for item in inputs
+        for item, file in zip(report.inputs, files, strict=True)
     )
     columns = (
         Column("file", left=True),
@@ -206,5 +208,5 @@ def data(report: Result) -> str:
         *(Column(key, left=True) for key in extra),
     )
     body = table_html(Table("Inputs", columns, rows)) if rows else ""
-    facts = [("task", str(report.get("task", ""))), *documents.params_facts(report)]
+    facts = [("task", report.task or ""), *documents.params_facts(report.params)]
     return section_html("Data and conventions", "data", body + facts_html(facts))

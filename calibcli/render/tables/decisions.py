@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
+from calibcli.core.results.figures import RATES, Figure
+from calibcli.core.results.fit import FittedGroup, Side
+from calibcli.core.results.threshold import ReferralBand
 from calibcli.render.tables import choices
-from calibcli.render.tables.common import RATES, entry, figure, level, short_level
+from calibcli.render.tables.common import count_cells, figure, level, short_level, slice_title
 from calibcli.render.tables.layout import Cell, Column, Style, Table
-from calibcli.render.words import figures, words
+from calibcli.render.words import figures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    Result = Mapping[str, Any]
+    from calibcli.core.results.conventions import Conventions
+    from calibcli.core.results.fit import Candidate, FittedClass, MapPoint
+    from calibcli.core.results.threshold import Choice, CutCost, CutOff
 
 
 _UNSAID = frozenset(
@@ -20,7 +27,7 @@ _UNSAID = frozenset(
 )
 
 
-def parameters_words(calibrator: Result) -> str:
+def parameters_words(calibrator: Mapping[str, Any]) -> str:
     """Return a calibrator's parameters in one line; of lists and parts their number."""
     said = []
     for key, value in calibrator.items():
@@ -50,28 +57,28 @@ def parameters_words(calibrator: Result) -> str:
     return ", ".join(said)
 
 
-def candidates_table(candidates: Sequence[Result], params: Result) -> Table | None:
+def candidates_table(candidates: Sequence[Candidate], params: Conventions) -> Table | None:
     """Return the methods that were compared; the chosen one is marked."""
     if not candidates:
         return None
-    timed = any(item.get("seconds") is not None for item in candidates)
+    timed = any(item.seconds is not None for item in candidates)
     rows = []
     for item in candidates:
-        style: Style = "good" if item.get("chosen") else ""
+        style: Style = "good" if item.chosen else ""
         rows.append(
             (
-                Cell("chosen" if item.get("chosen") else "", "", style),
-                Cell(str(item["method"]), "", style),
-                Cell(figures.metric(item.get("score"))),
-                Cell(figures.metric(item.get("se"))),
-                *([Cell(_seconds(item.get("seconds")))] if timed else []),
-                Cell(str(item.get("note") or "")),
+                Cell("chosen" if item.chosen else "", "", style),
+                Cell(item.method, "", style),
+                Cell(figures.metric(item.score)),
+                Cell(figures.metric(item.se)),
+                *([Cell(_seconds(item.seconds))] if timed else []),
+                Cell(item.note),
             )
         )
     columns = (
         Column("", left=True),
         Column("method", left=True),
-        Column(f"cross-fitted {params.get('select', 'nll')}"),
+        Column(f"cross-fitted {params.select}"),
         Column("se of difference to best"),
         *([Column("seconds", rank=1)] if timed else []),
         Column("note", left=True),
@@ -84,7 +91,7 @@ def _seconds(value: float | None) -> str:
 
 
 def fitted_slices_table(
-    parts: Sequence[Result], params: Result, title: str = "Per slice"
+    parts: Sequence[FittedClass | FittedGroup], params: Conventions, title: str = "Per slice"
 ) -> Table | None:
     """Return ECE and log loss before and after, one row a class or a group.
 
@@ -92,21 +99,21 @@ def fitted_slices_table(
     """
     if not parts:
         return None
-    weighed = any("weight" in part for part in parts)
+    weighed = any(isinstance(part, FittedGroup) for part in parts)
     rows = []
     for part in parts:
-        before = (part.get("before") or {}).get("metrics") or {}
-        after = (part.get("after") or {}).get("metrics") or {}
+        before, after = part.before or Side(), part.after or Side()
+        own = (_weight(part.weight), part.note) if isinstance(part, FittedGroup) else None
         rows.append(
             (
-                Cell(words.slice_name(part)),
-                Cell(figures.count((before.get("n") or {}).get("value"))),
-                *([Cell(_weight(part.get("weight")))] if weighed else []),
-                figure("ece", before.get("ece")),
-                figure("ece", after.get("ece")),
-                Cell(figures.metric((before.get("nll") or {}).get("value"))),
-                Cell(figures.metric((after.get("nll") or {}).get("value"))),
-                *([Cell(str(part.get("note") or ""))] if weighed else []),
+                Cell(part.slice.title),
+                Cell(figures.count(before.value("n"))),
+                *([Cell(own[0])] if own else []),
+                figure("ece", before.metrics.get("ece")),
+                figure("ece", after.metrics.get("ece")),
+                Cell(figures.metric(before.value("nll"))),
+                Cell(figures.metric(after.value("nll"))),
+                *([Cell(own[1])] if own else []),
             )
         )
     columns = (
@@ -122,22 +129,22 @@ def fitted_slices_table(
     return Table(title, columns, tuple(rows))
 
 
-def _weight(value: Any) -> str:
+def _weight(value: float | list[float]) -> str:
     """Return the share of a slice's own map; of several labels the least and the most."""
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, list):
         ends = sorted({figures.percent(one) for one in (min(value), max(value))})
         return " to ".join(ends)
     return figures.percent(value)
 
 
-def map_table(points: Sequence[Result], params: Result) -> Table | None:
+def map_table(points: Sequence[MapPoint], params: Conventions) -> Table | None:
     """Return the calibrated probability at chosen scores, and how sure it is."""
     if not points:
         return None
     rows = tuple(
         (
-            Cell(figures.metric(point["score"])),
-            figure("probability", {**point, "value": point["probability"]}),
+            Cell(figures.metric(point.score)),
+            figure("probability", Figure(point.probability, point.low, point.high)),
         )
         for point in points
     )
@@ -145,71 +152,63 @@ def map_table(points: Sequence[Result], params: Result) -> Table | None:
     return Table("The map", columns, rows)
 
 
-def slice_title(part: Result) -> str:
-    """Return a slice's title: `overall`, a class's name, or `camera=front`."""
-    where = part.get("slice") or {}
-    if where.get("kind", "overall") == "overall":
-        return "overall"
-    if where["kind"] == "group":
-        title = f"{where.get('column', 'group')}={words.slice_name(part)}"
-        return f"{title}, {where['class']}" if "class" in where else title
-    return words.slice_name(part)
-
-
-def objective_words(result: Result) -> str:
+def objective_words(result: Choice) -> str:
     """Return what was sought: `maximises f1, subject to precision>=0.95`."""
-    objective = str(result.get("objective") or "")
+    objective = result.objective or ""
     text = "minimises expected cost" if objective == "cost" else f"maximises {objective}"
-    limits = [str(item) for item in result.get("constraints") or []]
-    return f"{text}, subject to {' and '.join(limits)}" if limits else text
+    limits = " and ".join(result.constraints)
+    return f"{text}, subject to {limits}" if limits else text
 
 
-def thresholds_headline(result: Result) -> str:
+def thresholds_headline(result: Choice) -> str:
     """Return the answer in a line: the cut-off exactly, and what it is best at."""
     other = choices.headline(result)
     if other:
         return other
-    chosen = result.get("thresholds") or []
-    common = result.get("common")
-    if common:
-        crossed = (common.get("cross_fitted") or {}).get("value")
-        honest = f", cross-fitted {figures.with_interval(crossed)}" if crossed else ""
-        threshold, value = figures.exact(common["threshold"]), figures.metric(common["value"])
+    chosen, common = result.thresholds, result.common
+    if common is not None:
+        crossed = common.cross_fitted
+        honest = f", cross-fitted {figures.with_interval(crossed.value)}" if crossed else ""
+        threshold, value = figures.exact(common.threshold), figures.metric(common.value)
         of_all = f"threshold {threshold} for all {len(chosen)} classes"
         return f"{of_all}: {objective_words(result)} ({value}{honest})"
     if len(chosen) != 1:
         return f"{len(chosen)} thresholds: each {objective_words(result)}"
     only = chosen[0]
-    best = entry(only.get("value"))
-    reached = f" ({_reached(best, only)})" if best.get("value") is not None else ""
-    logit = only.get("logit")
-    of_logit = "" if logit is None else f" (logit {figures.exact(logit)})"
-    threshold = figures.exact(only.get("threshold"))
-    below = " or below" if words.falling(result.get("params") or {}) else ""
-    return f"threshold {threshold}{of_logit}{below}: {objective_words(result)}{reached}"
+    of_logit = "" if only.logit is None else f" (logit {figures.exact(only.logit)})"
+    threshold = figures.exact(only.threshold)
+    below = " or below" if result.conventions.falling else ""
+    return f"threshold {threshold}{of_logit}{below}: {objective_words(result)}{_reached(only)}"
 
 
-def _reached(best: Result, item: Result) -> str:
+def _reached(item: CutOff) -> str:
     """Return what was reached; the interval is of new rows and may not hold what these gave."""
-    crossed = entry((item.get("cross_fitted") or {}).get("value"))
-    low, high = best.get("low"), best.get("high")
-    if None in (low, high, crossed["value"]) or low <= best["value"] <= high:
-        return figures.with_interval(best)
-    return f"{figures.metric(best['value'])} here, cross-fitted {figures.with_interval(crossed)}"
+    best, crossed = item.reached, item.crossed
+    if best is None or best.value is None:
+        return ""
+    if (
+        best.low is None
+        or best.high is None
+        or crossed is None
+        or crossed.value is None
+        or best.low <= best.value <= best.high
+    ):
+        return f" ({figures.with_interval(best)})"
+    return f" ({figures.metric(best.value)} here, cross-fitted {figures.with_interval(crossed)})"
 
 
-def kind_words(result: Result) -> str:
+def kind_words(result: Choice) -> str:
     """Return how far the choice can be trusted."""
-    params = result.get("params") or {}
-    confidence, unit = params.get("guarantee"), params.get("cluster")
-    if result.get("kind") == "conformal":
+    params = result.conventions
+    confidence, unit = params.guarantee, params.cluster
+    if result.kind == "conformal":
         if unit:
             return f"conformal: holds for a row of a new value of {unit}, whatever the model"
         return "conformal: holds on new rows like these, whatever the model"
-    if result.get("kind") == "certified":
+    if result.kind == "certified":
         level_words = f" with confidence {figures.short(confidence)}" if confidence else ""
-        if result.get("task") == "detection":
-            return f"certified: holds in the mean over new images like these{level_words}"
+        promised = [item.guarantee for item in result.thresholds if item.guarantee is not None]
+        unit = next((one.unit for one in promised if one.unit is not None), unit)
         if unit:
             named = "images" if unit == "image" else f"values of {unit}"
             return f"certified: holds in the mean over new {named} like these{level_words}"
@@ -217,38 +216,30 @@ def kind_words(result: Result) -> str:
     return "empirical: best on these rows; new rows will do somewhat worse (--guarantee certifies)"
 
 
-def thresholds_table(result: Result) -> Table | None:
+def thresholds_table(chosen: Sequence[CutOff], params: Conventions) -> Table | None:
     """Return the chosen cut-offs, exact, with counts, rates and intervals."""
-    chosen = result.get("thresholds") or []
     if not chosen:
         return None
-    shown = [
-        key
-        for key in RATES
-        if any(entry((c.get("confusion") or {}).get(key)).get("value") is not None for c in chosen)
-    ]
-    counts = [
-        key
-        for key in ("tp", "fp", "fn", "tn")
-        if key != "tn" or any((c.get("confusion") or {}).get(key) is not None for c in chosen)
-    ]
-    suppressed = any(item.get("nms_iou") is not None for item in chosen)
-    of_logits = any(item.get("logit") is not None for item in chosen)
+    tables = [item.confusion for item in chosen if item.confusion is not None]
+    shown = [key for key in RATES if any(one.rates[key].value is not None for one in tables)]
+    counts = ["tp", "fp", "fn", *(["tn"] if any(one.tn is not None for one in tables) else [])]
+    suppressed = any(item.suppression is not None for item in chosen)
+    of_logits = any(item.logit is not None for item in chosen)
     rows = []
     for item in chosen:
-        confusion = item.get("confusion") or {}
+        table = item.confusion
+        counted, rated = ({}, {}) if table is None else (table.counts, table.rates)
         rows.append(
             (
-                Cell(slice_title(item)),
-                Cell(figures.exact(item.get("threshold")), _cut_interval(item), "bold"),
-                *([Cell(figures.exact(item.get("logit")), style="bold")] if of_logits else []),
-                *([Cell(figures.short(item.get("nms_iou")))] if suppressed else []),
-                Cell(figures.count(item.get("n"))),
-                *(Cell(figures.count(confusion.get(key))) for key in counts),
-                *(figure(key, confusion.get(key)) for key in shown),
+                Cell(slice_title(item.slice)),
+                Cell(figures.exact(item.threshold), _cut_interval(item), "bold"),
+                *([Cell(figures.exact(item.logit), style="bold")] if of_logits else []),
+                *([Cell(figures.short(item.suppression))] if suppressed else []),
+                Cell(figures.count(item.n)),
+                *(Cell(figures.count(counted.get(key))) for key in counts),
+                *(figure(key, rated.get(key)) for key in shown),
             )
         )
-    params = result.get("params") or {}
     ranks = {"fpr": 3, "specificity": 2, "f1": 1}
     columns = (
         Column("slice", left=True),
@@ -259,75 +250,76 @@ def thresholds_table(result: Result) -> Table | None:
         *(Column(key) for key in counts),
         *(Column(key, short_level(params), rank=ranks.get(key, 0)) for key in shown),
     )
-    sign = "<=" if words.falling(params) else ">="
+    sign = "<=" if params.falling else ">="
     return Table(f"Chosen thresholds: positive means score {sign} threshold", columns, tuple(rows))
 
 
-def _cut_interval(item: Result) -> str:
-    low, high = item.get("threshold_low"), item.get("threshold_high")
+def _cut_interval(item: CutOff) -> str:
+    low, high = item.ends
     return "" if low is None or high is None else f"[{figures.short(low)}, {figures.short(high)}]"
 
 
-def groups_table(result: Result) -> Table | None:
+def groups_table(result: Choice) -> Table | None:
     """Return what the chosen cut-offs do in each group, and which constraints they break."""
-    parts = result.get("groups") or []
+    parts = result.groups
     if not parts:
         return None
-    limited = "".join(str(c) for c in result.get("constraints") or [])
+    limited = "".join(result.constraints)
     shown = [key for key in RATES if key in limited] or ["precision", "recall"]
     rows = []
     for part in parts:
-        table, breaks = part.get("confusion") or {}, part.get("breaks") or []
-        sure = part.get("beyond_chance") or []
-        style: Style = "bad" if sure else "warn" if breaks else ""
-        said = "breaks " + ", ".join(map(str, breaks)) if breaks else ""
+        sure = part.beyond_chance
+        style: Style = "bad" if sure else "warn" if part.breaks else ""
+        said = "breaks " + ", ".join(part.breaks) if part.breaks else ""
         rows.append(
             (
-                Cell(slice_title(part)),
-                Cell(figures.short(part.get("threshold"))),
-                Cell(figures.count(part.get("n"))),
-                *(Cell(figures.count(table.get(key))) for key in ("tp", "fp", "fn", "tn")),
-                *(figure(key, table.get(key)) for key in shown),
+                Cell(slice_title(part.slice)),
+                Cell(figures.short(part.threshold)),
+                Cell(figures.count(part.n)),
+                *count_cells(part.confusion),
+                *(figure(key, part.confusion.rates[key]) for key in shown),
                 Cell(f"{said} beyond chance" if sure else said, "", style),
             )
         )
-    params = result.get("params") or {}
+    level_words = short_level(result.conventions)
     columns = (
         Column("slice", left=True),
         Column("threshold", rank=1),
         Column("n"),
         *(Column(key) for key in ("tp", "fp", "fn", "tn")),
-        *(Column(key, short_level(params)) for key in shown),
+        *(Column(key, level_words) for key in shown),
         Column("constraint", left=True),
     )
     return Table("What the cut-off does in each group", columns, tuple(rows))
 
 
-def costs_table(result: Result) -> Table | None:
+def costs_table(result: Choice) -> Table | None:
     """Return the costs at each cut-off, whatever figures the result has for them."""
-    with_cost = [item for item in result.get("thresholds") or [] if item.get("cost")]
-    if not with_cost:
+    priced = [
+        (item.slice, costs_of(item.cost)) for item in result.thresholds if item.cost is not None
+    ]
+    if not priced:
         return None
-    keys = list(dict.fromkeys(key for item in with_cost for key in item["cost"]))
+    keys = list(dict.fromkeys(key for _, costs in priced for key in costs))
     rows = tuple(
-        (Cell(slice_title(item)), *(_cost_cell(item["cost"].get(key)) for key in keys))
-        for item in with_cost
+        (Cell(slice_title(where)), *(_cost_cell(costs.get(key)) for key in keys))
+        for where, costs in priced
     )
     columns = (Column("slice", left=True), *(Column(key.replace("_", " ")) for key in keys))
     return Table("Cost", columns, rows)
 
 
-def _cost_cell(value: Any) -> Cell:
-    if isinstance(value, dict) and "referred" in value:
-        cost, referred = figures.metric(value["cost"]), figures.count(value["referred"])
-        return Cell(_band_words(value["low"], value["high"]), f"{cost} a row, {referred} referred")
-    if isinstance(value, dict):
-        return figure("cost", value)
-    if isinstance(value, list) and len(value) == 2:
-        return Cell(_band_words(*value))
-    if isinstance(value, bool) or value is None or isinstance(value, (str, list)):
-        return Cell(figures.NONE if value is None else str(value))
-    return Cell(figures.short(value))
+def costs_of(cost: CutCost) -> dict[str, float | tuple[float, float] | ReferralBand | None]:
+    """Return the costs at a cut-off by name; a band only where rows can be referred."""
+    found = structs.asdict(cost)
+    return {k: v for k, v in found.items() if v is not None or k == "p_value"}
+
+
+def _cost_cell(value: float | tuple[float, float] | ReferralBand | None) -> Cell:
+    if isinstance(value, ReferralBand):
+        cost, referred = figures.metric(value.cost), figures.count(value.referred)
+        return Cell(_band_words(value.low, value.high), f"{cost} a row, {referred} referred")
+    return Cell(_band_words(*value) if isinstance(value, tuple) else figures.short(value))
 
 
 def _band_words(low: float, high: float) -> str:

@@ -9,22 +9,24 @@ from calibcli.render.tables import drifted, paired, segmentation, serial, slices
 from calibcli.render.words import figures, words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Sequence
 
+    from calibcli.core.results.apply import ApplyResult
+    from calibcli.core.results.envelope import Input
+    from calibcli.core.results.fit import FitResult
+    from calibcli.core.results.measure import MeasureResult, SliceResult
+    from calibcli.core.results.threshold import ThresholdResult
     from calibcli.render.tables.layout import Table
 
-    Result = Mapping[str, Any]
 
-
-def measure_tables(result: Result, *, limit: int | None = None) -> list[Table]:
+def measure_tables(result: MeasureResult, *, limit: int | None = None) -> list[Table]:
     """Return the tables of a measure result; `limit` bounds the rows of per-class tables."""
-    params, task, overall = result.get("params", {}), words.task_of(result), result["overall"]
-    after = overall.get("calibrated")
+    params, task, overall = result.conventions, words.task_of(result), result.overall
     return _present(
         [
-            tabulate.gates_table(result.get("gates") or []),
+            tabulate.gates_table(result.gates),
             segmentation.structures_table(result),
-            tabulate.metrics_table(overall["metrics"], after and after["metrics"], params),
+            tabulate.metrics_table(overall.metrics, overall.after, params),
             *drifted.drift_tables(result),
             serial.series_table(result),
             paired.versus_table(result),
@@ -44,33 +46,33 @@ def measure_tables(result: Result, *, limit: int | None = None) -> list[Table]:
     )
 
 
-def fit_tables(result: Result) -> list[Table]:
+def fit_tables(result: FitResult) -> list[Table]:
     """Return the tables of a fit result: before and after, the candidates, the slices."""
     from calibcli.render.tables import decisions
 
-    params, kind = result.get("params", {}), fit_kind(result)
+    params, kind = result.conventions, result.after.kind
     title = f"after, {kind}" if kind else "after"
-    before, after = _metrics(result.get("before")), _metrics(result.get("after"))
+    before, after = result.before.metrics, result.after.metrics
     return _present(
         [
-            tabulate.gates_table(result.get("gates") or []),
+            tabulate.gates_table(result.gates),
             tabulate.metrics_table(before, after, params, after_title=title),
-            decisions.candidates_table(result.get("candidates") or [], params),
-            decisions.fitted_slices_table(result.get("groups") or [], params, "Per group"),
-            decisions.fitted_slices_table(result.get("classes") or [], params),
+            decisions.candidates_table(result.candidates, params),
+            decisions.fitted_slices_table(result.groups, params, "Per group"),
+            decisions.fitted_slices_table(result.classes, params),
         ]
     )
 
 
-def threshold_tables(result: Result) -> list[Table]:
+def threshold_tables(result: ThresholdResult) -> list[Table]:
     """Return the tables of a threshold result: cut-offs, costs, groups, or other decisions."""
     from calibcli.render.tables import choices, decisions
     from calibcli.render.tables.judged import decision_tables
 
     return _present(
         [
-            tabulate.gates_table(result.get("gates") or []),
-            decisions.thresholds_table(result),
+            tabulate.gates_table(result.gates),
+            decisions.thresholds_table(result.thresholds, result.conventions),
             segmentation.regions_table(result),
             segmentation.together_table(result),
             decisions.costs_table(result),
@@ -81,41 +83,38 @@ def threshold_tables(result: Result) -> list[Table]:
     )
 
 
-def apply_tables(result: Result) -> list[Table]:
+def apply_tables(result: ApplyResult) -> list[Table]:
     """Return the tables of what apply wrote: the gates."""
-    return _present([tabulate.gates_table(result.get("gates") or [])])
+    return _present([tabulate.gates_table(result.gates)])
 
 
-def apply_headline(result: Result) -> str:
+def apply_headline(result: ApplyResult) -> str:
     """Return how many rows there are and where they go."""
-    return f"{figures.count(result['rows'])} rows for {result['output']}"
+    return f"{figures.count(result.rows)} rows for {result.output}"
 
 
-def confusion_parts(part: Result) -> list[tuple[str, Result]]:
+def confusion_parts(part: SliceResult) -> list[tuple[str, SliceResult]]:
     """Return the slice as (row title, confusion source) pairs: before and after, or just one."""
-    if part.get("calibrated") and part["calibrated"].get("confusion"):
-        return [("before", part), ("calibrated", part["calibrated"])]
+    if part.calibrated and part.calibrated.confusion:
+        return [("before", part), ("calibrated", part.calibrated)]
     return [("", part)]
 
 
-def inputs_line(result: Result) -> str:
+def inputs_line(inputs: Sequence[Input]) -> str:
     """Return the inputs and their rows, raw names: the first three and how many more."""
-    inputs = result.get("inputs") or []
     said = [
-        f"{item['path']} ({figures.count(item['rows'])} rows)"
-        if item.get("rows") is not None
-        else str(item["path"])
+        item.path if item.rows is None else f"{item.path} ({figures.count(item.rows)} rows)"
         for item in inputs[:3]
     ]
     more = f" and {len(inputs) - 3} more" if len(inputs) > 3 else ""
     return ", ".join(said) + more
 
 
-def params_facts(result: Result) -> list[tuple[str, str]]:
+def params_facts(params: dict[str, Any]) -> list[tuple[str, str]]:
     """Return every convention used as (name, value) texts; what was not set is left out."""
     return [
         (key, _plain(value))
-        for key, value in (result.get("params") or {}).items()
+        for key, value in params.items()
         if value is not None and value != [] and value != ""
     ]
 
@@ -130,44 +129,30 @@ def _plain(value: Any) -> str:
     return str(value)
 
 
-def measure_headline(result: Result) -> str:
+def measure_headline(result: MeasureResult) -> str:
     """Return the headline figure: ECE with its interval, before and after where there are two."""
-    overall = result["overall"]
-    if (result.get("params") or {}).get("raw") and not overall.get("calibrated"):
-        return f"AUC {figures.with_interval(overall['metrics'].get('auc'))}"
-    text = f"ECE {figures.with_interval(overall['metrics'].get('ece'))}"
-    if overall.get("calibrated"):
-        after = overall["calibrated"]["metrics"].get("ece")
-        text += f" to {figures.with_interval(after)} calibrated"
-    return text
+    overall, after = result.overall, result.overall.calibrated
+    if result.conventions.raw is not None and after is None:
+        return f"AUC {figures.with_interval(overall.metrics.get('auc'))}"
+    text = f"ECE {figures.with_interval(overall.ece)}"
+    return text if after is None else f"{text} to {figures.with_interval(after.ece)} calibrated"
 
 
-def measure_facts(result: Result) -> list[str]:
+def measure_facts(result: MeasureResult) -> list[str]:
     """Return the facts beside the headline: rows, prevalence or accuracy, task."""
-    shown = result["overall"]["metrics"]
-    facts = [f"n {figures.count((shown.get('n') or {}).get('value'))}"]
+    shown = result.overall.metrics
+    facts = [f"n {figures.count(result.overall.value('n'))}"]
     facts += [
         f"{name} {figures.named(name, shown[name])}"
         for name in ("prevalence", "accuracy")
         if name in shown
     ]
-    return [*facts, *segmentation.facts(result), str(result["task"])]
+    return [*facts, *segmentation.facts(result), str(result.task)]
 
 
-def fit_headline(result: Result) -> str:
+def fit_headline(result: FitResult) -> str:
     """Return the method and what it did to ECE."""
-    before, after = _metrics(result.get("before")), _metrics(result.get("after"))
-    return f"{result['method']}: {words.change_words(before, after)}"
-
-
-def fit_kind(result: Result) -> str:
-    """Return how a fit's after figures were made: cross-fitted, in-sample, or nothing."""
-    return str((result.get("after") or {}).get("kind") or "")
-
-
-def _metrics(side: Result | None) -> Result:
-    """Return the metrics of one side of a fit; a side that could not be measured has none."""
-    return (side or {}).get("metrics") or {}
+    return f"{result.method}: {words.change_words(result.before.metrics, result.after.metrics)}"
 
 
 def _present(tables: Iterable[Table | None]) -> list[Table]:

@@ -3,55 +3,53 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from calibcli.core.results.threshold import CutOff, ThresholdsFile
 from calibcli.render.tables import choices, decisions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from calibcli.core.results.figures import Confusion, Where
+    from calibcli.core.results.measure import MeasureResult, SliceResult
+    from calibcli.core.results.report import ReportResult
     from calibcli.render.tables.layout import Table
 
-    Result = Mapping[str, Any]
 
-
-def measured(report: Result) -> list[dict[str, Any]]:
-    """Return the chosen cut-offs with the counts of the report's own rows, as far as it has them.
+def counted(report: ReportResult) -> list[tuple[Where, Confusion]]:
+    """Return the counts of the report's own rows at the chosen cut-offs, as far as it has them.
 
     A cut-off of calibrated probabilities is looked up after calibration, where it was measured.
     """
-    chosen = report.get("thresholds") or {}
-    found = []
-    for item in chosen.get("thresholds") or []:
-        part = _part(report["measure"], item.get("slice") or {})
-        if part is not None and chosen.get("calibrated", False):
-            part = part.get("calibrated")
-        for table in (part or {}).get("confusion") or []:
-            if table["threshold"] == item["threshold"]:
-                rows = sum(table[key] or 0 for key in ("tp", "fp", "fn", "tn"))
-                found.append(
-                    {
-                        "slice": item.get("slice") or {},
-                        "threshold": item["threshold"],
-                        "n": rows,
-                        "confusion": table,
-                    }
-                )
+    chosen, found = report.thresholds, []
+    for item in chosen.thresholds if chosen is not None else ():
+        part = _part(report.measure, item.slice)
+        if part is not None and chosen is not None and chosen.calibrated:
+            part = part.calibrated
+        for table in (part.confusion if part is not None else None) or ():
+            if table.threshold == item.threshold:
+                found.append((item.slice, table))
                 break
     return found
 
 
-def tables(report: Result) -> list[Table]:
+def overall_tables(report: ReportResult) -> list[Confusion]:
+    """Return the counts of all rows at the chosen cut-offs, else at those that were measured."""
+    if report.thresholds is None:
+        return list(report.measure.overall.last.confusion or ())
+    return [table for where, table in counted(report) if where.kind == "overall"]
+
+
+def tables(report: ReportResult, chosen: ThresholdsFile) -> list[Table]:
     """Return the cut-offs on these rows, then what was seen when they were chosen."""
-    chosen = report["thresholds"]
-    here = measured(report)
+    here = [
+        CutOff(slice=where, threshold=table.threshold, n=_rows(table), confusion=table)
+        for where, table in counted(report)
+    ]
     made = []
-    now = decisions.thresholds_table(
-        {"thresholds": here, "params": report["measure"].get("params") or {}}
-    )
+    now = decisions.thresholds_table(here, report.measure.conventions)
     if now:
         made.append(replace(now, caption="On the rows of this report: score >= threshold"))
-    then = decisions.thresholds_table(chosen)
+    then = decisions.thresholds_table(chosen.thresholds, chosen.conventions)
     if then:
         made.append(replace(then, caption="On the rows that it was chosen on"))
     others = [decisions.costs_table(chosen), *choices.tables(chosen)]
@@ -59,14 +57,13 @@ def tables(report: Result) -> list[Table]:
     return made
 
 
-def _part(measure: Result, where: Result) -> Result | None:
-    kind = where.get("kind", "overall")
-    if kind == "overall":
-        overall: Result = measure["overall"]
-        return overall
-    if kind == "class":
-        return next(
-            (p for p in measure.get("classes") or [] if p["slice"].get("name") == where["name"]),
-            None,
-        )
+def _rows(table: Confusion) -> float:
+    return sum(count or 0 for count in table.counts.values())
+
+
+def _part(measure: MeasureResult, where: Where) -> SliceResult | None:
+    if where.kind == "overall":
+        return measure.overall
+    if where.kind == "class":
+        return next((part for part in measure.classes if part.where.name == where.name), None)
     return None

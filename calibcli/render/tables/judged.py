@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from calibcli.render.tables.common import figure, level
 from calibcli.render.tables.layout import Cell, Column, Table
 from calibcli.render.words import figures
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    Result = Mapping[str, Any]
+    from calibcli.core.results.conventions import Conventions
+    from calibcli.core.results.decided import Decided, DecisionMatrix
+    from calibcli.core.results.measure import MeasureResult
+    from calibcli.core.results.threshold import ThresholdResult
 
 MOST_CLASSES = 20
 _NAMES = {
@@ -24,50 +25,50 @@ _NAMES = {
 }
 
 
-def decision_tables(result: Result) -> list[Table | None]:
+def decision_tables(result: MeasureResult | ThresholdResult) -> list[Table | None]:
     """Return the tables of the decisions of several classes."""
-    decision = result.get("decision")
-    if not decision or not decision.get("classes"):
+    decision = result.decision
+    if decision is None or not decision.classes:
         return []
-    params = result.get("params") or {}
-    return [_beside(decision, params), _matrix(decision.get("confusion_matrix"))]
+    params = result.conventions
+    return [_beside(decision, params), _matrix(decision.confusion_matrix)]
 
 
-def _beside(decision: Result, params: Result) -> Table:
+def _beside(decision: Decided, params: Conventions) -> Table:
     """Return the figures of all decisions together, and those of the most probable class."""
-    parts = [("these cut-offs", decision)]
-    if decision.get("cross_fitted"):
-        parts.append(("cross-fitted", decision["cross_fitted"]))
-    if decision.get("plain"):
-        parts.append((str(decision["plain"]["rule"]), decision["plain"]))
-    names = [name for name in _NAMES if name in decision["metrics"]]
+    parts = [("these cut-offs", decision.metrics)]
+    if decision.cross_fitted is not None:
+        parts.append(("cross-fitted", decision.cross_fitted.metrics))
+    if decision.plain is not None:
+        parts.append((decision.plain.rule, decision.plain.metrics))
+    names = [name for name in _NAMES if name in decision.metrics]
     rows = tuple(
-        (Cell(title), *(figure(name, part["metrics"].get(name)) for name in names))
-        for title, part in parts
+        (Cell(title), *(figure(name, metrics.get(name)) for name in names))
+        for title, metrics in parts
     )
     columns = (Column("rule", left=True), *(Column(_NAMES[name], level(params)) for name in names))
     return Table("Decisions of all classes together", columns, rows)
 
 
-def _matrix(matrix: Result | None) -> Table | None:
+def _matrix(matrix: DecisionMatrix | None) -> Table | None:
     """Return the counts of truth and decision; of many classes the pairs confused most often."""
-    if not matrix:
+    if matrix is None:
         return None
-    if len(matrix["truth"]) > MOST_CLASSES:
+    if len(matrix.truth) > MOST_CLASSES:
         return _confused(matrix)
     rows = tuple(
         (Cell(str(name)), *(Cell(figures.count(count)) for count in counts))
-        for name, counts in zip(matrix["truth"], matrix["counts"], strict=True)
+        for name, counts in zip(matrix.truth, matrix.counts, strict=True)
     )
-    columns = (Column("true", left=True), *(Column(str(name)) for name in matrix["decisions"]))
+    columns = (Column("true", left=True), *(Column(str(name)) for name in matrix.decisions))
     return Table("Decisions: rows are the truth", columns, rows)
 
 
-def _confused(matrix: Result) -> Table | None:
+def _confused(matrix: DecisionMatrix) -> Table | None:
     """Return the confusions that occur most often, with their share of the true class."""
     found = []
-    for k, (truth, counts) in enumerate(zip(matrix["truth"], matrix["counts"], strict=True)):
-        for place, (name, count) in enumerate(zip(matrix["decisions"], counts, strict=True)):
+    for k, (truth, counts) in enumerate(zip(matrix.truth, matrix.counts, strict=True)):
+        for place, (name, count) in enumerate(zip(matrix.decisions, counts, strict=True)):
             if count and place != k:
                 found.append((count, str(truth), str(name), count / sum(counts)))
     # Of equal counts the first in the order of the classes stays first.

@@ -2,47 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from calibcli.core.results.figures import Reading
-from calibcli.core.results.reading import typed_as
+from calibcli.core.results.figures import Figure
 from calibcli.render.tables.common import figure, level
 from calibcli.render.tables.layout import Cell, Column, Style, Table
 from calibcli.render.tables.slices import reading_cells
-from calibcli.render.words import figures, words
+from calibcli.render.words import figures
 from calibcli.render.words.names import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    Result = Mapping[str, Any]
+    from calibcli.core.results.measure import MeasureResult, Structure
+    from calibcli.core.results.threshold import Choice, Together
 
 _OVERLAP = ("precision", "recall", "dice", "iou", "mean_dice")
 
 
-def structures_table(result: Result) -> Table | None:
+def structures_table(result: MeasureResult) -> Table | None:
     """Return one row a structure, where it is decided, and one of all pixels; None for rows."""
-    told = result.get("segmentation")
-    if not told:
+    told = result.segmentation
+    if told is None:
         return None
-    tolerance = words.tolerance_of(result.get("params") or {})
-    after = any("calibrated" in one for one in told["structures"])
-    rows = []
-    for one in told["structures"]:
-        rows.append(_row(visible(one["name"]), one, told, tolerance, after=after))
-    metrics = result["overall"]["metrics"]
-    later = (result["overall"].get("calibrated") or {}).get("metrics") or {}
+    tolerance, later = result.conventions.within, result.overall.calibrated
+    after = any(one.calibrated is not None for one in told.structures)
+    rows = [
+        _row(one, tolerance, hidden=one.name in told.hidden, after=after) for one in told.structures
+    ]
     rows.append(
         (
             Cell("all pixels", "", "dim"),
-            Cell(figures.count(told["pixels"])),
+            Cell(figures.count(told.pixels)),
             Cell(""),
-            figure("ece", metrics.get("ece")),
-            *([figure("ece", later.get("ece"))] if after else []),
+            figure("ece", result.overall.ece),
+            *([figure("ece", None if later is None else later.ece)] if after else []),
             *(Cell("") for _ in range(2 + len(_OVERLAP))),
         )
     )
-    interval = level(result.get("params") or {})
+    interval = level(result.conventions)
     columns = (
         Column("structure", left=True),
         Column("decided"),
@@ -57,34 +53,34 @@ def structures_table(result: Result) -> Table | None:
         ),
     )
     note = (
-        f"Each structure on the pixels decided for it ({told['decided']}); gap: precision less "
+        f"Each structure on the pixels decided for it ({told.decided}); gap: precision less "
         "mean score. Intervals are over images."
     )
     return Table("Per structure", columns, tuple(rows), note)
 
 
-def _row(
-    name: str, one: Result, told: Result, tolerance: float, *, after: bool
-) -> tuple[Cell, ...]:
-    gap = one["gap"]["value"]
+def _row(one: Structure, tolerance: float, *, hidden: bool, after: bool) -> tuple[Cell, ...]:
+    gap = one.gap.value
     said, style = _verdict(gap, tolerance)
-    hidden = one["name"] in told.get("hidden", [])
     mark: Style = "bad" if hidden else ""
-    later = (one.get("calibrated") or {}).get("ece")
     cells = [
-        Cell(name, "", mark),
-        Cell(figures.count(one["decided"])),
-        figure("score", one["score"]),
-        figure("ece", one["ece"], mark),
-        *([figure("ece", later)] if after else []),
+        Cell(visible(one.name), "", mark),
+        Cell(figures.count(one.decided)),
+        figure("score", one.score),
+        figure("ece", one.ece, mark),
+        *([figure("ece", None if one.calibrated is None else one.calibrated.ece)] if after else []),
         Cell(figures.signed(gap), "", style),
         Cell(said, "", style),
     ]
-    for key in _OVERLAP:
-        item = one[key]
-        plain = item if key == "dice" else {"value": item["value"]}
+    for key, item in _overlap(one).items():
+        plain = item if key == "dice" else Figure(item.value)
         cells.append(figure(key, plain))
     return tuple(cells)
+
+
+def _overlap(one: Structure | Together) -> dict[str, Figure]:
+    found = (one.precision, one.recall, one.dice, one.iou, one.mean_dice)
+    return dict(zip(_OVERLAP, found, strict=True))
 
 
 def _verdict(gap: float | None, tolerance: float) -> tuple[str, Style]:
@@ -95,15 +91,16 @@ def _verdict(gap: float | None, tolerance: float) -> tuple[str, Style]:
     return ("over-confident", "bad") if gap < 0 else ("under-confident", "bad")
 
 
-def at_table(result: Result) -> Table | None:
+def at_table(result: MeasureResult) -> Table | None:
     """Return what each structure's scores mean at given confidences; None for rows."""
-    told = result.get("segmentation") or {}
+    structures = () if result.segmentation is None else result.segmentation.structures
     rows = []
-    for one in told.get("structures", []):
-        for item in one.get("at") or []:
-            *cells, verdict = reading_cells(typed_as(item, Reading))
-            own = Cell(figures.metric(one["ece"]["value"]))
-            rows.append((Cell(visible(one["name"])), *cells, own, verdict))
+    for one in structures:
+        for item in one.at or ():
+            *cells, said = reading_cells(item)
+            rows.append(
+                (Cell(visible(one.name)), *cells, Cell(figures.metric(one.ece.value)), said)
+            )
     if not rows:
         return None
     columns = (
@@ -120,30 +117,32 @@ def at_table(result: Result) -> Table | None:
     return Table("Read at a confidence", columns, tuple(rows))
 
 
-def regions_table(result: Result) -> Table | None:
+def regions_table(result: Choice) -> Table | None:
     """Return the mask rule of each structure: how regions are filtered, what it reaches."""
-    told = result.get("regions")
-    if not told:
+    told = result.regions
+    if told is None:
         return None
     rows = []
-    for item in result["thresholds"]:
-        if item["threshold"] is None:
-            rows.append((Cell(_title(item)), Cell(item["reason"]), *(Cell("") for _ in range(6))))
+    for item in result.thresholds:
+        title = visible(item.slice.title) if item.slice.kind == "class" else "structure"
+        if item.threshold is None:
+            rows.append((Cell(title), Cell(item.reason or ""), *(Cell("") for _ in range(6))))
             continue
-        plain = (item.get("without_regions") or {}).get("value")
+        plain = None if item.without_regions is None else item.without_regions.value
+        same = item.same_regions
         rows.append(
             (
-                Cell(_title(item)),
-                Cell(figures.exact(item["threshold"]), style="bold"),
-                Cell(str(item["min_area"])),
-                Cell("yes" if item["fill_holes"] else "no"),
-                figure("dice", item["pooled_dice"]),
-                figure("mean_dice", item["mean_dice"]),
-                Cell(figures.metric(plain) if plain is not None else ""),
-                Cell(figures.percent(item["same_regions"]) if "same_regions" in item else ""),
+                Cell(title),
+                Cell(figures.exact(item.threshold), style="bold"),
+                Cell(str(item.min_area)),
+                Cell("yes" if item.fill_holes else "no"),
+                figure("dice", item.pooled_dice),
+                figure("mean_dice", item.mean_dice),
+                Cell("" if plain is None else figures.metric(plain)),
+                Cell("" if same is None else figures.percent(same)),
             )
         )
-    interval = level(result.get("params") or {})
+    interval = level(result.conventions)
     columns = (
         Column("structure", left=True),
         Column("threshold"),
@@ -151,46 +150,41 @@ def regions_table(result: Result) -> Table | None:
         Column("fill holes"),
         Column("pooled dice", interval),
         Column("mean dice", interval),
-        Column(f"{result['objective']} uncleaned", rank=2),
+        Column(f"{result.objective} uncleaned", rank=2),
         Column("same in resamples", rank=3),
     )
     note = (
-        f"{told['order']}; connectivity {told['connectivity']}. Thresholds tried: "
-        f"{told['thresholds']}. Mean dice: the mean over images."
+        f"{told.order}; connectivity {told.connectivity}. Thresholds tried: "
+        f"{told.thresholds}. Mean dice: the mean over images."
     )
     return Table("Mask rules", columns, tuple(rows), note)
 
 
-def together_table(result: Result) -> Table | None:
+def together_table(result: Choice) -> Table | None:
     """Return what masks reach once each pixel has one structure."""
-    told = result.get("regions") or {}
-    if not told.get("together"):
+    told = result.regions
+    if told is None or not told.together:
         return None
     rows = tuple(
-        (Cell(visible(one["name"])), *(figure(key, one[key]) for key in _OVERLAP))
-        for one in told["together"]
+        (Cell(visible(one.name)), *(figure(key, item) for key, item in _overlap(one).items()))
+        for one in told.together
     )
-    interval = level(result.get("params") or {})
+    interval = level(result.conventions)
     columns = (
         Column("structure", left=True),
         *(Column(name.replace("_", " "), interval) for name in _OVERLAP),
     )
-    rest = told["background"] or f"{told['nothing']} in the mask"
-    note = f"A pixel that several claim: {told['overlap']}. A pixel that none claims: {rest}."
+    rest = told.background or f"{told.nothing} in the mask"
+    note = f"A pixel that several claim: {told.overlap}. A pixel that none claims: {rest}."
     return Table("Masks with one structure a pixel", columns, rows, note)
 
 
-def _title(item: Result) -> str:
-    where = item["slice"]
-    return visible(where["name"]) if where["kind"] == "class" else "structure"
-
-
-def facts(result: Result) -> list[str]:
+def facts(result: MeasureResult) -> list[str]:
     """Return the facts beside the headline: images and structures."""
-    told = result.get("segmentation") or {}
-    if not told:
+    told = result.segmentation
+    if told is None:
         return []
-    images, structures = told["images"], len(told["structures"])
+    images, structures = told.images, len(told.structures)
     return [
         f"{figures.count(images)} image{'' if images == 1 else 's'}",
         f"{structures} structure{'' if structures == 1 else 's'}",

@@ -2,67 +2,71 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from calibcli.core.results.base import UNSET
 from calibcli.render.tables import common as tabulate
 from calibcli.render.tables.layout import Cell, Column, Style, Table
-from calibcli.render.words import figures, words
+from calibcli.render.words import figures
 from calibcli.render.words.names import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    Result = Mapping[str, Any]
+    from calibcli.core.results.comparisons import Period, Series
+    from calibcli.core.results.conventions import Conventions
+    from calibcli.core.results.measure import MeasureResult
 
 _METRICS = ("prevalence", "accuracy", "mean_score", "ece", "brier", "nll", "auc")
 _DRIFT = ("psi", "reliability_p")
 
 
-def series_table(result: Result) -> Table | None:
+def series_table(result: MeasureResult) -> Table | None:
     """Return the periods in order; None without --by."""
-    found = result.get("series")
-    if not found:
+    found = result.series
+    if found is None:
         return None
-    params = result.get("params") or {}
-    rows = found["periods"]
-    metrics = [name for name in _METRICS if any(name in row["metrics"] for row in rows)]
-    drift = [name for name in _DRIFT if any(name in (row.get("drift") or {}) for row in rows)]
+    params = result.conventions
+    rows = found.periods
+    metrics = [name for name in _METRICS if any(name in row.metrics for row in rows)]
+    drift = [name for name in _DRIFT if any(name in (row.drift or {}) for row in rows)]
     level = tabulate.level(params)
-    columns = [Column(visible(found["by"]), left=True), Column("n")]
+    columns = [Column(visible(found.by), left=True), Column("n")]
     columns += [Column(name, level if name == "ece" else "") for name in metrics]
     columns += [Column("p of labels" if name == "reliability_p" else name) for name in drift]
     columns.append(Column("", left=True))
     shown = tuple(_row(row, metrics, drift, params) for row in rows)
-    caption = f"By {visible(found['by'])}"
+    caption = f"By {visible(found.by)}"
     return Table(caption, tuple(columns), shown, series_words(found))
 
 
-def series_words(found: Result) -> str:
+def series_words(found: Series) -> str:
     """Return which period is the first bad one, and by what rule."""
-    if not found["periods"]:
+    if not found.periods:
         return "No periods."
-    first, changed = found["first_bad"], found["first_changed"]
+    first, changed = found.first_bad, found.first_changed
     said = "No bad period" if first is None else f"The first bad period is {visible(first)}"
     if changed is not None:
         said += f"; the first that surely differs from the reference is {visible(changed)}"
-    rule = found["rule"]
+    rule = found.rule
     return f"{said}. {rule[:1].upper()}{rule[1:]}."
 
 
-def _row(row: Result, metrics: list[str], drift: list[str], params: Result) -> tuple[Cell, ...]:
-    cells = [Cell(visible(row["value"])), Cell(figures.count(row["metrics"]["n"]["value"]))]
+def _row(
+    row: Period, metrics: list[str], drift: list[str], params: Conventions
+) -> tuple[Cell, ...]:
+    cells = [Cell(visible(row.value)), Cell(figures.count(row.rows))]
     for name in metrics:
-        item = row["metrics"].get(name) or {"value": None}
-        detail = figures.interval(item) if name == "ece" else ""
-        cells.append(Cell(figures.named(name, {"value": item["value"]}), detail))
-    alpha = 1.0 - words.confidence_of(params)
+        item = row.metrics.get(name)
+        cells.append(
+            Cell(figures.named(name, item), figures.interval(item) if name == "ece" else "")
+        )
+    alpha = 1.0 - params.level
     for name in drift:
-        item = row["drift"].get(name) or {"value": None}
-        p = item.get("p") if name == "psi" else item["value"]
-        style: Style = "warn" if p is not None and p < alpha else ""
-        cells.append(Cell(figures.named(name, {"value": item["value"]}), "", style))
-    told = f"bad: {', '.join(map(visible, row['why']))}" if row["bad"] else ""
-    if not told and row["changed"]:
+        change = (row.drift or {}).get(name)
+        p = None if change is None else change.p if name == "psi" else change.value
+        style: Style = "warn" if p is not None and p is not UNSET and p < alpha else ""
+        cells.append(Cell(figures.named(name, change), "", style))
+    told = f"bad: {', '.join(map(visible, row.why))}" if row.bad else ""
+    if not told and row.changed:
         told = "changed"
-    cells.append(Cell(told, "", "bad" if row["bad"] else ""))
+    cells.append(Cell(told, "", "bad" if row.bad else ""))
     return tuple(cells)

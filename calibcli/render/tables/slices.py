@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from calibcli.core.results.base import plain
-from calibcli.core.results.figures import Figure, Reading
-from calibcli.core.results.reading import typed_as
-from calibcli.render.tables.common import figure, level
+from calibcli.core.results.figures import Figure
+from calibcli.render.tables.common import figure, level, slice_title
 from calibcli.render.tables.layout import Cell, Column, Style, Table
 from calibcli.render.words import figures, words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    Result = Mapping[str, Any]
+    from calibcli.core.results.conventions import Conventions
+    from calibcli.core.results.figures import Reading
+    from calibcli.core.results.measure import MeasureResult, SliceResult
 
 # What a slice's row shows, and which columns go first on a narrow screen.
 _METRICS: Final = {
@@ -33,7 +33,7 @@ WORST: Final = "worst ECE"
 
 
 def slices_table(
-    slices: Sequence[Result], params: Result, *, title: str, limit: int | None = None
+    slices: Sequence[SliceResult], params: Conventions, *, title: str, limit: int | None = None
 ) -> Table | None:
     """Return one row a slice: rows, ECE before (and after), scores, and the first cut-off's rates.
 
@@ -42,11 +42,11 @@ def slices_table(
     """
     if not slices:
         return None
-    calibrated = any(part.get("calibrated") for part in slices)
+    calibrated = words.any_calibrated(slices)
     worst = words.worst_slice(slices, calibrated=calibrated)
     kept = _harmful(slices, limit, calibrated=calibrated)
-    shown = [name for name in _METRICS if any(name in part["metrics"] for part in slices)]
-    rates = any(part.get("confusion") for part in slices)
+    shown = [name for name in _METRICS if any(name in part.metrics for part in slices)]
+    rates = any(part.confusion for part in slices)
     rows = []
     for part in kept:
         style: Style = "bad" if part is worst and len(slices) > 1 else ""
@@ -72,7 +72,9 @@ def slices_table(
     return Table(caption, tuple(columns), tuple(rows), note)
 
 
-def _harmful(slices: Sequence[Result], limit: int | None, *, calibrated: bool) -> Sequence[Result]:
+def _harmful(
+    slices: Sequence[SliceResult], limit: int | None, *, calibrated: bool
+) -> Sequence[SliceResult]:
     if limit is None or len(slices) <= limit:
         return slices
     order = sorted(
@@ -82,69 +84,37 @@ def _harmful(slices: Sequence[Result], limit: int | None, *, calibrated: bool) -
 
 
 def _row(
-    part: Result, shown: Sequence[str], style: Style, *, calibrated: bool, rates: bool
+    part: SliceResult, shown: Sequence[str], style: Style, *, calibrated: bool, rates: bool
 ) -> tuple[Cell, ...]:
-    metrics = part["metrics"]
+    metrics = part.metrics
     cells = [
-        Cell(words.slice_name(part), "", style),
-        Cell(figures.count((metrics.get("n") or {}).get("value"))),
-        figure("ece", metrics.get("ece"), "" if calibrated else style),
+        Cell(part.where.title, "", style),
+        Cell(figures.count(part.value("n"))),
+        figure("ece", part.ece, "" if calibrated else style),
     ]
     if calibrated:
-        after = (part.get("calibrated") or {}).get("metrics") or {}
-        cells.append(figure("ece", after.get("ece"), style))
+        after = part.calibrated
+        cells.append(figure("ece", None if after is None else after.ece, style))
     cells.append(Cell(WORST if style else "", "", style))
     for name in shown:
-        item = metrics.get(name) or {}
-        reason = item.get("reason") if item.get("value") is None else None
-        cells.append(Cell(figures.named(name, item) if name in metrics else "", reason or ""))
+        item = metrics.get(name)
+        reason = item.reason if item is not None and item.value is None else None
+        cells.append(Cell("" if item is None else figures.named(name, item), reason or ""))
     if rates:
-        confusion = (part.get("confusion") or [{}])[0]
-        cells.append(Cell(figures.short(confusion.get("threshold"))))
-        for name in _RATES:
-            value = confusion.get(name)
-            cells.append(
-                Cell(figures.named(name, value if isinstance(value, dict) else {"value": value}))
-            )
+        table = part.confusion[0] if part.confusion else None
+        cells.append(Cell(figures.short(None if table is None else table.threshold)))
+        rated = {} if table is None else table.rates
+        cells += [Cell(figures.named(name, rated.get(name))) for name in _RATES]
     return tuple(cells)
 
 
-def reading_cells(reading: Reading) -> tuple[Cell, ...]:
-    """Return one reading of the curve as cells, the verdict last.
-
-    A gap that chance explains, with as many readings as the result has, is not called a fault.
-    """
-    told: str = reading.verdict
-    style: Style = "good" if told == "within tolerance" else ""
-    if told.endswith("confident"):
-        style = "bad" if reading.beyond_chance else "warn"
-        untested = " (no interval)" if reading.p is None else " (chance explains it)"
-        told += "" if reading.beyond_chance else untested
-    low, high = reading.bin
-    correct = Figure(reading.correctness, reading.correctness_low, reading.correctness_high)
-    return (
-        Cell(figures.short(reading.at)),
-        Cell(f"{low:.4g} to {high:.4g}"),
-        Cell(figures.count(reading.count)),
-        Cell(figures.metric(reading.score)),
-        Cell(figures.with_interval(plain(correct))),
-        Cell(figures.signed(reading.gap)),
-        Cell(told, "", style),
-    )
-
-
-def at_table(result: Result) -> Table | None:
+def at_table(result: MeasureResult) -> Table | None:
     """Return the readings of the reliability curve at given confidences, one row a slice."""
-    rows = []
-    everything = [result["overall"], *(result.get("classes") or []), *(result.get("groups") or [])]
-    for part in everything:
-        where = part["slice"]
-        kind = where.get("kind", "overall")
-        name = "overall" if kind == "overall" else words.slice_name(part)
-        prefix = f"{where['column']}=" if kind == "group" and where.get("column") else ""
-        for item in part.get("at") or []:
-            cells = reading_cells(typed_as(item, Reading))
-            rows.append((Cell(f"{prefix}{name}"), *cells))
+    rows = [
+        (Cell(slice_title(part.where)), *reading_cells(item))
+        for part in result.slices
+        for item in part.at or ()
+    ]
     if not rows:
         return None
     columns = (
@@ -158,3 +128,27 @@ def at_table(result: Result) -> Table | None:
         Column("verdict", left=True),
     )
     return Table("Read at a confidence", columns, tuple(rows))
+
+
+def reading_cells(item: Reading) -> tuple[Cell, ...]:
+    """Return one reading of the curve as cells, the verdict last.
+
+    A gap that chance explains, with as many readings as the result has, is not called a fault.
+    """
+    told: str = item.verdict
+    style: Style = "good" if told == "within tolerance" else ""
+    if told.endswith("confident"):
+        style = "bad" if item.beyond_chance else "warn"
+        untested = " (no interval)" if item.p is None else " (chance explains it)"
+        told += "" if item.beyond_chance else untested
+    low, high = item.bin
+    correct = Figure(item.correctness, item.correctness_low, item.correctness_high)
+    return (
+        Cell(figures.short(item.at)),
+        Cell(f"{low:.4g} to {high:.4g}"),
+        Cell(figures.count(item.count)),
+        Cell(figures.metric(item.score)),
+        Cell(figures.with_interval(correct)),
+        Cell(figures.signed(item.gap)),
+        Cell(told, "", style),
+    )

@@ -8,18 +8,17 @@ from calibcli.render.tables.layout import Cell, Column, Table
 from calibcli.render.words import figures
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
+    from calibcli.core.results.measure import MeasureResult
 
 
-def worst_table(result: Mapping[str, Any]) -> Table | None:
+def worst_table(result: MeasureResult) -> Table | None:
     """Return one line a row, the most confidently wrong first; None where it was not asked for."""
-    worst = result.get("worst")
-    if not worst:
+    worst = result.worst
+    if worst is None:
         return None
-    shown = worst["rows"]
-    keyed = any("key" in row for row in shown)
-    mapped = any("probability" in row for row in shown)
+    shown = worst.rows
+    keyed = any(row.key is not None for row in shown)
+    mapped = any(row.probability is not None for row in shown)
     columns = (
         Column("most confidently wrong", left=True),
         Column("row"),
@@ -31,15 +30,15 @@ def worst_table(result: Mapping[str, Any]) -> Table | None:
     )
     rows = tuple(
         (
-            Cell(str(row["path"]).rpartition("/")[2]),
-            Cell(figures.count(row["row"])),
-            *([Cell(str(row.get("key", "")))] if keyed else []),
-            Cell(figures.metric(row["score"])),
-            *([Cell(figures.metric(row.get("probability")))] if mapped else []),
-            Cell(str(row["predicted"])),
-            Cell(str(row["label"])),
+            Cell(row.path.rpartition("/")[2]),
+            Cell(figures.count(row.row)),
+            *([Cell(row.key or "")] if keyed else []),
+            Cell(figures.metric(row.score)),
+            *([Cell(figures.metric(row.probability))] if mapped else []),
+            Cell(str(row.predicted)),
+            Cell(str(row.label)),
         )
         for row in shown
     )
-    note = f"{len(shown)} of {figures.count(worst.get('wrong', 0))} that are wrong at one half"
+    note = f"{len(shown)} of {figures.count(worst.wrong)} that are wrong at one half"
     return Table("Worst rows", columns, rows, note)

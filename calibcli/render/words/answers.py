@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from calibcli.render.words import bins as regions
 from calibcli.render.words import figures, names, verdicts, words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
+    from calibcli.core.results.conventions import Conventions
+    from calibcli.core.results.measure import MeasureResult, SliceResult
     from calibcli.render.words.verdicts import Tone
-
-    Result = Mapping[str, Any]
 
 _WORDS: Final = {"good": "Honest", "warn": "Not shown to be honest", "bad": "Not honest"}
 _NAMED: Final = 3
@@ -34,29 +34,27 @@ class Answer:
     sentence: str
 
 
-def answer(result: Result) -> Answer:
+def answer(result: MeasureResult) -> Answer:
     """Return the first words on a measure result."""
-    params, task, overall = result.get("params") or {}, words.task_of(result), result["overall"]
+    params, task, overall = result.conventions, words.task_of(result), result.overall
     tone = verdicts.slice_verdict(overall, params, task).tone
-    after = overall.get("calibrated")
-    error = _error(overall, params)
+    after = overall.calibrated
+    error, ends = _error(overall, params), tone
     parts = [f"{error}, ECE {_ece(overall)}" if error else f"ECE {_ece(overall)}"]
-    if after:
+    if after is not None:
         parts[0] = f"as they are, the scores are {error or 'not shown to err'}"
-        tone_after = verdicts.slice_verdict(after, params, task).tone
-        parts.append(f"{_after(after, tone_after, params)}, ECE {_ece(after)}")
+        ends = verdicts.slice_verdict(after, params, task).tone
+        parts.append(f"{_after(after, ends, params)}, ECE {_ece(after)}")
     parts += _slices(result)
     sentence = "; ".join(part for part in parts if part)
-    return Answer(
-        tone_after if after else tone, _WORDS[tone], f"{sentence[:1].upper()}{sentence[1:]}."
-    )
+    return Answer(ends, _WORDS[tone], f"{sentence[:1].upper()}{sentence[1:]}.")
 
 
-def _ece(part: Result) -> str:
-    return figures.with_interval(part["metrics"].get("ece"))
+def _ece(part: SliceResult) -> str:
+    return figures.with_interval(part.ece)
 
 
-def _error(part: Result, params: Result) -> str:
+def _error(part: SliceResult, params: Conventions) -> str:
     """Return on which sides the scores err; empty where no gap is beyond chance."""
     sides = [
         f"{look} from {figures.edge(found[0].low)} to {figures.edge(found[0].high)}"
@@ -71,34 +69,32 @@ def _by_side(found: Sequence[regions.Region]) -> Iterator[tuple[str, list[region
     yield "too high", [one for one in found if one.gap < 0]
 
 
-def _after(part: Result, tone: Tone, params: Result) -> str:
+def _after(part: SliceResult, tone: Tone, params: Conventions) -> str:
     if tone == "good":
         return "after calibration honest"
     left = _error(part, params)
     return f"after calibration {left}" if left else "after calibration no gap beyond chance"
 
 
-def _slices(result: Result) -> Iterator[str]:
+def _slices(result: MeasureResult) -> Iterator[str]:
     """Yield for which classes and groups the scores, as they will be used, are not honest.
 
     The level of a claim is shared among all the runs of bins of all the slices of one kind.
     """
-    params = result.get("params") or {}
-    limit = words.tolerance_of(params)
+    params = result.conventions
     for kind, slices in words.slices_by_kind(result).items():
-        parts = [(part, part.get("calibrated") or part) for part in slices]
-        looks = sum(regions.looks_at(used.get("bins") or []) for _, used in parts)
+        looks = sum(regions.looks_at(part.last.bins) for part in slices)
         column = kind.removeprefix("group ")
         of_class = kind == "class"
         of_column = "" if of_class else f" ({names.visible(column)})"
         known = [
-            (used["metrics"]["ece"]["value"], words.slice_name(part), used)
-            for part, used in parts
-            if (used["metrics"].get("ece") or {}).get("value") is not None
+            (value, part.where.title, part.last)
+            for part in slices
+            if (value := words.ece_of(part.last)) is not None
         ]
         known.sort(key=lambda one: -one[0])
         wrong = [name for _, name, used in known if verdicts.beyond_chance(used, params, looks)]
-        above = [(name, used) for value, name, used in known if value > limit]
+        above = [(name, used) for value, name, used in known if value > params.within]
         if wrong:
             told = ", ".join(names.cut(names.visible(name), 30) for name in wrong[:_NAMED])
             more = f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""

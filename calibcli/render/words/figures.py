@@ -7,10 +7,10 @@ carry the exact numbers.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from calibcli.core.results.figures import Interval
 
 NONE: Final = "-"
 COUNTS: Final = frozenset({"n", "images", "ground_truth"})
@@ -96,33 +96,39 @@ def exact(value: float | None) -> str:
     return NONE if value is None else repr(value)
 
 
-def interval(entry: Mapping[str, Any] | None) -> str:
+def interval(figure: Interval | None) -> str:
     """Return `[low, high]`, or nothing where there is no interval.
 
-    >>> interval({"value": 0.04, "low": 0.03, "high": 0.05})
+    >>> from calibcli.core.results.figures import Figure
+    >>> interval(Figure(0.04, 0.03, 0.05))
     '[0.0300, 0.0500]'
     """
-    if entry is None or entry.get("low") is None or entry.get("high") is None:
-        return ""
-    return f"[{metric(entry['low'])}, {metric(entry['high'])}]"
+    return "" if figure is None else ends(figure.low, figure.high)
 
 
-def named(name: str, entry: Mapping[str, Any] | None) -> str:
-    """Return the value of the metric `name`; the reason follows a value that is not defined."""
-    if entry is None:
-        return NONE
-    value = entry.get("value")
+def ends(low: float | None, high: float | None) -> str:
+    """Return an interval by its ends, or nothing where one of them is missing."""
+    return "" if low is None or high is None else f"[{metric(low)}, {metric(high)}]"
+
+
+def valued(name: str, value: float | None) -> str:
+    """Return a value of the metric `name`: whole counts, decimals for all others."""
     return count(value) if name in COUNTS else metric(value)
 
 
-def with_interval(entry: Mapping[str, Any] | None, name: str = "") -> str:
+def named(name: str, figure: Interval | None) -> str:
+    """Return the value of the metric `name`."""
+    return NONE if figure is None else valued(name, figure.value)
+
+
+def with_interval(figure: Interval | None) -> str:
     """Return `0.0412 [0.0300, 0.0500]`, or `- (one class only)`."""
-    if entry is None:
+    if figure is None:
         return NONE
-    text = named(name, entry)
-    if entry.get("value") is None and entry.get("reason"):
-        return f"{text} ({entry['reason']})"
-    bounds = interval(entry)
+    text = metric(figure.value)
+    if figure.value is None and figure.reason:
+        return f"{text} ({figure.reason})"
+    bounds = interval(figure)
     return f"{text} {bounds}" if bounds else text
 
 

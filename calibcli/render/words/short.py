@@ -9,19 +9,15 @@ from __future__ import annotations
 from math import ceil, log10
 from typing import TYPE_CHECKING, Final
 
-from msgspec import convert
-
-from calibcli.core.results.figures import Confusion, Figure
+from calibcli.core.results.figures import Figure
 from calibcli.render.words import figures, names, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from typing import Any
 
+    from calibcli.core.results.measure import MeasureResult, SliceResult
     from calibcli.render.words.bins import Region
     from calibcli.render.words.verdicts import Tone
-
-    Result = Mapping[str, Any]
 
 HEADLINES: Final = {
     "accuracy": "accuracy", "brier": "Brier", "nll": "log loss", "auc": "AUC", "ap": "AP",
@@ -84,11 +80,6 @@ def count(value: float | None) -> str:
     return f"{int(value):,}" if value == int(value) else f"{value:,.1f}"
 
 
-def known(part: Result) -> dict[str, Figure]:
-    """Return the figures of a part by metric."""
-    return convert(part["metrics"], dict[str, Figure])
-
-
 def region_lines(found: Sequence[Region]) -> list[str]:
     """Return what the scores of a region say and what is true there, a line each, in order."""
     shown = sorted(found[:_REGIONS], key=lambda one: one.low)
@@ -122,9 +113,9 @@ def headline_figures(found: Mapping[str, Figure], *, raw: bool = False) -> list[
     ]
 
 
-def cut_lines(part: Result, *, below: bool = False) -> list[str]:
+def cut_lines(part: SliceResult, *, below: bool = False) -> list[str]:
     """Return what the cut-offs do, a line each; `below`: what is below them is positive."""
-    tables = convert(part.get("confusion") or [], list[Confusion])
+    tables = part.confusion or ()
     lines = []
     for table in tables[:_CUTS]:
         shown = [("precision", table.precision), ("recall", table.recall)]
@@ -149,72 +140,64 @@ def bias_line(found: Mapping[str, Figure]) -> str:
     return f"binned ECE is above 0 by chance alone; debiased it is {with_interval(debiased)}"
 
 
-def worst_lines(result: Result) -> Iterator[str]:
+def worst_lines(result: MeasureResult) -> Iterator[str]:
     """Yield the worst class, and the worst value of each group column."""
     for kind, parts in words.slices_by_kind(result).items():
-        if kind == "class" and result.get("segmentation"):
+        if kind == "class" and result.segmentation is not None:
             continue  # each structure is shown where it is decided
-        after = any(part.get("calibrated") for part in parts)
+        after = words.any_calibrated(parts)
         measured = [part for part in parts if words.ece_of(part, calibrated=after) is not None]
         worst = words.worst_slice(measured, calibrated=after) if len(measured) > 1 else None
         if worst is None:
             continue
-        found = known(worst["calibrated"] if after else worst)
-        rows = count(found["n"].value)
+        found = worst.last
+        rows = count(found.rows)
         what = "class" if kind == "class" else names.visible(kind.removeprefix("group "))
-        name = names.cut(names.visible(words.slice_name(worst)), 30)
-        yield f"worst {what}: {name}, ECE {with_interval(found['ece'])}, {rows} rows"
+        name = names.cut(names.visible(worst.where.title), 30)
+        ece = with_interval(found.metrics["ece"])
+        yield f"worst {what}: {name}, ECE {ece}, {rows} rows"
 
 
-def structure_lines(result: Result) -> list[str]:
+def structure_lines(result: MeasureResult) -> list[str]:
     """Return the structures of images, the worst first: what they say where they are decided."""
-    told = (result.get("segmentation") or {}).get("structures") or []
-    parts = [one.get("calibrated") or one for one in told]
-    order = sorted(range(len(told)), key=lambda k: -abs(parts[k]["gap"]["value"] or 0.0))
+    told = () if result.segmentation is None else result.segmentation.structures
+    order = sorted(told, key=lambda one: -abs(one.last.gap.value or 0.0))
     lines = []
-    for k in order[:_STRUCTURES]:
-        score, precision, dice = (
-            convert(parts[k][key], Figure) for key in ("score", "precision", "dice")
-        )
-        if score.value is None or precision.value is None:
+    for one in order[:_STRUCTURES]:
+        score, precision = one.last.score.value, one.last.precision.value
+        if score is None or precision is None:
             continue
-        name = names.cut(names.visible(told[k]["name"]), 24)
         lines.append(
-            f"  {name}: says {_share(score.value)}, is {_share(precision.value)}"
-            f"   Dice {with_interval(dice)}"
+            f"  {names.cut(names.visible(one.name), 24)}: says {_share(score)}, "
+            f"is {_share(precision)}   Dice {with_interval(one.last.dice)}"
         )
     if len(told) > _STRUCTURES:
         lines.append(f"  and {len(told) - _STRUCTURES} more structures")
     return lines
 
 
-def decision_line(result: Result) -> str:
+def decision_line(result: MeasureResult) -> str:
     """Return what the decisions of `--thresholds` are worth; empty without any."""
-    metrics = (result.get("decision") or {}).get("metrics") or {}
+    metrics = {} if result.decision is None else result.decision.metrics
     shown = {"accuracy": "accuracy", "undecided": "undecided", "macro_f1": "mean F1"}
     told = [
-        f"{name} {with_interval(convert(metrics[key], Figure))}"
-        for key, name in shown.items()
-        if key in metrics
+        f"{name} {with_interval(metrics[key])}" for key, name in shown.items() if key in metrics
     ]
     return f"decisions: {', '.join(told[:2])}" if told else ""
 
 
-def gate_lines(result: Result) -> list[tuple[str, Tone]]:
+def gate_lines(result: MeasureResult) -> list[tuple[str, Tone]]:
     """Return each gate with what it found, and its tone."""
     lines: list[tuple[str, Tone]] = []
-    for gate in result.get("gates") or []:
-        passed = bool(gate["passed"])
-        said = f"{names.visible(gate['expr'])}   {figures.with_interval(gate)}"
-        lines.append((f"{'pass' if passed else 'FAIL'}  {said}", "good" if passed else "bad"))
+    for gate in result.gates:
+        said = f"{names.visible(gate.expr)}   {figures.with_interval(gate)}"
+        lines.append((f"pass  {said}", "good") if gate.passed else (f"FAIL  {said}", "bad"))
     return lines
 
 
-def more_line(result: Result) -> str:
+def more_line(result: MeasureResult) -> str:
     """Return what `--all` would add."""
-    overall = result["overall"]
-    parts = [f"{len(overall['metrics'])} metrics", f"{len(overall.get('bins') or [])} bins"]
-    for key, name in (("classes", "classes"), ("groups", "groups")):
-        if result.get(key):
-            parts.append(f"{len(result[key])} {name}")
+    parts = [f"{len(result.overall.metrics)} metrics", f"{len(result.overall.bins)} bins"]
+    for name, slices in (("classes", result.classes), ("groups", result.groups)):
+        parts += [f"{len(slices)} {name}"] if slices else []
     return f"(--all: {', '.join(parts)})"

@@ -7,15 +7,18 @@ small to tell is called that.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from calibcli.render.words import bins as regions
 from calibcli.render.words import figures, names, words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
+    from calibcli.core.results.conventions import Conventions
+    from calibcli.core.results.measure import MeasureResult, SliceResult
     from calibcli.render.words.bins import Region
+    from calibcli.tasks.words import Words
 
 Tone = Literal["good", "warn", "bad"]
 
@@ -40,23 +43,21 @@ class Verdict:
     ends: Tone | None = None
 
 
-def verdict(result: Mapping[str, Any], name: Callable[[object], str] = names.visible) -> Verdict:
+def verdict(result: MeasureResult, name: Callable[[object], str] = names.visible) -> Verdict:
     """Return the verdict on a measure result; `name` makes a name safe for the medium."""
-    params = result.get("params", {})
+    params = result.conventions
     task = words.task_of(result)
-    answer = slice_verdict(result["overall"], params, task)
+    answer = slice_verdict(result.overall, params, task)
     details = list(answer.details)
     ends: Tone | None = None
-    after = result["overall"].get("calibrated")
-    if after:
+    after = result.overall.calibrated
+    if after is not None:
         fixed = slice_verdict(after, params, task)
         ends = fixed.tone
         told = f"{fixed.headline[0].lower()}{fixed.headline[1:]}"
-        ece = figures.with_interval(after["metrics"].get("ece"))
-        details.append(f"After calibration, ECE {ece}: {told}")
-    if result.get("drift"):
-        told = str(result["drift"]["verdict"])
-        details.append(f"Against the reference {told}.")
+        details.append(f"After calibration, ECE {figures.with_interval(after.ece)}: {told}")
+    if result.drift is not None:
+        details.append(f"Against the reference {result.drift.verdict}.")
     for kind, slices in words.slices_by_kind(result).items():
         sentence = _slices_sentence(kind, slices, params, name, task)
         if sentence:
@@ -64,17 +65,16 @@ def verdict(result: Mapping[str, Any], name: Callable[[object], str] = names.vis
     return replace(answer, details=tuple(details), ends=ends)
 
 
-def slice_verdict(part: Mapping[str, Any], params: Mapping[str, Any], task: str) -> Verdict:
+def slice_verdict(part: SliceResult, params: Conventions, task: Words) -> Verdict:
     """Return the verdict on one slice from its bins."""
-    bins = part.get("bins", [])
-    tolerance = words.tolerance_of(params)
+    bins, tolerance = part.bins, params.within
     close = f"within {figures.short(tolerance)}"
-    if params.get("raw") and not bins:
+    if params.raw is not None and not bins:
         told = "Raw scores: they rank the rows, and are no probabilities until they are fitted."
         return Verdict("warn", told, phrase="Raw scores: no probabilities")
-    if not any(b["count"] for b in bins):
+    if not any(b.count for b in bins):
         return Verdict("warn", "No rows: nothing can be said.", phrase="No rows")
-    if all(b["gap"] is None for b in bins if b["count"]):
+    if all(b.gap is None for b in bins if b.count):
         told = "No labels: whether the scores are honest cannot be seen."
         return Verdict("warn", told, phrase="Cannot tell without labels")
     if not regions.has_intervals(bins):
@@ -88,7 +88,7 @@ def slice_verdict(part: Mapping[str, Any], params: Mapping[str, Any], task: str)
     if large:
         phrase = f"Not honest: {_pattern(large, task) or _look(large)}"
         return Verdict("bad", _sides(large, task), (), phrase, tuple(large))
-    sure = regions.sure_regions(bins, confidence=words.confidence_of(params))
+    sure = regions.sure_regions(bins, confidence=params.level)
     if sure:
         worst = max(sure, key=lambda region: abs(region.gap))
         return Verdict(
@@ -100,24 +100,21 @@ def slice_verdict(part: Mapping[str, Any], params: Mapping[str, Any], task: str)
     return _no_sure_gap(part, params, tolerance, close)
 
 
-def beyond_chance(
-    part: Mapping[str, Any], params: Mapping[str, Any], looks: int | None = None
-) -> list[Region]:
+def beyond_chance(part: SliceResult, params: Conventions, looks: int | None = None) -> list[Region]:
     """Return the regions whose gap is beyond both chance and the tolerance, worst first.
 
     `looks` is the number of runs of bins among which the level is shared; default: of this part's.
     """
-    confidence, tolerance = words.confidence_of(params), words.tolerance_of(params)
-    bins = part.get("bins") or []
-    return regions.sure_regions(bins, confidence=confidence, beyond=tolerance, looks=looks)
+    return regions.sure_regions(
+        part.bins, confidence=params.level, beyond=params.within, looks=looks
+    )
 
 
-def _whole_doubted(part: Mapping[str, Any], params: Mapping[str, Any]) -> str:
+def _whole_doubted(part: SliceResult, params: Conventions) -> str:
     """Return what Spiegelhalter's test says against the scores as a whole, if anything."""
-    p = (part.get("metrics", {}).get("spiegelhalter_p") or {}).get("value")
-    if p is None or params.get("cluster") or p >= 1 - words.confidence_of(params):
+    p, z = part.value("spiegelhalter_p"), part.value("spiegelhalter_z") or 0.0
+    if p is None or params.cluster or p >= 1 - params.level:
         return ""
-    z = (part["metrics"].get("spiegelhalter_z") or {}).get("value") or 0.0
     look = "too extreme" if z > 0 else "too timid"
     return (
         f"No run of bins stands out, but as a whole the scores look {look} "
@@ -125,18 +122,10 @@ def _whole_doubted(part: Mapping[str, Any], params: Mapping[str, Any]) -> str:
     )
 
 
-def _no_sure_gap(
-    part: Mapping[str, Any], params: Mapping[str, Any], tolerance: float, close: str
-) -> Verdict:
-    bins = part["bins"]
-    filled = [b for b in bins if b["count"]]
-    rows = sum(b["count"] for b in filled)
-    pinned = sum(
-        b["count"]
-        for b in filled
-        if b.get("frequency_low") is not None
-        and max(b["frequency_high"] - b["score"], b["score"] - b["frequency_low"]) <= tolerance
-    )
+def _no_sure_gap(part: SliceResult, params: Conventions, tolerance: float, close: str) -> Verdict:
+    held = regions.filled(part.bins)
+    rows = sum(b.count for b in held)
+    pinned = sum(b.count for b in held if b.farthest <= tolerance)
     if pinned >= 0.9 * rows:
         return Verdict(
             "good",
@@ -146,7 +135,7 @@ def _no_sure_gap(
     doubt = _whole_doubted(part, params)
     if doubt:
         return Verdict("warn", doubt)
-    half = sum(b["count"] * (b["frequency_high"] - b["frequency_low"]) / 2 for b in filled) / rows
+    half = sum(b.count * b.half for b in held) / rows
     return Verdict(
         "warn",
         f"No gap beyond chance, but {figures.count(rows)} rows pin a bin's gap down only to "
@@ -154,7 +143,7 @@ def _no_sure_gap(
     )
 
 
-def _sides(found: Sequence[Region], task: str) -> str:
+def _sides(found: Sequence[Region], task: Words) -> str:
     over = [region for region in found if region.gap < 0][:2]
     under = [region for region in found if region.gap > 0][:2]
     said = []
@@ -179,11 +168,11 @@ def _look(found: Sequence[Region]) -> str:
     return "over-confident" if over else "under-confident"
 
 
-def _pattern(found: Sequence[Region], task: str) -> str:
+def _pattern(found: Sequence[Region], task: Words) -> str:
     """Return what regions have in common, such as `scores too extreme`; empty without that."""
     over = [region for region in found if region.gap < 0]
     under = [region for region in found if region.gap > 0]
-    if task == "multiclass" or not over or not under:
+    if not task.sided or not over or not under:
         return ""
     if max(r.high for r in under) <= min(r.low for r in over):
         return "scores too extreme"
@@ -194,14 +183,14 @@ def _pattern(found: Sequence[Region], task: str) -> str:
 
 def _slices_sentence(
     kind: str,
-    slices: Sequence[Mapping[str, Any]],
-    params: Mapping[str, Any],
+    slices: Sequence[SliceResult],
+    params: Conventions,
     name: Callable[[object], str],
-    task: str,
+    task: Words,
 ) -> str:
-    tolerance = words.tolerance_of(params)
+    tolerance = params.within
     limit = figures.short(tolerance)
-    calibrated = any(part.get("calibrated") for part in slices)
+    calibrated = words.any_calibrated(slices)
     known = [part for part in slices if words.ece_of(part, calibrated=calibrated) is not None]
     if not known:
         return ""
@@ -209,41 +198,34 @@ def _slices_sentence(
         part for part in known if (words.ece_of(part, calibrated=calibrated) or 0.0) > tolerance
     ]
     what = (
-        f"classes{'' if task == 'detection' else ', each against the rest'}"
+        f"classes{', each against the rest' if task.rivals else ''}"
         if kind == "class"
         else f"values of {name(kind.removeprefix('group '))}"
     )
     still = "after calibration " if calibrated else ""
     if not beyond:
         return f"ECE {still}is at most {limit} in all {len(known)} {what}."
-    sources = [part["calibrated"] if calibrated else part for part in beyond]
-    looks = sum(
-        regions.looks_at((part["calibrated"] if calibrated else part).get("bins", []))
-        for part in known
-    )
-    judged = [part for part in sources if regions.has_intervals(part.get("bins", []))]
+    looks = sum(regions.looks_at(part.last.bins) for part in known)
+    judged = [part.last.bins for part in beyond if regions.has_intervals(part.last.bins)]
     sure = sum(
-        bool(regions.sure_regions(p["bins"], confidence=words.confidence_of(params), looks=looks))
-        for p in judged
+        bool(regions.sure_regions(bins, confidence=params.level, looks=looks)) for bins in judged
     )
     worst = words.worst_slice(known, calibrated=calibrated)
     assert worst is not None
-    entry = (worst["calibrated"] if calibrated else worst)["metrics"]["ece"]
     doubt = ""
     if judged and sure < len(beyond):
         doubt = f" ({sure} of them beyond chance)" if sure else " (none of them beyond chance)"
     return (
         f"ECE {still}exceeds {limit} in {len(beyond)} of {len(known)} {what}{doubt}; the worst is "
-        f"{name(words.slice_name(worst))} at {figures.with_interval(entry)} "
-        f"({figures.count((worst['metrics'].get('n') or {}).get('value'))} rows)."
+        f"{name(worst.where.title)} at {figures.with_interval(worst.last.ece)} "
+        f"({figures.count(worst.rows)} rows)."
     )
 
 
-def region_words(region: Region, task: str) -> str:
+def region_words(region: Region, task: Words) -> str:
     """Return a region as `0.6 to 1: mean score 0.8312, frequency 0.7020, 312 rows`."""
-    score, frequency = words.score_word(task)
     return (
         f"from {figures.edge(region.low)} to {figures.edge(region.high)} "
-        f"(mean {score} {figures.metric(region.score)}, "
-        f"{frequency} {figures.metric(region.frequency)}, {figures.count(region.count)} rows)"
+        f"(mean {task.score} {figures.metric(region.score)}, "
+        f"{task.frequency} {figures.metric(region.frequency)}, {figures.count(region.count)} rows)"
     )

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from calibcli.core.results.provenance import Provenance
-from calibcli.core.results.reading import typed_as
 from calibcli.render.words import figures, names
+from calibcli.tasks.words import words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-DEFAULT_TOLERANCE: Final = 0.05
+    from calibcli.core.results.conventions import Conventions
+    from calibcli.core.results.figures import Bin, BinnedEce, Figure
+    from calibcli.core.results.measure import MeasureResult, SliceResult
+    from calibcli.tasks.words import Words
 
 
-def made_by(result: Mapping[str, Any]) -> str:
+def made_by(result: MeasureResult) -> str:
     """Return whose scores were measured, where their files say it; empty where they do not.
 
     Digests are shown by their first twelve digits.
     """
-    scores = tuple((result.get("params") or {}).get("score") or ())
+    scores = tuple(result.conventions.score)
     told = []
-    for one in result.get("inputs") or []:
-        if one.get("applied") is None:
+    for one in result.inputs:
+        made = one.applied
+        if made is None:
             continue
-        made = typed_as(one["applied"], Provenance)
         if made.made(scores):
             said = f"calibrated by {short_digest(made.calibrator)}"
             told.append(
@@ -42,79 +44,63 @@ def short_digest(digest: str | None) -> str:
     return "" if digest is None else digest.removeprefix("sha256:")[:12]
 
 
-def bins_words(params: Mapping[str, Any], bins: Sequence[Mapping[str, Any]] = ()) -> str:
+def bins_words(conventions: Conventions, bins: Sequence[Bin] = ()) -> str:
     """Return the binning in words, for example `15 equal-width bins, (lo, hi]`."""
-    ends = "[lo, hi)" if params.get("closed") == "left" else "(lo, hi]"
-    wanted = params.get("bins")
-    number = wanted[0] if isinstance(wanted, (list, tuple)) and wanted else wanted or len(bins)
-    if params.get("edges"):
-        return f"{len(params['edges']) - 1} bins with given edges, {ends}"
-    if params.get("binning") == "mass":
+    ends = "[lo, hi)" if conventions.closed == "left" else "(lo, hi]"
+    number = conventions.headline_bins or len(bins)
+    if conventions.edges:
+        return f"{len(conventions.edges) - 1} bins with given edges, {ends}"
+    if conventions.binning == "mass":
         used = f", {len(bins)} used" if bins and number and len(bins) != number else ""
         return f"{number} equal-mass bins{used}, {ends}"
     return f"{number} equal-width bins, {ends}"
 
 
-def binning_words(row: Mapping[str, Any]) -> str:
+def binning_words(row: BinnedEce) -> str:
     """Return one row of `ece_by_bins` in words, for example `15 equal-mass bins (14 used)`."""
-    kind = str(row.get("binning", ""))
     kinds = {"width": "equal-width ", "mass": "equal-mass "}
-    text = f"{row['bins']} {kinds.get(kind, '')}bins"
-    if kind == "edges":
+    text = f"{row.bins} {kinds.get(row.binning, '')}bins"
+    if row.binning == "edges":
         text += " with given edges"
-    used = row.get("used")
-    return text if used in {None, row["bins"]} else f"{text} ({used} used)"
+    return text if row.used == row.bins else f"{text} ({row.used} used)"
 
 
-def other_binning(result: Mapping[str, Any]) -> str:
+def other_binning(result: MeasureResult) -> str:
     """Return ECE under the one other binning of a result; with several there is a table."""
-    rows = result["overall"].get("ece_by_bins") or []
+    rows, after = result.overall.ece_by_bins, result.overall.calibrated
     if len(rows) != 2:
         return ""
-    text = f"with {binning_words(rows[1])}: ECE {figures.with_interval(rows[1]['ece'])}"
-    after = (result["overall"].get("calibrated") or {}).get("ece_by_bins") or []
-    return f"{text} to {figures.with_interval(after[1]['ece'])}" if len(after) == 2 else text
+    text = f"with {binning_words(rows[1])}: ECE {figures.with_interval(rows[1].ece)}"
+    if after is None or len(after.ece_by_bins) != 2:
+        return text
+    return f"{text} to {figures.with_interval(after.ece_by_bins[1].ece)}"
 
 
-def confidence_of(params: Mapping[str, Any]) -> float:
-    """Return the confidence level of the intervals (0.95 when the result does not say)."""
-    level = params.get("confidence")
-    return float(level) if level else 0.95
-
-
-def odds(params: Mapping[str, Any]) -> str:
+def odds(conventions: Conventions) -> str:
     """Return in how many cases an interval misses once, for example 20."""
-    return figures.short(1 / max(1 - confidence_of(params), 1e-9))
+    return figures.short(1 / max(1 - conventions.level, 1e-9))
 
 
-def falling(params: Mapping[str, Any]) -> bool:
-    """Whether low scores mean label 1, and what is cut is raw scores."""
-    return bool((params.get("raw") or {}).get("descending")) and not params.get("calibrator")
-
-
-def conventions(result: Mapping[str, Any]) -> str:
+def conventions(result: MeasureResult) -> str:
     """Return the conventions behind the headline numbers, in one line."""
-    params = result.get("params", {})
-    bins = result.get("overall", {}).get("bins", [])
-    level = f"{confidence_of(params) * 100:.6g}% intervals"
-    has_any = any(m.get("low") is not None for m in result["overall"]["metrics"].values())
-    parts = [bins_words(params, bins), level if has_any else "no intervals"]
-    raw = params.get("raw")
-    if raw and not bins:
-        after = (result["overall"].get("calibrated") or {}).get("bins")
-        parts[0] = f"{'low' if raw['descending'] else 'high'} scores mean label 1"
-        parts[0] += f"; {bins_words(params, after)}" if after else ""
-    if params.get("cluster"):
-        parts.append(f"clusters by {names.visible(params['cluster'])}")
-    return ", ".join(parts[:1]) + "; " + ", ".join(parts[1:])
+    how, overall = result.conventions, result.overall
+    has_any = any(figure.low is not None for figure in overall.metrics.values())
+    first = bins_words(how, overall.bins)
+    if how.raw is not None and not overall.bins:
+        after = overall.last.bins
+        first = f"{'low' if how.raw.descending else 'high'} scores mean label 1"
+        first += f"; {bins_words(how, after)}" if after else ""
+    parts = [f"{how.level * 100:.6g}% intervals" if has_any else "no intervals"]
+    if how.cluster:
+        parts.append(f"clusters by {names.visible(how.cluster)}")
+    return f"{first}; {', '.join(parts)}"
 
 
-def settings(result: Mapping[str, Any]) -> str:
+def settings(how: Conventions) -> str:
     """Return which options came from a project file, in one line; empty without any."""
-    params = result.get("params") or {}
-    given = params.get("config_options") or {}
+    given = how.config_options
     parts = [name if value is True else f"{name} {_listed(value)}" for name, value in given.items()]
-    return names.visible(f"from {params['config']}: {', '.join(parts)}") if parts else ""
+    return names.visible(f"from {how.config}: {', '.join(parts)}") if parts else ""
 
 
 def _listed(value: Any) -> str:
@@ -123,33 +109,22 @@ def _listed(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def tolerance_of(params: Mapping[str, Any]) -> float:
-    """Return the gap up to which a bin passes as honest."""
-    tolerance = params.get("tolerance")
-    return DEFAULT_TOLERANCE if tolerance is None else float(tolerance)
+def task_of(result: MeasureResult) -> Words:
+    """Return the words of what a row is: of the task, or of that of a pixel."""
+    told = result.segmentation
+    return words_of(told.pixel if told is not None else result.task)
 
 
-def task_of(result: Mapping[str, Any]) -> str:
-    """Return what a row is: the task, or that of a pixel."""
-    told = result.get("segmentation") or {}
-    return str(told.get("pixel") or result.get("task", "binary"))
-
-
-def score_word(task: str) -> tuple[str, str]:
-    """Return what a score and what a frequency are called in `task`."""
-    words = {"multiclass": ("confidence", "accuracy"), "detection": ("score", "precision")}
-    return words.get(task, ("score", "frequency"))
-
-
-def change_words(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+def change_words(before: Mapping[str, Figure], after: Mapping[str, Figure]) -> str:
     """Return `ECE 0.0410 [0.0360, 0.0470] to 0.0080 [0.0050, 0.0120]`."""
-    if (before.get("auc") or {}).get("value") is not None and before["ece"]["value"] is None:
-        return f"raw scores to ECE {figures.with_interval(after.get('ece'))}"
-    first = figures.with_interval(before.get("ece"))
-    return f"ECE {first} to {figures.with_interval(after.get('ece'))}"
+    auc, ece = before.get("auc"), before.get("ece")
+    first, second = figures.with_interval(ece), figures.with_interval(after.get("ece"))
+    if auc is not None and auc.value is not None and ece is not None and ece.value is None:
+        return f"raw scores to ECE {second}"
+    return f"ECE {first} to {second}"
 
 
-def after_words(kind: str) -> str:
+def after_words(kind: str | None) -> str:
     """Return what an "after" figure is worth, given how it was made."""
     if kind == "in-sample":
         return (
@@ -161,35 +136,28 @@ def after_words(kind: str) -> str:
     return ""
 
 
-def slices_by_kind(result: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
+def slices_by_kind(result: MeasureResult) -> dict[str, list[SliceResult]]:
     """Return the class slices under "class" and the group slices under their column's name."""
-    kinds: dict[str, list[Mapping[str, Any]]] = {}
-    for part in result.get("classes") or []:
-        kinds.setdefault("class", []).append(part)
-    for part in result.get("groups") or []:
-        kinds.setdefault(f"group {part['slice'].get('column', '')}", []).append(part)
+    kinds: dict[str, list[SliceResult]] = {}
+    for part in (*result.classes, *result.groups):
+        column = part.where.column
+        kinds.setdefault("class" if column is None else f"group {column}", []).append(part)
     return kinds
 
 
-def slice_name(part: Mapping[str, Any]) -> str:
-    """Return the raw name of a slice: a class's name, or a group's value (None: a null)."""
-    where = part["slice"]
-    name = where.get("name", where.get("value", where.get("kind", "")))
-    return "(missing)" if name is None else str(name)
-
-
-def ece_of(part: Mapping[str, Any], *, calibrated: bool = False) -> float | None:
+def ece_of(part: SliceResult, *, calibrated: bool = False) -> float | None:
     """Return a slice's ECE, after calibration where that is asked for and there."""
-    source = part.get("calibrated") if calibrated else part
-    value = ((source or {}).get("metrics") or {}).get("ece", {}).get("value")
-    return None if value is None else float(value)
+    source = part.calibrated if calibrated else part
+    ece = None if source is None else source.ece
+    return None if ece is None else ece.value
 
 
-def worst_slice(
-    slices: Sequence[Mapping[str, Any]], *, calibrated: bool = False
-) -> Mapping[str, Any] | None:
+def any_calibrated(parts: Iterable[SliceResult]) -> bool:
+    """Return whether any slice has figures after calibration."""
+    return any(part.calibrated is not None for part in parts)
+
+
+def worst_slice(slices: Iterable[SliceResult], *, calibrated: bool = False) -> SliceResult | None:
     """Return the slice with the highest ECE, the first of equals; None if none has one."""
     known = [part for part in slices if ece_of(part, calibrated=calibrated) is not None]
-    if not known:
-        return None
-    return max(known, key=lambda part: ece_of(part, calibrated=calibrated) or 0.0)
+    return max(known, key=lambda part: ece_of(part, calibrated=calibrated) or 0.0, default=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from calibcli.core.results.envelope import Input
 from calibcli.core.results.saved import Pair, PairedSlice, SavedPair
 from calibcli.core.results.warning import Warning
 from calibcli.errors import InputError, UsageError
@@ -65,8 +66,7 @@ def side_by_side(paths: Sequence[str]) -> SavedPair:
     ]
     return SavedPair(
         inputs=tuple(
-            {"path": path, "rows": _rows(one)}
-            for path, one in zip(paths, (first, second), strict=True)
+            Input(path, _rows(one)) for path, one in zip(paths, (first, second), strict=True)
         ),
         params={name: value for name, value in first.params.items() if name not in differ},
         task=first.task,

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from calibcli.core.results.reading import typed
 from calibcli.render.formats.github import summary
 
 NASTY = ('a"b\\c', "two\nlines", "<i>&'", "::error::x", "x%0A::set-output", "\x1b[31m\x07", "é日")
@@ -298,9 +299,9 @@ def test_a_summary_that_cannot_be_written_keeps_the_answer(calibcli, given, monk
 
 def test_a_summary_of_many_groups_stays_below_the_limit(good, nasty):
     result = good("measure", nasty, "--group", "k", "--no-ci", "--format", "json").json
-    assert "left out" not in summary("measure", result)
+    assert "left out" not in summary("measure", typed(result))
     result["groups"] *= 3_000
-    text = summary("measure", result)
+    text = summary("measure", typed(result))
     assert 1_000 < len(text.encode()) < 2**20
     assert "left out" in text
 

@@ -11,6 +11,7 @@ from importlib.resources import files
 import jsonschema
 import pytest
 
+from calibcli.core.results.reading import typed
 from calibcli.render.charts import gallery, gallery_decisions, vega
 
 DETECTION = ("--task", "detection")
@@ -77,7 +78,7 @@ def test_the_trade_off_is_of_the_worst_classes_and_of_real_candidates(searched):
 def test_the_report_draws_the_trade_off_and_rings_the_choice(good, searched, tmp_path):
     _, path, read = searched
     report = good("report", *read, "--thresholds", path, "--format", "json").json
-    figures = gallery_decisions.trade_off_figures(report)
+    figures = gallery_decisions.trade_off_figures(typed(report))
     assert len(figures) == 6
     chosen = report["thresholds"]
     items = {one["slice"]["name"]: one for one in chosen["thresholds"]}
@@ -115,7 +116,7 @@ def test_a_class_is_named_as_text_in_the_trade_off(good, searched):
     _, path, read = searched
     text = json.dumps(good("report", *read, "--thresholds", path, "--format", "json").json)
     report = json.loads(text.replace("kind 0", "</script><b>").replace("kind 1", "</script><b>x"))
-    drawn = [f for f in gallery.all_figures(report) if f.identity.startswith("trade-off")]
+    drawn = [f for f in gallery.all_figures(typed(report)) if f.identity.startswith("trade-off")]
     assert drawn
     for figure in drawn:
         svg = vega.chart_svg(figure.spec, figure.identity)
@@ -131,4 +132,4 @@ def test_thresholds_without_a_search_have_no_trade_off(good, scene, tmp_path):
     assert "trade_off" not in json.loads(path.read_text())
     read = (results, *DETECTION, *truth, "--no-ci")
     report = good("report", *read, "--thresholds", path, "--format", "json").json
-    assert gallery_decisions.trade_off_figures(report) == []
+    assert gallery_decisions.trade_off_figures(typed(report)) == []
