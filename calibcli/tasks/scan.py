@@ -130,7 +130,7 @@ def readable(partition: Part, layout: Layout, seen: Scanned) -> Iterator[Batch]:
         seen.rows += len(batch)
         seen.weight += 0.0 if mass is None else float(mass.sum())
         seen.labelled = seen.labelled and batch.labelled
-        if len(batch):
+        if len(batch) or layout.medium == "boxes":  # objects of images without a box count too
             yield batch
 
 
@@ -150,7 +150,8 @@ def checked(seen: Scanned, layout: Layout) -> Scanned:
     Raises:
         InputError: rows without a score that may not be dropped, no rows, too much weight.
     """
-    refuse_gaps(seen.dropped, seen.first_bad, seen.rows, drop=layout.drop_invalid)
+    if layout.medium != "boxes":  # a detector that finds nothing is judged by what it missed
+        refuse_gaps(seen.dropped, seen.first_bad, seen.rows, drop=layout.drop_invalid)
     if not seen.weight <= MOST_WEIGHT:
         raise InputError("the weights sum to more than 1e100", "divide them all by the largest")
     return seen

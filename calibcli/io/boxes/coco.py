@@ -81,8 +81,6 @@ def read_results(source: Source, *, keep: bool = False) -> Boxes:
         raise InputError(f"{name} holds no list of detections", _RESULTS)
     if not isinstance(items, list):
         raise InputError(f"{name} holds no list of detections", _RESULTS)
-    if not items:
-        raise InputError(f"{name} holds no detections", "is it the file that was meant?")
     boxes = _boxes(items, source.name, "detection", scored=True)
     if not keep:
         return boxes

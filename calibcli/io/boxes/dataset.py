@@ -31,6 +31,7 @@ from calibcli.io.boxes.numbering import (
     sizes_of,
     used,
 )
+from calibcli.io.boxes.subset import left_out, of_classes, of_images, wanted_categories
 from calibcli.io.content import Content, row_hashes
 from calibcli.io.provenance import beside, noted, within
 from calibcli.io.rows.hashing import name_hashes
@@ -323,6 +324,8 @@ def open_boxes(
     size_of = sizes_of(found)
     names: dict[str, str] = {}
     objects: Numbered | None = None
+    where: list[Mapping[str, int]] = []
+    read = (*found, *(() if truth is None else truth.boxes))
     if truth is None or path is None:
         images = tuple(sorted({i for boxes in found for i in used(boxes.image)}, key=natural))
         classes = spec.classes or tuple(
@@ -330,16 +333,29 @@ def open_boxes(
         )
         of_name = {name: i for i, name in enumerate(classes)}
         number = {name: i for i, name in enumerate(images)}
-        where = [of_name for _ in found]
+        where += [of_name for _ in found]
     else:
-        classes, place = classes_of(truth, spec.classes, path)
+        wanted = spec.classes if truth.names else None
+        every, place = classes_of(truth, None if truth.names else spec.classes, path)
+        classes = wanted_categories(every, wanted, path)
         found = [by_file_name(one, truth) for one in found]
+        strangers = 0
+        if spec.drop_invalid and truth.images is not None:
+            found, strangers = of_images(found, truth.images)
         images = images_of(truth, found, path)
         number = {name: i for i, name in enumerate(images)}
         size_of = truth.size | size_of
         names = truth.names
-        where = [by_name_or_id(one, place, names, path) for one in found]
-        objects = numbered(truth.boxes, number, [place for _ in truth.boxes])
+        where += [by_name_or_id(one, place, names, path) for one in found]
+        there = truth.boxes
+        places: list[Mapping[str, int]] = [place for _ in there]
+        if classes != every:
+            found, where, others = of_classes(found, where, every, classes)
+            there, places, more = of_classes(there, places, every, classes)
+            remarks += left_out(others + more, 0)
+            names = {key: name for key, name in names.items() if name in classes}
+        remarks += left_out(0, strangers)
+        objects = numbered(there, number, places)
         objects = objects.take(np.argsort(objects.image, kind="stable"))
         unlisted = _unlisted(truth, images)
         if unlisted:
@@ -357,8 +373,7 @@ def open_boxes(
         remark = form_remark(detections.box, size[detections.image], objects.box)
         if remark is not None:
             remarks.append(Warning("box-form", remark))
-    of_images = tuple(name for name in spec.groups if name != CLASS)
-    every = (*found, *(() if truth is None else truth.boxes))
+    columns = tuple(name for name in spec.groups if name != CLASS)
     return BoxDataset(
         images,
         classes,
@@ -372,17 +387,17 @@ def open_boxes(
                 within(getattr(getattr(boxes.table, "schema", None), "metadata", None))
                 or beside(boxes.source),
             )
-            for boxes in every
+            for boxes in read
         ],
         tuple(boxes.source for boxes in found),
-        attributes_of(replace(spec, groups=of_images), images),
+        attributes_of(replace(spec, groups=columns), images),
         spec.logits,
         spec.iou,
         spec.max_detections,
         remarks,
         dropped,
         (spec.score,) if spec.score else (),
-        tuple(-1 if name == CLASS else of_images.index(name) for name in spec.groups),
+        tuple(-1 if name == CLASS else columns.index(name) for name in spec.groups),
     )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.errors import InputError, UsageError, did_you_mean
+from calibcli.errors import InputError, did_you_mean
 from calibcli.io.boxes.checks import checked
 from calibcli.io.boxes.coco import is_json, read_annotations, read_results
 from calibcli.io.boxes.tables import Boxes, read_table
@@ -21,7 +21,7 @@ from calibcli.io.formats.sources import expand
 from calibcli.io.rows.keys import Categories
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -182,10 +182,6 @@ def classes_of(
 ) -> tuple[tuple[str, ...], dict[str, int]]:
     """Return the class names, and the number of each class by what the objects call it."""
     if truth.names:
-        if wanted is not None:
-            raise UsageError(
-                f"the classes are the categories of {show(path)}", "leave out --classes"
-            )
         names = tuple(truth.names.values())
         return names, {key: i for i, key in enumerate(truth.names)}
     named = {name for boxes in truth.boxes for name in used(boxes.label)}
@@ -265,11 +261,11 @@ def images_of(truth: Truth, found: Sequence[Boxes], path: str) -> tuple[str, ...
 
 
 def numbered(
-    files: Sequence[Boxes], images: dict[str, int], classes: Sequence[dict[str, int]]
+    files: Sequence[Boxes], images: dict[str, int], classes: Sequence[Mapping[str, int]]
 ) -> Numbered:
     """Return the boxes of files under the numbers of their images and of each file's classes."""
 
-    def codes(found: Categories, number: dict[str, int]) -> Ints:
+    def codes(found: Categories, number: Mapping[str, int]) -> Ints:
         table = np.array([number.get(value, -1) for value in found.values] or [-1], np.int64)
         coded: Ints = table[found.codes]
         return coded

@@ -13,7 +13,7 @@ import numpy as np
 
 from calibcli.errors import InputError, UsageError
 from calibcli.io.boxes.coco import Items
-from calibcli.io.boxes.tables import CLASS_NAMES, CORNERS, IMAGE_NAMES, SIDES
+from calibcli.io.boxes.naming import CLASSES, CORNERS, IMAGES, SIDES
 from calibcli.io.failures import show
 from calibcli.io.output.sink import write_atomic
 from calibcli.io.output.writers import open_table_sink, output_type
@@ -180,7 +180,7 @@ def _json(
 def _items(boxes: Boxes, rows: NDArray[np.int64], ids: Mapping[str, str]) -> Items:
     """Return rows of a table as COCO results; other columns become keys of their own."""
     number = {text: _category(text, ids, boxes) for text in boxes.label.values}
-    taken = {*IMAGE_NAMES[:1], *CLASS_NAMES[:2], *SIDES, *CORNERS, "score"}
+    taken = {*IMAGES[:1], *CLASSES[:2], *SIDES, *CORNERS, "score"}
     table = boxes.table.take(rows)
     others = {
         name: table.column(name).to_pylist() for name in table.schema.names if name not in taken

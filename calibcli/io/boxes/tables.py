@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli.errors import InputError
+from calibcli.io.boxes.naming import CLASSES, IMAGES, Coordinates, column_of, coordinates_of
 from calibcli.io.failures import blaming, listing, row_text, show
 from calibcli.io.formats.decode import numbers
 from calibcli.io.formats.frames import ReadPlan
@@ -21,18 +22,13 @@ from calibcli.io.rows.keys import MISSING_GROUP, Categories, categories, merged
 from calibcli.io.rows.names import SCORES, usual
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
     from calibcli.io.formats.frames import Reader
     from calibcli.io.formats.sources import Source
 
-IMAGE_NAMES = ("image_id", "image")
-CLASS_NAMES = ("class", "category_id", "category")
-SIDES = ("x", "y", "w", "h")
-CORNERS = ("x1", "y1", "x2", "y2")
-SIZES = ("image_width", "image_height")
 _TRUE = {"1", "1.0", "true", "yes"}
 _FALSE = {"0", "0.0", "false", "no", ""}
 
@@ -101,11 +97,9 @@ class _Columns:
 
     image: str
     label: str
-    box: tuple[str, ...]
-    corners: bool
+    box: Coordinates
     score: str | None
     flags: tuple[str, ...]
-    size: tuple[str, ...]
 
 
 def read_table(
@@ -130,7 +124,11 @@ def read_table(
     reader = open_reader(source)
     columns = _resolve(reader, source.name, score, scored=scored)
     plan = ReadPlan(
-        numbers=(*columns.box, *([columns.score] if columns.score else []), *columns.size),
+        numbers=(
+            *columns.box.names,
+            *([columns.score] if columns.score else []),
+            *columns.box.size,
+        ),
         keys=(columns.image, columns.label, *columns.flags),
         keep=keep,
     )
@@ -157,11 +155,21 @@ def read_table(
         np.concatenate(values) if columns.score else None,
         np.concatenate(crowd),
         np.concatenate(ignore),
-        np.concatenate(size) if columns.size else None,
+        np.concatenate(size) if columns.box.size else None,
         np.arange(rows),
         _kept(reader, plan) if keep else None,
     )
+    if columns.box.form == "centres":
+        boxes = _in_pixels(boxes)
     return boxes if scored else _without_bare(boxes)
+
+
+def _in_pixels(boxes: Boxes) -> Boxes:
+    """Return boxes that are shares of their images in pixels, where the images' sizes are known."""
+    known = boxes.box[np.isfinite(boxes.box)]
+    if boxes.size is None or not known.size or known.max() > 1:
+        return boxes
+    return replace(boxes, box=boxes.box * np.hstack([boxes.size, boxes.size]))
 
 
 def _frames(reader: Reader, part: Any, plan: ReadPlan) -> Iterable[Any]:
@@ -178,41 +186,14 @@ def _kept(reader: Reader, plan: ReadPlan) -> Any:
 
 def _resolve(reader: Reader, path: str, score: str | None, *, scored: bool) -> _Columns:
     names = list(reader.columns)
-    image, label = (_named(names, path, known) for known in (IMAGE_NAMES, CLASS_NAMES))
-    sides, corners = set(SIDES) <= set(names), set(CORNERS) <= set(names)
-    if sides and corners:
-        raise InputError(
-            f"{show(path)} has boxes as x, y, w, h and as x1, y1, x2, y2",
-            "leave one of them out: they may differ",
-        )
-    if not sides and not corners:
-        missing = [name for name in SIDES if name not in names]
-        raise InputError(
-            f"{show(path)} has no boxes: no column {listing(missing)}",
-            f"boxes are x, y, w, h or x1, y1, x2, y2; columns: {listing(names)}",
-        )
-    found = None
-    if scored:
-        found = _score(names, path, score)
+    image, label = (column_of(names, path, known) for known in (IMAGES, CLASSES))
     return _Columns(
         image,
         label,
-        SIDES if sides else CORNERS,
-        corners,
-        found,
+        coordinates_of(names, path),
+        _score(names, path, score) if scored else None,
         tuple(name for name in ("iscrowd", "ignore") if name in names and not scored),
-        SIZES if set(SIZES) <= set(names) else (),
     )
-
-
-def _named(names: list[str], path: str, known: Sequence[str]) -> str:
-    found = next((name for name in known if name in names), None)
-    if found is None:
-        raise InputError(
-            f"{show(path)} has no column {known[0]!r}",
-            f"boxes need image_id, class, x, y, w, h; columns: {listing(names)}",
-        )
-    return found
 
 
 def _score(names: list[str], path: str, score: str | None) -> str:
@@ -243,12 +224,14 @@ def _piece(raw: dict[str, Any], first_row: int, columns: _Columns, path: str) ->
             return categories(raw[name])
 
     image, label = coded(columns.image), coded(columns.label)
-    box = np.stack([read(name).astype(np.float64) for name in columns.box], axis=1)
-    if columns.corners:
+    box = np.stack([read(name).astype(np.float64) for name in columns.box.names], axis=1)
+    if columns.box.form == "corners":
         box[:, 2:] -= box[:, :2]
+    elif columns.box.form == "centres":
+        box[:, :2] -= box[:, 2:] / 2.0
     none = np.zeros(len(box), np.bool_)
     flags = {name: _flags(coded(name), name, path, first_row) for name in columns.flags}
-    size = [read(name).astype(np.float64) for name in columns.size]
+    size = [read(name).astype(np.float64) for name in columns.box.size]
     return (
         image,
         label,

@@ -48,20 +48,21 @@ def usual(columns: Iterable[str], tiers: _Tiers) -> list[str]:
     """Return the columns with the surest of some usual names."""
     names = list(columns)
     for tier in tiers:
-        for spelled in (str, _plain):
+        for spelled in (str, plain):
             named = [name for name in names if spelled(name) in tier]
             if named:
                 return named
     return []
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """Return a name in lower case, its words apart by one underscore."""
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
 def known(name: str) -> bool:
     """Whether a name is a usual one of scores or of labels."""
-    return any(_plain(name) in tier for tier in (*SCORES, *ROWS, *LABELS))
+    return any(plain(name) in tier for tier in (*SCORES, *ROWS, *LABELS))
 
 
 def of_bigquery(columns: Iterable[str]) -> tuple[str, str] | None:

@@ -46,6 +46,10 @@ class BoxCuts:
         return bool(self.payload["calibrated"])
 
     @property
+    def raw_scale(self) -> None:
+        """Scores of boxes are probabilities or logits."""
+
+    @property
     def limit(self) -> int:
         """Detections of a class that count in an image."""
         return int(self.payload.get("params", {}).get("max_detections") or 100)

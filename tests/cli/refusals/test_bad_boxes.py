@@ -66,7 +66,6 @@ def test_a_bad_entry_of_results(refused, change, said):
 @pytest.mark.parametrize(
     ("found", "said"),
     [
-        ([], "holds no detections"),
         ("", "is empty"),
         ("[{", "is not JSON: line 1"),
         ('"text"', "no list of detections"),
@@ -174,7 +173,6 @@ def test_wrong_usage(calibcli, write):
         ((*full, "--label", "y"), "--label"),
         ((*full, "--cluster", "image_id"), "--cluster"),
         ((*full, "--group", "camera"), "--group"),
-        ((*full, "--classes", "cat"), "leave out --classes"),
     ):
         ran = calibcli("measure", *arguments)
         assert ran.code == 2, ran.err
