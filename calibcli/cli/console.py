@@ -36,6 +36,11 @@ def captured() -> Iterator[list[Any]]:
         _captured.reset(token)
 
 
+def read_by_people(form: Format) -> bool:
+    """Return whether a result becomes tables and nothing else."""
+    return form.value == "table" and _captured.get() is None
+
+
 def emit(text: str | bytes) -> None:
     """Write the result to standard output. A reader that has gone away is no failure of ours."""
     if _captured.get() is not None:

@@ -127,6 +127,7 @@ def command(
             output=Gated.of(output, fail_if),
             threads=run.threads,
             progress=progress.callback,
+            in_brief=console.read_by_people(form.format) and not fail_if,
         )
     run.complete(result)
     if tags:

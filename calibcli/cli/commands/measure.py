@@ -110,6 +110,7 @@ def command(
     tags = form.tags()
     from calibcli.workflows.measure.measure import measure
 
+    brief = console.read_by_people(form.format) and not (every or plot or worst)
     spec = boxes.into(read.spec(paths, tuple(groups.group or ()), calibrator, versus))
     asked = {"--versus": versus, "--reference": reference, "--by": by, "--at": at}
     more = {"--worst": worst, "--save-stats": save_stats, "--save-plots": save_plots}
@@ -133,6 +134,7 @@ def command(
             progress=progress.callback,
             curves=None if save_plots is None else pictures.equal_costs(),
             worst=worst,
+            in_brief=brief and not (fail_if or save_plots or thresholds or at),
         )
         if save_plots is not None:
             pictures.save_measure(result, save_plots)
@@ -142,7 +144,6 @@ def command(
     progress.tell(result)
     console.warn(result, form.format, quiet=run.quiet)
     console.summarise(form.format, NAME, result)
-    brief = form.format is Format.TABLE and not (every or plot or worst)
     hint = following.after_measure(context, result) if brief else None
     text = console.render(form.format.value, NAME, result, output, hint)
     if plot:

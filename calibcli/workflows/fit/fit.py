@@ -35,11 +35,13 @@ def fit(
     output: str | Gated | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
+    in_brief: bool = False,
 ) -> Result:
     """Fit a calibrator; write it to `output`; return the result with figures before and after.
 
     Figures after are of maps that have not seen the rows (cross-fitted) wherever there are
-    enough rows of each class, and are labelled in-sample otherwise.
+    enough rows of each class, and are labelled in-sample otherwise. `in_brief` leaves out figures
+    of classes that exclude each other which tables do not show.
 
     Raises:
         InputError: unusable input, one class only.
@@ -74,7 +76,7 @@ def fit(
             ).as_pairs()
             medium(found.medium).check_fit(found.overall.population.pairs, spec)
             fitted = fit_gathered(found, spec, conventions, own, threads)
-    result = result_of(found, conventions, options, fitted)
+    result = result_of(found, conventions, options, fitted, in_brief=in_brief)
     path = place(output, result)
     if path is not None:
         write_artifact(path, "calibrator", artifact_of(found, fitted, result))

@@ -19,7 +19,7 @@ from calibcli.tasks.table import medium
 from calibcli.workflows.input.gather import Slice
 from calibcli.workflows.input.overlap import fitted_rows
 from calibcli.workflows.measure.ranking import ranking_brief
-from calibcli.workflows.measure.slices import brief_result
+from calibcli.workflows.measure.slices import brief_result, shown_class
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,9 +39,14 @@ STATS_CLASSES = 20
 
 
 def result_of(
-    found: Gathered, conventions: Conventions, options: FitOptions, fitted: Fitted
+    found: Gathered,
+    conventions: Conventions,
+    options: FitOptions,
+    fitted: Fitted,
+    *,
+    in_brief: bool = False,
 ) -> Result:
-    """Return the JSON result."""
+    """Return the JSON result; `in_brief` of classes only the figures that tables show."""
     where: Result = {"kind": "overall"}
     raw = found.raw_scale is not None
     before = _brief(found.overall.population, conventions, found.medium, raw=raw)
@@ -56,14 +61,17 @@ def result_of(
         text = f"{fitted.method} is free-form and needs {FREE_FORM_ROWS:,} rows or more"
         warnings.append(Warning("free-form", text))
     classes = []
+    short = in_brief and found.exclusive and found.medium == "rows"
     after_slices = replace(found, overall=Slice(where, fitted.after)).class_slices
     for own, changed in zip(found.class_slices, after_slices, strict=True):
+        before_after = (
+            shown_class(own.where, one.population, conventions)
+            if short
+            else brief_result(one.population, conventions)
+            for one in (own, changed)
+        )
         classes.append(
-            {
-                "slice": own.where,
-                "before": brief_result(own.population, conventions),
-                "after": brief_result(changed.population, conventions),
-            }
+            {"slice": own.where, **dict(zip(("before", "after"), before_after, strict=True))}
         )
     return {
         "schema": "calibcli/fit",

@@ -11,7 +11,7 @@ from calibcli.core.results.warning import warned
 from calibcli.errors import InputError, UsageError
 from calibcli.workflows.input.gather import Gathered, gather, stats_payload, with_group_of
 from calibcli.workflows.input.warnings import calibrator_warnings, measure_warnings
-from calibcli.workflows.measure.slices import judge_readings, slice_result
+from calibcli.workflows.measure.slices import judge_readings, shown_class, slice_result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,6 +45,7 @@ def measure(
     progress: Progress | None = None,
     curves: Costs | None = None,
     worst: int = 0,
+    in_brief: bool = False,
 ) -> Result:
     """Return every metric with its interval, as the JSON result (see docs).
 
@@ -63,6 +64,7 @@ def measure(
         progress: called with the number of rows read so far.
         curves: what errors cost, to have also the curves that a report draws.
         worst: how many of the rows to show that are most confidently wrong.
+        in_brief: of classes that exclude each other only the figures that tables show.
 
     Raises:
         InputError: unusable input or artifacts.
@@ -126,7 +128,7 @@ def measure(
         warnings += calibrator_warnings(loaded, found, whole, shared)
     if applied is not None:
         warnings += applied.warnings(loaded, found)
-    result = measured(found, conventions, curves=curves, applied=applied)
+    result = measured(found, conventions, curves=curves, applied=applied, in_brief=in_brief)
     decided: Decisions | None = None
     if applied is not None and found.labelled:
         result["params"] |= applied.params()
@@ -230,11 +232,12 @@ def measured(
     *,
     curves: Costs | None = None,
     applied: Applied | None = None,
+    in_brief: bool = False,
 ) -> Result:
     """Return the measure result of gathered populations, without gates and warnings.
 
     `applied` holds chosen cut-offs, which are shown where they cut; `curves` is what errors cost,
-    to have also what a report draws.
+    to have also what a report draws; `in_brief` is that of `measure`.
     """
     made: list[tuple[Result, Population]] = []
 
@@ -279,6 +282,13 @@ def measured(
             made.append((result["calibrated"], one.calibrated))
         return result
 
+    def shown_in_brief(one: Slice) -> Result:
+        result = shown_class(one.where, one.population, conventions)
+        if one.calibrated is not None:
+            result["calibrated"] = shown_class(one.where, one.calibrated, conventions)
+        return result
+
+    few = in_brief and found.exclusive and found.labelled and found.medium == "rows"
     stats = found.overall.population.pairs
     whole: Result = {
         "schema": "calibcli/measure",
@@ -292,7 +302,9 @@ def measured(
         },
         "task": found.name,
         "overall": shown(found.overall, curves),
-        "classes": [shown(one, curves) for one in found.class_slices],
+        "classes": [
+            shown_in_brief(one) if few else shown(one, curves) for one in found.class_slices
+        ],
         "groups": [shown(one, None) for one in found.groups],
         "gates": [],
         **warned(()),

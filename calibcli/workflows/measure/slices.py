@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 Result = dict[str, Any]
 CURVE_POINTS = 500
 _SEVERAL = "several labels a row"
+_SHOWN = ("n", "prevalence", "mean_score", "ece", "nll")
+"""Figures of a class that tables for people show."""
 
 
 def slice_result(
@@ -78,6 +80,16 @@ def slice_result(
         result |= report_curves(view, conventions)
         result |= decision_curves(population, curves)
     return result
+
+
+def shown_class(where: Result, population: Population, conventions: Conventions) -> Result:
+    """Return what a table shows of one class against the rest; `slice_result` has the others."""
+    view = View.of(population.pairs, conventions.headline, seed=conventions.seed)
+    found = intervals.measure(
+        view, confidence=conventions.confidence, seed=conventions.seed, names=_SHOWN
+    )
+    View.forget(population.pairs)
+    return {"slice": where, "metrics": _figures(found, population, None), "bins": []}
 
 
 def metrics_of(

@@ -1,0 +1,51 @@
+"""A table reads the same from the few figures of classes that are worked out for it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from calibcli.render.formats import short, text
+
+K = 4
+
+
+@pytest.fixture
+def files(write):
+    rng = np.random.default_rng(3)
+    z = rng.normal(0.0, 1.5, (400, K))
+    q = np.exp(z / 2.0)
+    label = (rng.random((400, 1)) > (q / q.sum(1, keepdims=True)).cumsum(axis=1)).sum(axis=1)
+    label[label == 2] = 1  # one class does not occur
+    return [write("z.npy", z), "--labels", write("y.npy", label), "--logits"]
+
+
+@pytest.mark.parametrize("more", [[], ["--no-ci"], ["--calibrator"]])
+def test_the_short_answer_of_measure(good, calibcli, files, tmp_path, more):
+    if more == ["--calibrator"]:
+        good("fit", *files, "--method", "temperature", "-o", tmp_path / "c.json", "--quiet")
+        more = ["--calibrator", tmp_path / "c.json"]
+    shown = good("measure", *files, *more, "--quiet").out
+    full = json.loads(good("measure", *files, *more, "--format", "json", "--quiet").out)
+    hint = next((line for line in shown.splitlines() if line.startswith("next:")), "")
+    wanted = short.render_measure(full, hint="X" if hint else "")
+    kept = shown.split("next:")[0]
+    assert wanted.startswith(kept) or wanted == shown
+    assert "worst class" in shown
+
+
+def test_the_tables_of_a_fit(good, files, tmp_path):
+    wish = ["fit", *files, "--method", "temperature", "--quiet"]
+    shown = good(*wish, "-o", tmp_path / "a.json").out
+    full = json.loads(good(*wish, "-o", tmp_path / "b.json", "--format", "json").out)
+    assert shown == text.render_fit(full)
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    assert "brier" in full["classes"][0]["after"]["metrics"]
+
+
+def test_every_other_form_has_every_figure(good, files):
+    assert "precision" in good("measure", *files, "--all", "--quiet").out
+    gated = good("measure", *files, "--fail-if", "class.0.auc<0.01", "--quiet").out
+    assert "pass  class.0.auc<0.01" in gated
