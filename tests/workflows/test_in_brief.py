@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from calibcli.core.results.reading import typed
 from calibcli.render.formats import short, text
 
 K = 4
@@ -30,7 +31,7 @@ def test_the_short_answer_of_measure(good, calibcli, files, tmp_path, more):
     shown = good("measure", *files, *more, "--quiet").out
     full = json.loads(good("measure", *files, *more, "--format", "json", "--quiet").out)
     hint = next((line for line in shown.splitlines() if line.startswith("next:")), "")
-    wanted = short.render_measure(full, hint="X" if hint else "")
+    wanted = short.render_measure(typed(full), hint="X" if hint else "")
     kept = shown.split("next:")[0]
     assert wanted.startswith(kept) or wanted == shown
     assert "worst class" in shown
@@ -40,7 +41,7 @@ def test_the_tables_of_a_fit(good, files, tmp_path):
     wish = ["fit", *files, "--method", "temperature", "--quiet"]
     shown = good(*wish, "-o", tmp_path / "a.json").out
     full = json.loads(good(*wish, "-o", tmp_path / "b.json", "--format", "json").out)
-    assert shown == text.render_fit(full)
+    assert shown == text.render_fit(typed(full))
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
     assert "brier" in full["classes"][0]["after"]["metrics"]
 
