@@ -143,13 +143,6 @@ REFUSALS: Final[Mapping[str, tuple[Refusal, ...]]] = {
             _IMAGES,
         ),
     ),
-    "apply --emit sql": (
-        Refusal(
-            "one SQL expression is of one score",
-            "--emit python writes a function of all scores of a row",
-            ("multiclass", "multilabel", "structures"),
-        ),
-    ),
     "threshold --search": (
         Refusal(
             "a row has neither regions nor rivals",

@@ -73,8 +73,9 @@ def command(
         str | None,
         typer.Option(
             metavar="sql|python",
-            help="Print the mapping as one SQL expression of the column --score, or as a Python "
-            "function that needs the standard library only; no SCORES are read.",
+            help="Print the mapping as SQL expressions of the columns --score or --scores (with "
+            "--thresholds the decisions), or as a Python function that needs the standard library "
+            "only; no SCORES are read.",
         ),
     ] = None,
 ) -> int:
@@ -221,12 +222,17 @@ def _emit(
     thresholds: str | None,
     output: str | None,
 ) -> int:
-    if thresholds is not None:
-        raise UsageError("--emit writes probabilities, not decisions", "leave out --thresholds")
     from calibcli.workflows.apply.emit import emit
 
-    keep_apart([calibrator], [output])
-    text = emit(calibrator, kind, score=read.score, prior=prior)
+    keep_apart([calibrator, thresholds], [output])
+    text = emit(
+        calibrator,
+        kind,
+        score=read.score,
+        scores=options.texts(read.scores),
+        prior=prior,
+        thresholds=thresholds,
+    )
     for name in console.edited():
         console.complain(f"calibcli: warning: {console.EDITED.format(name)}")
     console.deliver(text, output or "-")

@@ -101,13 +101,14 @@ class Pieces:
 # -- bisection over doubles ------------------------------------------------------------------------
 
 
-def _ordered(x: Array) -> NDArray[np.int64]:
+def ordered(x: Array) -> NDArray[np.int64]:
     """Return integers in the order of the doubles."""
     bits = x.view(np.int64)
     return np.where(bits < 0, np.int64(-(2**63)) - bits, bits)
 
 
-def _doubles(order: NDArray[np.int64]) -> Array:
+def doubles(order: NDArray[np.int64]) -> Array:
+    """Return the doubles of integers in their order."""
     bits = np.where(order < 0, np.int64(-(2**63)) - order, order)
     return bits.view(np.float64)
 
@@ -118,15 +119,15 @@ def firsts(rule: Callable[[Array, Array], NDArray[np.bool_]], at: Array, *, logi
     A rule that holds from the lowest score on, or never, begins no piece and is left out.
     """
     ends = np.array([-np.inf, np.inf] if logits else [0.0, 1.0])
-    low = np.full(len(at), _ordered(ends)[0])
-    high = np.full(len(at), _ordered(ends)[1])
-    inside = ~rule(_doubles(low), at) & rule(_doubles(high), at)
+    low = np.full(len(at), ordered(ends)[0])
+    high = np.full(len(at), ordered(ends)[1])
+    inside = ~rule(doubles(low), at) & rule(doubles(high), at)
     low, high, at = low[inside], high[inside], at[inside]
     while (low + 1 < high).any():
         middle = (low >> 1) + (high >> 1) + (low & high & 1)
-        held = rule(_doubles(middle), at)
+        held = rule(doubles(middle), at)
         low, high = np.where(held, low, middle), np.where(held, middle, high)
-    found = _doubles(high) + 0.0
+    found = doubles(high) + 0.0
     return found[np.abs(found) < 1e308]
 
 

@@ -16,7 +16,7 @@ from calibcli.core.calibrators.pieces import BetaCurve, Constant, Linear, Logist
 from calibcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from calibcli.core.calibrators.pieces import Piece, Pieces
     from calibcli.core.numeric.raw_scale import RawScale
@@ -78,22 +78,35 @@ def emit_sql(pieces: Pieces, score: str = "score", scale: RawScale | None = None
 
     `scale` is that of raw scores.
     """
-    s = identifier(score)
-    if scale is not None:
-        s = f"(({s} - {number(scale.location)})/({number(scale.scale)}))"
+    s = scaled(score, scale)
     leaves = [_leaf(piece, s, pieces) for piece in pieces.pieces]
+    return cases(s, _cuts(s, pieces), leaves, logits=pieces.logits)
+
+
+def scaled(score: str, scale: RawScale | None) -> str:
+    """Return a column as SQL writes it, on the scale of the map."""
+    s = identifier(score)
+    return s if scale is None else f"(({s} - {exactly(scale.location)})/({exactly(scale.scale)}))"
+
+
+def cases(s: str, cuts: Sequence[str], leaves: Sequence[str], *, logits: bool) -> str:
+    """Return a CASE of one score.
+
+    Args:
+        s: the column, as SQL writes it.
+        cuts: conditions that the score is below each start but the first, increasing.
+        leaves: what it is before, between and after them.
+        logits: whether scores are logits.
+    """
     # 1 / s tells an infinity from NaN, which DuckDB and PostgreSQL sort above it.
-    legal = f"{s} < 1e308 OR 1e0/{s} < 1e-300" if pieces.logits else f"{s} <= 1e0"
+    legal = f"{s} < 1e308 OR 1e0/{s} < 1e-300" if logits else f"{s} <= 1e0"
     if len(leaves) <= _LISTED:
-        lines = [] if pieces.logits else [f"WHEN {s} < 0e0 THEN NULL"]
-        lines += [
-            f"WHEN {below} THEN {leaf}"
-            for below, leaf in zip(_cuts(s, pieces), leaves, strict=False)
-        ]
+        lines = [] if logits else [f"WHEN {s} < 0e0 THEN NULL"]
+        lines += [f"WHEN {below} THEN {leaf}" for below, leaf in zip(cuts, leaves, strict=False)]
         lines.append(f"WHEN {legal} THEN {leaves[-1]}")
     else:
-        guard = legal if pieces.logits else f"{s} >= 0e0 AND {legal}"
-        lines = [f"WHEN {guard} THEN", _tree(_cuts(s, pieces), leaves)]
+        guard = legal if logits else f"{s} >= 0e0 AND {legal}"
+        lines = [f"WHEN {guard} THEN", _tree(cuts, leaves)]
     return "CASE\n" + "".join(f"  {line}\n" for line in lines) + "END"
 
 
@@ -106,10 +119,42 @@ def _cuts(s: str, pieces: Pieces) -> list[str]:
     found = []
     for start, (left, right) in zip(pieces.starts, pairwise(pieces.pieces), strict=True):
         step = isinstance(right, Constant) and (isinstance(left, Constant) or 1 - 1e-14 < start < 1)
-        before = math.nextafter(start, -math.inf)
-        sign, at = ("<=", before) if len(repr(before)) < len(repr(start)) else ("<", start)
-        found.append(f"{s} {sign} {exactly(at) if step else number(at)}")
+        found.append(below(s, start, exact=step))
     return found
+
+
+def below(s: str, start: float, *, exact: bool = True) -> str:
+    """Return the condition that a score is below a start."""
+    before = math.nextafter(start, -math.inf)
+    sign, at = ("<=", before) if len(repr(before)) < len(repr(start)) else ("<", start)
+    return f"{s} {sign} {exactly(at) if exact else number(at)}"
+
+
+def quoted(text: str) -> str:
+    """Return a text literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def by_value(column: str, own: Mapping[str, str], rest: str, missing: str) -> str:
+    """Return an expression that differs by the value of a column.
+
+    Args:
+        column: its name.
+        own: the expression of each value, as text.
+        rest: that of every other value.
+        missing: the value that stands for none at all.
+    """
+    if not own:
+        return rest
+    name = identifier(column)
+    lines = []
+    for value, expression in own.items():
+        text = f"CAST({name} AS VARCHAR(255))"
+        same = f"{text} = {quoted(value)}"
+        if value == missing:
+            same = f"{name} IS NULL OR {text} = ''"
+        lines.append(f"  WHEN {same} THEN\n{expression}\n")
+    return f"CASE\n{''.join(lines)}  ELSE\n{rest}\nEND"
 
 
 def _tree(cuts: Sequence[str], leaves: Sequence[str]) -> str:
@@ -167,4 +212,4 @@ def _beta(piece: BetaCurve, s: str, *, logits: bool) -> str:
     return " + ".join(f"{number(w)}*{log}" for w, log in terms if w) + _plus(-piece.c)
 
 
-__all__ = ["emit_sql", "exactly", "identifier", "number"]
+__all__ = ["below", "by_value", "cases", "emit_sql", "exactly", "identifier", "number", "quoted"]

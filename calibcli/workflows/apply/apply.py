@@ -29,12 +29,13 @@ from calibcli.workflows.apply.decision_columns import (
     new_groups,
     rows_of_new_groups,
 )
+from calibcli.workflows.apply.fitting import fitting_thresholds
 from calibcli.workflows.apply.made import made_by
 from calibcli.workflows.apply.shares import Part, shares_of
 from calibcli.workflows.input.gated import parsed, passed
 from calibcli.workflows.input.gather import dropped, open_for, unseen_rows, with_group_of
 from calibcli.workflows.input.loaded import load_calibrator
-from calibcli.workflows.input.loaded_cuts import REGIONS, SETS, load_thresholds
+from calibcli.workflows.input.loaded_cuts import REGIONS, SETS
 from calibcli.workflows.input.remembered import with_scale
 from calibcli.workflows.input.warnings import check_fits
 
@@ -123,7 +124,7 @@ def apply(
         raise UsageError(
             "--key joins the files of several models, and the calibrator is of one", "leave it out"
         )
-    cuts = None if thresholds is None else _thresholds(thresholds, loaded)
+    cuts = None if thresholds is None else fitting_thresholds(thresholds, loaded)
     if TASKS.get(spec.task) == "images":
         if prior is not None:
             refuse("apply --prior", "masks")
@@ -367,27 +368,6 @@ def _bound(spec: InputSpec, loaded: LoadedCalibrator, sources: Sequence[Source])
     except InputError:
         return spec
     return bound
-
-
-def _thresholds(path: str, loaded: LoadedCalibrator) -> LoadedThresholds:
-    cuts = load_thresholds(path)
-    if cuts.task != loaded.task or cuts.classes != loaded.classes:
-        raise InputError(
-            f"{path} is for other scores than the calibrator",
-            "choose thresholds with --calibrator and the same score columns",
-        )
-    if not cuts.calibrated:
-        raise InputError(
-            f"{path} was chosen on uncalibrated scores",
-            "calibrate first, then choose: calibcli threshold SCORES --calibrator FILE",
-        )
-    digest = cuts.payload.get("calibrator")
-    if digest is not None and digest != loaded.payload.get("digest"):
-        raise InputError(
-            f"{path} was chosen after another calibrator",
-            "choose the thresholds again with this calibrator",
-        )
-    return cuts
 
 
 def _added(loaded: LoadedCalibrator, cuts: LoadedThresholds | None) -> list[str]:

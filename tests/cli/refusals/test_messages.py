@@ -146,8 +146,10 @@ def test_markdown_leaves_numbers_readable(good, scores, calibrator):
     assert "&#43;" not in text
 
 
-@pytest.mark.parametrize("kind", ["sql", "python"])
-@pytest.mark.parametrize("slices", ["--per-group", "--ensemble"])
+@pytest.mark.parametrize(
+    ("kind", "slices"),
+    [("python", "--per-group"), ("sql", "--ensemble"), ("python", "--ensemble")],
+)
 def test_maps_of_several_inputs_are_not_written_as_one(
     calibcli, write, binary, tmp_path, kind, slices
 ):

@@ -1,0 +1,166 @@
+"""One score of a row in SQL: probabilities by group, and decisions as exact steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from calibcli.core.calibrators import calibrate
+from calibcli.core.calibrators.classes.one_vs_rest import OneVsRest
+from calibcli.core.calibrators.composed.grouped import Grouped
+from calibcli.core.decisions.rules import NONE, REFER, ByGroup
+from calibcli.core.export.sql import below, by_value, cases, emit_sql, number, scaled
+from calibcli.core.export.steps import steps_of
+from calibcli.core.numeric.scales import EPS, logit
+from calibcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from calibcli.core.calibrators import Calibrator
+    from calibcli.core.calibrators.pieces import Pieces
+    from calibcli.core.decisions.rules import Rule
+    from calibcli.core.numeric.raw_scale import RawScale
+
+    Floats = NDArray[np.float64]
+
+_MOST = 1 << 20
+"""Characters of an expression."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """A map of the scores of a row, of which each is by itself.
+
+    Attributes:
+        calibrator: the map.
+        columns: the score, or one for each label.
+        logits: whether the scores are logits.
+        missing: the value that stands for no group.
+        scale: of raw scores.
+    """
+
+    calibrator: Calibrator
+    columns: tuple[str, ...]
+    logits: bool
+    missing: str
+    scale: RawScale | None = None
+
+    @property
+    def _groups(self) -> tuple[str | None, ...]:
+        """The values that have a map of their own, and None for the others."""
+        if not isinstance(self.calibrator, Grouped):
+            return (None,)
+        own = (value for value, one in self.calibrator.groups.items() if one.own is not None)
+        return (*own, None)
+
+    def probability(self, k: int) -> str:
+        """Return the expression of the calibrated probability of a column.
+
+        Raises:
+            UsageError: a map that is no expression.
+        """
+        expressions = {value: self._probability(k, value) for value in self._groups}
+        return self._grouped(expressions)
+
+    def decision(self, k: int, rule: Rule) -> str:
+        """Return the expression of the decision about a column: 1, 0, or NULL where it is referred.
+
+        Raises:
+            UsageError: a map that is no expression.
+        """
+        column, own = _column(rule)
+        if isinstance(self.calibrator, Grouped) and column == self.calibrator.column:
+            values = tuple(dict.fromkeys((*own, *self._groups)))
+            return self._grouped({value: self._decision(k, rule, value, value) for value in values})
+        inner = {}
+        for mine in self._groups:
+            each = {value: self._decision(k, rule, mine, value) for value in own}
+            rest = each.pop(None)
+            named = {value: text for value, text in each.items() if value is not None}
+            inner[mine] = rest if column is None else by_value(column, named, rest, self.missing)
+        return self._grouped(inner)
+
+    def _grouped(self, expressions: dict[str | None, str]) -> str:
+        rest = expressions[None]
+        own = {value: text for value, text in expressions.items() if value is not None}
+        if isinstance(self.calibrator, Grouped):
+            rest = by_value(self.calibrator.column, own, rest, self.missing)
+        if len(rest) > _MOST:
+            raise UsageError(
+                f"the expression would have {len(rest):,} characters", "fit another method"
+            )
+        return rest
+
+    def _parts(self, k: int, value: str | None) -> list[tuple[Pieces, float]]:
+        """Return the maps of a column, each a binary one, and their weights."""
+        one = self.calibrator
+        if not isinstance(one, Grouped):
+            return [(self._pieces(one, k), 1.0)]
+        found = one.groups.get(value or "")
+        if value is None or found is None or found.own is None:
+            return [(self._pieces(one.overall, k), 1.0)]
+        weight = found.weight[k] if len(found.weight) > 1 else found.weight[0]
+        both = [(self._pieces(found.own, k), weight)]
+        return both if weight == 1.0 else [*both, (self._pieces(one.overall, k), 1.0 - weight)]
+
+    def _pieces(self, one: Calibrator, k: int) -> Pieces:
+        if isinstance(one, OneVsRest):
+            one = one.calibrators[k]
+        return one.pieces(logits=self.logits)
+
+    def _probability(self, k: int, value: str | None) -> str:
+        parts = self._parts(k, value)
+        texts = [emit_sql(pieces, self.columns[k], self.scale) for pieces, _ in parts]
+        if len(parts) == 1:
+            return texts[0]
+        total = " + ".join(
+            f"{number(weight)}*{_logit(text)}"
+            for text, (_, weight) in zip(texts, parts, strict=True)
+        )
+        return f"1e0/(1e0 + EXP(-({total})))"
+
+    def _decision(self, k: int, rule: Rule, mine: str | None, value: str | None) -> str:
+        def decide(s: Floats) -> NDArray[np.int64]:
+            p = self._calibrated(s, k, mine)
+            own = rule
+            if isinstance(rule, ByGroup):
+                own = rule.rest if value is None else rule.rules.get(value, rule.rest)
+            decided = own.decide(p).astype(np.int64)
+            return decided if decided.ndim == 1 else decided[:, k]
+
+        starts = [start for pieces, _ in self._parts(k, mine) for start in pieces.starts]
+        at, values = steps_of(decide, starts, logits=self.logits)
+        s = scaled(self.columns[k], self.scale)
+        leaves = ["NULL" if one in (NONE, REFER) else str(one) for one in values]
+        return cases(s, [below(s, start) for start in at], leaves, logits=self.logits)
+
+    def _calibrated(self, s: Floats, k: int, value: str | None) -> Floats:
+        """Return the probabilities of a column as `apply` does: (n,), or the rows (n, K)."""
+        several = len(self.columns) > 1 or isinstance(self.calibrator, OneVsRest)
+        scores = s
+        if several:
+            scores = np.full((len(s), len(self.columns)), 0.5)
+            scores[:, k] = s
+        if not isinstance(self.calibrator, Grouped):
+            return calibrate(self.calibrator, scores, logits=self.logits)
+        code = -1 if value is None else 0
+        codes = np.full(len(s), code)
+        return self.calibrator.calibrate(scores, codes, [value or ""], logits=self.logits)
+
+
+def _column(rule: Rule) -> tuple[str | None, tuple[str | None, ...]]:
+    """Return the column by which decisions differ, and its values; None stands for the others."""
+    return (rule.column, (*rule.rules, None)) if isinstance(rule, ByGroup) else (None, (None,))
+
+
+def _logit(p: str) -> str:
+    """Return the logit of an expression of a probability, clipped as maps clip it."""
+    limit = number(float(logit(1.0)))
+    tail = number(EPS)
+    return (
+        f"(CASE WHEN ({p}) <= {tail} THEN -{limit} WHEN 1e0 - ({p}) <= {tail} THEN {limit} "
+        f"ELSE LN(({p})/(1e0 - ({p}))) END)"
+    )
