@@ -9,10 +9,11 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from calibcli.api.call import PREFIX, plain, run
 from calibcli.api.data import has_columns, table
+from calibcli.api.pair import Compared, compared
 from calibcli.api.results import Chosen, Fitted, Measured
 from calibcli.errors import UsageError
 
@@ -24,6 +25,14 @@ if TYPE_CHECKING:
 __all__ = ["apply", "fit", "measure", "threshold"]
 
 
+@overload
+def measure(data: Sequence[Measured]) -> Compared: ...
+
+
+@overload
+def measure(data: Any, **options: Any) -> Measured: ...
+
+
 def measure(
     data: Any,
     *,
@@ -32,12 +41,13 @@ def measure(
     label: Any = None,
     group: str | Sequence[str] | None = None,
     **options: Any,
-) -> Measured:
+) -> Measured | Compared:
     """Return every metric with its interval: is the model honest?
 
     Args:
         data: a DataFrame of pandas or Polars, anything with Arrow's C stream, a dict of columns,
-            an array of scores (n,) or (n, K), or the path of a file.
+            an array of scores (n,) or (n, K), or the path of a file. Two saved results of
+            `measure`, or results themselves, are shown side by side, without other arguments.
         score: the column of one score a row.
         scores: the columns of several classes, or a pattern such as `p_*`.
         label: the column of labels, or the labels (n,) themselves.
@@ -49,6 +59,8 @@ def measure(
         UsageError: options that are unknown or do not fit together.
     """
     given = {"score": score, "scores": scores, "label": label, "group": group, **options}
+    if (pair := compared(_sources(data), given)) is not None:
+        return pair
     document = run("measure", _sources(data), given)
     page = partial(_report, data, given)
     return Measured.of(document, page=page)
@@ -141,9 +153,10 @@ def apply(calibrator: Any, data: Any, **options: Any) -> Any:
 
 
 def _sources(data: Any) -> list[Any]:
-    """Return the arguments of a command: several only where they are paths."""
-    paths = isinstance(data, list | tuple) and all(isinstance(one, str | Path) for one in data)
-    return list(data) if paths else [data]
+    """Return the arguments of a command: several only where they are paths, or results."""
+    kinds = str | Path | Measured
+    several = isinstance(data, list | tuple) and all(isinstance(one, kinds) for one in data)
+    return list(data) if several else [data]
 
 
 def _written(name: str, kind: str, data: Any, options: dict[str, Any]) -> tuple[Any, Any]:

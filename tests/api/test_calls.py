@@ -209,6 +209,26 @@ def test_numbers_of_a_frame_are_exact(frame):
     assert json.loads(found.to_json())["thresholds"][0]["threshold"] == table["value"].item()
 
 
+def test_two_results_side_by_side(frame, good, tmp_path):
+    old, new = (calibcli.measure(frame, label="churned", bins=bins) for bins in (10, 20))
+    paths = [tmp_path / "old.json", tmp_path / "new.json"]
+    for path, result in zip(paths, (old, new), strict=True):
+        path.write_text(result.to_json())
+    pair = calibcli.measure([str(path) for path in paths])
+    assert pair.to_json() == good("measure", *paths, "--format", "json", "-q").out
+    assert pair.overall.metrics["auc"].difference == 0.0
+    assert pair.differ["bins"] == ((10,), (20,)) or list(pair.differ["bins"]) == [[10], [20]]
+    assert "ece" in repr(pair)
+    assert pair._repr_html_().startswith("<p>")
+    rows = pair.frame().set_index(["slice", "metric"])
+    assert rows.loc[("overall", "ece"), "first"] == old.overall.metrics["ece"].value
+    assert calibcli.measure([old, new]).overall == pair.overall
+    with pytest.raises(UsageError, match="bins is for scores"):
+        calibcli.measure([old, new], bins=5)
+    with pytest.raises(UsageError, match="compared with one other"):
+        calibcli.measure(str(paths[0]))
+
+
 def test_importing_the_package_is_light():
     code = "import calibcli, sys; calibcli.measure; print(*sorted(sys.modules), sep='\\n')"
     light = code.replace("calibcli.measure; ", "")
