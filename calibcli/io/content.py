@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.statistics.mixing import FACTOR, mixed
+from calibcli.core.numeric.mixing import FACTOR, mixed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,8 +13,8 @@ from calibcli.core.detection.average_precision import (
     without_each_bucket,
 )
 from calibcli.core.detection.lrp import LrpCurve, bucket_residuals
+from calibcli.core.numeric.mixing import mixed
 from calibcli.core.statistics.buckets import BUCKETS
-from calibcli.core.statistics.mixing import mixed
 from calibcli.tasks.detection.figures import with_ends
 from calibcli.tasks.units import buckets_of_all
 

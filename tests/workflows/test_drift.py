@@ -20,7 +20,7 @@ from calibcli.render.formats import csvout, markdown
 from calibcli.render.formats import text as tables
 from calibcli.workflows.fit.fit import FitOptions, fit
 from calibcli.workflows.input.conventions import Conventions
-from calibcli.workflows.measure.drift import verdict
+from calibcli.workflows.measure.compared.drift import verdict
 from calibcli.workflows.measure.measure import measure
 
 DATA = Path(__file__).parents[3] / "shared" / "data"

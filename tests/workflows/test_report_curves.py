@@ -7,7 +7,7 @@ import pytest
 
 from calibcli.core.decisions.costs import Costs
 from calibcli.core.statistics.stats import ScoreStats
-from calibcli.workflows.measure.cutoffs import MOST, ROUND, cost_curve, cutoffs
+from calibcli.workflows.measure.decided.cutoffs import MOST, ROUND, cost_curve, cutoffs
 
 
 @pytest.fixture

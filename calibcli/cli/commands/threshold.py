@@ -277,7 +277,7 @@ def command(
             "progress": progress.callback,
         }
         if coverage is not None:
-            from calibcli.workflows.threshold.sets import prediction_sets
+            from calibcli.workflows.threshold.kinds.sets import prediction_sets
 
             method = "lac" if sets is None else sets.value
             result = prediction_sets(
@@ -291,11 +291,11 @@ def command(
                 **common,
             )
         elif abstain is not None:
-            from calibcli.workflows.threshold.abstain import abstention
+            from calibcli.workflows.threshold.kinds.abstain import abstention
 
             result = abstention(spec, conventions, abstain, guarantee=guarantee, **common)
         elif cost_matrix is not None:
-            from calibcli.workflows.threshold.cost_matrix import cheapest_class
+            from calibcli.workflows.threshold.kinds.cost_matrix import cheapest_class
 
             result = cheapest_class(spec, conventions, cost_matrix, prior=shares, **common)
         else:
@@ -303,7 +303,7 @@ def command(
 
             wish = wish_of()
             if detection:
-                from calibcli.workflows.threshold.boxes import threshold_boxes
+                from calibcli.workflows.threshold.boxes.search import threshold_boxes
 
                 result = threshold_boxes(
                     spec,
@@ -315,7 +315,7 @@ def command(
                     **common,
                 )
             elif regions is not None:
-                from calibcli.workflows.threshold.masks import search_regions
+                from calibcli.workflows.threshold.masks.search import search_regions
 
                 result = search_regions(
                     spec,

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from calibcli.core.numeric.mixing import mixed
 from calibcli.core.numeric.special import betainc, clopper_pearson, norm_ppf
-from calibcli.core.statistics.mixing import mixed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

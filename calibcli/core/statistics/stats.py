@@ -403,20 +403,20 @@ class ScoreStats:
     @cached_property
     def grid_error(self) -> dict[str, float]:
         """By metric, how far its value may be from that on distinct scores (see `grid_error`)."""
-        from calibcli.core.statistics.grid_error import grid_error
+        from calibcli.core.metrics.grid_error import grid_error
 
         return grid_error(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain lists and numbers; `from_dict` restores them exactly."""
-        from calibcli.core.statistics.stats_json import stats_to_dict
+        from calibcli.io.artifacts.stats import stats_to_dict
 
         return stats_to_dict(self)
 
     @classmethod
     def from_dict(cls, payload: dict[str, Any]) -> ScoreStats:
         """Restore what `to_dict` returned."""
-        from calibcli.core.statistics.stats_json import stats_from_dict
+        from calibcli.io.artifacts.stats import stats_from_dict
 
         return stats_from_dict(payload)
 

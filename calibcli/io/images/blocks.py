@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calibcli.core.statistics.mixing import mixed
+from calibcli.core.numeric.mixing import mixed
 from calibcli.io.content import Content, rounded
 from calibcli.io.rows.batch import RowBatch
 from calibcli.io.rows.keys import Categories

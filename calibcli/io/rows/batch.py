@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.statistics.mixing import mixed
+from calibcli.core.numeric.mixing import mixed
 from calibcli.io.content import Content, rounded, row_hashes
 from calibcli.io.formats.buffers import BadValueError
 from calibcli.io.formats.decode import numbers

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calibcli.core.statistics.mixing import FACTOR, mixed
+from calibcli.core.numeric.mixing import FACTOR, mixed
 from calibcli.io.formats.buffers import bits, primitive
 from calibcli.io.rows.keys import Keys, as_text, keys
 

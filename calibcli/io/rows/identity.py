@@ -15,8 +15,8 @@ from zlib import crc32
 
 import numpy as np
 
+from calibcli.core.numeric.mixing import mixed
 from calibcli.core.statistics.buckets import BUCKETS, buckets_of
-from calibcli.core.statistics.mixing import mixed
 from calibcli.io.content import row_hashes
 
 if TYPE_CHECKING:

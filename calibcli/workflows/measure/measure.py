@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from calibcli.tasks.collect import Population
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gather import Progress, Slice
-    from calibcli.workflows.measure.applied import Applied, Decisions
-    from calibcli.workflows.measure.reference import Reference
+    from calibcli.workflows.measure.compared.reference import Reference
+    from calibcli.workflows.measure.decided.applied import Applied, Decisions
 
 Result = dict[str, Any]
 
@@ -82,7 +82,7 @@ def measure(
         mapping, watch = loaded.calibrator, watch_of(loaded)
     reading = conventions
     if thresholds is not None:
-        from calibcli.workflows.measure.applied import applied_of
+        from calibcli.workflows.measure.decided.applied import applied_of
 
         applied = applied_of(thresholds, calibrator=calibrator is not None)
         reading = conventions.cutting(*applied.edges)
@@ -106,7 +106,7 @@ def measure(
     if reference is None:
         found = gather(whole, reading, **options)
     else:
-        from calibcli.workflows.measure.reference import gather_current
+        from calibcli.workflows.measure.compared.reference import gather_current
 
         found, absent = gather_current(whole, reading, **options)
     if by is not None:
@@ -145,8 +145,8 @@ def measure(
     if shared is not None:
         result["overlap"] = shared.to_dict()
     if reference is not None:
-        from calibcli.workflows.measure.drift import drift
-        from calibcli.workflows.measure.reference import load_reference
+        from calibcli.workflows.measure.compared.drift import drift
+        from calibcli.workflows.measure.compared.reference import load_reference
 
         before = load_reference(
             reference, spec, reading, found, calibrator=mapping, threads=threads
@@ -172,7 +172,7 @@ def measure(
         warnings += said
         result["params"]["by"] = by
     if versus is not None:
-        from calibcli.workflows.measure.versus import versus as compare
+        from calibcli.workflows.measure.compared.versus import versus as compare
 
         columns = with_group_of(spec, mapping).groups
         result["versus"] = compare(
@@ -242,7 +242,7 @@ def measured(
     made: list[tuple[Result, Population]] = []
 
     def unlabelled(one: Slice) -> Result:
-        from calibcli.workflows.measure.unlabelled import unlabelled_result
+        from calibcli.workflows.measure.compared.unlabelled import unlabelled_result
 
         result = unlabelled_result(one.where, one.population, conventions)
         if one.calibrated is not None:
@@ -310,7 +310,7 @@ def measured(
         **warned(()),
     }
     if curves is not None:
-        from calibcli.workflows.measure.cutoffs import attach_cutoffs
+        from calibcli.workflows.measure.decided.cutoffs import attach_cutoffs
 
         attach_cutoffs(made, whole["params"]["thresholds"])
     return whole

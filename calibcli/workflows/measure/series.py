@@ -29,8 +29,8 @@ from calibcli.errors import UsageError
 from calibcli.io.rows.keys import MISSING_GROUP
 from calibcli.io.rows.periods import AUTO, split_unit
 from calibcli.workflows.input.gather import reads_stats
+from calibcli.workflows.measure.compared.unlabelled import unlabelled_result
 from calibcli.workflows.measure.slices import slice_result
-from calibcli.workflows.measure.unlabelled import unlabelled_result
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gather import Gathered, Slice
-    from calibcli.workflows.measure.applied import Applied
-    from calibcli.workflows.measure.reference import Reference
+    from calibcli.workflows.measure.compared.reference import Reference
+    from calibcli.workflows.measure.decided.applied import Applied
 
 Result = dict[str, Any]
 FAR = 0.2

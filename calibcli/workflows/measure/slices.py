@@ -70,11 +70,11 @@ def slice_result(
     if curves is not None and not population.exclusive:
         result |= _curves(population)
     if curves is not None and where["kind"] == "class":
-        from calibcli.workflows.measure.decision_curves import class_costs
+        from calibcli.workflows.measure.decided.decision_curves import class_costs
 
         result |= class_costs(population, curves)
     if curves is not None and where["kind"] == "overall":
-        from calibcli.workflows.measure.decision_curves import decision_curves
+        from calibcli.workflows.measure.decided.decision_curves import decision_curves
         from calibcli.workflows.measure.report_curves import report_curves
 
         result |= report_curves(view, conventions)

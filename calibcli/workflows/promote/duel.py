@@ -20,7 +20,7 @@ from calibcli.tasks.rows.rivals import Decider, Rivals
 from calibcli.tasks.scan import scan
 from calibcli.tasks.share import Share
 from calibcli.workflows.input.gather import layout_of, with_group_of
-from calibcli.workflows.measure.judged import decision_result
+from calibcli.workflows.measure.decided.judged import decision_result
 from calibcli.workflows.threshold.threshold import choose_cuts, with_groups
 
 if TYPE_CHECKING:

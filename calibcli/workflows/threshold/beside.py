@@ -9,11 +9,11 @@ from calibcli.core.decisions.objectives import TOLERANCE
 from calibcli.core.decisions.parity import broken
 from calibcli.core.decisions.thresholds import Confusion
 from calibcli.core.results.warning import Warning
-from calibcli.workflows.threshold.competing import joint
+from calibcli.workflows.threshold.classes.competing import joint
 
 if TYPE_CHECKING:
     from calibcli.core.decisions.counts import RuleCounts
-    from calibcli.workflows.measure.counted import CountedRule
+    from calibcli.workflows.measure.decided.counted import CountedRule
     from calibcli.workflows.threshold.wish import Wish
 
 

@@ -10,7 +10,7 @@ from calibcli.core.decisions.thresholds import Confusion, Curve
 from calibcli.core.metrics.binary import View
 from calibcli.core.results.warning import Warning
 from calibcli.errors import InputError, UsageError, did_you_mean
-from calibcli.workflows.measure.judged import table_of
+from calibcli.workflows.measure.decided.judged import table_of
 from calibcli.workflows.measure.slices import confusion
 from calibcli.workflows.threshold.choosing import Chosen
 from calibcli.workflows.threshold.wish import refuse_beside_common

@@ -16,7 +16,7 @@ from calibcli.core.decisions.counts import Judged
 from calibcli.core.decisions.cross_fit import FOLDS, CrossFitted, moved, widened
 from calibcli.core.decisions.objectives import FIGURES
 from calibcli.core.results.warning import Warning
-from calibcli.workflows.measure.judged import table_of
+from calibcli.workflows.measure.decided.judged import table_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

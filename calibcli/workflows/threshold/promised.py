@@ -10,7 +10,7 @@ from calibcli.tasks.rows.by_unit import ScoreUnits, WonUnits, as_read
 from calibcli.tasks.rows.scan import Both
 from calibcli.workflows.threshold.by_group import pairs_of
 from calibcli.workflows.threshold.choosing import curve_of
-from calibcli.workflows.threshold.competing import LOWEST
+from calibcli.workflows.threshold.classes.competing import LOWEST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from calibcli.tasks.rows.by_unit import Scored, Tables
     from calibcli.workflows.input.gather import Slice
     from calibcli.workflows.input.passes import RowPass
-    from calibcli.workflows.threshold.competing import Field
+    from calibcli.workflows.threshold.classes.competing import Field
     from calibcli.workflows.threshold.wish import Wish
 
     Units = list[list[ByUnit]]

@@ -19,10 +19,10 @@ from calibcli.workflows.threshold.choosing import (
     never,
     pick,
 )
-from calibcli.workflows.threshold.class_folds import fold_classes
-from calibcli.workflows.threshold.common import CommonChoice, choose_common
-from calibcli.workflows.threshold.competing import LOWEST, Field, choose_classes, joint
-from calibcli.workflows.threshold.competing import Chosen as ClassesChosen
+from calibcli.workflows.threshold.classes.common import CommonChoice, choose_common
+from calibcli.workflows.threshold.classes.competing import LOWEST, Field, choose_classes, joint
+from calibcli.workflows.threshold.classes.competing import Chosen as ClassesChosen
+from calibcli.workflows.threshold.classes.folds import fold_classes
 from calibcli.workflows.threshold.honest import not_shown
 from calibcli.workflows.threshold.outcome import each_apart
 from calibcli.workflows.threshold.promised import evenly_kept, units_of_classes
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.passes import RowPass
     from calibcli.workflows.threshold.choosing import Cross
-    from calibcli.workflows.threshold.class_folds import ClassFolds
+    from calibcli.workflows.threshold.classes.folds import ClassFolds
     from calibcli.workflows.threshold.wish import Wish
 
 Result = dict[str, Any]

@@ -18,11 +18,11 @@ from calibcli.workflows.input.loaded_cuts import CUT
 from calibcli.workflows.input.overlap import found_overlap, watch_of
 from calibcli.workflows.input.passes import RowPass
 from calibcli.workflows.input.warnings import calibrator_warnings
-from calibcli.workflows.measure.counted import counted_cells, counted_rows
-from calibcli.workflows.measure.judged import decision_result
+from calibcli.workflows.measure.decided.counted import counted_cells, counted_rows
+from calibcli.workflows.measure.decided.judged import decision_result
 from calibcli.workflows.threshold.beside import worse_than_plain
 from calibcli.workflows.threshold.by_group import check_task, equal_slices, in_groups, members
-from calibcli.workflows.threshold.class_cuts import gather_cuts
+from calibcli.workflows.threshold.classes.cuts import gather_cuts
 from calibcli.workflows.threshold.outcome import cut_stats, keep, outcome, void
 from calibcli.workflows.threshold.promised import evenly_kept, units_of_slices
 from calibcli.workflows.threshold.raw_unit import in_raw_unit
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from calibcli.workflows.input.gated import Gated
     from calibcli.workflows.input.gather import Gathered, Opened, Progress
     from calibcli.workflows.input.loaded import LoadedCalibrator
-    from calibcli.workflows.measure.counted import CountedRule
+    from calibcli.workflows.measure.decided.counted import CountedRule
     from calibcli.workflows.threshold.choosing import Chosen
 
 __all__ = ["Wish", "threshold"]

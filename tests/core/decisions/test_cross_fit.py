@@ -20,7 +20,7 @@ from calibcli.core.decisions.cross_fit import (
 from calibcli.core.decisions.objectives import FIGURES, parse_constraint, parse_objective
 from calibcli.core.decisions.thresholds import Choice, Curve, choose
 from calibcli.core.statistics.stats import ScoreStats
-from calibcli.workflows.measure.judged import table_of
+from calibcli.workflows.measure.decided.judged import table_of
 
 SHOWN = ("precision", "recall", "f1")
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, poisson
 
-from calibcli.core.statistics.mixing import mixed
+from calibcli.core.numeric.mixing import mixed
 from calibcli.core.statistics.sketch import (
     ALARM,
     CURRENT_CAPACITY,

@@ -15,8 +15,8 @@ from calibcli.workflows.fit.fitted import FitOptions
 from calibcli.workflows.input.conventions import Conventions
 from calibcli.workflows.input.loaded import load
 from calibcli.workflows.measure.measure import measure
-from calibcli.workflows.threshold.abstain import abstention
-from calibcli.workflows.threshold.sets import prediction_sets
+from calibcli.workflows.threshold.kinds.abstain import abstention
+from calibcli.workflows.threshold.kinds.sets import prediction_sets
 from calibcli.workflows.threshold.threshold import Wish, threshold
 
 QUIET = Conventions(confidence=None)

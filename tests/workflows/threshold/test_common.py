@@ -16,7 +16,7 @@ from calibcli.core.decisions.cross_fit import CellFamily
 from calibcli.core.decisions.thresholds import Curve
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.workflows.input.conventions import Conventions
-from calibcli.workflows.threshold.common import choose_common
+from calibcli.workflows.threshold.classes.common import choose_common
 from calibcli.workflows.threshold.wish import Wish
 
 

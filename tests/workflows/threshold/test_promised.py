@@ -11,7 +11,7 @@ import pytest
 from calibcli.errors import AnswerNoError
 from calibcli.io.rows.dataset import InputSpec
 from calibcli.workflows.input.conventions import Conventions
-from calibcli.workflows.threshold.abstain import abstention
+from calibcli.workflows.threshold.kinds.abstain import abstention
 from calibcli.workflows.threshold.threshold import Wish, threshold
 
 QUIET = Conventions(confidence=None)

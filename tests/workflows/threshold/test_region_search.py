@@ -15,7 +15,7 @@ from calibcli.workflows.apply.apply import apply
 from calibcli.workflows.fit.fit import FitOptions, fit
 from calibcli.workflows.input.conventions import Conventions
 from calibcli.workflows.input.loaded import load
-from calibcli.workflows.threshold.masks import search_regions
+from calibcli.workflows.threshold.masks.search import search_regions
 from calibcli.workflows.threshold.search import RegionWish
 from calibcli.workflows.threshold.wish import Wish
 from tests.flood import cleaned

@@ -17,9 +17,9 @@ from calibcli.io.artifacts.schema import load_schema
 from calibcli.io.rows.dataset import InputSpec
 from calibcli.workflows.input.conventions import Conventions
 from calibcli.workflows.input.loaded import load
-from calibcli.workflows.threshold.abstain import abstention
-from calibcli.workflows.threshold.cost_matrix import cheapest_class
-from calibcli.workflows.threshold.sets import prediction_sets
+from calibcli.workflows.threshold.kinds.abstain import abstention
+from calibcli.workflows.threshold.kinds.cost_matrix import cheapest_class
+from calibcli.workflows.threshold.kinds.sets import prediction_sets
 
 USUAL = Conventions()
 

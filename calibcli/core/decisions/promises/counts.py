@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.statistics.mixing import mixed
+from calibcli.core.numeric.mixing import mixed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

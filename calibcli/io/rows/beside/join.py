@@ -11,7 +11,7 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from calibcli.core.statistics.mixing import mixed
+from calibcli.core.numeric.mixing import mixed
 
 _STEP = 2**17
 _LEAST_BITS = 4

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from calibcli.core.segmentation.rules import ImageRule, MaskRule
     from calibcli.core.segmentation.search import MaskFamily
     from calibcli.workflows.input.conventions import Conventions
-    from calibcli.workflows.threshold.masks import Sought
+    from calibcli.workflows.threshold.masks.search import Sought
     from calibcli.workflows.threshold.wish import Wish
 
 Result = dict[str, Any]

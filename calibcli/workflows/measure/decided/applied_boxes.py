@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from calibcli.core.results.warning import Warning
 from calibcli.errors import InputError, UsageError
 from calibcli.workflows.input.loaded_boxes import BoxCuts, load_box_cuts
-from calibcli.workflows.measure.applied import MOST_EXACT, Applied, by_value
-from calibcli.workflows.measure.boxes import box_decisions
+from calibcli.workflows.measure.decided.applied import MOST_EXACT, Applied, by_value
+from calibcli.workflows.measure.decided.boxes import box_decisions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

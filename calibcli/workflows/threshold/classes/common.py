@@ -13,9 +13,9 @@ from calibcli.core.decisions.cross_fit import FOLDS, CellFamily, CrossFitted, cu
 from calibcli.core.decisions.objectives import parse_objective
 from calibcli.core.decisions.thresholds import Choice
 from calibcli.errors import InputError
-from calibcli.workflows.measure.judged import macro_f1
+from calibcli.workflows.measure.decided.judged import macro_f1
 from calibcli.workflows.threshold.choosing import Picked, describe
-from calibcli.workflows.threshold.class_folds import counted, together
+from calibcli.workflows.threshold.classes.folds import counted, together
 from calibcli.workflows.threshold.honest import with_move
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calibcli.core.metrics.binary import METRICS, View
+from calibcli.core.metrics.grid_error import grid_error
 from calibcli.core.statistics import tally
 from calibcli.core.statistics.curves import Binning
-from calibcli.core.statistics.grid_error import grid_error
 from calibcli.core.statistics.stats import ScoreStats
 
 # Crowded around a few places, so that cells hold many distinct scores, in an order that matters.

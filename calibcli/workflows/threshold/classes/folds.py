@@ -16,9 +16,9 @@ from calibcli.core.decisions.cross_fit import (
 )
 from calibcli.core.decisions.rules import Cut
 from calibcli.core.decisions.thresholds import Choice, choose
-from calibcli.workflows.measure.judged import figures_of
+from calibcli.workflows.measure.decided.judged import figures_of
 from calibcli.workflows.threshold.choosing import Picked
-from calibcli.workflows.threshold.competing import LOWEST
+from calibcli.workflows.threshold.classes.competing import LOWEST
 from calibcli.workflows.threshold.honest import with_move
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from calibcli.core.decisions.cross_fit import Place
     from calibcli.core.statistics.stats import ScoreStats
-    from calibcli.workflows.threshold.competing import Chosen, ClassPairs, Field
+    from calibcli.workflows.threshold.classes.competing import Chosen, ClassPairs, Field
     from calibcli.workflows.threshold.wish import Wish
 
 Result = dict[str, Any]

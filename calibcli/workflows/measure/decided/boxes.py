@@ -12,7 +12,7 @@ from calibcli.core.numeric.special import t_ppf
 from calibcli.core.statistics.buckets import BUCKETS
 from calibcli.tasks.detection.found import Detections
 from calibcli.workflows.input.gather import one_class
-from calibcli.workflows.measure.judged import macro_f1, table_of
+from calibcli.workflows.measure.decided.judged import macro_f1, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

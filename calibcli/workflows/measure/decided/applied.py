@@ -19,8 +19,8 @@ from calibcli.workflows.input.loaded_cuts import load_thresholds
 from calibcli.workflows.input.passes import RowPass
 from calibcli.workflows.input.remembered import with_scale
 from calibcli.workflows.input.warnings import thresholds_warnings
-from calibcli.workflows.measure.counted import counted_cells, counted_images, counted_rows
-from calibcli.workflows.measure.judged import decision_result, groups_result
+from calibcli.workflows.measure.decided.counted import counted_cells, counted_images, counted_rows
+from calibcli.workflows.measure.decided.judged import decision_result, groups_result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from calibcli.workflows.input.gather import Gathered, Slice
     from calibcli.workflows.input.loaded import LoadedCalibrator
     from calibcli.workflows.input.loaded_cuts import LoadedThresholds
-    from calibcli.workflows.measure.counted import CountedRule
+    from calibcli.workflows.measure.decided.counted import CountedRule
 
 Result = dict[str, Any]
 MOST_EXACT = 200
@@ -185,7 +185,7 @@ def applied_of(path: str, *, calibrator: bool) -> Applied:
     """
     payload = read_artifact(path, "thresholds")
     if TASKS.get(payload["task"]) == "boxes":
-        from calibcli.workflows.measure.applied_boxes import AppliedBoxes
+        from calibcli.workflows.measure.decided.applied_boxes import AppliedBoxes
 
         return AppliedBoxes.load(path, calibrator=calibrator)
     return Applied.load(path, calibrator=calibrator)

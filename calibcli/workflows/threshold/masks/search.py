@@ -33,7 +33,7 @@ from calibcli.workflows.input.loaded_cuts import REGIONS
 from calibcli.workflows.input.overlap import found_overlap, watch_of
 from calibcli.workflows.input.warnings import calibrator_warnings
 from calibcli.workflows.threshold.choosing import NEVER, Refused
-from calibcli.workflows.threshold.mask_items import MaskItem, cross_fitted, place_of
+from calibcli.workflows.threshold.masks.items import MaskItem, cross_fitted, place_of
 from calibcli.workflows.threshold.outcome import keep, outcome
 from calibcli.workflows.threshold.slices import refuse_unreachable
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from calibcli.tasks.collect import Population
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gather import Gathered
-    from calibcli.workflows.measure.reference import Reference
+    from calibcli.workflows.measure.compared.reference import Reference
 
 Result = dict[str, Any]
 ASSUMPTIONS = {

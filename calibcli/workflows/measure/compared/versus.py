@@ -21,8 +21,8 @@ from calibcli.tasks.rows.models import ModelDataset
 from calibcli.tasks.rows.versus import Model, Sides, names_of, paired_sums, sides
 from calibcli.tasks.table import open_dataset
 from calibcli.workflows.input.gather import gather, layout_of
+from calibcli.workflows.measure.compared.versus_slices import calibrated_first, of_class, of_group
 from calibcli.workflows.measure.slices import metrics_of
-from calibcli.workflows.measure.versus_slices import calibrated_first, of_class, of_group
 
 if TYPE_CHECKING:
     from calibcli.core.calibrators import Calibrator
@@ -126,7 +126,7 @@ def _of_boxes(
     found: Gathered, spec: InputSpec, conventions: Conventions, other: str, *, calibrated: bool
 ) -> Result:
     """Return the differences of two detectors, which are paired by their images."""
-    from calibcli.workflows.measure.versus_boxes import versus_boxes
+    from calibcli.workflows.measure.compared.versus_boxes import versus_boxes
 
     second = gather(replace(spec, paths=(other,)), conventions)
     result = versus_boxes(

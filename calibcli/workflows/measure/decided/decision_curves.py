@@ -8,7 +8,7 @@ import numpy as np
 
 from calibcli.core.decisions.costs import decision_curve
 from calibcli.core.decisions.thresholds import Curve
-from calibcli.workflows.measure.cutoffs import cost_curve, cutoffs
+from calibcli.workflows.measure.decided.cutoffs import cost_curve, cutoffs
 
 if TYPE_CHECKING:
     from calibcli.core.decisions.costs import Costs
@@ -27,7 +27,7 @@ def decision_curves(population: Population, costs: Costs) -> Result:
     if population.extra is not None and population.extra.lowest:
         return class_costs(population, costs)
     from calibcli.core.decisions.abstention import risk_coverage
-    from calibcli.workflows.threshold.abstain import confidence_pairs, thinned
+    from calibcli.workflows.threshold.kinds.abstain import confidence_pairs, thinned
 
     sure = confidence_pairs(population)
     found = risk_coverage(sure.floor, sure.pos, sure.neg)

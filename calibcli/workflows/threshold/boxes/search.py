@@ -24,7 +24,7 @@ from calibcli.workflows.input.loaded import load_calibrator
 from calibcli.workflows.input.loaded_cuts import CUT
 from calibcli.workflows.input.overlap import found_overlap, watch_of
 from calibcli.workflows.input.warnings import check_fits, in_sample_warnings
-from calibcli.workflows.measure.boxes import box_decisions
+from calibcli.workflows.measure.decided.boxes import box_decisions
 from calibcli.workflows.measure.slices import cut_table
 from calibcli.workflows.threshold.choosing import DRAWS, NEVER, Picked, Refused, resample
 from calibcli.workflows.threshold.honest import apply_ends, honest, not_shown
@@ -194,7 +194,7 @@ def threshold_boxes(
     )
     keep(output, result, names, CUT, loaded)
     if candidates is not None:
-        from calibcli.workflows.threshold.box_candidates import write_candidates
+        from calibcli.workflows.threshold.boxes.candidates import write_candidates
 
         told = [
             (
@@ -512,7 +512,7 @@ def _trade_off(
     """Return the curves of precision and recall at each NMS IoU, where several were tried."""
     if not limits:
         return {}
-    from calibcli.workflows.threshold.trade_off import trade_off
+    from calibcli.workflows.threshold.boxes.trade_off import trade_off
 
     reached = []
     for one, item in zip(sought, items, strict=True):

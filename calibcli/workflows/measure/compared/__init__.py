@@ -1,0 +1,1 @@
+"""Scores beside others: a second model, a reference, what has no labels."""

@@ -1,0 +1,1 @@
+"""Decisions on the rows of `measure` and `report`: counted, judged and drawn."""

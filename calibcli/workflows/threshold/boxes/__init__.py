@@ -1,0 +1,1 @@
+"""`threshold` of boxes: score and NMS IoU together."""

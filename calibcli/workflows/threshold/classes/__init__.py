@@ -1,0 +1,1 @@
+"""`threshold` of several classes: their cut-offs, chosen together."""

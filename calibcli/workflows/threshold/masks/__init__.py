@@ -1,0 +1,1 @@
+"""`threshold` of images: masks, by region."""
