@@ -92,7 +92,7 @@ def _artifact(kind: str) -> bytes:
 
 def read(target: str, content: bytes) -> None:
     """Read an input as the commands do."""
-    from calibcli.io.formats.sources import Source
+    from calibcli.io.formats.source import Source
 
     if target in ("csv", "tsv", "csv.gz", "parquet", "arrow", "arrows", "npy", "npz"):
         from calibcli.io.rows.dataset import InputSpec, open_dataset
@@ -129,7 +129,7 @@ def _use(target: str, path: Path, content: bytes) -> None:
     else:
         import numpy as np
 
-        from calibcli.workflows.input.loaded import load
+        from calibcli.workflows.input.loaded.loading import load
 
         loaded = load(path)
         if hasattr(loaded, "calibrator"):

@@ -21,7 +21,7 @@ import numpy as np
 
 from calibcli.core.calibrators import CALIBRATORS, OneVsRest, calibrate
 from calibcli.core.calibrators.classes.rows import Batches, RowBatch
-from calibcli.core.calibrators.types import BINARY, MULTICLASS
+from calibcli.core.calibrators.types import CLASSES, SCORE
 from calibcli.core.fitting.auto import auto
 from calibcli.core.fitting.problems import BINARY_CANDIDATES, ROW_CANDIDATES, Pairs, Rows
 from calibcli.core.numeric.scales import EPS
@@ -132,9 +132,9 @@ def fits(case: Case) -> Iterator[tuple[str, Any]]:
         batches = [RowBatch(scores[p], False, y[p], None, None, bucket[p]) for p in parts]
         rows = Rows(Batches(batches, size, logits=False))
     for name, kind in CALIBRATORS.items():
-        if name == OneVsRest.method or (binary and not kind.tasks >= BINARY):
+        if name == OneVsRest.method or (binary and not kind.takes >= SCORE):
             continue
-        whole = kind.tasks >= MULTICLASS
+        whole = kind.takes >= CLASSES
         if not binary and size > WIDE and (not whole or name in ("matrix", "dirichlet")):
             continue
         try:

@@ -34,12 +34,12 @@ from calibcli.core.numeric.scales import expit
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import InputError
 from calibcli.tasks.collect import Population
+from calibcli.tasks.families import compact_stats
 from calibcli.workflows.fit.fitted import FitOptions, Fitted
 from calibcli.workflows.fit.pairs import fit_binary, fitter
-from calibcli.workflows.fit.result import compact_stats
 from calibcli.workflows.input.conventions import Conventions
-from calibcli.workflows.input.gather import Gathered, Slice
-from calibcli.workflows.input.loaded import LoadedCalibrator
+from calibcli.workflows.input.gathered import Gathered, Slice
+from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
 from calibcli.workflows.promote.challenge import contest
 from calibcli.workflows.promote.shift import checks_of
 

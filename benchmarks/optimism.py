@@ -22,7 +22,7 @@ from calibcli.core.numeric.scales import expit
 from calibcli.io.rows.dataset import InputSpec
 from calibcli.workflows.fit.fit import FitOptions, fit
 from calibcli.workflows.input.conventions import Conventions
-from calibcli.workflows.input.loaded import load_calibrator
+from calibcli.workflows.input.loaded.loading import load_calibrator
 
 FRESH = 100_000
 GROUPS = 10

@@ -20,7 +20,7 @@ import numpy as np
 
 from calibcli.cli.main import main as run
 from calibcli.core.numeric.scales import expit, softmax
-from calibcli.workflows.input.loaded_cuts import load_thresholds
+from calibcli.workflows.input.loaded.loading import load_thresholds
 
 LEVEL = 0.9
 

@@ -15,7 +15,9 @@ from calibcli._version import __version__
 
 if TYPE_CHECKING:
     from calibcli.api.calls import apply, fit, measure, threshold
-    from calibcli.workflows.input.loaded import LoadedCalibrator, LoadedThresholds, load
+    from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
+    from calibcli.workflows.input.loaded.cuts import LoadedThresholds
+    from calibcli.workflows.input.loaded.loading import load
 
 __all__ = [
     "LoadedCalibrator",
@@ -29,7 +31,7 @@ __all__ = [
 ]
 _MODULES = {
     **dict.fromkeys(
-        ("LoadedCalibrator", "LoadedThresholds", "load"), "calibcli.workflows.input.loaded"
+        ("LoadedCalibrator", "LoadedThresholds", "load"), "calibcli.workflows.input.loaded.loading"
     ),
     **dict.fromkeys(("apply", "fit", "measure", "threshold"), "calibcli.api.calls"),
 }

@@ -20,7 +20,8 @@ from calibcli.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from calibcli.workflows.input.loaded import LoadedCalibrator, LoadedThresholds
+    from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
+    from calibcli.workflows.input.loaded.cuts import LoadedThresholds
 
 __all__ = ["apply", "fit", "measure", "threshold"]
 
@@ -164,7 +165,7 @@ def _written(name: str, kind: str, data: Any, options: dict[str, Any]) -> tuple[
     from dataclasses import replace
 
     from calibcli.io.artifacts.artifacts import completed, write_artifact
-    from calibcli.workflows.input.loaded import load
+    from calibcli.workflows.input.loaded.loading import load
 
     wanted = options.pop("output", None)
     with TemporaryDirectory(prefix=PREFIX) as path:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from calibcli.io.task import BOXES, CLASSES, IMAGES, LABELS, SINGLE
+
 
 class Format(StrEnum):
     """Forms in which a result is printed."""
@@ -41,8 +43,8 @@ class EngineName(StrEnum):
 class Task(StrEnum):
     """What a row is."""
 
-    BINARY = "binary"
-    MULTICLASS = "multiclass"
-    MULTILABEL = "multilabel"
-    SEGMENTATION = "segmentation"
-    DETECTION = "detection"
+    BINARY = SINGLE
+    MULTICLASS = CLASSES
+    MULTILABEL = LABELS
+    SEGMENTATION = IMAGES
+    DETECTION = BOXES

@@ -57,7 +57,7 @@ class SearchOptions:
                 "--background": self.background,
             }
             if read.task is not Task.DETECTION and self.search is not None:
-                refuse("threshold --search", "binary")
+                refuse("threshold --search", Task.BINARY)
             for name, value in given.items():
                 if value is not None:
                     raise UsageError(f"{name} is not for these rows", "add --task segmentation")

@@ -174,6 +174,18 @@ class Dataset(Protocol):
         """What a row is: "binary", "multiclass" or "multilabel"."""
 
     @property
+    def exclusive(self) -> bool:
+        """Whether the classes of a row exclude each other."""
+
+    @property
+    def labels(self) -> bool:
+        """Whether a row has several labels, each of its own."""
+
+    @property
+    def single(self) -> bool:
+        """Whether a row has one score and one label."""
+
+    @property
     def name(self) -> str:
         """What a user calls the task: that of a row, "segmentation" or "detection"."""
 

@@ -10,7 +10,8 @@ from calibcli._version import __version__
 from calibcli.core.calibrators import Isotonic, Platt, calibrator_from_dict
 from calibcli.errors import UsageError
 from calibcli.io.artifacts.artifacts import completed, write_artifact
-from calibcli.workflows.input.loaded import LoadedCalibrator
+from calibcli.io.task import SINGLE
+from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -35,7 +36,7 @@ def to_artifact(fitted: Any, path: str | PathLike[str] | None = None) -> LoadedC
     mapping, logits = _mapping(fitted)
     payload: dict[str, Any] = {
         "calibcli": __version__,
-        "task": "binary",
+        "task": SINGLE,
         "classes": [],
         "method": mapping.method,
         "input": {"scores": [], "logits": logits, "positive": None},
@@ -47,7 +48,7 @@ def to_artifact(fitted: Any, path: str | PathLike[str] | None = None) -> LoadedC
     if path is not None:
         write_artifact(str(path), "calibrator", payload)
     again = calibrator_from_dict(whole["calibrator"])
-    return LoadedCalibrator("binary", (), logits, again, whole)
+    return LoadedCalibrator(SINGLE, (), logits, again, whole)
 
 
 def _mapping(fitted: Any) -> tuple[Calibrator, bool]:

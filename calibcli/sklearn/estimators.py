@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibcli.api.results import Chosen, Fitted
-    from calibcli.workflows.input.loaded import LoadedCalibrator, LoadedThresholds
+    from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
+    from calibcli.workflows.input.loaded.cuts import LoadedThresholds
 
     Scores = NDArray[np.float64]
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from calibcli.errors import InputError
 from calibcli.tasks.mapping import mapping_of
 from calibcli.tasks.pairs import no_labels, pairs_of, row_buckets, row_units
 from calibcli.tasks.population import Layout, Population, Scope
 from calibcli.tasks.scan import MOST_WEIGHT, mass_of, scan, usable
+from calibcli.tasks.side import Counter, Side
 from calibcli.tasks.table import medium
 from calibcli.tasks.units import Units
 
@@ -20,15 +21,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibcli.core.calibrators import Calibrator
-    from calibcli.core.statistics.cell_table import CellTable
-    from calibcli.core.statistics.tally import Tally
     from calibcli.io.dataset import Batch
     from calibcli.tasks.mapping import Unseen
-    from calibcli.tasks.population import Extra, Ints
+    from calibcli.tasks.population import Ints
     from calibcli.tasks.scan import Accumulator, Parts
-
-    Members = tuple[int, ...]
-    """The member of each group column."""
+    from calibcli.tasks.side import Counting
 
 __all__ = [
     "MOST_WEIGHT",
@@ -43,60 +40,6 @@ __all__ = [
 ]
 
 MOST_GROUPS = 10_000
-
-
-class Counter(Protocol):
-    """How the batches of one medium become counts."""
-
-    def add(self, side: Side, batch: Batch, original: Batch) -> None:
-        """Count a batch into a side; `original` is the batch as it was read."""
-
-    def flush(self) -> None:
-        """Hand over whatever has not been counted yet."""
-
-
-@dataclass(eq=False, repr=False)
-class Side:
-    """The scopes of one side of a calibrator, and what a medium knows beside."""
-
-    layout: Layout
-    overall: Scope
-    groups: tuple[Scope, ...]
-    hopeless: set[str]
-    extra: Extra | None = None
-
-    @property
-    def scopes(self) -> tuple[Scope, ...]:
-        """That of all rows, and those of the group columns."""
-        return (self.overall, *self.groups)
-
-    def add_units(
-        self, name: str, counts: Tally | CellTable, slots: Ints, buckets: Ints, members: Members
-    ) -> None:
-        """Add counts of a family whose slots are each of one unit; see `Scope.add_units`."""
-        self.overall.add_units(name, counts, slots, buckets)
-        for scope, member in zip(self.groups, members, strict=True):
-            scope.add_units(name, counts, slots, buckets, member)
-
-    def merge(self, other: Side) -> None:
-        """Add a later partition."""
-        for mine, theirs in zip(self.scopes, other.scopes, strict=True):
-            mine.merge(theirs)
-        if other.extra is not None:
-            if self.extra is None:
-                self.extra = other.extra
-            else:
-                self.extra.merge(other.extra)
-
-    def population(self) -> Population:
-        """Return the statistics of all rows."""
-        return self.overall.population(extra=self.extra)
-
-    def group(self, column: int, value: str) -> Population:
-        """Return the statistics of one value of a group column."""
-        scope = self.groups[column]
-        extra = None if self.extra is None else self.extra.of_group(column, value)
-        return scope.population(scope.member(value), extra)
 
 
 class Counts:
@@ -212,7 +155,7 @@ class Counts:
 class RowCounter:
     """Counts rows: each becomes its pairs."""
 
-    def __init__(self, counts: Counts) -> None:
+    def __init__(self, counts: Counting) -> None:
         self.units = counts.units
         self.needed = counts.kept_by_bucket
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from calibcli.core.statistics.compact import compact
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import InputError
+from calibcli.io.artifacts.stats import stats_from_dict, stats_to_dict
 from calibcli.tasks.population import Population, rebucketed
 from calibcli.tasks.units import Units
 
@@ -20,6 +22,11 @@ if TYPE_CHECKING:
 
     from calibcli.tasks.population import Extra, Ints
 
+STATS_CELLS = 2000
+"""Cells of all statistics in an artifact together; more are coarsened."""
+STATS_CLASSES = 20
+"""Classes whose statistics one by one are in an artifact."""
+
 
 def families_of(population: Population) -> dict[str, Any]:
     """Return the families of pairs of a population; `population_of` restores them."""
@@ -27,11 +34,11 @@ def families_of(population: Population) -> dict[str, Any]:
     if population.units is not None:
         families["units"] = [f"{unit:016x}" for unit in population.units]
     if population.task == "binary":
-        return families | {"pairs": population.pairs.to_dict()}
+        return families | {"pairs": stats_to_dict(population.pairs)}
     if population.extra is not None:
         families |= population.extra.to_dict()
-    families["top"] = [stats.to_dict() for stats in population.top]
-    families["classes"] = [stats.to_dict() for stats in population.classes]
+    families["top"] = [stats_to_dict(stats) for stats in population.top]
+    families["classes"] = [stats_to_dict(stats) for stats in population.classes]
     return families
 
 
@@ -74,9 +81,9 @@ def _population_of(task: str, families: dict[str, Any]) -> Population:
     units = families.get("units")
     hashes = None if units is None else tuple(int(unit, 16) for unit in units)
     if "pairs" in families:
-        return Population("binary", ScoreStats.from_dict(families["pairs"]), units=hashes)
-    top = tuple(ScoreStats.from_dict(one) for one in families["top"])
-    classes = tuple(ScoreStats.from_dict(one) for one in families["classes"])
+        return Population("binary", stats_from_dict(families["pairs"]), units=hashes)
+    top = tuple(stats_from_dict(one) for one in families["top"])
+    classes = tuple(stats_from_dict(one) for one in families["classes"])
     pooled = reduce(ScoreStats.merge, top or classes)
     extra = None
     if "missed" in families:
@@ -133,3 +140,25 @@ def _rebucketed(population: Population, moved: Ints | None) -> Population:
         classes=tuple(map(one, population.classes)),
         extra=None if population.extra is None else population.extra.rebucketed(moved),
     )
+
+
+def compact_stats(population: Population, cells: int = STATS_CELLS) -> dict[str, Any]:
+    """Return the families of pairs as in a statistics artifact, coarsened to stay small.
+
+    Clusters are left out. Of more than `STATS_CLASSES` classes only the pairs of the predicted
+    class, all together, are kept.
+    """
+    if population.single:
+        return {"rows_apart": False, "pairs": _compact([population.pairs], cells)[0]}
+    several = len(population.classes) <= STATS_CLASSES
+    if population.exclusive:
+        top = _compact(population.top if several else (population.pairs,), cells)
+    else:
+        top = [] if several else _compact((population.pairs,), cells)
+    classes = _compact(population.classes, cells) if several else []
+    return {"rows_apart": False, "top": top, "classes": classes}
+
+
+def _compact(family: Any, cells: int) -> list[dict[str, Any]]:
+    bare = [replace(stats, parts=None) for stats in family]
+    return [stats_to_dict(stats) for stats in compact(bare, cells)]

@@ -55,7 +55,9 @@ class Pairs:
     def summed(self, values: NDArray[np.float64], rows: int) -> NDArray[np.float64]:
         """Return what pairs have (m, c), summed over the pairs of each row (n, c)."""
         if self.row is None:
-            total: NDArray[np.float64] = values.reshape(rows, -1, values.shape[1]).sum(axis=1)
+            total: NDArray[np.float64] = values.reshape(rows, self.repeat, values.shape[1]).sum(
+                axis=1
+            )
             return total
         sums = np.zeros((rows, values.shape[1]))
         np.add.at(sums, self.row, values)

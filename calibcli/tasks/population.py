@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from calibcli.core.statistics.cell_table import CellTable
+from calibcli.core.statistics.confidence import confidence_pairs
 from calibcli.core.statistics.row_sample import RowSample
 from calibcli.core.statistics.stats import BUCKETS, ScoreStats
 from calibcli.core.statistics.tally import Tally
+from calibcli.io.task import LABELS, SINGLE, OfTask
 from calibcli.tasks.pairs import CLASSES, FAMILIES, PAIRS, TOP, Pairs, width
 from calibcli.tasks.units import Units
 
@@ -23,28 +25,6 @@ if TYPE_CHECKING:
     from calibcli.core.results.figures import Figure
 
     Ints = NDArray[np.int64]
-
-
-class OfTask:
-    """Whatever is of rows of one task: what a row has, asked by what it means."""
-
-    __slots__ = ()
-    task: str
-
-    @property
-    def exclusive(self) -> bool:
-        """Whether the classes of a row exclude each other."""
-        return self.task == "multiclass"
-
-    @property
-    def labels(self) -> bool:
-        """Whether a row has several labels, each of its own."""
-        return self.task == "multilabel"
-
-    @property
-    def single(self) -> bool:
-        """Whether a row has one score and one label."""
-        return self.task == "binary"
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -148,12 +128,21 @@ class Population(OfTask):
     extra: Extra | None = None
     rows: RowSample | None = None
 
+    def confidence_pairs(self) -> ScoreStats:
+        """Return pairs (confidence, was the decision right)."""
+        return confidence_pairs(self.pairs) if self.single else self.pairs
+
 
 def of_pairs(
     pairs: ScoreStats, *, units: tuple[int, ...] | None = None, extra: Extra | None = None
 ) -> Population:
     """Return the population of rows that have one score and one label each."""
-    return Population("binary", pairs, units=units, extra=extra)
+    return Population(SINGLE, pairs, units=units, extra=extra)
+
+
+def of_labels(pooled: ScoreStats, classes: tuple[ScoreStats, ...]) -> Population:
+    """Return the population of rows of several labels: all their pairs, and those of each."""
+    return Population(LABELS, pooled, (), classes)
 
 
 class _Family:
@@ -165,7 +154,7 @@ class _Family:
             "weighted": layout.weighted,
             "logits": layout.logits,
             # Of several classes the softmax is counted, which is a probability.
-            "by_logit": layout.logits and layout.task != "multiclass",
+            "by_logit": layout.logits and not layout.exclusive,
         }
         self.tally = Tally(slots, **self.options, start_exact=start_exact, ranked=True)
         self.parts: Tally | None = None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from calibcli.io.task import OfTask
 from calibcli.tasks.pairs import row_buckets
 
 if TYPE_CHECKING:
@@ -61,11 +62,15 @@ class SharePartition:
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Share:
+class Share(OfTask):
     """The rows of a data set whose bucket is marked (64,)."""
 
     whole: Dataset
     buckets: NDArray[np.bool_]
+    task: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "task", self.whole.task)
 
     @property
     def partitions(self) -> list[SharePartition]:
@@ -82,11 +87,6 @@ class Share:
             yield from partition.batches()
 
     # What does not depend on the rows, spelled out for the protocol.
-
-    @property
-    def task(self) -> str:
-        """What a row is."""
-        return self.whole.task
 
     @property
     def name(self) -> str:

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from calibcli.core.results.warning import Warning
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.io.dataset import Dataset
-    from calibcli.io.formats.sources import Source
+    from calibcli.io.formats.source import Source
     from calibcli.io.rows.recipe import InputSpec
-    from calibcli.tasks.collect import Counter, Counts
     from calibcli.tasks.population import Population
+    from calibcli.tasks.side import Counter, Counting
 
 TASKS: Mapping[str | None, str] = {
     None: "rows",
@@ -43,7 +43,7 @@ class Medium(Protocol):
     """Metrics of pairs that mean nothing where something has no score."""
 
     @property
-    def counter(self) -> Callable[[Counts], Counter]:
+    def counter(self) -> Callable[[Counting], Counter]:
         """What counts its batches."""
 
     def open(

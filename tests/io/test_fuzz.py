@@ -22,7 +22,7 @@ from calibcli.errors import CalibcliError
 from calibcli.io.artifacts.artifacts import parse_artifact
 from calibcli.io.boxes.coco import read_annotations, read_results
 from calibcli.io.formats.readers import open_reader
-from calibcli.io.formats.sources import Source
+from calibcli.io.formats.source import Source
 from calibcli.io.rows.dataset import InputSpec, open_dataset
 
 TABLE = pa.table(

@@ -12,7 +12,8 @@ from calibcli.io.boxes import dataset as boxes
 from calibcli.io.rows.recipe import InputSpec
 from calibcli.tasks.detection.figures import box_figures
 from calibcli.workflows.input.conventions import Conventions
-from calibcli.workflows.input.gather import gather, one_class
+from calibcli.workflows.input.gather import gather
+from calibcli.workflows.input.gathered import one_class
 
 IMAGES = 80
 OBJECTS = "image_id,class,x,y,w,h\n"

@@ -281,6 +281,23 @@ def test_each_group_is_as_if_its_rows_were_alone(frame, tmp_path, logits):
             assert same(one["metrics"][name], item)
 
 
+def test_groups_that_are_in_files_of_their_own(frame, tmp_path):
+    frame = frame.assign(camera=np.where(np.arange(len(frame)) % 3, "b", "a"))
+    whole = tmp_path / "whole.parquet"
+    frame.sort_values("camera").to_parquet(whole)
+    parts = [tmp_path / f"{name}.parquet" for name in "ab"]
+    for path in parts:
+        frame[frame.camera == path.stem].to_parquet(path)
+    found = [
+        run(InputSpec(paths=tuple(map(str, paths)), score="score", groups=("camera",)), "other")
+        for paths in ([whole], parts)
+    ]
+    for one, other in zip(*(result["groups"] for result in found), strict=True):
+        assert one["slice"] == other["slice"]
+        for name, item in one["metrics"].items():
+            assert same(other["metrics"][name], item)
+
+
 @pytest.mark.parametrize("logits", [False, True])
 def test_each_class_is_the_binary_comparison_of_its_column(tmp_path, logits):
     rng = np.random.default_rng(5)

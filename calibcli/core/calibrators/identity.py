@@ -7,14 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from calibcli.core.calibrators.pieces import Linear, Logistic, Pieces, curve
-from calibcli.core.calibrators.types import (
-    BINARY,
-    MULTICLASS,
-    Calibrator,
-    FloatArray,
-    Space,
-)
+from calibcli.core.calibrators.evidence import FloatArray
+from calibcli.core.calibrators.pieces import curve
+from calibcli.core.calibrators.piecewise import Linear, Logistic, Pieces
+from calibcli.core.calibrators.types import CLASSES, SCORE, Calibrator, Space, Takes
 
 if TYPE_CHECKING:
     from calibcli.core.calibrators.classes.rows import RowSource
@@ -29,7 +25,7 @@ class Identity(Calibrator):
 
     method: ClassVar[str] = "identity"
     space: ClassVar[Space] = "probability"
-    tasks: ClassVar[frozenset[str]] = BINARY | MULTICLASS
+    takes: ClassVar[Takes] = SCORE | CLASSES
     free_form: ClassVar[bool] = False
     complexity: ClassVar[int] = 0
 
@@ -62,10 +58,6 @@ class Identity(Calibrator):
         if not logits:
             return Pieces(logits, (), (Linear(0.0, 1.0, 0.0),))
         return curve(self, lambda z: z, lambda _: Logistic(0.0, 1.0, 0.0), logits=logits)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types."""
-        return {"method": self.method, "notes": list(self.notes)}
 
     @classmethod
     def from_dict(cls, payload: dict[str, Any]) -> Self:

@@ -1,4 +1,4 @@
-"""A map of one score as pieces over the raw score: what is exported as SQL and as Python.
+"""How a map of one score becomes pieces over the raw score, see `piecewise`.
 
 The breakpoints are the very doubles at which `calibrate` changes its formula, found by bisection
 over the floating-point numbers, so a score on an edge falls on the same side after export. A
@@ -8,94 +8,25 @@ limited or saturated, the piece is the constant that `calibrate` returns there.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from calibcli.core.calibrators.piecewise import Constant, Piece, Pieces
 from calibcli.core.calibrators.registry import calibrate
 from calibcli.core.numeric.scales import expit, logit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from calibcli.core.calibrators.types import Calibrator, Limits
+    from calibcli.core.calibrators.evidence import Limits
+    from calibcli.core.calibrators.types import Calibrator
 
     Array = NDArray[np.float64]
 
 _SATURATED = 700.0
 """Beyond this exponent a logistic curve is within 1e-304 of 0 or 1, and exp would overflow."""
-
-
-@dataclass(frozen=True, slots=True)
-class Constant:
-    """The value itself."""
-
-    value: float
-
-
-@dataclass(frozen=True, slots=True)
-class Linear:
-    """base + slope * (p - origin) of the probability p."""
-
-    base: float
-    slope: float
-    origin: float
-
-
-@dataclass(frozen=True, slots=True)
-class Logistic:
-    """expit(base + slope * (z - origin)) of the logit z."""
-
-    base: float
-    slope: float
-    origin: float
-
-
-@dataclass(frozen=True, slots=True)
-class BetaCurve:
-    """expit(a log p - b log(1 - p) + c); `upper` on logits of 0 and above."""
-
-    a: float
-    b: float
-    c: float
-    upper: bool
-
-
-Piece = Constant | Linear | Logistic | BetaCurve
-
-
-@dataclass(frozen=True, slots=True)
-class Pieces:
-    """A map of the raw score.
-
-    Attributes:
-        logits: whether the score is a logit; else a probability.
-        starts: the first score of each piece but the first, increasing.
-        pieces: one more than `starts`.
-        odds: what the odds of each `Linear` piece are still to be multiplied by.
-    """
-
-    logits: bool
-    starts: tuple[float, ...]
-    pieces: tuple[Piece, ...]
-    odds: float = 1.0
-
-    def shifted(self, odds: float) -> Pieces:
-        """Return the same map with its odds multiplied: another prevalence."""
-
-        def one(piece: Piece) -> Piece:
-            if isinstance(piece, Constant):
-                return Constant(odds * piece.value / (1.0 + (odds - 1.0) * piece.value))
-            if isinstance(piece, Logistic):
-                return replace(piece, base=piece.base + math.log(odds))
-            if isinstance(piece, BetaCurve):
-                return replace(piece, c=piece.c + math.log(odds))
-            return piece
-
-        return Pieces(self.logits, self.starts, tuple(map(one, self.pieces)), self.odds * odds)
 
 
 # -- bisection over doubles ------------------------------------------------------------------------

@@ -17,7 +17,8 @@ from calibcli.errors import InputError, did_you_mean
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from calibcli.core.calibrators.types import Calibrator, FloatArray
+    from calibcli.core.calibrators.evidence import FloatArray
+    from calibcli.core.calibrators.types import Calibrator
 
 Kind = TypeVar("Kind", bound="type[Calibrator]")
 

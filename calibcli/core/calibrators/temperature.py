@@ -16,23 +16,20 @@ import numpy as np
 from calibcli.core.calibrators.binary.logistic import MANY_CELLS, merged
 from calibcli.core.calibrators.classes.moments import NEAR, Moments, step_of
 from calibcli.core.calibrators.classes.rows import RowSource, finite_rows
-from calibcli.core.calibrators.pieces import Logistic, Pieces, curve
-from calibcli.core.calibrators.types import (
-    BINARY,
-    MULTICLASS,
-    Calibrator,
+from calibcli.core.calibrators.evidence import (
     FloatArray,
     Limits,
-    Space,
     between,
     certain_limits,
     evidence,
     limited,
     limits_from,
-    limits_of,
     require_both_classes,
     with_prior,
 )
+from calibcli.core.calibrators.pieces import curve
+from calibcli.core.calibrators.piecewise import Logistic, Pieces
+from calibcli.core.calibrators.types import CLASSES, SCORE, Calibrator, Space, Takes, limits_of
 from calibcli.core.numeric.scales import expit, softmax
 from calibcli.errors import InputError, UsageError
 
@@ -70,7 +67,7 @@ class Temperature(Calibrator):
 
     method: ClassVar[str] = "temperature"
     space: ClassVar[Space] = "logit"
-    tasks: ClassVar[frozenset[str]] = BINARY | MULTICLASS
+    takes: ClassVar[Takes] = SCORE | CLASSES
     free_form: ClassVar[bool] = False
     complexity: ClassVar[int] = 1
 
@@ -195,15 +192,6 @@ class Temperature(Calibrator):
             logits=logits,
             limits=self.limits,
         )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types."""
-        return {
-            "method": self.method,
-            "temperature": self.temperature,
-            "limits": list(self.limits),
-            "notes": list(self.notes),
-        }
 
     @classmethod
     def from_dict(cls, payload: dict[str, Any]) -> Self:

@@ -59,7 +59,9 @@ class Duel:
     clustered: bool
 
     @classmethod
-    def of(cls, joint: RuleCounts, classes: int, members: Sequence[int], task: str) -> Duel:
+    def of(
+        cls, joint: RuleCounts, classes: int, members: Sequence[int], *, exclusive: bool
+    ) -> Duel:
         """Decode the counts of `tasks.rows.rivals.Rivals`, of some members together."""
         cells = [joint.cells(member) for member in members]
         columns = {
@@ -68,7 +70,6 @@ class Duel:
         }
         truth, old = np.divmod(columns["truth"], classes - REFER)
         count = columns["count"].astype(np.float64)
-        exclusive = task == "multiclass"
         return cls(
             columns["slot"],
             truth,

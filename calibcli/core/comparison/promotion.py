@@ -74,11 +74,11 @@ class Rule:
         if len(set(self.steps)) < len(self.steps):
             raise UsageError("--steps names a step twice", "for example --steps 1,0.5,0.25")
 
-    def least_of_a_label(self, task: str) -> int:
+    def least_of_a_label(self, *, exclusive: bool) -> int:
         """Return how many rows of each label, or of each class, there must be."""
         if self.min_positives is not None:
             return self.min_positives
-        return 10 if task == "multiclass" else 50
+        return 10 if exclusive else 50
 
 
 @dataclass(frozen=True, slots=True)

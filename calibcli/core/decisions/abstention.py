@@ -30,6 +30,8 @@ from calibcli.errors import UsageError
 if TYPE_CHECKING:
     from calibcli.core.decisions.promises.by_unit import ByUnit
 
+POINTS = 200
+
 
 @dataclass(frozen=True, slots=True)
 class RiskCoverage:
@@ -45,6 +47,17 @@ class RiskCoverage:
     risk: Array
     area: float
     excess: float
+
+    def thinned(self) -> dict[str, list[float]]:
+        """Return at most about 200 points of the curve, evenly along coverage."""
+        wanted = np.linspace(float(self.coverage[-1]), float(self.coverage[0]), POINTS)
+        place = np.searchsorted(-self.coverage, -wanted[::-1])
+        pick = np.unique(np.clip(place, 0, len(self.coverage) - 1))
+        return {
+            "confidence": self.confidence[pick].tolist(),
+            "coverage": self.coverage[pick].tolist(),
+            "risk": self.risk[pick].tolist(),
+        }
 
 
 def binary_confidence(score: Array, pos: Counts, neg: Counts) -> tuple[Array, Counts, Counts]:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibcli.core.metrics.absolute_sums import AbsoluteSum, Gaps
-from calibcli.core.metrics.gaps import shared_noise, totals
+from calibcli.core.metrics.gaps import shared_noise
 from calibcli.core.metrics.inversion import interval
+from calibcli.core.metrics.spread import totals
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

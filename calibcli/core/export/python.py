@@ -15,12 +15,12 @@ from calibcli.core.calibrators import (
     Vector,
 )
 from calibcli.core.calibrators.classes.one_vs_rest import TIE
-from calibcli.core.calibrators.pieces import BetaCurve, Constant, Linear, Logistic
+from calibcli.core.calibrators.piecewise import BetaCurve, Constant, Linear, Logistic
 from calibcli.errors import UsageError
 
 if TYPE_CHECKING:
     from calibcli.core.calibrators import Calibrator
-    from calibcli.core.calibrators.pieces import Piece, Pieces
+    from calibcli.core.calibrators.piecewise import Piece, Pieces
     from calibcli.core.numeric.raw_scale import RawScale
 
 _LISTED = 6

@@ -12,13 +12,13 @@ import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from calibcli.core.calibrators.pieces import BetaCurve, Constant, Linear, Logistic
+from calibcli.core.calibrators.piecewise import BetaCurve, Constant, Linear, Logistic
 from calibcli.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from calibcli.core.calibrators.pieces import Piece, Pieces
+    from calibcli.core.calibrators.piecewise import Piece, Pieces
     from calibcli.core.numeric.raw_scale import RawScale
 
 _LISTED = 12

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibcli.core.calibrators import Calibrator
-    from calibcli.core.calibrators.pieces import Pieces
+    from calibcli.core.calibrators.piecewise import Pieces
     from calibcli.core.decisions.rules import Rule
     from calibcli.core.numeric.raw_scale import RawScale
 

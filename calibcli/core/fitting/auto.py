@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from calibcli.core.calibrators import Identity
-from calibcli.core.calibrators.types import FREE_FORM_ROWS, Calibrator
+from calibcli.core.calibrators.evidence import FREE_FORM_ROWS
+from calibcli.core.calibrators.types import Calibrator
 from calibcli.core.fitting.choice import Candidate, one_standard_error
 from calibcli.errors import InputError
 

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from calibcli.core.calibrators.types import FloatArray
+    from calibcli.core.calibrators.evidence import FloatArray
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibcli.core.calibrators import CALIBRATORS, calibrate
-from calibcli.core.calibrators.types import MULTICLASS
+from calibcli.core.calibrators.types import CLASSES
 from calibcli.core.fitting.map_intervals import MapPoint
 from calibcli.core.numeric.scales import expit, logit
 from calibcli.core.numeric.special import t_ppf
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from calibcli.core.calibrators import Calibrator
-    from calibcli.core.calibrators.types import FloatArray
+    from calibcli.core.calibrators.evidence import FloatArray
 
 SCORES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 MOST_CLASSES = 20
@@ -53,7 +53,7 @@ def class_map(
     """
     method = calibrator.method
     kind = CALIBRATORS.get(method)
-    if kind is None or kind.free_form or not MULTICLASS <= kind.tasks or method == "identity":
+    if kind is None or kind.free_form or not CLASSES <= kind.takes or method == "identity":
         return []
     if n_classes > MOST_CLASSES or (logits and method in OF_SHIFTED_LOGITS):
         return []

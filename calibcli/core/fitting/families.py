@@ -28,11 +28,8 @@ import numpy as np
 
 from calibcli.core.calibrators.composed.pooling import log_pool
 from calibcli.core.calibrators.composed.shrunk import Shrunk
-from calibcli.core.calibrators.types import (
-    Calibrator,
-    label_evidence,
-    separates,
-)
+from calibcli.core.calibrators.evidence import label_evidence, separates
+from calibcli.core.calibrators.types import Calibrator
 from calibcli.core.fitting.held_out import HeldOut, apply_to_cells, cell_losses
 from calibcli.core.statistics.buckets import BUCKETS
 from calibcli.core.statistics.stats import ScoreStats

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from calibcli.core.calibrators.types import counts
+from calibcli.core.calibrators.evidence import counts
 from calibcli.core.numeric.scales import EPS, log_softmax
 from calibcli.core.numeric.special import norm_ppf, t_ppf
 from calibcli.core.statistics.buckets import BUCKETS
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from calibcli.core.calibrators import Calibrator
     from calibcli.core.calibrators.classes.rows import Block, RowBatch, RowSource
-    from calibcli.core.calibrators.types import FloatArray
+    from calibcli.core.calibrators.evidence import FloatArray
     from calibcli.core.statistics.stats import ScoreStats
 
     Losses = tuple[FloatArray, FloatArray]

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from calibcli.core.calibrators import Calibrator
-    from calibcli.core.calibrators.types import BinaryCalibrator, FloatArray
+    from calibcli.core.calibrators.evidence import FloatArray
+    from calibcli.core.calibrators.types import BinaryCalibrator
 
 DRAWS = 100
 FEW_DRAWS = {"spline": 40}

@@ -14,15 +14,13 @@ import numpy as np
 from calibcli.core.calibrators import CALIBRATORS, Histogram, OneVsRest, ScalingBinning
 from calibcli.core.calibrators.classes.one_vs_rest import class_stats
 from calibcli.core.calibrators.classes.rows import deal
-from calibcli.core.calibrators.types import (
-    BINARY,
+from calibcli.core.calibrators.evidence import (
     FREE_FORM_ROWS,
-    MULTICLASS,
-    Calibrator,
     effective_rows,
     label_evidence,
     require_both_classes,
 )
+from calibcli.core.calibrators.types import CLASSES, SCORE, Calibrator
 from calibcli.core.fitting.held_out import (
     FoldLosses,
     HeldOut,
@@ -101,7 +99,7 @@ class Pairs:
     def unfit(self, name: str) -> str | None:
         """Return why a method is no candidate."""
         kind = CALIBRATORS[name]
-        if not BINARY <= kind.tasks:
+        if not SCORE <= kind.takes:
             return "no candidate: for several classes"
         return _free_form(kind, self.effective)
 
@@ -200,26 +198,26 @@ class Rows:
             return f"no candidate: K² weights of more than {FEW_CLASSES} classes"
         if size > MANY_CLASSES and name == "sms":
             return f"no candidate: K² weights of more than {MANY_CLASSES} classes"
-        if size > FEW_CLASSES and not MULTICLASS <= kind.tasks:
+        if size > FEW_CLASSES and not CLASSES <= kind.takes:
             return f"no candidate: one-vs-rest of more than {FEW_CLASSES} classes"
         return _free_form(kind, self.effective)
 
     def rank(self, name: str) -> int:
         """Order by complexity, one-vs-rest methods (K maps each) after those of whole rows."""
         kind = CALIBRATORS[name]
-        return kind.complexity + (0 if MULTICLASS <= kind.tasks else 100)
+        return kind.complexity + (0 if CLASSES <= kind.takes else 100)
 
     def parameters(self, name: str) -> int:
         """Return how many numbers a method fits, those that a penalty holds left out."""
         kind, size = CALIBRATORS[name], self.source.n_classes
-        if not MULTICLASS <= kind.tasks:
+        if not CLASSES <= kind.takes:
             return kind.complexity
         return kind.complexity if kind.complexity <= 1 else 2 * size
 
     def fit(self, name: str, prior: float = 0.0) -> Calibrator:
         """Return a method fitted on all rows; a binary method one-vs-rest."""
         kind = CALIBRATORS[name]
-        if MULTICLASS <= kind.tasks:
+        if CLASSES <= kind.takes:
             return fitted(kind, self.source, prior)
         by_fold = self._by_fold(0)
         classes = [reduce(lambda a, b: a.merge(b), parts) for parts in zip(*by_fold, strict=True)]
@@ -233,7 +231,7 @@ class Rows:
         folds = deal(self.folds, again)
         if name == "temperature":
             return tuple(kind.fit_folds(self.source, folds, whole, prior=prior))
-        if MULTICLASS <= kind.tasks:
+        if CLASSES <= kind.takes:
             return tuple(
                 fitted(kind, self.source.outside(folds, fold), prior, start=whole)
                 for fold in range(self.folds)

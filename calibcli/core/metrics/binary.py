@@ -13,7 +13,13 @@ import numpy as np
 
 from calibcli.core.numeric.smoothing import smoothed
 from calibcli.core.numeric.special import chi2_sf, norm_sf_two_sided
-from calibcli.core.statistics.curves import Binning, Reliability, pav, reliability
+from calibcli.core.statistics.curves import (
+    Binning,
+    Reliability,
+    pav,
+    precision_at_cells,
+    reliability,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -245,26 +251,6 @@ def average_precision(view: View) -> float:
         raise Undefined("no row has label 1")
     pos = (view.stats.ranks or view.stats).pos[::-1].astype(np.float64)
     return float(pos @ precision_at_cells(view.stats)) / view.stats.positives
-
-
-def precision_at_cells(stats: ScoreStats) -> NDArray[np.float64]:
-    """Return the mean precision at the positives of each cell (C,), highest score first.
-
-    Rows of one score are alerts together. A cell of a grid holds several scores in an order that
-    is not known; about the middle of it is what a random order has.
-    """
-    ranked = stats.ranks or stats
-    pos = ranked.pos[::-1].astype(np.float64)
-    total = pos + ranked.neg[::-1]
-    tp, alerts = np.cumsum(pos), np.cumsum(total)
-    inside = ranked.mixed[::-1] & (pos > 0)
-    one = 1.0
-    if stats.table.pos_sq is not None and stats.table.neg_sq is not None:
-        one = float(stats.table.pos_sq.sum() + stats.table.neg_sq.sum()) / float(stats.n)
-    tp -= np.where(inside, (pos - one) / 2.0, 0.0)
-    alerts -= np.where(inside, (total - one) / 2.0, 0.0)
-    precision: NDArray[np.float64] = tp / alerts
-    return precision
 
 
 def _require_independent_rows(view: View) -> None:

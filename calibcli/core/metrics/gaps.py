@@ -6,7 +6,7 @@ independent, or come in buckets of whole clusters.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from calibcli.core.metrics.binary import View, debias_term
 from calibcli.core.metrics.inversion import honest_share, interval
 from calibcli.core.metrics.running_sums import running_interval
 from calibcli.core.metrics.shares import effective_rows, largest_gap
-from calibcli.core.metrics.spread import effective_n, freedom, without_each
+from calibcli.core.metrics.spread import by_bucket, effective_n, freedom, totals, without_each
 from calibcli.core.numeric.special import clopper_pearson
 
 if TYPE_CHECKING:
@@ -25,34 +25,6 @@ if TYPE_CHECKING:
     from calibcli.core.statistics.stats import ScoreStats
 
 _BLOCKS = 64
-
-
-def totals(index: NDArray[np.intp], weights: Any, size: int) -> Array:
-    """Return the sum of weights by index (size,), in float64."""
-    return np.asarray(np.bincount(index, weights=weights, minlength=size), dtype=np.float64)
-
-
-def by_bucket(
-    stats: ScoreStats, index: NDArray[np.intp], size: int, *, residual: bool = True
-) -> tuple[Array, Array]:
-    """Return (sum of label - score, or of label; rows) by bucket and block, (buckets, size)."""
-    parts = stats.parts
-    assert parts is not None
-    places = stats.places
-    cells, inverse, home = places.cells, places.index, places.home
-    mass = totals(home, stats.total, len(cells))
-    mean = totals(home, stats.total * stats.score, len(cells))
-    mean = mean / np.where(mass > 0, mass, 1)
-    block = np.zeros(len(cells), dtype=np.int64)
-    block[home] = index
-    joint = places.bucket * size + block[inverse]
-    total = parts.pos + parts.neg
-    value = parts.pos - total * mean[inverse] if residual else parts.pos
-    shape = (len(places.buckets), size)
-    return (
-        totals(joint, value, shape[0] * size).reshape(shape),
-        totals(joint, total, shape[0] * size).reshape(shape),
-    )
 
 
 def gaps_of(stats: ScoreStats, index: NDArray[np.intp], size: int) -> Gaps:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibcli.core.metrics.binary import precision_at_cells
 from calibcli.core.statistics.cells import UNIT_SHIFT, grid
+from calibcli.core.statistics.curves import precision_at_cells
 from calibcli.core.statistics.keys import ONE_KEY, key_probabilities, key_tails
 
 if TYPE_CHECKING:

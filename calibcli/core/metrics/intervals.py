@@ -20,6 +20,7 @@ from calibcli.core.metrics.corp import (
 from calibcli.core.metrics.further.registry import ALL, FURTHER
 from calibcli.core.metrics.gaps import NORMS, norm_interval
 from calibcli.core.metrics.gradients import GRADIENTS, corp_gradient
+from calibcli.core.metrics.grid_error import grid_error
 from calibcli.core.metrics.rankings import auc_interval, average_precision_interval
 from calibcli.core.metrics.shares import proportion
 from calibcli.core.metrics.spread import (
@@ -160,7 +161,7 @@ def _widened(view: View, name: str, bounds: Interval | None) -> Interval | None:
     """Return an interval that allows for the grid's error too."""
     if bounds is None or view.stats.exact or name not in _RANKING:
         return bounds
-    error = view.stats.grid_error[name]
+    error = view.kept("grid_error", lambda: grid_error(view.stats))[name]
     return max(bounds[0] - error, 0.0), min(bounds[1] + error, 1.0)
 
 

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibcli.core.metrics.binary import precision_at_cells
 from calibcli.core.metrics.gradients import GRADIENTS
 from calibcli.core.metrics.spread import (
     effective_n,
@@ -25,6 +24,7 @@ from calibcli.core.metrics.spread import (
     squared_weights,
 )
 from calibcli.core.numeric.special import t_ppf
+from calibcli.core.statistics.curves import precision_at_cells
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibcli.core.metrics.spread import (
+    by_bucket,
     effective_n,
     freedom,
     leverage,
@@ -152,8 +153,6 @@ def _steps(view: View) -> _Steps:
 def _clusters(
     stats: ScoreStats, index: NDArray[np.intp], size: int, sums: Array
 ) -> tuple[Array, float]:
-    from calibcli.core.metrics.gaps import by_bucket
-
     residuals, rows = by_bucket(stats, index, size)
     n = float(stats.n)
     share = leverage(stats)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibcli.core.metrics.spread import (
+    by_bucket,
     effective_n,
     freedom,
     independent_moments,
@@ -139,8 +140,6 @@ def effective_rows(view: View, confidence: float | None = None) -> Array:
     for the few degrees of freedom of that where a confidence is given; with weights it is
     Kish's (sum w)^2 / sum w^2; otherwise the count.
     """
-    from calibcli.core.metrics.gaps import by_bucket
-
     stats, bins = view.stats, view.bins
     if stats.parts is None or not stats.n:
         return bins.effective

@@ -215,3 +215,31 @@ def unforeseen(stats: ScoreStats, slope: Gradient) -> tuple[tuple[float, float],
         return float(rows[0] @ one + rows[1] @ other) / total
 
     return (mean(up2, down2), mean(up3, down3)), (mean(down2, up2), mean(down3, up3))
+
+
+def totals(index: NDArray[np.intp], weights: Any, size: int) -> Array:
+    """Return the sum of weights by index (size,), in float64."""
+    return np.asarray(np.bincount(index, weights=weights, minlength=size), dtype=np.float64)
+
+
+def by_bucket(
+    stats: ScoreStats, index: NDArray[np.intp], size: int, *, residual: bool = True
+) -> tuple[Array, Array]:
+    """Return (sum of label - score, or of label; rows) by bucket and block, (buckets, size)."""
+    parts = stats.parts
+    assert parts is not None
+    places = stats.places
+    cells, inverse, home = places.cells, places.index, places.home
+    mass = totals(home, stats.total, len(cells))
+    mean = totals(home, stats.total * stats.score, len(cells))
+    mean = mean / np.where(mass > 0, mass, 1)
+    block = np.zeros(len(cells), dtype=np.int64)
+    block[home] = index
+    joint = places.bucket * size + block[inverse]
+    total = parts.pos + parts.neg
+    value = parts.pos - total * mean[inverse] if residual else parts.pos
+    shape = (len(places.buckets), size)
+    return (
+        totals(joint, value, shape[0] * size).reshape(shape),
+        totals(joint, total, shape[0] * size).reshape(shape),
+    )

@@ -165,6 +165,26 @@ def threshold_curve(stats: ScoreStats) -> Curve:
     return Curve(floor[last], tp[last], fp[last])
 
 
+def precision_at_cells(stats: ScoreStats) -> NDArray[np.float64]:
+    """Return the mean precision at the positives of each cell (C,), highest score first.
+
+    Rows of one score are alerts together. A cell of a grid holds several scores in an order that
+    is not known; about the middle of it is what a random order has.
+    """
+    ranked = stats.ranks or stats
+    pos = ranked.pos[::-1].astype(np.float64)
+    total = pos + ranked.neg[::-1]
+    tp, alerts = np.cumsum(pos), np.cumsum(total)
+    inside = ranked.mixed[::-1] & (pos > 0)
+    one = 1.0
+    if stats.table.pos_sq is not None and stats.table.neg_sq is not None:
+        one = float(stats.table.pos_sq.sum() + stats.table.neg_sq.sum()) / float(stats.n)
+    tp -= np.where(inside, (pos - one) / 2.0, 0.0)
+    alerts -= np.where(inside, (total - one) / 2.0, 0.0)
+    precision: NDArray[np.float64] = tp / alerts
+    return precision
+
+
 def pav(
     successes: NDArray[np.number], totals: NDArray[np.number]
 ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:

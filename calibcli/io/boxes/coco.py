@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from calibcli.io.formats.sources import Source
+    from calibcli.io.formats.source import Source
 
 MAX_BYTES = 2**31
 """Size of the largest JSON file that is read."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from calibcli.io.formats.sources import Source
+    from calibcli.io.formats.source import Source
     from calibcli.io.rows.recipe import InputSpec
 
     Ints = NDArray[np.int64]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibcli.io.formats.frames import Reader
-    from calibcli.io.formats.sources import Source
+    from calibcli.io.formats.source import Source
 
 _TRUE = {"1", "1.0", "true", "yes"}
 _FALSE = {"0", "0.0", "false", "no", ""}

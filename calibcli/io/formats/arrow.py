@@ -11,7 +11,7 @@ from calibcli.io.formats.arrow_arrays import text_scalar
 from calibcli.io.formats.buffers import TEXT_TYPES
 from calibcli.io.formats.frames import PART_ROWS, Frame, Part, ReadPlan
 from calibcli.io.formats.nested import column_of, inside
-from calibcli.io.formats.sources import Source
+from calibcli.io.formats.source import Source
 from calibcli.io.rows.columns import Column, Columns, columns_of, refuse_duplicates, split_path
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from calibcli.errors import InputError
 from calibcli.io.failures import reading, show
 from calibcli.io.formats.buffers import ARRAY
 from calibcli.io.formats.frames import PART_ROWS, Frame, Part, ReadPlan
-from calibcli.io.formats.sources import Source
+from calibcli.io.formats.source import Source
 from calibcli.io.rows.columns import Column, Columns
 
 if TYPE_CHECKING:

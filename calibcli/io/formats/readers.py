@@ -9,7 +9,7 @@ from calibcli.io.failures import show
 
 if TYPE_CHECKING:
     from calibcli.io.formats.frames import Reader
-    from calibcli.io.formats.sources import Source
+    from calibcli.io.formats.source import Source
 
 
 def open_reader(source: Source) -> Reader:

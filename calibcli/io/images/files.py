@@ -22,7 +22,7 @@ from calibcli.io.images.pictures import KINDS, picture_header, pixels
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from calibcli.io.formats.sources import Source
+    from calibcli.io.formats.source import Source
 
 VOLUME = "CDHW"
 LAYOUTS = ("NCHW", "NHWC", VOLUME)

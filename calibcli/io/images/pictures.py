@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from calibcli.io.formats.sources import Source
+    from calibcli.io.formats.source import Source
 
 KINDS = ("picture", "nifti")
 _MODES = {"1": "?", "L": "u1", "P": "u1", "I;16": "<u2", "I;16B": ">u2", "I": "<i4", "F": "<f4"}

@@ -16,7 +16,7 @@ from calibcli.io.images.files import LAYOUTS, VOLUME, ImageFile, Shape, open_ima
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from calibcli.io.formats.sources import Source
+    from calibcli.io.formats.source import Source
     from calibcli.io.images.files import Reader
     from calibcli.io.rows.recipe import InputSpec
 

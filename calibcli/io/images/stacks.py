@@ -21,13 +21,14 @@ from calibcli.io.images.pixels import LabelRule, ScoreRule, Spot
 from calibcli.io.images.shapes import Pair, pair_up
 from calibcli.io.provenance import beside, noted
 from calibcli.io.rows.hashing import name_hashes
+from calibcli.io.task import OfTask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from calibcli.core.results.warning import Warning
     from calibcli.io.dataset import Unit
-    from calibcli.io.formats.sources import Source
+    from calibcli.io.formats.source import Source
     from calibcli.io.images.files import Reader
     from calibcli.io.rows.recipe import InputSpec
 
@@ -185,7 +186,7 @@ class StackPartition:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class StackDataset:
+class StackDataset(OfTask):
     """What `Dataset` is for tables, for images.
 
     Attributes:

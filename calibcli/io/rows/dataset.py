@@ -26,6 +26,7 @@ from calibcli.io.rows.names import known
 from calibcli.io.rows.partition import RowPartition, Shared
 from calibcli.io.rows.recipe import InputSpec, Recipe
 from calibcli.io.rows.resolve import make_recipe, require_same
+from calibcli.io.task import OfTask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from calibcli.core.numeric.raw_scale import RawScale
     from calibcli.core.results.provenance import Provenance
     from calibcli.core.results.warning import Warning
-    from calibcli.io.formats.sources import Source
+    from calibcli.io.formats.source import Source
     from calibcli.io.rows.beside.side import SideTable
 
 __all__ = [
@@ -49,7 +50,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class RowDataset:
+class RowDataset(OfTask):
     """Opened files: what they hold, and the partitions to read.
 
     Attributes:

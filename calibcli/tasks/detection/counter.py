@@ -9,7 +9,8 @@ import numpy as np
 from calibcli.core.numeric.scales import expit
 from calibcli.core.statistics.keys import logit_keys, probability_keys
 from calibcli.io.boxes.dataset import BoxBatch
-from calibcli.tasks.detection.found import NOTHING, RIGHT, WRONG, Detections, Piece
+from calibcli.tasks.detection.detections import Detections
+from calibcli.tasks.detection.found import NOTHING, RIGHT, WRONG, Piece
 from calibcli.tasks.detection.pairs import COCO_IOUS, matched, scene
 from calibcli.tasks.pairs import CLASSES, Pairs
 
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibcli.io.dataset import Batch
-    from calibcli.tasks.collect import Counts, Side
     from calibcli.tasks.detection.pairs import Matched, Scene
+    from calibcli.tasks.side import Counting, Side
 
     Floats = NDArray[np.float64]
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 class BoxCounter:
     """Matches boxes with objects and counts the pairs (score, found an object) of each class."""
 
-    def __init__(self, counts: Counts) -> None:
+    def __init__(self, counts: Counting) -> None:
         self.units = counts.units
 
     def add(self, side: Side, batch: Batch, original: Batch) -> None:

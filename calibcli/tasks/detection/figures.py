@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from calibcli.tasks.detection.found import Detections
+    from calibcli.tasks.detection.found import FoundBoxes
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
@@ -34,7 +34,7 @@ TAU_MOST = 1.0 - 1e-9
 """Localisation error is a share of 1 - tau, which must not be 0."""
 
 
-def box_figures(found: Detections, *, confidence: float | None) -> dict[str, Figure]:
+def box_figures(found: FoundBoxes, *, confidence: float | None) -> dict[str, Figure]:
     """Return the figures of a population of boxes beside those of its pairs.
 
     Args:
@@ -54,7 +54,7 @@ def box_figures(found: Detections, *, confidence: float | None) -> dict[str, Fig
 
 
 def _mean_precision(
-    found: Detections, classes: Sequence[int], places: Sequence[int], level: float | None
+    found: FoundBoxes, classes: Sequence[int], places: Sequence[int], level: float | None
 ) -> Figure:
     """Return the mean over IoUs and over classes that have objects, with a jackknife interval."""
     mean, out = _precisions(found, classes, places, apart=level is not None)
@@ -66,7 +66,7 @@ def _mean_precision(
 
 
 def _precisions(
-    found: Detections, classes: Sequence[int], places: Sequence[int], *, apart: bool
+    found: FoundBoxes, classes: Sequence[int], places: Sequence[int], *, apart: bool
 ) -> tuple[float | None, Floats]:
     """Return the mean average precision, and without each bucket of units (buckets,) if `apart`."""
     value = np.zeros(len(classes))
@@ -90,7 +90,7 @@ def _precisions(
     return mean, np.divide(sums, count, out=np.full(len(buckets), np.nan), where=count > 0)
 
 
-def bucket_influences(found: Detections) -> dict[str, Floats]:
+def bucket_influences(found: FoundBoxes) -> dict[str, Floats]:
     """Return what each bucket of units adds to a figure (BUCKETS,), less what it would on average.
 
     The variance of a figure, or of the difference of two on the same units, is the sum of squares
@@ -126,7 +126,7 @@ class Lrp:
         self.curve, self.residual, self.place = curve, residual, place
 
     @classmethod
-    def of(cls, found: Detections, k: int) -> Lrp:
+    def of(cls, found: FoundBoxes, k: int) -> Lrp:
         """Return that of class k."""
         curve, place = lrp_curve(found, k), None
         place = curve.best()
@@ -155,7 +155,7 @@ class Lrp:
         return {"threshold": threshold, **{k: v for k, v in at.items() if k != "value"}}
 
 
-def lrp_curve(found: Detections, k: int | None) -> LrpCurve:
+def lrp_curve(found: FoundBoxes, k: int | None) -> LrpCurve:
     """Return the LRP curve of a class, or of all boxes together."""
     own = found.rows(k)
     return LrpCurve.of(
@@ -175,7 +175,7 @@ def lrp_at(curve: LrpCurve, threshold: float) -> LrpFigure:
     return LrpFigure(value, **at, reason=None if curve.objects else NO_OBJECTS)
 
 
-def _mean_lrp(errors: Sequence[Lrp], found: Detections, level: float | None) -> Figure:
+def _mean_lrp(errors: Sequence[Lrp], found: FoundBoxes, level: float | None) -> Figure:
     known = [one for one in errors if one.curve.objects]
     if not known:
         return undefined(NO_OBJECTS)
@@ -189,7 +189,7 @@ def _mean_lrp(errors: Sequence[Lrp], found: Detections, level: float | None) -> 
     return with_ends(value, spread, size, level)
 
 
-def _by_place(found: Detections, confidence: float | None) -> dict[str, Figure]:
+def _by_place(found: FoundBoxes, confidence: float | None) -> dict[str, Figure]:
     """Return D-ECE with position and size, of the boxes in images whose size is known."""
     every = found.rows(found.only)
     own = every[~np.isnan(found.whole.place[every]).any(axis=1)]

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from calibcli.core.detection.average_precision import Ranking
-from calibcli.core.results.figures import undefined
 from calibcli.core.statistics.stats import BUCKETS, buckets_of
 from calibcli.tasks.detection.missed import WithMissed
 
@@ -23,13 +22,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from calibcli.core.detection.lrp import LrpCurve
-    from calibcli.core.results.figures import Figure
-
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
-_ONCE = "rankings and LRP count every image once: leave out --weight"
 WRONG, RIGHT, NOTHING = 0, 1, -1
 """A box found no object, or one, or counts as nothing: it found an ignored one."""
 
@@ -119,8 +114,8 @@ def joined(pieces: Sequence[Piece]) -> Piece:
     )
 
 
-class Detections(WithMissed):
-    """The boxes and objects of a population, for figures that pairs cannot give. Mergeable.
+class FoundBoxes(WithMissed):
+    """The boxes and objects of a population, as figures that pairs cannot give read them.
 
     Attributes:
         classes: names of the K classes.
@@ -146,22 +141,22 @@ class Detections(WithMissed):
         """Add a run of images."""
         self._pieces.append(piece)
 
-    def merge(self, other: Detections) -> None:
+    def merge(self, other: FoundBoxes) -> None:
         """Add a later partition."""
         self._pieces += other._pieces
 
-    def _of(self, piece: Piece) -> Detections:
-        found = Detections(self.classes, self.ious, self.by_class, [piece])
+    def _of(self, piece: Piece) -> Self:
+        found = type(self)(self.classes, self.ious, self.by_class, [piece])
         found.known, found.only = self.known, self.only
         return found
 
-    def numbered(self, known: tuple[int, ...] | None) -> Detections:
+    def numbered(self, known: tuple[int, ...] | None) -> Self:
         """Return the same, whose units have the buckets of these hashes."""
         found = self._of(self.whole)
         found.known = known
         return found
 
-    def of_group(self, column: int, value: str) -> Detections:
+    def of_group(self, column: int, value: str) -> Self:
         """Return the images of one value of a group column, or the boxes of a class."""
         if column in self.by_class:
             return self.of_label(self.classes.index(value))
@@ -253,33 +248,3 @@ class Detections(WithMissed):
             home = label * BUCKETS + self.bucket[image]
             sums += sign * np.bincount(home, weights=weight[image], minlength=size)
         return np.where(self.missed > 0, sums.reshape(-1, BUCKETS), 0.0)
-
-    def own(self, confidence: float | None) -> dict[str, Figure]:
-        """Return the figures that pairs alone do not give."""
-        from calibcli.tasks.detection.figures import box_figures
-
-        found = box_figures(self, confidence=confidence)
-        if self.whole.weight is not None:
-            found |= dict.fromkeys(("ap", "ap_50_95", "lrp"), undefined(_ONCE))
-        return found
-
-    def table(self, counts: dict[str, Any], threshold: float) -> dict[str, Any]:
-        """Return a confusion table with the localisation error, and without true negatives."""
-        from calibcli.tasks.detection.figures import lrp_at
-
-        return {**super().table(counts, threshold), "lrp": lrp_at(self.curve, threshold)}
-
-    @cached_property
-    def curve(self) -> LrpCurve:
-        """The localisation error at every cut-off, of a class or of all boxes together."""
-        from calibcli.tasks.detection.figures import lrp_curve
-
-        return lrp_curve(self, self.only)
-
-    def parts(self) -> dict[str, Any]:
-        """Return the optimal cut-off by the localisation error, of a class with objects."""
-        from calibcli.tasks.detection.figures import Lrp
-
-        if self.only is None or not self.own_objects.sum():
-            return {}
-        return {"lrp": Lrp.of(self, self.only).parts()}

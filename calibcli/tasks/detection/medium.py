@@ -9,9 +9,10 @@ import numpy as np
 
 from calibcli.core.results.warning import Warning
 from calibcli.errors import InputError, UsageError
-from calibcli.io.boxes.dataset import BoxDataset, check_options, open_boxes
+from calibcli.io.boxes.dataset import BoxDataset
+from calibcli.io.boxes.open import check_options, open_boxes
 from calibcli.tasks.detection.counter import BoxCounter
-from calibcli.tasks.detection.found import Detections
+from calibcli.tasks.detection.detections import Detections
 from calibcli.tasks.detection.nms import suppressed
 from calibcli.tasks.features import refuse
 from calibcli.tasks.table import Medium
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from calibcli.core.statistics.stats import ScoreStats
-    from calibcli.io.formats.sources import Source
+    from calibcli.io.formats.source import Source
     from calibcli.io.rows.recipe import InputSpec
     from calibcli.tasks.population import Population
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from calibcli.core.results.warning import Warning
     from calibcli.io.dataset import Dataset
-    from calibcli.io.formats.sources import Source
+    from calibcli.io.formats.source import Source
     from calibcli.io.rows.recipe import InputSpec
     from calibcli.tasks.population import Population
 

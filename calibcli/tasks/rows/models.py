@@ -11,6 +11,7 @@ from calibcli.core.calibrators.composed.model_pool import averaged
 from calibcli.errors import InputError, UsageError
 from calibcli.io.formats.sources import expand
 from calibcli.io.rows.dataset import InputSpec, open_dataset
+from calibcli.io.task import OfTask
 from calibcli.tasks.features import kind_of, refuse
 from calibcli.tasks.validity import missing_rows
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from calibcli.core.calibrators.composed.pooling import Pool
     from calibcli.core.results.warning import Warning
     from calibcli.io.dataset import Unit
-    from calibcli.io.formats.sources import Source
+    from calibcli.io.formats.source import Source
     from calibcli.io.rows.dataset import RowBatch, RowDataset
     from calibcli.io.rows.partition import RowPartition
 
@@ -86,7 +87,7 @@ class _Zipped:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelDataset:
+class ModelDataset(OfTask):
     """What `Dataset` is for one model, for several; its batches carry each model's scores.
 
     Attributes:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from calibcli.io.dataset import Batch
     from calibcli.io.images.blocks import Image
-    from calibcli.tasks.collect import Counts, Side
+    from calibcli.tasks.side import Counting, Side
 
     Pixels = NDArray[np.int64]
     """Numbers of pixels."""
@@ -91,7 +91,7 @@ class PixelCounter:
     Pixels of few levels wait by bucket and groups, others by image.
     """
 
-    def __init__(self, counts: Counts) -> None:
+    def __init__(self, counts: Counting) -> None:
         self.counts = counts
         self.task = counts.layout.task
         self.weighted = counts.layout.weighted

@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from calibcli._version import __version__
+from calibcli.core.decisions.stored import REGIONS, SETS
 from calibcli.core.results.base import plain as plain_of
 from calibcli.core.results.warning import Warning, warned
 from calibcli.core.statistics.buckets import buckets_of
 from calibcli.engines.remote import current
 from calibcli.engines.threads import map_ordered
 from calibcli.errors import InputError, UsageError
-from calibcli.io.failures import count_of
 from calibcli.io.formats.arrow_arrays import number_array
 from calibcli.io.formats.sources import expand
 from calibcli.io.output.writers import open_table_sink, output_type
 from calibcli.io.provenance import metadata_of, write_beside
-from calibcli.io.rows.dataset import open_dataset
 from calibcli.tasks.collect import Layout, usable
 from calibcli.tasks.features import refuse
 from calibcli.tasks.table import TASKS
@@ -31,11 +30,11 @@ from calibcli.workflows.apply.decision_columns import (
 )
 from calibcli.workflows.apply.fitting import fitting_thresholds
 from calibcli.workflows.apply.made import made_by
+from calibcli.workflows.apply.opening import bound, opened
 from calibcli.workflows.apply.shares import Part, shares_of
 from calibcli.workflows.input.gated import parsed, passed
-from calibcli.workflows.input.gather import dropped, open_for, unseen_rows, with_group_of
-from calibcli.workflows.input.loaded import load_calibrator
-from calibcli.workflows.input.loaded_cuts import REGIONS, SETS
+from calibcli.workflows.input.gather import dropped, unseen_rows, with_group_of
+from calibcli.workflows.input.loaded.loading import load_calibrator
 from calibcli.workflows.input.remembered import with_scale
 from calibcli.workflows.input.warnings import check_fits
 
@@ -46,11 +45,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibcli.core.calibrators.composed.grouped import Grouped
-    from calibcli.io.formats.sources import Source
     from calibcli.io.rows.dataset import Batch, Categories, Dataset, InputSpec, Partition
     from calibcli.workflows.input.gather import Progress
-    from calibcli.workflows.input.loaded import LoadedCalibrator
-    from calibcli.workflows.input.loaded_cuts import LoadedThresholds
+    from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
+    from calibcli.workflows.input.loaded.cuts import LoadedThresholds
 
 Result = dict[str, Any]
 
@@ -172,9 +170,9 @@ def apply(
     named = spec.score is not None or spec.scores is not None
     pool = loaded.calibrator.method == "pool"  # opens the columns of its models by itself
     if not named and not pool and len(loaded.payload["input"]["scores"]) > 0:
-        spec = _bound(spec, loaded, sources)
+        spec = bound(spec, loaded, sources)
     typed = plain in ("parquet", "arrow")
-    dataset = _opened(spec, loaded, sources, assumed, keep=keep, typed=typed)
+    dataset = opened(spec, loaded, sources, assumed, keep=keep, typed=typed)
     check_fits(loaded, dataset.task, dataset.classes, logits=spec.logits)
     layout = Layout(
         dataset.task, dataset.classes, dataset.score_names, logits=spec.logits, intervals=False
@@ -217,7 +215,7 @@ def apply(
             p = shift.apply(p)
         group = None if place is None else batch.groups[place]
         decided = None if cuts is None else _decided(cuts, p, group)
-        notes.parts.append(Part.of(p, decided, exclusive=dataset.task == "multiclass"))
+        notes.parts.append(Part.of(p, decided, exclusive=dataset.exclusive))
         if not keep:
             return p
         table = _scores_table(batch, loaded) if batch.table is None else batch.table
@@ -318,56 +316,6 @@ def _probabilities(
     if missed:
         unseen.append(missed)
     return loaded.apply_coded(batch.scores, group.codes, group.values, logits=spec.logits)
-
-
-def _opened(
-    spec: InputSpec,
-    loaded: LoadedCalibrator,
-    sources: Sequence[Source],
-    assumed: Result,
-    *,
-    keep: bool,
-    typed: bool,
-) -> Dataset:
-    """Open the input; `assumed` holds the options that were taken from the calibrator, as None."""
-    try:
-        return open_for(
-            loaded.calibrator,
-            spec,
-            sources,
-            need_labels=False,
-            keep_columns=keep,
-            typed=typed,
-        )
-    except (InputError, UsageError):
-        if not assumed or loaded.calibrator.method == "pool":
-            raise
-        # The task and the class names are not the user's own: say what does not fit them.
-        plain = open_dataset(replace(spec, **assumed), need_labels=False, sources=sources)
-        width = len(plain.classes) or 1
-        if width == max(len(loaded.classes), 1):
-            raise
-        if not loaded.classes:
-            raise InputError(
-                f"the calibrator is for one score in each row, the input has {width}",
-                "name the one it was fitted on: --score COL",
-            ) from None
-        raise InputError(
-            f"the calibrator is for {len(loaded.classes)} classes, "
-            f"the input has {count_of(width, 'score')} in each row",
-            "name the score columns of these classes: --scores COL,COL",
-        ) from None
-
-
-def _bound(spec: InputSpec, loaded: LoadedCalibrator, sources: Sequence[Source]) -> InputSpec:
-    """Bind the score columns by the names that the calibrator was fitted on, where they exist."""
-    names = tuple(loaded.payload["input"]["scores"])
-    try:
-        bound = replace(spec, scores=names) if loaded.classes else replace(spec, score=names[0])
-        open_dataset(bound, need_labels=False, sources=sources)
-    except InputError:
-        return spec
-    return bound
 
 
 def _added(loaded: LoadedCalibrator, cuts: LoadedThresholds | None) -> list[str]:

@@ -30,8 +30,8 @@ from calibcli.tasks.detection.nms import keep, rivals
 from calibcli.workflows.apply.made import made_by
 from calibcli.workflows.input.gated import parsed, passed
 from calibcli.workflows.input.gather import dropped as left_out
-from calibcli.workflows.input.loaded import load_calibrator
-from calibcli.workflows.input.loaded_boxes import TASK, load_box_cuts, unseen_boxes
+from calibcli.workflows.input.loaded.boxes import TASK, load_box_cuts, unseen_boxes
+from calibcli.workflows.input.loaded.loading import load_calibrator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
     from calibcli.io.boxes.tables import Boxes
     from calibcli.io.rows.recipe import InputSpec
-    from calibcli.workflows.input.loaded import LoadedCalibrator
-    from calibcli.workflows.input.loaded_boxes import BoxCuts
+    from calibcli.workflows.input.loaded.boxes import BoxCuts
+    from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
 
     Ints = NDArray[np.int64]
 

@@ -13,23 +13,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli.core.decisions.rules import REFER
+from calibcli.core.decisions.stored import SETS
 from calibcli.core.results.warning import Warning
 from calibcli.io.formats.arrow_arrays import number_array, text_array
-from calibcli.workflows.input.loaded_cuts import SETS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from calibcli.workflows.input.loaded_cuts import LoadedThresholds
+    from calibcli.workflows.input.loaded.cuts import LoadedThresholds
 
 
 def decision_names(cuts: LoadedThresholds) -> list[str]:
     """Return the names of the columns."""
     if cuts.rule == SETS:
         return ["prediction_set"]
-    if cuts.task != "multilabel":
+    if not cuts.labels:
         return ["decision", "referred"] if cuts.refers else ["decision"]
     names = [f"decision_{name}" for name in cuts.classes]
     return [*names, *(f"referred_{name}" for name in cuts.classes)] if cuts.refers else names
@@ -46,7 +46,7 @@ def decision_arrays(cuts: LoadedThresholds, decided: NDArray[Any], *, text: bool
     if cuts.rule == SETS:
         return [_lists(decided, cuts.classes or ("0", "1"), text=text)]
     parts = [decided] if decided.ndim == 1 else list(decided.T)
-    if cuts.task == "multiclass":
+    if cuts.exclusive:
         names = text_array([*cuts.classes, None])
         index = np.where(decided < 0, len(cuts.classes), decided)
         arrays = [names.take(number_array(index))]

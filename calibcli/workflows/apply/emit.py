@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from calibcli.core.calibrators.composed.grouped import Grouped
+from calibcli.core.decisions.stored import REGIONS, SETS
 from calibcli.errors import UsageError, did_you_mean
 from calibcli.io.rows.keys import MISSING_GROUP
 from calibcli.workflows.apply.fitting import fitting_thresholds
-from calibcli.workflows.input.loaded import load_calibrator
-from calibcli.workflows.input.loaded_cuts import REGIONS, SETS
+from calibcli.workflows.input.loaded.loading import load_calibrator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from calibcli.core.decisions.rules import Rule
     from calibcli.core.export.sql_scores import Scores
-    from calibcli.workflows.input.loaded import LoadedCalibrator
+    from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
 
 KINDS = ("sql", "python")
 
@@ -111,7 +111,7 @@ def _several(loaded: LoadedCalibrator, columns: tuple[str, ...], rule: Rule | No
     """Return the expressions of several classes or labels, as items of a SELECT."""
     from calibcli.core.export.sql import identifier
 
-    if loaded.task == "multiclass":
+    if loaded.exclusive:
         if loaded.raw_scale is not None:
             raise UsageError("raw scores of several classes are not written in SQL", "use apply")
         from calibcli.core.export.sql_rows import ClassRows

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from calibcli.errors import InputError
-from calibcli.workflows.input.loaded_cuts import load_thresholds
+from calibcli.workflows.input.loaded.loading import load_thresholds
 
 if TYPE_CHECKING:
-    from calibcli.workflows.input.loaded import LoadedCalibrator
-    from calibcli.workflows.input.loaded_cuts import LoadedThresholds
+    from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
+    from calibcli.workflows.input.loaded.cuts import LoadedThresholds
 
 
 def fitting_thresholds(path: str, loaded: LoadedCalibrator) -> LoadedThresholds:

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from calibcli.io.images.blocks import Frame
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.workflows.input.gather import Progress
-    from calibcli.workflows.input.loaded import LoadedCalibrator
-    from calibcli.workflows.input.loaded_cuts import LoadedThresholds
+    from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
+    from calibcli.workflows.input.loaded.cuts import LoadedThresholds
 
     Draw = Callable[[Array], NDArray[Any]]
 

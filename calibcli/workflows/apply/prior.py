@@ -17,6 +17,7 @@ from calibcli.core.statistics.keys import logit_keys, probability_keys
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.core.statistics.tally import Tally
 from calibcli.errors import InputError, UsageError
+from calibcli.io.artifacts.stats import stats_from_dict
 from calibcli.tasks.features import kind_of, refuse
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from calibcli.core.comparison.label_shift import Mixture
     from calibcli.core.comparison.prior import Estimate
-    from calibcli.workflows.input.loaded import LoadedCalibrator
+    from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
 
     Array = NDArray[np.float64]
     Mass = NDArray[Any] | None
@@ -135,7 +136,7 @@ def old_prevalence(loaded: LoadedCalibrator) -> Array:
         found = np.array([np.nan if value is None else value], dtype=np.float64)
     else:
         families = (payload.get("stats") or {}).get("classes") or []
-        parts = [ScoreStats.from_dict(one) for one in families]
+        parts = [stats_from_dict(one) for one in families]
         found = np.array([one.positives / one.n for one in parts], dtype=np.float64)
         if len(found) != len(loaded.classes):
             found = np.full(1, np.nan)
@@ -243,7 +244,7 @@ def _estimated(
     error = test = None
     payload = (loaded.payload.get("stats") or {}).get("pairs")
     if plain and payload is not None:
-        reference = ScoreStats.from_dict(payload)
+        reference = stats_from_dict(payload)
         if reference.logits == current.logits:
             error = map_error(calibrator, reference, current, _widths(loaded))
             test = mixture(reference, current)

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gated import Gated
-    from calibcli.workflows.input.gather import Gathered, Progress
+    from calibcli.workflows.input.gather import Progress
+    from calibcli.workflows.input.gathered import Gathered
 
 Result = dict[str, Any]
 
@@ -66,7 +67,7 @@ def fit(
     else:
         opened = open_input(spec)
         dataset = opened[0]
-        if dataset is not None and dataset.task == "multiclass" and column is None:
+        if dataset is not None and dataset.exclusive and column is None:
             from calibcli.workflows.fit.rows import fit_rows
 
             found, fitted = fit_rows(dataset, spec, conventions, options, threads, progress, watch)

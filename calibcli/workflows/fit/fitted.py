@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from calibcli.core.calibrators import CALIBRATORS, OneVsRest
-from calibcli.core.calibrators.types import BINARY
+from calibcli.core.calibrators.types import SCORE
 from calibcli.core.results.warning import Warning
 from calibcli.errors import UsageError, did_you_mean
 
@@ -143,8 +143,8 @@ def check_method(method: str, task: str) -> None:
     Raises:
         UsageError: a method of several classes for binary pairs.
     """
-    if not CALIBRATORS[method].tasks >= BINARY:
-        usable = [m for m, kind in CALIBRATORS.items() if kind.tasks >= BINARY]
+    if not CALIBRATORS[method].takes >= SCORE:
+        usable = [m for m, kind in CALIBRATORS.items() if kind.takes >= SCORE]
         raise UsageError(
             f"{method} is for several classes, these scores are {task}",
             f"one of: {', '.join(usable)}",

@@ -12,7 +12,7 @@ from calibcli.core.calibrators import CALIBRATORS, Grouped, Identity, Temperatur
 from calibcli.core.calibrators.classes.rows import deal
 from calibcli.core.calibrators.composed.grouped import GroupMap
 from calibcli.core.calibrators.composed.pooling import log_pool_rows
-from calibcli.core.calibrators.types import MULTICLASS
+from calibcli.core.calibrators.types import CLASSES
 from calibcli.core.fitting.auto import auto
 from calibcli.core.fitting.choice import Candidate
 from calibcli.core.fitting.families import FEWEST, PRIOR_ROWS, choose_prior
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.workflows.fit.fitted import FitOptions
     from calibcli.workflows.input.conventions import Conventions
-    from calibcli.workflows.input.gather import Gathered
+    from calibcli.workflows.input.gathered import Gathered
 
     Array = NDArray[np.float64]
 
@@ -142,7 +142,7 @@ def _fit(
     if method == Temperature.method and options.temperatures:
         return Temperature.fit(rows, temperatures=options.temperatures)
     kind = CALIBRATORS[method]
-    if start is not None and start.method == method and MULTICLASS <= kind.tasks:
+    if start is not None and start.method == method and CLASSES <= kind.takes:
         return fitted(kind, rows, start=start)
     return Rows(rows).fit(method)
 

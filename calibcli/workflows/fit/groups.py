@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from calibcli.core.calibrators import Identity, OneVsRest
 from calibcli.core.calibrators.composed.grouped import Grouped, GroupMap
-from calibcli.core.calibrators.types import label_evidence
+from calibcli.core.calibrators.evidence import label_evidence
 from calibcli.core.fitting.auto import auto
 from calibcli.core.fitting.choice import Candidate
 from calibcli.core.fitting.families import deal, fit_family, merged
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from calibcli.core.fitting.families import Family
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.workflows.fit.fitted import FitOptions
-    from calibcli.workflows.input.gather import Gathered, Slice
+    from calibcli.workflows.input.gathered import Gathered, Slice
 
 SIMPLE = ("temperature", "platt", "beta")
 """Methods of a group's own map that `auto` compares."""

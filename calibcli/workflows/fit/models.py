@@ -11,7 +11,7 @@ import numpy as np
 from calibcli.core.calibrators import Temperature, calibrate
 from calibcli.core.calibrators.classes.rows import deal
 from calibcli.core.calibrators.composed.model_pool import ModelPool, averaged, logits_of, pooled
-from calibcli.core.calibrators.types import label_evidence
+from calibcli.core.calibrators.evidence import label_evidence
 from calibcli.core.fitting.auto import auto
 from calibcli.core.fitting.choice import Candidate, one_standard_error
 from calibcli.core.fitting.families import merged
@@ -22,6 +22,7 @@ from calibcli.core.statistics.keys import logit_keys, probability_keys
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.core.statistics.tally import Tally
 from calibcli.errors import InputError
+from calibcli.io.task import SINGLE
 from calibcli.tasks.collect import count
 from calibcli.tasks.features import kind_of, refuse
 from calibcli.tasks.pairs import row_buckets
@@ -48,7 +49,8 @@ if TYPE_CHECKING:
     from calibcli.tasks.watching import Watch
     from calibcli.workflows.fit.fitted import FitOptions
     from calibcli.workflows.input.conventions import Conventions
-    from calibcli.workflows.input.gather import Gathered, Progress
+    from calibcli.workflows.input.gather import Progress
+    from calibcli.workflows.input.gathered import Gathered
 
     Array = NDArray[np.float64]
     Which = int | Pool
@@ -85,16 +87,16 @@ def fit_models(
         InputError: unusable input, one label only, too few rows.
     """
     if TASKS.get(spec.task, "rows") != "rows":
-        refuse("fit --ensemble", kind_of("binary", TASKS[spec.task]))
+        refuse("fit --ensemble", kind_of(SINGLE, TASKS[spec.task]))
     dataset = open_models(spec, options.models).by_content()
-    if options.method != "auto" and dataset.task == "binary":
-        check_method(options.method, "binary")
+    if options.method != "auto" and dataset.single:
+        check_method(options.method, SINGLE)
     layout = layout_of(dataset, spec, conventions)
     counted = count(dataset, layout, beside=(watch,), threads=threads, progress=progress)
     found = from_counted(dataset, spec, counted)
     _refuse_few(found, options)
     every: tuple[Which, ...] = (*range(len(options.models)), *POOLS)
-    if dataset.task == "binary":
+    if dataset.single:
         tallies = _ModelPairs(layout, every, options.folds)
         scan(dataset, layout, tallies, threads=threads)
         sources = [_fit_pairs(*one, options) for one in tallies.stats()]

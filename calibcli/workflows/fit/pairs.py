@@ -7,13 +7,14 @@ from functools import reduce
 from typing import TYPE_CHECKING, cast
 
 from calibcli.core.calibrators import CALIBRATORS, Identity, OneVsRest, Temperature
-from calibcli.core.calibrators.types import label_evidence
+from calibcli.core.calibrators.evidence import label_evidence
 from calibcli.core.fitting.auto import auto
 from calibcli.core.fitting.held_out import HeldOut, apply_to_cells, map_losses
 from calibcli.core.fitting.problems import BINARY_CANDIDATES, Pairs
 from calibcli.errors import InputError
+from calibcli.io.task import SINGLE
 from calibcli.tasks.collect import Population
-from calibcli.tasks.population import of_pairs
+from calibcli.tasks.population import of_labels, of_pairs
 from calibcli.workflows.fit.fitted import (
     OF_PROBABILITIES,
     FitOptions,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from calibcli.core.fitting.held_out import Score
     from calibcli.core.results.warning import Warning
     from calibcli.core.statistics.stats import ScoreStats
-    from calibcli.workflows.input.gather import Gathered
+    from calibcli.workflows.input.gathered import Gathered
 
 RAW_CANDIDATES = tuple(name for name in BINARY_CANDIDATES if name not in OF_PROBABILITIES)
 
@@ -53,7 +54,7 @@ def fit_binary(stats: ScoreStats, options: FitOptions) -> Fitted:
         method, calibrator, notes = chosen.method, chosen.calibrator, chosen.notes
         candidates, folds = chosen.candidates, chosen.folds
     else:
-        check_method(options.method, "binary")
+        check_method(options.method, SINGLE)
         method, candidates, notes = options.method, (), ()
         one = fitter(method, options)
         calibrator = one(stats)
@@ -124,4 +125,4 @@ def label_population(after: list[ScoreStats]) -> Population:
     """Return the population of a multi-label task from the pairs of each label."""
     bare = [replace(stats, parts=None, edges=(), logits=False) for stats in after]
     pooled = reduce(lambda a, b: a.merge(b), bare)
-    return Population("multilabel", pooled, (), tuple(after), False)
+    return of_labels(pooled, tuple(after))

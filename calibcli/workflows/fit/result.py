@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 from calibcli._version import __version__
 from calibcli.core.calibrators import CALIBRATORS, OneVsRest
 from calibcli.core.calibrators.composed.grouped import Grouped
-from calibcli.core.calibrators.types import FREE_FORM_ROWS, effective_rows, few_rows_note
+from calibcli.core.calibrators.evidence import FREE_FORM_ROWS, effective_rows, few_rows_note
 from calibcli.core.fitting.map_intervals import map_points
 from calibcli.core.numeric.scales import logit
 from calibcli.core.results.warning import Warning, any_of, warned
-from calibcli.core.statistics.compact import compact
 from calibcli.io.rows.hashing import with_digest
-from calibcli.tasks.families import digest_of
+from calibcli.tasks.families import compact_stats, digest_of
 from calibcli.tasks.table import medium
-from calibcli.workflows.input.gather import Slice
+from calibcli.workflows.input.gathered import Slice
 from calibcli.workflows.input.overlap import fitted_rows
 from calibcli.workflows.measure.ranking import ranking_brief
 from calibcli.workflows.measure.slices import brief_result, shown_class
@@ -28,14 +27,9 @@ if TYPE_CHECKING:
     from calibcli.tasks.collect import Population
     from calibcli.workflows.fit.fitted import FitOptions, Fitted, GroupOutcome
     from calibcli.workflows.input.conventions import Conventions
-    from calibcli.workflows.input.gather import Gathered
+    from calibcli.workflows.input.gathered import Gathered
 
 Result = dict[str, Any]
-
-STATS_CELLS = 2000
-"""Cells of all statistics in an artifact together; more are coarsened."""
-STATS_CLASSES = 20
-"""Classes whose statistics one by one are in an artifact."""
 
 
 def result_of(
@@ -223,25 +217,3 @@ def _rows(found: Gathered, calibrator: Calibrator) -> int:
     """Return the rows read; models of a file each have the same rows."""
     rows = [int(one["rows"] or 0) for one in found.inputs]
     return rows[0] if getattr(calibrator, "files", False) else sum(rows)
-
-
-def compact_stats(population: Population, cells: int = STATS_CELLS) -> Result:
-    """Return the families of pairs as in a statistics artifact, coarsened to stay small.
-
-    Clusters are left out. Of more than `STATS_CLASSES` classes only the pairs of the predicted
-    class, all together, are kept.
-    """
-    if population.single:
-        return {"rows_apart": False, "pairs": _compact([population.pairs], cells)[0]}
-    several = len(population.classes) <= STATS_CLASSES
-    if population.exclusive:
-        top = _compact(population.top if several else (population.pairs,), cells)
-    else:
-        top = [] if several else _compact((population.pairs,), cells)
-    classes = _compact(population.classes, cells) if several else []
-    return {"rows_apart": False, "top": top, "classes": classes}
-
-
-def _compact(family: Any, cells: int) -> list[Result]:
-    bare = [replace(stats, parts=None) for stats in family]
-    return [stats.to_dict() for stats in compact(bare, cells)]

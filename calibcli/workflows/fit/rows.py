@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from calibcli.core.calibrators import CALIBRATORS, Identity, OneVsRest, Temperature
 from calibcli.core.calibrators.classes.one_vs_rest import class_stats
 from calibcli.core.calibrators.classes.rows import deal
-from calibcli.core.calibrators.types import BINARY
+from calibcli.core.calibrators.types import SCORE
 from calibcli.core.fitting.auto import auto
 from calibcli.core.fitting.choice import one_standard_error
 from calibcli.core.fitting.families import fit_family
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from calibcli.tasks.watching import Watch
     from calibcli.workflows.fit.fitted import FitOptions
     from calibcli.workflows.input.conventions import Conventions
-    from calibcli.workflows.input.gather import Gathered, Progress
+    from calibcli.workflows.input.gather import Progress
+    from calibcli.workflows.input.gathered import Gathered
 
 RANK_KEEPING = (Identity.method, Temperature.method)
 """Methods that leave the most probable class as it is."""
@@ -148,7 +149,7 @@ def _per_class(
         few = [m for m in BINARY_CANDIDATES if not CALIBRATORS[m].free_form and m != "identity"]
         methods = tuple(few)
     else:
-        if not CALIBRATORS[options.method].tasks >= BINARY:
+        if not CALIBRATORS[options.method].takes >= SCORE:
             raise UsageError(
                 f"{options.method} has no form for one class against the rest",
                 "leave out --per-class: it has parameters for each class already",

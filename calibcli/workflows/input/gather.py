@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from calibcli._version import __version__
 from calibcli.core.results.warning import Warning
 from calibcli.errors import InputError, UsageError
 from calibcli.io.dataset import raw_scale_of
 from calibcli.io.failures import reading
-from calibcli.io.formats.sources import expand, one_array
+from calibcli.io.formats.sources import expand
 from calibcli.tasks.collect import Counted, count
-from calibcli.tasks.families import families_of, merged, population_of, whole
-from calibcli.tasks.population import Layout, OfTask, Population, of_pairs
+from calibcli.tasks.population import Layout
 from calibcli.tasks.table import TASKS, medium, open_dataset
+from calibcli.workflows.input.gathered import Gathered, Slice
+from calibcli.workflows.input.saved import calibrated_cells, from_stats
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from calibcli.core.calibrators import Calibrator
-    from calibcli.core.numeric.raw_scale import RawScale
     from calibcli.io.dataset import Dataset
-    from calibcli.io.formats.sources import Source
+    from calibcli.io.formats.source import Source
     from calibcli.io.rows.recipe import InputSpec
     from calibcli.tasks.watching import Watch
     from calibcli.workflows.input.conventions import Conventions
@@ -31,110 +30,6 @@ if TYPE_CHECKING:
     Opened = tuple[Dataset | None, Sequence[Source]]
 
 Result = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Slice:
-    """A population under its name in the JSON, before and after calibration."""
-
-    where: Result
-    population: Population
-    calibrated: Population | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Gathered(OfTask):
-    """Everything a command knows about its input."""
-
-    task: str
-    classes: tuple[str, ...]
-    logits: bool
-    overall: Slice
-    groups: tuple[Slice, ...]
-    inputs: list[Result]
-    params: Result
-    dropped: int = 0
-    dataset: Dataset | None = None
-    warnings: list[Warning] = field(default_factory=list)
-    labelled: bool = True
-    watch: Watch | None = None
-
-    @property
-    def raw_scale(self) -> RawScale | None:
-        """How raw scores were turned into logits; None where scores are no raw ones."""
-        return raw_scale_of(self.dataset)
-
-    @property
-    def name(self) -> str:
-        """What a user calls the task."""
-        return self.task if self.dataset is None else self.dataset.name
-
-    @property
-    def medium(self) -> str:
-        """What the files hold: "rows", "images" or "boxes"."""
-        return "rows" if self.dataset is None else self.dataset.medium
-
-    def as_pairs(self) -> Gathered:
-        """Return boxes of all classes as one population of pairs, and so those of each group.
-
-        What has one score a row, whatever it is of, is fitted and compared alike.
-        """
-        if self.dataset is None or self.dataset.medium != "boxes":
-            return self
-
-        def pooled(one: Slice) -> Slice:
-            before, after = one.population, one.calibrated
-            return replace(
-                one,
-                population=of_pairs(before.pairs, units=before.units),
-                calibrated=None if after is None else of_pairs(after.pairs),
-            )
-
-        return replace(
-            self,
-            task="binary",
-            classes=(),
-            overall=pooled(self.overall),
-            groups=tuple(map(pooled, self.groups)),
-        )
-
-    @property
-    def fitted_task(self) -> str:
-        """The task of a calibrator of these rows: boxes have one of their own."""
-        return self.name if self.medium == "boxes" else self.task
-
-    @property
-    def fitted_classes(self) -> tuple[str, ...]:
-        """The classes that a calibrator of these rows names, also where all are fitted alike."""
-        boxes = self.dataset is not None and self.medium == "boxes"
-        return self.dataset.classes if boxes and self.dataset is not None else self.classes
-
-    @property
-    def clustered(self) -> bool:
-        """Whether several rows can be of one unit: a cluster, or an image."""
-        if self.dataset is not None:
-            return self.dataset.unit.clustered
-        return bool(self.params.get("cluster"))
-
-    @property
-    def class_slices(self) -> list[Slice]:
-        """One slice for each class of a multi-class or multi-label input, against the rest."""
-        after = self.overall.calibrated
-        found = []
-        for k, name in enumerate(self.classes):
-            own = one_class(self.overall.population, k)
-            changed = None if after is None else one_class(after, k)
-            found.append(Slice({"kind": "class", "name": name}, own, changed))
-        return found
-
-
-def one_class(population: Population, k: int) -> Population:
-    """Return class k against the rest. Rows are independent again: one pair a row."""
-    stats = population.classes[k]
-    if population.rows_apart:
-        return of_pairs(stats if stats.parts is None else replace(stats, parts=None))
-    extra = None if population.extra is None else population.extra.of_label(k)
-    return of_pairs(stats, units=population.units, extra=extra)
 
 
 def is_artifact(source: Source) -> bool:
@@ -220,7 +115,7 @@ def gather(
                 "--group cannot be read from saved statistics",
                 "they hold the groups that they were saved with",
             )
-        found = _from_stats(sources)
+        found = from_stats(sources)
         return found if calibrator is None else calibrated_cells(found, calibrator)
     layout = replace(layout_of(dataset, spec, conventions), by_bucket=by_bucket)
     counted = count(
@@ -342,121 +237,14 @@ def dropped(number: float, what: str) -> Warning:
     return Warning("dropped", f"{number:,} {what} were left out")
 
 
+def input_params(spec: InputSpec, dataset: Dataset) -> Result:
+    """Return the input options as they stand in the JSON."""
+    return medium(dataset.medium).params(spec, dataset)
+
+
 def _natural(value: str) -> tuple[bool, float, str]:
     """Sort numbers as numbers, before text."""
     try:
         return False, float(value), value
     except ValueError:
         return True, 0.0, value
-
-
-def input_params(spec: InputSpec, dataset: Dataset) -> Result:
-    """Return the input options as they stand in the JSON."""
-    return medium(dataset.medium).params(spec, dataset)
-
-
-# -- saved statistics ------------------------------------------------------------------------------
-
-
-def stats_payload(found: Gathered) -> Result:
-    """Return the statistics artifact of some input."""
-    from calibcli.io.rows.hashing import with_digest
-
-    return {
-        "calibcli": __version__,
-        "task": found.task,
-        "classes": list(found.classes),
-        "logits": found.logits,
-        "inputs": [with_digest(one) for one in found.inputs],
-        "params": found.params,
-        "families": {
-            "overall": families_of(found.overall.population),
-            "groups": [
-                {"slice": group.where, **families_of(group.population)} for group in found.groups
-            ],
-        },
-    }
-
-
-def _payload(source: Source) -> Result:
-    from calibcli.io.artifacts.artifacts import parse_artifact, read_artifact
-
-    with reading(source.name), source.open() as file:
-        if file.read(64).lstrip().startswith(b"["):
-            raise one_array(source)
-    if source.data is None and source.spool is None:
-        return read_artifact(source.path, "stats")
-    with source.open() as file:
-        return parse_artifact(file.read(), source.name, "stats")
-
-
-def _slice_key(where: Result) -> str:
-    return f"{where['column']}\0{where['value']}"
-
-
-def _from_stats(sources: Sequence[Source]) -> Gathered:
-    """Merge saved statistics; rows that come twice are refused.
-
-    Statistics are told apart by the digests of the files that they were counted from, as two
-    shards may hold equal counts; by the counts where there are no digests.
-    """
-    total: Population | None = None
-    groups: dict[str, tuple[Result, Population]] = {}
-    seen: dict[str, str] = {}
-    first: Result = {}
-    inputs: list[Result] = []
-    for source in sources:
-        path, payload = source.name, _payload(source)
-        first = first or payload
-        for name in ("task", "classes", "logits"):
-            if payload[name] != first[name]:
-                raise InputError(
-                    f"{path} and {sources[0].name} differ in {name}", "merge statistics of one kind"
-                )
-        with whole():
-            families = payload["families"]
-            own = population_of(payload["task"], families["overall"])
-            parts = [
-                (one["slice"], population_of(payload["task"], one), _slice_key(one["slice"]))
-                for one in families["groups"]
-            ]
-        saved = payload.get("inputs", [])
-        digests = {one["digest"] for one in saved if one.get("digest")} or {own.pairs.digest()}
-        if twice := digests & seen.keys():
-            raise InputError(
-                f"{path} holds the same rows as {seen[min(twice)]}",
-                "leave out the copy: its rows would count twice",
-            )
-        seen |= dict.fromkeys(digests, path)
-        total = own if total is None else merged(total, own)
-        for where, one, key in parts:
-            groups[key] = (where, merged(groups[key][1], one) if key in groups else one)
-        inputs += [{name: one[name] for name in ("path", "rows")} for one in saved]
-    assert total is not None
-    return Gathered(
-        first["task"],
-        tuple(first["classes"]),
-        first["logits"],
-        Slice({"kind": "overall"}, total),
-        tuple(Slice(where, one) for where, one in groups.values()),
-        inputs,
-        first.get("params", {}),
-    )
-
-
-def calibrated_cells(found: Gathered, calibrator: Calibrator | tuple[Calibrator, ...]) -> Gathered:
-    """Calibrate the cells of saved binary statistics."""
-    from calibcli.core.fitting.held_out import apply_to_cells
-
-    if not found.single or isinstance(calibrator, tuple):
-        raise UsageError(
-            "a calibrator of several classes needs whole rows", "give the score files instead"
-        )
-
-    def after(one: Slice) -> Slice:
-        stats = one.population.pairs
-        changed = of_pairs(stats.map(apply_to_cells(calibrator, stats)))
-        return replace(one, calibrated=changed)
-
-    groups = tuple(after(group) for group in found.groups)
-    return replace(found, overall=after(found.overall), groups=groups)

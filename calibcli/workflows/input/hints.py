@@ -24,6 +24,7 @@ from calibcli.io.formats.sources import expand
 from calibcli.io.rows.evidence import Evidence
 from calibcli.io.rows.keys import as_text, keys, natural
 from calibcli.io.rows.labels.coders import as_number
+from calibcli.io.task import LABELS
 from calibcli.tasks.table import open_dataset
 from calibcli.tasks.validity import missing_rows
 
@@ -114,8 +115,8 @@ def _kinds(spec: InputSpec) -> Iterator[Options]:
     yield from ((("--scale", scale),) for scale in _SCALES)
     if spec.scale is None:
         yield (("--logits", None),)
-    if spec.task != "multilabel":
-        yield (("--task", "multilabel"),)
+    if spec.task != LABELS:
+        yield (("--task", LABELS),)
     yield (("--raw", None),)
     yield ("--raw", None), ("--descending", None)
 
@@ -328,7 +329,7 @@ def _tried(spec: InputSpec, options: Options, *, need_labels: bool) -> Trial | N
     if not labels:  # rows to apply a calibrator to: of logits some are negative
         return Trial(options, 0.5, 1.0 if not wanted.logits or p.min() < 0 else np.inf)
     if wanted.logits:
-        p = softmax(p) if dataset.task == "multiclass" else expit(p)
+        p = softmax(p) if dataset.exclusive else expit(p)
     ranking, loss = _judged(p, np.concatenate(labels))
     if wanted.raw:  # which way up they rank is all that can be told
         loss = 0.0 if ranking > 0.5 else np.inf

@@ -9,7 +9,7 @@ from calibcli.errors import InputError
 from calibcli.tasks.watching import Watch
 
 if TYPE_CHECKING:
-    from calibcli.workflows.input.loaded import LoadedCalibrator
+    from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
 
 Result = dict[str, Any]
 

@@ -11,6 +11,7 @@ from calibcli.io.artifacts.artifacts import read_artifact
 from calibcli.io.formats.buffers import ARRAY
 from calibcli.io.formats.readers import open_reader
 from calibcli.io.formats.sources import expand
+from calibcli.io.task import Task
 from calibcli.tasks.table import TASKS
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def remembered(spec: InputSpec, calibrator: str | None) -> InputSpec:
             spec = replace(spec, score=names[0])
         else:
             spec = replace(spec, scores=names, classes=spec.classes or classes)
-    if spec.positive is None and payload["task"] != "multiclass":
+    if spec.positive is None and not Task(payload["task"]).exclusive:
         spec = replace(spec, positive=payload["input"]["positive"])
     spec = with_scale(spec, raw_scale_in(payload["input"]), "the calibrator was fitted")
     label = payload.get("params", {}).get("label")

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.io.rows.dataset import Dataset, InputSpec
     from calibcli.workflows.input.conventions import Conventions
-    from calibcli.workflows.input.gather import Gathered
-    from calibcli.workflows.input.loaded import LoadedCalibrator
-    from calibcli.workflows.input.loaded_cuts import LoadedThresholds
+    from calibcli.workflows.input.gathered import Gathered
+    from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
+    from calibcli.workflows.input.loaded.cuts import LoadedThresholds
 
 Result = dict[str, Any]
 FEW_ROWS = 100

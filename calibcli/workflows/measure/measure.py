@@ -9,7 +9,9 @@ from calibcli._version import __version__
 from calibcli.core.results.base import plain
 from calibcli.core.results.warning import warned
 from calibcli.errors import InputError, UsageError
-from calibcli.workflows.input.gather import Gathered, gather, stats_payload, with_group_of
+from calibcli.workflows.input.gather import gather, with_group_of
+from calibcli.workflows.input.gathered import Gathered
+from calibcli.workflows.input.saved import stats_payload
 from calibcli.workflows.input.warnings import calibrator_warnings, measure_warnings
 from calibcli.workflows.measure.slices import judge_readings, shown_class, slice_result
 
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.tasks.collect import Population
     from calibcli.workflows.input.conventions import Conventions
-    from calibcli.workflows.input.gather import Progress, Slice
+    from calibcli.workflows.input.gather import Progress
+    from calibcli.workflows.input.gathered import Slice
     from calibcli.workflows.measure.compared.reference import Reference
     from calibcli.workflows.measure.decided.applied import Applied, Decisions
 
@@ -75,14 +78,14 @@ def measure(
     loaded = watch = shared = None
     applied: Applied | None = None
     if calibrator is not None:
-        from calibcli.workflows.input.loaded import load_calibrator
+        from calibcli.workflows.input.loaded.loading import load_calibrator
         from calibcli.workflows.input.overlap import found_overlap, watch_of
 
         loaded = load_calibrator(calibrator)
         mapping, watch = loaded.calibrator, watch_of(loaded)
     reading = conventions
     if thresholds is not None:
-        from calibcli.workflows.measure.decided.applied import applied_of
+        from calibcli.workflows.measure.decided.thresholds import applied_of
 
         applied = applied_of(thresholds, calibrator=calibrator is not None)
         reading = conventions.cutting(*applied.edges)

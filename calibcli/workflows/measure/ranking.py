@@ -9,6 +9,7 @@ import numpy as np
 from calibcli.core.metrics import intervals
 from calibcli.core.metrics.binary import View
 from calibcli.core.metrics.further.registry import ALL
+from calibcli.core.metrics.grid_error import grid_error
 from calibcli.workflows.measure.slices import confusion, figure
 
 if TYPE_CHECKING:
@@ -62,5 +63,5 @@ def ranking_result(
         "ece_by_bins": [],
     }
     if not population.pairs.exact:
-        result["grid_error"] = population.pairs.grid_error
+        result["grid_error"] = grid_error(population.pairs)
     return result

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.workflows.input.conventions import Conventions
-    from calibcli.workflows.input.gather import Gathered, Slice
+    from calibcli.workflows.input.gathered import Gathered, Slice
     from calibcli.workflows.measure.compared.reference import Reference
     from calibcli.workflows.measure.decided.applied import Applied
 

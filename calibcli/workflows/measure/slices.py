@@ -8,6 +8,7 @@ import numpy as np
 
 from calibcli.core.metrics import intervals, multiclass
 from calibcli.core.metrics.binary import TESTS, View
+from calibcli.core.metrics.grid_error import grid_error
 from calibcli.core.metrics.readings import judged, read_at
 from calibcli.core.metrics.shares import effective_rows, f1_of, overlap_interval, proportion
 from calibcli.core.numeric.special import clopper_pearson
@@ -15,6 +16,7 @@ from calibcli.core.results.base import plain
 from calibcli.core.results.figures import Figure, Reading
 from calibcli.core.results.reading import typed_as
 from calibcli.core.statistics.curves import threshold_curve
+from calibcli.io.task import IMAGES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,7 +66,7 @@ def slice_result(
     if conventions.at:
         result["at"] = readings_of(view, conventions)
     if not population.pairs.exact:
-        result["grid_error"] = population.pairs.grid_error
+        result["grid_error"] = grid_error(population.pairs)
     if extra is not None:
         result |= extra.parts()
     if curves is not None and not population.exclusive:
@@ -277,7 +279,7 @@ def judge_readings(result: Result, level: float | None) -> None:
         return
     parts = [result["overall"], *result["classes"], *result["groups"]]
     parts += [part["calibrated"] for part in parts if part.get("calibrated")]
-    parts += result.get("segmentation", {}).get("structures", ())
+    parts += result.get(IMAGES, {}).get("structures", ())
     told = [part for part in parts if part.get("at")]
     readings = iter(
         judged([typed_as(one, Reading) for part in told for one in part["at"]], 1 - level)

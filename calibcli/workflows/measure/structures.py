@@ -17,6 +17,7 @@ from calibcli.core.metrics.binary import View
 from calibcli.core.results.warning import Warning
 from calibcli.core.segmentation.overlap import overlap
 from calibcli.core.statistics.keys import HALF_KEY
+from calibcli.io.task import IMAGES
 from calibcli.tasks.segmentation.image_counts import ImageCounts
 from calibcli.workflows.measure.slices import bin_rows, readings_of
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.tasks.collect import Population
     from calibcli.workflows.input.conventions import Conventions
-    from calibcli.workflows.input.gather import Gathered
+    from calibcli.workflows.input.gathered import Gathered
 
 Result = dict[str, Any]
 FEW_IMAGES = 20
@@ -44,7 +45,7 @@ def judge(result: Result, found: Gathered, conventions: Conventions) -> list[War
         later = _structures(stack, found.overall.calibrated, conventions)
         for own, after in zip(structures, later, strict=True):
             own["calibrated"] = {key: after[key] for key in after if key not in ("name", "pixels")}
-    result["segmentation"] = {
+    result[IMAGES] = {
         "pixel": found.task,
         "images": stack.images,
         "pixels": result["overall"]["metrics"]["n"]["value"],
@@ -159,7 +160,7 @@ def _iou(f1: Result) -> Result:
 
 
 def _warnings(result: Result, conventions: Conventions) -> list[Warning]:
-    told = result["segmentation"]
+    told = result[IMAGES]
     said = []
     if told["images"] < FEW_IMAGES and conventions.confidence is not None:
         images = "1 image" if told["images"] == 1 else f"{told['images']} images"

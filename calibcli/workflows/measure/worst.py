@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from calibcli.core.calibrators import Calibrator
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.workflows.input.conventions import Conventions
-    from calibcli.workflows.input.gather import Gathered
+    from calibcli.workflows.input.gathered import Gathered
 
 
 def worst_rows(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from calibcli.core.calibrators import Identity, OneVsRest
 from calibcli.core.calibrators.classes.rows import deal
-from calibcli.core.calibrators.types import FREE_FORM_ROWS, effective_rows
+from calibcli.core.calibrators.evidence import FREE_FORM_ROWS, effective_rows
 from calibcli.core.comparison.promotion import best_step, compared
 from calibcli.core.fitting.auto import REPEATS
 from calibcli.core.fitting.held_out import FoldLosses, HeldOut
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.workflows.fit.fitted import FitOptions, Fitted
     from calibcli.workflows.input.conventions import Conventions
-    from calibcli.workflows.input.gather import Gathered
+    from calibcli.workflows.input.gathered import Gathered
 
 
 @dataclass(frozen=True, slots=True)

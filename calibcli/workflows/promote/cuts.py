@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from calibcli.core.decisions.stored import CUT
 from calibcli.core.results.warning import Warning, warned
 from calibcli.errors import AnswerNoError, InputError, UsageError
 from calibcli.io.artifacts.artifacts import artifact_text
@@ -13,9 +14,9 @@ from calibcli.io.output.succession import target_of
 from calibcli.io.rows.hashing import with_digest
 from calibcli.tasks.rows.rivals import Decider
 from calibcli.tasks.table import TASKS
+from calibcli.workflows.input.asked import Asked
 from calibcli.workflows.input.gather import gather, open_input
-from calibcli.workflows.input.loaded import load_calibrator
-from calibcli.workflows.input.loaded_cuts import CUT, load_thresholds
+from calibcli.workflows.input.loaded.loading import load_calibrator, load_thresholds
 from calibcli.workflows.input.overlap import found_overlap
 from calibcli.workflows.promote.duel import duel
 from calibcli.workflows.promote.outcome import (
@@ -39,10 +40,12 @@ if TYPE_CHECKING:
 
     from calibcli.core.decisions.gates import Gate
     from calibcli.io.rows.dataset import InputSpec
+    from calibcli.workflows.input.asked import Options
     from calibcli.workflows.input.conventions import Conventions
-    from calibcli.workflows.input.gather import Gathered, Progress
-    from calibcli.workflows.input.loaded import LoadedCalibrator
-    from calibcli.workflows.input.loaded_cuts import LoadedThresholds
+    from calibcli.workflows.input.gather import Progress
+    from calibcli.workflows.input.gathered import Gathered
+    from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
+    from calibcli.workflows.input.loaded.cuts import LoadedThresholds
     from calibcli.workflows.promote.duel import Met
     from calibcli.workflows.promote.outcome import Attempt
     from calibcli.workflows.promote.promote import Tried
@@ -130,15 +133,9 @@ def promote_cuts(
         if result["code"]:
             return result
         try:
-            cuts = choose_cuts(
-                spec,
-                conventions,
-                wish,
-                loaded,
-                calibrator=calibrator,
-                opened=opened,
-                threads=threads,
-            )
+            options: Options = {"calibrator": calibrator, "threads": threads}
+            asked = Asked.after(loaded, spec, conventions, options)
+            cuts = choose_cuts(asked, wish, opened=opened)
         except AnswerNoError as error:
             return result | {"code": "unreachable", "reason": error.message}
         new = Decider(cuts.rule, mapping)

@@ -19,6 +19,7 @@ from calibcli.tasks.rows.decided import natural
 from calibcli.tasks.rows.rivals import Decider, Rivals
 from calibcli.tasks.scan import scan
 from calibcli.tasks.share import Share
+from calibcli.workflows.input.asked import Asked
 from calibcli.workflows.input.gather import layout_of, with_group_of
 from calibcli.workflows.measure.decided.judged import decision_result
 from calibcli.workflows.threshold.threshold import choose_cuts, with_groups
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from calibcli.io.dataset import Dataset
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.workflows.input.conventions import Conventions
-    from calibcli.workflows.input.loaded import LoadedCalibrator
+    from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
     from calibcli.workflows.threshold.wish import Wish
 
 Result = dict[str, Any]
@@ -171,7 +172,8 @@ def duel(
         loaded = calibrated(fold)
         try:
             part: Any = Share(dataset, outside(fold))
-            own = choose_cuts(spec, quick, wish, loaded, opened=(part, ()), threads=threads)
+            asked = Asked.after(loaded, spec, quick, {"threads": threads})
+            own = choose_cuts(asked, wish, opened=(part, ()))
         except (AnswerNoError, InputError):
             challengers, held_out = [chosen] * FOLDS, False
             break
@@ -189,16 +191,16 @@ def _met(
     rivals: Rivals, dataset: Dataset, wish: Wish, conventions: Conventions, held_out: bool
 ) -> Met:
     level = conventions.confidence or 0.95
-    task, names = dataset.task, dataset.classes
+    exclusive, names = dataset.exclusive, dataset.classes
     values = sorted(rivals.members.values, key=natural)
     members = [rivals.members.values[value] for value in values] or [0]
-    every = Duel.of(rivals.joint, rivals.classes, members, task)
+    every = Duel.of(rivals.joint, rivals.classes, members, exclusive=exclusive)
     slices: list[tuple[Result, Duel]] = [({"kind": "overall"}, every)]
     if wish.per_group is not None:
         slices = [
             (
                 {"kind": "group", "column": wish.per_group, "value": value},
-                Duel.of(rivals.joint, rivals.classes, [member], task),
+                Duel.of(rivals.joint, rivals.classes, [member], exclusive=exclusive),
             )
             for value, member in zip(values, members, strict=True)
         ]
@@ -215,12 +217,12 @@ def _met(
                 named = _of_class(where, names, k)
                 target, least = constraint.target, constraint.at_least
                 constraints.append(Kept(str(constraint), named, old, new, least, target))
-    if wish.costs is not None and task != "multiclass":
+    if wish.costs is not None and not exclusive:
         loss = _losses(wish.costs)
         compared: Compared | None = compare_losses(every, loss, level, prior=wish.prior)
     else:
         goal = wish.objective
-        summed = task == "multiclass" and goal.name == "accuracy"
+        summed = exclusive and goal.name == "accuracy"
         over = goal.common or ("sum" if summed else "mean")
         compared = compare(every, goal.function, level, prior=wish.prior, over=over)
     decision = decision_result(rivals.counts, names, conventions.confidence)

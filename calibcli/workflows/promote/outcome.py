@@ -13,13 +13,14 @@ from calibcli.errors import InputError
 from calibcli.io.failures import listing, show
 from calibcli.io.output.lock import FileLock
 from calibcli.io.output.succession import install, previous_of, recover, roll_back, target_of
+from calibcli.io.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from calibcli.core.comparison.promotion import Check, Rule
     from calibcli.core.decisions.gates import Verdict
-    from calibcli.workflows.input.gather import Gathered
+    from calibcli.workflows.input.gathered import Gathered
 
 Result = dict[str, Any]
 
@@ -188,7 +189,7 @@ def limits(rule: Rule, task: str) -> Result:
     """Return what a dump has to pass, as it stands among the conventions."""
     return {
         "min_rows": rule.min_rows,
-        "min_positives": rule.least_of_a_label(task),
+        "min_positives": rule.least_of_a_label(exclusive=Task(task).exclusive),
         "max_shift": {name: _finite(getattr(rule, name)) for name in ("psi", "odds", "auc")},
     }
 

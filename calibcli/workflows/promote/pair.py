@@ -20,9 +20,10 @@ from calibcli.io.output.succession import previous_of
 from calibcli.tasks.rows.rivals import Decider
 from calibcli.tasks.share import Share
 from calibcli.workflows.fit.fit import fit_gathered
+from calibcli.workflows.input.asked import Asked
 from calibcli.workflows.input.gather import gather, open_input
-from calibcli.workflows.input.loaded import LoadedCalibrator, load_calibrator
-from calibcli.workflows.input.loaded_cuts import load_thresholds
+from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
+from calibcli.workflows.input.loaded.loading import load_calibrator, load_thresholds
 from calibcli.workflows.promote.cuts import (
     champion_of,
     comparison,
@@ -45,9 +46,10 @@ if TYPE_CHECKING:
     from calibcli.io.dataset import Dataset
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.workflows.fit.fitted import FitOptions
+    from calibcli.workflows.input.asked import Options
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gather import Progress
-    from calibcli.workflows.input.loaded_cuts import LoadedThresholds
+    from calibcli.workflows.input.loaded.cuts import LoadedThresholds
     from calibcli.workflows.promote.duel import Met
     from calibcli.workflows.promote.outcome import Attempt
     from calibcli.workflows.promote.promote import Tried
@@ -242,16 +244,9 @@ class _Pair:
         return "kept", code, told
 
     def _chosen(self, loaded: LoadedCalibrator) -> Cuts:
-        opened = (self.dataset, self.sources)
-        return choose_cuts(
-            self.spec,
-            self.conventions,
-            self.wish,
-            loaded,
-            calibrator=self.attempt.path,
-            opened=opened,
-            threads=self.threads,
-        )
+        options: Options = {"calibrator": self.attempt.path, "threads": self.threads}
+        asked = Asked.after(loaded, self.spec, self.conventions, options)
+        return choose_cuts(asked, self.wish, opened=(self.dataset, self.sources))
 
     def _without(self, fold: int) -> Calibrator:
         """Return the challenger as it would be without the rows of a fold."""

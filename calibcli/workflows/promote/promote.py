@@ -18,7 +18,7 @@ from calibcli.tasks.watching import Watch
 from calibcli.workflows.fit.fit import fit_gathered
 from calibcli.workflows.fit.result import artifact_of, result_of
 from calibcli.workflows.input.gather import gather
-from calibcli.workflows.input.loaded import load_calibrator
+from calibcli.workflows.input.loaded.loading import load_calibrator
 from calibcli.workflows.input.overlap import found_overlap
 from calibcli.workflows.input.warnings import check_fits
 from calibcli.workflows.promote.challenge import contest
@@ -42,8 +42,9 @@ if TYPE_CHECKING:
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.workflows.fit.fitted import FitOptions
     from calibcli.workflows.input.conventions import Conventions
-    from calibcli.workflows.input.gather import Gathered, Progress
-    from calibcli.workflows.input.loaded import LoadedCalibrator
+    from calibcli.workflows.input.gather import Progress
+    from calibcli.workflows.input.gathered import Gathered
+    from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
     from calibcli.workflows.promote.challenge import Contest
     from calibcli.workflows.promote.outcome import Attempt
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.calibrators.types import (
+from calibcli.core.calibrators.evidence import (
     effective_rows,
     label_evidence,
     require_both_classes,
@@ -17,13 +17,14 @@ from calibcli.core.comparison.promotion import Check, class_psi, odds_ratio
 from calibcli.core.metrics.binary import Undefined, View, auc
 from calibcli.core.statistics.curves import Binning
 from calibcli.core.statistics.stats import ScoreStats
-from calibcli.workflows.fit.result import STATS_CLASSES
+from calibcli.io.artifacts.stats import stats_from_dict
+from calibcli.tasks.families import STATS_CLASSES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from calibcli.core.comparison.promotion import Rule
-    from calibcli.workflows.input.gather import Gathered
+    from calibcli.workflows.input.gathered import Gathered
 
 
 def checks_of(found: Gathered, champion: Mapping[str, Any] | None, rule: Rule) -> list[Check]:
@@ -33,7 +34,7 @@ def checks_of(found: Gathered, champion: Mapping[str, Any] | None, rule: Rule) -
         InputError: rows of one class only.
     """
     population = found.overall.population
-    least = rule.least_of_a_label(found.task)
+    least = rule.least_of_a_label(exclusive=found.exclusive)
     if found.exclusive:
         rows = effective_rows(population.pairs)
         of_label = [label_evidence(one)[0] for one in population.classes]
@@ -107,9 +108,9 @@ def shift_checks(found: Gathered, champion: Mapping[str, Any], rule: Rule) -> li
 def _read(stats: dict[str, Any]) -> dict[str, Any]:
     """Return the champion's pairs, all together, and its classes."""
     if "pairs" in stats:
-        return {"pairs": ScoreStats.from_dict(stats["pairs"])}
-    classes = [ScoreStats.from_dict(one) for one in stats.get("classes", ())]
-    top = [ScoreStats.from_dict(one) for one in stats.get("top", ())]
+        return {"pairs": stats_from_dict(stats["pairs"])}
+    classes = [stats_from_dict(one) for one in stats.get("classes", ())]
+    top = [stats_from_dict(one) for one in stats.get("top", ())]
     pooled = top or classes
     return {
         "pairs": reduce(lambda a, b: a.merge(b), pooled) if pooled else None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from calibcli.core.decisions.counts import Judged, table_counts
+from calibcli.core.decisions.judged import Judged, table_counts
 from calibcli.core.decisions.objectives import TOLERANCE
 from calibcli.core.decisions.parity import broken
 from calibcli.core.decisions.thresholds import Confusion

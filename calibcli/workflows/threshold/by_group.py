@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from calibcli.core.decisions.counts import Judged
+from calibcli.core.decisions.judged import Judged
 from calibcli.core.decisions.parity import broken, equal_thresholds
 from calibcli.core.decisions.thresholds import Confusion, Curve
 from calibcli.core.metrics.binary import View
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from calibcli.core.decisions.counts import RuleCounts
     from calibcli.core.decisions.objectives import Constraint
     from calibcli.core.statistics.stats import ScoreStats
+    from calibcli.io.dataset import Dataset
+    from calibcli.io.task import OfTask
     from calibcli.workflows.input.conventions import Conventions
-    from calibcli.workflows.input.gather import Gathered, Slice
+    from calibcli.workflows.input.gathered import Gathered, Slice
     from calibcli.workflows.threshold.wish import Wish
 
 Result = dict[str, Any]
@@ -172,15 +174,15 @@ def _warning(found: list[Result]) -> list[Warning]:
     return [Warning("breaks", text)]
 
 
-def check_task(task: str, wish: Wish) -> None:
+def check_task(read: OfTask | Dataset, wish: Wish) -> None:
     """Raise UsageError for options that do not fit the task."""
     if wish.objective.common is not None:
-        refuse_beside_common(wish, task)
-    if task == "binary":
+        refuse_beside_common(wish, single=read.single)
+    if read.single:
         return
     if wish.equal is not None:
         raise UsageError("--equal is for a binary score", "--per-group alone chooses in each group")
-    if task == "multiclass" and wish.costs is not None and wish.costs.refer is not None:
+    if read.exclusive and wish.costs is not None and wish.costs.refer is not None:
         raise UsageError(
             "refer= is a decision about one binary score",
             "--cost-matrix FILE with one more column refers rows of several classes",

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.decisions.counts import Judged
 from calibcli.core.decisions.cross_fit import FOLDS, CrossFitted, moved, widened
+from calibcli.core.decisions.judged import Judged
 from calibcli.core.decisions.objectives import FIGURES
 from calibcli.core.results.warning import Warning
 from calibcli.workflows.measure.decided.judged import table_of

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from calibcli._version import __version__
-from calibcli.core.results.warning import Warning, warned
+from calibcli.core.results.warning import Warning, any_of, warned
 from calibcli.io.artifacts.artifacts import write_artifact
+from calibcli.tasks.families import compact_stats
 from calibcli.workflows.input.gated import place
 
 if TYPE_CHECKING:
     from calibcli.tasks.population import Population
     from calibcli.workflows.input.gated import Gated
-    from calibcli.workflows.input.loaded import LoadedCalibrator
+    from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
 
 Result = dict[str, Any]
 
@@ -107,24 +108,32 @@ def artifact_of(
 
 def cut_stats(population: Population) -> Result:
     """Return the scores as an artifact of cut-offs keeps them, to tell a shift by."""
-    from calibcli.workflows.fit.result import compact_stats
-
     return compact_stats(population, cells=STATS_CELLS)
 
 
-def void(promise: str) -> Warning:
+def kind_promised(
+    kind: str, warnings: list[Warning], promise: str = "the guarantee", *, given: bool = True
+) -> str:
+    """Return the kind of a result that promises something, unless its rows were fitted on.
+
+    Args:
+        kind: of the result if the promise holds.
+        warnings: what is to be said so far; that the promise is void is added.
+        promise: what is promised, in words.
+        given: whether anything is.
+    """
+    if not given:
+        return "empirical"
+    if any_of(warnings, "in-sample"):
+        warnings.append(_void(promise))
+        return "empirical"
+    return kind
+
+
+def _void(promise: str) -> Warning:
     """Return the warning about a promise that does not hold."""
     text = (
         f"{promise} does not hold: the calibrator was fitted on these rows; "
         "give rows that neither the model nor the calibrator has seen"
     )
     return Warning("void", text)
-
-
-def each_apart(number: int, confidence: float) -> Warning:
-    """Return the warning that guarantees hold one by one."""
-    text = (
-        f"the guarantee holds for each of {number} cut-offs separately, with confidence "
-        f"{confidence:g}, not for all of them at once"
-    )
-    return Warning("each-apart", text)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from calibcli.core.decisions.thresholds import Curve
     from calibcli.tasks.rows.by_unit import Scored, Tables
-    from calibcli.workflows.input.gather import Slice
+    from calibcli.workflows.input.gathered import Slice
     from calibcli.workflows.input.passes import RowPass
     from calibcli.workflows.threshold.classes.competing import Field
     from calibcli.workflows.threshold.wish import Wish

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from calibcli.core.decisions.cross_fit import FOLDS, CellFamily, parted
 from calibcli.core.results.warning import Warning
-from calibcli.errors import AnswerNoError, InputError
-from calibcli.workflows.input.gather import Gathered, Slice, one_class
+from calibcli.workflows.input.gathered import Gathered, Slice, one_class
 from calibcli.workflows.threshold.by_group import pairs_of
-from calibcli.workflows.threshold.choosing import (
-    DRAWS,
-    Chosen,
-    Picked,
-    Refused,
-    describe,
-    never,
-    pick,
-)
+from calibcli.workflows.threshold.choosing import Chosen, Picked, Refused, pick
 from calibcli.workflows.threshold.classes.common import CommonChoice, choose_common
 from calibcli.workflows.threshold.classes.competing import LOWEST, Field, choose_classes, joint
 from calibcli.workflows.threshold.classes.competing import Chosen as ClassesChosen
 from calibcli.workflows.threshold.classes.folds import fold_classes
-from calibcli.workflows.threshold.honest import not_shown
-from calibcli.workflows.threshold.outcome import each_apart
+from calibcli.workflows.threshold.describing import describe, never, nothing
 from calibcli.workflows.threshold.promised import evenly_kept, units_of_classes
+from calibcli.workflows.threshold.settling import (
+    MOST_RESAMPLED,
+    Empty,
+    Found,
+    named,
+    no_intervals,
+    settled,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,13 +34,11 @@ if TYPE_CHECKING:
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.passes import RowPass
-    from calibcli.workflows.threshold.choosing import Cross
     from calibcli.workflows.threshold.classes.folds import ClassFolds
+    from calibcli.workflows.threshold.describing import Cross
     from calibcli.workflows.threshold.wish import Wish
 
 Result = dict[str, Any]
-MOST_RESAMPLED = 100
-"""Slices up to which each cut-off gets an interval: resampling thousands takes minutes."""
 Where = tuple[Result, "ScoreStats", "Picked | Refused | None"]
 """A slice, its pairs, and what was picked in it; None for a class of one label."""
 
@@ -90,7 +87,7 @@ def chosen_of_slices(
         stats = pairs_of(one)
         picked: Picked | Refused | None = None
         if not classes or (stats.positives and stats.negatives):
-            prior = wish.prior_of(task, place % max(len(classes), 1), classes)
+            prior = wish.prior_of(place % max(len(classes), 1), classes)
             picked = pick(
                 stats,
                 wish,
@@ -122,18 +119,13 @@ def chosen_of_labels(slices: Sequence[Slice], conventions: Conventions, wish: Wi
 
 def _common_parts(found: CommonChoice, slices: int, conventions: Conventions) -> Parts:
     warnings = [
-        one.about(f"{_name(made.item['slice'])}: ")
+        one.about(f"{named(made.item['slice'])}: ")
         for made in found.chosen
         for one in made.warnings
     ]
     if conventions.confidence is not None and slices > MOST_RESAMPLED:
-        warnings.append(_no_intervals())
+        warnings.append(no_intervals())
     return Parts(found.chosen, warnings, {"common": found.told})
-
-
-def _no_intervals() -> Warning:
-    text = f"no intervals of cut-offs: more than {MOST_RESAMPLED} slices"
-    return Warning("no-intervals", text)
 
 
 def chosen_of_classes(read: RowPass | Gathered, conventions: Conventions, wish: Wish) -> Parts:
@@ -205,6 +197,16 @@ def _common_of_classes(
     return _common_parts(found, len(names), conventions)
 
 
+_ONE_LABEL = Empty(
+    (
+        "no class has both labels: there is nothing to choose",
+        "give held-out rows of several classes",
+    ),
+    "one-label",
+    "have one label only and get no cut-off, so they are never decided for",
+)
+
+
 def _parts(
     found: Sequence[Where],
     conventions: Conventions,
@@ -214,43 +216,23 @@ def _parts(
     crosses: Sequence[Cross] | None = None,
 ) -> Parts:
     """Describe what was picked; refuse where nothing could be."""
-    refused = [(_name(where), one) for where, _, one in found if isinstance(one, Refused)]
-    empty = [where for where, _, one in found if one is None]
-    if len(empty) == len(found):
-        raise InputError(
-            "no class has both labels: there is nothing to choose",
-            "give held-out rows of several classes",
+
+    def made(place: int, draws: int) -> Chosen:
+        where, stats, one = found[place]
+        if one is None:
+            return nothing(where, stats, "one label only", n=stats.n)
+        if isinstance(one, Refused):
+            return never(where, stats, one, conventions)
+        cross = None if crosses is None else crosses[place]
+        return describe(
+            where, one, conventions, wish, clustered=clustered, draws=draws, cross=cross
         )
-    warnings = refuse_unreachable(refused, len(found), wish, len(empty))
-    draws = DRAWS if len(found) <= MOST_RESAMPLED else 0
-    chosen: list[Chosen] = []
-    for place, (where, stats, one) in enumerate(found):
-        if isinstance(one, Picked):
-            cross = None if crosses is None else crosses[place]
-            made = describe(
-                where, one, conventions, wish, clustered=clustered, draws=draws, cross=cross
-            )
-            prefix = f"{_name(where)}: " if _name(where) else ""
-            warnings += [warning.about(prefix) for warning in made.warnings]
-        elif isinstance(one, Refused):
-            made = never(where, stats, one, conventions)
-        else:
-            made = _nothing(where, stats)
-        chosen.append(made)
-    warnings += not_shown([one.item for one in chosen], wish)
-    if empty:
-        names = [repr(where.get("class", where.get("name"))) for where in empty]
-        named = ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
-        text = (
-            f"{len(empty)} of {len(found)} classes have one label only and get no cut-off, so "
-            f"they are never decided for: {named}"
-        )
-        warnings.append(Warning("one-label", text))
-    if not draws and conventions.confidence is not None:
-        warnings.append(_no_intervals())
-    if wish.guarantee is not None and len(found) > 1:
-        warnings.append(each_apart(len(found), wish.guarantee))
-    return Parts(chosen, warnings)
+
+    slices = [
+        Found(where, partial(made, place), one if isinstance(one, Refused) else None, one is None)
+        for place, (where, _, one) in enumerate(found)
+    ]
+    return Parts(*settled(slices, conventions, wish, _ONE_LABEL))
 
 
 def _places(made: ClassesChosen, part: int = 0) -> list[Place | None]:
@@ -268,67 +250,3 @@ def _crosses(folds: ClassFolds, made: ClassesChosen) -> list[Cross]:
         places = [place or (0, 0) for place in _places(made, part)]
         found += zip(families, cross, places, strict=True)
     return found
-
-
-def _name(where: Result) -> str:
-    if where["kind"] == "class":
-        return f"class {where['name']!r}"
-    if where["kind"] == "group":
-        of = f" (class {where['class']!r})" if "class" in where else ""
-        return f"{where['column']}={where['value']}{of}"
-    return ""
-
-
-def _nothing(where: Result, stats: ScoreStats) -> Chosen:
-    from calibcli.core.decisions.thresholds import Curve
-
-    item = {"slice": where, "threshold": None, "n": stats.n, "reason": "one label only"}
-    return Chosen(item, Curve.from_cells(stats.floor, stats.pos, stats.neg))
-
-
-def refuse_unreachable(
-    refused: Sequence[tuple[str, Refused]], slices: int, wish: Wish, empty: int = 0
-) -> list[Warning]:
-    """Return the warning about slices that get a cut-off above every score.
-
-    `empty` of the slices have nothing to choose from.
-
-    Raises:
-        AnswerNoError: slices that cannot meet the constraints, unless the others are to be written.
-        InputError: slices in which nothing can be chosen whatever the constraints.
-    """
-    if not refused:
-        return []
-    lost = [one for _, one in refused if not one.unreachable]
-    if lost or not wish.never or len(refused) + empty == slices:
-        raise _refusal(refused, slices, wish)
-    named = "; ".join(f"{name}: {one.best}" for name, one in refused)
-    text = (
-        f"{wish.target} cannot be met in {len(refused)} of {slices} slices, whose cut-off is above "
-        f"every score: {named}"
-    )
-    return [Warning("unreachable", text)]
-
-
-def _refusal(
-    refused: Sequence[tuple[str, Refused]], slices: int, wish: Wish
-) -> AnswerNoError | InputError:
-    """Return the error for slices without a cut-off: every one of them, and how near it comes."""
-    for name, one in refused:
-        if not one.unreachable:
-            more = f" (and {len(refused) - 1} of {slices} more)" if len(refused) > 1 else ""
-            return InputError(f"{name}: {one.reason}{more}" if name else one.reason, one.hint)
-    name, first = refused[0]
-    others = f"; {_OTHERS}" if len(refused) < slices else ""
-    if len(refused) == 1:
-        return AnswerNoError(
-            f"{name}: {first.reason}" if name else first.reason, f"{first.hint}{others}"
-        )
-    named = "; ".join(f"{name}: {one.best}" for name, one in refused)
-    return AnswerNoError(
-        f"{wish.target} cannot be met in {len(refused)} of {slices} slices: {named}",
-        f"no thresholds were written{others}",
-    )
-
-
-_OTHERS = "--unreachable never writes the others, and for these a cut-off above every score"

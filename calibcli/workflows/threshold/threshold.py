@@ -5,25 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from calibcli.core.decisions.stored import rule_of
+from calibcli.core.decisions.stored import CUT, rule_of
 from calibcli.core.numeric.raw_scale import raw_scale_in
-from calibcli.core.results.warning import Warning, any_of
+from calibcli.core.results.warning import Warning
 from calibcli.io.dataset import raw_scale_of
+from calibcli.io.task import OfTask, Task
 from calibcli.tasks.collect import Counts
+from calibcli.tasks.families import STATS_CLASSES
 from calibcli.tasks.features import kind_of, refuse
-from calibcli.workflows.fit.result import STATS_CLASSES
-from calibcli.workflows.input.gather import input_params, open_input
-from calibcli.workflows.input.loaded import load_calibrator
-from calibcli.workflows.input.loaded_cuts import CUT
-from calibcli.workflows.input.overlap import found_overlap, watch_of
+from calibcli.workflows.input.asked import Asked
 from calibcli.workflows.input.passes import RowPass
-from calibcli.workflows.input.warnings import calibrator_warnings
 from calibcli.workflows.measure.decided.counted import counted_cells, counted_rows
 from calibcli.workflows.measure.decided.judged import decision_result
 from calibcli.workflows.threshold.beside import worse_than_plain
 from calibcli.workflows.threshold.by_group import check_task, equal_slices, in_groups, members
 from calibcli.workflows.threshold.classes.cuts import gather_cuts
-from calibcli.workflows.threshold.outcome import cut_stats, keep, outcome, void
+from calibcli.workflows.threshold.outcome import cut_stats, keep, kind_promised, outcome
 from calibcli.workflows.threshold.promised import evenly_kept, units_of_slices
 from calibcli.workflows.threshold.raw_unit import in_raw_unit
 from calibcli.workflows.threshold.slices import (
@@ -36,14 +33,17 @@ from calibcli.workflows.threshold.slices import (
 from calibcli.workflows.threshold.wish import Wish
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Unpack
+
     from calibcli.core.decisions.rules import Rule
-    from calibcli.core.decisions.thresholds import Curve
     from calibcli.core.numeric.raw_scale import RawScale
     from calibcli.io.rows.dataset import InputSpec
+    from calibcli.workflows.input.asked import Options
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gated import Gated
-    from calibcli.workflows.input.gather import Gathered, Opened, Progress
-    from calibcli.workflows.input.loaded import LoadedCalibrator
+    from calibcli.workflows.input.gather import Opened
+    from calibcli.workflows.input.gathered import Gathered
     from calibcli.workflows.measure.decided.counted import CountedRule
     from calibcli.workflows.threshold.choosing import Chosen
 
@@ -53,7 +53,7 @@ Result = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class _Input:
+class _Input(OfTask):
     """What was read: rows to pass over, or populations that were counted."""
 
     task: str
@@ -71,7 +71,7 @@ class _Input:
             rows.dataset.task,
             rows.dataset.classes,
             rows.dataset.inputs,
-            input_params(rows.spec, rows.dataset),
+            rows.params(),
             list(rows.warnings),
             rows,
         )
@@ -82,12 +82,10 @@ def threshold(
     conventions: Conventions,
     wish: Wish,
     *,
-    calibrator: str | None = None,
     output: str | Gated | None = None,
     candidates: str | None = None,
     per_class: bool = False,
-    threads: int | None = None,
-    progress: Progress | None = None,
+    **options: Unpack[Options],
 ) -> Result:
     """Choose the cut-off of a binary score, or one for each class or label.
 
@@ -98,34 +96,22 @@ def threshold(
         spec: what to read; what the decisions are in `spec.groups` is shown.
         conventions: the level of the intervals.
         wish: what to achieve.
-        calibrator: path of a calibrator to apply first.
         output: path of the thresholds artifact.
         candidates: path of a CSV of every candidate.
         per_class: whether several classes are asked for, which get a cut-off each anyway.
-        threads: how many threads read.
-        progress: called with the number of rows read so far.
+        options: see `Options`.
 
     Raises:
         AnswerNoError: no cut-off meets the constraints; nothing is written.
         InputError: unusable input, one label only.
         UsageError: options that do not fit the input, or each other.
     """
-    loaded = None if calibrator is None else load_calibrator(calibrator)
-    found = choose_cuts(
-        spec,
-        conventions,
-        wish,
-        loaded,
-        calibrator=calibrator,
-        threads=threads,
-        progress=progress,
-        per_class=per_class,
-    )
-    keep(output, found.result, found.classes, CUT, loaded, found.stats)
+    asked = Asked.of(spec, conventions, options)
+    found = choose_cuts(asked, wish, per_class=per_class)
+    keep(output, found.result, found.classes, CUT, asked.loaded, found.stats)
     if candidates is not None:
-        curves = [(one.item["slice"], one.curve) for one in found.chosen]
-        raw = found.result["params"] if loaded is None else {}
-        _write_candidates(candidates, curves, wish, raw_scale_in(raw))
+        raw = found.result["params"] if asked.loaded is None else {}
+        _write_candidates(candidates, found.chosen, wish, raw_scale_in(raw))
     return found.result
 
 
@@ -146,53 +132,37 @@ class Cuts:
     def rule(self) -> Rule:
         """What decides by them."""
         payload = {"classes": list(self.classes), "thresholds": self.result["thresholds"]}
-        return rule_of(payload, exclusive=self.result["task"] == "multiclass")
+        return rule_of(payload, exclusive=Task(self.result["task"]).exclusive)
 
 
 def choose_cuts(
-    spec: InputSpec,
-    conventions: Conventions,
-    wish: Wish,
-    loaded: LoadedCalibrator | None = None,
-    *,
-    calibrator: str | None = None,
-    opened: Opened | None = None,
-    threads: int | None = None,
-    progress: Progress | None = None,
-    per_class: bool = False,
+    asked: Asked, wish: Wish, *, opened: Opened | None = None, per_class: bool = False
 ) -> Cuts:
     """Choose as `threshold` does, and write nothing.
 
     Args:
-        spec: what to read.
-        conventions: the level of the intervals.
+        asked: what to read, and after which calibrator.
         wish: what to achieve.
-        loaded: the calibrator that goes before.
-        calibrator: its path, for the result.
         opened: the input where it has been opened before.
-        threads: how many threads read.
-        progress: called with the number of rows read so far.
         per_class: whether several classes are asked for.
     """
-    mapping = None if loaded is None else loaded.calibrator
-    shown = spec.groups
-    watch = watch_of(loaded)
-    whole = with_groups(spec, wish)
+    conventions, shown = asked.conventions, asked.spec.groups
+    asked = replace(asked, spec=with_groups(asked.spec, wish))
     if opened is None:
-        opened = open_input(whole, mapping)
+        opened = asked.open()
     dataset = opened[0]
-    if dataset is None:
-        whole = spec
     rows = None
-    if loaded is None:
+    if asked.loaded is None:
         wish = replace(wish, scale=raw_scale_of(dataset))
-    if dataset is not None:
+    if dataset is None:
+        asked = replace(asked, spec=replace(asked.spec, groups=shown))
+    else:
         if per_class:
             refuse("threshold --per-class", kind_of(dataset.task, dataset.medium))
-        check_task(dataset.task, wish)
-        rows = RowPass.over(dataset, whole, conventions, loaded, threads, progress, watch)
+        check_task(dataset, wish)
+        rows = RowPass.over(dataset, asked)
     stats = None
-    if rows is not None and rows.dataset.task == "multiclass":
+    if rows is not None and rows.dataset.exclusive:
         few = len(rows.dataset.classes) <= STATS_CLASSES
         plain = Counts(replace(rows.layout, groups=(), clustered=False, intervals=False))
         rows.beside += [plain] if few else []
@@ -200,23 +170,9 @@ def choose_cuts(
         read = _Input.of_rows(rows)
         stats = cut_stats(plain.before.population()) if few else None
     else:
-        found = gather_cuts(
-            whole,
-            conventions,
-            wish,
-            calibrator=mapping,
-            threads=threads,
-            progress=progress,
-            watch=watch,
-            opened=opened,
-        )
-        check_task(found.task, wish)
-        warnings = list(found.warnings)
-        if loaded is not None:
-            overlap = found_overlap(loaded, watch)
-            warnings += calibrator_warnings(
-                loaded, found, whole, overlap, what="the cut-off is chosen"
-            )
+        found = gather_cuts(asked, wish, opened)
+        check_task(found, wish)
+        warnings = [*found.warnings, *asked.warnings(found, "the cut-off is chosen")]
         read = _Input(found.task, found.classes, found.inputs, found.params, warnings, rows, found)
         parts = _of_populations(found, conventions, wish, rows)
         if not found.exclusive and found.overall.population.pairs.n:
@@ -235,10 +191,7 @@ def choose_cuts(
     if counts.groups:
         more["groups"], said = in_groups(counts.groups, items, conventions, wish)
         read.warnings.extend(said)
-    kind = "empirical" if wish.guarantee is None else "certified"
-    if kind == "certified" and any_of(read.warnings, "in-sample"):
-        kind = "empirical"
-        read.warnings.append(void("the guarantee"))
+    kind = kind_promised("certified", read.warnings, given=wish.guarantee is not None)
     result = outcome(
         inputs=read.inputs,
         params={
@@ -246,7 +199,7 @@ def choose_cuts(
             "confidence": conventions.confidence,
             "seed": conventions.seed,
             "prior": _plain(wish.prior),
-            "calibrator": calibrator,
+            "calibrator": asked.path,
             "guarantee": wish.guarantee,
             "per_group": wish.per_group,
             "equal": wish.equal,
@@ -312,8 +265,8 @@ def _of_populations(
 def _counted(read: _Input, items: list[Result], shown: tuple[str, ...], wish: Wish) -> CountedRule:
     """Count the decisions of the cut-offs: over the rows, or where cells tell them, over these."""
     payload = {"classes": list(read.classes), "thresholds": items}
-    rule = rule_of(payload, exclusive=read.task == "multiclass")
-    joint = read.task == "multiclass" or wish.per_group is not None
+    rule = rule_of(payload, exclusive=read.exclusive)
+    joint = read.exclusive or wish.per_group is not None
     if read.rows is not None and (joint or read.found is None):
         return counted_rows(read.rows, rule, shown)
     assert read.found is not None
@@ -327,25 +280,21 @@ def _plain(prior: tuple[float, ...] | None) -> float | list[float] | None:
 
 
 def _write_candidates(
-    path: str, curves: list[tuple[Result, Curve]], wish: Wish, scale: RawScale | None
+    path: str, chosen: Sequence[Chosen], wish: Wish, scale: RawScale | None
 ) -> None:
     """Write the whole curve: counts, rates and the objective at every candidate."""
-    import csv
-    from io import StringIO
-
     from calibcli.core.decisions.objectives import FIGURES
-    from calibcli.io.output.sink import write_atomic
+    from calibcli.workflows.threshold.candidates import write_candidates
 
     rates = {name: FIGURES[name] for name in ("precision", "recall", "fpr")}
     rates[wish.objective.name] = wish.objective.function
-    out = StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["slice", "threshold", "tp", "fp", "fn", "tn", *rates])
-    for where, curve in curves:
-        name = where.get("name") or where.get("value") or "overall"
+    header = ["threshold", "tp", "fp", "fn", "tn", *rates]
+    slices = []
+    for one in chosen:
+        where, curve = one.item["slice"], one.curve
         shown = curve.threshold if scale is None else scale.raw(curve.threshold)
         columns = [shown, curve.tp, curve.fp, curve.fn, curve.tn]
         columns += [curve.figure(function) for function in rates.values()]
-        lists = [["" if v != v else v for v in c.tolist()] for c in columns]
-        writer.writerows([name, *row] for row in zip(*lists, strict=True))
-    write_atomic(path, out.getvalue())
+        name = where.get("name") or where.get("value") or "overall"
+        slices.append((name, [column.tolist() for column in columns]))
+    write_candidates(path, header, slices)

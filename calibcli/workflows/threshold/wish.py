@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from calibcli.core.decisions.costs import Costs, parse_costs
 from calibcli.core.decisions.objectives import default_objective, parse_constraint, parse_objective
-from calibcli.errors import UsageError
+from calibcli.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from calibcli.core.decisions.objectives import Constraint, Objective
     from calibcli.core.decisions.parity import Equal
     from calibcli.core.numeric.raw_scale import RawScale
@@ -89,7 +93,7 @@ class Wish:
             objective = parse_objective("f1")
         return cls(objective, constraints, costs, prior, guarantee, per_group, equal, never)
 
-    def prior_of(self, task: str, place: int, classes: tuple[str, ...]) -> float | None:
+    def prior_of(self, place: int, classes: tuple[str, ...]) -> float | None:
         """Return the prevalence for one slice: the binary score, or class number `place`.
 
         Raises:
@@ -97,7 +101,7 @@ class Wish:
         """
         if self.prior is None:
             return None
-        wanted = 1 if task == "binary" else len(classes)
+        wanted = max(len(classes), 1)
         if len(self.prior) != wanted:
             raise UsageError(
                 f"--prior has {len(self.prior)} values, where {wanted} are needed",
@@ -108,14 +112,14 @@ class Wish:
         return self.prior[place]
 
 
-def refuse_beside_common(wish: Wish, task: str) -> None:
+def refuse_beside_common(wish: Wish, *, single: bool) -> None:
     """Refuse what makes no sense of one cut-off for all classes.
 
     Raises:
         UsageError: a single score, or an option that is about each class by itself.
     """
     name = wish.objective.name
-    if task == "binary":
+    if single:
         raise UsageError(
             f"{name} is of several classes or labels", "--maximize f1 is the same of one score"
         )
@@ -130,6 +134,29 @@ def refuse_beside_common(wish: Wish, task: str) -> None:
                 f"{name} gives all classes one cut-off, and {option} each its own",
                 f"leave out {option}, or --maximize f1",
             )
+
+
+def class_ratio(
+    prior: tuple[float, ...], count: NDArray[np.float64], classes: tuple[str, ...]
+) -> NDArray[np.float64]:
+    """Return the asked prevalence of each class divided by that of the rows (K,).
+
+    Raises:
+        InputError: a class that does not occur.
+        UsageError: prevalences that do not fit the classes.
+    """
+    if len(prior) != len(classes) or abs(sum(prior) - 1) > 1e-6:
+        raise UsageError(
+            f"--prior needs {len(classes)} prevalences that sum to 1",
+            "one a class, in class order: --prior 0.2,0.3,0.5",
+        )
+    if (count == 0).any():
+        missing = classes[int(np.flatnonzero(count == 0)[0])]
+        raise InputError(
+            f"class {missing!r} does not occur: there is no prevalence to change",
+            "give rows of every class, or leave out --prior",
+        )
+    return np.asarray(np.array(prior) / (count / count.sum()), dtype=np.float64)
 
 
 def check_prior(prior: tuple[float, ...] | None) -> None:

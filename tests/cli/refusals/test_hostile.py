@@ -19,7 +19,7 @@ import pytest
 from pyarrow import parquet
 
 from calibcli.errors import InputError
-from calibcli.io.formats.sources import Source
+from calibcli.io.formats.source import Source
 from calibcli.io.rows.dataset import InputSpec, open_dataset
 
 ADDRESSES = 3 * 2**30

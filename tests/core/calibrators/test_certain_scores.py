@@ -5,7 +5,7 @@ import pytest
 from scipy.special import logit
 
 from calibcli.core.calibrators import CALIBRATORS, calibrate
-from calibcli.core.calibrators.types import certain_limits
+from calibcli.core.calibrators.evidence import certain_limits
 from calibcli.core.statistics.stats import ScoreStats
 
 LIMITED = sorted(m for m, kind in CALIBRATORS.items() if "limits" in kind.__dataclass_fields__)

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from calibcli.core.calibrators import CALIBRATORS
-from calibcli.core.calibrators.types import BINARY, effective_rows, label_evidence
+from calibcli.core.calibrators.evidence import effective_rows, label_evidence
+from calibcli.core.calibrators.types import SCORE
 from calibcli.core.fitting.auto import auto
 from calibcli.core.fitting.families import deal, fit_family
 from calibcli.core.fitting.problems import BINARY_CANDIDATES, Pairs
 from calibcli.core.statistics.stats import ScoreStats
 
-METHODS = [name for name, kind in CALIBRATORS.items() if kind.tasks >= BINARY]
+METHODS = [name for name, kind in CALIBRATORS.items() if kind.takes >= SCORE]
 AT = np.linspace(0.02, 0.98, 25)
 
 

@@ -12,9 +12,9 @@ from calibcli.core.calibrators import CALIBRATORS, calibrate, calibrator_from_di
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import InputError
 
-BINARY = sorted(m for m, kind in CALIBRATORS.items() if "binary" in kind.tasks)
+BINARY = sorted(m for m, kind in CALIBRATORS.items() if "score" in kind.takes)
 ROWS = sorted(
-    m for m, kind in CALIBRATORS.items() if "multiclass" in kind.tasks and m != "one-vs-rest"
+    m for m, kind in CALIBRATORS.items() if "classes" in kind.takes and m != "one-vs-rest"
 )
 
 

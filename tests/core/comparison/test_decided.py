@@ -14,7 +14,7 @@ from calibcli.core.decisions.objectives import FIGURES
 def made(truth, old, new, classes, task, unit=None, slots=1):
     joint = RuleCounts(classes * (classes + 2), units=None if unit is None else unit.max() + 1)
     joint.add(truth * (classes + 2) + old + 2, new, unit=unit)
-    return Duel.of(joint, classes, [0], task)
+    return Duel.of(joint, classes, [0], exclusive=task == "multiclass")
 
 
 def draw(rng, n=600, classes=3):

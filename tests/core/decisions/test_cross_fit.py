@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from calibcli.core.decisions.counts import Judged, table_counts
 from calibcli.core.decisions.cross_fit import (
     FOLDS,
     CellFamily,
@@ -17,6 +16,7 @@ from calibcli.core.decisions.cross_fit import (
     moved,
     widened,
 )
+from calibcli.core.decisions.judged import Judged, table_counts
 from calibcli.core.decisions.objectives import FIGURES, parse_constraint, parse_objective
 from calibcli.core.decisions.thresholds import Choice, Curve, choose
 from calibcli.core.statistics.stats import ScoreStats

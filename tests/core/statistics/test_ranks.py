@@ -144,7 +144,7 @@ def test_intervals_allow_for_the_error_of_the_grid() -> None:
     score = np.append(rng.random(4000) * 1e-9 + 0.5, [1e-12, 1 - 1e-12])  # too narrow, too wide
     label = rng.random(4002) < 0.5 + (score - 0.5) * 4e8
     rough, exact = of(score, label), of(score, label, exact=True)
-    assert rough.grid_error["auc"] > 0.2
+    assert grid_error(rough)["auc"] > 0.2
     for name in RANKED:
         value, low, high, _ = intervals.measure(View(rough, Binning()), names=(name,))[name]
         wanted = METRICS[name](View(exact, Binning()))
@@ -152,7 +152,7 @@ def test_intervals_allow_for_the_error_of_the_grid() -> None:
         assert high is not None
         assert value is not None
         assert low < wanted < high
-        assert high - low > rough.grid_error[name]
+        assert high - low > grid_error(rough)[name]
 
 
 @pytest.mark.parametrize(

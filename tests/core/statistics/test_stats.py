@@ -19,6 +19,7 @@ from calibcli.core.statistics import tally
 from calibcli.core.statistics.curves import Binning
 from calibcli.core.statistics.stats import BUCKETS, ScoreStats, buckets_of
 from calibcli.errors import InputError
+from calibcli.io.artifacts.stats import stats_from_dict, stats_to_dict
 
 EDGES = (0.0, 0.25, 0.5, 0.75, 1.0)
 scores = (
@@ -433,13 +434,13 @@ def test_json_round_trip_is_exact(clusters: int, weighted: bool, limit: int) -> 
     weight = np.random.default_rng(1).random(700) if weighted else None
     with mock.patch.object(tally, "EXACT_CELLS", limit):
         stats = random_stats(700, clusters=clusters, weight=weight)
-        text = json.dumps(stats.to_dict(), allow_nan=False)
-        back = ScoreStats.from_dict(json.loads(text))
+        text = json.dumps(stats_to_dict(stats), allow_nan=False)
+        back = stats_from_dict(json.loads(text))
         assert same(back, stats)
         assert back.losses == stats.losses
         assert (back.logits, back.weighted, back.edges) == (stats.logits, stats.weighted, EDGES)
         assert same(back.merge(stats), stats.merge(stats))
-        assert json.dumps(back.to_dict()) == text
+        assert json.dumps(stats_to_dict(back)) == text
 
 
 @pytest.mark.parametrize("logits", [False, True])
@@ -447,7 +448,7 @@ def test_json_keeps_both_tails_and_every_corner(logits: bool) -> None:
     values = [0.0, 5e-324, 1e-300, 0.1, 0.5, 1 - 2**-53, 1.0]
     values = [-np.inf, -800, -40.0, -1e-3, 0.0, 1.0, 40.0, 700.0, np.inf] if logits else values
     stats = ScoreStats.from_arrays(values, np.arange(len(values)) % 2, logits=logits)
-    back = ScoreStats.from_dict(json.loads(json.dumps(stats.to_dict(), allow_nan=False)))
+    back = stats_from_dict(json.loads(json.dumps(stats_to_dict(stats), allow_nan=False)))
     assert back.key.tolist() == stats.key.tolist()
     assert back.logit.tolist() == stats.logit.tolist()
 
@@ -455,14 +456,16 @@ def test_json_keeps_both_tails_and_every_corner(logits: bool) -> None:
 def test_json_of_no_rows() -> None:
     for weight in (None, np.zeros(0)):
         stats = ScoreStats.from_arrays([], [], weight, cluster=np.zeros(0, int))
-        back = ScoreStats.from_dict(json.loads(json.dumps(stats.to_dict())))
+        back = stats_from_dict(json.loads(json.dumps(stats_to_dict(stats))))
         assert back.n == 0
         assert back.pos.dtype == stats.pos.dtype
 
 
 def damaged() -> dict[str, Any]:
     def change(**cells: Any) -> dict[str, Any]:
-        payload = ScoreStats.from_arrays([0.1, 0.2, 0.9], [0, 1, 1], cluster=[1, 2, 3]).to_dict()
+        payload = stats_to_dict(
+            ScoreStats.from_arrays([0.1, 0.2, 0.9], [0, 1, 1], cluster=[1, 2, 3])
+        )
         payload["cells"] |= cells
         return payload
 
@@ -491,7 +494,7 @@ def damaged() -> dict[str, Any]:
 @pytest.mark.parametrize("name", list(damaged()))
 def test_damaged_statistics_are_an_input_error(name: str) -> None:
     with pytest.raises(InputError, match="damaged"):
-        ScoreStats.from_dict(damaged()[name])
+        stats_from_dict(damaged()[name])
 
 
 # -- logits ----------------------------------------------------------------------------------------
@@ -516,7 +519,7 @@ def test_infinite_logits_are_read_as_no_more_than_the_largest_finite_one() -> No
     assert infinite.logit[0] == -infinite.logit[2] == pytest.approx(-690.8, abs=0.1)
     wider = ScoreStats.from_arrays([-np.inf, 1e4, np.inf], [0, 1, 1], logits=True)
     assert wider.logit.tolist() == [-1e4, 1e4, 1e4]
-    back = ScoreStats.from_dict(json.loads(json.dumps(wider.to_dict(), allow_nan=False)))
+    back = stats_from_dict(json.loads(json.dumps(stats_to_dict(wider), allow_nan=False)))
     assert back.cut.tolist() == [-np.inf, 1e4, np.inf]
     assert back.certain_errors == 0
 

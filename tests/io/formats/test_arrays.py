@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 from calibcli.errors import InputError
 from calibcli.io.formats.npy import open_npy
-from calibcli.io.formats.sources import Source
+from calibcli.io.formats.source import Source
 
 
 @settings(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from calibcli.errors import InputError
 from calibcli.io.formats.delimited import quotes
 from calibcli.io.formats.delimited.reader import CsvReader
-from calibcli.io.formats.sources import Source
+from calibcli.io.formats.source import Source
 
 
 def rows_of(text: bytes, delimiter: str = ",") -> int:

@@ -14,7 +14,8 @@ import pytest
 
 from calibcli.errors import InputError, UsageError
 from calibcli.io.formats import spool
-from calibcli.io.formats.sources import Source, expand
+from calibcli.io.formats.source import Source
+from calibcli.io.formats.sources import expand
 
 CSV = b"score,label\n0.5,1\n0.25,0\n"
 

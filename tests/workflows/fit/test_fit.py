@@ -9,11 +9,11 @@ import pytest
 
 from calibcli.core.calibrators import calibrator_from_dict
 from calibcli.core.numeric.scales import expit
-from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import InputError, UsageError
+from calibcli.io.artifacts.stats import stats_from_dict
 from calibcli.io.rows.dataset import InputSpec
+from calibcli.tasks.families import STATS_CELLS
 from calibcli.workflows.fit.fit import FitOptions, fit
-from calibcli.workflows.fit.result import STATS_CELLS
 from calibcli.workflows.input.conventions import Conventions
 
 QUICK = Conventions(confidence=None)
@@ -37,7 +37,7 @@ def test_artifact_carries_its_statistics_and_digests(binary, tmp_path):
     out = tmp_path / "c.json"
     result = fit(spec(binary), QUICK, FitOptions(method="platt"), output=str(out))
     artifact = json.loads(out.read_text())
-    stats = ScoreStats.from_dict(artifact["stats"]["pairs"])
+    stats = stats_from_dict(artifact["stats"]["pairs"])
     assert stats.n == 3000
     assert len(stats.key) <= STATS_CELLS
     content = hashlib.sha256((tmp_path / "scores.csv").read_bytes()).hexdigest()
@@ -53,7 +53,7 @@ def test_few_distinct_scores_stay_exact(tmp_path):
     label = (rng.random(2000) < score).astype(int)
     pd.DataFrame({"score": score, "label": label}).to_csv(path, index=False)
     fit(spec(str(path)), QUICK, FitOptions(method="platt"), output=str(out))
-    stats = ScoreStats.from_dict(json.loads(out.read_text())["stats"]["pairs"])
+    stats = stats_from_dict(json.loads(out.read_text())["stats"]["pairs"])
     assert stats.exact
     assert stats.score.tolist() == np.unique(score).tolist()
 
@@ -110,7 +110,7 @@ def test_per_class_is_one_vs_rest_and_rows_sum_to_one(several, tmp_path):
     result = fit(spec(z, labels=y, logits=True), QUICK, options, output=str(out))
     assert result["calibrator"]["method"] == "one-vs-rest"
     assert result["method"] == "platt per class"
-    from calibcli.workflows.input.loaded import load_calibrator
+    from calibcli.workflows.input.loaded.loading import load_calibrator
 
     p = load_calibrator(str(out)).apply(np.load(z)[:50])
     assert p.sum(axis=1) == pytest.approx(np.ones(50))
@@ -123,10 +123,10 @@ def test_statistics_of_several_classes_can_be_read_again(several, tmp_path):
     out = tmp_path / "c.json"
     fit(spec(z, labels=y, logits=True), QUICK, FitOptions(method="temperature"), output=str(out))
     stats = json.loads(out.read_text())["stats"]
-    classes = [ScoreStats.from_dict(one) for one in stats["classes"]]
+    classes = [stats_from_dict(one) for one in stats["classes"]]
     labels = np.load(y)
     assert [one.positives for one in classes] == np.bincount(labels).tolist()
-    assert sum(ScoreStats.from_dict(one).n for one in stats["top"]) == 4000
+    assert sum(stats_from_dict(one).n for one in stats["top"]) == 4000
     assert out.stat().st_size < 200_000
 
 
@@ -143,7 +143,7 @@ def test_many_classes_keep_the_artifact_small(tmp_path):
         output=str(out),
     )
     assert out.stat().st_size < 200_000
-    assert ScoreStats.from_dict(json.loads(out.read_text())["stats"]["top"][0]).n == 3000
+    assert stats_from_dict(json.loads(out.read_text())["stats"]["top"][0]).n == 3000
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from calibcli.io.rows.dataset import InputSpec
 from calibcli.workflows.apply.apply import apply
 from calibcli.workflows.fit.fit import FitOptions, fit
 from calibcli.workflows.input.conventions import Conventions
-from calibcli.workflows.input.loaded import load_calibrator
+from calibcli.workflows.input.loaded.loading import load_calibrator
 from calibcli.workflows.measure.measure import measure
 
 QUICK = Conventions(confidence=None)

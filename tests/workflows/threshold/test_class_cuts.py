@@ -13,7 +13,7 @@ from calibcli.tasks.rows import breakpoints
 from calibcli.workflows.fit.fit import fit
 from calibcli.workflows.fit.fitted import FitOptions
 from calibcli.workflows.input.conventions import Conventions
-from calibcli.workflows.input.loaded import load
+from calibcli.workflows.input.loaded.loading import load
 from calibcli.workflows.threshold.threshold import Wish, threshold
 
 QUIET = Conventions(confidence=None)

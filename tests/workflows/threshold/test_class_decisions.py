@@ -14,7 +14,7 @@ from calibcli.io.rows.dataset import InputSpec
 from calibcli.workflows.fit.fit import fit
 from calibcli.workflows.fit.fitted import FitOptions
 from calibcli.workflows.input.conventions import Conventions
-from calibcli.workflows.input.loaded import load
+from calibcli.workflows.input.loaded.loading import load
 from calibcli.workflows.measure.measure import measure
 from calibcli.workflows.threshold.threshold import Wish, threshold
 

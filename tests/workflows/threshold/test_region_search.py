@@ -14,7 +14,7 @@ from calibcli.io.rows.dataset import InputSpec
 from calibcli.workflows.apply.apply import apply
 from calibcli.workflows.fit.fit import FitOptions, fit
 from calibcli.workflows.input.conventions import Conventions
-from calibcli.workflows.input.loaded import load
+from calibcli.workflows.input.loaded.loading import load
 from calibcli.workflows.threshold.masks.search import search_regions
 from calibcli.workflows.threshold.search import RegionWish
 from calibcli.workflows.threshold.wish import Wish

@@ -16,7 +16,7 @@ from calibcli.errors import AnswerNoError, InputError, UsageError
 from calibcli.io.artifacts.schema import load_schema
 from calibcli.io.rows.dataset import InputSpec
 from calibcli.workflows.input.conventions import Conventions
-from calibcli.workflows.input.loaded import load
+from calibcli.workflows.input.loaded.loading import load
 from calibcli.workflows.threshold.kinds.abstain import abstention
 from calibcli.workflows.threshold.kinds.cost_matrix import cheapest_class
 from calibcli.workflows.threshold.kinds.sets import prediction_sets

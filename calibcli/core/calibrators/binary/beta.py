@@ -12,23 +12,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from calibcli.core.calibrators.binary.logistic import fit_logistic, lin_targets
-from calibcli.core.calibrators.pieces import BetaCurve, Piece, Pieces, curve
-from calibcli.core.calibrators.types import (
-    BINARY,
-    Calibrator,
+from calibcli.core.calibrators.evidence import (
     FloatArray,
     Limits,
-    Space,
     between,
     certain_limits,
     evidence,
     limited,
     limits_from,
-    limits_of,
     require_both_classes,
     separates,
     with_prior,
 )
+from calibcli.core.calibrators.pieces import curve
+from calibcli.core.calibrators.piecewise import BetaCurve, Piece, Pieces
+from calibcli.core.calibrators.types import SCORE, Calibrator, Space, Takes, limits_of
 from calibcli.core.numeric.scales import expit, log_expit
 from calibcli.errors import InputError
 
@@ -55,7 +53,7 @@ class Beta(Calibrator):
 
     method: ClassVar[str] = "beta"
     space: ClassVar[Space] = "logit"
-    tasks: ClassVar[frozenset[str]] = BINARY
+    takes: ClassVar[Takes] = SCORE
     free_form: ClassVar[bool] = False
     complexity: ClassVar[int] = 3
 
@@ -127,17 +125,6 @@ class Beta(Calibrator):
 
         bends = np.zeros(1) if logits else None
         return curve(self, exponent, piece, logits=logits, limits=self.limits, bends=bends)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types."""
-        return {
-            "method": self.method,
-            "a": self.a,
-            "b": self.b,
-            "c": self.c,
-            "limits": list(self.limits),
-            "notes": list(self.notes),
-        }
 
     @classmethod
     def from_dict(cls, payload: dict[str, Any]) -> Self:

@@ -12,19 +12,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 
 from calibcli.core.calibrators.binary.isotonic import distinct_cells
-from calibcli.core.calibrators.pieces import Pieces, assembled, beyond
-from calibcli.core.calibrators.types import (
-    BINARY,
-    Calibrator,
+from calibcli.core.calibrators.evidence import (
     FloatArray,
-    Space,
     array,
     few_rows_note,
-    floats,
     probabilities,
     require_both_classes,
     sums_by,
 )
+from calibcli.core.calibrators.pieces import assembled, beyond
+from calibcli.core.calibrators.piecewise import Pieces
+from calibcli.core.calibrators.types import SCORE, Calibrator, Space, Takes
 from calibcli.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -48,7 +46,7 @@ class Histogram(Calibrator):
 
     method: ClassVar[str] = "histogram"
     space: ClassVar[Space] = "probability"
-    tasks: ClassVar[frozenset[str]] = BINARY
+    takes: ClassVar[Takes] = SCORE
     free_form: ClassVar[bool] = True
     complexity: ClassVar[int] = 5
 
@@ -97,15 +95,6 @@ class Histogram(Calibrator):
     def pieces(self, *, logits: bool) -> Pieces:
         """Return a constant for each bin."""
         return assembled(self, beyond(self.edges, logits=logits), logits=logits)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types."""
-        return {
-            "method": self.method,
-            "edges": floats(self.edges),
-            "values": floats(self.values),
-            "notes": list(self.notes),
-        }
 
     @classmethod
     def from_dict(cls, payload: dict[str, Any]) -> Self:

@@ -11,20 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 import numpy as np
 
-from calibcli.core.calibrators.pieces import (
-    Linear,
-    Piece,
-    Pieces,
-    assembled,
-    logits_reaching,
-    probability_of,
-    reaching,
-)
-from calibcli.core.calibrators.types import (
-    BINARY,
-    Calibrator,
+from calibcli.core.calibrators.evidence import (
     FloatArray,
-    Space,
     array,
     evidence,
     few_rows_note,
@@ -33,6 +21,9 @@ from calibcli.core.calibrators.types import (
     probabilities,
     require_both_classes,
 )
+from calibcli.core.calibrators.pieces import assembled, logits_reaching, probability_of, reaching
+from calibcli.core.calibrators.piecewise import Linear, Piece, Pieces
+from calibcli.core.calibrators.types import SCORE, Calibrator, Space, Takes
 from calibcli.core.statistics.curves import pav
 from calibcli.errors import InputError
 
@@ -68,7 +59,7 @@ class Isotonic(Calibrator):
     space: Space = "probability"
 
     method: ClassVar[str] = "isotonic"
-    tasks: ClassVar[frozenset[str]] = BINARY
+    takes: ClassVar[Takes] = SCORE
     free_form: ClassVar[bool] = True
     complexity: ClassVar[int] = 7
 

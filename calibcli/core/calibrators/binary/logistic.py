@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibcli.core.calibrators.types import evidence
+from calibcli.core.calibrators.evidence import evidence
 from calibcli.core.numeric.scales import expit
 
 if TYPE_CHECKING:
-    from calibcli.core.calibrators.types import FloatArray
+    from calibcli.core.calibrators.evidence import FloatArray
     from calibcli.core.statistics.stats import ScoreStats
 
 _MAX_STEPS = 500

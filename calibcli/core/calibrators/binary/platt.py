@@ -13,22 +13,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from calibcli.core.calibrators.binary.logistic import fit_logistic, lin_targets
-from calibcli.core.calibrators.pieces import Logistic, Pieces, curve
-from calibcli.core.calibrators.types import (
-    BINARY,
-    Calibrator,
+from calibcli.core.calibrators.evidence import (
     FloatArray,
     Limits,
-    Space,
     between,
     certain_limits,
     evidence,
     limited,
     limits_from,
-    limits_of,
     require_both_classes,
     with_prior,
 )
+from calibcli.core.calibrators.pieces import curve
+from calibcli.core.calibrators.piecewise import Logistic, Pieces
+from calibcli.core.calibrators.types import SCORE, Calibrator, Space, Takes, limits_of
 from calibcli.core.numeric.scales import expit
 
 if TYPE_CHECKING:
@@ -52,7 +50,7 @@ class Platt(Calibrator):
 
     method: ClassVar[str] = "platt"
     space: ClassVar[Space] = "logit"
-    tasks: ClassVar[frozenset[str]] = BINARY
+    takes: ClassVar[Takes] = SCORE
     free_form: ClassVar[bool] = False
     complexity: ClassVar[int] = 2
 

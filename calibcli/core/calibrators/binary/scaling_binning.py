@@ -14,18 +14,16 @@ import numpy as np
 
 from calibcli.core.calibrators.binary.histogram import mass_edges
 from calibcli.core.calibrators.binary.platt import Platt
-from calibcli.core.calibrators.pieces import Pieces, assembled, firsts, logit_of
-from calibcli.core.calibrators.types import (
-    BINARY,
-    Calibrator,
+from calibcli.core.calibrators.evidence import (
     FloatArray,
-    Space,
     array,
     evidence,
-    floats,
     probabilities,
     sums_by,
 )
+from calibcli.core.calibrators.pieces import assembled, firsts, logit_of
+from calibcli.core.calibrators.piecewise import Pieces
+from calibcli.core.calibrators.types import SCORE, Calibrator, Space, Takes
 from calibcli.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -54,7 +52,7 @@ class ScalingBinning(Calibrator):
 
     method: ClassVar[str] = "scaling-binning"
     space: ClassVar[Space] = "logit"
-    tasks: ClassVar[frozenset[str]] = BINARY
+    takes: ClassVar[Takes] = SCORE
     free_form: ClassVar[bool] = False
     complexity: ClassVar[int] = 4
 
@@ -93,16 +91,6 @@ class ScalingBinning(Calibrator):
             return ~above if falling else above
 
         return assembled(self, firsts(rule, self.edges, logits=logits), logits=logits)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types."""
-        return {
-            "method": self.method,
-            "scaling": self.scaling.to_dict(),
-            "edges": floats(self.edges),
-            "values": floats(self.values),
-            "notes": list(self.notes),
-        }
 
     @classmethod
     def from_dict(cls, payload: dict[str, Any]) -> Self:

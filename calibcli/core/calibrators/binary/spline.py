@@ -15,23 +15,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from calibcli.core.calibrators.binary.logistic import log_loss
-from calibcli.core.calibrators.pieces import Logistic, Piece, Pieces, curve
-from calibcli.core.calibrators.types import (
-    BINARY,
-    Calibrator,
+from calibcli.core.calibrators.evidence import (
     FloatArray,
-    Space,
     array,
     certain_limits,
     counts,
     few_rows_note,
-    floats,
     interpolate,
     limited,
     require_both_classes,
     sums_by,
     worth,
 )
+from calibcli.core.calibrators.pieces import curve
+from calibcli.core.calibrators.piecewise import Logistic, Piece, Pieces
+from calibcli.core.calibrators.types import SCORE, Calibrator, Space, Takes
 from calibcli.core.numeric.scales import expit
 from calibcli.core.statistics.cell_table import CellTable
 from calibcli.core.statistics.folds import deal_rows
@@ -65,7 +63,7 @@ class Spline(Calibrator):
 
     method: ClassVar[str] = "spline"
     space: ClassVar[Space] = "logit"
-    tasks: ClassVar[frozenset[str]] = BINARY
+    takes: ClassVar[Takes] = SCORE
     free_form: ClassVar[bool] = True
     complexity: ClassVar[int] = 6
 
@@ -114,15 +112,6 @@ class Spline(Calibrator):
             limits=(float(self.x[0]), float(self.x[-1])),
             bends=self.x,
         )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types."""
-        return {
-            "method": self.method,
-            "x": floats(self.x),
-            "y": floats(self.y),
-            "notes": list(self.notes),
-        }
 
     @classmethod
     def from_dict(cls, payload: dict[str, Any]) -> Self:

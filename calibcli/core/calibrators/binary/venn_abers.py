@@ -21,18 +21,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from calibcli.core.calibrators.binary.isotonic import distinct_cells
-from calibcli.core.calibrators.pieces import Pieces, assembled, beyond, reaching
-from calibcli.core.calibrators.types import (
-    BINARY,
-    Calibrator,
+from calibcli.core.calibrators.evidence import (
     FloatArray,
-    Space,
     array,
     few_rows_note,
-    floats,
     probabilities,
     require_both_classes,
 )
+from calibcli.core.calibrators.pieces import assembled, beyond, reaching
+from calibcli.core.calibrators.piecewise import Pieces
+from calibcli.core.calibrators.types import SCORE, Calibrator, Space, Takes
 from calibcli.core.statistics.curves import pav
 from calibcli.errors import InputError
 
@@ -64,7 +62,7 @@ class VennAbers(Calibrator):
 
     method: ClassVar[str] = "venn-abers"
     space: ClassVar[Space] = "probability"
-    tasks: ClassVar[frozenset[str]] = BINARY
+    takes: ClassVar[Takes] = SCORE
     free_form: ClassVar[bool] = True
     complexity: ClassVar[int] = 8
 
@@ -102,17 +100,6 @@ class VennAbers(Calibrator):
         """Return a constant between the steps of p0 and p1."""
         steps = reaching(self.x0, logits=logits), beyond(self.x1, logits=logits)
         return assembled(self, np.concatenate(steps), logits=logits)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types."""
-        return {
-            "method": self.method,
-            "x0": floats(self.x0),
-            "p0": floats(self.p0),
-            "x1": floats(self.x1),
-            "p1": floats(self.p1),
-            "notes": list(self.notes),
-        }
 
     @classmethod
     def from_dict(cls, payload: dict[str, Any]) -> Self:

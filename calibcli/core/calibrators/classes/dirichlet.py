@@ -24,14 +24,8 @@ from calibcli.core.calibrators.classes.regression import (
     minimise,
 )
 from calibcli.core.calibrators.classes.rows import deal, finite_rows, raised
-from calibcli.core.calibrators.types import (
-    MULTICLASS,
-    Calibrator,
-    FloatArray,
-    Space,
-    array,
-    between,
-)
+from calibcli.core.calibrators.evidence import FloatArray, array, between
+from calibcli.core.calibrators.types import CLASSES, Calibrator, Space, Takes
 from calibcli.core.numeric.scales import log_softmax, softmax
 from calibcli.errors import InputError
 
@@ -60,7 +54,7 @@ class Matrix(Calibrator):
 
     method: ClassVar[str] = "matrix"
     space: ClassVar[Space] = "logit"
-    tasks: ClassVar[frozenset[str]] = MULTICLASS
+    takes: ClassVar[Takes] = CLASSES
     free_form: ClassVar[bool] = False
     complexity: ClassVar[int] = 12
 
@@ -134,16 +128,6 @@ class Matrix(Calibrator):
             return one.theta if type(one) is type(self) and len(one.theta) == size else None
         weights = one.class_weights(size)
         return None if weights is None else np.hstack([np.diag(weights[0]), weights[1][:, None]])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types."""
-        return {
-            "method": self.method,
-            "theta": self.theta.tolist(),
-            "strength": self.strength,
-            "floor": self.floor,
-            "notes": list(self.notes),
-        }
 
     @classmethod
     def from_dict(cls, payload: dict[str, Any]) -> Self:

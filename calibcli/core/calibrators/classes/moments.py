@@ -16,7 +16,7 @@ from calibcli.core.numeric.scales import softmax
 
 if TYPE_CHECKING:
     from calibcli.core.calibrators.classes.rows import Deal, RowBatch
-    from calibcli.core.calibrators.types import FloatArray
+    from calibcli.core.calibrators.evidence import FloatArray
 
 ORDERS = 5
 """The loss and four derivatives."""

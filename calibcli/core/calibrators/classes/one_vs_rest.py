@@ -9,14 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from calibcli.core.calibrators.classes.rows import finite_rows, one_vs_rest_logits, raised
+from calibcli.core.calibrators.evidence import FloatArray
 from calibcli.core.calibrators.identity import Identity
 from calibcli.core.calibrators.registry import calibrator_from_dict
-from calibcli.core.calibrators.types import (
-    MULTICLASS,
-    Calibrator,
-    FloatArray,
-    Space,
-)
+from calibcli.core.calibrators.types import CLASSES, Calibrator, Space, Takes
 from calibcli.core.numeric.scales import expit, softmax
 from calibcli.core.statistics.keys import logit_keys
 from calibcli.core.statistics.stats import ScoreStats
@@ -53,7 +49,7 @@ class OneVsRest(Calibrator):
 
     method: ClassVar[str] = "one-vs-rest"
     space: ClassVar[Space] = "logit"
-    tasks: ClassVar[frozenset[str]] = MULTICLASS
+    takes: ClassVar[Takes] = CLASSES
     free_form: ClassVar[bool] = False
     complexity: ClassVar[int] = 9
 

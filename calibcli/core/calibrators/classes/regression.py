@@ -19,7 +19,7 @@ from calibcli.core.numeric.scales import log_softmax, softmax
 
 if TYPE_CHECKING:
     from calibcli.core.calibrators.classes.rows import RowBatch, RowSource
-    from calibcli.core.calibrators.types import FloatArray
+    from calibcli.core.calibrators.evidence import FloatArray
 
 Features = Callable[["FloatArray"], "FloatArray"]
 """What is done to a block of finite logits (n, K) before the affine map."""

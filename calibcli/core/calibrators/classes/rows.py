@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import numpy as np
 
-from calibcli.core.calibrators.types import require_two_classes
+from calibcli.core.calibrators.evidence import require_two_classes
 from calibcli.core.numeric.scales import logit
 from calibcli.core.statistics.buckets import BUCKETS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from calibcli.core.calibrators.types import FloatArray, IntArray
+    from calibcli.core.calibrators.evidence import FloatArray, IntArray
 
     Deal = NDArray[np.int64]
     """(64,) the fold of each bucket."""

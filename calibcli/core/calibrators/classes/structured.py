@@ -23,8 +23,9 @@ from calibcli.core.calibrators.classes.regression import (
     minimise,
 )
 from calibcli.core.calibrators.classes.rows import finite_rows
+from calibcli.core.calibrators.evidence import FloatArray, array
 from calibcli.core.calibrators.temperature import Temperature
-from calibcli.core.calibrators.types import MULTICLASS, Calibrator, FloatArray, Space, array
+from calibcli.core.calibrators.types import CLASSES, Calibrator, Space, Takes
 from calibcli.core.numeric.scales import softmax
 from calibcli.errors import InputError
 
@@ -50,7 +51,7 @@ class StructuredMatrix(Calibrator):
 
     method: ClassVar[str] = "sms"
     space: ClassVar[Space] = "logit"
-    tasks: ClassVar[frozenset[str]] = MULTICLASS
+    takes: ClassVar[Takes] = CLASSES
     free_form: ClassVar[bool] = False
     complexity: ClassVar[int] = 11
     diagonal: ClassVar[bool] = False
@@ -86,16 +87,6 @@ class StructuredMatrix(Calibrator):
         """Return probabilities (n, K) of rows of logits or log-probabilities (n, K)."""
         features = _features(finite_rows(x), self.temperature, self.share)
         return softmax(logits_of(features, self.theta, diagonal=self.diagonal))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types."""
-        return {
-            "method": self.method,
-            "temperature": self.temperature,
-            "share": self.share,
-            "theta": self.theta.tolist(),
-            "notes": list(self.notes),
-        }
 
     @classmethod
     def from_dict(cls, payload: dict[str, Any]) -> Self:

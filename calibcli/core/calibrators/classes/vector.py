@@ -13,15 +13,8 @@ import numpy as np
 
 from calibcli.core.calibrators.classes.regression import Problem, identity_map, minimise
 from calibcli.core.calibrators.classes.rows import finite_rows, raised
-from calibcli.core.calibrators.types import (
-    MULTICLASS,
-    Calibrator,
-    FloatArray,
-    Space,
-    array,
-    between,
-    floats,
-)
+from calibcli.core.calibrators.evidence import FloatArray, array, between
+from calibcli.core.calibrators.types import CLASSES, Calibrator, Space, Takes
 from calibcli.core.numeric.scales import softmax
 from calibcli.errors import InputError
 
@@ -48,7 +41,7 @@ class Vector(Calibrator):
 
     method: ClassVar[str] = "vector"
     space: ClassVar[Space] = "logit"
-    tasks: ClassVar[frozenset[str]] = MULTICLASS
+    takes: ClassVar[Takes] = CLASSES
     free_form: ClassVar[bool] = False
     complexity: ClassVar[int] = 10
 
@@ -93,16 +86,6 @@ class Vector(Calibrator):
         w, c = (array(between(a, b, step)) for a, b in zip(before, after, strict=True))
         floor = next(one.floor for one in (new, old) if isinstance(one, Vector))
         return Vector(w, c, floor, new.notes)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types."""
-        return {
-            "method": self.method,
-            "w": floats(self.w),
-            "c": floats(self.c),
-            "floor": self.floor,
-            "notes": list(self.notes),
-        }
 
     @classmethod
     def from_dict(cls, payload: dict[str, Any]) -> Self:

@@ -10,8 +10,9 @@ import numpy as np
 
 from calibcli.core.calibrators.composed.pooling import log_pool, log_pool_rows
 from calibcli.core.calibrators.composed.shrunk import checked_weight
+from calibcli.core.calibrators.evidence import FloatArray
 from calibcli.core.calibrators.registry import calibrate, calibrator_from_dict
-from calibcli.core.calibrators.types import BINARY, MULTICLASS, Calibrator, FloatArray, Space
+from calibcli.core.calibrators.types import CLASSES, SCORE, Calibrator, Space, Takes
 from calibcli.errors import InputError
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Grouped(Calibrator):
 
     method: ClassVar[str] = "grouped"
     space: ClassVar[Space] = "logit"
-    tasks: ClassVar[frozenset[str]] = BINARY | MULTICLASS
+    takes: ClassVar[Takes] = SCORE | CLASSES
     free_form: ClassVar[bool] = False
     complexity: ClassVar[int] = 11
 

@@ -15,8 +15,9 @@ import numpy as np
 
 from calibcli.core.calibrators.classes.rows import clipped_log, finite_rows
 from calibcli.core.calibrators.composed.pooling import Pool, linear_pool, log_pool, log_pool_rows
+from calibcli.core.calibrators.evidence import FloatArray
 from calibcli.core.calibrators.registry import calibrate, calibrator_from_dict
-from calibcli.core.calibrators.types import BINARY, MULTICLASS, Calibrator, FloatArray, Space
+from calibcli.core.calibrators.types import CLASSES, SCORE, Calibrator, Space, Takes
 from calibcli.core.numeric.scales import expit, logit, softmax
 from calibcli.errors import InputError
 
@@ -50,7 +51,7 @@ class ModelPool(Calibrator):
 
     method: ClassVar[str] = "pool"
     space: ClassVar[Space] = "logit"
-    tasks: ClassVar[frozenset[str]] = BINARY | MULTICLASS
+    takes: ClassVar[Takes] = SCORE | CLASSES
     free_form: ClassVar[bool] = False
     complexity: ClassVar[int] = 12
 

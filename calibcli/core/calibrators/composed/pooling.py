@@ -14,7 +14,7 @@ import numpy as np
 from calibcli.core.numeric.scales import expit, logit
 
 if TYPE_CHECKING:
-    from calibcli.core.calibrators.types import FloatArray
+    from calibcli.core.calibrators.evidence import FloatArray
 
 Pool = Literal["linear", "logit"]
 

@@ -11,8 +11,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from calibcli.core.calibrators.composed.pooling import log_pool
+from calibcli.core.calibrators.evidence import FloatArray
 from calibcli.core.calibrators.registry import calibrate, calibrator_from_dict
-from calibcli.core.calibrators.types import BINARY, Calibrator, FloatArray, Space
+from calibcli.core.calibrators.types import SCORE, Calibrator, Space, Takes
 from calibcli.errors import InputError
 
 
@@ -33,7 +34,7 @@ class Shrunk(Calibrator):
 
     method: ClassVar[str] = "shrunk"
     space: ClassVar[Space] = "logit"
-    tasks: ClassVar[frozenset[str]] = BINARY
+    takes: ClassVar[Takes] = SCORE
     free_form: ClassVar[bool] = False
     complexity: ClassVar[int] = 10
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from calibcli.core.calibrators.binary.logistic import fit_logistic
-from calibcli.core.calibrators.types import certain_limits, counts, limited
+from calibcli.core.calibrators.evidence import certain_limits, counts, limited
 from calibcli.core.metrics.binary import Undefined
 from calibcli.core.metrics.spread import squared_weights
 from calibcli.core.numeric.scales import expit
@@ -24,7 +24,7 @@ from calibcli.core.numeric.scales import expit
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from calibcli.core.calibrators.types import Limits
+    from calibcli.core.calibrators.evidence import Limits
     from calibcli.core.metrics.binary import View
     from calibcli.core.metrics.spread import Gradient
     from calibcli.core.statistics.stats import ScoreStats

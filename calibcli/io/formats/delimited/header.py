@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from calibcli.errors import InputError
 from calibcli.io.failures import reading, show
-from calibcli.io.formats.sources import Source
+from calibcli.io.formats.source import Source
 
 HEADER_LIMIT = 2**23
 _MARKS = re.compile(rb'["\r\n]')

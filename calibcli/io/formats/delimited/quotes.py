@@ -19,7 +19,7 @@ from calibcli.errors import InputError
 from calibcli.io.failures import row_text, show
 
 if TYPE_CHECKING:
-    from calibcli.io.formats.sources import Source
+    from calibcli.io.formats.source import Source
 
 _QUOTE, _LINE_FEED, _RETURN = 34, 10, 13
 _BLANK = re.compile(rb"\n(?=\r?\n)")

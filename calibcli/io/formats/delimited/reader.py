@@ -20,7 +20,7 @@ from calibcli.io.formats.delimited.header import HEADER_LIMIT, read_head, split
 from calibcli.io.formats.delimited.numerals import Style, plain_numbers, styles_of
 from calibcli.io.formats.delimited.quotes import QuoteChecked
 from calibcli.io.formats.frames import Frame, Part, ReadPlan
-from calibcli.io.formats.sources import STDIN, Source
+from calibcli.io.formats.source import STDIN, Source
 from calibcli.io.rows.columns import Column, Columns, refuse_duplicates
 from calibcli.io.rows.keys import MISSING_TEXT
 

@@ -15,7 +15,7 @@ from calibcli.io.rows.columns import Column, Columns
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from calibcli.io.formats.sources import Source
+    from calibcli.io.formats.source import Source
 
 HEAD_BYTES = 2**16
 LINE_LIMIT = 2**28

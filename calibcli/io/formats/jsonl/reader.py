@@ -17,7 +17,7 @@ from calibcli.io.formats import ranges
 from calibcli.io.formats.arrow import frames
 from calibcli.io.formats.frames import Frame, Part, ReadPlan
 from calibcli.io.formats.jsonl.head import LINE_LIMIT, parsed, read_head
-from calibcli.io.formats.sources import Source
+from calibcli.io.formats.source import Source
 from calibcli.io.rows.columns import Column, Columns, columns_of, split_path
 from calibcli.io.rows.keys import Keys
 

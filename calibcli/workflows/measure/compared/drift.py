@@ -23,7 +23,7 @@ from calibcli.core.metrics import multiclass
 from calibcli.core.metrics.binary import METRICS, Undefined, View
 from calibcli.core.metrics.gaps import ece_sum
 from calibcli.core.metrics.joint import Joint
-from calibcli.workflows.input.gather import one_class
+from calibcli.workflows.input.gathered import one_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.tasks.collect import Population
     from calibcli.workflows.input.conventions import Conventions
-    from calibcli.workflows.input.gather import Gathered
+    from calibcli.workflows.input.gathered import Gathered
     from calibcli.workflows.measure.compared.reference import Reference
 
 Result = dict[str, Any]

@@ -11,13 +11,9 @@ from calibcli.io.artifacts.artifacts import kind_of, read_artifact
 from calibcli.io.formats.sources import expand
 from calibcli.io.rows.columns import NoColumnError
 from calibcli.tasks.families import digest_of, population_of
-from calibcli.workflows.input.gather import (
-    Gathered,
-    Slice,
-    calibrated_cells,
-    gather,
-    is_artifact,
-)
+from calibcli.workflows.input.gather import gather, is_artifact
+from calibcli.workflows.input.gathered import Gathered, Slice
+from calibcli.workflows.input.saved import calibrated_cells
 
 if TYPE_CHECKING:
     from calibcli.core.calibrators import Calibrator

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from calibcli.tasks.collect import Layout, Population
     from calibcli.tasks.rows.versus import Change, Side
     from calibcli.workflows.input.conventions import Conventions
-    from calibcli.workflows.input.gather import Gathered
+    from calibcli.workflows.input.gathered import Gathered
 
 Result = dict[str, Any]
 _SAME = ("n", "prevalence", "brier_uncertainty", "nll_uncertainty")

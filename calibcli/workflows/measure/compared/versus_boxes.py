@@ -17,8 +17,8 @@ from calibcli.core.metrics.binary import View
 from calibcli.core.numeric.special import t_ppf
 from calibcli.core.statistics.buckets import BUCKETS
 from calibcli.errors import UsageError
+from calibcli.tasks.detection.detections import Detections
 from calibcli.tasks.detection.figures import bucket_influences
-from calibcli.tasks.detection.found import Detections
 from calibcli.tasks.units import Units
 from calibcli.workflows.measure.slices import slice_result
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from calibcli.tasks.population import Population
     from calibcli.workflows.input.conventions import Conventions
-    from calibcli.workflows.input.gather import Gathered
+    from calibcli.workflows.input.gathered import Gathered
 
     Floats = NDArray[np.float64]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli.core.numeric.scales import expit, softmax
+from calibcli.io.task import SINGLE
 from calibcli.tasks.mapping import mapping_of
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def of_group(place: int, value: str) -> Change:
 
 def of_class(k: int, layout: Layout) -> tuple[Change, Layout]:
     """Return what makes rows pairs of one class or label, and their layout."""
-    exclusive = layout.task == "multiclass"
+    exclusive = layout.exclusive
     logits = layout.logits and not exclusive
 
     def pairs(batch: Batch) -> Batch:
@@ -46,7 +47,7 @@ def of_class(k: int, layout: Layout) -> tuple[Change, Layout]:
     def change(first: Batch, second: Batch) -> tuple[Batch, Batch]:
         return pairs(first), pairs(second)
 
-    return change, replace(layout, task="binary", classes=(), names=(), logits=logits)
+    return change, replace(layout, task=SINGLE, classes=(), names=(), logits=logits)
 
 
 def calibrated_first(
@@ -57,7 +58,7 @@ def calibrated_first(
 
     def change(first: Batch, second: Batch) -> tuple[Batch, Batch]:
         after = mapping(first)
-        single = layout.task == "multilabel"
+        single = layout.labels
         before = probabilities(second.scores, logits=layout.logits, apart=single)
         return first.rescored(after), second.rescored(before)
 

@@ -12,10 +12,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from calibcli.core.results.base import plain
-from calibcli.io.artifacts.artifacts import read_artifact
-from calibcli.tasks.table import TASKS
+from calibcli.workflows.input.asked import Asked
 from calibcli.workflows.input.gather import reads_stats
-from calibcli.workflows.input.loaded_cuts import load_thresholds
+from calibcli.workflows.input.loaded.loading import load_thresholds
 from calibcli.workflows.input.passes import RowPass
 from calibcli.workflows.input.remembered import with_scale
 from calibcli.workflows.input.warnings import thresholds_warnings
@@ -29,9 +28,9 @@ if TYPE_CHECKING:
     from calibcli.core.results.warning import Warning
     from calibcli.io.rows.recipe import InputSpec
     from calibcli.workflows.input.conventions import Conventions
-    from calibcli.workflows.input.gather import Gathered, Slice
-    from calibcli.workflows.input.loaded import LoadedCalibrator
-    from calibcli.workflows.input.loaded_cuts import LoadedThresholds
+    from calibcli.workflows.input.gathered import Gathered, Slice
+    from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
+    from calibcli.workflows.input.loaded.cuts import LoadedThresholds
     from calibcli.workflows.measure.decided.counted import CountedRule
 
 Result = dict[str, Any]
@@ -170,25 +169,12 @@ class Applied:
             stack.refuse_regions(rule)
             counted = counted_images(stack, rule, calibrate, spec.groups, spec.groups, threads)
         else:
-            rows = RowPass.over(dataset, spec, conventions, first, threads, None)
+            asked = Asked(spec, conventions, first, threads=threads)
+            rows = RowPass.over(dataset, asked)
             counted = counted_rows(rows, self.chosen.decider, spec.groups)
         if counted is None:
             return None
         return Decided(counted, self.chosen.classes, conventions.confidence)
-
-
-def applied_of(path: str, *, calibrator: bool) -> Applied:
-    """Read thresholds of any medium; `calibrator` tells whether there is one.
-
-    Raises:
-        InputError: no such artifact.
-    """
-    payload = read_artifact(path, "thresholds")
-    if TASKS.get(payload["task"]) == "boxes":
-        from calibcli.workflows.measure.decided.applied_boxes import AppliedBoxes
-
-        return AppliedBoxes.load(path, calibrator=calibrator)
-    return Applied.load(path, calibrator=calibrator)
 
 
 class Decisions(Protocol):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from calibcli.core.results.warning import Warning
 from calibcli.errors import InputError, UsageError
-from calibcli.workflows.input.loaded_boxes import BoxCuts, load_box_cuts
+from calibcli.workflows.input.loaded.boxes import BoxCuts, load_box_cuts
 from calibcli.workflows.measure.decided.applied import MOST_EXACT, Applied, by_value
 from calibcli.workflows.measure.decided.boxes import box_decisions
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from calibcli.io.rows.recipe import InputSpec
     from calibcli.tasks.population import Population
     from calibcli.workflows.input.conventions import Conventions
-    from calibcli.workflows.input.gather import Gathered, Slice
-    from calibcli.workflows.input.loaded import LoadedCalibrator
+    from calibcli.workflows.input.gathered import Gathered, Slice
+    from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
 
 Result = dict[str, Any]
 

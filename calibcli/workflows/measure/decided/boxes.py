@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.decisions.counts import Judged, RuleCounts, table_counts
+from calibcli.core.decisions.counts import RuleCounts
+from calibcli.core.decisions.judged import Judged, table_counts
 from calibcli.core.decisions.rules import Cut
 from calibcli.core.numeric.special import t_ppf
 from calibcli.core.statistics.buckets import BUCKETS
-from calibcli.tasks.detection.found import Detections
-from calibcli.workflows.input.gather import one_class
+from calibcli.tasks.detection.detections import Detections
+from calibcli.workflows.input.gathered import one_class
 from calibcli.workflows.measure.decided.judged import macro_f1, table_of
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from calibcli.io.images.stacks import StackDataset
     from calibcli.tasks.collect import Population
     from calibcli.tasks.segmentation.regions import Calibrate
-    from calibcli.workflows.input.gather import Gathered, Slice
+    from calibcli.workflows.input.gathered import Gathered, Slice
     from calibcli.workflows.input.passes import RowPass
 
 NEVER = Cut(float("inf"))
@@ -43,7 +43,7 @@ class CountedRule:
 
 def counted_rows(rows: RowPass, rule: Rule, shown: Sequence[str] = ()) -> CountedRule:
     """Decide every row and count."""
-    plain = rows.dataset.task == "multiclass" and not isinstance(rule, ConformalSets)
+    plain = rows.dataset.exclusive and not isinstance(rule, ConformalSets)
     found = rows.scan(lambda: DecidedRows(rule, rows.layout, rows.columns, shown, plain=plain))
     groups = {column: found.ordered(column) for column in shown}
     return CountedRule(found.counts, groups, found.plain)
@@ -58,7 +58,7 @@ def counted_images(
     threads: int | None = None,
 ) -> CountedRule:
     """Decide every image and count its pixels, by the units of the images."""
-    plain = dataset.task == "multiclass"
+    plain = dataset.exclusive
     found = count_images(dataset, rule, calibrate, columns, plain=plain, threads=threads)
     counts, beside = found.by_unit()
     groups = {name: found.by_group(list(columns).index(name)) for name in shown}

@@ -27,12 +27,11 @@ def decision_curves(population: Population, costs: Costs) -> Result:
     if population.extra is not None and population.extra.lowest:
         return class_costs(population, costs)
     from calibcli.core.decisions.abstention import risk_coverage
-    from calibcli.workflows.threshold.kinds.abstain import confidence_pairs, thinned
 
-    sure = confidence_pairs(population)
+    sure = population.confidence_pairs()
     found = risk_coverage(sure.floor, sure.pos, sure.neg)
     made: Result = {
-        "risk_coverage": {**thinned(found), "area": found.area, "excess_area": found.excess}
+        "risk_coverage": {**found.thinned(), "area": found.area, "excess_area": found.excess}
     }
     if population.single:
         curve = Curve.from_cells(stats.floor, stats.pos, stats.neg)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.decisions.counts import Judged, table_counts
+from calibcli.core.decisions.judged import Judged, table_counts
 from calibcli.core.metrics import intervals
 from calibcli.core.metrics.binary import View
 from calibcli.core.numeric.special import norm_ppf, t_ppf

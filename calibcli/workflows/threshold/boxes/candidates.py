@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-from io import StringIO
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from calibcli.core.decisions.objectives import FIGURES
-from calibcli.io.output.sink import write_atomic
 from calibcli.tasks.detection.pairs import LOWEST
+from calibcli.workflows.threshold.candidates import write_candidates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 
-def write_candidates(
+def write_trade_off(
     path: str,
     slices: Sequence[tuple[str, Sequence[tuple[float | None, Curve]]]],
     objective: Objective,
@@ -37,9 +35,7 @@ def write_candidates(
     """
     rates = {name: FIGURES[name] for name in ("precision", "recall", "f1")}
     rates.setdefault(objective.name, objective.function)
-    out = StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["slice", "nms_iou", "threshold", "tp", "fp", "fn", *rates, "front"])
+    told = []
     for name, curves in slices:
         tables = []
         for nms, curve in curves:
@@ -49,9 +45,9 @@ def write_candidates(
             tables.append([limit, threshold, curve.tp, curve.fp, curve.fn, *figures])
         columns = [np.concatenate(column) for column in zip(*tables, strict=True)]
         best = front(columns[5], columns[6]).astype(np.int64)
-        lists = [["" if v != v else v for v in column.tolist()] for column in (*columns, best)]
-        writer.writerows([name, *row] for row in zip(*lists, strict=True))
-    write_atomic(path, out.getvalue())
+        told.append((name, [column.tolist() for column in (*columns, best)]))
+    header = ["nms_iou", "threshold", "tp", "fp", "fn", *rates, "front"]
+    write_candidates(path, header, told)
 
 
 def front(precision: Floats, recall: Floats) -> NDArray[np.bool_]:

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli.core.decisions.common_cut import best_common, common_value
-from calibcli.core.decisions.counts import Judged, table_counts
 from calibcli.core.decisions.cross_fit import FOLDS, CellFamily, CrossFitted, cut_at
+from calibcli.core.decisions.judged import Judged, table_counts
 from calibcli.core.decisions.objectives import parse_objective
 from calibcli.core.decisions.thresholds import Choice
 from calibcli.errors import InputError
 from calibcli.workflows.measure.decided.judged import macro_f1
-from calibcli.workflows.threshold.choosing import Picked, describe
+from calibcli.workflows.threshold.choosing import Picked
 from calibcli.workflows.threshold.classes.folds import counted, together
+from calibcli.workflows.threshold.describing import describe
 from calibcli.workflows.threshold.honest import with_move
 
 if TYPE_CHECKING:

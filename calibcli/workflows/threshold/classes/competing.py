@@ -22,6 +22,7 @@ from calibcli.tasks.rows.scan import Both
 from calibcli.tasks.rows.winners import Winners, of_top
 from calibcli.workflows.threshold.by_group import members
 from calibcli.workflows.threshold.choosing import Picked, Refused, pick
+from calibcli.workflows.threshold.wish import class_ratio
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from calibcli.core.decisions.promises.by_unit import ByUnit
     from calibcli.core.statistics.cell_table import CellTable
     from calibcli.core.statistics.stats import ScoreStats
-    from calibcli.workflows.input.gather import Gathered
+    from calibcli.workflows.input.gathered import Gathered
     from calibcli.workflows.input.passes import RowPass
     from calibcli.workflows.threshold.wish import Wish
 
@@ -275,27 +276,6 @@ def _picked(
     if isinstance(found, Refused) or field.odds is None:
         return found
     return replace(found, shown=pairs.stats, odds=float(field.odds[k]))
-
-
-def class_ratio(prior: tuple[float, ...], count: Floats, classes: tuple[str, ...]) -> Floats:
-    """Return the asked prevalence of each class divided by that of the rows (K,).
-
-    Raises:
-        InputError: a class that does not occur.
-        UsageError: prevalences that do not fit the classes.
-    """
-    if len(prior) != len(classes) or abs(sum(prior) - 1) > 1e-6:
-        raise UsageError(
-            f"--prior needs {len(classes)} prevalences that sum to 1",
-            "one a class, in class order: --prior 0.2,0.3,0.5",
-        )
-    if (count == 0).any():
-        missing = classes[int(np.flatnonzero(count == 0)[0])]
-        raise InputError(
-            f"class {missing!r} does not occur: there is no prevalence to change",
-            "give rows of every class, or leave out --prior",
-        )
-    return np.asarray(np.array(prior) / (count / count.sum()), dtype=np.float64)
 
 
 def _weights(mean: Floats, power: float) -> Floats:

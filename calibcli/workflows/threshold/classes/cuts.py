@@ -14,76 +14,49 @@ from calibcli.core.statistics.cell_table import CellTable
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.tasks.collect import Population
 from calibcli.workflows.input.gather import (
-    Gathered,
-    Slice,
-    gather,
     input_params,
     layout_of,
     reading_warnings,
     with_group_of,
 )
+from calibcli.workflows.input.gathered import Gathered, Slice
 
 if TYPE_CHECKING:
-    from calibcli.core.calibrators import Calibrator
     from calibcli.core.decisions.objectives import Constraint
     from calibcli.io.rows.dataset import Dataset, InputSpec
-    from calibcli.tasks.watching import Watch
-    from calibcli.workflows.input.conventions import Conventions
-    from calibcli.workflows.input.gather import Opened, Progress
+    from calibcli.tasks.population import Layout
+    from calibcli.workflows.input.asked import Asked
+    from calibcli.workflows.input.gather import Opened
     from calibcli.workflows.threshold.wish import Wish
 
 _BLIND = frozenset({"recall", "fnr"})
 _RISES = frozenset({"fpr", "positive-rate", "alerts"})
 
 
-def gather_cuts(
-    spec: InputSpec,
-    conventions: Conventions,
-    wish: Wish,
-    *,
-    calibrator: Calibrator | None = None,
-    threads: int | None = None,
-    progress: Progress | None = None,
-    watch: Watch | None = None,
-    opened: Opened,
-) -> Gathered:
+def gather_cuts(asked: Asked, wish: Wish, opened: Opened) -> Gathered:
     """Return what `gather` does; classes are exact at every cut-off that the wish can end at.
 
     Raises:
         InputError: input that cannot be used.
         UsageError: options that do not fit the input.
     """
-    quiet = replace(conventions, confidence=None)  # no sums over several pairs: no buckets
-    dataset = opened[0]
+    dataset, spec = opened[0], asked.spec
     why = "saved statistics hold no more" if dataset is None else _why_grid(spec, wish)
-    reading = spec if dataset is None else with_group_of(spec, calibrator)
     if why is None and dataset is not None:
-        if dataset.unit.clustered and conventions.confidence is not None:
+        if dataset.unit.clustered and asked.conventions.confidence is not None:
             why = f"intervals by {dataset.unit.name} need the counts of each"
-        elif dataset.task != "binary":
+        elif not dataset.single:
             from calibcli.tasks.rows.breakpoints import outgrows_tally
 
-            layout = layout_of(dataset, spec, quiet)
-            if outgrows_tally(dataset, layout, calibrator=calibrator, columns=reading.groups):
-                return _at_positives(
-                    dataset, spec, quiet, calibrator, reading.groups, threads, progress
-                )
-    found = gather(
-        spec,
-        quiet,
-        calibrator=calibrator,
-        threads=threads,
-        progress=progress,
-        watch=watch,
-        opened=opened,
-    )
+            layout, columns = _counted_as(asked, dataset)
+            if outgrows_tally(dataset, layout, calibrator=asked.mapping, columns=columns):
+                return _at_positives(asked, dataset)
+    found = asked.gather(opened=opened)
     used = found.overall.calibrated or found.overall.population
     if found.single or all(one.exact for one in used.classes):
         return found
     if why is None and found.dataset is not None:
-        return _at_positives(
-            found.dataset, spec, quiet, calibrator, reading.groups, threads, progress
-        )
+        return _at_positives(asked, found.dataset)
     text = (
         f"more distinct scores than are kept apart for {len(found.classes)} classes: cut-offs are "
         f"the best of a grid of scores, not of all scores, because {why}"
@@ -111,24 +84,25 @@ def _spares_negatives(constraint: Constraint) -> bool:
     return constraint.at_least is not (constraint.name in _RISES)
 
 
-def _at_positives(
-    dataset: Dataset,
-    spec: InputSpec,
-    conventions: Conventions,
-    calibrator: Calibrator | None,
-    columns: tuple[str, ...],
-    threads: int | None,
-    progress: Progress | None,
-) -> Gathered:
+def _counted_as(asked: Asked, dataset: Dataset) -> tuple[Layout, tuple[str, ...]]:
+    """Return what is counted, without sums over several pairs, and the columns of groups."""
+    quiet = replace(asked.conventions, confidence=None)
+    columns = with_group_of(asked.spec, asked.mapping).groups
+    return layout_of(dataset, asked.spec, quiet), columns
+
+
+def _at_positives(asked: Asked, dataset: Dataset) -> Gathered:
     from calibcli.tasks.rows.breakpoints import count_at_positives
 
+    spec = asked.spec
+    layout, columns = _counted_as(asked, dataset)
     counted = count_at_positives(
         dataset,
-        layout_of(dataset, spec, conventions),
-        calibrator=calibrator,
+        layout,
+        calibrator=asked.mapping,
         columns=columns,
-        threads=threads,
-        progress=progress,
+        threads=asked.threads,
+        progress=asked.progress,
     )
     warnings = reading_warnings(dataset, counted.dropped, counted.unseen)
     # Only the classes are counted: no cut-off of several classes is chosen on pooled pairs.

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.decisions.counts import Judged, RuleCounts, units_of
+from calibcli.core.decisions.counts import RuleCounts, units_of
 from calibcli.core.decisions.cross_fit import (
     FOLDS,
     CellFamily,
     CrossFitted,
     parted,
 )
+from calibcli.core.decisions.judged import Judged
 from calibcli.core.decisions.rules import Cut
 from calibcli.core.decisions.thresholds import Choice, choose
 from calibcli.workflows.measure.decided.judged import figures_of

@@ -5,43 +5,37 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from calibcli.core.decisions.abstention import abstain, risk_coverage
 from calibcli.core.decisions.objectives import parse_constraint
+from calibcli.core.decisions.stored import KEEP
 from calibcli.core.decisions.thresholds import Choice, Curve, Unreachable
 from calibcli.core.metrics.binary import View
-from calibcli.core.results.warning import Warning, any_of
-from calibcli.core.statistics.cells import grid
-from calibcli.core.statistics.keys import key_probabilities, probability_keys
+from calibcli.core.results.warning import Warning
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import AnswerNoError
 from calibcli.tasks.features import kind_of, refuse
 from calibcli.tasks.rows.by_unit import confidence_of_score, confidence_of_top
-from calibcli.workflows.input.gather import gather
-from calibcli.workflows.input.loaded import load_calibrator
-from calibcli.workflows.input.loaded_cuts import KEEP
-from calibcli.workflows.input.overlap import found_overlap, watch_of
+from calibcli.workflows.input.asked import Asked
 from calibcli.workflows.input.passes import RowPass
-from calibcli.workflows.input.warnings import calibrator_warnings
 from calibcli.workflows.measure.slices import confusion
-from calibcli.workflows.threshold.outcome import keep, outcome, void
+from calibcli.workflows.threshold.outcome import keep, kind_promised, outcome
 from calibcli.workflows.threshold.promised import evenly_kept, units_of_curves
 from calibcli.workflows.threshold.wish import check_confidence
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
     from calibcli.core.decisions.abstention import RiskCoverage
     from calibcli.core.decisions.guarantees import Certified, Uncertified
     from calibcli.core.decisions.promises.by_unit import ByUnit
-    from calibcli.core.statistics.cell_table import CellTable, Counts
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.tasks.collect import Population
+    from calibcli.workflows.input.asked import Options
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gated import Gated
-    from calibcli.workflows.input.gather import Progress, Slice
+    from calibcli.workflows.input.gathered import Slice
 
 Result = dict[str, Any]
-POINTS = 200
 
 
 def abstention(
@@ -50,10 +44,8 @@ def abstention(
     target: str,
     *,
     guarantee: float | None = None,
-    calibrator: str | None = None,
     output: str | Gated | None = None,
-    threads: int | None = None,
-    progress: Progress | None = None,
+    **options: Unpack[Options],
 ) -> Result:
     """Choose how sure the model must be of its class for a row to be kept.
 
@@ -62,10 +54,8 @@ def abstention(
         conventions: the level of the intervals.
         target: the accuracy of what is kept, such as 'accuracy>=0.99'.
         guarantee: the confidence with which it is to hold on new rows; None for none.
-        calibrator: path of a calibrator to apply first.
         output: path of the thresholds artifact.
-        threads: how many threads read.
-        progress: called with the number of rows read so far.
+        options: see `Options`.
 
     Raises:
         AnswerNoError: nothing that could be kept meets the target; nothing is written.
@@ -74,37 +64,23 @@ def abstention(
     constraint = parse_constraint(target)
     if guarantee is not None:
         check_confidence(guarantee)
-    loaded = None if calibrator is None else load_calibrator(calibrator)
-    watch = watch_of(loaded)
-    found = gather(
-        spec,
-        replace(conventions, confidence=None),
-        calibrator=None if loaded is None else loaded.calibrator,
-        threads=threads,
-        progress=progress,
-        watch=watch,
-    )
+    asked = Asked.of(spec, conventions, options)
+    found = asked.gather()
     refuse("threshold --abstain", kind_of(found.task, found.medium))
-    warnings = list(found.warnings)
-    if loaded is not None:
-        shared = found_overlap(loaded, watch)
-        warnings += calibrator_warnings(loaded, found, spec, shared, what="the cut-off is chosen")
-    stats = confidence_pairs(_after(found.overall))
+    warnings = [*found.warnings, *asked.warnings(found, "the cut-off is chosen")]
+    stats = _after(found.overall).confidence_pairs()
     curve = Curve.from_cells(stats.floor, stats.pos, stats.neg)
     clustered = found.clustered
     units = None
     if guarantee is not None and found.dataset is not None and clustered:
-        rows = RowPass.over(found.dataset, spec, conventions, loaded, threads, progress)
+        rows = RowPass.over(found.dataset, replace(asked, watch=None))
         scored = confidence_of_score if found.single else confidence_of_top
         made_units = units_of_curves(rows, scored, [[curve]])
         units = made_units[0][0]
         warnings += evenly_kept(made_units)
     made = abstain(curve, constraint, confidence=guarantee, clustered=clustered, units=units)
     choice = _choice(made)
-    kind = "empirical" if guarantee is None else "certified"
-    if kind == "certified" and any_of(warnings, "in-sample"):
-        kind = "empirical"
-        warnings.append(void("the guarantee"))
+    kind = kind_promised("certified", warnings, given=guarantee is not None)
     at = choice.threshold
     entry: Result = {
         "constraint": str(constraint),
@@ -116,7 +92,7 @@ def abstention(
     }
     if found.groups:
         entry["groups"] = [
-            {"slice": one.where, **_kept(confidence_pairs(_after(one)), at, conventions)}
+            {"slice": one.where, **_kept(_after(one).confidence_pairs(), at, conventions)}
             for one in found.groups
         ]
         bad = [one for one in entry["groups"] if _misses(one, constraint.target)]
@@ -133,7 +109,7 @@ def abstention(
             **found.params,
             "confidence": conventions.confidence,
             "seed": conventions.seed,
-            "calibrator": calibrator,
+            "calibrator": asked.path,
             "abstain": target,
             "guarantee": guarantee,
         },
@@ -144,7 +120,7 @@ def abstention(
         warnings=warnings,
         abstain=entry,
     )
-    keep(output, result, found.classes or ("0", "1"), KEEP, loaded)
+    keep(output, result, found.classes or ("0", "1"), KEEP, asked.loaded)
     return result
 
 
@@ -159,50 +135,6 @@ def _by_unit(units: ByUnit | None, choice: Choice) -> Result:
 
 def _after(one: Slice) -> Population:
     return one.population if one.calibrated is None else one.calibrated
-
-
-def confidence_pairs(population: Population) -> ScoreStats:
-    """Return pairs (confidence, was the decision right) of a population, clusters kept.
-
-    A binary row is decided positive from 0.5 up, with confidence max(p, 1 - p).
-    """
-    stats = population.pairs
-    if not population.single:
-        return stats
-    parts = stats.parts
-    if parts is not None:
-        parts = _turned(parts, stats.edges)
-    table = _turned(stats.table, stats.edges)
-    return ScoreStats(table, weighted=stats.weighted, parts=parts)
-
-
-def _turned(table: CellTable, edges: tuple[float, ...]) -> CellTable:
-    """Return cells of probabilities as cells of confidence and of right and wrong.
-
-    A cell of a grid turns over below one half: its highest probability is its lowest confidence,
-    and belongs to the nearest cell border from 0.5 up, so that one cut-off parts both sides alike.
-    """
-    p = key_probabilities(table.places)
-    positive = p >= 0.5
-    confidence = np.where(positive, p, 1.0 - p)
-    if table.bits is not None:
-        borders = key_probabilities(grid(table.bits, edges).starts)
-        upper = borders[borders >= 0.5]
-        above = np.append(borders, 1.0)[np.searchsorted(borders, p, side="right")]
-        lowest = 1.0 - np.nextafter(above, 0.0)
-        border = np.searchsorted(upper, lowest, side="right") - 1
-        confidence = np.where(positive, p, upper[np.maximum(border, 0)])
-
-    def swapped(yes: Counts | None, no: Counts | None) -> Any:
-        return None if yes is None or no is None else np.where(positive, yes, no)
-
-    return replace(
-        table,
-        pos=swapped(table.pos, table.neg),
-        neg=swapped(table.neg, table.pos),
-        pos_sq=swapped(table.pos_sq, table.neg_sq),
-        neg_sq=swapped(table.neg_sq, table.pos_sq),
-    ).moved(probability_keys(confidence))
 
 
 def _choice(made: Choice | Unreachable | Certified | Uncertified) -> Choice:
@@ -246,17 +178,5 @@ def _area(curve: RiskCoverage) -> Result:
     return {
         "area": curve.area,
         "excess_area": curve.excess,
-        "curve": thinned(curve),
-    }
-
-
-def thinned(curve: RiskCoverage) -> Result:
-    """Return at most about 200 points of a risk-coverage curve, evenly along coverage."""
-    wanted = np.linspace(float(curve.coverage[-1]), float(curve.coverage[0]), POINTS)
-    place = np.searchsorted(-curve.coverage, -wanted[::-1])
-    pick = np.unique(np.clip(place, 0, len(curve.coverage) - 1))
-    return {
-        "confidence": curve.confidence[pick].tolist(),
-        "coverage": curve.coverage[pick].tolist(),
-        "risk": curve.risk[pick].tolist(),
+        "curve": curve.thinned(),
     }

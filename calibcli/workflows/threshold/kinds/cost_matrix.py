@@ -8,23 +8,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli.core.decisions.rules import REFER, CostMatrix
+from calibcli.core.decisions.stored import COSTS
 from calibcli.core.numeric.special import norm_ppf
 from calibcli.core.results.warning import Warning
 from calibcli.errors import InputError, UsageError, did_you_mean
 from calibcli.io.artifacts.matrices import read_matrix
-from calibcli.workflows.input.loaded_cuts import COSTS
+from calibcli.workflows.input.asked import Asked
 from calibcli.workflows.input.passes import RowPass
 from calibcli.workflows.threshold.outcome import keep, outcome
-from calibcli.workflows.threshold.wish import check_prior
+from calibcli.workflows.threshold.wish import check_prior, class_ratio
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
     from numpy.typing import NDArray
 
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.tasks.rows.scan import Rows
+    from calibcli.workflows.input.asked import Options
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gated import Gated
-    from calibcli.workflows.input.gather import Progress
 
 Result = dict[str, Any]
 REFER_NAME = "refer"
@@ -39,10 +42,8 @@ def cheapest_class(
     matrix: str,
     *,
     prior: tuple[float, ...] | None = None,
-    calibrator: str | None = None,
     output: str | Gated | None = None,
-    threads: int | None = None,
-    progress: Progress | None = None,
+    **options: Unpack[Options],
 ) -> Result:
     """Find what deciding by a cost matrix costs, beside deciding the most probable class.
 
@@ -51,18 +52,17 @@ def cheapest_class(
         conventions: the level of the intervals.
         matrix: path of the costs; see `io.matrices`.
         prior: prevalence of each class where it will be used.
-        calibrator: path of a calibrator to apply first.
         output: path of the thresholds artifact.
-        threads: how many threads read.
-        progress: called with the number of rows read so far.
+        options: see `Options`.
 
     Raises:
         InputError: a matrix that does not fit the classes, a class that does not occur.
         UsageError: several labels a row, prevalences that are none.
     """
     check_prior(prior)
-    rows = RowPass.open(spec, conventions, calibrator, threads, progress, "--cost-matrix")
-    if rows.dataset.task == "multilabel":
+    asked = Asked.of(spec, conventions, options)
+    rows = RowPass.open(asked, "--cost-matrix")
+    if rows.dataset.labels:
         raise UsageError(
             "a cost matrix is of classes that exclude each other", "--cost fp=1,fn=4 for each label"
         )
@@ -70,7 +70,7 @@ def cheapest_class(
     costs = load_costs(matrix, classes)
     ratio = None
     if prior is not None:
-        ratio = _ratio(prior, rows.scan(lambda: _Labels(len(classes))).count, classes)
+        ratio = class_ratio(prior, rows.scan(lambda: _Labels(len(classes))).count, classes)
     found = rows.scan(lambda: _Decided(costs, ratio))
     names = [*classes, REFER_NAME] if costs.refers else list(classes)
     entry = {
@@ -92,7 +92,7 @@ def cheapest_class(
     result = outcome(
         inputs=rows.dataset.inputs,
         params=rows.params(
-            calibrator=calibrator,
+            calibrator=asked.path,
             cost_matrix=matrix,
             prior=None if prior is None else list(prior),
             confidence=conventions.confidence,
@@ -104,7 +104,7 @@ def cheapest_class(
         warnings=warnings,
         cost_matrix=entry,
     )
-    keep(output, result, classes, COSTS, rows.loaded)
+    keep(output, result, classes, COSTS, asked.loaded)
     return result
 
 
@@ -138,23 +138,6 @@ def _order(names: list[str], wanted: tuple[str, ...], path: str) -> list[int]:
             hint = did_you_mean(name, names) or f"its names: {', '.join(names[:10])}"
             raise InputError(f"{path} does not name {name!r}", hint)
     return [names.index(name) for name in wanted]
-
-
-def _ratio(
-    prior: tuple[float, ...], count: NDArray[Any], classes: tuple[str, ...]
-) -> NDArray[np.float64]:
-    if len(prior) != len(classes) or abs(sum(prior) - 1) > 1e-6:
-        raise UsageError(
-            f"--prior needs {len(classes)} prevalences that sum to 1",
-            "one a class, in class order: --prior 0.2,0.3,0.5",
-        )
-    if (count == 0).any():
-        missing = classes[int(np.flatnonzero(count == 0)[0])]
-        raise InputError(
-            f"class {missing!r} does not occur: there is no prevalence to change",
-            "give rows of every class, or leave out --prior",
-        )
-    return np.asarray(np.array(prior) / (count / count.sum()), dtype=np.float64)
 
 
 class _Labels:

@@ -18,25 +18,27 @@ from calibcli.core.decisions.conformal import (
 )
 from calibcli.core.decisions.promises.counts import UnitCounts
 from calibcli.core.decisions.promises.coverage import keys_of, unit_quantile
+from calibcli.core.decisions.stored import SETS
 from calibcli.core.decisions.true_scores import TrueScores
-from calibcli.core.results.warning import Warning, any_of
+from calibcli.core.results.warning import Warning
 from calibcli.errors import UsageError
 from calibcli.tasks.features import kind_of, refuse
-from calibcli.workflows.input.loaded_cuts import SETS
+from calibcli.workflows.input.asked import Asked
 from calibcli.workflows.input.passes import RowPass
-from calibcli.workflows.threshold.outcome import keep, outcome, void
+from calibcli.workflows.threshold.outcome import keep, kind_promised, outcome
 from calibcli.workflows.threshold.promised import share_of_units
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Unpack
 
     from calibcli.core.decisions.conformal import By, Method
     from calibcli.core.decisions.promises.coverage import UnitQuantile
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.tasks.rows.scan import Rows
+    from calibcli.workflows.input.asked import Options
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gated import Gated
-    from calibcli.workflows.input.gather import Progress
 
 Result = dict[str, Any]
 
@@ -50,10 +52,8 @@ def prediction_sets(
     penalty: float | None = None,
     free_rank: int | None = None,
     per_class: bool = False,
-    calibrator: str | None = None,
     output: str | Gated | None = None,
-    threads: int | None = None,
-    progress: Progress | None = None,
+    **options: Unpack[Options],
 ) -> Result:
     """Fit conformal sets; with a column in `spec.groups`, that cover each of its groups.
 
@@ -65,10 +65,8 @@ def prediction_sets(
         penalty: of RAPS, of each rank beyond the free ones; default 0.01.
         free_rank: the ranks without a penalty; default 5, or half of fewer than ten classes.
         per_class: whether each true class is covered.
-        calibrator: path of a calibrator to apply first.
         output: path of the thresholds artifact.
-        threads: how many threads read.
-        progress: called with the number of rows read so far.
+        options: see `Options`.
 
     Raises:
         InputError: unusable input.
@@ -77,7 +75,8 @@ def prediction_sets(
     chosen = parse_method(method)
     _check(spec, coverage, per_class)
     _check_ranks(chosen, penalty, free_rank)
-    rows = RowPass.open(spec, conventions, calibrator, threads, progress, "--coverage")
+    asked = Asked.of(spec, conventions, options)
+    rows = RowPass.open(asked, "--coverage")
     refuse("threshold --coverage", kind_of(rows.dataset.task, rows.dataset.medium))
     classes = rows.dataset.classes or ("0", "1")
     by: By = "class" if per_class else "group" if spec.groups else "none"
@@ -94,10 +93,7 @@ def prediction_sets(
         sets = _fitted(true, coverage, chosen, len(classes), by, ranks)
     sizes = rows.scan(lambda: _Sizes(sets, len(classes)))
     warnings = list(rows.warnings)
-    kind = "conformal"
-    if any_of(warnings, "in-sample"):
-        kind = "empirical"
-        warnings.append(void("the coverage"))
+    kind = kind_promised("conformal", warnings, "the coverage")
     warnings += _few(sets, classes, unit)
     warnings += [share_of_units(true.units.share, "coverage")] if true.units.halved else []
     found: Result = {
@@ -110,7 +106,7 @@ def prediction_sets(
     result = outcome(
         inputs=rows.dataset.inputs,
         params=rows.params(
-            calibrator=calibrator,
+            calibrator=asked.path,
             coverage=coverage,
             sets=chosen,
             per_class=per_class,
@@ -122,7 +118,7 @@ def prediction_sets(
         warnings=warnings,
         sets=found,
     )
-    keep(output, result, classes, SETS, rows.loaded)
+    keep(output, result, classes, SETS, asked.loaded)
     return result
 
 

@@ -15,7 +15,8 @@ from calibcli.core.segmentation.overlap import overlap
 from calibcli.core.segmentation.search import fold_choices, resampled
 from calibcli.errors import AnswerNoError
 from calibcli.workflows.measure.slices import figure
-from calibcli.workflows.threshold.choosing import DRAWS, Refused
+from calibcli.workflows.threshold.choosing import Refused
+from calibcli.workflows.threshold.describing import DRAWS, NEVER
 from calibcli.workflows.threshold.honest import apply_ends, with_move
 
 if TYPE_CHECKING:
@@ -23,11 +24,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from calibcli.core.decisions.counts import Judged
+    from calibcli.core.decisions.judged import Judged
     from calibcli.core.segmentation.rules import ImageRule, MaskRule
     from calibcli.core.segmentation.search import MaskFamily
     from calibcli.workflows.input.conventions import Conventions
-    from calibcli.workflows.threshold.masks.search import Sought
     from calibcli.workflows.threshold.wish import Wish
 
 Result = dict[str, Any]
@@ -37,6 +37,34 @@ _OVERLAP = {"precision": "precision", "recall": "recall", "f1": "dice", "iou": "
 _VALUE = {"dice": "f1", "f1": "f1", "iou": "iou", MEAN_DICE: "mean_dice",
           "precision": "precision", "recall": "recall"}  # fmt: skip
 _MEAN = Objective(MEAN_DICE, f1)
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """One structure: its candidates of both rounds and the best, or why it has none.
+
+    Attributes:
+        where: as it stands in the JSON; `name` of the structure.
+        reason: why nothing is chosen, "" where something was sought.
+        first, second: the candidates of the rounds.
+        choice: the best of the second.
+    """
+
+    where: Result
+    name: str
+    reason: str = ""
+    first: MaskFamily | None = None
+    second: MaskFamily | None = None
+    choice: Choice | Refused | None = None
+
+    @property
+    def place(self) -> Place | None:
+        """Threshold, least area and filling; None for a structure without a cut-off."""
+        if isinstance(self.choice, Refused):
+            return NEVER, 0, False
+        if self.second is None or self.choice is None:
+            return None
+        return place_of(self.second, self.choice)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,14 @@ the rule for pixels that several structures claim.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.decisions.counts import Judged
+from calibcli.core.decisions.judged import Judged
 from calibcli.core.decisions.objectives import MEAN_DICE
+from calibcli.core.decisions.stored import REGIONS
 from calibcli.core.decisions.thresholds import Curve, Unreachable, choose
 from calibcli.core.results.warning import Warning
 from calibcli.core.segmentation.regions import Cleaning
@@ -27,18 +28,15 @@ from calibcli.errors import InputError, UsageError, did_you_mean
 from calibcli.tasks.features import kind_of, refuse
 from calibcli.tasks.segmentation.decided import count_images
 from calibcli.tasks.segmentation.regions import Grid, scan
-from calibcli.workflows.input.gather import gather
-from calibcli.workflows.input.loaded import load_calibrator
-from calibcli.workflows.input.loaded_cuts import REGIONS
-from calibcli.workflows.input.overlap import found_overlap, watch_of
-from calibcli.workflows.input.warnings import calibrator_warnings
-from calibcli.workflows.threshold.choosing import NEVER, Refused
-from calibcli.workflows.threshold.masks.items import MaskItem, cross_fitted, place_of
+from calibcli.workflows.input.asked import Asked
+from calibcli.workflows.threshold.choosing import Refused
+from calibcli.workflows.threshold.masks.items import MaskItem, Sought, cross_fitted
 from calibcli.workflows.threshold.outcome import keep, outcome
-from calibcli.workflows.threshold.slices import refuse_unreachable
+from calibcli.workflows.threshold.settling import refuse_unreachable
 
 if TYPE_CHECKING:
-    from calibcli.core.decisions.thresholds import Choice
+    from typing import Unpack
+
     from calibcli.core.segmentation.rules import ImageRule
     from calibcli.core.segmentation.search import MaskFamily
     from calibcli.core.statistics.stats import ScoreStats
@@ -46,10 +44,11 @@ if TYPE_CHECKING:
     from calibcli.io.rows.recipe import InputSpec
     from calibcli.tasks.segmentation.decided import DecidedImages
     from calibcli.tasks.segmentation.regions import Calibrate
+    from calibcli.workflows.input.asked import Options
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gated import Gated
-    from calibcli.workflows.input.gather import Gathered, Progress
-    from calibcli.workflows.input.loaded import LoadedCalibrator
+    from calibcli.workflows.input.gathered import Gathered
+    from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
     from calibcli.workflows.threshold.search import RegionWish
     from calibcli.workflows.threshold.wish import Wish
 
@@ -67,12 +66,10 @@ def search_regions(
     wish: Wish,
     regions: RegionWish,
     *,
-    calibrator: str | None = None,
     output: str | Gated | None = None,
     candidates: str | None = None,
     per_class: bool = False,
-    threads: int | None = None,
-    progress: Progress | None = None,
+    **options: Unpack[Options],
 ) -> Result:
     """Choose, for each structure, the mask rule that does best on these images.
 
@@ -81,12 +78,10 @@ def search_regions(
         conventions: the level of the intervals, the seed.
         wish: the objective and its constraints.
         regions: what is searched beside the threshold.
-        calibrator: path of a calibrator to apply first.
         output: path of the thresholds artifact.
         candidates: path of a CSV of every candidate of the first round.
         per_class: whether several classes are asked for, which get a cut-off each anyway.
-        threads: how many threads read.
-        progress: called with the number of pixels read so far.
+        options: see `Options`.
 
     Raises:
         AnswerNoError: no candidate meets the constraints; nothing is written.
@@ -94,25 +89,14 @@ def search_regions(
         UsageError: options that do not fit.
     """
     _refuse(wish)
-    loaded = None if calibrator is None else load_calibrator(calibrator)
-    watch = watch_of(loaded)
-    found = gather(
-        spec,
-        replace(conventions, confidence=None),
-        calibrator=None if loaded is None else loaded.calibrator,
-        threads=threads,
-        progress=progress,
-        watch=watch,
-    )
+    asked = Asked.of(spec, conventions, options)
+    found = asked.gather()
     if per_class:
         refuse("threshold --per-class", kind_of(found.task, found.medium))
-    warnings = list(found.warnings)
-    if loaded is not None:
-        overlap_ = found_overlap(loaded, watch)
-        warnings += calibrator_warnings(loaded, found, spec, overlap_, what="the rule is chosen")
+    warnings = [*found.warnings, *asked.warnings(found, "the rule is chosen")]
     stack: Any = found.dataset
     stack.refuse_regions(regions)
-    search = _Search(stack, found, wish, regions, _calibrate(loaded), threads)
+    search = _Search(stack, found, wish, regions, _calibrate(asked.loaded), asked.threads)
     sought = search.run()
     warnings += search.warnings
     named = [(one.name, one.choice) for one in sought if isinstance(one.choice, Refused)]
@@ -129,7 +113,7 @@ def search_regions(
             **found.params,
             "confidence": conventions.confidence,
             "seed": conventions.seed,
-            "calibrator": calibrator,
+            "calibrator": asked.path,
             "guarantee": None,
         },
         task=found.task,
@@ -157,7 +141,7 @@ def search_regions(
         },
         warnings=warnings,
     )
-    keep(output, result, found.classes, REGIONS, loaded)
+    keep(output, result, found.classes, REGIONS, asked.loaded)
     if candidates is not None:
         _write_candidates(candidates, result["regions"]["curves"])
     result["task"] = found.name
@@ -181,34 +165,6 @@ def _refuse(wish: Wish) -> None:
 
 def _calibrate(loaded: LoadedCalibrator | None) -> Calibrate | None:
     return None if loaded is None else lambda scores: loaded.apply(scores, logits=loaded.logits)
-
-
-@dataclass(frozen=True, slots=True)
-class Sought:
-    """One structure: its candidates of both rounds and the best, or why it has none.
-
-    Attributes:
-        where: as it stands in the JSON; `name` of the structure.
-        reason: why nothing is chosen, "" where something was sought.
-        first, second: the candidates of the rounds.
-        choice: the best of the second.
-    """
-
-    where: Result
-    name: str
-    reason: str = ""
-    first: MaskFamily | None = None
-    second: MaskFamily | None = None
-    choice: Choice | Refused | None = None
-
-    @property
-    def place(self) -> tuple[float, int, bool] | None:
-        """Threshold, least area and filling; None for a structure without a cut-off."""
-        if isinstance(self.choice, Refused):
-            return NEVER, 0, False
-        if self.second is None or self.choice is None:
-            return None
-        return place_of(self.second, self.choice)
 
 
 class _Search:
@@ -235,7 +191,7 @@ class _Search:
         name = self.regions.background
         if name is None:
             return None
-        if self.found.task != "multiclass":
+        if not self.found.exclusive:
             raise UsageError("--background is for classes that exclude each other", "leave it out")
         if name not in self.found.classes:
             known = ", ".join(self.found.classes)
@@ -255,7 +211,7 @@ class _Search:
                 for one in places
             ),
             self.background,
-            self.found.task == "multiclass",
+            self.found.exclusive,
         )
 
     def run(self) -> list[Sought]:
@@ -265,7 +221,7 @@ class _Search:
             InputError: no structure occurs.
         """
         used = self.found.overall.calibrated or self.found.overall.population
-        stats = [used.pairs] if self.found.task == "binary" else list(used.classes)
+        stats = [used.pairs] if self.found.single else list(used.classes)
         grids = [self._grid(k, own) for k, own in enumerate(stats)]
         sizes = [int(np.prod(grid.shape)) for grid in grids if grid is not None]
         if not sizes:
@@ -337,7 +293,7 @@ class _Search:
     def _sought(self, k: int, first: MaskFamily | None, second: MaskFamily | None) -> Sought:
         name = self.stack.structures[k]
         where: Result = {"kind": "class", "name": name}
-        if self.found.task == "binary":
+        if self.found.single:
             where = {"kind": "overall"}
         if first is None or second is None:
             if k == self.background:
@@ -386,25 +342,21 @@ def _judged(
     judged = Judged(decided.counts)
     made = []
     for k, one in enumerate(sought):
-        slot = 1 if search.found.task == "binary" else k
+        slot = 1 if search.found.single else k
         item = MaskItem(search.wish, one, judged, slot)
         made.append((item.entry(conventions, plain, crossed), item.together(level)))
     return made
 
 
 def _write_candidates(path: str, curves: list[Result]) -> None:
-    """Write every candidate of the first round as CSV."""
-    import csv
-    from io import StringIO
+    """Write every candidate of the first round."""
+    from calibcli.workflows.threshold.candidates import write_candidates
 
-    from calibcli.io.output.sink import write_atomic
-
-    out = StringIO()
-    writer = csv.writer(out, lineterminator="\n")
     names = ("threshold", "dice", "iou", "mean_dice")
-    writer.writerow(["slice", "min_area", "fill_holes", *names])
+    slices = []
     for curve in curves:
-        head = [curve["slice"].get("name", "overall"), curve["min_area"], curve["fill_holes"]]
-        for row in zip(*(curve[name] for name in names), strict=True):
-            writer.writerow([*head, *("" if v is None else v for v in row)])
-    write_atomic(path, out.getvalue())
+        size = len(curve["threshold"])
+        regions = [[curve[name]] * size for name in ("min_area", "fill_holes")]
+        columns = [*regions, *(curve[name] for name in names)]
+        slices.append((curve["slice"].get("name", "overall"), columns))
+    write_candidates(path, ("min_area", "fill_holes", *names), slices)

@@ -5,7 +5,6 @@ What decides is the rule of the artifact, see `core.decisions.stored`.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,18 +13,14 @@ import numpy as np
 
 from calibcli.core.decisions.rules import of_logits
 from calibcli.core.decisions.stored import (
-    COSTS,
     CUT,
-    KEEP,
     REGIONS,
-    SETS,
     group_column,
     rule_of,
 )
 from calibcli.core.numeric.raw_scale import raw_scale_in
 from calibcli.errors import InputError
-from calibcli.io.artifacts.artifacts import read_artifact
-from calibcli.workflows.input.probes import try_thresholds
+from calibcli.io.task import OfTask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,11 +31,9 @@ if TYPE_CHECKING:
     from calibcli.core.numeric.raw_scale import RawScale
     from calibcli.core.segmentation.rules import ImageRule
 
-__all__ = ["COSTS", "CUT", "KEEP", "REGIONS", "SETS", "LoadedThresholds", "load_thresholds"]
-
 
 @dataclass(frozen=True)
-class LoadedThresholds:
+class LoadedThresholds(OfTask):
     """Thresholds from their JSON.
 
     Attributes:
@@ -78,15 +71,16 @@ class LoadedThresholds:
         """What decides about rows: of raw scores, once they are logits."""
         if self.raw_scale is not None:
             return rule_of(keyed_cuts(self.payload, self.raw_scale), exclusive=False)
-        return rule_of(self.payload, exclusive=self.task == "multiclass")
+        return rule_of(self.payload, exclusive=self.exclusive)
 
     @cached_property
     def image_rule(self) -> ImageRule:
         """What decides about the pixels of images."""
         from calibcli.core.segmentation.rules import image_rule
 
-        exclusive = self.task == "multiclass"
-        return image_rule(self.payload, self.values.tolist(), self.classes, exclusive=exclusive)
+        return image_rule(
+            self.payload, self.values.tolist(), self.classes, exclusive=self.exclusive
+        )
 
     @property
     def group(self) -> str | None:
@@ -153,7 +147,7 @@ class LoadedThresholds:
 
     def _checked(self, scores: ArrayLike) -> NDArray[np.float64]:
         given = np.asarray(scores)
-        binary = self.task == "binary"
+        binary = self.single
         if given.ndim != (1 if binary else 2) or (
             not binary and given.shape[1] != len(self.classes)
         ):
@@ -168,7 +162,7 @@ class LoadedThresholds:
         from calibcli.core.calibrators.classes.rows import finite_rows
         from calibcli.core.numeric.scales import expit, softmax
 
-        return softmax(finite_rows(logits)) if self.task == "multiclass" else expit(logits)
+        return softmax(finite_rows(logits)) if self.exclusive else expit(logits)
 
 
 def keyed_cuts(payload: dict[str, Any], scale: RawScale) -> dict[str, Any]:
@@ -181,47 +175,3 @@ def keyed_cuts(payload: dict[str, Any], scale: RawScale) -> dict[str, Any]:
         return {**item, "threshold": scale.probability(raw), "logit": float(scale.keyed(raw))}
 
     return {**payload, "thresholds": [keyed(one) for one in payload["thresholds"]]}
-
-
-def load_thresholds(path: str) -> LoadedThresholds:
-    """Read thresholds.
-
-    Raises:
-        InputError: no such artifact, or one that this version cannot read.
-    """
-    payload = read_artifact(path, "thresholds")
-    task, classes = payload["task"], tuple(payload["classes"])
-    items = payload["thresholds"]
-    whole = [one for one in items if one["slice"]["kind"] != "group"]
-    if task == "binary":
-        classes = ()
-        found = [one["threshold"] for one in whole[:1]]
-    else:
-        named = {one["slice"].get("name"): one["threshold"] for one in whole}
-        found = [named.get(name) for name in classes] if items else []
-    by_group = {
-        str(one["slice"]["value"]): math.nan if one["threshold"] is None else one["threshold"]
-        for one in items
-        if one["slice"]["kind"] == "group"
-    }
-    if payload.get("rule") == SETS:
-        by_group = {
-            str(one["slice"]["value"]): math.inf if one["quantile"] is None else one["quantile"]
-            for one in (payload.get("sets") or {}).get("slices", [])
-            if one["slice"]["kind"] == "group"
-        }
-    values = np.array([math.nan if v is None else v for v in found], dtype=np.float64)
-    loaded = LoadedThresholds(task, classes, values, bool(payload["calibrated"]), payload, by_group)
-    _check(path, loaded)
-    try_thresholds(path, loaded)
-    return loaded
-
-
-def _check(path: str, loaded: LoadedThresholds) -> None:
-    """Raise InputError for an artifact whose rule lacks what it decides by."""
-    wanted = {SETS: "sets", COSTS: "cost_matrix", KEEP: "abstain"}.get(loaded.rule, "thresholds")
-    if not loaded.payload.get(wanted):
-        raise InputError(
-            f"{path} has the rule {loaded.rule!r}, but no {wanted}",
-            "choose again: calibcli threshold SCORES -o FILE",
-        )

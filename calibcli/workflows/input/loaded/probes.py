@@ -16,8 +16,8 @@ from calibcli.errors import CalibcliError, InputError
 from calibcli.io.failures import show
 
 if TYPE_CHECKING:
-    from calibcli.workflows.input.loaded import LoadedCalibrator
-    from calibcli.workflows.input.loaded_cuts import LoadedThresholds
+    from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
+    from calibcli.workflows.input.loaded.cuts import LoadedThresholds
 
 ABOVE_ALL = 1.0 + 1e-9
 """A cut-off above every probability decides for nobody."""
@@ -40,9 +40,9 @@ def try_calibrator(path: str, loaded: LoadedCalibrator) -> None:
 def _calibrated(loaded: LoadedCalibrator) -> np.ndarray[Any, Any]:
     """Return what a calibrator makes of even scores, and of one score a class at the ends."""
     shape = loaded.shape
-    even = 0.0 if loaded.logits else (1.0 / shape[-1] if loaded.task == "multiclass" else 0.5)
+    even = 0.0 if loaded.logits else (1.0 / shape[-1] if loaded.exclusive else 0.5)
     values = np.full((3, *shape), even)
-    if loaded.task != "multiclass":
+    if not loaded.exclusive:
         values[1:] = np.reshape(
             [-40.0, 40.0] if loaded.logits else [0.0, 1.0], (2, *[1] * len(shape))
         )
@@ -60,7 +60,7 @@ def _calibrated(loaded: LoadedCalibrator) -> np.ndarray[Any, Any]:
 def try_thresholds(path: str, loaded: LoadedThresholds) -> None:
     """Raise InputError for thresholds that cannot decide, or that no probability can reach."""
     cuts = [*loaded.values.tolist(), *(loaded.by_group.values() if loaded.rule != SETS else ())]
-    none = loaded.task != "binary"  # a class may have no cut-off
+    none = not loaded.single  # a class may have no cut-off
     reachable = loaded.raw_scale is not None or all(
         0.0 <= cut <= ABOVE_ALL or (none and np.isnan(cut)) for cut in cuts
     )
@@ -79,7 +79,7 @@ def _decides(loaded: LoadedThresholds) -> bool:
     if loaded.rule == REGIONS:
         return loaded.image_rule is not None
     size = len(loaded.classes)
-    rows = np.full((3, size), 1.0 / max(size, 1)) if loaded.task != "binary" else np.full(3, 0.5)
+    rows = np.full((3, size), 1.0 / max(size, 1)) if not loaded.single else np.full(3, 0.5)
     groups = [*loaded.by_group, "no such group"] if loaded.group is not None else [None]
     for one in groups:
         decided = loaded.decide(rows, None if one is None else [one] * 3, logits=False)

@@ -11,14 +11,14 @@ from calibcli.core.results.warning import Warning
 from calibcli.errors import InputError
 from calibcli.io.boxes.dataset import BoxDataset
 from calibcli.tasks.detection.nms import NEVER
-from calibcli.workflows.input.probes import ABOVE_ALL
+from calibcli.workflows.input.loaded.probes import ABOVE_ALL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from calibcli.workflows.input.loaded import LoadedCalibrator
+    from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
 
 Result = dict[str, Any]
 TASK = BoxDataset.name

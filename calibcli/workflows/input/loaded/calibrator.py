@@ -1,38 +1,31 @@
-"""Artifacts in use: a calibrator and thresholds read from JSON, with NumPy alone."""
+"""A calibrator in use, with NumPy alone."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from os import fspath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.calibrators import calibrate, calibrator_from_dict
+from calibcli.core.calibrators import calibrate
 from calibcli.core.numeric.raw_scale import raw_scale_in
 from calibcli.errors import InputError
-from calibcli.io.artifacts.artifacts import read_artifact
+from calibcli.io.task import OfTask
 from calibcli.tasks.validity import range_slack
-from calibcli.workflows.input.loaded_cuts import LoadedThresholds, load_thresholds
-from calibcli.workflows.input.probes import try_calibrator
 
 if TYPE_CHECKING:
-    from os import PathLike
-
     from numpy.typing import ArrayLike, NDArray
 
     from calibcli.core.calibrators import Calibrator
     from calibcli.core.numeric.raw_scale import RawScale
 
-__all__ = ["LoadedCalibrator", "LoadedThresholds", "load", "load_calibrator", "load_thresholds"]
-
 
 @dataclass(frozen=True, slots=True)
-class LoadedCalibrator:
+class LoadedCalibrator(OfTask):
     """A calibrator from its JSON.
 
     Attributes:
-        task: "binary", "multiclass" or "multilabel".
+        task: what a row of its scores is.
         classes: names of the K classes, in the order of the score columns; () for binary.
         logits: whether it was fitted on logits, or on raw scores that were turned into some;
             `apply` takes what it was fitted on.
@@ -60,7 +53,7 @@ class LoadedCalibrator:
     def shape(self) -> tuple[int, ...]:
         """The shape of the scores of a row: () for one score, (K,), (M,) or (M, K)."""
         # A detection has one score, whatever the number of classes.
-        columns = () if self.task == "detection" else self.classes
+        columns = () if self.one_score else self.classes
         sizes = len(getattr(self.calibrator, "models", ())), len(columns)
         return tuple(size for size in sizes if size)
 
@@ -131,7 +124,7 @@ class LoadedCalibrator:
         low, high = (values.min(), values.max()) if values.size else (0.0, 0.0)
         if np.isnan(low):
             raise InputError("the scores hold NaN")
-        slack = range_slack(values.dtype) if self.task == "multiclass" else 0.0
+        slack = range_slack(values.dtype) if self.exclusive else 0.0
         if not kind and (low < -slack or high > 1 + slack):
             raise InputError("a probability must lie between 0 and 1", "pass logits=True")
         if not kind and (low < 0 or high > 1):
@@ -144,38 +137,3 @@ def _as_text(value: object) -> str:
     from calibcli.io.rows.keys import MISSING_GROUP, as_text
 
     return MISSING_GROUP if value is None or value != value or value == "" else as_text(value)
-
-
-def load_calibrator(path: str) -> LoadedCalibrator:
-    """Read a calibrator.
-
-    Raises:
-        InputError: no such artifact, or one that this version cannot read.
-    """
-    payload = read_artifact(path, "calibrator")
-    loaded = LoadedCalibrator(
-        payload["task"],
-        tuple(payload["classes"]),
-        bool(payload["input"]["logits"]) or raw_scale_in(payload["input"]) is not None,
-        calibrator_from_dict(payload["calibrator"]),
-        payload,
-    )
-    try_calibrator(path, loaded)
-    return loaded
-
-
-def load(path: str | PathLike[str]) -> LoadedCalibrator | LoadedThresholds:
-    """Read a calibrator or thresholds, whichever the file holds.
-
-    Raises:
-        InputError: neither, or one that this version cannot read.
-    """
-    from calibcli.io.artifacts.artifacts import kind_of
-
-    name = fspath(path)
-    kind = kind_of(name)
-    if kind == "calibrator":
-        return load_calibrator(name)
-    if kind == "thresholds":
-        return load_thresholds(name)
-    raise InputError(f"{name} is neither a calibrator nor thresholds", "calibcli fit writes one")

@@ -1,0 +1,42 @@
+"""The boxes of a population with their figures: what a medium knows beside pairs."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from calibcli.core.results.figures import undefined
+from calibcli.tasks.detection.figures import Lrp, box_figures, lrp_at, lrp_curve
+from calibcli.tasks.detection.found import FoundBoxes
+
+if TYPE_CHECKING:
+    from calibcli.core.detection.lrp import LrpCurve
+    from calibcli.core.results.figures import Figure
+
+_ONCE = "rankings and LRP count every image once: leave out --weight"
+
+
+class Detections(FoundBoxes):
+    """The boxes and objects of a population, for figures that pairs cannot give. Mergeable."""
+
+    def own(self, confidence: float | None) -> dict[str, Figure]:
+        """Return the figures that pairs alone do not give."""
+        found = box_figures(self, confidence=confidence)
+        if self.whole.weight is not None:
+            found |= dict.fromkeys(("ap", "ap_50_95", "lrp"), undefined(_ONCE))
+        return found
+
+    def table(self, counts: dict[str, Any], threshold: float) -> dict[str, Any]:
+        """Return a confusion table with the localisation error, and without true negatives."""
+        return {**super().table(counts, threshold), "lrp": lrp_at(self.curve, threshold)}
+
+    @cached_property
+    def curve(self) -> LrpCurve:
+        """The localisation error at every cut-off, of a class or of all boxes together."""
+        return lrp_curve(self, self.only)
+
+    def parts(self) -> dict[str, Any]:
+        """Return the optimal cut-off by the localisation error, of a class with objects."""
+        if self.only is None or not self.own_objects.sum():
+            return {}
+        return {"lrp": Lrp.of(self, self.only).parts()}

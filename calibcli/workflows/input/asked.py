@@ -1,0 +1,125 @@
+"""Scores as one command reads them: the options, and the calibrator that goes before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self, TypedDict
+
+from calibcli.workflows.input.gather import gather, open_input
+from calibcli.workflows.input.loaded.loading import load_calibrator
+from calibcli.workflows.input.overlap import found_overlap, watch_of
+from calibcli.workflows.input.warnings import calibrator_warnings
+
+if TYPE_CHECKING:
+    from calibcli.core.calibrators import Calibrator
+    from calibcli.core.results.warning import Warning
+    from calibcli.io.dataset import Dataset
+    from calibcli.io.rows.recipe import InputSpec
+    from calibcli.tasks.watching import Watch
+    from calibcli.workflows.input.conventions import Conventions
+    from calibcli.workflows.input.gather import Opened, Progress
+    from calibcli.workflows.input.gathered import Gathered
+    from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
+
+
+class Options(TypedDict, total=False):
+    """What every choice is asked with, beside the input and the conventions.
+
+    Attributes:
+        calibrator: path of a calibrator to apply first.
+        threads: how many threads read.
+        progress: called with the number of rows (pixels, boxes) read so far.
+    """
+
+    calibrator: str | None
+    threads: int | None
+    progress: Progress | None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Scores as one command reads them.
+
+    Attributes:
+        spec: what to read.
+        conventions: the level of the intervals, the seed.
+        loaded: the calibrator that goes before, if any; `path` where it is.
+        watch: sketches the rows, to know those of the calibrator's fit.
+        threads: how many threads read; `progress` is told how far they are.
+    """
+
+    spec: InputSpec
+    conventions: Conventions
+    loaded: LoadedCalibrator | None = None
+    path: str | None = None
+    watch: Watch | None = None
+    threads: int | None = None
+    progress: Progress | None = None
+
+    @classmethod
+    def of(cls, spec: InputSpec, conventions: Conventions, options: Options) -> Self:
+        """Read the calibrator.
+
+        Raises:
+            InputError: no such artifact, or one that this version cannot read.
+        """
+        path = options.get("calibrator")
+        loaded = None if path is None else load_calibrator(path)
+        found = cls.after(loaded, spec, conventions, options)
+        return replace(found, path=path)
+
+    @classmethod
+    def after(
+        cls,
+        loaded: LoadedCalibrator | None,
+        spec: InputSpec,
+        conventions: Conventions,
+        options: Options,
+    ) -> Self:
+        """Return the same after a calibrator that has been read."""
+        return cls(
+            spec,
+            conventions,
+            loaded,
+            options.get("calibrator"),
+            watch_of(loaded),
+            options.get("threads"),
+            options.get("progress"),
+        )
+
+    @property
+    def mapping(self) -> Calibrator | None:
+        """The map of the calibrator."""
+        return None if self.loaded is None else self.loaded.calibrator
+
+    def open(self) -> Opened:
+        """Open the files, with the group column that the calibrator reads."""
+        return open_input(self.spec, self.mapping)
+
+    def gather(self, *, opened: Opened | None = None) -> Gathered:
+        """Read everything once; cut-offs of one score need no counts by bucket.
+
+        Raises:
+            InputError: input that cannot be used.
+            UsageError: options that do not fit the input.
+        """
+        return gather(
+            self.spec,
+            replace(self.conventions, confidence=None),
+            calibrator=self.mapping,
+            threads=self.threads,
+            progress=self.progress,
+            watch=self.watch,
+            opened=opened,
+        )
+
+    def warnings(self, found: Gathered | Dataset, what: str) -> list[Warning]:
+        """Return what is to be said of the calibrator and these rows: `what` may be in-sample.
+
+        Raises:
+            InputError: it was fitted on something else.
+        """
+        if self.loaded is None:
+            return []
+        shared = found_overlap(self.loaded, self.watch)
+        return calibrator_warnings(self.loaded, found, self.spec, shared, what=what)

@@ -1,0 +1,1 @@
+"""Artifacts in use: calibrators and thresholds as they are read from their JSON."""
