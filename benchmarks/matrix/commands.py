@@ -261,6 +261,7 @@ TRIALS: Mapping[str, Callable[[World], Trial]] = {
     "apply --thresholds": _applied(cut=True),
     "apply --prior": _applied("--prior", "em"),
     "apply --fail-if": _applied("--fail-if", "n<0"),
+    "apply --interval": _applied("--interval"),
     "apply --emit python": _emit("python"),
     "apply --emit sql": _emit("sql"),
     "threshold": lambda w: Trial(w.threshold(), written=w.path("tried.json")),

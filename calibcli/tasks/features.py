@@ -58,6 +58,7 @@ FEATURES: Final = (
     "apply --thresholds",
     "apply --prior",
     "apply --fail-if",
+    "apply --interval",
     "apply --emit python",
     "apply --emit sql",
     "threshold",
@@ -141,6 +142,23 @@ REFUSALS: Final[Mapping[str, tuple[Refusal, ...]]] = {
             "images are written one by one, before a gate is known",
             "gate the same images first: measure --thresholds FILE --fail-if EXPR",
             _IMAGES,
+        ),
+    ),
+    "apply --interval": (
+        Refusal(
+            "an artifact of several columns keeps no interval that a row could be looked up in",
+            "fit each class or label by itself: --task binary",
+            ("multiclass", "multilabel"),
+        ),
+        Refusal(
+            "images are written as arrays of probabilities alone",
+            "apply it to a table of pixels",
+            _IMAGES,
+        ),
+        Refusal(
+            "boxes are written with one score each",
+            "apply it to a table of scores and whether each box is right",
+            ("boxes",),
         ),
     ),
     "threshold --search": (

@@ -13,6 +13,7 @@ from calibcli.cli.outputs import keep_apart
 from calibcli.cli.project import own_gates
 from calibcli.cli.spread import spread_options
 from calibcli.errors import ExitCode, UsageError
+from calibcli.tasks.features import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -69,6 +70,13 @@ def command(
             "it in its schema.",
         ),
     ] = False,
+    interval: Annotated[
+        bool,
+        typer.Option(
+            "--interval",
+            help="Add probability_low and probability_high: how sure the map is of each row.",
+        ),
+    ] = False,
     emit: Annotated[
         str | None,
         typer.Option(
@@ -87,6 +95,10 @@ def command(
     tags = form.tags()
     gates = own_gates(run.config, fail_if)
     _refuse_beside_rows(form, gates, taken, emit, output, provenance=provenance)
+    if interval and emit is not None:
+        raise UsageError("--interval is of rows, and --emit reads none", "leave it out")
+    if interval and not paths and thresholds is not None:
+        refuse("apply --interval", "boxes")
     if emit is not None:
         return _emit(calibrator, emit, read, prior, thresholds, output)
     given = {"weight": read.weight, "count": read.count, "cluster": read.cluster}
@@ -117,6 +129,7 @@ def command(
                 prior=prior,
                 fail_if=gates,
                 provenance=provenance,
+                interval=interval,
                 stream=stream,
                 threads=run.threads,
                 progress=progress.callback,

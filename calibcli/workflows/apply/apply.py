@@ -20,17 +20,18 @@ from calibcli.io.formats.sources import expand
 from calibcli.io.output.writers import open_table_sink, output_type
 from calibcli.io.provenance import metadata_of, write_beside
 from calibcli.tasks.collect import Layout, usable
-from calibcli.tasks.features import refuse
+from calibcli.tasks.features import kind_of, refuse
 from calibcli.tasks.table import TASKS
+from calibcli.workflows.apply.columns import added_names, refuse_taken, scores_table
 from calibcli.workflows.apply.decision_columns import (
     decision_arrays,
-    decision_names,
     new_groups,
     rows_of_new_groups,
 )
 from calibcli.workflows.apply.fitting import fitting_thresholds
 from calibcli.workflows.apply.made import made_by
 from calibcli.workflows.apply.opening import bound, opened
+from calibcli.workflows.apply.row_interval import interval_of
 from calibcli.workflows.apply.shares import Part, shares_of
 from calibcli.workflows.input.gated import parsed, passed
 from calibcli.workflows.input.gather import dropped, unseen_rows, with_group_of
@@ -79,6 +80,7 @@ def apply(
     prior: str | None = None,
     fail_if: Sequence[str] = (),
     provenance: bool = False,
+    interval: bool = False,
     stream: BinaryIO | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
@@ -94,6 +96,7 @@ def apply(
         fail_if: gates, on what needs no labels; one that fails leaves the old output.
         provenance: whether a file beside the output says what made it; Parquet and Arrow do
             themselves.
+        interval: whether the interval of each probability stands beside it; one score a row.
         stream: write CSV here instead (standard output).
         threads: how many threads calibrate.
         progress: called with the number of rows written so far.
@@ -104,6 +107,10 @@ def apply(
     """
     gates = parsed(fail_if)
     loaded = load_calibrator(calibrator)
+    if interval:
+        medium = TASKS.get(spec.task or loaded.task, "rows")
+        refuse("apply --interval", kind_of(loaded.task, medium))
+    sure = interval_of(loaded, prior) if interval else None
     if TASKS.get(loaded.task) == "boxes":
         from calibcli.workflows.apply.boxes import apply_boxes
 
@@ -155,6 +162,8 @@ def apply(
         raise UsageError(
             "NPY holds probabilities alone, not decisions", "write -o OUT.parquet or OUT.csv"
         )
+    if interval and not keep:
+        raise UsageError("NPY holds probabilities alone", "write -o OUT.parquet or OUT.csv")
     spec = with_scale(spec, loaded.raw_scale, "the calibrator was fitted")
     if loaded.logits and not spec.logits:
         spec = replace(spec, logits=True)
@@ -178,7 +187,7 @@ def apply(
         dataset.task, dataset.classes, dataset.score_names, logits=spec.logits, intervals=False
     )
     if keep and dataset.schema is not None:
-        _refuse_taken(dataset, _added(loaded, cuts))
+        refuse_taken(dataset, added_names(loaded, cuts, interval))
     rows = 0
     place = None if cuts is None or cuts.group is None else spec.groups.index(cuts.group)
     text = plain in ("csv", "tsv")
@@ -218,10 +227,18 @@ def apply(
         notes.parts.append(Part.of(p, decided, exclusive=dataset.exclusive))
         if not keep:
             return p
-        table = _scores_table(batch, loaded) if batch.table is None else batch.table
+        table = scores_table(batch, loaded) if batch.table is None else batch.table
         if cuts is not None and group is not None:
             notes.strangers.append(rows_of_new_groups(cuts, group.codes, group.values))
-        return _with_columns(table, p, loaded, cuts, decided, text=text)
+        columns = [p] if p.ndim == 1 else list(p.T)
+        if sure is not None:
+            columns += sure(np.asarray(batch.scores, np.float64), p, logits=spec.logits)
+        arrays = [number_array(column) for column in columns]
+        if cuts is not None and decided is not None:
+            arrays += decision_arrays(cuts, decided, text=text)
+        for name, array in zip(added_names(loaded, cuts, interval), arrays, strict=True):
+            table = table.append_column(name, array)
+        return table
 
     def whole(partition: Partition) -> tuple[list[Any], _Notes]:
         own = _Notes()
@@ -237,7 +254,7 @@ def apply(
             notes.merge(own)
             yield from made
 
-    made = made_by(loaded, cuts, _added(loaded, cuts) if keep else ())
+    made = made_by(loaded, cuts, added_names(loaded, cuts, interval) if keep else ())
     with open_table_sink(output, stream=stream, metadata=metadata_of(made)) as sink:
         for table in tables():
             sink.write(table)
@@ -316,46 +333,3 @@ def _probabilities(
     if missed:
         unseen.append(missed)
     return loaded.apply_coded(batch.scores, group.codes, group.values, logits=spec.logits)
-
-
-def _added(loaded: LoadedCalibrator, cuts: LoadedThresholds | None) -> list[str]:
-    names = [f"probability_{name}" for name in loaded.classes] or ["probability"]
-    return names if cuts is None else names + decision_names(cuts)
-
-
-def _refuse_taken(dataset: Dataset, added: list[str]) -> None:
-    taken = [name for name in added if name in dataset.schema.names]
-    if taken:
-        raise InputError(
-            f"the input has a column {taken[0]!r} already",
-            "rename it, or leave it out of the input",
-        )
-
-
-def _scores_table(batch: Batch, loaded: LoadedCalibrator) -> Any:
-    """Return the scores of an array file as columns: `score`, or `score_<class>`."""
-    import pyarrow as pa
-
-    given = batch.scores if loaded.raw_scale is None else loaded.raw_scale.raw(batch.scores)
-    columns = [given] if given.ndim == 1 else list(given.T)
-    names = [f"score_{name}" for name in loaded.classes] or ["score"]
-    arrays = [number_array(column) for column in columns]
-    return pa.RecordBatch.from_arrays(arrays, names=names)
-
-
-def _with_columns(
-    table: Any,
-    p: NDArray[np.float64],
-    loaded: LoadedCalibrator,
-    cuts: LoadedThresholds | None,
-    decided: NDArray[Any] | None,
-    *,
-    text: bool,
-) -> Any:
-    columns: list[NDArray[Any]] = [p] if p.ndim == 1 else list(p.T)
-    arrays = [number_array(column) for column in columns]
-    if cuts is not None and decided is not None:
-        arrays += decision_arrays(cuts, decided, text=text)
-    for name, array in zip(_added(loaded, cuts), arrays, strict=True):
-        table = table.append_column(name, array)
-    return table

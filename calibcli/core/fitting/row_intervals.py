@@ -1,0 +1,84 @@
+"""The interval of the calibrated probability of a row, from what a calibrator keeps of its map.
+
+An artifact holds the map at some twenty-five scores with its interval there. Between two of them
+the margins, as logits, follow a line in the logit of the score. Of methods whose logit is linear in
+that of the score the standard error is a convex function of it (the square root of a quadratic
+form), which lies below its chords: intervals in between are never narrower than those of the
+bootstrap itself. As those they are about the parameters of the method, not about its form.
+
+Venn-Abers needs no such thing: its two predictions p0 and p1 are the interval (Vovk and Petej 2014,
+*Venn-Abers predictors*), and one of them is calibrated whatever the distribution.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from calibcli.core.numeric.scales import expit, logit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from calibcli.core.calibrators.binary.venn_abers import VennAbers
+    from calibcli.core.calibrators.evidence import FloatArray
+    from calibcli.core.fitting.map_intervals import MapPoint
+
+
+class RowInterval(Protocol):
+    """What tells the interval of rows."""
+
+    def __call__(
+        self, scores: FloatArray, p: FloatArray, *, logits: bool
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return low and high (n,) of scores (n,) and their calibrated probabilities p (n,).
+
+        `logits` tells whether the scores are logits; else they are probabilities.
+        """
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BothLabels:
+    """p0 and p1 of Venn-Abers."""
+
+    calibrator: VennAbers
+
+    def __call__(
+        self, scores: FloatArray, p: FloatArray, *, logits: bool
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return the probabilities if the row's label were 0, and 1."""
+        return self.calibrator.interval(expit(scores) if logits else scores)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Margins:
+    """Margins as logits below and above the map (m,), at logits of scores (m,) that increase."""
+
+    at: FloatArray
+    below: FloatArray
+    above: FloatArray
+
+    @classmethod
+    def of(cls, points: Sequence[MapPoint]) -> Margins | None:
+        """Return the margins of a map's points; None where they have no interval."""
+        known = [one for one in points if one.low is not None and one.high is not None]
+        if len(known) < 2:
+            return None
+        score, p, low, high = (
+            logit(np.array([getattr(one, name) for one in known], np.float64))
+            for name in ("score", "probability", "low", "high")
+        )
+        order = np.argsort(score)
+        return cls(score[order], (p - low)[order], (high - p)[order])
+
+    def __call__(
+        self, scores: FloatArray, p: FloatArray, *, logits: bool
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return the probabilities a margin below and above."""
+        z, middle = scores if logits else logit(scores), logit(p)
+        inside = np.clip(z, self.at[0], self.at[-1])
+        low = expit(middle - np.interp(inside, self.at, self.below))
+        high = expit(middle + np.interp(inside, self.at, self.above))
+        return np.minimum(low, p), np.maximum(high, p)
