@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli.core.statistics.compact import compact
+from calibcli.core.statistics.losses import SUMS, combine
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import InputError
 from calibcli.io.artifacts.stats import stats_from_dict, stats_to_dict
@@ -20,7 +21,11 @@ from calibcli.tasks.units import Units
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from numpy.typing import NDArray
+
     from calibcli.tasks.population import Extra, Ints
+
+    Losses = NDArray[np.float64]
 
 STATS_CELLS = 2000
 """Cells of all statistics in an artifact together; more are coarsened."""
@@ -39,6 +44,8 @@ def families_of(population: Population) -> dict[str, Any]:
         families |= population.extra.to_dict()
     families["top"] = [stats_to_dict(stats) for stats in population.top]
     families["classes"] = [stats_to_dict(stats) for stats in population.classes]
+    if population.losses is not None:
+        families["losses"] = population.losses.tolist()
     return families
 
 
@@ -93,7 +100,21 @@ def _population_of(task: str, families: dict[str, Any]) -> Population:
         mass = families.get("missed_mass")
         own = None if mass is None else (np.array(mass[0]), np.array(mass[1]))
         extra = Missed(counts[0], counts[1], own)
-    return Population(task, pooled, top, classes, bool(families["rows_apart"]), hashes, extra)
+    found = Population(task, pooled, top, classes, bool(families["rows_apart"]), hashes, extra)
+    if "losses" in families:
+        losses = np.array(families["losses"], np.float64)
+        if losses.shape != (len(classes), SUMS) or not np.isfinite(losses).all():
+            raise ValueError("losses that are not of the classes")
+        found = replace(found, losses=losses)
+    return found
+
+
+def _joined(a: Losses | None, b: Losses | None) -> Losses | None:
+    if a is None or b is None:
+        return None
+    both = a.copy()
+    combine(both, b)
+    return both
 
 
 def merged(a: Population, b: Population) -> Population:
@@ -113,6 +134,7 @@ def merged(a: Population, b: Population) -> Population:
         a.rows_apart,
         units.ordered(),
         _together(a.extra, b.extra),
+        losses=_joined(a.losses, b.losses),
     )
     return _rebucketed(both, units.rank())
 

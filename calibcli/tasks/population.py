@@ -10,6 +10,7 @@ import numpy as np
 
 from calibcli.core.statistics.cell_table import CellTable
 from calibcli.core.statistics.confidence import confidence_pairs
+from calibcli.core.statistics.losses import SUMS, combine, slot_losses
 from calibcli.core.statistics.row_sample import RowSample
 from calibcli.core.statistics.stats import BUCKETS, ScoreStats
 from calibcli.core.statistics.tally import Tally
@@ -59,7 +60,8 @@ class Layout(OfTask):
     @property
     def sampled(self) -> bool:
         """Whether some rows are kept whole in place of counts by bucket."""
-        return self.exclusive and self.intervals and not (self.clustered or self.by_bucket)
+        apart = self.medium == "rows" and not (self.clustered or self.by_bucket)
+        return self.exclusive and self.intervals and apart
 
 
 class Extra(Protocol):
@@ -116,7 +118,8 @@ class Population(OfTask):
     `pairs` for binary; `top` by predicted class and `classes` by class for several classes.
     `rows_apart` tells that `classes` keep buckets of independent rows, not of clusters. `units`
     are the hashes of the units in the order of their buckets, where each has its own. `rows` are
-    some of them, whole, where `classes` keep no buckets.
+    some of them, whole, where `classes` keep no buckets; `losses` (K, 4) sums of the losses of the
+    rows of each class, where they were summed row by row.
     """
 
     task: str
@@ -127,6 +130,7 @@ class Population(OfTask):
     units: tuple[int, ...] | None = None
     extra: Extra | None = None
     rows: RowSample | None = None
+    losses: NDArray[np.float64] | None = None
 
     def confidence_pairs(self) -> ScoreStats:
         """Return pairs (confidence, was the decision right)."""
@@ -148,7 +152,9 @@ def of_labels(pooled: ScoreStats, classes: tuple[ScoreStats, ...]) -> Population
 class _Family:
     """One kind of pairs: a tally, and the same by bucket where intervals or folds need it."""
 
-    def __init__(self, layout: Layout, slots: int, *, parts: bool, start_exact: bool) -> None:
+    def __init__(
+        self, layout: Layout, slots: int, *, parts: bool, own: bool, start_exact: bool
+    ) -> None:
         self.options: dict[str, Any] = {
             "edges": layout.edges,
             "weighted": layout.weighted,
@@ -157,9 +163,34 @@ class _Family:
             "by_logit": layout.logits and not layout.exclusive,
         }
         self.tally = Tally(slots, **self.options, start_exact=start_exact, ranked=True)
+        self.own = np.zeros((slots, SUMS)) if own else None
         self.parts: Tally | None = None
         if parts:
             self.parts = Tally(slots * BUCKETS, **self.options, start_exact=start_exact)
+
+    def add_own(self, pairs: Pairs, slot: NDArray[Any], mass: NDArray[Any] | None) -> None:
+        """Sum the losses of rows by their own class."""
+        true = np.flatnonzero(pairs.label)
+        if self.own is not None and len(true):
+            home = slot[true]
+            self._make_room(int(home.max()) + 1)
+            weight, clip = None if mass is None else mass[true], not self.options["logits"]
+            truth = np.ones(len(true), bool)
+            found = slot_losses(pairs.key[true], truth, home, weight, len(self.own), clip=clip)
+            combine(self.own, found)
+
+    def merge_own(self, other: _Family, slot_map: Ints | None) -> None:
+        """Add those of another partition."""
+        if self.own is not None and other.own is not None and len(other.own):
+            home = np.arange(len(other.own)) if slot_map is None else slot_map[: len(other.own)]
+            self._make_room(int(home.max()) + 1)
+            found = np.zeros_like(self.own)
+            found[home] = other.own
+            combine(self.own, found)
+
+    def _make_room(self, slots: int) -> None:
+        if self.own is not None and slots > len(self.own):
+            self.own = np.concatenate([self.own, np.zeros((slots - len(self.own), SUMS))])
 
     def rebucket(self, moved: Ints) -> None:
         """Move the counts of each bucket to another one."""
@@ -200,6 +231,7 @@ class Scope:
                 layout,
                 slots,
                 parts=layout.clustered or several,
+                own=name == CLASSES and layout.exclusive and layout.medium == "rows",
                 start_exact=f"{name}{grouped}" not in hopeless,
             )
 
@@ -223,6 +255,8 @@ class Scope:
                 slot = base if slot is None else base + slot
             mass = None if weight is None else found.spread(weight)
             family.tally.add(found.key, found.label, slot, mass, found.score)
+            if family.own is not None and slot is not None:
+                family.add_own(found, slot, mass)
             if family.parts is not None:
                 assert bucket is not None
                 own = found.spread(bucket)
@@ -279,6 +313,7 @@ class Scope:
             theirs = other.families[name]
             slots = self._slot_map(other, name)
             family.tally.merge(theirs.tally, slots)
+            family.merge_own(theirs, slots)
             if family.parts is not None and theirs.parts is not None:
                 spread = None
                 if slots is not None:
@@ -307,7 +342,9 @@ class Scope:
             return Population(task, pooled, (), classes, apart, units, extra)
         top = tuple(self._stats(TOP, member * size + k, 1) for k in range(size))
         pooled = self._stats(TOP, member * size, size)
-        return Population(task, pooled, top, classes, apart, units, extra, self.rows)
+        own, first = self.families[CLASSES].own, member * size
+        losses = own[first : first + size] if own is not None and len(own) >= first + size else None
+        return Population(task, pooled, top, classes, apart, units, extra, self.rows, losses)
 
     def _stats(self, name: str, slot: int, slots: int) -> ScoreStats:
         family = self.families[name]

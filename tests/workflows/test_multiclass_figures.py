@@ -289,3 +289,24 @@ def test_intervals_hold_the_truth_as_often_as_they_promise(scale, tilt):
     # So few of that many 95% intervals hold the truth once in 2,000 simulations.
     floor = scipy_stats.binom.ppf(0.0005, runs, 0.95)
     assert {name: count for name, count in held.items() if count < floor} == {}
+
+
+def test_log_loss_and_brier_are_exact_also_in_a_grid(good, write, monkeypatch, tmp_path):
+    monkeypatch.setattr("calibcli.core.statistics.tally.EXACT_CELLS", 64)
+    rng = np.random.default_rng(12)
+    z = rng.normal(0, 3, (900, 6)).astype(np.float32)
+    label = draw(softmax(z.astype(np.float64) / 2), rng)
+    files = [write("z.npy", z), "--labels", write("y.npy", label), "--logits", "--quiet"]
+    saved = tmp_path / "s.json"
+    ran = good("measure", *files, "--no-ci", "--save-stats", saved, "--format", "json").json
+    assert ran["params"]["cells"].startswith("grid")
+    p = softmax(z.astype(np.float64))
+    loss, brier = sk.log_loss(label, p), ((p - np.eye(6)[label]) ** 2).sum(axis=1).mean()
+    again = good("measure", saved, "--no-ci", "--format", "json", "--quiet").json
+    intervals = good("measure", *files, "--format", "json").json
+    for found in (ran, again, intervals):
+        figures = found["overall"]["metrics"]
+        assert figures["nll"]["value"] == pytest.approx(loss, abs=1e-12)
+        assert figures["brier"]["value"] == pytest.approx(brier, abs=1e-12)
+    low, high = (intervals["overall"]["metrics"]["nll"][end] for end in ("low", "high"))
+    assert low < loss < high

@@ -19,6 +19,9 @@ from calibcli.core.metrics.spread import leverage, without_each
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from calibcli.core.metrics.spread import Gradient
     from calibcli.core.statistics.row_sample import RowSample
 
@@ -30,10 +33,13 @@ class Joint:
     Attributes:
         clustered: whether the classes' buckets are of clusters, not of rows.
         rows: some of them whole; None where there are none.
+        losses: (K, 4) sums of the losses of the rows of each class; None where they were not
+            summed row by row.
     """
 
     clustered: bool
     rows: RowSample | None = None
+    losses: NDArray[np.float64] | None = None
 
     def apart(self, view: View) -> View:
         """Return a class as it is by itself: of independent rows, or of its clusters."""

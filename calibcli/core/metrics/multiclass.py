@@ -22,9 +22,12 @@ from calibcli.core.metrics.gaps import ece_sum
 from calibcli.core.metrics.inversion import interval as absolute_interval
 from calibcli.core.metrics.joint import Joint
 from calibcli.core.metrics.spread import Spread, spread_of
+from calibcli.core.statistics.losses import own_log_loss
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
 
     from calibcli.core.metrics.intervals import Found
     from calibcli.core.metrics.spread import Gradient
@@ -94,6 +97,7 @@ def measure(
     confidence: float | None = 0.95,
     seed: int = 0,
     rows: RowSample | None = None,
+    losses: NDArray[np.float64] | None = None,
 ) -> dict[str, Found]:
     """Return every metric of a multi-class population.
 
@@ -104,6 +108,7 @@ def measure(
         confidence: level of the intervals; None for none.
         seed: of the draws behind the intervals of norms.
         rows: some of them whole, where classes keep no buckets.
+        losses: (K, 4) sums of the losses of the rows of each class (see `losses.SUMS`).
     """
     binary = intervals.measure(
         confidence_view,
@@ -116,7 +121,7 @@ def measure(
     if not confidence_view.stats.n:
         empty: Found = (None, None, None, "no rows")
         return {name: found.get(name, empty) for name in MULTICLASS_METRICS}
-    joint = Joint(confidence_view.stats.parts is not None, rows)
+    joint = Joint(confidence_view.stats.parts is not None, rows, losses)
     found["classwise_ece"] = _classwise_ece(classes, confidence, joint)
     found["top_label_ece"] = _top_label_ece(top, confidence)
     found |= {name: _sum(name, classes, confidence, joint) for name in _SUMS}
@@ -191,14 +196,18 @@ def summed(name: str, classes: Sequence[View], joint: Joint) -> tuple[float, Spr
         classes: pairs of each class.
         joint: what is known of the rows behind them.
     """
-    value, gradients = _terms(name, classes)
+    value, gradients = _terms(name, classes, joint)
     alone = name in _BY_OWN_CLASS and not joint.clustered
     return value, _spread(classes, gradients, joint, alone=alone)
 
 
-def _terms(name: str, classes: Sequence[View]) -> tuple[float, list[Gradient]]:
+def _terms(name: str, classes: Sequence[View], joint: Joint) -> tuple[float, list[Gradient]]:
     terms = [_TERMS[name](view) for view in classes]
     value = sum(term[0] for term in terms)
+    if name == "nll" and joint.losses is not None and not classes[0].stats.exact:
+        # Cells of a grid have the mean score of a class's rows, and not that of its positives.
+        worst = [view.stats.loss_sums[3] for view in classes]
+        value = own_log_loss(joint.losses, worst) / _rows(classes[0])
     gradients = [term[1] for term in terms]
     if name in _BY_OWN_CLASS:
         # Centred once a row: each row is a positive of exactly one class.
@@ -227,7 +236,7 @@ def _spread(
 
 def _skill(name: str, classes: Sequence[View], confidence: float | None, joint: Joint) -> Found:
     """Return 1 - loss / loss of always saying the shares of the classes."""
-    (loss, own), (base, of) = (_terms(part, classes) for part in _SKILLS[name])
+    (loss, own), (base, of) = (_terms(part, classes, joint) for part in _SKILLS[name])
     if not base:
         return None, None, None, "every row has the same label"
     value = 1.0 - loss / base
@@ -245,7 +254,7 @@ def _skill(name: str, classes: Sequence[View], confidence: float | None, joint: 
 
 def _sum(name: str, classes: Sequence[View], confidence: float | None, joint: Joint) -> Found:
     if confidence is None:
-        return sum(_TERMS[name](view)[0] for view in classes), None, None, None
+        return _terms(name, classes, joint)[0], None, None, None
     value, spread = summed(name, classes, joint)
     centre = value
     if name in ("brier_miscalibration", "brier_discrimination"):

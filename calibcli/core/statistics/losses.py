@@ -17,6 +17,8 @@ from calibcli.core.numeric.scales import EPS
 from calibcli.core.statistics.keys import key_logits, key_tails
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from calibcli.core.statistics.cell_table import CellTable
@@ -45,6 +47,17 @@ def combine(into: Floats, other: Floats) -> None:
 def log_loss_sum(sums: Floats) -> float:
     """Return the sum of log losses that sums (4,) stand for."""
     return float(sums[1] + sums[2] * max(sums[3], CLIPPED))
+
+
+def own_log_loss(sums: Floats, worst: Sequence[float]) -> float:
+    """Return the sum of the log losses of rows by their own class.
+
+    Args:
+        sums: (K, 4) of the rows of each class.
+        worst: the worst finite log loss of all pairs of each class, which an infinite one costs.
+    """
+    costs = np.maximum(np.asarray(worst), CLIPPED)
+    return float(sums[:, 1].sum() + sums[:, 2] @ costs)
 
 
 def row_losses(

@@ -110,6 +110,7 @@ def metrics_of(
             confidence=confidence,
             seed=conventions.seed,
             rows=population.rows,
+            losses=population.losses,
         )
     view = View.of(population.pairs, conventions.headline, seed=conventions.seed)
     found = intervals.measure(view, confidence=confidence, seed=conventions.seed)

@@ -183,7 +183,9 @@ def _summed(name: str, before: Population, now: Population, conventions: Convent
         views = [View(stats, conventions.headline) for stats in one.classes]
         if not one.pairs.n:
             return Change(reason="no rows")
-        value, spread = multiclass.summed(name, views, Joint(one.pairs.parts is not None, one.rows))
+        value, spread = multiclass.summed(
+            name, views, Joint(one.pairs.parts is not None, one.rows, one.losses)
+        )
         sides.append(Estimate(value, spread.variance, freedom(one.classes[0])))
     return difference(sides[0], sides[1], conventions.confidence)
 
