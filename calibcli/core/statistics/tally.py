@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.statistics.cell_table import CellTable, count_by, squares_by
-from calibcli.core.statistics.cells import Grid, cell_base, grid
+from calibcli.core.statistics.cell_table import CellTable
+from calibcli.core.statistics.cells import Grid, grid
+from calibcli.core.statistics.dense import Dense, capacity, grid_bits
 from calibcli.core.statistics.distinct import Distinct
 from calibcli.core.statistics.keys import key_logits, key_places
 from calibcli.core.statistics.losses import (
@@ -37,21 +38,8 @@ if TYPE_CHECKING:
 
 EXACT_CELLS = 1 << 18
 """Distinct scores up to which a slot stays exact; all slots together may hold four times more."""
-FINEST_BITS = 10
-COARSEST_BITS = 2
-_DENSE_SLOTS = 4
 _RANKED_SLOTS = 64
 """Slots up to which ranking figures are read from finer cells."""
-
-
-def _capacity(slots: int) -> int:
-    return 1 << max(slots - 1, 0).bit_length()
-
-
-def _grid_bits(slots: int) -> int:
-    """Return the mantissa bits that keep a dense tally of this many slots small."""
-    surplus = max(_capacity(slots) // _DENSE_SLOTS, 1).bit_length() - 1
-    return max(FINEST_BITS - surplus, COARSEST_BITS)
 
 
 class Tally:
@@ -92,8 +80,7 @@ class Tally:
         self.ranked = ranked
         self._ranks: Ranks | None = None
         self._in_ranks = False
-        self._counts: Counts = np.zeros((0, 2))
-        self._offsets: Counts = np.zeros(0)
+        self._dense: Dense | None = None
         self._read: CellTable | None = None
         if not start_exact:
             self.enter_grid()
@@ -136,7 +123,7 @@ class Tally:
         if slot is not None:
             self._make_room(int(slot.max()) + 1)
         if self._grid is not None:
-            self._count_in(self._grid, key, label, slot, weight, score)
+            self._count_in(key, label, slot, weight, score)
             return
         self._distinct.add(key, label, slot, weight)
         if self._distinct.held > 8 * EXACT_CELLS or self._distinct.waiting > 1.5 * EXACT_CELLS:
@@ -183,7 +170,7 @@ class Tally:
             self._distinct.add_table(table)
             self._compact()
         else:
-            self._add_to(self._grid, table)
+            self._add_to(table)
 
     @property
     def losses(self) -> NDArray[np.float64]:
@@ -203,20 +190,8 @@ class Tally:
             return self._distinct.table()
         if self._read is not None:
             return self._read
-        counts = self._all_counts(self._grid)
-        used = np.flatnonzero((counts[:, 0] != 0) | (counts[:, 1] != 0))
-        slot, cell = np.divmod(used, len(self._grid))
-        squares = self._squares
-        self._read = CellTable(
-            slot.astype(np.int32),
-            self._grid.starts[cell],
-            counts[used, 1],
-            counts[used, 0],
-            self._offsets[used],
-            None if squares is None else squares[used, 1],
-            None if squares is None else squares[used, 0],
-            self._grid.bits,
-        )
+        assert self._dense is not None
+        self._read = self._dense.table(self._all_counts(self._dense))
         return self._read
 
     def leave_logits(self) -> None:
@@ -237,24 +212,23 @@ class Tally:
         if self._grid is not None:
             return
         tables, waiting = self._distinct.release()
-        self._grid = grid(_grid_bits(self.slots), self.edges)
-        self._allocate(self._grid)
+        self._allocate(grid_bits(self.slots))
         if self.ranked and self.slots <= _RANKED_SLOTS:
             self._ranks = Ranks(self.slots, weighted=self.weighted)
             # Of one slot a row is counted once: in `_ranks`, unless an edge splits its cell.
             self._in_ranks = self.slots == 1
         for table in tables:
-            self._add_to(self._grid, table)
+            self._add_to(table)
         for key, label, weight in waiting:
-            self._count_in(self._grid, key, label, None, weight)
+            self._count_in(key, label, None, weight)
 
-    def _all_counts(self, cells: Grid) -> Counts:
+    def _all_counts(self, dense: Dense) -> Counts:
         """Return the counts by cell (size, 2), with those that `_ranks` alone holds."""
         if self._ranks is None or not self._in_ranks:
-            return self._counts
-        counts = self._counts.copy()
+            return dense.counts
+        counts = dense.counts.copy()
         _, place, pos, neg = self._ranks.sparse()
-        index, at_edge = cells.located(place)
+        index, at_edge = dense.cells.located(place)
         pos[at_edge] = neg[at_edge] = 0
         np.add.at(counts[:, 1], index, pos)
         np.add.at(counts[:, 0], index, neg)
@@ -262,9 +236,9 @@ class Tally:
 
     def _count_here(self) -> None:
         """Count everything in the grid itself from now on."""
-        if self._grid is not None and self._in_ranks:
-            counts = self._all_counts(self._grid)
-            self._counts, self._in_ranks = counts, False
+        if self._dense is not None and self._in_ranks:
+            self._dense.counts = self._all_counts(self._dense)
+            self._in_ranks = False
 
     def _drop_ranks(self) -> None:
         """Keep no finer cells any more; what they alone hold is counted in the grid first."""
@@ -319,32 +293,26 @@ class Tally:
             self._drop_ranks()
         elif self._ranks is not None:
             self._ranks.make_room(slots)
-        if self._grid is None or _capacity(slots) == _capacity(old):
+        if self._grid is None or capacity(slots) == capacity(old):
             return
         table = self.table()
-        self._grid = grid(min(self._grid.bits, _grid_bits(slots)), self.edges)
-        self._allocate(self._grid)
-        self._add_to(self._grid, table)
+        self._allocate(min(self._grid.bits, grid_bits(slots)))
+        self._add_to(table)
 
-    def _allocate(self, cells: Grid) -> None:
-        self._read = None
-        size = _capacity(self.slots) * len(cells)
-        kind = np.float64 if self.weighted else np.int64
-        self._counts = np.zeros((size, 2), kind)
-        self._offsets = np.zeros(size, kind)
-        self._squares = np.zeros((size, 2)) if self.weighted else None
+    def _allocate(self, bits: int) -> None:
+        self._read, self._grid = None, grid(bits, self.edges)
+        self._dense = Dense(self._grid, self.slots, weighted=self.weighted)
 
     def coarsen_to(self, bits: int) -> None:
         """Widen the cells of a tally in the grid to `bits` mantissa bits; finer ones only."""
         if self._grid is not None and bits < self._grid.bits:
             table = self.table()
-            self._grid, self._in_ranks = grid(bits, self.edges), False
-            self._allocate(self._grid)
-            self._add_to(self._grid, table)
+            self._in_ranks = False
+            self._allocate(bits)
+            self._add_to(table)
 
     def _count_in(
         self,
-        cells: Grid,
         key: Keys,
         label: NDArray[np.bool_],
         slot: Slots | None,
@@ -352,68 +320,34 @@ class Tally:
         score: NDArray[Any] | None = None,
     ) -> None:
         """Count rows in the grid, and sum their losses exactly."""
+        assert self._dense is not None
         self._read = None
         place = key_places(key, logits=self.by_logit)
         self._add_losses(key, place, label, slot, weight, score)
         if self._ranks is not None:
             self._ranks.add(place, label, slot, weight)
-        index, at_edge = cells.located(place)
-        if slot is not None:
-            index += slot.astype(np.int64) * len(cells)
-        low, high = int(index.min()), int(index.max()) + 1
-        index -= low
-        own, size = slice(low, high), high - low
-        distance = cells.offsets(place)
-        if weight is None:  # a float64 sum of integers this small is exact, and faster
-            found = np.bincount(index, weights=distance.astype(np.float64), minlength=size)
-            self._offsets[own] += found.astype(self._offsets.dtype, copy=False)
-        else:
-            np.add.at(self._offsets[own], index, distance * weight)
-        squares = squares_by(index, label, size, weight)
-        if self._squares is not None and squares is not None:
-            self._squares[own] += squares
-        if not self._in_ranks:
-            self._counts[own] += count_by(index, label, size, weight)
-        elif at_edge.size:
-            mass = None if weight is None else weight[at_edge]
-            np.add(
-                self._counts[own],
-                count_by(index[at_edge], label[at_edge], size, mass),
-                out=self._counts[own],
-            )
+        self._dense.add_rows(place, label, slot, weight, only_at_edges=self._in_ranks)
 
     def _add_dense(self, other: Tally) -> None:
+        assert self._dense is not None
+        assert other._dense is not None
         self._read = None
         if self._in_ranks is not other._in_ranks:
             self._count_here()
             other._count_here()
-        self._counts += other._counts
-        self._offsets += other._offsets
-        if self._squares is not None and other._squares is not None:
-            self._squares += other._squares
+        self._dense.add(other._dense)
 
-    def _add_to(self, cells: Grid, table: CellTable) -> None:
+    def _add_to(self, table: CellTable) -> None:
         """Add cells that are no coarser than the grid: distinct scores, or a finer grid's."""
+        assert self._dense is not None
         self._read = None
-        place = base = table.key
         if table.bits is None:
             combine(self._losses, table_losses(table, self.slots, clip=not self.logits))
-            place = base = table.places
             if self._ranks is not None:
                 self._ranks.add_table(table)
         else:
             self._count_here()
-            base = cell_base(place, table.bits)
-        index, at_edge = cells.located(place)
-        index += table.slot * np.int64(len(cells))
-        offset = table.offset + cells.offsets(base) * (table.pos + table.neg)
-        counted = at_edge if self._in_ranks else slice(None)
-        np.add.at(self._counts[:, 1], index[counted], table.pos[counted])
-        np.add.at(self._counts[:, 0], index[counted], table.neg[counted])
-        np.add.at(self._offsets, index, offset)
-        if self._squares is not None and table.pos_sq is not None and table.neg_sq is not None:
-            np.add.at(self._squares[:, 1], index, table.pos_sq)
-            np.add.at(self._squares[:, 0], index, table.neg_sq)
+        self._dense.add_cells(table, only_at_edges=self._in_ranks)
 
 
 def _mapped(table: CellTable, slot_map: Slots | None) -> CellTable:

@@ -10,9 +10,9 @@ import numpy as np
 from calibcli.core.statistics.buckets import BUCKETS
 from calibcli.core.statistics.cell_table import CellTable
 from calibcli.core.statistics.cells import grid
+from calibcli.core.statistics.dense import COARSEST_BITS, FINEST_BITS
 from calibcli.core.statistics.keys import ONE_KEY, key_logits, key_tails, logit_keys
 from calibcli.core.statistics.stats import ScoreStats
-from calibcli.core.statistics.tally import COARSEST_BITS, FINEST_BITS
 from calibcli.errors import InputError
 
 if TYPE_CHECKING:
