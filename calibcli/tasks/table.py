@@ -7,12 +7,13 @@ module of its folder, and nothing else knows the names.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 from calibcli.io.formats.sources import expand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from typing import Unpack
 
     from calibcli.core.results.warning import Warning
     from calibcli.core.statistics.stats import ScoreStats
@@ -34,6 +35,14 @@ TASKS: Mapping[str | None, str] = {
 _MODULES = {"rows": "rows", "images": "segmentation", "boxes": "detection"}
 
 
+class Opening(TypedDict):
+    """How files are opened; see `open_dataset`."""
+
+    need_labels: bool | None
+    keep_columns: bool
+    typed: bool
+
+
 class Medium(Protocol):
     """What a medium does in its own way."""
 
@@ -46,15 +55,7 @@ class Medium(Protocol):
     def counter(self) -> Callable[[Counting], Counter]:
         """What counts its batches."""
 
-    def open(
-        self,
-        spec: InputSpec,
-        sources: Sequence[Source],
-        *,
-        need_labels: bool | None,
-        keep_columns: bool,
-        typed: bool,
-    ) -> Dataset:
+    def open(self, spec: InputSpec, sources: Sequence[Source], **how: Unpack[Opening]) -> Dataset:
         """Open its files; see `open_dataset`."""
 
     def params(self, spec: InputSpec, dataset: Any) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from calibcli.core.results.promotion import Step
 from calibcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -96,37 +97,6 @@ class Check:
         limit = self.limit if math.isfinite(self.limit) else None
         found = {"name": self.name, "value": self.value, "limit": limit, "passed": self.passed}
         return found if self.passed else found | {"reason": self.said}
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One challenger against the champion.
-
-    Attributes:
-        step: how far it goes from the champion to the fresh fit.
-        loss: its mean held-out loss; `difference` that less the champion's, in [low, high].
-    """
-
-    step: float
-    loss: float
-    difference: float
-    low: float
-    high: float
-
-    @property
-    def better(self) -> bool:
-        """Whether it is better beyond its interval."""
-        return self.high < 0.0
-
-    def to_dict(self) -> dict[str, float]:
-        """Return plain JSON types."""
-        return {
-            "step": self.step,
-            "loss": self.loss,
-            "difference": self.difference,
-            "low": self.low,
-            "high": self.high,
-        }
 
 
 def compared(held: HeldOut, steps: Sequence[float], confidence: float) -> tuple[Step, ...]:

@@ -180,8 +180,8 @@ class Overlap(Record, frozen=True):
     value: float | None
     low: float | None = always(None)
     high: float | None = always(None)
-    looked_up: int = always(None)
-    matches: int = always(None)
+    looked_up: int = always(0)
+    matches: int = always(0)
     by_chance: float | None = always(None)
     p: float | None = always(None)
     detectable: float | None = always(None)

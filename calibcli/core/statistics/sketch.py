@@ -25,6 +25,7 @@ import numpy as np
 
 from calibcli.core.numeric.mixing import mixed
 from calibcli.core.numeric.special import betainc, clopper_pearson, norm_ppf
+from calibcli.core.results.comparisons import Overlap
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -199,46 +200,6 @@ def _digests(hashes: Hashes, salt: int) -> NDArray[np.uint32]:
         mixed(hashes ^ np.uint64(salt)) >> np.uint64(64 - _DIGEST_BITS)
     ).astype(np.uint32)
     return digests
-
-
-@dataclass(frozen=True, slots=True)
-class Overlap:
-    """How many of the current rows were used to fit.
-
-    Attributes:
-        value: estimated share of the current rows; 0 where chance explains the matches, None
-            where the rows cannot tell.
-        low: lower end of its interval; `high` the upper one.
-        looked_up: current rows that were looked up; `matches` those found, once each.
-        by_chance: matches where no row was used to fit.
-        p: chance of as many.
-        detectable: smallest share that raises the alarm in 95 of 100 runs.
-        reason: why there is no value.
-    """
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    looked_up: int = 0
-    matches: int = 0
-    by_chance: float | None = None
-    p: float | None = None
-    detectable: float | None = None
-    reason: str | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types."""
-        found: dict[str, Any] = {
-            "value": self.value,
-            "low": self.low,
-            "high": self.high,
-            "looked_up": self.looked_up,
-            "matches": self.matches,
-            "by_chance": self.by_chance,
-            "p": self.p,
-            "detectable": self.detectable,
-        }
-        return found if self.reason is None else found | {"reason": self.reason}
 
 
 def overlap(fitted: FittedRows, current: RowSketch, confidence: float = 0.95) -> Overlap:

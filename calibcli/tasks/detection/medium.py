@@ -19,11 +19,13 @@ from calibcli.tasks.table import Medium
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Unpack
 
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.io.formats.source import Source
     from calibcli.io.rows.recipe import InputSpec
     from calibcli.tasks.population import Population
+    from calibcli.tasks.table import Opening
 
 FEW_BUCKETS = 20
 
@@ -36,18 +38,12 @@ class Detection(Medium):
     counter = BoxCounter
 
     def open(
-        self,
-        spec: InputSpec,
-        sources: Sequence[Source],
-        *,
-        need_labels: bool | None,
-        keep_columns: bool,
-        typed: bool,
+        self, spec: InputSpec, sources: Sequence[Source], **how: Unpack[Opening]
     ) -> BoxDataset:
         """Open detections and objects; what they come with is kept by whoever writes them."""
         if spec.count is not None:
             refuse("--count", "boxes")
-        dataset = open_boxes(spec, sources, need_labels=need_labels)
+        dataset = open_boxes(spec, sources, need_labels=how["need_labels"])
         return suppressed(dataset, limits_of(spec.nms_iou))
 
     def params(self, spec: InputSpec, dataset: BoxDataset) -> dict[str, Any]:

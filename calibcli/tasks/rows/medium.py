@@ -11,12 +11,14 @@ from calibcli.tasks.table import Medium
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Unpack
 
     from calibcli.core.results.warning import Warning
     from calibcli.io.dataset import Dataset
     from calibcli.io.formats.source import Source
     from calibcli.io.rows.recipe import InputSpec
     from calibcli.tasks.population import Population
+    from calibcli.tasks.table import Opening
 
 
 class Rows(Medium):
@@ -25,18 +27,10 @@ class Rows(Medium):
     counter = RowCounter
 
     def open(
-        self,
-        spec: InputSpec,
-        sources: Sequence[Source],
-        *,
-        need_labels: bool | None,
-        keep_columns: bool,
-        typed: bool,
+        self, spec: InputSpec, sources: Sequence[Source], **how: Unpack[Opening]
     ) -> RowDataset:
         """Open tables and arrays."""
-        return open_dataset(
-            spec, need_labels=need_labels, keep_columns=keep_columns, typed=typed, sources=sources
-        )
+        return open_dataset(spec, sources=sources, **how)
 
     def params(self, spec: InputSpec, dataset: Dataset) -> dict[str, Any]:
         """Return the input options as they stand in the JSON."""

@@ -12,11 +12,13 @@ from calibcli.tasks.table import Medium
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Unpack
 
     from calibcli.core.results.warning import Warning
     from calibcli.io.formats.source import Source
     from calibcli.io.rows.recipe import InputSpec
     from calibcli.tasks.population import Population
+    from calibcli.tasks.table import Opening
 
 
 class Images(Medium):
@@ -25,18 +27,12 @@ class Images(Medium):
     counter = PixelCounter
 
     def open(
-        self,
-        spec: InputSpec,
-        sources: Sequence[Source],
-        *,
-        need_labels: bool | None,
-        keep_columns: bool,
-        typed: bool,
+        self, spec: InputSpec, sources: Sequence[Source], **how: Unpack[Opening]
     ) -> StackDataset:
         """Open stacks and folders of images; they have no columns to keep."""
         if spec.count is not None:
             refuse("--count", "masks")
-        return open_stacks(spec, need_labels=need_labels, sources=sources)
+        return open_stacks(spec, need_labels=how["need_labels"], sources=sources)
 
     def params(self, spec: InputSpec, dataset: StackDataset) -> dict[str, Any]:
         """Return the input options as they stand in the JSON."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from calibcli.core.statistics.sketch import CURRENT_CAPACITY, FittedRows, Overlap, overlap
+from calibcli.core.results.comparisons import Overlap
+from calibcli.core.statistics.sketch import CURRENT_CAPACITY, FittedRows, overlap
 from calibcli.errors import InputError
 from calibcli.tasks.watching import Watch
 

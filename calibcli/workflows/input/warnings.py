@@ -15,7 +15,7 @@ from calibcli.tasks.table import medium
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from calibcli.core.statistics.sketch import Overlap
+    from calibcli.core.results.comparisons import Overlap
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.io.rows.dataset import Dataset, InputSpec
     from calibcli.workflows.input.conventions import Conventions

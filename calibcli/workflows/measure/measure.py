@@ -146,7 +146,7 @@ def measure(
     if conventions.at and found.labelled:
         judge_readings(result, conventions.confidence)
     if shared is not None:
-        result["overlap"] = shared.to_dict()
+        result["overlap"] = plain(shared)
     if reference is not None:
         from calibcli.workflows.measure.compared.drift import drift
         from calibcli.workflows.measure.compared.reference import load_reference

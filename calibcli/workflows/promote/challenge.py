@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from calibcli.core.calibrators import Calibrator
-    from calibcli.core.comparison.promotion import Rule, Step
+    from calibcli.core.comparison.promotion import Rule
+    from calibcli.core.results.promotion import Step
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.workflows.fit.fitted import FitOptions, Fitted

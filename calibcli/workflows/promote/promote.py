@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from calibcli.core.calibrators import Identity
+from calibcli.core.results.base import plain
 from calibcli.core.results.warning import Warning, warned
 from calibcli.core.statistics.sketch import CAPACITY
 from calibcli.errors import InputError, UsageError
@@ -38,7 +39,7 @@ from calibcli.workflows.promote.shift import checks_of
 if TYPE_CHECKING:
     from calibcli.core.comparison.promotion import Rule
     from calibcli.core.decisions.gates import Findings, Gate
-    from calibcli.core.statistics.sketch import Overlap
+    from calibcli.core.results.comparisons import Overlap
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.workflows.fit.fitted import FitOptions
     from calibcli.workflows.input.conventions import Conventions
@@ -269,7 +270,7 @@ def _comparison(met: Contest, options: FitOptions, rule: Rule) -> Result:
         "high": best.high,
         "confidence": rule.confidence,
         "clustered": met.clustered,
-        "steps": [step.to_dict() for step in met.steps],
+        "steps": [plain(step) for step in met.steps],
     }
 
 
@@ -305,7 +306,7 @@ def held_out_figures(
     after = replace(found.overall, calibrated=met.fitted.after)
     shown = measured(replace(found, overall=after), conventions)
     if shared is not None:
-        shown["overlap"] = shared.to_dict()
+        shown["overlap"] = plain(shared)
     figures = Findings.of(shown)
     compared = outcome["comparison"]
     ends = compared["difference"], compared["low"], compared["high"]
