@@ -237,6 +237,9 @@ TRIALS: Mapping[str, Callable[[World], Trial]] = {
     "--by": _option("--by", "day"),
     "--at": _option("--at", "0.8"),
     "--fail-if": _option("--fail-if", "ece>0.01"),
+    "--evidence": lambda w: Trial(
+        w.measure("--evidence", w.path("year.json")), written=w.path("year.json")
+    ),
     "--save-stats": lambda w: Trial(
         w.measure("--save-stats", w.path("new.json")), written=w.path("new.json")
     ),

@@ -16,6 +16,7 @@ NAMED: Final = frozenset({"--score", "--scores", "--label", "--labels", "--task"
 OF_RUNS: Final = frozenset(
     {"--threads", "--engine", "--scheduler", "--quiet", "--verbose", "--debug", "--no-config"}
     | {"--config", "--format", "--plot", "--save-plots", "--save-stats", "--candidates", "--tag"}
+    | {"--evidence"}
     | {"--title", "--seed", "--input-format", "--emit", "--rollback", "--dry-run"}
     | {"--lock-timeout", "--drop-invalid"}
 )
@@ -84,6 +85,7 @@ VALUES: Final = {
     "--max-shift": "psi=9",
     "--steps": "1",
     "--by": "day",
+    "--promise": "ece<=0.1",
 }
 """A value of each option that is no switch and names no file."""
 _BESIDE: Final = {

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from calibcli.errors import CalibcliError
 
 _NOT_HERE = frozenset({"help", "config", "no-config", "debug"})
-_ONE_COMMAND = frozenset({"output", "save-stats", "candidates"})
+_ONE_COMMAND = frozenset({"output", "save-stats", "candidates", "evidence"})
 """Outputs: at the top several commands would write the same file."""
 _INSTEAD = (
     frozenset({"score", "scores"}),

@@ -40,6 +40,7 @@ FEATURES: Final = (
     "--by",
     "--at",
     "--fail-if",
+    "--evidence",
     "--save-stats",
     "saved statistics as SCORES",
     "--save-plots",
@@ -90,6 +91,23 @@ REFUSALS: Final[Mapping[str, tuple[Refusal, ...]]] = {
     "--count": (
         Refusal("an image stands for itself", "--weight COL of --images FILE", _IMAGES),
         Refusal("a box stands for itself", "--weight COL of --images FILE", ("boxes",)),
+    ),
+    "--evidence": (
+        Refusal(
+            "the labels of a row go together, and evidence is of independent rows",
+            "measure one label: --score COL --label COL",
+            ("multilabel",),
+        ),
+        Refusal(
+            "pixels of an image go together, and evidence is of independent rows",
+            "take one pixel of each image, as a table",
+            _IMAGES,
+        ),
+        Refusal(
+            "boxes of an image go together, and evidence is of independent rows",
+            "take one box of each image, as a table of scores and labels",
+            ("boxes",),
+        ),
     ),
     "fit --per-class": (
         Refusal(

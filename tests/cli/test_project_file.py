@@ -276,7 +276,7 @@ def test_a_terminal_is_told_of_it(project, good, calibcli, monkeypatch):
         ('scor = "p"', ("scor of calibcli.toml", "did you mean 'score'")),
         ('gates = ["ece>1"]', ("gates of calibcli.toml", "fail-if")),
         ("[mesure]", ("[mesure] of calibcli.toml", "measure")),
-        ('[apply]\nfail-if = "ece>1"', ("apply.fail-if of calibcli.toml", "[measure]")),
+        ('[apply]\ngroup = "a"', ("apply.group of calibcli.toml", "[measure]")),
         ('[fit]\nmethodd = "x"', ("fit.methodd of calibcli.toml", "'method'")),
         ('tolerance = "0.1"', ("tolerance of calibcli.toml must be a number",)),
         ("tolerance = true", ("tolerance of calibcli.toml must be a number",)),

@@ -75,6 +75,21 @@ def command(
     save_stats: Annotated[
         str | None, typer.Option(metavar="FILE", help="Keep the statistics for later.")
     ] = None,
+    evidence: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Add this night to the evidence of all nights against the promises.",
+        ),
+    ] = None,
+    promise: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="BOUND",
+            help="What every night is to keep, such as 'precision>=0.9'; repeatable. "
+            "[default: ece within --tolerance, and the bounds of --thresholds]",
+        ),
+    ] = None,
     every: Annotated[
         bool, typer.Option("--all", help="Print every metric, bin, class and group.")
     ] = False,
@@ -100,7 +115,7 @@ def command(
         )
     truth = boxes.ground_truth
     inputs = [*paths, read.labels, calibrator, thresholds, versus, reference, truth]
-    keep_apart(inputs, [output], [save_stats])
+    keep_apart(inputs, [output], [save_stats, evidence])
     from calibcli.workflows.measure.saved import are_saved_results
 
     if are_saved_results(paths):
@@ -130,6 +145,8 @@ def command(
             by=by,
             fail_if=fail_if or (),
             save_stats=save_stats,
+            evidence=evidence,
+            promises=promise or (),
             threads=run.threads,
             progress=progress.callback,
             curves=None if save_plots is None else pictures.equal_costs(),

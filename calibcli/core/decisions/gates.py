@@ -5,8 +5,8 @@ The expression says when the gate *fails*:
     [scope.] [calibrated.] [section.] figure [@cut-off] [.low | .high | .value | .p]  >|<=|…  number
 
     scope    class.NAME    group.COLUMN.VALUE    worst(class)    worst(group.COLUMN)    worst(group)
-    section  drift, versus, decision, series, overlap (a figure by itself); cross_fitted: of
-             `threshold`, on rows that the choice has not seen
+    section  drift, versus, decision, series, overlap (a figure by itself), evidence (.p);
+             cross_fitted: of `threshold`, on rows that the choice has not seen
     figure   a metric (ece, auc, …), or one of a confusion table: precision, or precision@0.5 where
              there are several cut-offs; precision@chosen is at the one of --thresholds;
              decision.precision.NAME is class.NAME.decision.precision
@@ -55,6 +55,7 @@ _SECTIONS: Final = {
     "series": "--by COL",
     "decision": "--thresholds FILE",
     "overlap": "--calibrator FILE",
+    "evidence": "--evidence FILE",
     "cross_fitted": "enough rows to choose without a part of them",
 }
 _STAGES: Final = {"decision": "decision", "cross-fitted": "cross_fitted"}
@@ -76,6 +77,7 @@ _TABLES: Final = {
     "versus, calibrated": "versus",
     "overlap": "overlap",
     "series": "series",
+    "evidence": "evidence",
 }
 
 

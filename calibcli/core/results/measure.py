@@ -19,6 +19,7 @@ from calibcli.core.results.curves import (
 )
 from calibcli.core.results.decided import Decided
 from calibcli.core.results.envelope import Envelope, GateResult
+from calibcli.core.results.evidence import Gathered
 from calibcli.core.results.figures import Bin, BinnedEce, Confusion, Figure, Reading, Where
 from calibcli.core.results.warning import Code
 from calibcli.core.results.worst import Worst
@@ -166,6 +167,7 @@ class MeasureResult(Envelope, frozen=True, kw_only=True):
     series: Series | None = None
     versus: Versus | None = None
     worst: Worst | None = None
+    evidence: Gathered | None = None
 
     @property
     def slices(self) -> tuple[SliceResult, ...]:

@@ -26,10 +26,10 @@ class Numbered(NamedTuple):
 
     Attributes:
         stage: "before", "calibrated", "drift", "drift calibrated", "series", "second",
-            "difference" or "decision".
+            "difference", "decision" or "evidence".
         where: which rows.
         table: "metrics", "confusion", "bins", "ece_by_bins", "at", "drift", "series", "overlap",
-            "versus" or "versus, calibrated".
+            "versus", "versus, calibrated" or "evidence".
         at: where in the table: the cut-off, the number of the bin, the confidence, the second
             model; of a drift the name of a number beside the change.
         name: of the figure.
@@ -67,6 +67,9 @@ def numbers(result: MeasureResult) -> Iterator[Numbered]:
         yield from of_versus(result.versus)
     if result.decision is not None:
         yield from of_decision(OVERALL, result.decision)
+    for one in () if result.evidence is None else result.evidence.promises:
+        yield Numbered("evidence", OVERALL, "evidence", "", one.figure, one.value)
+        yield Numbered("evidence", OVERALL, "evidence", "", f"{one.figure}.p", one.p)
 
 
 def of_slice(stage: str, where: Where, part: SliceResult) -> Iterator[Numbered]:

@@ -1,4 +1,4 @@
-"""The three JSON artifacts: calibrator, thresholds, stats. Written exactly, read strictly.
+"""The four JSON artifacts: calibrator, thresholds, stats, evidence. Written exactly, read strictly.
 
 A number is written as the shortest text that reads back as the same double. Each file carries its
 schema, its version and a digest of its content, so that a file of another kind, from a newer
@@ -18,8 +18,8 @@ from calibcli.io.artifacts.schema import violation
 from calibcli.io.failures import reading, show
 from calibcli.io.output.sink import write_atomic
 
-KINDS = ("calibrator", "thresholds", "stats")
-VERSIONS = {"calibrator": 1, "thresholds": 1, "stats": 1}
+KINDS = ("calibrator", "thresholds", "stats", "evidence")
+VERSIONS = {"calibrator": 1, "thresholds": 1, "stats": 1, "evidence": 1}
 MAX_BYTES = 2**28
 MAX_DEPTH = 64
 UNSEALED: list[str] = []
@@ -27,7 +27,12 @@ UNSEALED: list[str] = []
 
 Whoever uses one is told, and what fails then is its fault, not a bug here.
 """
-_MADE_BY = {"calibrator": "fit", "thresholds": "threshold", "stats": "measure --save-stats"}
+_MADE_BY = {
+    "calibrator": "fit",
+    "thresholds": "threshold",
+    "stats": "measure --save-stats",
+    "evidence": "measure --evidence",
+}
 
 
 def digest_of(payload: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from msgspec import structs
 
 from calibcli.render.tables import decisions, documents, held, promotion
 from calibcli.render.words import names, verdicts, words
+from calibcli.render.words.short import evidence_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +36,7 @@ def render_measure(result: MeasureResult) -> str:
         names.markdown(words.other_binning(result)),
         names.markdown(documents.inputs_line(result.inputs)),
         names.markdown(words.made_by(result)),
+        *(names.markdown(text) for text, _ in evidence_lines(result)),
     ]
     return _document(paragraphs, result.warnings, documents.measure_tables(result))
 

@@ -83,7 +83,7 @@ class _Families:
 _SHOWN: Final = frozenset(
     {("before", "metrics"), ("calibrated", "metrics"), ("before", "confusion")}
     | {("calibrated", "confusion"), ("decision", "metrics"), ("drift", "drift")}
-    | {("difference", "versus")}
+    | {("difference", "versus"), ("evidence", "evidence")}
 )
 
 
@@ -105,6 +105,10 @@ def _numbered(found: _Families, one: Numbered) -> None:
     if one.table in ("drift", "versus"):
         if where.kind == "overall" and not (one.table == "drift" and one.at):
             found.figure(f"{one.table}_{one.name}", f"{one.name} of {one.table}", one, {})
+        return
+    if one.stage == "evidence":
+        told = f"{one.name}: evidence of all nights against the promise, and its p-value"
+        found.add(f"evidence_{one.name}", told, one.value)
         return
     if one.stage == "decision":
         told = f"{one.name} of the decisions of the thresholds"

@@ -103,6 +103,7 @@ def _lines(result: MeasureResult, columns: int) -> Iterator[tuple[str, Style]]:
         yield line, ""
     if result.drift is not None:
         yield f"Against the reference {names.visible(result.drift.verdict)}.", ""
+    yield from short.evidence_lines(result)
     yield names.visible(f"{words.conventions(result)}; {_files(result)}"), "dim"
     made = words.made_by(result)
     if made:

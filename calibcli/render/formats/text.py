@@ -12,6 +12,7 @@ from calibcli.core.results.base import plain
 from calibcli.render.tables import documents, promotion
 from calibcli.render.tables.layout import paint, text_table, wrapped
 from calibcli.render.words import names, verdicts, words
+from calibcli.render.words.short import evidence_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +47,7 @@ def render_measure(result: MeasureResult, *, color: bool = False, width: int | N
             *_painted(words.made_by(result), "dim", color, width),
         ],
         verdict,
+        [line for text, _ in evidence_lines(result) for line in _painted(text, "", color, width)],
         _warnings(result.warnings, color, width),
     ]
     limit = SLICES_ON_SCREEN if width is not None else None

@@ -25,6 +25,8 @@ HEADLINES: Final = {
 }  # fmt: skip
 """Figures of the whole that are shown, by metric, as people call them."""
 WIDTH: Final = 80
+SURE: Final = 0.05
+"""P-value below which a promise is said to be broken."""
 _PLAIN_DIGITS = 3
 _REGIONS = 3
 _STRUCTURES = 4
@@ -184,6 +186,22 @@ def decision_line(result: MeasureResult) -> str:
         f"{name} {with_interval(metrics[key])}" for key, name in shown.items() if key in metrics
     ]
     return f"decisions: {', '.join(told[:2])}" if told else ""
+
+
+def evidence_lines(result: MeasureResult) -> list[tuple[str, Tone]]:
+    """Return what all nights tell of each promise."""
+    found = result.evidence
+    if found is None:
+        return []
+    over = f"over {found.nights:,} night{'' if found.nights == 1 else 's'}"
+    told: list[tuple[str, Tone]] = []
+    for one in found.promises:
+        said = "is broken" if one.p < SURE else "is not shown to be broken"
+        proof = f"evidence {one.value:.3g}, p {one.p:.2g} at whatever night one looks"
+        told.append((f"{one.promise} {said} {over}: {proof}", "bad" if one.p < SURE else "good"))
+    if not found.counted:
+        told.append(("these rows have counted before, and do not again", "warn"))
+    return told
 
 
 def gate_lines(result: MeasureResult) -> list[tuple[str, Tone]]:

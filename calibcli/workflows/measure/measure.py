@@ -44,6 +44,8 @@ def measure(
     by: str | None = None,
     fail_if: Sequence[str] = (),
     save_stats: str | None = None,
+    evidence: str | None = None,
+    promises: Sequence[str] = (),
     threads: int | None = None,
     progress: Progress | None = None,
     curves: Costs | None = None,
@@ -63,6 +65,9 @@ def measure(
         by: a column of periods: the same figures for each, in order, and the first bad one.
         fail_if: gates.
         save_stats: path to write the statistics to.
+        evidence: path of what the nights before have told against the promises, to add this one.
+        promises: what every night is to keep; by default the tolerance, and what the thresholds
+            are bound to.
         threads: how many threads read; default all cores of this process.
         progress: called with the number of rows read so far.
         curves: what errors cost, to have also the curves that a report draws.
@@ -196,18 +201,39 @@ def measure(
         result["worst"] = plain(rows)
         result["params"]["worst"] = worst
     result |= warned(warnings)
+    if calibrator is not None:
+        result["params"]["calibrator"] = calibrator
+    if promises and evidence is None:
+        raise UsageError("--promise is weighed over nights", "add --evidence FILE")
+    if evidence is None:
+        _finish(result, gates, found, applied, save_stats)
+        return result
+    from calibcli.workflows.measure.evidence import Year
+
+    with Year.open(evidence, promises, conventions, applied) as year:
+        result["evidence"] = year.count(found, conventions, result, applied)
+        _finish(result, gates, found, applied, save_stats)
+        year.write()
+    return result
+
+
+def _finish(
+    result: Result,
+    gates: list[Gate],
+    found: Gathered,
+    applied: Applied | None,
+    save_stats: str | None,
+) -> None:
+    """Evaluate the gates, and write the statistics, unless a gate cannot be evaluated."""
     if gates:
         from calibcli.core.decisions.gates import evaluate_gates
 
         chosen = None if applied is None else applied.chosen_cutoff
         result["gates"] = [one.to_dict() for one in evaluate_gates(gates, result, chosen)]
-    if calibrator is not None:
-        result["params"]["calibrator"] = calibrator
     if save_stats is not None:
         from calibcli.io.artifacts.artifacts import write_artifact
 
         write_artifact(save_stats, "stats", stats_payload(found))
-    return result
 
 
 def _refuse_unlabelled(**options: str | None) -> None:

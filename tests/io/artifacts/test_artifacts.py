@@ -24,6 +24,12 @@ from calibcli.io.artifacts.schema import KEYWORDS, load_schema, violation
 
 METRIC = {"value": 0.1, "low": 0.05, "high": 0.2}
 PAYLOADS = {
+    "evidence": {
+        "calibcli": "0.1.0",
+        "bins": "15 equal-width bins, (lo, hi]",
+        "promises": [{"promise": "ece<=0.05", "logs": [-3.5], "highest": 0.1, "sides": [0.25]}],
+        "nights": ["sha256:00"],
+    },
     "calibrator": {
         "calibcli": "0.1.0",
         "task": "binary",

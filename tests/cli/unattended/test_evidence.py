@@ -1,0 +1,140 @@
+"""`measure --evidence`: one error rate over all nights, kept in a small file."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from calibcli.core.numeric.scales import expit
+from tests.nights import left
+
+PROMISES = ("--promise", "ece<=0.05", "--promise", "precision>=0.6")
+
+
+@pytest.fixture
+def night(write):
+    def run(seed, level=0.0, n=1000):
+        rng = np.random.default_rng(seed)
+        z = rng.normal(-0.3, 1.5, n)
+        label = (rng.random(n) < expit(z + level)).astype(int)
+        return write(f"night{seed}.csv", {"score": np.round(expit(z), 5), "label": label})
+
+    return run
+
+
+@pytest.fixture
+def weigh(calibcli, tmp_path):
+    def run(rows, *more):
+        place = tmp_path / "year.json"
+        ran = calibcli(
+            "measure", rows, "--no-ci", "--evidence", place, *(more or PROMISES), "--format", "json"
+        )
+        return ran, json.loads(ran.out)["evidence"] if ran.out else None, place
+
+    return run
+
+
+def test_good_nights_pass_and_a_drift_is_found(weigh, night):
+    for seed in range(3):
+        ran, told, place = weigh(night(seed), *PROMISES, "--fail-if", "evidence.ece.p<0.05")
+        assert ran.code == 0, ran.err
+        assert told["nights"] == seed + 1
+        assert [one["p"] for one in told["promises"]] == [1.0, 1.0]
+    gates = ("--fail-if", "evidence.ece.p<0.05", "--fail-if", "evidence.precision.p<0.05")
+    for seed in range(3, 9):
+        ran, told, _ = weigh(night(seed, level=-1.2), *PROMISES, *gates)
+        if ran.code:
+            break
+    assert ran.code == 1
+    assert "calibcli: gate 'evidence." in ran.err
+    kept = json.loads(place.read_text())
+    assert len(kept["nights"]) == len(set(kept["nights"])) == told["nights"]
+
+
+def test_a_night_counts_once(weigh, night, calibcli, tmp_path):
+    _, first, place = weigh(night(1))
+    before = place.read_bytes()
+    _, again, _ = weigh(night(1))
+    assert (first["counted"], again["counted"]) == (True, False)
+    assert again["promises"] == first["promises"]
+    assert place.read_bytes() == before
+    lines = night(1).read_text().splitlines()
+    other = tmp_path / "sorted.csv"
+    other.write_text("\n".join([lines[0], *sorted(lines[1:])]) + "\n")
+    assert not weigh(other)[1]["counted"], "the same rows in another order"
+    assert left(place.parent) == ["year.json"]
+
+
+def test_what_cannot_be_evaluated_keeps_nothing(weigh, night):
+    ran, _, place = weigh(night(1), *PROMISES, "--fail-if", "evidence.recall.p<0.05")
+    assert ran.code == 2
+    assert "names no figure of this result: 'recall'" in ran.err
+    assert not place.exists()
+
+
+def test_the_bounds_of_thresholds_are_promised(good, calibcli, night, tmp_path):
+    cuts, place = tmp_path / "cuts.json", tmp_path / "year.json"
+    good("threshold", night(1), "--subject-to", "precision>=0.7", "-o", cuts)
+    told = good(
+        "measure", night(2), "--thresholds", cuts, "--evidence", place, "--tolerance", "0.04",
+        "--format", "json",
+    ).json["evidence"]  # fmt: skip
+    assert [one["promise"] for one in told["promises"]] == ["ece<=0.04", "precision>=0.7"]
+    text = good(
+        "measure", night(3), "--thresholds", cuts, "--evidence", place, "--tolerance", "0.04"
+    ).out
+    assert "precision>=0.7 is not shown to be broken over 2 nights: evidence" in text
+    ran = calibcli("measure", night(3), "--thresholds", cuts, "--evidence", place)
+    assert ran.code == 3
+    assert "year.json is evidence on ece<=0.04, precision>=0.7 in 15 equal-width bins" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--promise", "auc>=0.5"), "no promise: 'auc>=0.5'"),
+        (("--binning", "mass"), "bins that are the same every night"),
+        (("--cluster", "camera"), "--evidence is of independent rows"),
+        (("--promise", "recall>=0.5", "--threshold", "0.2", "--threshold", "0.5"), "one cut-off"),
+        (("--promise", "ece<=0.1", "--promise", "ece<=0.2"), "two promises are about one figure"),
+    ],
+)
+def test_what_has_no_meaning_is_refused(calibcli, scores, tmp_path, more, said):
+    ran = calibcli("measure", scores, "--evidence", tmp_path / "year.json", *more)
+    assert ran.code == 2
+    assert said in ran.err
+    assert not list(tmp_path.glob("*year*"))
+
+
+def test_a_promise_needs_evidence(calibcli, scores):
+    ran = calibcli("measure", scores, "--promise", "ece<=0.1")
+    assert ran.code == 2
+    assert "--evidence FILE" in ran.err
+
+
+def test_employment_is_found_in_its_first_bad_chunk(calibcli, shared_data, tmp_path):
+    """5,000 rows at a time; the AUC of chunk 27 falls from 0.90 to 0.80."""
+    from pyarrow import parquet
+
+    table = parquet.read_table(shared_data / "employment" / "production_2016_2018.parquet")
+    gates = {
+        "auc": "auc.high<0.85",
+        "precision": "precision.high<0.7",
+        "year": "evidence.precision.p<0.05",
+    }
+    how = ("--score", "predicted_probability", "--label", "employed")
+    how += ("--promise", "ece<=0.05", "--promise", "precision>=0.75")
+    how += ("--evidence", tmp_path / "year.json", "--format", "json")
+    first: dict[str, int] = {}
+    for chunk in range(23, 29):
+        place = tmp_path / f"chunk{chunk}.parquet"
+        parquet.write_table(table.slice(5000 * chunk, 5000), place)
+        fails = (x for gate in gates.values() for x in ("--fail-if", gate))
+        ran = calibcli("measure", place, *how, *fails)
+        passed = {gate["expr"]: gate["passed"] for gate in json.loads(ran.out)["gates"]}
+        for name, gate in gates.items():
+            if not passed[gate]:
+                first.setdefault(name, chunk)
+    assert first == dict.fromkeys(gates, 27)
