@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from calibcli.core.results.base import Number, Record, always
-from calibcli.core.results.envelope import Envelope, GateResult
+from calibcli.core.results.conventions import Conventions
+from calibcli.core.results.envelope import Envelope, GateResult, conventions_of
 from calibcli.core.results.figures import Figure
 from calibcli.core.results.warning import Code
 
@@ -52,3 +53,8 @@ class ApplyResult(Envelope, frozen=True, kw_only=True):
     prevalence: str | None = None
     decided: Shares | None = None
     gates: tuple[GateResult, ...] = ()
+
+    @property
+    def conventions(self) -> Conventions:
+        """The tags; `params` names the calibrator and the thresholds, which are files."""
+        return conventions_of({"tags": self.params.get("tags") or {}})

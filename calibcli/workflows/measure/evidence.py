@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from calibcli.core.results.figures import Confusion
     from calibcli.tasks.population import Population
     from calibcli.workflows.input.conventions import Conventions
-    from calibcli.workflows.input.gather import Gathered as Rows
-    from calibcli.workflows.measure.applied import Applied
+    from calibcli.workflows.input.gathered import Gathered as Rows
+    from calibcli.workflows.measure.decided.applied import Applied
 
 Result = dict[str, Any]
 _WAIT = 600.0
