@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,9 @@ from calibcli.cli.project import own_gates
 from calibcli.cli.raw import refuse_raw
 from calibcli.cli.spread import spread_options
 from calibcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from calibcli.core.results.promotion import PromotionResult
 
 NAME = "fit"
 
@@ -103,7 +106,7 @@ def command(
     )
     if promotion.promote_over is not None:
 
-        def attempted(attempt: Any, tell: Any) -> dict[str, Any]:
+        def attempted(attempt: Any, tell: Any) -> PromotionResult:
             reading: dict[str, Any] = {"threads": run.threads, "progress": tell}
             if promotion.thresholds is not None:
                 from calibcli.workflows.promote.pair import promote_pair

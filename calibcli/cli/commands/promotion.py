@@ -15,6 +15,7 @@ from calibcli.errors import ExitCode, InputError, UsageError, did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from calibcli.core.results.promotion import PromotionResult
     from calibcli.workflows.input.conventions import Conventions
 
 _SHIFTS = ("psi", "odds", "auc")
@@ -179,7 +180,7 @@ def _limits(text: str | None) -> dict[str, float]:
 
 
 def promote(
-    run_it: Callable[[Any, Any], dict[str, Any]],
+    run_it: Callable[[Any, Any], PromotionResult],
     given: PromotionOptions,
     conventions: Conventions,
     form: options.FormatOptions,
@@ -187,6 +188,7 @@ def promote(
     tags: dict[str, str],
 ) -> int:
     """Run a promotion, an attempt and a progress bar to its result; return the exit code."""
+    from calibcli.core.results.base import plain
     from calibcli.workflows.promote.outcome import refused
 
     assert given.promote_over is not None
@@ -195,9 +197,9 @@ def promote(
     attempt = given.attempt(conventions.confidence)
     try:
         with console.Progress(quiet=run.quiet, verbose=run.verbose) as progress:
-            result = run_it(attempt, progress.callback)
+            result = plain(run_it(attempt, progress.callback))
     except InputError as error:
-        _log(refused(given.promote_over, error), form)
+        _log(plain(refused(given.promote_over, error)), form)
         raise
     run.complete(result)
     if tags:
@@ -213,6 +215,7 @@ def put_back(given: PromotionOptions, form: options.FormatOptions, run: options.
     """Run `--rollback`; return the exit code."""
     from importlib import import_module
 
+    from calibcli.core.results.base import plain
     from calibcli.workflows.promote.outcome import refused
 
     assert given.rollback is not None
@@ -223,12 +226,12 @@ def put_back(given: PromotionOptions, form: options.FormatOptions, run: options.
         if thresholds is not None:
             from calibcli.workflows.promote.pair import rolled_back_pair
 
-            result = rolled_back_pair(given.rollback, thresholds, **wait)
+            result = plain(rolled_back_pair(given.rollback, thresholds, **wait))
         else:
             rolled_back = import_module(f"calibcli.workflows.promote.{module}").rolled_back
-            result = rolled_back(given.rollback, **wait)
+            result = plain(rolled_back(given.rollback, **wait))
     except InputError as error:
-        _log(refused(given.rollback, error), form)
+        _log(plain(refused(given.rollback, error)), form)
         raise
     _show(result, form, run)
     return int(ExitCode.OK)

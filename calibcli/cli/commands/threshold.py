@@ -20,6 +20,7 @@ from calibcli.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from calibcli.core.results.promotion import PromotionResult
     from calibcli.workflows.threshold.wish import Wish
 
 NAME = "threshold"
@@ -252,7 +253,7 @@ def command(
         wanted = (maximize, cost, guarantee, shares, per_group, equal, unreachable)
         asked = bool(subject_to) or any(one is not None for one in wanted)
 
-        def attempted(attempt: Any, tell: Any) -> dict[str, Any]:
+        def attempted(attempt: Any, tell: Any) -> PromotionResult:
             from calibcli.workflows.promote.cuts import promote_cuts
 
             wish = wish_of() if asked else None

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibcli.core.results.promotion import Step
+from calibcli.core.results.promotion import CheckResult, Step
 from calibcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -92,11 +92,12 @@ class Check:
     passed: bool
     said: str
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types; a limit that is switched off is null."""
+    @property
+    def result(self) -> CheckResult:
+        """What a result says of it; a limit that is switched off is null."""
         limit = self.limit if math.isfinite(self.limit) else None
-        found = {"name": self.name, "value": self.value, "limit": limit, "passed": self.passed}
-        return found if self.passed else found | {"reason": self.said}
+        reason = None if self.passed else self.said
+        return CheckResult(self.name, self.value, limit, self.passed, reason)
 
 
 def compared(held: HeldOut, steps: Sequence[float], confidence: float) -> tuple[Step, ...]:

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from calibcli.core.results.base import plain
+from calibcli.core.results.envelope import GateResult
 from calibcli.core.results.figures import OVERALL, Where
 from calibcli.core.results.reading import typed
 from calibcli.core.results.stream import Numbered, numbers
@@ -98,18 +99,22 @@ class Verdict:
     expr: str
     value: float
     passed: bool
-    slice: Json | None = None
+    slice: Where | None = None
     low: float | None = None
     high: float | None = None
 
+    @property
+    def result(self) -> GateResult:
+        """The entry of "gates" in a result; the interval stands where a gate failed."""
+        low, high = self.low, self.high
+        if self.passed or low is None or high is None:
+            low = high = None
+        return GateResult(self.expr, self.value, self.passed, self.slice, low, high)
+
     def to_dict(self) -> dict[str, Any]:
-        """Return the entry of "gates" in a result; the interval stands where a gate failed."""
-        out: dict[str, Any] = {"expr": self.expr, "value": self.value, "passed": self.passed}
-        if self.slice is not None:
-            out["slice"] = dict(self.slice)
-        if not self.passed and self.low is not None and self.high is not None:
-            out |= {"low": self.low, "high": self.high}
-        return out
+        """Return the entry of "gates" in the JSON."""
+        found: dict[str, Any] = plain(self.result)
+        return found
 
 
 class Findings:
@@ -204,7 +209,7 @@ def evaluate_gate(gate: Gate, result: Json | Findings) -> Verdict:
         values = [(_value(gate, found, where, worst["figure"], after), where) for where in slices]
         pick = max if gate.op in (">", ">=") else min
         (value, figure), where = pick(values, key=lambda pair: pair[0][0])
-        return _verdict(gate, value, figure, plain(where))
+        return _verdict(gate, value, figure, where)
     scope, _, rest = subject.partition(".")
     if scope in ("class", "group") and rest:
         where, rest = _named_slice(gate, found, scope, rest)
@@ -220,7 +225,7 @@ def evaluate_gates(
     return [evaluate_gate(gate, found) for gate in gates]
 
 
-def _verdict(gate: Gate, value: float, figure: Numbered, where: Json | None = None) -> Verdict:
+def _verdict(gate: Gate, value: float, figure: Numbered, where: Where | None = None) -> Verdict:
     passed = not _OPERATORS[gate.op](value, gate.target)
     return Verdict(gate.expr, value, passed, where, figure.low, figure.high)
 

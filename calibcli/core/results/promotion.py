@@ -86,7 +86,7 @@ class Comparison(Record, frozen=True):
     confidence: float
     clustered: bool
     steps: tuple[Step, ...]
-    larger_is_better: bool = False
+    larger_is_better: bool | None = None
     constraints: tuple[ConstraintKept, ...] | None = None
 
 

@@ -90,6 +90,11 @@ def warned(warnings: Iterable[Warning]) -> dict[str, list[Any]]:
     }
 
 
+def told(warnings: Iterable[Warning]) -> dict[str, Any]:
+    """Return warnings as the fields of a typed result."""
+    return {key: tuple(values) for key, values in warned(warnings).items()}
+
+
 def any_of(warnings: Iterable[Warning], code: Code) -> bool:
     """Return whether one of the warnings has this code."""
     return any(one.code == code for one in warnings)

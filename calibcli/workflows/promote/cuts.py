@@ -5,8 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from calibcli.core.decisions.stored import CUT
-from calibcli.core.results.warning import Warning, warned
+from calibcli.core.results.base import plain
+from calibcli.core.results.envelope import Input
+from calibcli.core.results.promotion import Comparison, Contender
+from calibcli.core.results.reading import typed_as
+from calibcli.core.results.warning import Warning, told
 from calibcli.errors import AnswerNoError, InputError, UsageError
 from calibcli.io.artifacts.artifacts import artifact_text
 from calibcli.io.failures import listing, show
@@ -23,12 +29,12 @@ from calibcli.workflows.promote.outcome import (
     blank,
     checked,
     held,
+    judged,
     limits,
     put_in_place,
     refuse_gone,
     refuse_other_input,
     rollback,
-    unless_gated,
 )
 from calibcli.workflows.promote.shift import checks_of
 from calibcli.workflows.threshold.outcome import artifact_of, cut_stats
@@ -36,9 +42,10 @@ from calibcli.workflows.threshold.threshold import choose_cuts, with_groups
 from calibcli.workflows.threshold.wish import Wish
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from calibcli.core.decisions.gates import Gate
+    from calibcli.core.results.promotion import Outcome, PromotionResult
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.workflows.input.asked import Options
     from calibcli.workflows.input.conventions import Conventions
@@ -47,11 +54,9 @@ if TYPE_CHECKING:
     from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
     from calibcli.workflows.input.loaded.cuts import LoadedThresholds
     from calibcli.workflows.promote.duel import Met
-    from calibcli.workflows.promote.outcome import Attempt
+    from calibcli.workflows.promote.outcome import Attempt, Decided
     from calibcli.workflows.promote.promote import Tried
     from calibcli.workflows.threshold.threshold import Cuts
-
-Result = dict[str, Any]
 
 
 def promote_cuts(
@@ -63,7 +68,7 @@ def promote_cuts(
     calibrator: str | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
-) -> Result:
+) -> PromotionResult:
     """Choose cut-offs again, compare them with those in use, replace these if they are better.
 
     The new ones are better where the objective is, beyond its interval, on rows that they have not
@@ -114,9 +119,9 @@ def promote_cuts(
         result = blank(
             attempt.path,
             "kept",
-            code,
+            code or "not-better",
             reason,
-            inputs=[with_digest(one) for one in found.inputs],
+            inputs=typed_as([with_digest(one) for one in found.inputs], tuple[Input, ...]),
             params={
                 **found.params,
                 **conventions.to_dict(),
@@ -128,35 +133,43 @@ def promote_cuts(
             task=found.task,
             dry_run=attempt.dry_run,
             champion=None if champion is None else described(champion.payload),
-            checks=[check.to_dict() for check in checks],
-        ) | warned(found.warnings)
-        if result["code"]:
+            checks=tuple(check.result for check in checks),
+            **told(found.warnings),
+        )
+        if code:
             return result
         try:
             options: Options = {"calibrator": calibrator, "threads": threads}
             asked = Asked.after(loaded, spec, conventions, options)
             cuts = choose_cuts(asked, wish, opened=opened)
         except AnswerNoError as error:
-            return result | {"code": "unreachable", "reason": error.message}
+            return structs.replace(result, code="unreachable", reason=error.message)
         new = Decider(cuts.rule, mapping)
         old = new if champion is None else Decider(champion.decider, mapping)
         met = duel(opened[0], spec, conventions, wish, old, new, lambda _: loaded, threads)
         stale = is_stale(champion, loaded)
-        settle(result, met, wish, champion is None, stale, verdicts(gates, found, conventions, met))
-        text, result["challenger"] = cut_artifact(cuts, loaded, found, champion, result)
-        result |= warned([*found.warnings, *_new_warnings(cuts, found)])
-        put_in_place(result, result, attempt.path, text, dry_run=attempt.dry_run)
-        return result
+        if champion is not None:
+            level = conventions.confidence
+            result = structs.replace(result, comparison=comparison(met, wish, level))
+        said = verdicts(gates, found, conventions, met)
+        result = judged(result, said, decided(met, wish, champion is None, stale))
+        text, challenger = cut_artifact(
+            cuts, loaded, found, champion, result.inputs, result.comparison
+        )
+        every = told([*found.warnings, *_new_warnings(cuts, found)])
+        result = structs.replace(result, challenger=challenger, **every)
+        result, previous = put_in_place(result, attempt.path, text, dry_run=attempt.dry_run)
+        return structs.replace(result, previous=previous)
 
 
-def rolled_back(path: str, *, lock_timeout: float = 600.0) -> Result:
+def rolled_back(path: str, *, lock_timeout: float = 600.0) -> PromotionResult:
     """Put `path.previous` back in place: see `outcome.rollback`."""
 
-    def told(path: str) -> tuple[str, Result]:
+    def read(path: str) -> tuple[str, Contender]:
         one = load_thresholds(path)
         return one.task, described(one.payload)
 
-    return rollback(path, "thresholds", told, lock_timeout)
+    return rollback(path, "thresholds", read, lock_timeout)
 
 
 def champion_of(path: str) -> LoadedThresholds | None:
@@ -233,13 +246,10 @@ def is_stale(champion: LoadedThresholds | None, loaded: LoadedCalibrator | None)
     return champion.payload.get("calibrator") != now
 
 
-def described(payload: Mapping[str, Any]) -> Result:
+def described(payload: Mapping[str, Any]) -> Contender:
     """Return what a promotion says of cut-offs."""
-    return {
-        "method": payload["objective"],
-        "rows": payload["rows"],
-        "digest": payload.get("digest"),
-    }
+    digest = payload.get("digest")
+    return Contender(method=payload["objective"], rows=payload["rows"], digest=digest)
 
 
 def cut_artifact(
@@ -247,19 +257,20 @@ def cut_artifact(
     loaded: LoadedCalibrator | None,
     found: Gathered,
     champion: LoadedThresholds | None,
-    result: Result,
-) -> tuple[str, Result]:
+    inputs: Sequence[Input],
+    compared: Comparison | None,
+) -> tuple[str, Contender]:
     """Return the artifact of cut-offs that may take the place of others, and what is said of it."""
     stats = cut_stats(found.overall.population)
     payload = artifact_of(
-        cuts.result | {"inputs": result["inputs"]}, cuts.classes, CUT, loaded, stats
+        cuts.result | {"inputs": plain(list(inputs))}, cuts.classes, CUT, loaded, stats
     )
     payload["promotion"] = {
         "over": None if champion is None else champion.payload.get("digest"),
-        "comparison": result["comparison"],
+        "comparison": plain(compared),
     }
     text, digest = artifact_text("thresholds", payload)
-    return text, described(payload) | {"digest": digest}
+    return text, structs.replace(described(payload), digest=digest)
 
 
 def verdicts(gates: list[Gate], found: Gathered, conventions: Conventions, met: Met) -> list[Any]:
@@ -267,9 +278,7 @@ def verdicts(gates: list[Gate], found: Gathered, conventions: Conventions, met: 
     if not gates:
         return []
     from calibcli.core.decisions.gates import Findings, evaluate_gates
-    from calibcli.core.results.decided import Decided
     from calibcli.core.results.figures import OVERALL
-    from calibcli.core.results.reading import typed_as
     from calibcli.core.results.stream import Numbered, of_decision
     from calibcli.workflows.measure.measure import measured
 
@@ -277,11 +286,11 @@ def verdicts(gates: list[Gate], found: Gathered, conventions: Conventions, met: 
     # Of several cut-offs there is none to name: the decisions have no single one.
     shown["overall"].pop("confusion", None)
     figures = Findings.of(shown)
-    for one in of_decision(OVERALL, typed_as(met.decision, Decided)):
+    for one in of_decision(OVERALL, met.decision):
         figures.add([one, one._replace(stage="before")])
     if met.compared is not None:
-        gap = met.compared.difference.to_dict()
-        ends = gap["value"], gap["low"], gap["high"]
+        gap = met.compared.difference
+        ends = gap.value, gap.low, gap.high
         figures.add([Numbered("difference", OVERALL, "versus", "", "objective", *ends)])
     return evaluate_gates(gates, figures)
 
@@ -293,31 +302,18 @@ def with_decisions(
     if not gates:
         return []
     from calibcli.core.decisions.gates import evaluate_gates
-    from calibcli.core.results.decided import Decided
     from calibcli.core.results.figures import OVERALL
-    from calibcli.core.results.reading import typed_as
     from calibcli.core.results.stream import of_decision
     from calibcli.workflows.promote.promote import held_out_figures
 
     assert tried.met is not None
     shared = None if tried.champion is None else found_overlap(tried.champion, tried.found.watch)
     figures = held_out_figures(tried.found, conventions, tried.met, tried.result, shared)
-    figures.add(of_decision(OVERALL, typed_as(met.decision, Decided)))
+    figures.add(of_decision(OVERALL, met.decision))
     return evaluate_gates(gates, figures)
 
 
-def settle(
-    result: Result, met: Met, wish: Wish, first: bool, stale: bool, verdicts: list[Any]
-) -> None:
-    """Decide, and say why: decision, code, reason, comparison and gates of a result."""
-    result["gates"] = [verdict.to_dict() for verdict in verdicts]
-    if not first:
-        result["comparison"] = comparison(met, wish, result["params"]["confidence"])
-    decision = unless_gated(verdicts, decided(met, wish, first, stale))
-    result["decision"], result["code"], result["reason"] = decision
-
-
-def decided(met: Met, wish: Wish, first: bool, stale: bool) -> tuple[str, str, str]:
+def decided(met: Met, wish: Wish, first: bool, stale: bool) -> Decided:
     """Return the decision, its code and the reason, gates apart."""
     gap = difference_words(met, wish)
     if first:
@@ -326,19 +322,19 @@ def decided(met: Met, wish: Wish, first: bool, stale: bool) -> tuple[str, str, s
     if broken:
         one = broken[0]
         assert one.champion is not None
-        told = (
+        said = (
             f"the cut-offs in use break {one.constraint}: {one.champion.value:.4g} "
             f"[{one.champion.low:.4g}, {one.champion.high:.4g}]"
         )
         if met.mended:
-            return "would-promote", "promoted", told
-        return "kept", "constraint", f"{told}, and so do those chosen on these rows"
+            return "would-promote", "promoted", said
+        return "kept", "constraint", f"{said}, and so do those chosen on these rows"
     if stale and met.sound and not met.worse:
-        told = "the cut-offs in use were chosen after another calibrator: chosen again"
-        return "would-promote", "stale-thresholds", told
+        said = "the cut-offs in use were chosen after another calibrator: chosen again"
+        return "would-promote", "stale-thresholds", said
     if met.better and met.sound:
         return "would-promote", "promoted", f"the new cut-offs are better: {gap}"
-    code = "stale-thresholds" if stale else "not-better"
+    code: Outcome = "stale-thresholds" if stale else "not-better"
     if not met.held_out:
         return "kept", code, "without a part of these rows no cut-off meets the target"
     if met.better:
@@ -356,27 +352,27 @@ def difference_words(met: Met, wish: Wish) -> str:
     return f"{wish.objective.name} {gap.value:+.2g} [{gap.low:+.2g}, {gap.high:+.2g}]"
 
 
-def comparison(met: Met, wish: Wish, confidence: float) -> Result:
-    """Return the comparison as it stands in the JSON."""
+def comparison(met: Met, wish: Wish, confidence: float) -> Comparison:
+    """Return what is compared of the cut-offs in use and of the new ones."""
     pair = met.compared
     gap = None if pair is None else pair.difference
-    return {
-        "score": wish.objective.name,
-        "champion": None if pair is None else pair.old,
-        "challenger": None if pair is None else pair.new,
-        "difference": None if gap is None else gap.value,
-        "low": None if gap is None else gap.low,
-        "high": None if gap is None else gap.high,
-        "confidence": confidence,
-        "clustered": met.clustered,
-        "steps": [],
-        "larger_is_better": met.larger_is_better,
-        "constraints": [one.to_dict() for one in met.constraints],
-    }
+    return Comparison(
+        score=wish.objective.name,
+        champion=None if pair is None else pair.old,
+        challenger=None if pair is None else pair.new,
+        difference=None if gap is None else gap.value,
+        low=None if gap is None else gap.low,
+        high=None if gap is None else gap.high,
+        confidence=confidence,
+        clustered=met.clustered,
+        steps=(),
+        larger_is_better=met.larger_is_better,
+        constraints=tuple(one.result for one in met.constraints),
+    )
 
 
 def _new_warnings(cuts: Cuts, found: Gathered) -> list[Warning]:
     """Return the warnings of the choice that reading the rows has not given yet."""
     known = {warning.text for warning in found.warnings}
-    told = zip(cuts.result["warnings"], cuts.result["warning_codes"], strict=True)
-    return [Warning(code, text) for text, code in told if text not in known]
+    said = zip(cuts.result["warnings"], cuts.result["warning_codes"], strict=True)
+    return [Warning(code, text) for text, code in said if text not in known]

@@ -10,9 +10,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import structs
 
 from calibcli.core.comparison.decided import Duel, compare, compare_losses, estimates
 from calibcli.core.decisions.rules import NONE, REFER
+from calibcli.core.results.decided import Decided
+from calibcli.core.results.figures import OVERALL, Figure, Where
+from calibcli.core.results.promotion import ConstraintKept
+from calibcli.core.results.reading import typed_as
 from calibcli.core.statistics.buckets import BUCKETS
 from calibcli.errors import AnswerNoError, InputError
 from calibcli.tasks.rows.decided import natural
@@ -37,7 +42,6 @@ if TYPE_CHECKING:
     from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
     from calibcli.workflows.threshold.wish import Wish
 
-Result = dict[str, Any]
 FOLDS = 7
 """Prime to the usual folds of a fit, whose maps each have rows of every one of these."""
 
@@ -47,7 +51,7 @@ class Kept:
     """A constraint in one slice, under both rules; None where its figure is undefined."""
 
     constraint: str
-    slice: Result
+    slice: Where
     champion: Estimate | None
     challenger: Estimate | None
     at_least: bool
@@ -80,11 +84,14 @@ class Kept:
         end = new.high if self.at_least else new.low
         return spare and self.short(new) <= abs(end - new.value) / 2.0
 
-    def to_dict(self) -> Result:
-        """Return plain JSON types."""
-        sides = {"champion": self.champion, "challenger": self.challenger}
-        told = {name: None if one is None else one.to_dict() for name, one in sides.items()}
-        return {"constraint": self.constraint, "slice": self.slice, **told}
+    @property
+    def result(self) -> ConstraintKept:
+        """What a result says of it."""
+        sides = (
+            None if one is None else Figure(one.value, one.low, one.high)
+            for one in (self.champion, self.challenger)
+        )
+        return ConstraintKept(self.constraint, self.slice, *sides)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +109,7 @@ class Met:
 
     compared: Compared | None
     constraints: tuple[Kept, ...]
-    decision: Result
+    decision: Decided
     larger_is_better: bool
     held_out: bool
     clustered: bool
@@ -195,11 +202,11 @@ def _met(
     values = sorted(rivals.members.values, key=natural)
     members = [rivals.members.values[value] for value in values] or [0]
     every = Duel.of(rivals.joint, rivals.classes, members, exclusive=exclusive)
-    slices: list[tuple[Result, Duel]] = [({"kind": "overall"}, every)]
+    slices = [(OVERALL, every)]
     if wish.per_group is not None:
         slices = [
             (
-                {"kind": "group", "column": wish.per_group, "value": value},
+                Where("group", column=wish.per_group, value=value),
                 Duel.of(rivals.joint, rivals.classes, [member], exclusive=exclusive),
             )
             for value, member in zip(values, members, strict=True)
@@ -225,17 +232,17 @@ def _met(
         summed = exclusive and goal.name == "accuracy"
         over = goal.common or ("sum" if summed else "mean")
         compared = compare(every, goal.function, level, prior=wish.prior, over=over)
-    decision = decision_result(rivals.counts, names, conventions.confidence)
+    decision = typed_as(decision_result(rivals.counts, names, conventions.confidence), Decided)
     larger = wish.objective.larger_is_better
     return Met(compared, tuple(constraints), decision, larger, held_out, every.clustered)
 
 
-def _of_class(where: Result, names: Sequence[str], k: int) -> Result:
+def _of_class(where: Where, names: Sequence[str], k: int) -> Where:
     if not names:
         return where
-    if where["kind"] == "group":
-        return {**where, "class": names[k]}
-    return {"kind": "class", "name": names[k]}
+    if where.kind == "group":
+        return structs.replace(where, label=names[k])
+    return Where("class", name=names[k])
 
 
 def _losses(costs: Costs) -> NDArray[np.float64]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calibcli._version import __version__
-from calibcli.core.results.warning import warned
+from msgspec.structs import replace
+
+from calibcli.core.results.promotion import PromotionResult
 from calibcli.errors import InputError
 from calibcli.io.failures import listing, show
 from calibcli.io.output.lock import FileLock
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
 
     from calibcli.core.comparison.promotion import Check, Rule
     from calibcli.core.decisions.gates import Verdict
+    from calibcli.core.results.promotion import Contender, Decision, Outcome
     from calibcli.workflows.input.gathered import Gathered
 
-Result = dict[str, Any]
+    Decided = tuple[Decision, Outcome, str]
+    """A decision, its code, and the reason."""
 
 _FEW = ("rows", "positives")
 
@@ -60,12 +63,15 @@ def held(attempt: Attempt) -> Iterator[None]:
         yield
 
 
-def put_in_place(result: Result, told: Result, path: str, text: str, *, dry_run: bool) -> None:
-    """Put a new file in the place of the old one, if that is decided; `told` says what was kept."""
-    if result["decision"] == "would-promote" and not dry_run:
-        kept = install(path, text)
-        result["decision"] = "promoted"
-        told["previous"] = None if kept is None else shown(path, kept)
+def put_in_place(
+    result: PromotionResult, path: str, text: str, *, dry_run: bool
+) -> tuple[PromotionResult, str | None]:
+    """Put a new file in the place of the old one, if that is decided; return where that is kept."""
+    if result.decision != "would-promote" or dry_run:
+        return result, None
+    kept = install(path, text)
+    told = None if kept is None else shown(path, kept)
+    return replace(result, decision="promoted"), told
 
 
 def refuse_gone(path: str, command: str) -> None:
@@ -99,57 +105,42 @@ def refuse_other_input(
         raise InputError(f"{made} with {given}", "name the same label")
 
 
-def unless_gated(
-    verdicts: Sequence[Verdict], decision: tuple[str, str, str]
-) -> tuple[str, str, str]:
-    """Return a decision, its code and its reason, unless a gate has failed: then nothing is."""
+def judged(
+    result: PromotionResult, verdicts: Sequence[Verdict], decision: Decided
+) -> PromotionResult:
+    """Return a result with its gates and its decision; where a gate has failed, nothing changes."""
     failed = [verdict.expr for verdict in verdicts if not verdict.passed]
-    return ("kept", "gate", f"a gate failed: {', '.join(failed)}") if failed else decision
+    if failed:
+        decision = "kept", "gate", f"a gate failed: {', '.join(failed)}"
+    named = dict(zip(("decision", "code", "reason"), decision, strict=True))
+    return replace(result, gates=tuple(one.result for one in verdicts), **named)
 
 
-def blank(path: str, decision: str, code: str, reason: str, **found: Any) -> Result:
+def blank(
+    path: str, decision: Decision, code: Outcome, reason: str, **found: Any
+) -> PromotionResult:
     """Return a result, with what is not known empty; `found` is what is."""
-    result: Result = {
-        "schema": "calibcli/promotion",
-        "version": 1,
-        "calibcli": __version__,
-        "inputs": [],
-        "params": {},
-        "task": None,
-        "path": path,
-        "decision": decision,
-        "code": code,
-        "reason": reason,
-        "dry_run": False,
-        "champion": None,
-        "challenger": None,
-        "comparison": None,
-        "checks": [],
-        "gates": [],
-        "previous": None,
-        **warned(()),
-    }
-    unknown = found.keys() - result.keys()
-    assert not unknown, unknown
-    return {**result, **found}
+    unknown = dict.fromkeys(("task", "champion", "challenger", "comparison", "previous"))
+    known = {**unknown, "dry_run": False, **found}
+    return PromotionResult(path=path, decision=decision, code=code, reason=reason, **known)
 
 
-def checked(checks: Sequence[Check]) -> tuple[str, str]:
-    """Return the code of the checks that have failed, and why; "" where all have passed."""
+def checked(checks: Sequence[Check]) -> tuple[Outcome | None, str]:
+    """Return the code of the checks that have failed, and why; None where all have passed."""
     failed = [check for check in checks if not check.passed]
     few = any(check.name in _FEW for check in failed)
-    code = "few-rows" if few else "shift" if failed else ""
+    code: Outcome | None = "few-rows" if few else "shift" if failed else None
     return code, "; ".join(check.said for check in failed)
 
 
-def refused(path: str, error: InputError) -> Result:
+def refused(path: str, error: InputError) -> PromotionResult:
     """Return the result of an attempt that ended with unusable input."""
     return blank(path, "refused", "input", error.message)
 
 
 def rollback(
-    path: str, kind: str, described: Callable[[str], tuple[str, Result]], lock_timeout: float
-) -> Result:
+    path: str, kind: str, described: Callable[[str], tuple[str, Contender]], lock_timeout: float
+) -> PromotionResult:
     """Put back what the last promotion has replaced; what is replaced now is kept in its place.
 
     Args:
@@ -185,7 +176,7 @@ def shown(path: str, previous: Path) -> str:
     return str(plain if plain.absolute() == previous else previous)
 
 
-def limits(rule: Rule, task: str) -> Result:
+def limits(rule: Rule, task: str) -> dict[str, Any]:
     """Return what a dump has to pass, as it stands among the conventions."""
     return {
         "min_rows": rule.min_rows,

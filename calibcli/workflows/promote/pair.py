@@ -12,7 +12,10 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
+from msgspec import structs
+
 from calibcli.core.calibrators import Identity
+from calibcli.core.results.promotion import CutsPromoted
 from calibcli.errors import AnswerNoError, InputError, UsageError
 from calibcli.io.failures import show
 from calibcli.io.output.pair import install_pair, pair_lock, recover_pair, roll_back_pair
@@ -36,13 +39,14 @@ from calibcli.workflows.promote.cuts import (
     with_decisions,
 )
 from calibcli.workflows.promote.duel import FOLDS, duel, outside
-from calibcli.workflows.promote.outcome import blank, put_in_place, shown, unless_gated
+from calibcli.workflows.promote.outcome import blank, judged, put_in_place, shown
 from calibcli.workflows.promote.promote import challenge, check_options
 from calibcli.workflows.promote.promote import described as described_calibrator
 from calibcli.workflows.threshold.threshold import choose_cuts, with_groups
 
 if TYPE_CHECKING:
     from calibcli.core.calibrators import Calibrator
+    from calibcli.core.results.promotion import PromotionResult
     from calibcli.io.dataset import Dataset
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.workflows.fit.fitted import FitOptions
@@ -51,12 +55,10 @@ if TYPE_CHECKING:
     from calibcli.workflows.input.gather import Progress
     from calibcli.workflows.input.loaded.cuts import LoadedThresholds
     from calibcli.workflows.promote.duel import Met
-    from calibcli.workflows.promote.outcome import Attempt
+    from calibcli.workflows.promote.outcome import Attempt, Decided
     from calibcli.workflows.promote.promote import Tried
     from calibcli.workflows.threshold.threshold import Cuts
     from calibcli.workflows.threshold.wish import Wish
-
-Result = dict[str, Any]
 
 
 def promote_pair(
@@ -68,7 +70,7 @@ def promote_pair(
     *,
     threads: int | None = None,
     progress: Progress | None = None,
-) -> Result:
+) -> PromotionResult:
     """Fit and choose again; replace calibrator and cut-offs together if they are better.
 
     They are where the calibrator or the decisions are better beyond their interval and neither is
@@ -97,25 +99,18 @@ def promote_pair(
                 f"{show(thresholds)}",
             )
         tried = challenge(spec, conventions, options, attempt, [], threads, progress)
-        result = tried.result
-        result["thresholds"] = {
-            "path": thresholds,
-            "champion": described(cuts_in_use.payload),
-            "challenger": None,
-            "comparison": None,
-            "previous": None,
-        }
+        beside = CutsPromoted(thresholds, described(cuts_in_use.payload), None, None, None)
+        tried = replace(tried, result=structs.replace(tried.result, thresholds=beside))
         if tried.met is None:
-            return result
+            return tried.result
         if not cuts_in_use.calibrated and tried.champion is not None:
             raise UsageError(
                 f"{show(thresholds)} cuts plain scores, not those of a calibrator",
                 "choose them after the calibrator: calibcli threshold --calibrator FILE",
             )
         same_kind(cuts_in_use, tried.found)
-        return _Pair(spec, conventions, options, attempt, tried, cuts_in_use, threads).settled(
-            gates, thresholds
-        )
+        pair = _Pair(spec, conventions, options, attempt, tried, cuts_in_use, threads)
+        return pair.settled(gates, beside)
 
 
 class _Pair:
@@ -155,7 +150,7 @@ class _Pair:
             )
         return dataset, sources
 
-    def settled(self, gates: list[Any], thresholds: str) -> Result:
+    def settled(self, gates: list[Any], beside: CutsPromoted) -> PromotionResult:
         """Choose, compare, decide, and put in place what is decided."""
         result = self.tried.result
         maps = [self._without(fold) for fold in range(FOLDS)]
@@ -163,7 +158,8 @@ class _Pair:
         try:
             cuts = self._chosen(crossed)
         except AnswerNoError as error:
-            return self._ended(result | {"code": "unreachable", "reason": error.message}, None)
+            result = structs.replace(result, code="unreachable", reason=error.message)
+            return self._ended(result, beside, again=False)
         champion = self.tried.champion
         in_use = Identity() if champion is None else champion.calibrator
         met = duel(
@@ -176,58 +172,71 @@ class _Pair:
             lambda fold: self._unseen(self.fresh, maps[fold]),
             self.threads,
         )
-        level = result["params"]["confidence"]
-        result["thresholds"]["comparison"] = comparison(met, self.wish, level)
-        verdicts = with_decisions(gates, self.tried, self.conventions, met)
-        result["gates"] = [verdict.to_dict() for verdict in verdicts]
-        decision = unless_gated(verdicts, self._decided(met))
-        result["decision"], result["code"], result["reason"] = decision
-        if result["decision"] == "kept":
-            return self._ended(result, None if result["code"] == "gate" else thresholds)
-        told = result["thresholds"]
-        text, told["challenger"] = cut_artifact(
-            cuts, self.fresh, self.tried.found, self.cuts_in_use, result
+        assert self.conventions.confidence is not None
+        beside = structs.replace(
+            beside, comparison=comparison(met, self.wish, self.conventions.confidence)
         )
+        verdicts = with_decisions(gates, self.tried, self.conventions, met)
+        result = structs.replace(judged(result, verdicts, self._decided(met)), thresholds=beside)
+        if result.decision == "kept":
+            return self._ended(result, beside, again=result.code != "gate")
+        text, challenger = cut_artifact(
+            cuts,
+            self.fresh,
+            self.tried.found,
+            self.cuts_in_use,
+            result.inputs,
+            result.comparison,
+        )
+        beside = structs.replace(beside, challenger=challenger)
         if not self.attempt.dry_run:
-            paths = (self.attempt.path, thresholds)
+            paths = (self.attempt.path, beside.path)
             install_pair(paths, (self.tried.text, text))
-            result["decision"] = "promoted"
-            if champion is not None:
-                result["previous"] = shown(paths[0], previous_of(paths[0]))
-            told["previous"] = shown(paths[1], previous_of(paths[1]))
-        return result
+            previous = None if champion is None else shown(paths[0], previous_of(paths[0]))
+            result = structs.replace(result, decision="promoted", previous=previous)
+            beside = structs.replace(beside, previous=shown(paths[1], previous_of(paths[1])))
+        return structs.replace(result, thresholds=beside)
 
-    def _ended(self, result: Result, thresholds: str | None) -> Result:
+    def _ended(
+        self, result: PromotionResult, beside: CutsPromoted, *, again: bool
+    ) -> PromotionResult:
         """Choose stale cut-offs again after the calibrator that stays in use."""
         champion = self.tried.champion
         if not self.stale or champion is None:
             return result
-        result["code"] = "stale-thresholds"
-        if thresholds is None:
+        result = structs.replace(result, code="stale-thresholds")
+        if not again:
             return result
         try:
             cuts = self._chosen(champion)
         except AnswerNoError as error:
-            result["reason"] += f"; the cut-offs of another calibrator remain: {error.message}"
-            return result
-        told = result["thresholds"]
-        text, told["challenger"] = cut_artifact(
-            cuts, champion, self.tried.found, self.cuts_in_use, result
+            said = f"the cut-offs of another calibrator remain: {error.message}"
+            return structs.replace(result, reason=f"{result.reason}; {said}")
+        text, challenger = cut_artifact(
+            cuts,
+            champion,
+            self.tried.found,
+            self.cuts_in_use,
+            result.inputs,
+            result.comparison,
         )
-        result["challenger"] = None
-        result["decision"] = "would-promote"
-        result["reason"] += (
-            "; the cut-offs were of another calibrator, and are chosen again after the one in use"
+        said = "the cut-offs were of another calibrator, and are chosen again after the one in use"
+        result = structs.replace(
+            result,
+            challenger=None,
+            decision="would-promote",
+            reason=f"{result.reason}; {said}",
         )
-        put_in_place(result, told, thresholds, text, dry_run=self.attempt.dry_run)
-        return result
+        result, previous = put_in_place(result, beside.path, text, dry_run=self.attempt.dry_run)
+        told = structs.replace(beside, challenger=challenger, previous=previous)
+        return structs.replace(result, thresholds=told)
 
-    def _decided(self, met: Met) -> tuple[str, str, str]:
+    def _decided(self, met: Met) -> Decided:
         """Return the decision about both, its code and the reason, gates apart."""
         tried = self.tried
-        gap, code = difference_words(met, self.wish), "not-better"
-        promoted = tried.result["decision"] == "would-promote"
-        told = f"{tried.result['reason']}; decisions: {gap}"
+        gap = difference_words(met, self.wish)
+        promoted = tried.result.decision == "would-promote"
+        told = f"{tried.result.reason}; decisions: {gap}"
         if met.broken:
             one = met.broken[0]
             assert one.champion is not None
@@ -241,7 +250,7 @@ class _Pair:
             return "would-promote", "promoted", f"the decisions are better: {gap}"
         if not met.held_out:
             told = "without a part of these rows no cut-off meets the target"
-        return "kept", code, told
+        return "kept", "not-better", told
 
     def _chosen(self, loaded: LoadedCalibrator) -> Cuts:
         options: Options = {"calibrator": self.attempt.path, "threads": self.threads}
@@ -272,7 +281,7 @@ class _Pair:
         return replace(loaded, calibrator=maps, payload=payload)
 
 
-def rolled_back_pair(path: str, thresholds: str, *, lock_timeout: float = 600.0) -> Result:
+def rolled_back_pair(path: str, thresholds: str, *, lock_timeout: float = 600.0) -> PromotionResult:
     """Put both `.previous` back in place.
 
     Raises:
@@ -294,12 +303,11 @@ def rolled_back_pair(path: str, thresholds: str, *, lock_timeout: float = 600.0)
         champion=described_calibrator(before),
         challenger=described_calibrator(now),
         previous=shown(path, previous_of(path)),
-    ) | {
-        "thresholds": {
-            "path": thresholds,
-            "champion": described(replaced.payload),
-            "challenger": described(cuts.payload),
-            "comparison": None,
-            "previous": shown(thresholds, previous_of(thresholds)),
-        }
-    }
+        thresholds=CutsPromoted(
+            thresholds,
+            described(replaced.payload),
+            described(cuts.payload),
+            None,
+            shown(thresholds, previous_of(thresholds)),
+        ),
+    )

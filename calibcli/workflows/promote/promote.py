@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from calibcli.core.calibrators import Identity
 from calibcli.core.results.base import plain
-from calibcli.core.results.warning import Warning, warned
+from calibcli.core.results.envelope import Input
+from calibcli.core.results.promotion import Comparison, Contender
+from calibcli.core.results.reading import typed_as
+from calibcli.core.results.warning import Warning, told
 from calibcli.core.statistics.sketch import CAPACITY
 from calibcli.errors import InputError, UsageError
 from calibcli.io.artifacts.artifacts import artifact_text
@@ -27,19 +32,22 @@ from calibcli.workflows.promote.outcome import (
     blank,
     checked,
     held,
+    judged,
     limits,
     put_in_place,
     refuse_gone,
     refuse_other_input,
     rollback,
-    unless_gated,
 )
 from calibcli.workflows.promote.shift import checks_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from calibcli.core.comparison.promotion import Rule
     from calibcli.core.decisions.gates import Findings, Gate
     from calibcli.core.results.comparisons import Overlap
+    from calibcli.core.results.promotion import PromotionResult
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.workflows.fit.fitted import FitOptions
     from calibcli.workflows.input.conventions import Conventions
@@ -47,9 +55,7 @@ if TYPE_CHECKING:
     from calibcli.workflows.input.gathered import Gathered
     from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
     from calibcli.workflows.promote.challenge import Contest
-    from calibcli.workflows.promote.outcome import Attempt
-
-Result = dict[str, Any]
+    from calibcli.workflows.promote.outcome import Attempt, Decided
 
 
 def promote(
@@ -60,7 +66,7 @@ def promote(
     *,
     threads: int | None = None,
     progress: Progress | None = None,
-) -> Result:
+) -> PromotionResult:
     """Fit a challenger, compare it with the champion, replace the file if it is better.
 
     Raises:
@@ -79,9 +85,10 @@ def promote(
     refuse_unfinished(attempt.path)
     with held(attempt):
         tried = challenge(spec, conventions, options, attempt, gates, threads, progress)
-        result = tried.result
-        put_in_place(result, result, attempt.path, tried.text, dry_run=attempt.dry_run)
-        return result
+        result, previous = put_in_place(
+            tried.result, attempt.path, tried.text, dry_run=attempt.dry_run
+        )
+        return structs.replace(result, previous=previous)
 
 
 def check_options(options: FitOptions, conventions: Conventions) -> None:
@@ -106,7 +113,7 @@ class Tried:
         text: the challenger's artifact.
     """
 
-    result: Result
+    result: PromotionResult
     found: Gathered
     spec: InputSpec
     champion: LoadedCalibrator | None
@@ -148,9 +155,9 @@ def challenge(
     outcome = blank(
         attempt.path,
         "kept",
-        code,
+        code or "not-better",
         reason,
-        inputs=found.inputs,
+        inputs=typed_as(found.inputs, tuple[Input, ...]),
         params={
             **found.params,
             **conventions.to_dict(),
@@ -163,8 +170,9 @@ def challenge(
         task=found.fitted_task,
         dry_run=attempt.dry_run,
         champion=None if champion is None else described(champion),
-        checks=[check.to_dict() for check in checks],
-    ) | warned(found.warnings)
+        checks=tuple(check.result for check in checks),
+        **told(found.warnings),
+    )
     tried = Tried(outcome, found, spec, champion)
     if not all(check.passed for check in checks):
         return tried
@@ -212,66 +220,64 @@ def _challenged(
     rule = attempt.rule if champion is not None else replace(attempt.rule, steps=(1.0,))
     met = contest(found, spec, conventions, options, old, fitted, rule, threads)
     result = result_of(found, conventions, options, met.fitted)
-    outcome["comparison"] = _comparison(met, options, rule)
+    outcome = structs.replace(outcome, comparison=_comparison(met, options, rule))
     shared = None if champion is None else found_overlap(champion, found.watch)
     verdicts = _verdicts(gates, found, conventions, met, outcome, shared)
-    outcome["gates"] = [verdict.to_dict() for verdict in verdicts]
     payload = artifact_of(found, met.fitted, result)
     payload["promotion"] = {
         "over": None if champion is None else champion.payload.get("digest"),
         "step": met.best.step,
-        "comparison": outcome["comparison"],
+        "comparison": plain(outcome.comparison),
     }
     text, digest = artifact_text("calibrator", payload)
-    outcome["challenger"] = {
-        "method": met.fitted.calibrator.method,
-        "step": met.best.step,
-        "rows": payload["rows"],
-        "digest": digest,
-    }
-    outcome["inputs"] = result["inputs"]
-    shared_rows = warned(_same_rows(shared, champion, result))
-    for key, more in shared_rows.items():
-        outcome[key] = result[key] + more
-    decision = "kept", "not-better", _not_better(met, options, champion)
+    inputs = typed_as(result["inputs"], tuple[Input, ...])
+    more = told(_same_rows(shared, champion, inputs))
+    outcome = structs.replace(
+        outcome,
+        challenger=Contender(
+            method=met.fitted.calibrator.method,
+            step=met.best.step,
+            rows=payload["rows"],
+            digest=digest,
+        ),
+        inputs=inputs,
+        **{key: (*result[key], *values) for key, values in more.items()},
+    )
+    decision: Decided = "kept", "not-better", _not_better(met, options, champion)
     if met.best.better or (champion is None and met.best.low <= 0.0):
         decision = "would-promote", "promoted", _better(met, options, champion)
-    outcome["decision"], outcome["code"], outcome["reason"] = unless_gated(verdicts, decision)
-    return replace(tried, met=met, text=text)
+    return replace(tried, met=met, text=text, result=judged(outcome, verdicts, decision))
 
 
-def rolled_back(path: str, *, lock_timeout: float = 600.0) -> Result:
+def rolled_back(path: str, *, lock_timeout: float = 600.0) -> PromotionResult:
     """Put `path.previous` back in place: see `outcome.rollback`."""
 
-    def told(path: str) -> tuple[str, Result]:
+    def read(path: str) -> tuple[str, Contender]:
         one = load_calibrator(path)
         return one.task, described(one)
 
-    return rollback(path, "calibrator", told, lock_timeout)
+    return rollback(path, "calibrator", read, lock_timeout)
 
 
-def described(one: LoadedCalibrator) -> Result:
+def described(one: LoadedCalibrator) -> Contender:
     """Return what a promotion says of a calibrator."""
-    return {
-        "method": one.calibrator.method,
-        "rows": one.payload["rows"],
-        "digest": one.payload.get("digest"),
-    }
+    digest = one.payload.get("digest")
+    return Contender(method=one.calibrator.method, rows=one.payload["rows"], digest=digest)
 
 
-def _comparison(met: Contest, options: FitOptions, rule: Rule) -> Result:
+def _comparison(met: Contest, options: FitOptions, rule: Rule) -> Comparison:
     best = met.best
-    return {
-        "score": options.select,
-        "champion": best.loss - best.difference,
-        "challenger": best.loss,
-        "difference": best.difference,
-        "low": best.low,
-        "high": best.high,
-        "confidence": rule.confidence,
-        "clustered": met.clustered,
-        "steps": [plain(step) for step in met.steps],
-    }
+    return Comparison(
+        score=options.select,
+        champion=best.loss - best.difference,
+        challenger=best.loss,
+        difference=best.difference,
+        low=best.low,
+        high=best.high,
+        confidence=rule.confidence,
+        clustered=met.clustered,
+        steps=met.steps,
+    )
 
 
 def _verdicts(
@@ -279,7 +285,7 @@ def _verdicts(
     found: Gathered,
     conventions: Conventions,
     met: Contest,
-    outcome: Result,
+    outcome: PromotionResult,
     shared: Overlap | None,
 ) -> list[Any]:
     """Evaluate the gates on what `measure --calibrator CHALLENGER` would show, held out."""
@@ -294,7 +300,7 @@ def held_out_figures(
     found: Gathered,
     conventions: Conventions,
     met: Contest,
-    outcome: Result,
+    outcome: PromotionResult,
     shared: Overlap | None,
 ) -> Findings:
     """Return what `measure --calibrator CHALLENGER` would show, held out."""
@@ -308,16 +314,17 @@ def held_out_figures(
     if shared is not None:
         shown["overlap"] = plain(shared)
     figures = Findings.of(shown)
-    compared = outcome["comparison"]
-    ends = compared["difference"], compared["low"], compared["high"]
-    figures.add([Numbered("difference", OVERALL, "versus", "", compared["score"], *ends)])
-    shifts = [c for c in outcome["checks"] if c["name"] not in ("rows", "positives")]
-    figures.add(Numbered("drift", OVERALL, "drift", "", c["name"], c["value"]) for c in shifts)
+    compared = outcome.comparison
+    assert compared is not None
+    ends = compared.difference, compared.low, compared.high
+    figures.add([Numbered("difference", OVERALL, "versus", "", compared.score, *ends)])
+    shifts = [one for one in outcome.checks if one.name not in ("rows", "positives")]
+    figures.add(Numbered("drift", OVERALL, "drift", "", one.name, one.value) for one in shifts)
     return figures
 
 
 def _same_rows(
-    shared: Overlap | None, champion: LoadedCalibrator | None, now: Result
+    shared: Overlap | None, champion: LoadedCalibrator | None, now: Sequence[Input]
 ) -> list[Warning]:
     """Warn of rows that the champion was fitted on: it is then judged on its own rows."""
     if champion is None:
@@ -326,7 +333,7 @@ def _same_rows(
     if shared is not None and shared.value:
         share = f"{100 * shared.value:.3g} % of these rows"
     before = {one.get("digest") for one in champion.payload.get("inputs", [])}
-    if before & ({one.get("digest") for one in now["inputs"]} - {None}):
+    if before & ({one.digest for one in now} - {None}):
         share = "this very dump"
     if share is None:
         return []

@@ -171,4 +171,4 @@ def test_limits_that_cannot_be(wrong):
 
 
 def test_a_limit_that_is_switched_off_is_null():
-    assert Check("psi", 0.3, math.inf, True, "").to_dict()["limit"] is None
+    assert Check("psi", 0.3, math.inf, True, "").result.limit is None

@@ -217,9 +217,9 @@ def test_heavy_weights_do_not_pass_the_guards_of_promotion_as_rows(tmp_path):
     frame.assign(w=1e6).to_csv(path, index=False)
     attempt = Attempt(str(tmp_path / "champion.json"), Rule())
     result = promote(spec(str(path), weight="w"), Conventions(), FitOptions(), attempt)
-    assert result["decision"] == "kept"
-    assert [(one["name"], one["passed"]) for one in result["checks"]] == [
+    assert result.decision == "kept"
+    assert [(one.name, one.passed) for one in result.checks] == [
         ("rows", False),
         ("positives", False),
     ]
-    assert result["checks"][0]["value"] == pytest.approx(60)
+    assert result.checks[0].value == pytest.approx(60)
