@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from calibcli._version import __version__
 from calibcli.core.results.base import Number, Record, always
@@ -35,7 +35,7 @@ class Envelope(Record, frozen=True, kw_only=True):
     """
 
     schema: str
-    version: int = always(1)
+    version: Literal[1] = always(1)
     calibcli: str = always(__version__)
     title: str | None = None
     inputs: tuple[Input, ...]
