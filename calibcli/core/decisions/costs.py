@@ -45,6 +45,11 @@ class Costs:
         always = ("fp", "fn", "refer")
         return ",".join(f"{k}={v!r}" for k, v in given.items() if v or (k in always and v == 0.0))
 
+    @property
+    def of_outcomes(self) -> dict[str, float]:
+        """The costs of the four outcomes, by the names of their counts."""
+        return {"fp": self.fp, "fn": self.fn, "tp": self.tp, "tn": self.tn}
+
     def objective(self) -> Objective:
         """Return the expected cost per row as something to minimize."""
 

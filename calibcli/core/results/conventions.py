@@ -28,6 +28,7 @@ class Conventions(Record, frozen=True, kw_only=True):
         at: confidences that the curve was read at; `thresholds` the cut-offs that were asked for.
         select: the score that candidates were compared by.
         guarantee: the confidence that constraints hold with.
+        cost: what errors cost, where cut-offs in use were chosen by it.
         raw: of scores that are no probabilities; `calibrator` the file that makes them some.
         tags: of the run; `config` the project file, and `config_options` what it has set.
     """
@@ -44,6 +45,7 @@ class Conventions(Record, frozen=True, kw_only=True):
     thresholds: list[float] = field(default_factory=list)
     select: str = "nll"
     guarantee: float | None = None
+    cost: str | None = None
     raw: RawScores | None = None
     calibrator: str | None = None
     tags: dict[str, str] = field(default_factory=dict)

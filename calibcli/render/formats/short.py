@@ -31,7 +31,7 @@ def render_measure(
     """
     columns = max(width or short.WIDTH, 40)
     fold = None if width is None else columns  # a pipe gets a sentence a line, for `grep`
-    blocks = [_painted(_lines(result, columns), fold, color)]
+    blocks = [_painted(_lines(result, columns, folding=fold is not None), fold, color)]
     blocks += [text_table(table, color=color, width=width) for table in _asked(result)]
     last = _painted(short.gate_lines(result), fold, color)
     if hint:
@@ -70,29 +70,31 @@ def _asked(result: MeasureResult) -> list[Table]:
     return [table for table in found if table is not None]
 
 
-def _lines(result: MeasureResult, columns: int) -> Iterator[tuple[str, Style]]:
+def _lines(result: MeasureResult, columns: int, *, folding: bool) -> Iterator[tuple[str, Style]]:
     params, task, overall = result.conventions, words.task_of(result), result.overall
     answer, last = verdicts.slice_verdict(overall, params, task), overall.last
-    told = f"{short.count(overall.rows)} {words_of(result.task).rows}"
+    what = words_of(result.task).rows
+    told = f"{short.count(overall.rows)} {what}"
     if overall.ece is not None and overall.ece.value is not None:
         told = f"ECE {short.with_interval(overall.ece)}   {told}"
     gap = columns - len(told)
     yield f"{answer.phrase:<{gap}}{told}" if len(answer.phrase) < gap else told, answer.tone
     if answer.tone == "warn":
         yield answer.headline, ""
-    for line in short.region_lines(answer.regions):
+    for line in short.region_lines(answer.regions, what):
         yield line, ""
     if last is not overall:
         answer = verdicts.slice_verdict(last, params, task)
         said = f", ECE {short.with_interval(last.ece)}" if last.ece is not None else ""
         yield f"calibrated: {answer.phrase[:1].lower()}{answer.phrase[1:]}{said}", answer.tone
-        for line in short.region_lines(answer.regions):
+        for line in short.region_lines(answer.regions, what):
             yield line, ""
     bias = short.bias_line(last.metrics)
     if bias:
         yield bias, ""
     yield "   ".join(short.headline_figures(last.metrics, raw=params.raw is not None)), ""
-    for line in short.cut_lines(last, below=params.falling):
+    cuts, chosen = short.cut_lines(last, below=params.falling), short.chosen_line(result)
+    for line in [*cuts[:1], *([chosen] if chosen else []), *cuts[1:]]:
         yield line, ""
     decided = short.decision_line(result)
     if decided:
@@ -104,7 +106,10 @@ def _lines(result: MeasureResult, columns: int) -> Iterator[tuple[str, Style]]:
     if result.drift is not None:
         yield f"Against the reference {names.visible(result.drift.verdict)}.", ""
     yield from short.evidence_lines(result)
-    yield names.visible(f"{words.conventions(result)}; {_files(result)}"), "dim"
+    made_so, files = names.visible(words.conventions(result)), names.visible(_files(result))
+    apart = folding and len(made_so) + len(files) + 2 > columns
+    for line in [made_so, files] if apart else [f"{made_so}; {files}"]:
+        yield line, "dim"
     made = words.made_by(result)
     if made:
         yield names.visible(made), "dim"

@@ -9,8 +9,10 @@ from __future__ import annotations
 from math import ceil, log10
 from typing import TYPE_CHECKING, Final
 
+from calibcli.core.decisions.costs import parse_costs
 from calibcli.core.results.figures import Figure
 from calibcli.render.words import figures, names, words
+from calibcli.tasks.words import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -82,14 +84,14 @@ def count(value: float | None) -> str:
     return f"{int(value):,}" if value == int(value) else f"{value:,.1f}"
 
 
-def region_lines(found: Sequence[Region]) -> list[str]:
+def region_lines(found: Sequence[Region], rows: str = "rows") -> list[str]:
     """Return what the scores of a region say and what is true there, a line each, in order."""
     shown = sorted(found[:_REGIONS], key=lambda one: one.low)
     ranges = [f"{figures.edge(one.low)} to {figures.edge(one.high)}" for one in shown]
     size = max(map(len, ranges), default=0)
     lines = [
         f"  {text:<{size}}   says {_share(one.score):>4}, is {_share(one.frequency):>4}"
-        f"   {count(one.count)} rows"
+        f"   {count(one.count)} {rows}"
         for text, one in zip(ranges, shown, strict=True)
     ]
     if len(found) > _REGIONS:
@@ -157,7 +159,7 @@ def worst_lines(result: MeasureResult) -> Iterator[str]:
         what = "class" if kind == "class" else names.visible(kind.removeprefix("group "))
         name = names.cut(names.visible(worst.where.title), 30)
         ece = with_interval(found.metrics["ece"])
-        yield f"worst {what}: {name}, ECE {ece}, {rows} rows"
+        yield f"worst {what}: {name}, ECE {ece}, {rows} {words_of(result.task).rows}"
 
 
 def structure_lines(result: MeasureResult) -> list[str]:
@@ -176,6 +178,26 @@ def structure_lines(result: MeasureResult) -> list[str]:
     if len(told) > _STRUCTURES:
         lines.append(f"  and {len(told) - _STRUCTURES} more structures")
     return lines
+
+
+def chosen_line(result: MeasureResult) -> str:
+    """Return what the cut-off of `--thresholds` finds, alerts and costs; empty without one."""
+    tables, asked = result.overall.last.confusion or (), result.conventions.thresholds
+    if result.decision is None or not tables or not asked or tables[0].threshold != asked[0]:
+        return ""
+    table, cost = tables[0], result.conventions.cost
+    given, true = table.tp + table.fp, table.tp + table.fn
+    rows = given + table.fn + (table.tn or 0)
+    told = f"  finds {count(table.tp)} of {count(true)}, alerts {count(given)}"
+    if table.tn is None or not rows:
+        return told
+    told += f" ({_share(given / rows)} of rows)"
+    if cost is None:
+        return told
+    prices = parse_costs(cost).of_outcomes
+    total = sum(price * (table.counts[kind] or 0) for kind, price in prices.items())
+    units = ", ".join(f"{kind.upper()} {figures.short(p)}" for kind, p in prices.items() if p)
+    return f"{told}, costs {1000 * total / rows:.0f} per 1,000 ({units})"
 
 
 def decision_line(result: MeasureResult) -> str:

@@ -63,8 +63,9 @@ class Applied:
         return cls(path, chosen, chosen.calibrated and calibrator)
 
     def params(self) -> Result:
-        """Return what of the thresholds stands in the result's params."""
-        return {}
+        """Return what of the thresholds stands in the result's params: what errors cost."""
+        cost = (self.chosen.payload.get("params") or {}).get("cost")
+        return {} if cost is None else {"cost": cost}
 
     def warnings(self, loaded: LoadedCalibrator | None, found: Gathered) -> list[Warning]:
         """Check that the thresholds fit the input and the calibrator, and say what is odd.
