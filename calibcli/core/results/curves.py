@@ -68,12 +68,29 @@ class RiskCoverage(Record, frozen=True):
     excess_area: float
 
 
+class OverAll(Record, frozen=True):
+    """What the net benefit is above that of acting on every row, with its interval."""
+
+    value: Numbers
+    low: Numbers
+    high: Numbers
+
+
 class NetBenefit(Record, frozen=True):
-    """Net benefit of acting on the scores, and of acting on every row, by threshold probability."""
+    """Net benefit of acting on the scores, and of acting on every row, by threshold probability.
+
+    Attributes:
+        low, high: the interval of `model`, which is what it is above acting on none.
+        useful: the ranges of threshold probabilities in which both intervals lie above 0.
+    """
 
     threshold: Numbers
     model: Numbers
     all: Numbers
+    low: Numbers | None = None
+    high: Numbers | None = None
+    over_all: OverAll | None = None
+    useful: tuple[tuple[float, float], ...] | None = None
 
 
 class OutcomeCosts(Record, frozen=True):

@@ -39,11 +39,27 @@ def net_benefit(curves: Sequence[NetBenefit], *, title: str) -> Spec:
     x = unit("x", "threshold probability", TICKS)
     nobody = [{"x": 0.0, "y": 0.0}, {"x": 1.0, "y": 0.0}]
     layers = [_dashed(everyone, x, y), _dashed(nobody, x, y)]
+    last = curves[-1]
+    if last.low is not None and last.high is not None:
+        layers.insert(0, _benefit_band(last, bottom))
     for curve, name in zip(curves, series(len(curves)), strict=True):
         points = zip(curve.threshold, curve.model, strict=True)
         values = [{"x": x, "y": round(v, 6)} for x, v in points if v >= bottom]
         layers.append(_line(values, name, x, y))
     return specification({"width": SIDE, "height": SIDE, "layer": layers}, title)
+
+
+def _benefit_band(curve: NetBenefit, bottom: float) -> Spec:
+    ends = zip(curve.threshold, curve.low or (), curve.high or (), strict=True)
+    values = [
+        {"x": x, "low": round(max(low, bottom), 6), "high": round(max(high, bottom), 6)}
+        for x, low, high in ends
+    ]
+    return {
+        "data": {"values": values},
+        "mark": {"type": "area", "color": QUIET, "opacity": 0.3},
+        "encoding": {"x": field("x"), "y": field("low"), "y2": {"field": "high"}},
+    }
 
 
 def cost(curves: Sequence[CostCurve], *, title: str) -> Spec:

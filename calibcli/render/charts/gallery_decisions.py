@@ -16,7 +16,7 @@ from calibcli.render.words import figures
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from calibcli.core.results.curves import PrecisionRecall, Roc
+    from calibcli.core.results.curves import NetBenefit, PrecisionRecall, Roc
     from calibcli.core.results.figures import Confusion
     from calibcli.core.results.measure import MeasureResult, SliceResult
     from calibcli.core.results.report import ReportResult
@@ -214,7 +214,7 @@ def decision_figures(report: ReportResult) -> list[Figure]:
     if worth:
         text = (
             "Net benefit of acting on the scores at each threshold probability. Dashed: acting on "
-            "every row, and on none."
+            f"every row, and on none.{_useful(worth[-1])}"
         )
         spec = decision_charts.net_benefit(worth, title="Net benefit")
         made.append(Figure("net-benefit", spec, text, (("", text),)))
@@ -226,6 +226,21 @@ def decision_figures(report: ReportResult) -> list[Figure]:
         spec = decision_charts.risk_coverage(kept, title="Risk and coverage")
         made.append(Figure("risk-coverage", spec, text, (("", text),)))
     return made
+
+
+def _useful(curve: NetBenefit) -> str:
+    """Return at which threshold probabilities the scores are worth it beyond chance."""
+    if curve.useful is None:
+        return ""
+    if not curve.useful:
+        return " Nowhere are the scores better than both beyond chance."
+    ranges = [
+        figures.short(low) if low == high else f"{figures.short(low)} to {figures.short(high)}"
+        for low, high in curve.useful
+    ]
+    return (
+        f" The scores are better than both beyond chance at {', '.join(ranges)} (band: interval)."
+    )
 
 
 def _sides(part: SliceResult) -> list[SliceResult]:

@@ -80,7 +80,7 @@ def slice_result(
         from calibcli.workflows.measure.report_curves import report_curves
 
         result |= report_curves(view, conventions)
-        result |= decision_curves(population, curves)
+        result |= decision_curves(population, curves, conventions.confidence)
     return result
 
 

@@ -8,10 +8,12 @@ import numpy as np
 
 from calibcli.core.decisions.costs import decision_curve
 from calibcli.core.decisions.thresholds import Curve
+from calibcli.core.metrics.further.net_benefit import net_benefit, over_all, useful
 from calibcli.workflows.measure.decided.cutoffs import cost_curve, cutoffs
 
 if TYPE_CHECKING:
     from calibcli.core.decisions.costs import Costs
+    from calibcli.core.statistics.stats import ScoreStats
     from calibcli.tasks.collect import Population
 
 Result = dict[str, Any]
@@ -19,8 +21,11 @@ POINTS = 100
 DRAWN = 300
 
 
-def decision_curves(population: Population, costs: Costs) -> Result:
-    """Return what a task has of net benefit and cost (binary), and of risk-coverage (one label)."""
+def decision_curves(population: Population, costs: Costs, confidence: float | None) -> Result:
+    """Return what a task has of net benefit and cost (binary), and of risk-coverage (one label).
+
+    `confidence` is the level of the intervals of the net benefit; None for none.
+    """
     stats = population.pairs
     if population.labels or not stats.n:
         return {}
@@ -34,12 +39,28 @@ def decision_curves(population: Population, costs: Costs) -> Result:
         "risk_coverage": {**found.thinned(), "area": found.area, "excess_area": found.excess}
     }
     if population.single:
-        curve = Curve.from_cells(stats.floor, stats.pos, stats.neg)
-        made["net_benefit"] = {
-            name: values.tolist()
-            for name, values in decision_curve(curve, np.arange(POINTS) / POINTS).items()
-        }
+        made["net_benefit"] = _net_benefit(stats, confidence)
         made["cost_curve"] = cost_curve(stats, costs, cutoffs(stats, (), DRAWN)["threshold"])
+    return made
+
+
+def _net_benefit(stats: ScoreStats, confidence: float | None) -> Result:
+    """Return net benefit by threshold probability, with intervals against acting on all and none.
+
+    `over_all` is what it is above that of acting on every row.
+    """
+    at = np.arange(POINTS) / POINTS
+    curve = Curve.from_cells(stats.floor, stats.pos, stats.neg)
+    made: Result = {name: values.tolist() for name, values in decision_curve(curve, at).items()}
+    if confidence is not None:
+        model, over = (one(stats, at, confidence) for one in (net_benefit, over_all))
+        made |= {"low": model.low.tolist(), "high": model.high.tolist()}
+        made["over_all"] = {
+            "value": over.value.tolist(),
+            "low": over.low.tolist(),
+            "high": over.high.tolist(),
+        }
+        made["useful"] = [list(ends) for ends in useful(model, over, at)]
     return made
 
 
