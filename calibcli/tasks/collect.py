@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from calibcli.errors import InputError
-from calibcli.tasks.mapping import mapping_of
+from calibcli.tasks.mapping import map_logits, mapping_of
 from calibcli.tasks.pairs import no_labels, pairs_of, row_buckets, row_units
 from calibcli.tasks.population import Layout, Population, Scope
 from calibcli.tasks.scan import MOST_WEIGHT, mass_of, scan, usable
@@ -50,6 +50,8 @@ class Counts:
         calibrator: one, or one for each fold of the rows' buckets.
         columns: the batches' group columns, where a calibrator reads one.
         hopeless: families that are known to outgrow distinct scores.
+        to_logits: count calibrated logits as logits, where the calibrator has them: figures then
+            are of one form before and after. What `apply` decides is of probabilities.
     """
 
     def __init__(
@@ -58,8 +60,11 @@ class Counts:
         calibrator: Calibrator | tuple[Calibrator, ...] | None = None,
         columns: tuple[str, ...] = (),
         hopeless: set[str] | None = None,
+        *,
+        to_logits: bool = False,
     ) -> None:
         self.layout, self.calibrator, self.columns = layout, calibrator, columns
+        self.to_logits = to_logits
         self.hopeless: set[str] = set() if hopeless is None else hopeless
         self.units = Units() if layout.clustered else None
         self.before = self._side(layout, None)
@@ -68,9 +73,11 @@ class Counts:
         self._unseen_before = 0
         self._mapping = None
         if calibrator is not None:
-            self.after = self._side(replace(layout, logits=False), self.before)
+            kept = to_logits and layout.logits and layout.medium != "boxes"
+            kept = kept and map_logits(calibrator)
+            self.after = self._side(replace(layout, logits=kept), self.before)
             self._mapping = mapping_of(
-                calibrator, columns, logits=layout.logits, unseen=self._unseen
+                calibrator, columns, logits=layout.logits, unseen=self._unseen, to_logits=kept
             )
         self._counter: Counter = medium(layout.medium).counter(self)
 
@@ -101,7 +108,9 @@ class Counts:
 
     def fresh(self) -> Counts:
         """Return one that holds nothing, for a partition."""
-        return Counts(self.layout, self.calibrator, self.columns, self.hopeless)
+        return Counts(
+            self.layout, self.calibrator, self.columns, self.hopeless, to_logits=self.to_logits
+        )
 
     def add(self, batch: Batch) -> None:
         """Count the rows of a batch."""
@@ -219,6 +228,7 @@ def count(
     calibrator: Calibrator | tuple[Calibrator, ...] | None = None,
     columns: tuple[str, ...] = (),
     beside: Sequence[Accumulator] = (),
+    to_logits: bool = False,
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Counted:
@@ -231,7 +241,7 @@ def count(
     Raises:
         InputError: unusable scores; NaN unless `layout.drop_invalid`.
     """
-    counts = Counts(layout, calibrator, columns)
+    counts = Counts(layout, calibrator, columns, to_logits=to_logits)
     seen = scan(dataset, layout, counts, *beside, threads=threads, progress=progress)
     return Counted(
         counts.before, seen.dropped, seen.rows, counts.unseen, seen.labelled, counts.after

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from calibcli.io.dataset import Batch
 
     Mapping = Callable[[Batch], NDArray[np.float64]]
-    """The usable rows of a batch to probabilities (n,) or (n, K)."""
+    """The usable rows of a batch to probabilities, or to logits, (n,) or (n, K)."""
     Unseen = dict[tuple[int, int], int]
     """Rows of a batch, by source and first row, whose group a calibrator by group does not know."""
 
@@ -29,6 +29,7 @@ def mapping_of(
     *,
     logits: bool,
     unseen: Unseen,
+    to_logits: bool = False,
 ) -> Mapping:
     """Return what maps the usable rows of a batch to probabilities.
 
@@ -38,13 +39,14 @@ def mapping_of(
         columns: the batches' group columns.
         logits: whether the scores are logits.
         unseen: is told how many rows of each batch belong to no group that was fitted on.
+        to_logits: return logits instead, of calibrators that `map_logits`.
 
     Raises:
         InputError: a calibrator by group, whose column is not among `columns`.
     """
     if not isinstance(calibrator, tuple):
-        return _one_mapping(calibrator, columns, logits=logits, unseen=unseen)
-    folds = [_one_mapping(one, columns, logits=logits, unseen={}) for one in calibrator]
+        return _one_mapping(calibrator, columns, logits, unseen, to_logits)
+    folds = [_one_mapping(one, columns, logits, {}, to_logits) for one in calibrator]
 
     def cross_fitted(batch: Batch) -> NDArray[np.float64]:
         after = np.empty(batch.scores.shape, np.float64)
@@ -57,11 +59,23 @@ def mapping_of(
     return cross_fitted
 
 
-def _one_mapping(
-    calibrator: Calibrator, columns: tuple[str, ...], *, logits: bool, unseen: Unseen
-) -> Mapping:
-    from calibcli.core.calibrators import calibrate
+def map_logits(calibrator: Calibrator | tuple[Calibrator, ...]) -> bool:
+    """Return whether logits can be mapped to logits: by all of the calibrators."""
+    several = calibrator if isinstance(calibrator, tuple) else (calibrator,)
+    return all(one.has_logits for one in several)
 
+
+def _one_mapping(
+    calibrator: Calibrator,
+    columns: tuple[str, ...],
+    logits: bool,
+    unseen: Unseen,
+    to_logits: bool,
+) -> Mapping:
+    from calibcli.core.calibrators import calibrate, calibrated_logits
+
+    if to_logits:
+        return lambda batch: calibrated_logits(calibrator, batch.scores)
     if calibrator.method == "pool":
         return _pool_mapping(calibrator, logits=logits)
     if calibrator.method != "grouped":

@@ -23,7 +23,12 @@ from calibcli.core.calibrators.composed.grouped import Grouped
 from calibcli.core.calibrators.composed.model_pool import ModelPool
 from calibcli.core.calibrators.composed.shrunk import Shrunk
 from calibcli.core.calibrators.identity import Identity
-from calibcli.core.calibrators.registry import calibrate, calibrator_from_dict, register
+from calibcli.core.calibrators.registry import (
+    calibrate,
+    calibrated_logits,
+    calibrator_from_dict,
+    register,
+)
 from calibcli.core.calibrators.temperature import Temperature
 from calibcli.core.calibrators.types import Calibrator
 
@@ -74,5 +79,6 @@ __all__ = [
     "Vector",
     "VennAbers",
     "calibrate",
+    "calibrated_logits",
     "calibrator_from_dict",
 ]

@@ -41,6 +41,15 @@ class Identity(Calibrator):
         return np.asarray(x, dtype=np.float64)
 
     @property
+    def has_logits(self) -> bool:
+        """Always."""
+        return True
+
+    def logits(self, x: FloatArray) -> FloatArray:
+        """Return the logits in float64."""
+        return np.asarray(x, dtype=np.float64)
+
+    @property
     def coefficients(self) -> tuple[float, float, float]:
         """(1, 1, 0)."""
         return 1.0, 1.0, 0.0

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Kind = TypeVar("Kind", bound="type[Calibrator]")
 
 _KINDS: dict[str, type[Calibrator]] = {}
+_INFINITE = 1e290
+"""Logits beyond are of infinite ones, which `limited` makes finite."""
 
 
 def register(kind: Kind) -> Kind:
@@ -42,14 +44,27 @@ def calibrate(
         logits: which of the two they are.
     """
     x = np.asarray(scores, dtype=np.float64)
-    by_column = x.ndim == 1 or calibrator.by_column
+    columns = calibrator.by_column(x.shape[1]) if x.ndim == 2 else ()
+    if columns:
+        maps = zip(columns, x.T, strict=True)
+        return np.stack([calibrate(one, scores, logits=logits) for one, scores in maps], axis=1)
     if calibrator.space == "logit":
         if logits:
             return calibrator.apply(x)
-        return calibrator.apply(logit(x) if by_column else clipped_log(x))
+        return calibrator.apply(logit(x) if x.ndim == 1 else clipped_log(x))
     if logits:
         return calibrator.apply(expit(x) if x.ndim == 1 else softmax(finite_rows(x)))
     return calibrator.apply(x)
+
+
+def calibrated_logits(calibrator: Calibrator, z: NDArray[np.floating[Any]]) -> FloatArray:
+    """Return the float64 logits of calibrated logits (n,) or (n, K), in the same shape.
+
+    Of `calibrators.has_logits` only. What is infinite stays so.
+    """
+    found = calibrator.logits(np.asarray(z, dtype=np.float64))
+    far = np.abs(found) > _INFINITE
+    return np.where(far, np.copysign(np.inf, found), found) if far.any() else found
 
 
 def calibrator_from_dict(payload: dict[str, Any]) -> Calibrator:

@@ -159,10 +159,18 @@ class Temperature(Calibrator):
 
     def apply(self, x: FloatArray) -> FloatArray:
         """Return probabilities of logits (n,), or of rows of logits (n, K)."""
+        z = self.logits(x)
+        return expit(z) if z.ndim == 1 else softmax(z)
+
+    @property
+    def has_logits(self) -> bool:
+        """Always."""
+        return True
+
+    def logits(self, x: FloatArray) -> FloatArray:
+        """Return logits (n,), or rows of logits (n, K), over T."""
         x = np.asarray(x, dtype=np.float64)
-        if x.ndim == 1:
-            return expit(limited(x, self.limits) / self.temperature)
-        return softmax(finite_rows(x) / self.temperature)
+        return (limited(x, self.limits) if x.ndim == 1 else finite_rows(x)) / self.temperature
 
     @property
     def coefficients(self) -> tuple[float, float, float]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, cast
 
 import numpy as np
 
+from calibcli.core.numeric.scales import logit
 from calibcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,6 +50,19 @@ class Calibrator(Protocol):
     def apply(self, x: FloatArray) -> FloatArray:
         """Return probabilities in the shape of `x`, given in `space`."""
 
+    @property
+    def has_logits(self) -> bool:
+        """Whether `logits` tells more than `apply`: the logits of what is certain to a float."""
+        return False
+
+    def logits(self, x: FloatArray) -> FloatArray:
+        """Return the logits of calibrated logits (n,), or of rows of logits (n, K), their shape.
+
+        `apply` is the probability of these, rounded to 0 or 1 where they are far. Without
+        `has_logits` they are those of the rounded probabilities.
+        """
+        return logit(self.apply(x))
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types: the parameters by name and the notes.
 
@@ -62,10 +76,13 @@ class Calibrator(Protocol):
     def from_dict(cls, payload: dict[str, Any]) -> Self:
         """Return the calibrator that `to_dict` wrote."""
 
-    @property
-    def by_column(self) -> bool:
-        """Whether each of several columns is a binary problem of its own."""
-        return False
+    def by_column(self, columns: int) -> tuple[Calibrator, ...]:
+        """Return the map of each column where each is a binary problem of its own, else none.
+
+        Raises:
+            InputError: for another number of columns than it was fitted on.
+        """
+        return ()
 
     @property
     def at_bound(self) -> bool:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from calibcli.core.calibrators.evidence import counts
+from calibcli.core.calibrators.registry import calibrated_logits
 from calibcli.core.numeric.scales import EPS, log_softmax
 from calibcli.core.numeric.special import norm_ppf, t_ppf
 from calibcli.core.statistics.buckets import BUCKETS
@@ -296,6 +297,13 @@ def sampled_share(rows: RowSource, pairs: int) -> float:
 def apply_to_cells(calibrator: Calibrator, stats: ScoreStats) -> FloatArray:
     """Return the calibrated probability of each cell (C,)."""
     return calibrator.apply(stats.logit if calibrator.space == "logit" else stats.score)
+
+
+def mapped(stats: ScoreStats, calibrator: Calibrator, *, logits: bool = True) -> ScoreStats:
+    """Return the pairs under a map; of logits that it maps to logits, as such where wanted."""
+    if logits and stats.logits and calibrator.has_logits:
+        return stats.map(calibrated_logits(calibrator, stats.logit), logits=True)
+    return stats.map(apply_to_cells(calibrator, stats))
 
 
 def cell_losses(p: FloatArray, select: Score) -> Losses:

@@ -26,6 +26,7 @@ from calibcli.core.fitting.held_out import (
     HeldOut,
     apply_to_cells,
     map_losses,
+    mapped,
     sampled_share,
 )
 from calibcli.errors import InputError
@@ -138,8 +139,9 @@ class Pairs:
     def after(self, maps: Sequence[Calibrator]) -> ScoreStats:
         """Return every pair under the map that has not seen it."""
         parts = zip(self.split(), maps, strict=True)
-        mapped = [held.map(apply_to_cells(one, held)) for (_, held), one in parts]
-        return reduce(lambda a, b: a.merge(b), mapped)
+        logits = all(one.has_logits for one in maps)
+        after = [mapped(held, one, logits=logits) for (_, held), one in parts]
+        return reduce(lambda a, b: a.merge(b), after)
 
 
 def folds_of(stats: ScoreStats, folds: int, seed: int) -> list[tuple[ScoreStats, ScoreStats]]:

@@ -90,10 +90,10 @@ class CellTable:
         own = replace(own, slot=own.slot % np.int32(keep))
         return own if stop - first <= keep else self.concatenate([own])
 
-    def moved(self, key: Keys) -> Self:
+    def moved(self, key: Keys, *, logits: bool = False) -> Self:
         """Return the same counts at other scores (C,), equal ones summed."""
         offset = np.zeros_like(self.offset)
-        return self.concatenate([replace(self, key=key, offset=offset, bits=None, logits=False)])
+        return self.concatenate([replace(self, key=key, offset=offset, bits=None, logits=logits)])
 
     @property
     def places(self) -> Keys:

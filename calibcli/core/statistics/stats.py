@@ -137,21 +137,21 @@ class ScoreStats(ScoredCells):
             state.update(np.ascontiguousarray(column).tobytes())
         return state.hexdigest()
 
-    def map(self, calibrated: NDArray[np.float64]) -> ScoreStats:
-        """Return the same pairs under new probabilities (C,), one for each cell.
+    def map(self, calibrated: NDArray[np.float64], *, logits: bool = False) -> ScoreStats:
+        """Return the same pairs under new probabilities or logits (C,), one for each cell.
 
         Where buckets are kept in wider cells than these, a wide cell moves to the lowest new
-        probability in it.
+        score in it.
         """
-        key = probability_keys(np.clip(calibrated, 0.0, 1.0))
+        key = logit_keys(calibrated) if logits else probability_keys(np.clip(calibrated, 0.0, 1.0))
         parts = None
         if self.parts is not None:
             places = self.places
-            lowest = np.full(len(places.cells), ONE_KEY)
+            lowest = np.full(len(places.cells), np.iinfo(np.int64).max)
             np.minimum.at(lowest, places.home, key)
-            parts = self.parts.moved(lowest[places.index])
-        table = self.table.moved(key)
-        return replace(self, table=table, parts=parts, logits=False, edges=(), ranks=None)
+            parts = self.parts.moved(lowest[places.index], logits=logits)
+        table = self.table.moved(key, logits=logits)
+        return replace(self, table=table, parts=parts, logits=logits, edges=(), ranks=None)
 
     def by_place(self) -> ScoreStats:
         """Return the same pairs kept by probability, as logits in a grid are already."""

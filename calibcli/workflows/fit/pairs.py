@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from calibcli.core.calibrators import CALIBRATORS, Identity, OneVsRest, Temperature
 from calibcli.core.calibrators.evidence import label_evidence
 from calibcli.core.fitting.auto import auto
-from calibcli.core.fitting.held_out import HeldOut, apply_to_cells, map_losses
+from calibcli.core.fitting.held_out import HeldOut, map_losses, mapped
 from calibcli.core.fitting.problems import BINARY_CANDIDATES, Pairs
 from calibcli.errors import InputError
 from calibcli.io.task import SINGLE
@@ -64,7 +64,7 @@ def fit_binary(stats: ScoreStats, options: FitOptions) -> Fitted:
         after = of_pairs(stats)
         return Fitted(method, calibrator, candidates, after, "unchanged", notes)
     if not folds:
-        inside = of_pairs(stats.map(apply_to_cells(calibrator, stats)))
+        inside = of_pairs(mapped(stats, calibrator))
         return Fitted(method, calibrator, candidates, inside, "in-sample", notes)
     after = of_pairs(pairs.after(folds))
     warnings = () if options.raw else _accuracy_warnings(pairs, folds)

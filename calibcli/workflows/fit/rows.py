@@ -121,6 +121,7 @@ def counted(
         layout,
         calibrator=calibrator,
         beside=() if watch is None else (watch,),
+        to_logits=True,
         threads=threads,
         progress=progress,
     )

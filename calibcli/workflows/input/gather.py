@@ -92,12 +92,13 @@ def gather(
     watch: Watch | None = None,
     opened: Opened | None = None,
     by_bucket: bool = False,
+    to_logits: bool = False,
 ) -> Gathered:
     """Read the input once and return its populations, also after a calibrator if given.
 
     Labels must be found; with `labels` None they are read if there are any. `watch` sketches the
     rows of score files. `opened` is the input where it has been opened before. `by_bucket` tells
-    that the statistics are to be saved.
+    that the statistics are to be saved; for `to_logits` see `Counts`.
 
     Raises:
         InputError: input that cannot be used.
@@ -116,7 +117,9 @@ def gather(
                 "they hold the groups that they were saved with",
             )
         found = from_stats(sources)
-        return found if calibrator is None else calibrated_cells(found, calibrator)
+        if calibrator is None:
+            return found
+        return calibrated_cells(found, calibrator, to_logits=to_logits)
     layout = replace(layout_of(dataset, spec, conventions), by_bucket=by_bucket)
     counted = count(
         dataset,
@@ -124,6 +127,7 @@ def gather(
         calibrator=calibrator,
         columns=reading.groups,
         beside=() if watch is None else (watch,),
+        to_logits=to_logits,
         threads=threads,
         progress=progress,
     )

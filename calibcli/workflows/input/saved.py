@@ -109,9 +109,11 @@ def from_stats(sources: Sequence[Source]) -> Gathered:
     )
 
 
-def calibrated_cells(found: Gathered, calibrator: Calibrator | tuple[Calibrator, ...]) -> Gathered:
+def calibrated_cells(
+    found: Gathered, calibrator: Calibrator | tuple[Calibrator, ...], *, to_logits: bool = False
+) -> Gathered:
     """Calibrate the cells of saved binary statistics."""
-    from calibcli.core.fitting.held_out import apply_to_cells
+    from calibcli.core.fitting.held_out import mapped
 
     if not found.single or isinstance(calibrator, tuple):
         raise UsageError(
@@ -120,7 +122,7 @@ def calibrated_cells(found: Gathered, calibrator: Calibrator | tuple[Calibrator,
 
     def after(one: Slice) -> Slice:
         stats = one.population.pairs
-        changed = of_pairs(stats.map(apply_to_cells(calibrator, stats)))
+        changed = of_pairs(mapped(stats, calibrator, logits=to_logits))
         return replace(one, calibrated=changed)
 
     groups = tuple(after(group) for group in found.groups)

@@ -99,7 +99,7 @@ def measure(
 
         reading = replace(reading, also_exact=EXACT)
     options: Result = {"calibrator": mapping, "threads": threads, "progress": progress}
-    options |= {"watch": watch, "by_bucket": save_stats is not None}
+    options |= {"watch": watch, "by_bucket": save_stats is not None, "to_logits": True}
     absent: InputError | None = None
     before: Reference | None = None
     periods: list[Slice] = []

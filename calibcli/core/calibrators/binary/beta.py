@@ -97,8 +97,17 @@ class Beta(Calibrator):
 
     def apply(self, x: FloatArray) -> FloatArray:
         """Return probabilities of logits, any shape."""
+        return expit(self.logits(x))
+
+    @property
+    def has_logits(self) -> bool:
+        """Always."""
+        return True
+
+    def logits(self, x: FloatArray) -> FloatArray:
+        """Return calibrated logits of logits, any shape."""
         z = limited(x, self.limits)
-        return expit(self.a * log_expit(z) - self.b * log_expit(-z) + self.c)
+        return self.a * log_expit(z) - self.b * log_expit(-z) + self.c
 
     @property
     def coefficients(self) -> tuple[float, float, float]:

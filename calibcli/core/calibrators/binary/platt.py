@@ -86,7 +86,16 @@ class Platt(Calibrator):
 
     def apply(self, x: FloatArray) -> FloatArray:
         """Return probabilities of logits, any shape."""
-        return expit(-(self.a * limited(x, self.limits) + self.b))
+        return expit(self.logits(x))
+
+    @property
+    def has_logits(self) -> bool:
+        """Always."""
+        return True
+
+    def logits(self, x: FloatArray) -> FloatArray:
+        """Return the line of logits, any shape."""
+        return -(self.a * limited(x, self.limits) + self.b)
 
     @property
     def coefficients(self) -> tuple[float, float, float]:

@@ -112,8 +112,17 @@ class Matrix(Calibrator):
 
     def apply(self, x: FloatArray) -> FloatArray:
         """Return probabilities (n, K) of rows of logits or log-probabilities (n, K)."""
+        return softmax(self.logits(x))
+
+    @property
+    def has_logits(self) -> bool:
+        """Always."""
+        return True
+
+    def logits(self, x: FloatArray) -> FloatArray:
+        """Return calibrated rows of logits (n, K)."""
         features = self.features(finite_rows(x), self.floor)
-        return softmax(logits_of(features, self.theta, diagonal=False))
+        return logits_of(features, self.theta, diagonal=False)
 
     def mix(self, old: Calibrator, new: Calibrator, step: float) -> Calibrator | None:
         """Return the weights between two; simpler maps of the same features are such maps too."""

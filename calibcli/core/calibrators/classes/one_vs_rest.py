@@ -58,10 +58,14 @@ class OneVsRest(Calibrator):
         """Whether the fit of a class ended at a bound."""
         return any(one.at_bound for one in self.calibrators)
 
-    @property
-    def by_column(self) -> bool:
-        """Whether each column is a binary problem of its own."""
-        return not self.normalize
+    def by_column(self, columns: int) -> tuple[Calibrator, ...]:
+        """Return the map of each column, of labels that do not exclude each other."""
+        if columns != len(self.calibrators):
+            raise InputError(
+                f"{columns} score columns, but the calibrator was fitted on "
+                f"{len(self.calibrators)} classes"
+            )
+        return () if self.normalize else self.calibrators
 
     @classmethod
     def fit(
@@ -104,11 +108,7 @@ class OneVsRest(Calibrator):
             InputError: when K is not the number of calibrators.
         """
         x = np.asarray(x, dtype=np.float64)
-        if x.shape[-1] != len(self.calibrators):
-            raise InputError(
-                f"{x.shape[-1]} score columns, but the calibrator was fitted on "
-                f"{len(self.calibrators)} classes"
-            )
+        self.by_column(x.shape[-1])
         odds = one_vs_rest_logits(raised(finite_rows(x), self.floor)) if self.normalize else x
         p = np.empty(x.shape, dtype=np.float64)
         for k, one in enumerate(self.calibrators):
@@ -123,6 +123,16 @@ class OneVsRest(Calibrator):
         if lost.any():
             p[lost] = softmax(finite_rows(x[lost]))
         return p
+
+    @property
+    def has_logits(self) -> bool:
+        """Where each label is mapped by itself, by maps that all have them."""
+        return not self.normalize and all(one.has_logits for one in self.calibrators)
+
+    def logits(self, x: FloatArray) -> FloatArray:
+        """Return calibrated logits (n, K) of logits (n, K), label by label."""
+        columns = zip(self.calibrators, np.asarray(x, dtype=np.float64).T, strict=True)
+        return np.stack([one.logits(column) for one, column in columns], axis=1)
 
     def mix(self, old: Calibrator, new: Calibrator, step: float) -> Calibrator | None:
         """Return, class by class, what lies between two."""

@@ -85,8 +85,17 @@ class StructuredMatrix(Calibrator):
 
     def apply(self, x: FloatArray) -> FloatArray:
         """Return probabilities (n, K) of rows of logits or log-probabilities (n, K)."""
+        return softmax(self.logits(x))
+
+    @property
+    def has_logits(self) -> bool:
+        """Always."""
+        return True
+
+    def logits(self, x: FloatArray) -> FloatArray:
+        """Return calibrated rows of logits (n, K)."""
         features = _features(finite_rows(x), self.temperature, self.share)
-        return softmax(logits_of(features, self.theta, diagonal=self.diagonal))
+        return logits_of(features, self.theta, diagonal=self.diagonal)
 
     @classmethod
     def from_dict(cls, payload: dict[str, Any]) -> Self:

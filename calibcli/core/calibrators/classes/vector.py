@@ -72,7 +72,16 @@ class Vector(Calibrator):
 
     def apply(self, x: FloatArray) -> FloatArray:
         """Return probabilities (n, K) of rows of logits (n, K)."""
-        return softmax(raised(finite_rows(x), self.floor) * self.w + self.c)
+        return softmax(self.logits(x))
+
+    @property
+    def has_logits(self) -> bool:
+        """Always."""
+        return True
+
+    def logits(self, x: FloatArray) -> FloatArray:
+        """Return calibrated rows of logits (n, K)."""
+        return raised(finite_rows(x), self.floor) * self.w + self.c
 
     def class_weights(self, n_classes: int) -> tuple[FloatArray, FloatArray] | None:
         """Return the slopes and intercepts."""

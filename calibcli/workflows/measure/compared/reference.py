@@ -107,7 +107,9 @@ def load_reference(
     else:
         bare = replace(spec, paths=(path,), labels=None, groups=())
         mapping = calibrator if kind == "scores" else None
-        there = gather(bare, conventions, calibrator=mapping, threads=threads, labels=None)
+        there = gather(
+            bare, conventions, calibrator=mapping, threads=threads, labels=None, to_logits=True
+        )
         digest = digest_of(there.overall.population)
     if (there.task, there.classes) != (found.task, found.classes):
         raise InputError(
@@ -120,7 +122,7 @@ def load_reference(
         and there.single
         and calibrator.method not in _ROW_WISE
     ):
-        there = calibrated_cells(there, calibrator)
+        there = calibrated_cells(there, calibrator, to_logits=True)
     warnings = [warning.about("the reference: ") for warning in there.warnings]
     if found.clustered and there.overall.population.pairs.parts is None:
         text = (
