@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from calibcli.core.decisions.objectives import FIGURES, Array, Constraint, Objective
 from calibcli.core.decisions.thresholds import Choice, Confusion, Counts, Curve, choose
-from calibcli.core.numeric.special import clopper_pearson
+from calibcli.core.numeric.proportions import clopper_pearson
 
 _BLOCKS = 2000
 _TRIALS = {

@@ -16,7 +16,7 @@ from calibcli.core.metrics.inversion import honest_share, interval
 from calibcli.core.metrics.running_sums import running_interval
 from calibcli.core.metrics.shares import effective_rows, largest_gap
 from calibcli.core.metrics.spread import by_bucket, effective_n, freedom, totals, without_each
-from calibcli.core.numeric.special import clopper_pearson
+from calibcli.core.numeric.proportions import clopper_pearson
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,7 +9,7 @@ import numpy as np
 
 from calibcli.core.comparison.holm import holm
 from calibcli.core.metrics.shares import effective_rows
-from calibcli.core.numeric.special import binomial_p, clopper_pearson
+from calibcli.core.numeric.proportions import binomial_p, clopper_pearson
 from calibcli.core.results.figures import Reading
 
 if TYPE_CHECKING:

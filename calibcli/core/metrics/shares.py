@@ -21,7 +21,8 @@ from calibcli.core.metrics.spread import (
     leverage,
     without_each,
 )
-from calibcli.core.numeric.special import clopper_pearson, norm_ppf, t_ppf
+from calibcli.core.numeric.proportions import clopper_pearson
+from calibcli.core.numeric.special import norm_ppf, t_ppf
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from calibcli.core.numeric.mixing import mixed
-from calibcli.core.numeric.special import betainc, clopper_pearson, norm_ppf
+from calibcli.core.numeric.proportions import clopper_pearson
+from calibcli.core.numeric.special import betainc, norm_ppf
 from calibcli.core.results.comparisons import Overlap
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli.core.decisions.rules import REFER
-from calibcli.core.numeric.special import norm_ppf, wilson
+from calibcli.core.numeric.proportions import wilson
+from calibcli.core.numeric.special import norm_ppf
 from calibcli.core.results.apply import Shares, SharesOfClass
 from calibcli.core.results.figures import Figure, undefined
 

@@ -11,7 +11,7 @@ from calibcli.core.metrics.binary import TESTS, View
 from calibcli.core.metrics.grid_error import grid_error
 from calibcli.core.metrics.readings import judged, read_at
 from calibcli.core.metrics.shares import effective_rows, f1_of, overlap_interval, proportion
-from calibcli.core.numeric.special import clopper_pearson
+from calibcli.core.numeric.proportions import clopper_pearson
 from calibcli.core.results.base import plain
 from calibcli.core.results.figures import Figure, Reading
 from calibcli.core.results.reading import typed_as

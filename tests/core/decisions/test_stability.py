@@ -6,7 +6,7 @@ import pytest
 from calibcli.core.decisions.objectives import FIGURES, parse_constraint, parse_objective
 from calibcli.core.decisions.stability import Stability, stability
 from calibcli.core.decisions.thresholds import Choice, Curve, choose
-from calibcli.core.numeric.special import clopper_pearson
+from calibcli.core.numeric.proportions import clopper_pearson
 
 Cells = tuple[np.ndarray, np.ndarray, np.ndarray]
 POINTS = 1000

@@ -6,7 +6,7 @@ from scipy import stats as distributions
 from sklearn.isotonic import IsotonicRegression
 
 from calibcli.core.metrics.consistency import binomial_band, corp_band, corp_curve
-from calibcli.core.numeric.special import clopper_pearson
+from calibcli.core.numeric.proportions import clopper_pearson
 from calibcli.core.statistics.stats import ScoreStats
 
 

@@ -7,17 +7,16 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibcli.core.numeric import special
+from calibcli.core.numeric import proportions
+from calibcli.core.numeric.proportions import clopper_pearson, wilson
 from calibcli.core.numeric.special import (
     beta_ppf,
     betainc,
     chi2_sf,
-    clopper_pearson,
     digamma,
     norm_ppf,
     norm_sf_two_sided,
     t_ppf,
-    wilson,
 )
 
 shapes = st.floats(0.1, 1e6)
@@ -97,9 +96,9 @@ def test_an_interval_is_the_same_whatever_was_asked_before_and_beside_it() -> No
     rng = np.random.default_rng(0)
     n = rng.integers(0, 400, 300).astype(float)
     k = np.floor(rng.random(300) * (n + 1))
-    special._CLOPPER.clear()
+    proportions._CLOPPER.clear()
     together = clopper_pearson(k, n, 0.9)
-    special._CLOPPER.clear()
+    proportions._CLOPPER.clear()
     apart = [clopper_pearson(a, b, 0.9) for a, b in zip(k[::-1], n[::-1], strict=True)][::-1]
     for end in (0, 1):
         assert together[end].tolist() == [float(one[end]) for one in apart]

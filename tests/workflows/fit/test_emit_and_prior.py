@@ -117,7 +117,7 @@ def test_several_classes(files, capfd):
     assert "prevalence" in capfd.readouterr().out
     np.testing.assert_allclose(np.load("e.npy").mean(axis=0), new, atol=0.04)
     assert main(["apply", "k.json", "use.npy", "--prior", "0.5,0.5", "-o", "q.npy"]) == 2
-    assert main(["apply", "k.json", "--emit", "sql"]) == 2
+    assert main(["apply", "k.json", "--emit", "sql"]) == 0
     assert main(["apply", "k.json", "--emit", "python", "-o", "k.py"]) == 0
     module = {}
     exec((files / "k.py").read_text(), module)
