@@ -36,6 +36,8 @@ def cases(ours: Path, python: Path, data: Path, out: Path) -> list[Case]:
     npy = [str(data / "b20.npy"), "--labels", str(data / "y20.npy")]
     z100 = [str(data / "z100.npy"), "--labels", str(data / "y100.npy"), "--logits"]
     z100k = [str(data / "z100k.npy"), "--labels", str(data / "y100k.npy"), "--logits"]
+    z50k = [str(data / "z50k.npy"), "--labels", str(data / "y50k.npy"), "--logits"]
+    z10k = [str(data / "z10k.npy"), "--labels", str(data / "y10k.npy"), "--logits"]
     z1000 = [str(data / "z1000.npy"), "--labels", str(data / "y1000.npy"), "--logits"]
     temperature = [cli, "fit", *z100, "--method", "temperature", "-o", str(out / "t.json")]
     b100k, truth = str(data / "b100k.parquet"), str(data / "truth.json")
@@ -148,6 +150,55 @@ def cases(ours: Path, python: Path, data: Path, out: Path) -> list[Case]:
             [cli, "measure", *z1000],
             [cli, "measure", *z1000, "--no-ci"],
             "without intervals",
+        ),
+        Case(
+            "measure --no-ci, 50,000 x 1,000",
+            [cli, "measure", *z50k, "--no-ci"],
+            peer("numpy_classes", z50k[0], z50k[2]),
+            "NumPy script: ECE, log loss, Brier",
+            2.5,
+        ),
+        Case(
+            "measure, 50,000 x 1,000",
+            [cli, "measure", *z50k],
+            [cli, "measure", *z50k, "--no-ci"],
+            "without intervals",
+            1.5,
+        ),
+        Case(
+            "measure --all, 50,000 x 1,000",
+            [cli, "measure", *z50k, "--all"],
+            [cli, "measure", *z50k, "--no-ci"],
+            "in brief, without intervals",
+        ),
+        Case(
+            "report, 50,000 x 1,000",
+            [cli, "report", *z50k, "-o", str(out / "r.html")],
+            [cli, "measure", *z50k, "--no-ci"],
+            "measure --no-ci",
+            2.0,
+        ),
+        Case(
+            "fit temperature, 50,000 x 1,000",
+            [cli, "fit", *z50k, "--method", "temperature", "-o", str(out / "t50k.json")],
+            peer("sklearn_temperature", z50k[0], z50k[2]),
+            "scikit-learn's temperature",
+            1.2,
+            needs="scikit-learn",
+        ),
+        Case(
+            "measure, 10,000 x 100",
+            [cli, "measure", *z10k],
+            peer("numpy_classes", z10k[0], z10k[2]),
+            "NumPy script: ECE, log loss, Brier",
+        ),
+        Case(
+            "fit temperature, 10,000 x 100",
+            [cli, "fit", *z10k, "--method", "temperature", "-o", str(out / "t10k.json")],
+            peer("sklearn_temperature", z10k[0], z10k[2]),
+            "scikit-learn's temperature",
+            1.2,
+            needs="scikit-learn",
         ),
         Case(
             "fit temperature, 1M x 100",

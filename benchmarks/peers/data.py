@@ -63,6 +63,22 @@ def classes(folder):
     np.save(folder / "y1000.npy", rng.integers(0, 1000, 50))
 
 
+def images(folder):
+    """The size of ImageNet's validation set: 50,000 rows of 1,000 float32 logits."""
+    path = folder / "z50k.npy"
+    if path.exists():
+        return
+    rows, width = 50_000, 1000
+    rng = np.random.default_rng(4)
+    y = rng.integers(0, width, rows)
+    z = rng.standard_normal((rows, width), np.float32) * np.float32(2.5)
+    z[np.arange(rows), y] += rng.normal(9.0, 3.5, rows).astype(np.float32)
+    np.save(folder / "y50k.npy", y)
+    np.save(folder / "z10k.npy", z[:10_000, :100])
+    np.save(folder / "y10k.npy", y[:10_000] % 100)
+    np.save(path, z)
+
+
 def boxes(folder):
     """Images of 1 to 20 boxes of 20 classes, detected with jitter, misses and false alarms."""
     path = folder / "detections.json"
@@ -106,4 +122,5 @@ if __name__ == "__main__":
     base.mkdir(parents=True, exist_ok=True)
     binary(base)
     classes(base)
+    images(base)
     boxes(base)

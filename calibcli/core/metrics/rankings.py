@@ -138,24 +138,25 @@ class _Test:
 
     def end(self, centre: float, limit: float) -> float:
         """Return the last value between a centre and a limit (0 or 1) that is not rejected."""
-        inside, outside = centre, limit
-        if not self._rejects(limit, centre):
-            return limit
-        for _ in range(_STEPS):
-            middle = (inside + outside) / 2.0
-            if self._rejects(middle, centre):
-                outside = middle
-            else:
-                inside = middle
-        return inside
-
-    def _rejects(self, at: float, centre: float) -> bool:
-        worth = self.value * (1.0 - self.value)
-        scale = at * (1.0 - at) / worth if worth > 0.0 else 0.0
         one, other = self.sides
-        variance = self.effect * (one.variance(at, scale) + other.variance(at, scale))
-        variance += self.unforeseen[at > centre]
-        return (at - centre) ** 2 > self.quantile**2 * variance
+        first, second = one.implied, other.implied
+        worth = self.value * (1.0 - self.value)
+        seen = self.effect * (one.seen * one.rows / one.df + other.seen * other.rows / other.df)
+        seen = seen / worth if worth > 0.0 else 0.0
+        a, b = (self.effect * _IMPLIED_ROWS / (side.df * side.rows) for side in self.sides)
+        more, limits = self.unforeseen[limit > centre], self.quantile**2
+        inside, outside, at = centre, limit, limit
+        for _ in range(_STEPS + 1):
+            # The variance of both sides at this value (see `_Side.variance`), and of one row more.
+            variance = at * (1.0 - at) * seen + a * first(at) + b * second(at) + more
+            if (at - centre) ** 2 > limits * variance:
+                outside = at
+            elif at == limit:
+                return limit
+            else:
+                inside = at
+            at = (inside + outside) / 2.0
+        return inside
 
 
 def _sides(
