@@ -42,7 +42,6 @@ def test_modules_do_not_import_each_other_in_a_circle():
 MOST_LINES, MOST_FILES = 400, 16
 LONGER = {
     "core/numeric/special.py",
-    "core/results/threshold.py",
     "core/statistics/tally.py",
 }
 FULLER = {"core/results"}

@@ -92,31 +92,6 @@ class Gate:
     target: float
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a gate found: the number, the interval of its figure, the slice of `worst(…)`."""
-
-    expr: str
-    value: float
-    passed: bool
-    slice: Where | None = None
-    low: float | None = None
-    high: float | None = None
-
-    @property
-    def result(self) -> GateResult:
-        """The entry of "gates" in a result; the interval stands where a gate failed."""
-        low, high = self.low, self.high
-        if self.passed or low is None or high is None:
-            low = high = None
-        return GateResult(self.expr, self.value, self.passed, self.slice, low, high)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the entry of "gates" in the JSON."""
-        found: dict[str, Any] = plain(self.result)
-        return found
-
-
 class Findings:
     """The figures of a result, as gates look them up.
 
@@ -191,7 +166,7 @@ def parse_gate(text: str) -> Gate:
     return Gate(text, match["subject"].strip(), match["op"], float(number))
 
 
-def evaluate_gate(gate: Gate, result: Json | Findings) -> Verdict:
+def evaluate_gate(gate: Gate, result: Json | Findings) -> GateResult:
     """Return the verdict of a gate on a result.
 
     Raises UsageError when the expression cannot be evaluated there.
@@ -219,15 +194,19 @@ def evaluate_gate(gate: Gate, result: Json | Findings) -> Verdict:
 
 def evaluate_gates(
     gates: Iterable[Gate], result: Json | Findings, chosen: Cutoff | None = None
-) -> list[Verdict]:
+) -> list[GateResult]:
     """Return the verdicts in the order given; `chosen` is the cut-off that stands for a slice."""
     found = result if isinstance(result, Findings) else Findings.of(result, chosen)
     return [evaluate_gate(gate, found) for gate in gates]
 
 
-def _verdict(gate: Gate, value: float, figure: Numbered, where: Where | None = None) -> Verdict:
+def _verdict(gate: Gate, value: float, figure: Numbered, where: Where | None = None) -> GateResult:
+    """Return what a gate found; the interval stands where it failed."""
     passed = not _OPERATORS[gate.op](value, gate.target)
-    return Verdict(gate.expr, value, passed, where, figure.low, figure.high)
+    low, high = figure.low, figure.high
+    if passed or low is None or high is None:
+        low = high = None
+    return GateResult(gate.expr, value, passed, where, low, high)
 
 
 def _without(text: str, prefix: str) -> tuple[str, bool]:

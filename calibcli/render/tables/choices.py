@@ -9,8 +9,9 @@ from calibcli.render.tables.layout import Cell, Column, Table
 from calibcli.render.words import figures
 
 if TYPE_CHECKING:
+    from calibcli.core.results.choices import Abstain, CostMatrix, Kept, Sets
     from calibcli.core.results.conventions import Conventions
-    from calibcli.core.results.threshold import Abstain, Choice, CostMatrix, Kept, Sets
+    from calibcli.core.results.threshold import Choice
 
 
 def headline(result: Choice) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from calibcli.core.results.base import plain
 from calibcli.core.results.reading import typed
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def passed(result: Result, gates: Sequence[Gate]) -> bool:
     from calibcli.core.decisions.gates import Findings, evaluate_gates
 
     found = Findings.of(result, _chosen(result))
-    result["gates"] = [verdict.to_dict() for verdict in evaluate_gates(gates, found)]
+    result["gates"] = [plain(verdict) for verdict in evaluate_gates(gates, found)]
     return all(gate["passed"] for gate in result["gates"])
 
 

@@ -229,7 +229,7 @@ def _finish(
         from calibcli.core.decisions.gates import evaluate_gates
 
         chosen = None if applied is None else applied.chosen_cutoff
-        result["gates"] = [one.to_dict() for one in evaluate_gates(gates, result, chosen)]
+        result["gates"] = [plain(one) for one in evaluate_gates(gates, result, chosen)]
     if save_stats is not None:
         from calibcli.io.artifacts.artifacts import write_artifact
 

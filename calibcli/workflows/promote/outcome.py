@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from calibcli.core.comparison.promotion import Check, Rule
-    from calibcli.core.decisions.gates import Verdict
+    from calibcli.core.results.envelope import GateResult
     from calibcli.core.results.promotion import Contender, Decision, Outcome
     from calibcli.workflows.input.gathered import Gathered
 
@@ -106,14 +106,14 @@ def refuse_other_input(
 
 
 def judged(
-    result: PromotionResult, verdicts: Sequence[Verdict], decision: Decided
+    result: PromotionResult, verdicts: Sequence[GateResult], decision: Decided
 ) -> PromotionResult:
     """Return a result with its gates and its decision; where a gate has failed, nothing changes."""
     failed = [verdict.expr for verdict in verdicts if not verdict.passed]
     if failed:
         decision = "kept", "gate", f"a gate failed: {', '.join(failed)}"
     named = dict(zip(("decision", "code", "reason"), decision, strict=True))
-    return replace(result, gates=tuple(one.result for one in verdicts), **named)
+    return replace(result, gates=tuple(verdicts), **named)
 
 
 def blank(

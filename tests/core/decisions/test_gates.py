@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from calibcli.core.decisions.gates import Findings, evaluate_gate, evaluate_gates, parse_gate
+from calibcli.core.results.base import plain
 from calibcli.errors import UsageError
 
 
@@ -118,7 +119,7 @@ RESULT: dict[str, Any] = {
 )
 def test_gate_fails_when_its_expression_is_true(expr: str, value: float, passed: bool) -> None:
     found = Findings.of(RESULT, lambda where, after: None if after else 0.5)
-    entry = evaluate_gate(parse_gate(expr), found).to_dict()
+    entry = plain(evaluate_gate(parse_gate(expr), found))
     ends = entry.pop("low", value), entry.pop("high", value)
     assert entry == {"expr": expr, "value": value, "passed": passed}
     assert ends[0] <= value <= ends[1]
@@ -147,7 +148,7 @@ def test_worst_is_the_slice_most_likely_to_fail(
 ) -> None:
     verdict = evaluate_gate(parse_gate(expr), RESULT)
     assert verdict.value == value
-    assert verdict.to_dict()["slice"] == picked
+    assert plain(verdict.slice) == picked
     assert not verdict.passed
 
 
