@@ -2,7 +2,8 @@
 
 No file system renames two files at once, so what is to be done is written down first:
 
-1. the new files are written beside their places, as `.NAME.next`
+1. the new files are written beside their places, as `.NAME.next`; `.NAME.with` beside the second
+   names the first
 2. `.NAME.pair` beside the first, with the path of the second, is renamed into its name: from here
    on the change is decided
 3. each new file takes the place of the old one, which is kept as `NAME.previous`
@@ -51,6 +52,10 @@ def _decided_of(paths: Pair) -> Path:
     return beside(target_of(paths[0]), ".pair")
 
 
+def _first_of(second: str) -> Path:
+    return beside(target_of(second), ".with")
+
+
 def recover_pair(paths: Pair) -> None:
     """Finish what a killed run has decided, or clear what it has not; call it under the locks.
 
@@ -63,6 +68,7 @@ def recover_pair(paths: Pair) -> None:
         recover(path)
         clear_left_behind(_next_of(path))
     clear_left_behind(decided)
+    clear_left_behind(_first_of(paths[1]))
     if not decided.is_file():
         _clear(paths)
         return
@@ -76,15 +82,21 @@ def recover_pair(paths: Pair) -> None:
 
 
 def refuse_unfinished(path: str) -> None:
-    """Raise InputError where a change of this file and another is decided and not finished."""
-    decided = beside(target_of(path), ".pair")
-    if decided.is_file():
-        other = json.loads(decided.read_text())
-        raise InputError(
-            f"a run that was replacing {show(path)} together with {show(other)} has died",
-            hint=f"finish it: calibcli fit SCORES --promote-over {show(path)} "
-            f"--thresholds {show(other)}",
-        )
+    """Raise InputError where a change of this file and another is decided and not finished.
+
+    Call it under the lock of the file: while another run has it, nothing is unfinished.
+    """
+    named = _first_of(path)
+    firsts = [path, *([json.loads(named.read_text())] if named.is_file() else [])]
+    for first in firsts:
+        decided = beside(target_of(first), ".pair")
+        second = json.loads(decided.read_text()) if decided.is_file() else None
+        if second is not None and (first == path or second == str(target_of(path))):
+            raise InputError(
+                f"a run that was replacing {show(first)} together with {show(second)} has died",
+                hint=f"finish it: calibcli fit SCORES --promote-over {show(first)} "
+                f"--thresholds {show(second)}",
+            )
 
 
 def install_pair(paths: Pair, texts: tuple[str, str]) -> None:
@@ -97,6 +109,7 @@ def install_pair(paths: Pair, texts: tuple[str, str]) -> None:
     try:
         for path, text in zip(paths, texts, strict=True):
             write_atomic(str(_next_of(path)), text)
+        write_atomic(str(_first_of(paths[1])), json.dumps(str(target_of(paths[0]))))
         write_atomic(str(_decided_of(paths)), json.dumps(str(target_of(paths[1]))))
     except BaseException:
         if not _decided_of(paths).is_file():
@@ -148,3 +161,5 @@ def _clear(paths: Pair) -> None:
     for path in paths:
         with writing(path), suppress(FileNotFoundError):
             _next_of(path).unlink()
+    with writing(paths[1]), suppress(FileNotFoundError):
+        _first_of(paths[1]).unlink()

@@ -16,6 +16,7 @@ from calibcli.core.results.warning import Warning, told
 from calibcli.errors import AnswerNoError, InputError, UsageError
 from calibcli.io.artifacts.artifacts import artifact_text
 from calibcli.io.failures import listing, show
+from calibcli.io.output.pair import refuse_unfinished
 from calibcli.io.output.succession import target_of
 from calibcli.io.rows.hashing import with_digest
 from calibcli.tasks.rows.rivals import Decider
@@ -96,6 +97,7 @@ def promote_cuts(
     gates = [parse_gate(text) for text in attempt.fail_if]
     target_of(attempt.path)
     with held(attempt):
+        refuse_unfinished(attempt.path)
         champion = champion_of(attempt.path)
         loaded = None if calibrator is None else load_calibrator(calibrator)
         if champion is not None and champion.calibrated and loaded is None:

@@ -13,6 +13,7 @@ from calibcli.core.results.promotion import PromotionResult
 from calibcli.errors import InputError
 from calibcli.io.failures import listing, show
 from calibcli.io.output.lock import FileLock
+from calibcli.io.output.pair import refuse_unfinished
 from calibcli.io.output.succession import install, previous_of, recover, roll_back, target_of
 from calibcli.io.task import Task
 
@@ -154,6 +155,7 @@ def rollback(
     """
     target_of(path)
     with FileLock(path, lock_timeout):
+        refuse_unfinished(path)
         previous = roll_back(path, kind)
         task, now = described(path)
         replaced = described(str(previous))[1] if previous.is_file() else None

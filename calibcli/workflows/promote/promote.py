@@ -82,8 +82,8 @@ def promote(
 
     gates = [parse_gate(text) for text in attempt.fail_if]
     target_of(attempt.path)
-    refuse_unfinished(attempt.path)
     with held(attempt):
+        refuse_unfinished(attempt.path)
         tried = challenge(spec, conventions, options, attempt, gates, threads, progress)
         result, previous = put_in_place(
             tried.result, attempt.path, tried.text, dry_run=attempt.dry_run

@@ -113,6 +113,39 @@ def test_a_pair_that_is_apart_is_mended(night, pair, dump, good, valid):
     assert (pair[0].read_bytes(), told["challenger"]) == (before[0], None)
 
 
+@pytest.mark.parametrize("alone", ["fit", "threshold", "rollback"])
+def test_one_file_alone_knows_that_the_pair_is_unfinished(
+    night, pair, dump, calibcli, monkeypatch, alone
+):
+    """The run dies once the change is decided and before either file is replaced."""
+
+    class KilledError(BaseException):
+        pass
+
+    def killed(paths):
+        raise KilledError
+
+    before = state(pair)
+    with monkeypatch.context() as patched:
+        patched.setattr("calibcli.io.output.pair._finish", killed)
+        with pytest.raises(KilledError):
+            night(tonight(dump, slope=0.6, level=0.5))
+    assert state(pair) == before
+    fresh = tonight(dump, slope=0.6, level=0.5)
+    ran = {
+        "fit": lambda: calibcli("fit", fresh, *SURE, "--promote-over", pair[0]),
+        "threshold": lambda: calibcli("threshold", fresh, "--promote-over", pair[1]),
+        "rollback": lambda: calibcli("threshold", "--rollback", pair[1]),
+    }[alone]()
+    assert ran.code == 3
+    assert "has died" in ran.err
+    assert f"--promote-over {pair[0]} --thresholds {pair[1]}" in ran.err
+    assert state(pair) == before
+    assert night(fresh).code in (0, 1)
+    assert together(pair)
+    assert left(pair[0].parent) == sorted(BOTH)
+
+
 def test_without_cutoffs_nothing_says_what_to_choose_for(night, pair, dump):
     pair[1].unlink()
     ran = night(tonight(dump))
