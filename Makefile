@@ -1,7 +1,7 @@
 # Needs Python 3.11 or newer, make, and a connection to PyPI; everything else it fetches itself.
 #
 #   make demo   the five commands on sample_data/, ending in build/demo/report.html
-#   make test   the tests, without simulations: about three minutes on two cores
+#   make test   the tests but the long ones: about three minutes on two cores
 #   make docs   the documentation as a site, build/site/index.html
 #   make check  what continuous integration runs: lint, types, demo, and every test
 #
@@ -36,7 +36,8 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	python -m pytest -n $(JOBS) -m 'not slow' $(PYTEST_ARGS)
 
-# Simulations of what is promised: intervals that cover, guarantees that hold.
+# What takes long: simulations of what is promised (intervals that cover, guarantees that hold), the
+# examples of every page and recipe, the report in a browser, workers of Dask.
 test-slow: $(VENV)/.installed-dev
 	python -m pytest -n $(JOBS) -m slow $(PYTEST_ARGS)
 

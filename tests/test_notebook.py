@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.golden import matches
 
 ROOT = Path(__file__).parent.parent
@@ -47,6 +49,7 @@ def cells(folder: Path) -> tuple[dict[str, Any], list[tuple[dict[str, Any], list
     ]
 
 
+@pytest.mark.slow
 def test_cells_show_what_the_notebook_says(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     _, executed = cells(tmp_path)

@@ -64,6 +64,7 @@ def test_core_and_render_know_no_files_clocks_or_processes(root, room):
     assert {name: names for name, names in found.items() if names} == {}
 
 
+@pytest.mark.slow
 def test_only_io_opens_files(root):
     openers = []
     for name, tree in modules(root / "calibcli").items():

@@ -216,6 +216,7 @@ def test_one_file_has_two_figures_called_ece(figures, shared_data):
     agree(figures(path, *labels), ece="0.2527")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "published", "fitted", "after"),
     [

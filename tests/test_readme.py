@@ -25,7 +25,14 @@ from tests.golden import Checker, matches
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+# Those that a newcomer reads first are tried in every run.
+FIRST = {"README.md", "start.md", "python.md"}
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+def marks_of(page: Path) -> list[pytest.MarkDecorator]:
+    """Return what the tests of a page's examples are marked as."""
+    return [] if page.name in FIRST else [pytest.mark.slow]
 
 
 class Step(NamedTuple):
@@ -83,7 +90,7 @@ def make_targets() -> set[str]:
     return set(re.findall(r"^([a-z-]+):", text, re.MULTILINE))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [pytest.param(p, marks=marks_of(p), id=p.name) for p in PAGES])
 def test_examples_print_what_the_page_says(page, tmp_path, monkeypatch):
     text = page.read_text(encoding="utf-8")
     shell, names = Shell(tmp_path), {}

@@ -40,6 +40,7 @@ def remade(sample_data, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_remaking_writes_the_same_bytes(sample_data, remade):
     readme = (sample_data / "README.md").read_text(encoding="utf-8")
     told = re.search(r"with\s+scikit-learn (\S+), NumPy (\S+) and pyarrow (\S+);", readme)

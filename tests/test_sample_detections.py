@@ -19,6 +19,7 @@ def load(folder, part):
     return truth, json.loads((folder / f"detection_{part}.json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_remaking_writes_the_same_bytes(sample_data, tmp_path):
     readme = (sample_data / "README.md").read_text(encoding="utf-8")
     told = re.search(r"with\s+scikit-learn (\S+), NumPy (\S+) and pyarrow", readme).groups()

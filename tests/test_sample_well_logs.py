@@ -17,6 +17,7 @@ def logs(sample_data):
     return sample_data / "well_logs"
 
 
+@pytest.mark.slow
 def test_remaking_writes_the_same_bytes(sample_data, logs, tmp_path):
     readme = (sample_data / "README.md").read_text(encoding="utf-8")
     told = re.search(r"well logs with scikit-learn (\S+), NumPy (\S+) and SciPy (\S+);", readme)

@@ -9,6 +9,8 @@ from calibcli.core.results.figures import Figure
 from calibcli.core.results.reading import typed_as
 from calibcli.render.words import figures
 
+pytestmark = pytest.mark.slow
+
 FIGURES = ("precision", "recall", "f1", "specificity", "fpr")
 
 

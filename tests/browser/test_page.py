@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 PHONE = {"width": 390, "height": 844}
 
 

@@ -83,6 +83,7 @@ def test_a_second_model_without_some_rows(calibcli, write):
     ]
 
 
+@pytest.mark.slow
 def test_models_of_an_ensemble(models, calibcli, tmp_path, write):
     (a, b, _), (a2, b2, y2), options = models
     fits = []

@@ -244,6 +244,7 @@ def test_a_dump_that_the_champion_was_fitted_on_is_pointed_out(promote, current,
     assert "fitted on this very dump" in ran.err
 
 
+@pytest.mark.slow
 def test_several_classes(calibcli, write, tmp_path, valid):
     rng = np.random.default_rng(4)
     path = tmp_path / "current.json"
@@ -334,6 +335,7 @@ def test_no_decision_depends_on_the_clock(promote, dump, monkeypatch):
     assert json.loads(promote(night).out)["decision"] == "promoted"
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_take_turns(current, dump, tmp_path):
     """The second waits, and then meets the first one's calibrator as its champion."""
     before = json.loads(current.read_text())["digest"]

@@ -73,6 +73,7 @@ def test_head_keeps_the_exit_code_of_the_gate(bash, scores):
         assert (out.splitlines()[1], err) == (code, "")
 
 
+@pytest.mark.slow
 def test_a_reader_that_reads_nothing(bash, scores, calibrator):
     """Enough rows that the pipe breaks while they are written."""
     lines = scores.read_text().splitlines(keepends=True)
@@ -92,6 +93,7 @@ def test_a_reader_that_reads_nothing(bash, scores, calibrator):
     assert (len(out.splitlines()), err) == (2, "")
 
 
+@pytest.mark.slow
 def test_closed_streams_keep_the_exit_code(bash, scores):
     assert bash("calibcli measure scores.csv >&-") == (0, "", "")
     assert bash("calibcli measure scores.csv --fail-if 'ece>0' >&-") == (1, "", "")
@@ -104,6 +106,7 @@ def test_closed_streams_keep_the_exit_code(bash, scores):
     assert len(err.splitlines()) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 def test_a_full_disk_behind_standard_output(bash, scores, calibrator):
     for command in (
@@ -131,6 +134,7 @@ def test_silence_on_a_quiet_success(good, scores, tmp_path):
         good(command, *options)
 
 
+@pytest.mark.slow
 def test_output_file_and_redirection_are_the_same_bytes(good, bash, scores, tmp_path):
     for form in ("table", "json", "csv", "md"):
         printed = good("measure", scores, "--format", form).out
@@ -195,6 +199,7 @@ def test_options_from_the_environment(bash, scores):
     assert "--bins" in err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="script(1) of util-linux makes the terminal")
 def test_colours_on_a_terminal_only_and_not_with_no_color(bash, scores, tmp_path):
     line = "script -qec 'calibcli measure scores.csv {}' /dev/null"
@@ -208,6 +213,7 @@ def test_colours_on_a_terminal_only_and_not_with_no_color(bash, scores, tmp_path
     assert (tmp_path / "out.txt").read_text() == bash("calibcli measure scores.csv")[1]
 
 
+@pytest.mark.slow
 def test_apply_in_a_pipeline(bash, scores, calibrator):
     code, out, err = bash(
         "set -o pipefail; cat scores.csv | calibcli apply calibrator.json - -o - "

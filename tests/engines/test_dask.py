@@ -17,7 +17,7 @@ import pytest
 
 pytest.importorskip("distributed")
 # Dask's own warnings and those of its event loop are not ours to answer for.
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 

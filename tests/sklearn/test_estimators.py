@@ -43,6 +43,7 @@ CHECKS = parametrize_with_checks(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(CHECKS.args[0], list(CHECKS.args[1]), **CHECKS.kwargs)
 def test_checks_of_scikit_learn(estimator, check):
@@ -66,6 +67,7 @@ def rows():
     return X[:2000], y[:2000], X[2000:], y[2000:]
 
 
+@pytest.mark.slow
 def test_probabilities_are_better_and_saved(rows, tmp_path):
     X, y, new, truth = rows
     plain = GaussianNB().fit(X, y)
@@ -89,6 +91,7 @@ def test_several_classes_and_margins(rows):
     assert margins.calibrator_.logits
 
 
+@pytest.mark.slow
 def test_a_pipeline_and_a_search(rows):
     X, y, new, truth = rows
     whole = make_pipeline(StandardScaler(), Calibrator(LogisticRegression()))
@@ -102,6 +105,7 @@ def test_a_pipeline_and_a_search(rows):
     assert log_loss(truth, search.predict_proba(new)) < 0.6
 
 
+@pytest.mark.slow
 def test_the_cutoff_is_that_of_held_out_scores(rows, tmp_path):
     X, y, new, truth = rows
     inner = RandomForestClassifier(50, random_state=0)

@@ -281,7 +281,8 @@ def choose_label(
         InputError: A named column does not exist, or several have a known name.
     """
     if label is None:
-        named = usual((name for name in columns if name not in set(taken)), LABELS)
+        left = columns.keys() - set(taken)
+        named = usual((name for name in columns if name in left), LABELS)
         pairs = of_bigquery(columns)
         if pairs is not None:
             named = [pairs[1]]

@@ -120,6 +120,7 @@ def test_many_scores_for_a_calibrator_of_one(calibcli, write, classes, calibrato
     assert "leave out --task" in ran.err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="script(1) of util-linux makes the terminal")
 def test_a_page_is_not_printed_on_a_terminal(scores, tmp_path):
     line = f"script -qec '{sys.executable} -m calibcli report {{}}' /dev/null; echo code $?"

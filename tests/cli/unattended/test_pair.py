@@ -152,6 +152,7 @@ def test_without_cutoffs_nothing_says_what_to_choose_for(night, pair, dump):
     assert (ran.code, "nothing that says what to choose for" in ran.err) == (3, True)
 
 
+@pytest.mark.slow
 def test_the_pair_of_several_classes(calibcli, good, write, tmp_path, valid):
     def several(name, seed, slope):
         rng = np.random.default_rng(seed)

@@ -193,6 +193,7 @@ def test_a_separable_dump_by_chance_moves_no_score_to_certainty():
     assert p[0] < 0.8
 
 
+@pytest.mark.slow
 def test_a_fit_at_its_bound_is_no_candidate():
     rng = np.random.default_rng(3)
     score = rng.uniform(0.05, 0.95, 1500)

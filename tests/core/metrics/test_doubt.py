@@ -42,6 +42,7 @@ def awkward(rng):
     return score, label.astype(int), options
 
 
+@pytest.mark.slow
 def test_every_interval_of_awkward_rows_holds_its_value_and_is_finite():
     rng = np.random.default_rng(0)
     for _ in range(400):

@@ -123,6 +123,7 @@ def test_weights_of_1_equal_no_weights(limit: int) -> None:
             assert found[0] == pytest.approx(found[1], rel=1e-12), name
 
 
+@pytest.mark.slow
 @limits
 @given(data=rows, seed=st.integers(0, 999))
 def test_integer_weights_equal_repeated_rows(data: list[Any], seed: int, limit: int) -> None:

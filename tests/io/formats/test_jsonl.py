@@ -33,6 +33,7 @@ ROWS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", [300, 4_000, 2**22])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n"])
 def test_the_same_rows_whatever_the_blocks(block, end, read, opened, write, monkeypatch):

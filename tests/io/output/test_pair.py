@@ -73,6 +73,7 @@ def killed(folder, action, step):
     return ran.returncode != 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("action", "fresh"), [("install", NEW), ("rollback", OLDEST)])
 def test_killed_before_any_step_the_next_run_finds_the_pair_together(action, fresh, tmp_path):
     for name, text in zip(("cal", "cuts"), NEW, strict=True):

@@ -97,6 +97,7 @@ def test_killed_before_any_step_both_files_are_whole(action, fresh, tmp_path):
     assert state(folder) == after
 
 
+@pytest.mark.slow
 def test_recovery_may_be_killed_too(tmp_path):
     """Every state that a killed run leaves is again one that the next run can begin with."""
     finished = {"current.json": NEW, "current.json.previous": OLD}
