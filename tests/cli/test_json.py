@@ -16,7 +16,7 @@ BINARY = (
     "auc", "average_precision", "spiegelhalter_z", "spiegelhalter_p", "hosmer_lemeshow_p",
     "calibration_slope", "calibration_intercept", "oe_ratio", "ici", "e50", "e90",
     "over_confidence", "under_confidence", "nll_miscalibration", "nll_discrimination",
-    "nll_uncertainty", "brier_skill", "nll_skill", "cllr", "aurc", "miscalibration_p",
+    "nll_uncertainty", "brier_skill", "nll_skill", "cllr", "cllr_min", "aurc", "miscalibration_p",
 )  # fmt: skip
 SEVERAL = (
     "n", "accuracy", "mean_score", "ece", "ece_debiased", "mce", "ace", "classwise_ece",

@@ -57,7 +57,7 @@ _OF_CONFIDENCE = (
     "miscalibration_p",
 )
 _SKILLS = {"brier_skill": ("brier", "brier_uncertainty"), "nll_skill": ("nll", "nll_uncertainty")}
-_OF_PAIRS_ONLY = ("nll_miscalibration", "nll_discrimination", "nll_uncertainty", "cllr")
+_OF_PAIRS_ONLY = ("nll_miscalibration", "nll_discrimination", "nll_uncertainty", "cllr", "cllr_min")
 _SUMS = ("brier", "brier_miscalibration", "brier_discrimination", "brier_uncertainty", "nll")
 _MEANS = ("auc", "average_precision")
 

@@ -111,6 +111,21 @@ def test_cllr(rows):
     assert value("cllr", np.full(len(label), label.mean()), label) == pytest.approx(1.0, abs=1e-12)
 
 
+def test_least_cllr_is_that_after_pav_with_equal_priors(rows):
+    from sklearn.isotonic import IsotonicRegression
+
+    score, label, _ = rows
+    weight = np.where(label == 1, 0.5 / label.sum(), 0.5 / (1 - label).sum())
+    fit = IsotonicRegression().fit_transform(score, label, sample_weight=weight)
+    said = np.where(label == 1, fit, 1 - fit)
+    wanted = float(-(weight * np.log2(said)).sum())
+    assert value("cllr_min", score, label) == pytest.approx(wanted, abs=1e-9)
+    assert value("cllr_min", score**3, label) == pytest.approx(wanted, abs=1e-9)
+    assert wanted <= value("cllr", score, label)
+    assert value("cllr_min", np.full(len(label), 0.3), label) == pytest.approx(1.0, abs=1e-12)
+    assert value("cllr_min", label * 0.5 + 0.2, label) == pytest.approx(0.0, abs=1e-12)
+
+
 def test_risk_over_coverage(rows):
     score, label, _ = rows
     sureness, wrong = np.maximum(score, 1 - score), (score >= 0.5) != label
@@ -167,7 +182,7 @@ def test_gradients_are_the_derivatives(rows, name):
 
 def test_intervals_cover():
     rng = np.random.default_rng(2)
-    held = dict.fromkeys((*SMOOTH[:3], "brier_skill", "nll_skill", "cllr", "aurc"), 0)
+    held = dict.fromkeys((*SMOOTH[:3], "brier_skill", "nll_skill", "cllr", "cllr_min", "aurc"), 0)
     held |= {"over_confidence": 0}
 
     def sample(n):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from calibcli.core.metrics.binary import METRICS
-from calibcli.core.metrics.further import distances, losses, ranking, recalibration
+from calibcli.core.metrics.further import distances, least_cllr, losses, ranking, recalibration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -136,6 +136,14 @@ FURTHER: Mapping[str, Figure] = {
         "lower",
         "cost of the likelihood ratios in bits, 1 for scores that tell nothing (Brümmer 2006)",
         losses.cllr_gradient,
+    ),
+    "cllr_min": Figure(
+        least_cllr.cllr_min,
+        "lower",
+        "what is left of `cllr` after isotonic recalibration: how well labels are told apart",
+        least_cllr.cllr_min_gradient,
+        least_cllr.cllr_min_interval,
+        most=1.0,
     ),
     "aurc": Figure(
         ranking.aurc,
