@@ -49,6 +49,7 @@ VALUES: Final = {
     "--cluster": "c",
     "--key": "n",
     "--predicted": "g",
+    "--votes": "1",
     "--layout": "NHWC",
     "--ignore-label": "1",
     "--scale": "2",

@@ -34,6 +34,10 @@ class DetectionInput:
             help="Detection: suppress boxes first that overlap a better one of their class by more."
         ),
     ] = None
+    masks: Annotated[
+        bool,
+        typer.Option("--masks", help="Detection: match COCO's masks rather than boxes."),
+    ] = False
     max_detections: Annotated[
         int, typer.Option(help="Detection: boxes of a class that count in an image, the best.")
     ] = 100
@@ -50,6 +54,7 @@ class DetectionInput:
             given = {
                 "--ground-truth": self.ground_truth is not None,
                 "--nms-iou": self.nms_iou is not None,
+                "--masks": self.masks,
                 "--iou": self.iou != DetectionInput.iou,
                 "--max-detections": self.max_detections != DetectionInput.max_detections,
             }
@@ -61,6 +66,7 @@ class DetectionInput:
             spec,
             ground_truth=self.ground_truth,
             iou=self.iou,
+            masks=self.masks,
             max_detections=self.max_detections,
             nms_iou=self.nms_iou,
         )

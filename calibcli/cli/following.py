@@ -15,7 +15,7 @@ _READING = (
     "positive", "weight", "count",
     "cluster", "drop_invalid", "input_format", "key", "predicted", "renormalise",
     "layout", "ignore_label", "scale", "images", "ground_truth", "iou", "nms_iou",
-    "max_detections",
+    "masks", "max_detections",
 )  # fmt: skip
 """Options that say how files are read, which every command has."""
 _LONGEST = 74

@@ -29,7 +29,7 @@ _GROUPS = {
     SHOWN: "threshold thresholds calibrator group versus reference by at worst every",
     "Conventions": "bins binning edges closed tolerance confidence no_ci seed",
     "Images": "layout scale images connectivity background",
-    "Boxes": "ground_truth iou nms_iou max_detections search",
+    "Boxes": "ground_truth iou nms_iou masks max_detections search",
     "Output": "output interval evidence promise provenance fail_if format tag title save_stats "
     "plot save_plots",
     "Running": "threads engine scheduler quiet verbose debug no_config config help",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from calibcli.core.detection.masks import box_of
 from calibcli.errors import InputError
 from calibcli.io.boxes.tables import Boxes
 from calibcli.io.failures import reading, show
@@ -62,8 +63,10 @@ def is_json(source: Source) -> bool:
         return file.read(64).lstrip()[:1] in (b"[", b"{")
 
 
-def read_results(source: Source, *, keep: bool = False) -> Boxes:
+def read_results(source: Source, *, keep: bool = False, masks: bool = False) -> Boxes:
     """Read detections; `keep` also hands over each of them whole, in `Boxes.table` (a list).
+
+    With `masks` each has a segmentation, around which its box is drawn where it has none.
 
     Raises:
         InputError: no JSON, not a list of results, an entry that is none.
@@ -81,7 +84,7 @@ def read_results(source: Source, *, keep: bool = False) -> Boxes:
         raise InputError(f"{name} holds no list of detections", _RESULTS)
     if not isinstance(items, list):
         raise InputError(f"{name} holds no list of detections", _RESULTS)
-    boxes = _boxes(items, source.name, "detection", scored=True)
+    boxes = _boxes(items, source.name, "detection", scored=True, masks=masks)
     if not keep:
         return boxes
     from dataclasses import replace
@@ -97,8 +100,8 @@ class Items(list[dict[str, Any]]):
         return Items([self[int(i)] for i in rows])
 
 
-def read_annotations(source: Source) -> Annotations:
-    """Read objects, images and categories.
+def read_annotations(source: Source, *, masks: bool = False) -> Annotations:
+    """Read objects, images and categories; with `masks` also the segmentation of each object.
 
     Raises:
         InputError: no JSON, no annotations, an object of an unknown image or category.
@@ -125,7 +128,7 @@ def read_annotations(source: Source) -> Annotations:
         key: text if given.count(text) == 1 else f"{text} ({key})"
         for key, text in zip(ids, given, strict=True)
     }
-    boxes = _boxes(whole["annotations"], source.name, "annotation", scored=False)
+    boxes = _boxes(whole["annotations"], source.name, "annotation", scored=False, masks=masks)
     for found, known, what in (
         (boxes.image, set(images), "image"),
         (boxes.label, set(names), "category"),
@@ -169,9 +172,13 @@ def _number(value: Any) -> float:
     return float(value) if isinstance(value, int | float) and value > 0 else float("nan")
 
 
-def _boxes(items: list[Any], path: str, unit: str, *, scored: bool) -> Boxes:
+def _boxes(items: list[Any], path: str, unit: str, *, scored: bool, masks: bool) -> Boxes:
     """Return entries of a list as arrays, by columns: a loop over each would take ten times."""
     needed = ("image_id", "category_id", "bbox", *(["score"] if scored else []))
+    segments = None
+    if masks:
+        items = [_boxed(item, f"{show(path)}, {unit} {i + 1:,}") for i, item in enumerate(items)]
+        segments = tuple(item["segmentation"] for item in items)
     try:
         columns = {key: [item[key] for item in items] for key in needed}
     except (KeyError, TypeError):
@@ -199,6 +206,32 @@ def _boxes(items: list[Any], path: str, unit: str, *, scored: bool) -> Boxes:
         ignore,
         None,
         np.arange(len(items)),
+        segments=segments,
+    )
+
+
+def _boxed(item: Any, where: str) -> Any:
+    """Return an entry with the box around its mask, where it has none of its own.
+
+    Raises:
+        InputError: no mask, or none that can be read.
+    """
+    if not isinstance(item, dict) or "segmentation" not in item:
+        raise InputError(f"{where}: no 'segmentation'", "without --masks boxes are matched")
+    if "bbox" in item:
+        return item
+    try:
+        return {**item, "bbox": box_of(item["segmentation"])}
+    except (ValueError, TypeError, OverflowError) as error:
+        raise bad_mask(where, error) from error
+
+
+def bad_mask(where: str, error: Exception) -> InputError:
+    """Return what is to be said of a mask that cannot be read."""
+    told = str(error) if type(error) is ValueError else "no numbers"
+    return InputError(
+        f"{where}: its segmentation is {told}",
+        "a segmentation is a list of polygons, or run lengths as {size: [h, w], counts}",
     )
 
 
@@ -239,7 +272,7 @@ def _unusable(items: list[Any], path: str, unit: str, needed: Sequence[str]) -> 
 
 def _boxless(item: dict[str, Any], key: str) -> str:
     if key == "bbox" and "segmentation" in item:
-        return "; masks are not boxes: write the box of each mask"
+        return "; --masks matches masks"
     return ""
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from calibcli.core.detection.masks import Masks
     from calibcli.io.formats.source import Source
     from calibcli.io.rows.recipe import InputSpec
 
@@ -40,6 +41,7 @@ class Numbered:
         box: float64 (n, 4) as x, y, w, h.
         score: float64 (n,); of objects an empty array.
         crowd, ignore: bool (n,).
+        mask: of each, where masks are matched rather than boxes.
     """
 
     image: Ints
@@ -48,6 +50,7 @@ class Numbered:
     score: NDArray[np.float64]
     crowd: NDArray[np.bool_]
     ignore: NDArray[np.bool_]
+    mask: Masks | None = None
 
     def __len__(self) -> int:
         return len(self.image)
@@ -61,6 +64,7 @@ class Numbered:
             self.score[rows] if len(self.score) else self.score,
             self.crowd[rows],
             self.ignore[rows],
+            None if self.mask is None else self.mask.take(rows),
         )
 
 
@@ -89,7 +93,7 @@ def read_files(
     if sources is None:
         sources = expand(spec.paths, spec.input_format)
     return [
-        read_results(source, keep=keep)
+        read_results(source, keep=keep, masks=spec.masks)
         if is_json(source)
         else read_table(source, score=spec.score, scored=True, keep=keep)
         for source in sources
@@ -117,7 +121,7 @@ def read_truth(path: str, spec: InputSpec) -> tuple[Truth, int]:
         if is_json(source):
             if not listed:
                 raise InputError(f"{show(path)} is both JSON and tables", "give files of one kind")
-            found = read_annotations(source)
+            found = read_annotations(source, masks=spec.masks)
             one = found.boxes
             images += found.images
             if names and names != found.names:

@@ -24,6 +24,7 @@ from calibcli.io.boxes.numbering import (
     sizes_of,
     used,
 )
+from calibcli.io.boxes.segments import masks_of
 from calibcli.io.boxes.subset import left_out, of_classes, of_images, wanted_categories
 from calibcli.io.provenance import beside, noted, within
 
@@ -91,6 +92,8 @@ def open_boxes(
             names = {key: name for key, name in names.items() if name in classes}
         remarks += left_out(0, strangers)
         objects = numbered(there, number, places)
+        if spec.masks:
+            objects = replace(objects, mask=masks_of(there, size_of))
         objects = objects.take(np.argsort(objects.image, kind="stable"))
         unlisted = _unlisted(truth, images)
         if unlisted:
@@ -104,6 +107,8 @@ def open_boxes(
         if name in number:
             size[number[name]] = both
     detections = numbered(found, number, where)
+    if spec.masks and objects is not None:
+        detections = replace(detections, mask=masks_of(found, size_of))
     if objects is not None:
         remark = form_remark(detections.box, size[detections.image], objects.box)
         if remark is not None:

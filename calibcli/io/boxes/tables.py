@@ -7,6 +7,7 @@ are held in memory: some 100 bytes each.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,6 +47,7 @@ class Boxes:
         size: float64 (n, 2) width and height of each box's image, or None.
         place: int64 (n,) 0-based place of each box in the file.
         table: all columns as a pyarrow.Table, where they are kept.
+        segments: COCO's segmentation of each, where masks are matched.
         bare: images that the file names without a box, and `bare_size` their sizes.
     """
 
@@ -60,6 +62,7 @@ class Boxes:
     size: NDArray[np.float64] | None
     place: NDArray[np.int64]
     table: Any = None
+    segments: tuple[Any, ...] | None = None
     bare: tuple[str, ...] = ()
     bare_size: dict[str, tuple[float, float]] = field(default_factory=dict)
 
@@ -88,6 +91,7 @@ class Boxes:
             size=None if self.size is None else self.size[kept],
             place=self.place[kept],
             table=None if self.table is None else self.table.take(np.flatnonzero(kept)),
+            segments=None if self.segments is None else tuple(compress(self.segments, kept)),
         )
 
 

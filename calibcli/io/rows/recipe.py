@@ -52,6 +52,7 @@ class InputSpec:
     ground_truth: str | None = None
     iou: float = 0.5
     max_detections: int = 100
+    masks: bool = False
     nms_iou: float | Mapping[str | None, float] | None = None
 
     @property

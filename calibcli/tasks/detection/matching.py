@@ -17,10 +17,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from calibcli.core.detection.masks import mask_iou
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
+
+    from calibcli.core.detection.masks import Masks
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
@@ -93,7 +97,14 @@ class Overlaps:
 
 
 def overlaps(
-    group: Ints, box: Floats, truth_group: Ints, truth_box: Floats, crowd: Bools, *, least: float
+    group: Ints,
+    box: Floats,
+    truth_group: Ints,
+    truth_box: Floats,
+    crowd: Bools,
+    *,
+    least: float,
+    masks: tuple[Masks, Masks] | None = None,
 ) -> Overlaps:
     """Return every pair of one group whose IoU is at least `least`.
 
@@ -104,12 +115,16 @@ def overlaps(
         truth_box: (g, 4) the objects.
         crowd: (g,) which of them are crowds.
         least: the smallest IoU that will be asked for.
+        masks: of the detections and of the objects, which overlap in place of their boxes.
     """
     first = np.searchsorted(truth_group, group, side="left")
     stop = np.searchsorted(truth_group, group, side="right")
     kept: list[tuple[Ints, Ints, Floats]] = []
     for row, other in joined(first, stop):
-        value = iou(box[row], truth_box[other], crowd[other])
+        if masks is None:
+            value = iou(box[row], truth_box[other], crowd[other])
+        else:
+            value = mask_iou(masks[0], row, masks[1], other, crowd[other])
         near = value >= min(least, NEAR_ONE)
         kept.append((row[near], other[near], value[near]))
     if not kept:

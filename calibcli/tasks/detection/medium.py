@@ -61,6 +61,8 @@ class Detection(Medium):
             "drop_invalid": spec.drop_invalid,
             "nms_iou": dataset.nms.get(None),
         }
+        if spec.masks:
+            params["masks"] = True
         return params if spec.weight is None else {**params, "weight": spec.weight}
 
     def warnings(self, dataset: BoxDataset, population: Population) -> list[Warning]:

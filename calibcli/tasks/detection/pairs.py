@@ -100,8 +100,17 @@ def scene(
     own = truth.image * size + truth.label
     sort = np.argsort(own, kind="stable")
     objects = truth.take(sort)
+    masks = None
+    if found.mask is not None and objects.mask is not None:
+        masks = found.mask.take(order), objects.mask
     pairs = overlaps(
-        group[order], found.box[order], own[sort], objects.box, objects.crowd, least=iou
+        group[order],
+        found.box[order],
+        own[sort],
+        objects.box,
+        objects.crowd,
+        least=iou,
+        masks=masks,
     )
     bucket = buckets_of_all(boxes.units)
     counts = ~objects.ignore
