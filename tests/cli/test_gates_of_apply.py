@@ -86,7 +86,7 @@ def test_forms(apply):
     lines = apply(*gate, "--format", "github").out.splitlines()
     assert lines[1].startswith("::error title=calibcli::gate")
     text = apply(*gate, "--format", "prometheus").out
-    assert 'calibcli_gate_passed{expr="decision.positive-rate>0.01"} 0' in text
+    assert 'calibcli_gate_passed{expr="decision.positive-rate>0.01",command="apply"} 0' in text
     assert "calibcli_decision_positive_rate{" in text
     assert "FAIL" in apply(*gate, "--format", "md").out
     assert "FAIL" in apply(*gate).out

@@ -2,7 +2,8 @@
 
 Every figure is a gauge `calibcli_<metric>` with its interval as `_low` and `_high`. Labels: `slice`
 (overall, class, group), `column` and `name` of the slice, `stage` (before, calibrated), and the
-tags of the run. A figure that is not defined is absent. No timestamps: the collector refuses them,
+tags of the run; gates of other commands than `measure` have a `command`. A figure that is not
+defined is absent. No timestamps: the collector refuses them,
 and tells the age of the file itself.
 """
 
@@ -137,7 +138,7 @@ def render_fit(result: FitResult) -> str:
             for name, value in side.metrics.items() if side is not None else ():
                 text = f"{METRICS.get(name, name)}, before and after the fit"
                 found.figure(f"fit_{name}", text, value, {**_labels(where), "stage": stage})
-    _gates(found, result.gates)
+    _gates(found, result.gates, command="fit")
     return found.text()
 
 
@@ -147,7 +148,7 @@ def render_apply(result: ApplyResult) -> str:
     found.info("apply", method=result.method)
     for one in of_apply(result):
         _numbered(found, one)
-    _gates(found, result.gates)
+    _gates(found, result.gates, command="apply")
     return found.text()
 
 
@@ -188,7 +189,7 @@ def render_threshold(result: ThresholdResult) -> str:
         for name, rate in table.rates.items() if table is not None else ():
             if name in RATES:
                 found.figure(f"threshold_{name}", f"{name} {_RATE_HELP}", rate, where)
-    _gates(found, result.gates)
+    _gates(found, result.gates, command="threshold")
     return found.text()
 
 
@@ -198,13 +199,14 @@ def _labels(where: Where) -> dict[str, object]:
     return {"slice": where.kind, "column": where.column or "", "name": name}
 
 
-def _gates(found: _Families, gates: Sequence[GateResult]) -> None:
+def _gates(found: _Families, gates: Sequence[GateResult], **command: str) -> None:
+    """Add what gates found; the `command` tells those of a fit from those of a measurement."""
     for gate in {gate.expr: gate for gate in gates}.values():
-        labels = {"expr": gate.expr}
+        labels = {"expr": gate.expr, **command}
         found.add("gate_passed", "1 where the gate passed, 0 where it failed", gate.passed, labels)
         found.add("gate_value", "what the gate compares", gate.value, labels)
     failed = sum(not gate.passed for gate in gates)
-    found.add("gates_failed", "number of gates that failed", failed)
+    found.add("gates_failed", "number of gates that failed", failed, command)
 
 
 def _number(value: float) -> str:
