@@ -108,7 +108,7 @@ class Findings:
     def of(cls, result: Json, chosen: Cutoff | None = None) -> Findings:
         """Return the figures of a result, as the JSON has it."""
         if result["schema"] != "calibcli/measure":
-            from calibcli.core.results.chosen import of_result
+            from calibcli.core.results.parts.chosen import of_result
 
             return cls(of_result(typed(result)), chosen)
         whole: MeasureResult = typed(result)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from calibcli.core.results.base import UNSET, Number, Record, UnsetType, always
-from calibcli.core.results.decided import Decided
 from calibcli.core.results.figures import Figure, Where
+from calibcli.core.results.parts.decided import Decided
 
 
 class Compared(Record, frozen=True, kw_only=True):

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from calibcli.core.results.comparisons import Compared, Difference, Versus
-    from calibcli.core.results.decided import Decided
     from calibcli.core.results.figures import Confusion, Interval
     from calibcli.core.results.measure import MeasureResult, SliceResult
+    from calibcli.core.results.parts.decided import Decided
 
 Cell = float | int | str | None
 _BIN = ("low", "high", "count", "score", "frequency", "gap")

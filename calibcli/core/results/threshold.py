@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 from calibcli.core.results.base import UNSET, Number, Record, UnsetType, always, field
 from calibcli.core.results.choices import Abstain, CostMatrix, Sets
-from calibcli.core.results.decided import Decided
 from calibcli.core.results.envelope import Envelope, GateResult, Input
 from calibcli.core.results.figures import Confusion, Figure, Where
+from calibcli.core.results.parts.decided import Decided
 from calibcli.core.results.warning import Code
 
 Kind = Literal["empirical", "certified", "conformal"]

@@ -20,7 +20,7 @@ from calibcli.render.words import figures
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from calibcli.core.results.curves import CostCurve, NetBenefit, RiskCoverage
+    from calibcli.core.results.parts.curves import CostCurve, NetBenefit, RiskCoverage
 
     Spec = dict[str, Any]
 

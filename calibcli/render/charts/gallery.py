@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from calibcli.core.results.conventions import Conventions
-    from calibcli.core.results.curves import BinnedEcePoint, CorpCurve
     from calibcli.core.results.measure import MeasureResult, SliceResult
+    from calibcli.core.results.parts.curves import BinnedEcePoint, CorpCurve
     from calibcli.tasks.words import Words
 
 

@@ -16,9 +16,9 @@ from calibcli.render.words import figures
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from calibcli.core.results.curves import NetBenefit, PrecisionRecall, Roc
     from calibcli.core.results.figures import Confusion
     from calibcli.core.results.measure import MeasureResult, SliceResult
+    from calibcli.core.results.parts.curves import NetBenefit, PrecisionRecall, Roc
     from calibcli.core.results.report import ReportResult
     from calibcli.core.results.threshold import RegionCurve, TradeOffCurve
 

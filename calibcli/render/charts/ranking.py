@@ -19,7 +19,7 @@ from calibcli.render.charts.vega import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from calibcli.core.results.curves import PrecisionRecall, Roc
+    from calibcli.core.results.parts.curves import PrecisionRecall, Roc
 
     Spec = dict[str, Any]
 

@@ -23,8 +23,8 @@ from calibcli.render.words import bins as regions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from calibcli.core.results.curves import Band, BinnedEcePoint, CorpCurve
     from calibcli.core.results.figures import Bin
+    from calibcli.core.results.parts.curves import Band, BinnedEcePoint, CorpCurve
     from calibcli.tasks.words import Words
 
     Spec = dict[str, Any]

@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import structs
 
-from calibcli.core.results.chosen import of_apply
 from calibcli.core.results.figures import OVERALL
+from calibcli.core.results.parts.chosen import of_apply
 from calibcli.core.results.stream import numbers, of_confusion
 from calibcli.core.results.threshold import ReferralBand
 from calibcli.render.tables import promotion

@@ -12,8 +12,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from calibcli.core.results.chosen import of_apply
 from calibcli.core.results.figures import OVERALL, RATES, Figure
+from calibcli.core.results.parts.chosen import of_apply
 from calibcli.core.results.stream import numbers
 from calibcli.render.words import names
 from calibcli.render.words.glossary import METRICS

@@ -16,9 +16,9 @@ from calibcli.render.words.names import html
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from calibcli.core.results.curves import OutcomeCosts
     from calibcli.core.results.figures import Confusion, Figure
     from calibcli.core.results.measure import MeasureResult
+    from calibcli.core.results.parts.curves import OutcomeCosts
     from calibcli.core.results.report import ReportResult
 
 

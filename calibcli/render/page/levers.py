@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import structs
 
 from calibcli.core.results.base import plain
-from calibcli.core.results.curves import OutcomeCosts
+from calibcli.core.results.parts.curves import OutcomeCosts
 from calibcli.render.charts.gallery_slices import by_harm
 from calibcli.render.page.parts import section_html
 from calibcli.render.tables import common as tabulate
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from calibcli.core.results.conventions import Conventions
-    from calibcli.core.results.curves import Cutoffs
     from calibcli.core.results.figures import Bin, Where
     from calibcli.core.results.measure import MeasureResult, SliceResult
+    from calibcli.core.results.parts.curves import Cutoffs
     from calibcli.core.results.report import ReportResult
 
 SHOWN: Final = 40

@@ -10,8 +10,8 @@ from calibcli.render.words import figures
 
 if TYPE_CHECKING:
     from calibcli.core.results.conventions import Conventions
-    from calibcli.core.results.decided import Decided, DecisionMatrix
     from calibcli.core.results.measure import MeasureResult
+    from calibcli.core.results.parts.decided import Decided, DecisionMatrix
     from calibcli.core.results.threshold import ThresholdResult
 
 MOST_CLASSES = 20

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.results.worst import WorstRow
+from calibcli.core.results.parts.worst import WorstRow
 from calibcli.tasks.mapping import mapping_of
 from calibcli.tasks.rows.scan import probabilities
 

@@ -19,9 +19,9 @@ from calibcli.core.metrics.binary import Undefined, View
 from calibcli.core.metrics.gaps import ece_sum
 from calibcli.core.metrics.inversion import exceeds_p
 from calibcli.core.results.comparisons import Compared
-from calibcli.core.results.decided import Decided
 from calibcli.core.results.figures import OVERALL
 from calibcli.core.results.measure import SliceResult
+from calibcli.core.results.parts.decided import Decided
 from calibcli.core.results.reading import typed_as
 from calibcli.core.results.stream import of_decision, of_drift, of_slice
 from calibcli.core.results.warning import Warning

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from calibcli.core.results.worst import Worst
+from calibcli.core.results.parts.worst import Worst
 from calibcli.errors import UsageError
 from calibcli.tasks.rows.worst import WorstRows
 from calibcli.tasks.scan import scan

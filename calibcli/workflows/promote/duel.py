@@ -14,8 +14,8 @@ from msgspec import structs
 
 from calibcli.core.comparison.decided import Duel, compare, compare_losses, estimates
 from calibcli.core.decisions.rules import NONE, REFER
-from calibcli.core.results.decided import Decided
 from calibcli.core.results.figures import OVERALL, Figure, Where
+from calibcli.core.results.parts.decided import Decided
 from calibcli.core.results.promotion import ConstraintKept
 from calibcli.core.results.reading import typed_as
 from calibcli.core.statistics.buckets import BUCKETS

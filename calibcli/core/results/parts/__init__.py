@@ -1,0 +1,1 @@
+"""Parts that results of several commands hold."""
