@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from calibcli.core.results.figures import Confusion
     from calibcli.core.results.measure import MeasureResult, SliceResult
     from calibcli.core.results.parts.curves import NetBenefit, PrecisionRecall, Roc
+    from calibcli.core.results.parts.searches import RegionCurve, TradeOffCurve
     from calibcli.core.results.report import ReportResult
-    from calibcli.core.results.threshold import RegionCurve, TradeOffCurve
 
 MATRICES: Final = 6
 LINES: Final = 12

@@ -10,7 +10,7 @@ from calibcli.render.charts.vega import SIDE, TICKS, field, specification, unit
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from calibcli.core.results.threshold import RegionCurve
+    from calibcli.core.results.parts.searches import RegionCurve
 
     Spec = dict[str, Any]
 

@@ -11,7 +11,7 @@ from calibcli.render.words import figures
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from calibcli.core.results.threshold import TradeOffCurve
+    from calibcli.core.results.parts.searches import TradeOffCurve
 
     Spec = dict[str, Any]
 

@@ -39,11 +39,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from calibcli.core.results.apply import ApplyResult
-    from calibcli.core.results.choices import Abstain, Kept
     from calibcli.core.results.envelope import GateResult
     from calibcli.core.results.figures import Figure, Where
     from calibcli.core.results.fit import FitResult
     from calibcli.core.results.measure import MeasureResult
+    from calibcli.core.results.parts.choices import Abstain, Kept
     from calibcli.core.results.promotion import PromotionResult
     from calibcli.core.results.stream import Numbered
     from calibcli.core.results.threshold import ThresholdResult

@@ -9,8 +9,8 @@ from calibcli.render.tables.layout import Cell, Column, Table
 from calibcli.render.words import figures
 
 if TYPE_CHECKING:
-    from calibcli.core.results.choices import Abstain, CostMatrix, Kept, Sets
     from calibcli.core.results.conventions import Conventions
+    from calibcli.core.results.parts.choices import Abstain, CostMatrix, Kept, Sets
     from calibcli.core.results.threshold import Choice
 
 

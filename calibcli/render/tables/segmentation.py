@@ -13,7 +13,8 @@ from calibcli.render.words.names import visible
 
 if TYPE_CHECKING:
     from calibcli.core.results.measure import MeasureResult, Structure
-    from calibcli.core.results.threshold import Choice, Together
+    from calibcli.core.results.parts.searches import Together
+    from calibcli.core.results.threshold import Choice
 
 _OVERLAP = ("precision", "recall", "dice", "iou", "mean_dice")
 
