@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from calibcli.core.statistics.cell_table import CellTable
-from calibcli.core.statistics.confidence import confidence_pairs
 from calibcli.core.statistics.losses import SUMS, combine, slot_losses
 from calibcli.core.statistics.row_sample import RowSample
-from calibcli.core.statistics.stats import BUCKETS, ScoreStats
+from calibcli.core.statistics.stats import BUCKETS, ScoreStats, confidence_pairs
 from calibcli.core.statistics.tally import Tally
 from calibcli.io.task import LABELS, SINGLE, OfTask
 from calibcli.tasks.pairs import CLASSES, FAMILIES, PAIRS, TOP, Pairs, width
