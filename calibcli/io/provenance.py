@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from calibcli.core.results.base import plain
-from calibcli.core.results.provenance import Output, Provenance, SideFile
+from calibcli.core.results.parts.provenance import Output, Provenance, SideFile
 from calibcli.errors import InputError
 from calibcli.io.failures import reading, show
 from calibcli.io.output.sink import write_atomic

@@ -8,7 +8,7 @@ from calibcli._version import __version__
 from calibcli.core.results.base import Number, Record, always
 from calibcli.core.results.conventions import Conventions
 from calibcli.core.results.figures import Where
-from calibcli.core.results.provenance import Provenance
+from calibcli.core.results.parts.provenance import Provenance
 from calibcli.core.results.reading import typed_as
 
 

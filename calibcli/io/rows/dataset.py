@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from calibcli.core.numeric.raw_scale import RawScale
-    from calibcli.core.results.provenance import Provenance
+    from calibcli.core.results.parts.provenance import Provenance
     from calibcli.core.results.warning import Warning
     from calibcli.io.formats.source import Source
     from calibcli.io.rows.beside.side import SideTable

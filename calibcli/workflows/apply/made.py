@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from calibcli._version import __version__
-from calibcli.core.results.provenance import Provenance
+from calibcli.core.results.parts.provenance import Provenance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
