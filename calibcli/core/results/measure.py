@@ -7,7 +7,6 @@ from typing import Literal
 from calibcli.core.results.base import UNSET, Number, Record, UnsetType, always
 from calibcli.core.results.comparisons import Drift, Overlap, Series, Versus
 from calibcli.core.results.envelope import Envelope, GateResult
-from calibcli.core.results.evidence import Gathered
 from calibcli.core.results.figures import Bin, BinnedEce, Confusion, Figure, Reading, Where
 from calibcli.core.results.parts.curves import (
     Band,
@@ -21,6 +20,7 @@ from calibcli.core.results.parts.curves import (
     Roc,
 )
 from calibcli.core.results.parts.decided import Decided
+from calibcli.core.results.parts.evidence import Gathered
 from calibcli.core.results.parts.worst import Worst
 from calibcli.core.results.warning import Code
 

@@ -19,9 +19,9 @@ from calibcli.core.comparison.evidence import (
     rate_gains,
 )
 from calibcli.core.results.base import plain
-from calibcli.core.results.evidence import Broken, EvidenceFile, Gathered, Kept
 from calibcli.core.results.figures import OVERALL
 from calibcli.core.results.measure import SliceResult
+from calibcli.core.results.parts.evidence import Broken, EvidenceFile, Gathered, Kept
 from calibcli.core.results.reading import typed_as
 from calibcli.core.statistics.curves import reliability
 from calibcli.errors import InputError, UsageError
