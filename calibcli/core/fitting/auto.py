@@ -118,7 +118,7 @@ def auto(
     Raises:
         InputError: when only one class is present.
     """
-    names = sorted({base, *methods}, key=problem.rank)
+    names = sorted(dict.fromkeys((base, *methods)), key=problem.rank)
     reasons = {name: why for name in names if (why := problem.unfit(name))}
     notes: tuple[str, ...] = ()
     scarce = problem.too_few()

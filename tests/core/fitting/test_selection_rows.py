@@ -54,6 +54,13 @@ def test_a_wrong_temperature_is_found(select):
     assert len(result.folds) == 5
 
 
+def test_methods_that_are_as_simple_keep_their_order():
+    rows = source(*drawn(300, 1.5))
+    for methods in (("vector", "svs"), ("svs", "vector")):
+        found = [one.method for one in auto_rows(rows, methods=methods).candidates]
+        assert found == ["identity", *methods]
+
+
 def test_scores_are_the_held_out_losses_by_hand():
     z, y = drawn(1500, 1.6)
     bucket = np.arange(1500) % 64
