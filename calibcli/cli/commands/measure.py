@@ -57,7 +57,7 @@ def command(
         typer.Option(
             metavar="COL",
             help="The same figures for each period of this column, in order, and the first bad "
-            "one; day:COL, week:COL or month:COL cut times.",
+            "one; day:COL, week:COL or month:COL cut times, rows:N makes chunks.",
         ),
     ] = None,
     at: Annotated[

@@ -82,7 +82,7 @@ def command(
         typer.Option(
             metavar="COL",
             help="Draw and list each period of this column in order, and the first bad one; "
-            "day:COL, week:COL or month:COL cut times.",
+            "day:COL, week:COL or month:COL cut times, rows:N makes chunks.",
         ),
     ] = None,
     at: Annotated[

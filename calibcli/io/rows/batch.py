@@ -127,15 +127,21 @@ class RowBatch:
 
 
 def assemble(
-    view: View, recipe: Recipe, source_index: int, labels: NDArray[Any] | None
+    view: View, recipe: Recipe, source_index: int, labels: NDArray[Any] | None, before: int = 0
 ) -> RowBatch:
-    """Make the batch of a frame whose labels have been coded.
+    """Make the batch of a frame whose labels have been coded; `before` is rows of earlier files.
 
     Raises:
         InputError: A score, a weight, a count or a cluster id that cannot be used.
     """
     groups = []
     for place in recipe.groups:
+        if place.every:
+            from calibcli.io.rows.periods import chunks
+
+            first = before + view.frame.first_row
+            groups.append(chunks(first, view.frame.rows, place.every))
+            continue
         with view.blame(place):
             found = categories(view.raw(place))
             if place.unit is not None:

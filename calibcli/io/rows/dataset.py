@@ -227,6 +227,8 @@ def open_dataset(
     if typed and schema is not None:
         schema = _typed(readers, schema)
     shared = Shared()
+    earlier = 0
+    chunked = any(place.every for place in recipe.groups)
     for number, reader in enumerate(readers):
         name = reader.source.name
         beside = Beside(side, offsets[number], name, recipe.key, recipe.same)
@@ -234,9 +236,20 @@ def open_dataset(
             index = len(shared.partitions)
             shared.partitions.append(
                 RowPartition(
-                    name, number, index, part, reader, recipe, beside, keep_columns, schema, shared
+                    name,
+                    number,
+                    index,
+                    part,
+                    reader,
+                    recipe,
+                    beside,
+                    keep_columns,
+                    schema,
+                    shared,
+                    before=earlier,
                 )
             )
+        earlier += reader.count() if chunked and number + 1 < len(readers) else 0
     dataset = RowDataset(
         task=recipe.task,
         classes=recipe.classes,

@@ -72,6 +72,7 @@ class RowPartition:
         first_row: 0-based row of the file at which it begins.
         rows: How many rows it has, or None where only reading tells.
         copies: Of its rows, where these are known by what they hold.
+        before: Rows of the files before this one, where chunks of rows are asked for.
     """
 
     source: str
@@ -85,6 +86,7 @@ class RowPartition:
     schema: Any
     shared: Shared
     copies: Copies | None = None
+    before: int = 0
 
     @property
     def first_row(self) -> int:
@@ -120,7 +122,7 @@ class RowPartition:
                 if not recipe.labelling.usable(labels, drop_invalid=recipe.drop_invalid):
                     scores_of(view, recipe)  # what is wrong with the scores is said first
                     raise self._bad_labels()
-            batch = assemble(view, recipe, self.source_index, labels)
+            batch = assemble(view, recipe, self.source_index, labels, self.before)
             ignored += batch.ignored - self._lost(view)
             yield batch if self.copies is None else self.copies.apart(batch, usable)
             usable += len(batch)

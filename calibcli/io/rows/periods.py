@@ -1,9 +1,12 @@
-"""Times as periods: `day:COL`, `month:COL` and their kin, by the text of a date or a timestamp."""
+"""Times as periods: `day:COL`, `month:COL` and their kin; `rows:N` for chunks of so many rows.
+
+A time is the text of a date or a timestamp, or seconds or milliseconds since 1970, in UTC.
+"""
 
 from __future__ import annotations
 
 import re
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _TIME = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2})(?::?\d{2}.*)?)?", re.S)
+_EPOCH = re.compile(r"(\d{9,10}|\d{12,13})(\.\d*)?")
+_CHUNKS = re.compile(r"rows:([1-9]\d{0,11})")
 AUTO = "period"
 """The unit of a column that is not cut, but for timestamps, which are cut to days."""
 
@@ -36,6 +41,23 @@ UNITS = tuple(_UNITS)
 """Units of time that a column can be cut to; a week is named by its Monday."""
 
 
+def chunk_size(name: str) -> int | None:
+    """Return N of `rows:N`; None where that is not what is named."""
+    match = _CHUNKS.fullmatch(name)
+    return None if match is None else int(match[1])
+
+
+def chunks(first: int, rows: int, every: int) -> Categories:
+    """Return the chunk of each of these rows (rows,), the first of which has the number `first`.
+
+    Chunks are numbered from 0.
+    """
+    number = np.arange(first, first + rows) // every
+    low = first // every
+    last = int(number[-1]) if rows else low - 1
+    return Categories((number - low).astype(np.int32), [str(n) for n in range(low, last + 1)])
+
+
 def split_unit(name: str) -> tuple[str | None, str]:
     """Return (unit, column) of `unit:column`; (None, name) where it names no unit."""
     unit, _, column = name.partition(":")
@@ -45,7 +67,8 @@ def split_unit(name: str) -> tuple[str | None, str]:
 def cut(found: Categories, unit: str) -> Categories:
     """Return a column of times as the periods that they lie in.
 
-    Times are dates or timestamps in ISO 8601 as the file has them: a time zone is not converted.
+    Times are dates or timestamps in ISO 8601 as the file has them: a time zone is not converted;
+    or seconds or milliseconds since 1970, told apart by their number of digits.
 
     Raises:
         BadValueError: a value that is no date.
@@ -66,6 +89,8 @@ def cut(found: Categories, unit: str) -> Categories:
 
 def _period(value: str, unit: str) -> str | None:
     match = _TIME.fullmatch(value)
+    if match is None and unit != AUTO:
+        match = _TIME.fullmatch(_of_epoch(value))
     if unit == AUTO:
         return value[:10] if match is not None and match[4] is not None else value
     if value == MISSING_GROUP:
@@ -78,3 +103,12 @@ def _period(value: str, unit: str) -> str | None:
     except ValueError:
         return None
     return _UNITS[unit](year, month, day, match[4] or "")
+
+
+def _of_epoch(value: str) -> str:
+    """Return seconds or milliseconds since 1970 as a timestamp; "" for anything else."""
+    match = _EPOCH.fullmatch(value)
+    if match is None:
+        return ""
+    seconds = int(match[1]) if len(match[1]) < 12 else int(match[1]) // 1000
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -132,7 +132,8 @@ class Recipe:
 
     def plan(self, *, side: bool = False, keep: bool = False) -> ReadPlan:
         """Return what to read of the scores, or of the labels file."""
-        keys = [place for place in (*self.label, *self.groups) if place.side == side]
+        read = (*self.label, *(place for place in self.groups if not place.every))
+        keys = [place for place in read if place.side == side]
         votes = None if isinstance(self.votes, float) else self.votes
         counts = (self.weight, self.count, votes)
         numbers = [place for place in counts if place and place.side == side]

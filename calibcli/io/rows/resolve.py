@@ -22,7 +22,7 @@ from calibcli.io.rows.evidence import HEAD_ROWS
 from calibcli.io.rows.keys import keys
 from calibcli.io.rows.labels.roles import FoundLabel, label_of, labelling_of, no_label
 from calibcli.io.rows.names import PREDICTED, known, usual
-from calibcli.io.rows.periods import AUTO, split_unit
+from calibcli.io.rows.periods import AUTO, chunk_size, split_unit
 from calibcli.io.rows.place import Place
 from calibcli.io.rows.recipe import InputSpec, Recipe
 
@@ -239,6 +239,9 @@ def _classes(spec: InputSpec, chosen: Scores, task: str, k: int) -> tuple[str, .
 
 def _group(name: str, path: str, columns: tuple[Columns, Columns]) -> Place:
     """Return a group column, `unit:column` for times that are cut to a unit."""
+    every = chunk_size(name)
+    if every is not None and name not in columns[0] and name not in columns[1]:
+        return Place(name, every=every)
     unit, column = split_unit(name)
     if unit is None or name in columns[0] or name in columns[1]:
         unit, column = None, name

@@ -27,7 +27,7 @@ from calibcli.core.results.stream import of_decision, of_drift, of_slice
 from calibcli.core.results.warning import Warning
 from calibcli.errors import UsageError
 from calibcli.io.rows.keys import MISSING_GROUP
-from calibcli.io.rows.periods import AUTO, split_unit
+from calibcli.io.rows.periods import AUTO, chunk_size, split_unit
 from calibcli.workflows.input.gather import reads_stats
 from calibcli.workflows.measure.compared.unlabelled import unlabelled_result
 from calibcli.workflows.measure.slices import slice_result
@@ -71,7 +71,8 @@ def with_by(spec: InputSpec, by: str) -> InputSpec:
 
 def by_column(by: str) -> str:
     """Return the column of the periods as it is read: timestamps are cut to days by default."""
-    return by if split_unit(by)[0] is not None else f"{AUTO}:{by}"
+    whole = split_unit(by)[0] is not None or chunk_size(by) is not None
+    return by if whole else f"{AUTO}:{by}"
 
 
 def split(found: Gathered, by: str) -> tuple[Gathered, list[Slice]]:
