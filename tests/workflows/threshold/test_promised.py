@@ -13,6 +13,7 @@ from calibcli.io.rows.dataset import InputSpec
 from calibcli.workflows.input.conventions import Conventions
 from calibcli.workflows.threshold.kinds.abstain import abstention
 from calibcli.workflows.threshold.threshold import Wish, threshold
+from tests.flood import cleaned
 
 QUIET = Conventions(confidence=None)
 PATIENTS, VISITS = 120, 8
@@ -184,3 +185,45 @@ def test_images_are_units(calibcli, tmp_path, monkeypatch, structures):
         own = (on & true).sum(axis=(1, 2)) / true.sum(axis=(1, 2))
         promise = result["thresholds"][0]["guarantee"]
         assert promise["means"]["recall"] == pytest.approx(own.mean(), abs=1e-12)
+
+
+def test_masks_are_certified_as_they_are_written(calibcli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(8)
+    truth = np.zeros((60, 12, 12), np.uint8)
+    truth[:, 3:9, 2:8] = 1
+    z = 3.0 * (2.0 * truth - 1) + rng.normal(0, 2, truth.shape) + rng.normal(0, 0.4, (60, 1, 1))
+    np.save("p.npy", np.round(1 / (1 + np.exp(-z)), 2))
+    np.save("y.npy", truth)
+    read = ("--task", "segmentation")
+    fit = ("fit", "p.npy", "--labels", "y.npy", *read, "--method", "identity", "-o", "c.json")
+    assert calibcli(*fit).code == 0
+    options = ("threshold", "p.npy", "--labels", "y.npy", *read, "--search", "min-area=0,5",
+               "--search", "fill-holes=yes,no", "--guarantee", "0.9")  # fmt: skip
+    ran = calibcli(*options, "--subject-to", "recall>=0.9", "--format", "json")
+    assert ran.code == 0, ran.err
+    result = json.loads(ran.out)
+    item = result["thresholds"][0]
+    assert (result["kind"], result["params"]["guarantee"]) == ("certified", 0.9)
+    area, fill = item["min_area"], item["fill_holes"]
+    masks = np.stack([
+        cleaned(one >= item["threshold"], area, fill, connectivity=8) for one in np.load("p.npy")
+    ])  # fmt: skip
+    own = (masks & (truth == 1)).sum(axis=(1, 2)) / truth.sum(axis=(1, 2))
+    assert item["guarantee"]["units"] == 60
+    assert item["guarantee"]["means"]["recall"] == pytest.approx(own.mean(), abs=1e-12)
+    no = calibcli(*options, "--subject-to", "recall>=0.9999")
+    assert no.code == 1
+    assert "no rule of masks can be certified" in no.err
+
+
+def test_masks_that_compete_are_not_certified(calibcli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(9)
+    p = rng.dirichlet([1.0, 1.0], (20, 6, 6)).transpose(0, 3, 1, 2)
+    np.save("p.npy", p)
+    np.save("y.npy", (rng.random((20, 6, 6)) < p[:, 1]).astype(np.uint8))
+    ran = calibcli("threshold", "p.npy", "--labels", "y.npy", "--task", "segmentation", "--search",
+                   "min-area=0,2", "--subject-to", "recall>=0.5", "--guarantee", "0.9")  # fmt: skip
+    assert ran.code == 2
+    assert "lose pixels to the others" in ran.err

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -158,6 +158,28 @@ class UnitTable:
         return selected, np.bincount(place, count * self.right[own], size).astype(np.int64)
 
 
+class Table(Protocol):
+    """What units have at each step: of rows, or of masks of images."""
+
+    @property
+    def positives(self) -> Ints:
+        """Rows of label 1 (U,)."""
+
+    @property
+    def rows(self) -> Ints:
+        """All rows (U,)."""
+
+    @property
+    def share(self) -> float:
+        """Of the units that were met, those that are here."""
+
+    def walk(self, downward: bool) -> Iterator[tuple[int, Ints, Ints]]:
+        """Yield each step with the rows that units have selected (U,), and those of label 1."""
+
+    def at(self, step: int) -> tuple[Ints, Ints]:
+        """Return the rows that units have selected at a step (U,), and those of label 1."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ByUnit:
     """What a guarantee by unit rests on, beside the counts of all rows.
@@ -168,7 +190,7 @@ class ByUnit:
         unit: its name: "image", "patient".
     """
 
-    table: UnitTable
+    table: Table
     candidates: Ints
     unit: str
 
@@ -200,12 +222,12 @@ class _Test:
     target: float
     downward: bool
 
-    def figures(self, table: UnitTable, selected: Ints, true: Ints) -> Array:
+    def figures(self, table: Table, selected: Ints, true: Ints) -> Array:
         own = _figures(self.name, table, selected, true)[1]
         return own if self.at_least else 1.0 - own
 
 
-def _figures(name: str, table: UnitTable, selected: Ints, true: Ints) -> tuple[Ints, Array]:
+def _figures(name: str, table: Table, selected: Ints, true: Ints) -> tuple[Ints, Array]:
     """Return which units have a figure, and the figure of each."""
     positives, rows = table.positives, table.rows
     if name == "precision":
@@ -251,17 +273,8 @@ def certify_by_unit(
     """
     tests = [_as_test(one) for one in constraints]
     _check(curve, constraints, prior)
-    at, table = units.candidates, units.table
-    directions = {one.downward for one in tests}
-    level = (1.0 - confidence) / len(directions)
-    claimed = np.clip(curve.threshold if probability is None else probability, 0.0, 1.0)
-    allowed = np.ones(len(curve.threshold), np.bool_)
-    for downward in directions:
-        same = [one for one in tests if one.downward == downward]
-        start = max(_start(curve, units, one, level, claimed) for one in same)
-        sure = np.zeros(len(curve.threshold), np.bool_)
-        sure[at[_passed(table, same, level, downward, start)]] = True
-        allowed &= sure
+    table, level = units.table, _level(tests, confidence)
+    allowed = allowed_by_unit(curve, units, constraints, confidence, probability=probability)
     choice = choose(curve, objective, prior=prior, allowed=allowed)
     if isinstance(choice, Unreachable):
         needed = _needed(table, tests, level)
@@ -271,6 +284,33 @@ def certify_by_unit(
     among = np.flatnonzero(allowed)
     low, high = (float(curve.threshold[one]) for one in (among[0], among[-1]))
     return Certified(choice, constraints, confidence, (level,) * len(tests), low, high)
+
+
+def allowed_by_unit(
+    curve: Curve,
+    units: ByUnit,
+    constraints: tuple[Constraint, ...],
+    confidence: float,
+    *,
+    probability: Array | None = None,
+) -> Bools:
+    """Return which candidates keep all constraints, together with this confidence; see above."""
+    tests = [_as_test(one) for one in constraints]
+    level = _level(tests, confidence)
+    claimed = np.clip(curve.threshold if probability is None else probability, 0.0, 1.0)
+    allowed = np.ones(len(curve.threshold), np.bool_)
+    for downward in {one.downward for one in tests}:
+        same = [one for one in tests if one.downward == downward]
+        start = max(_start(curve, units, one, level, claimed) for one in same)
+        sure = np.zeros(len(curve.threshold), np.bool_)
+        sure[units.candidates[_passed(units.table, same, level, downward, start)]] = True
+        allowed &= sure
+    return allowed
+
+
+def _level(tests: Sequence[_Test], confidence: float) -> float:
+    """Return the error probability of each direction."""
+    return (1.0 - confidence) / len({one.downward for one in tests})
 
 
 def _as_test(constraint: Constraint) -> _Test:
@@ -303,7 +343,7 @@ def _check(curve: Curve, constraints: tuple[Constraint, ...], prior: float | Non
 
 
 def _passed(
-    table: UnitTable, tests: Sequence[_Test], level: float, downward: bool, start: int
+    table: Table, tests: Sequence[_Test], level: float, downward: bool, start: int
 ) -> list[int]:
     """Return the steps that one direction's fixed sequence certifies, from its `start`-th on."""
     found: list[int] = []
@@ -353,7 +393,7 @@ def _claims(curve: Curve, claimed: Array, *, downward: bool) -> Array:
     return np.asarray(below / np.maximum(above[0] - above, 1.0), np.float64)
 
 
-def _needed(table: UnitTable, tests: Sequence[_Test], level: float) -> int | None:
+def _needed(table: Table, tests: Sequence[_Test], level: float) -> int | None:
     """Estimate the units with which some step would pass every test, from the figures seen here."""
     best = math.inf
     size = len(table.rows)

@@ -12,6 +12,7 @@ from calibcli.core.decisions.objectives import FIGURES, MEAN_DICE, Objective, f1
 from calibcli.core.decisions.parity import broken
 from calibcli.core.decisions.thresholds import Choice, Confusion, Unreachable, choose
 from calibcli.core.segmentation.overlap import overlap
+from calibcli.core.segmentation.promises import mask_means
 from calibcli.core.segmentation.search import fold_choices, resampled
 from calibcli.errors import AnswerNoError
 from calibcli.workflows.measure.slices import figure
@@ -228,12 +229,15 @@ class MaskItem:
         }
         if isinstance(one.choice, Refused):
             return {**item, "reason": f"the target is not met: {one.choice.best}"}
-        self._check(item)
+        if self.wish.guarantee is None:
+            self._check(item)
+        else:
+            item["guarantee"] = self._promised()
         if one.second.area.max() > 1 or one.second.fill.any():
             bare = (self.judged if plain is None else plain).by_unit(self.slot)
             value = self._value(bare, pixels, overlap(bare, None))["value"]
             item["without_regions"] = {"threshold": threshold, "value": value}
-        if level is not None:
+        if level is not None and self.wish.guarantee is None:
             self._resampled(item, level, conventions.seed)
             if crossed is not None:
                 item["cross_fitted"] = self._crossed(crossed, level, pixels)
@@ -243,6 +247,23 @@ class MaskItem:
                     ends = item["cross_fitted"].get(other) or {"low": None, "high": None}
                     item[name] |= {key: ends[key] for key in ("low", "high")}
         return item
+
+    def _promised(self) -> Result:
+        """Return what is certified of the masks, in the mean over images."""
+        one, wish = self.one, self.wish
+        assert one.second is not None
+        assert isinstance(one.choice, Choice)
+        images, means = mask_means(one.second, wish.constraints, one.choice.index)
+        named = (constraint.name for constraint in wish.constraints)
+        return {
+            "confidence": wish.guarantee,
+            "constraints": [str(constraint) for constraint in wish.constraints],
+            "low": one.choice.threshold,
+            "high": one.choice.threshold,
+            "unit": "image",
+            "units": images,
+            "means": dict(zip(named, means, strict=True)),
+        }
 
     def _check(self, item: Result) -> None:
         table = item["confusion"]

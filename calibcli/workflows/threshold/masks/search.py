@@ -30,8 +30,9 @@ from calibcli.tasks.segmentation.decided import count_images
 from calibcli.tasks.segmentation.regions import Grid, scan
 from calibcli.workflows.input.asked import Asked
 from calibcli.workflows.threshold.choosing import Refused
+from calibcli.workflows.threshold.masks.certified import BLIND, certified, check_guarantee
 from calibcli.workflows.threshold.masks.items import MaskItem, Sought, cross_fitted
-from calibcli.workflows.threshold.outcome import keep, outcome
+from calibcli.workflows.threshold.outcome import keep, kind_promised, outcome
 from calibcli.workflows.threshold.settling import refuse_unreachable
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def search_regions(
     _refuse(wish)
     asked = Asked.of(spec, conventions, options)
     found = asked.gather()
+    check_guarantee(found, spec, wish)
     if per_class:
         refuse("threshold --per-class", kind_of(found.task, found.medium))
     warnings = [*found.warnings, *asked.warnings(found, "the rule is chosen")]
@@ -114,12 +116,12 @@ def search_regions(
             "confidence": conventions.confidence,
             "seed": conventions.seed,
             "calibrator": asked.path,
-            "guarantee": None,
+            "guarantee": wish.guarantee,
         },
         task=found.task,
         objective=wish.objective.name,
         constraints=[str(constraint) for constraint in wish.constraints],
-        kind="empirical",
+        kind=kind_promised("certified", warnings, given=wish.guarantee is not None),
         thresholds=[item for item, _ in items],
         regions={
             "connectivity": regions.connectivity,
@@ -152,7 +154,6 @@ def _refuse(wish: Wish) -> None:
     given = {
         "--cost": wish.costs,
         "--prior": wish.prior,
-        "--guarantee": wish.guarantee,
         "--per-group": wish.per_group,
     }
     for option, value in given.items():
@@ -238,6 +239,8 @@ class _Search:
             )
             self.warnings.append(Warning("coarse", text))
         first = self._scanned(grids, stride)
+        if self.wish.guarantee is not None:
+            return [self._sought(k, one, one) for k, one in enumerate(first)]
         finer = [
             None if grid is None or family is None else self._finer(grid, family, own)
             for grid, family, own in zip(grids, first, stats, strict=True)
@@ -248,7 +251,10 @@ class _Search:
     def _grid(self, k: int, own: ScoreStats) -> Grid | None:
         if k == self.background or not own.positives or not own.negatives:
             return None
-        thresholds, self.said = first_thresholds(own.floor, own.pos)
+        if self.wish.guarantee is None:
+            thresholds, self.said = first_thresholds(own.floor, own.pos)
+        else:  # of which a promise must not depend on labels
+            thresholds, self.said = first_thresholds(own.floor, own.total)[0], BLIND
         regions = self.regions
         return Grid(thresholds, regions.areas, regions.fills, regions.connectivity)
 
@@ -302,7 +308,10 @@ class _Search:
             text = f"{name}: {reason}, so it gets no cut-off"
             self.warnings.append(Warning("one-label", text))
             return Sought(where, name, reason)
-        best = choose(second.whole, self.wish.objective, self.wish.constraints)
+        wish = self.wish
+        if wish.guarantee is not None:
+            return Sought(where, name, "", first, second, certified(second, wish, self.images))
+        best = choose(second.whole, wish.objective, wish.constraints)
         if isinstance(best, Unreachable):
             refused = Refused(
                 best.message(), "no thresholds were written", unreachable=True, best=best.nearest()
@@ -329,7 +338,7 @@ def _judged(
     if not all(one.idle for one in rule.cleaning):
         bare = replace(rule, cleaning=tuple(Cleaning() for _ in rule.cleaning))
         plain = Judged(counted(bare).counts)
-    if level is not None:
+    if level is not None and search.wish.guarantee is None:
         crossed = cross_fitted(
             sought,
             search.wish,
