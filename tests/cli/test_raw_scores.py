@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -212,6 +213,29 @@ def test_several_scores_are_refused(write, calibcli):
     ran = calibcli("measure", path, "--raw", "--scores", "z_*", "--classes", "a,b,c")
     assert (ran.code, "read with --logits" in ran.err) == (2, True)
     assert calibcli("measure", path, "--raw", "--task", "segmentation").code == 2
+
+
+def test_the_wrong_way_up_is_told(points, distances, calibcli):
+    for path, given, said in (
+        (distances, ("--raw",), "add --descending"),
+        (points, ("--raw", "--descending"), "leave out --descending"),
+    ):
+        ran = calibcli("measure", path, *given, "--format", "json")
+        assert "turned" in ran.json["warning_codes"]
+        assert said in ran.err
+    assert calibcli("measure", points, "--raw", "--format", "json").json["warning_codes"] == []
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [("measure", ("--threshold", "600")), ("fit", ("-o", "cal.json")), ("threshold", ())],
+)
+def test_results_keep_to_their_schemas(command, options, distances, good, tmp_path, monkeypatch):
+    jsonschema = pytest.importorskip("jsonschema")
+    monkeypatch.chdir(tmp_path)
+    given = ("--raw", "--descending", *options, "--format", "json", "-q")
+    schema = json.loads((files("calibcli") / "schemas" / f"{command}.json").read_text())
+    jsonschema.validate(good(command, distances, *given).json, schema)
 
 
 def test_gates_are_of_the_figures_that_there_are(points, calibcli):

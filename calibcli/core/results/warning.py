@@ -16,7 +16,7 @@ Code = Literal[
     "no-intervals", "uncalibrated", "other-scores", "other-matching", "cut-by-limit", "each-apart",
     "breaks", "closed-form", "champion-rows", "periods", "reference", "prior", "unreachable",
     "worse-than-plain", "not-shown", "fit", "free-form", "less-accurate", "unmatched", "one-hot",
-    "edited", "box-form", "other-conventions",
+    "edited", "box-form", "other-conventions", "turned",
 ]  # fmt: skip
 
 CODES: dict[Code, str] = {
@@ -62,6 +62,7 @@ CODES: dict[Code, str] = {
     "box-form": "boxes look like x1, y1, x2, y2 or like shares of their image, not x, y, w, h",
     "edited": "a calibrator, thresholds or statistics have no digest: they were changed by hand",
     "other-conventions": "two saved results were made with different conventions",
+    "turned": "raw scores rank the labels the wrong way round",
 }
 """What each code means; the documentation prints this table."""
 

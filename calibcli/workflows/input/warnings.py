@@ -51,6 +51,10 @@ def measure_warnings(found: Gathered, result: Result, conventions: Conventions) 
     if found.single and overall["metrics"]["auc"]["value"] is None and n:
         reason = overall["metrics"]["auc"].get("reason")
         warnings.append(Warning("undefined", f"auc is undefined: {reason}"))
+    if found.raw_scale is not None and (overall["metrics"]["auc"]["high"] or 1.0) < 0.5:
+        other = "leave out --descending" if found.raw_scale.descending else "add --descending"
+        text = f"the scores rank the labels the wrong way round: {other}"
+        warnings.append(Warning("turned", text))
     if len(stats.key) == 1 and n > 1 and not stats.mixed.any():
         warnings.append(Warning("constant-scores", "all scores are equal"))
     absent = [
