@@ -16,7 +16,7 @@ NAMED: Final = frozenset({"--score", "--scores", "--label", "--labels", "--task"
 OF_RUNS: Final = frozenset(
     {"--threads", "--engine", "--scheduler", "--quiet", "--verbose", "--debug", "--no-config"}
     | {"--config", "--format", "--plot", "--save-plots", "--save-stats", "--candidates", "--tag"}
-    | {"--evidence"}
+    | {"--evidence", "--all"}
     | {"--title", "--seed", "--input-format", "--emit", "--rollback", "--dry-run"}
     | {"--lock-timeout", "--drop-invalid"}
 )
@@ -27,6 +27,7 @@ UNCHANGED: Final = frozenset(
     {
         ("threshold", "--unreachable"),  # where every class and group can meet the bounds
         ("threshold", "--per-class"),  # what several classes always get
+        ("threshold", "--raw"),  # a cut-off is in the unit of the scores, whatever it is
         ("apply", "--predicted"),  # another column to read
         ("apply", "--positive"),  # of one score, which is that of label 1 whatever it is called
         ("measure", "--layout"),  # where a stack has no axis of structures

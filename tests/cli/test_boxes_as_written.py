@@ -112,6 +112,14 @@ def test_some_categories_alone(coco, measured):
     assert [one["slice"]["name"] for one in turned["classes"]] == ["dog", "cat"]
 
 
+def test_classes_change_nothing_of_what_is_applied(coco, good, calibcli, tmp_path):
+    found, truth = coco
+    path, out = tmp_path / "c.json", ("-o", tmp_path / "out.json")
+    good("fit", found, *DETECTION, "--ground-truth", truth, "--method", "platt", "-o", path, "-q")
+    ran = calibcli("apply", path, found, "--classes", "cat", *out)
+    assert (ran.code, "--classes does nothing here" in ran.err) == (2, True)
+
+
 def test_boxes_of_other_images_are_left_out_where_they_may_be(coco, measured, calibcli):
     found, truth = coco
     every = json.loads(found.read_text())

@@ -15,7 +15,7 @@ from calibcli.core.results.apply import Shares
 from calibcli.core.results.base import plain
 from calibcli.core.results.figures import Figure, undefined
 from calibcli.core.results.warning import warned
-from calibcli.errors import InputError, did_you_mean
+from calibcli.errors import InputError, UsageError, did_you_mean
 from calibcli.io.attributes import attributes_of
 from calibcli.io.boxes.checks import checked
 from calibcli.io.boxes.dataset import CLASS
@@ -85,6 +85,10 @@ def apply_boxes(
     """
     gates = parsed(fail_if)
     check_boxes(spec)
+    if spec.classes is not None:
+        raise UsageError(
+            "--classes does nothing here: boxes of every class get a probability", "leave it out"
+        )
     kind = "csv" if stream is not None else output_kind(output)
     loaded = None
     if calibrator is not None:
