@@ -29,7 +29,13 @@ def always(default: Any) -> Any:
 
 def plain(record: Any) -> Any:
     """Return dicts, lists, numbers and texts in the order of the fields: what JSON is made of."""
-    return to_builtins(record, enc_hook=_number)
+    return _listed(to_builtins(record, enc_hook=_number))
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _listed(one) for key, one in value.items()}
+    return [_listed(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _number(value: Any) -> Any:

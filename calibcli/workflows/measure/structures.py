@@ -11,9 +11,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import structs
 
 from calibcli.core.metrics import intervals
 from calibcli.core.metrics.binary import View
+from calibcli.core.results.base import plain
+from calibcli.core.results.figures import Bin, Figure, Reading, undefined
+from calibcli.core.results.measure import Segmentation, SliceResult, Structure
+from calibcli.core.results.reading import typed_as
 from calibcli.core.results.warning import Warning
 from calibcli.core.segmentation.overlap import overlap
 from calibcli.core.statistics.keys import HALF_KEY
@@ -22,6 +27,8 @@ from calibcli.tasks.segmentation.image_counts import ImageCounts
 from calibcli.workflows.measure.slices import bin_rows, readings_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from calibcli.core.statistics.stats import ScoreStats
@@ -31,7 +38,6 @@ if TYPE_CHECKING:
 
 Result = dict[str, Any]
 FEW_IMAGES = 20
-_OVERLAP = ("precision", "recall", "dice", "iou", "mean_dice")
 
 
 def judge(result: Result, found: Gathered, conventions: Conventions) -> list[Warning]:
@@ -43,35 +49,43 @@ def judge(result: Result, found: Gathered, conventions: Conventions) -> list[War
     structures = _structures(stack, found.overall.population, conventions)
     if found.overall.calibrated is not None:
         later = _structures(stack, found.overall.calibrated, conventions)
-        for own, after in zip(structures, later, strict=True):
-            own["calibrated"] = {key: after[key] for key in after if key not in ("name", "pixels")}
-    result[IMAGES] = {
-        "pixel": found.task,
-        "images": stack.images,
-        "pixels": result["overall"]["metrics"]["n"]["value"],
-        "ignored": stack.ignored,
-        "decided": "most probable class" if found.exclusive else "score >= 0.5",
-        "structures": structures,
-    }
-    parts = result["classes"] or [result["overall"]]
-    for part, own in zip(parts, structures, strict=True):
-        _more_metrics(part["metrics"], own)
-        if "calibrated" in part and "calibrated" in own:
-            _more_metrics(part["calibrated"]["metrics"], own["calibrated"])
-    for part in (result["overall"], *result["classes"]):
+        structures = [
+            structs.replace(own, calibrated=structs.replace(after, name=None, pixels=None))
+            for own, after in zip(structures, later, strict=True)
+        ]
+    whole = typed_as(result["overall"], SliceResult)
+    average = whole.value("ece")
+    hidden = [one for one in structures if _hidden(one, average, conventions.tolerance)]
+    told = Segmentation(
+        pixel=found.task,
+        images=stack.images,
+        pixels=whole.rows,
+        ignored=stack.ignored,
+        decided="most probable class" if found.exclusive else "score >= 0.5",
+        structures=tuple(structures),
+        hidden=tuple(str(one.name) for one in hidden),
+    )
+    result[IMAGES] = plain(told)
+    classes = result["classes"]
+    for part, own in zip(classes or [result["overall"]], structures, strict=True):
+        part["metrics"] |= _more_metrics(own)
+        if "calibrated" in part and own.calibrated is not None:
+            part["calibrated"]["metrics"] |= _more_metrics(own.calibrated)
+    for part in (result["overall"], *classes):
         for one in (part, part.get("calibrated") or {}):
             for table in one.get("confusion") or []:
-                table["dice"], table["iou"] = dict(table["f1"]), _iou(table["f1"])
-    return _warnings(result, conventions)
+                f1 = typed_as(table["f1"], Figure)
+                table["dice"], table["iou"] = plain(f1), plain(_iou(f1))
+    return _warnings(told, hidden, average, conventions, several=bool(classes))
 
 
-def _more_metrics(metrics: Result, own: Result) -> None:
-    metrics["decided_ece"], metrics["decided_gap"] = own["ece"], own["gap"]
-    for name in ("dice", "iou", "mean_dice"):
-        metrics[name] = own[name]
+def _more_metrics(own: Structure) -> dict[str, Any]:
+    figures = {"decided_ece": own.ece, "decided_gap": own.gap, "dice": own.dice, "iou": own.iou}
+    figures["mean_dice"] = own.mean_dice
+    return {name: plain(figure) for name, figure in figures.items()}
 
 
-def _structures(stack: Any, population: Population, conventions: Conventions) -> list[Result]:
+def _structures(stack: Any, population: Population, conventions: Conventions) -> list[Structure]:
     assert isinstance(population.extra, ImageCounts)
     counts = population.extra.by_image()
     found = []
@@ -102,95 +116,99 @@ def _structure(
     every: ScoreStats,
     counts: NDArray[np.int64],
     conventions: Conventions,
-) -> Result:
+) -> Structure:
     level = conventions.confidence
     view = View(decided, conventions.headline)
     figures = intervals.measure(
         view, confidence=level, seed=conventions.seed, names=("mean_score", "ece")
     )
-    shown = overlap(counts, level)
+    shown = {name: _figure(one) for name, one in overlap(counts, level).items()}
     right, wrong, missed = (int(v) for v in counts.sum(axis=0))
-    structure: Result = {
-        "name": name,
-        "pixels": right + missed,
-        "decided": right + wrong,
-        "score": _figure(figures["mean_score"]),
-        "gap": _gap(decided, level),
-        "ece": _figure(figures["ece"]),
-        **{key: _figure(shown[key]) for key in _OVERLAP},
-        "tp": right,
-        "fp": wrong,
-        "fn": missed,
-        "bins": bin_rows(view, level),
-    }
-    if conventions.at:
-        structure["at"] = readings_of(View(every, conventions.headline), conventions)
-    return structure
+    at = readings_of(View(every, conventions.headline), conventions) if conventions.at else None
+    return Structure(
+        name=name,
+        pixels=right + missed,
+        decided=right + wrong,
+        score=_figure(figures["mean_score"]),
+        gap=_gap(decided, level),
+        ece=_figure(figures["ece"]),
+        precision=shown["precision"],
+        recall=shown["recall"],
+        dice=shown["dice"],
+        iou=shown["iou"],
+        mean_dice=shown["mean_dice"],
+        tp=right,
+        fp=wrong,
+        fn=missed,
+        bins=typed_as(bin_rows(view, level), tuple[Bin, ...]),
+        at=None if at is None else typed_as(at, tuple[Reading, ...]),
+    )
 
 
-def _gap(stats: ScoreStats, level: float | None) -> Result:
+def _gap(stats: ScoreStats, level: float | None) -> Figure:
     """Return frequency less mean score, the sign that a bin's gap has: below 0 is over-confident.
 
     Its variance is that of a mean over clusters.
     """
     if not stats.n:
-        return {"value": None, "low": None, "high": None, "reason": "no pixel is decided for it"}
+        return undefined("no pixel is decided for it")
     n, score = float(stats.n), stats.score
     value = float((stats.positives - (stats.total * score).sum()) / n)
     if level is None:
-        return {"value": value, "low": None, "high": None}
+        return Figure(value)
     spread = intervals.variance(stats, ((1.0 - score - value) / n, (-score - value) / n))
     error = intervals.quantile(stats, level) * max(spread, 0.0) ** 0.5
-    return {"value": value, "low": value - error, "high": value + error}
+    return Figure(value, value - error, value + error)
 
 
-def _figure(found: intervals.Found) -> Result:
+def _figure(found: intervals.Found) -> Figure:
     value, low, high, reason = found
-    figure: Result = {"value": value, "low": low, "high": high}
-    return figure if reason is None else {**figure, "reason": reason}
+    return Figure(value, low, high, reason=reason)
 
 
-def _iou(f1: Result) -> Result:
+def _iou(f1: Figure) -> Figure:
     """Return IoU from Dice: they are one figure on two scales."""
-    ends = {
-        key: None if f1[key] is None else f1[key] / (2.0 - f1[key])
-        for key in ("value", "low", "high")
-    }
-    return {**ends, "reason": f1["reason"]} if "reason" in f1 else ends
+    value, low, high = (
+        None if end is None else end / (2.0 - end) for end in (f1.value, f1.low, f1.high)
+    )
+    return Figure(value, low, high, reason=f1.reason)
 
 
-def _warnings(result: Result, conventions: Conventions) -> list[Warning]:
-    told = result[IMAGES]
+def _warnings(
+    told: Segmentation,
+    hidden: Sequence[Structure],
+    average: float | None,
+    conventions: Conventions,
+    *,
+    several: bool,
+) -> list[Warning]:
     said = []
-    if told["images"] < FEW_IMAGES and conventions.confidence is not None:
-        images = "1 image" if told["images"] == 1 else f"{told['images']} images"
+    if told.images < FEW_IMAGES and conventions.confidence is not None:
+        images = "1 image" if told.images == 1 else f"{told.images} images"
         text = f"{images}: intervals are of images, so they are rough"
         said.append(Warning("few-images", text))
-    if told["ignored"]:
-        text = f"{told['ignored']:,} pixels have the label to ignore and are left out"
+    if told.ignored:
+        text = f"{told.ignored:,} pixels have the label to ignore and are left out"
         said.append(Warning("ignored", text))
-    average = result["overall"]["metrics"]["ece"]["value"]
-    hidden = [one for one in told["structures"] if _hidden(one, average, conventions.tolerance)]
-    told["hidden"] = [one["name"] for one in hidden]
     if hidden:
-        worst = max(hidden, key=lambda one: one["ece"]["value"])
-        share = worst["decided"] / max(told["pixels"], 1)
+        worst = max(hidden, key=lambda one: one.ece.value or 0.0)
+        share = worst.decided / max(told.pixels, 1)
         text = (
-            f"the average over all pixels hides {len(hidden)} of {len(told['structures'])} "
-            f"structures: its ECE is {average:.4f}, but {worst['ece']['value']:.4f} on the "
-            f"{share:.2%} of pixels decided as {worst['name']!r}"
+            f"the average over all pixels hides {len(hidden)} of {len(told.structures)} "
+            f"structures: its ECE is {average:.4f}, but {worst.ece.value:.4f} on the "
+            f"{share:.2%} of pixels decided as {worst.name!r}"
         )
         said.append(Warning("hidden-structure", text))
-    unseen = [repr(one["name"]) for one in told["structures"] if not one["pixels"]]
-    if unseen and not result["classes"]:
+    unseen = [repr(one.name) for one in told.structures if not one.pixels]
+    if unseen and not several:
         said.append(Warning("absent-class", f"no pixel has the label of {', '.join(unseen)}"))
     return said
 
 
-def _hidden(structure: Result, average: float | None, tolerance: float) -> bool:
+def _hidden(structure: Structure, average: float | None, tolerance: float) -> bool:
     """Return whether a structure is beyond tolerance, surely, and twice as bad as the average."""
-    ece = structure["ece"]
-    if ece["value"] is None or average is None:
+    ece = structure.ece
+    if ece.value is None or average is None:
         return False
-    sure = ece["value"] if ece["low"] is None else ece["low"]
-    return bool(sure > tolerance and ece["value"] >= 2.0 * average)
+    sure = ece.value if ece.low is None else ece.low
+    return bool(sure > tolerance and ece.value >= 2.0 * average)
