@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from calibcli.core.fitting.problems import ROW_CANDIDATES
 from calibcli.core.results.reading import typed
 from calibcli.render.formats import short, text
 
@@ -50,3 +51,9 @@ def test_every_other_form_has_every_figure(good, files):
     assert "precision" in good("measure", *files, "--all", "--quiet").out
     gated = good("measure", *files, "--fail-if", "class.0.auc<0.01", "--quiet").out
     assert "pass  class.0.auc<0.01" in gated
+
+
+def test_candidates_of_equal_rank_keep_the_order_of_their_names(good, files, tmp_path):
+    found = good("fit", *files, "-o", tmp_path / "c.json", "--format", "json", "--quiet").json
+    names = [one["method"] for one in found["candidates"]]
+    assert names == [name for name in ROW_CANDIDATES if name in names]

@@ -212,8 +212,10 @@ class _Design:
             hessian = weighted.T @ self.basis + 2.0 * curb
             free = (theta > 0.0) | (gradient < 0.0)
             free[0] = True
+            inner = hessian[free][:, free]
             while damping <= _MOST_DAMPING:
-                block = hessian[np.ix_(free, free)] + np.diag(damping * bound[free])
+                block = inner.copy()
+                block.flat[:: len(block) + 1] += damping * bound[free]
                 trial = theta.copy()
                 trial[free] -= np.linalg.solve(block, gradient[free])
                 trial[1:] = np.maximum(trial[1:], 0.0)
