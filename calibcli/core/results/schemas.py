@@ -40,8 +40,12 @@ def schema_of(name: str) -> dict[str, Any]:
     """Return the schema of a result, such as "measure"."""
     top = result_type(f"calibcli/{name}")
     (_,), parts = msgspec.json.schema_components([top])
-    kinds = {kind.__name__: kind for kind in _kinds(Record)}
-    found = {part: _described(_simple(one), kinds[part]) for part, one in parts.items()}
+    # Two modules may have records of one name: the fields tell which is meant.
+    kinds = {_signed(kind): kind for kind in _kinds(Record)}
+    found = {
+        part: _described(_simple(one), kinds[(part, *one["properties"])])
+        for part, one in parts.items()
+    }
     title, told = TITLES[name]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -50,6 +54,10 @@ def schema_of(name: str) -> dict[str, Any]:
         "description": f"{told} Unknown keys are allowed.",
         "$defs": dict(sorted(found.items())),
     }
+
+
+def _signed(kind: type[msgspec.Struct]) -> tuple[str, ...]:
+    return (kind.__name__, *kind.__struct_encode_fields__)
 
 
 def _kinds(kind: type[msgspec.Struct]) -> list[type[msgspec.Struct]]:
