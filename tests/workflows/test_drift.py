@@ -13,6 +13,7 @@ import pytest
 from scipy.stats import ks_2samp
 
 from calibcli.core.decisions.gates import evaluate_gate, parse_gate
+from calibcli.core.results.comparisons import Compared
 from calibcli.core.results.reading import typed
 from calibcli.errors import InputError, UsageError
 from calibcli.io.rows.dataset import InputSpec
@@ -61,9 +62,9 @@ def run(path, reference, conventions=None, **options):
     (0.09, 0.9, True), (0.049, None, True), (0.051, None, False),
 ])  # fmt: skip
 def test_the_verdict_is_at_the_level_that_was_asked_for(p, confidence, moved):
-    shift = {"value": 0.02, "expected": 0.01, "p": p}
+    shift = Compared(value=0.02, expected=0.01, p=p)
     found = verdict(
-        {"psi": shift, "reliability_p": {"value": p}}, Conventions(confidence=confidence)
+        {"psi": shift, "reliability_p": Compared(value=p)}, Conventions(confidence=confidence)
     )
     scores, labels = found.split("; ")
     assert scores.startswith("the scores have moved a little" if moved else "the scores have not")

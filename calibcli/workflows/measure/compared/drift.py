@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from calibcli.core.comparison.change import (
     Change,
@@ -18,11 +19,15 @@ from calibcli.core.comparison.drift import Distance, jensen_shannon, ks, psi, ps
 from calibcli.core.comparison.norm_change import norm_change
 from calibcli.core.comparison.reliability_test import reliability_p
 from calibcli.core.comparison.shared_bins import Shares
-from calibcli.core.comparison.unlabelled import expected, prevalence
+from calibcli.core.comparison.unlabelled import Guess, expected, prevalence
 from calibcli.core.metrics import multiclass
 from calibcli.core.metrics.binary import METRICS, Undefined, View
 from calibcli.core.metrics.gaps import ece_sum
 from calibcli.core.metrics.joint import Joint
+from calibcli.core.results.base import plain
+from calibcli.core.results.comparisons import Compared, Drift, DriftedFigures, DriftedSlice
+from calibcli.core.results.figures import Where
+from calibcli.core.results.reading import typed_as
 from calibcli.workflows.input.gathered import one_class
 
 if TYPE_CHECKING:
@@ -35,6 +40,7 @@ if TYPE_CHECKING:
     from calibcli.workflows.measure.compared.reference import Reference
 
 Result = dict[str, Any]
+Figures = dict[str, Compared]
 ASSUMPTIONS = {
     "expected_accuracy, expected_brier, expected_ece": (
         "labels follow the scores as in the reference; only the scores have moved"
@@ -51,23 +57,21 @@ def drift(found: Gathered, reference: Reference, conventions: Conventions) -> Re
     labelled = found.labelled and reference.labelled
     population = found.overall.population
     metrics = compared(reference.population, population, conventions, reference, labelled=labelled)
-    result: Result = {
-        "reference": reference.to_dict(),
-        "labelled": labelled,
-        "metrics": metrics,
-        "classes": _classes(found, reference, conventions, labelled=labelled),
-    }
     after, before = found.overall.calibrated, reference.calibrated
+    later = None
     if after is not None and before is not None:
-        result["calibrated"] = {
-            "metrics": compared(before, after, conventions, reference, labelled=labelled)
-        }
-    result["assumptions"] = {
-        names: text
-        for names, text in ASSUMPTIONS.items()
-        if any((metrics.get(name) or {}).get("value") is not None for name in names.split(", "))
-    }
-    result["verdict"] = verdict(metrics, conventions)
+        later = DriftedFigures(compared(before, after, conventions, reference, labelled=labelled))
+    known = {name for name, one in metrics.items() if one.value is not None}
+    told = Drift(
+        reference=reference.sample,
+        labelled=labelled,
+        metrics=metrics,
+        classes=tuple(_classes(found, reference, conventions, labelled=labelled)),
+        calibrated=later,
+        assumptions={k: v for k, v in ASSUMPTIONS.items() if known & set(k.split(", "))},
+        verdict=verdict(metrics, conventions),
+    )
+    result: Result = plain(told)
     return result
 
 
@@ -78,14 +82,14 @@ def compared(
     reference: Reference,
     *,
     labelled: bool,
-) -> Result:
+) -> Figures:
     """Return every figure of the change from one population to another."""
     a, b = View(before.pairs, conventions.headline), View(now.pairs, conventions.headline)
     level = conventions.confidence
-    found: Result = _distances(before.pairs, now.pairs, level)
+    found = _distances(before.pairs, now.pairs, level)
     if now.exclusive:
         found["class_psi"] = _mix(before, now, level)
-    found["mean_score"] = change("mean_score", a, b, level).to_dict()
+    found["mean_score"] = _told(change("mean_score", a, b, level))
     if reference.labelled:
         guesses = expected(
             before.pairs,
@@ -98,30 +102,35 @@ def compared(
             del guesses["expected_brier"]
         if now.single:
             guesses |= prevalence(before.pairs, now.pairs, level)
-        found |= {name: guess.to_dict() for name, guess in guesses.items()}
+        found |= {name: _told(guess) for name, guess in guesses.items()}
     if labelled:
         found |= _changes(before, now, a, b, conventions)
     return found
 
 
-def _distances(before: ScoreStats, now: ScoreStats, level: float | None) -> Result:
+def _told(one: Change | Distance | Guess) -> Compared:
+    """Return a change, a distance or an estimate as a result holds it."""
+    return typed_as(one.to_dict(), Compared)
+
+
+def _distances(before: ScoreStats, now: ScoreStats, level: float | None) -> Figures:
     measures: dict[str, Callable[..., Distance]] = {"psi": psi, "ks": ks, "js": jensen_shannon}
-    found: Result = {}
+    found: Figures = {}
     for name, measure in measures.items():
         try:
-            one = measure(before, now, confidence=level or 0.95).to_dict()
+            one = _told(measure(before, now, confidence=level or 0.95))
         except Undefined as undefined:
-            found[name] = {"value": None, "low": None, "high": None, "reason": str(undefined)}
+            found[name] = Compared(value=None, reason=str(undefined))
         else:
-            found[name] = one if level is not None else one | {"low": None, "high": None}
+            found[name] = one if level is not None else replace(one, low=None, high=None)
     return found
 
 
-def _mix(before: Population, now: Population, level: float | None) -> Result:
+def _mix(before: Population, now: Population, level: float | None) -> Compared:
     """Return the PSI of how often each class is predicted."""
     if len(before.top) != len(now.top) or not before.pairs.n or not now.pairs.n:
         reason = "the reference does not keep how often each class is predicted"
-        return {"value": None, "low": None, "high": None, "reason": reason}
+        return Compared(value=None, reason=reason)
     shares, rows = [], []
     for one in (before, now):
         counts = [float(stats.n) for stats in one.top]
@@ -132,12 +141,12 @@ def _mix(before: Population, now: Population, level: float | None) -> Result:
         rows.append(total**2 / kish if kish else total)
     p, q = (np.array(share) for share in shares)
     used = (p > 0) | (q > 0)
-    return psi_of(Shares(p[used], q[used], rows[0], rows[1]), level or 0.95).to_dict()
+    return _told(psi_of(Shares(p[used], q[used], rows[0], rows[1]), level or 0.95))
 
 
 def _changes(
     before: Population, now: Population, a: View, b: View, conventions: Conventions
-) -> Result:
+) -> Figures:
     """Return what the labels of both samples tell, in display order."""
     level = conventions.confidence
     several = now.exclusive
@@ -150,7 +159,7 @@ def _changes(
         found["auc"] = change("auc", a, b, level)
     fits = recalibration_changes(before.pairs, now.pairs, level)
     joint = fits.pop("recalibration_p")
-    result = {name: one.to_dict() for name, one in (found | fits).items()}
+    result = {name: _told(one) for name, one in (found | fits).items()}
     result["recalibration_p"] = _test(joint.p, joint.reason)
     try:
         result["reliability_p"] = _test(reliability_p(before.pairs, now.pairs), None)
@@ -159,9 +168,8 @@ def _changes(
     return result
 
 
-def _test(p: float | None, reason: str | None) -> Result:
-    found: Result = {"value": p, "low": None, "high": None}
-    return found if reason is None else found | {"reason": reason}
+def _test(p: float | None, reason: str | None) -> Compared:
+    return Compared(value=p, reason=reason)
 
 
 def _ece(a: View, b: View, conventions: Conventions) -> Change:
@@ -192,7 +200,7 @@ def _summed(name: str, before: Population, now: Population, conventions: Convent
 
 def _classes(
     found: Gathered, reference: Reference, conventions: Conventions, *, labelled: bool
-) -> list[Result]:
+) -> list[DriftedSlice]:
     """Return the drift of each class's scores against the rest, where the reference keeps them."""
     if len(reference.population.classes) != len(found.classes):
         return []
@@ -202,42 +210,36 @@ def _classes(
         before, now = one_class(reference.population, k).pairs, one.population.pairs
         a, b = View(before, conventions.headline), View(now, conventions.headline)
         metrics = _distances(before, now, level)
-        metrics["mean_score"] = change("mean_score", a, b, level).to_dict()
+        metrics["mean_score"] = _told(change("mean_score", a, b, level))
         if labelled:
-            metrics["prevalence"] = change("prevalence", a, b, level).to_dict()
-            metrics["ece"] = _ece(a, b, conventions).to_dict()
-            metrics["brier"] = change("brier", a, b, level).to_dict()
-        rows.append({"slice": one.where, "metrics": metrics})
+            metrics["prevalence"] = _told(change("prevalence", a, b, level))
+            metrics["ece"] = _told(_ece(a, b, conventions))
+            metrics["brier"] = _told(change("brier", a, b, level))
+        rows.append(DriftedSlice(typed_as(one.where, Where), metrics))
     return rows
 
 
-def verdict(metrics: Result, conventions: Conventions) -> str:
+def verdict(metrics: Figures, conventions: Conventions) -> str:
     """Return in words whether the scores have moved, and whether labels still follow them."""
     alpha = 1.0 - (conventions.confidence or 0.95)
-    said = []
-    shift = metrics["psi"]
-    if shift["value"] is None:
-        said.append(f"the scores cannot be compared: {shift['reason']}")
-    elif shift["p"] < alpha:
-        above = shift["value"] - shift["expected"]
+    shift, curve = metrics["psi"], metrics.get("reliability_p")
+    value, chance, p = shift.value, shift.expected or 0.0, shift.p or 0.0
+    if value is None:
+        said = [f"the scores cannot be compared: {shift.reason}"]
+    elif p < alpha:
+        above = value - chance
         size = "far" if above > _LARGE else "somewhat" if above > _SMALL else "a little"
-        said.append(
-            f"the scores have moved {size}: PSI {shift['value']:.3g}, by chance "
-            f"{shift['expected']:.2g} (p {_p(shift['p'])})"
-        )
+        said = [
+            f"the scores have moved {size}: PSI {value:.3g}, by chance {chance:.2g} (p {_p(p)})"
+        ]
     else:
-        said.append(
-            f"the scores have not moved beyond chance: PSI {shift['value']:.3g}, by chance "
-            f"{shift['expected']:.2g}"
-        )
-    curve = metrics.get("reliability_p")
-    if curve is not None:
-        if curve["value"] is None:
-            said.append(f"the labels tell nothing: {curve['reason']}")
-        elif curve["value"] < alpha:
-            said.append(f"labels no longer follow the scores as they did (p {_p(curve['value'])})")
-        else:
-            said.append("labels follow the scores as they did, as far as these rows tell")
+        said = [f"the scores have not moved beyond chance: PSI {value:.3g}, by chance {chance:.2g}"]
+    if curve is not None and curve.value is None:
+        said.append(f"the labels tell nothing: {curve.reason}")
+    elif curve is not None and curve.value is not None and curve.value < alpha:
+        said.append(f"labels no longer follow the scores as they did (p {_p(curve.value)})")
+    elif curve is not None:
+        said.append("labels follow the scores as they did, as far as these rows tell")
     return "; ".join(said)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from calibcli.core.results.comparisons import Sample
 from calibcli.core.results.warning import Warning
 from calibcli.errors import InputError
 from calibcli.io.artifacts.artifacts import kind_of, read_artifact
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from calibcli.tasks.collect import Population
     from calibcli.workflows.input.conventions import Conventions
 
-Result = dict[str, Any]
 _ROW_WISE = ("grouped", "pool")
 """Calibrators that need more of a row than its score."""
 
@@ -39,22 +39,19 @@ class Reference:
     """
 
     path: str
-    kind: str
+    kind: Literal["scores", "stats", "calibrator"]
     population: Population
     calibrated: Population | None
     labelled: bool
     warnings: tuple[Warning, ...] = ()
     digest: str | None = None
 
-    def to_dict(self) -> Result:
-        """Return how it stands in the JSON."""
-        return {
-            "path": self.path,
-            "kind": self.kind,
-            "rows": self.population.pairs.n,
-            "labelled": self.labelled,
-            **({} if self.digest is None else {"digest": self.digest}),
-        }
+    @property
+    def sample(self) -> Sample:
+        """What a result says of it."""
+        return Sample(
+            self.path, self.kind, self.population.pairs.n, self.labelled, digest=self.digest
+        )
 
 
 def gather_current(
@@ -98,7 +95,7 @@ def load_reference(
         InputError: no such file, another task or other classes, a calibrator without statistics.
     """
     sources = expand((path,), spec.input_format)
-    kind = "scores"
+    kind: Literal["scores", "stats", "calibrator"] = "scores"
     if len(sources) == 1 and is_artifact(sources[0]):
         kind = "calibrator" if kind_of(path) == "calibrator" else "stats"
     digest: str | None
