@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 
-from calibcli.core.decisions.promises.by_unit import UnitRows, UnitTable
 from calibcli.core.decisions.promises.counts import UnitCounts
+from calibcli.core.decisions.promises.tables import UnitRows, UnitTable
 from calibcli.core.decisions.rules import won
 
 if TYPE_CHECKING:

@@ -9,14 +9,9 @@ import pytest
 
 from calibcli.core.decisions.guarantees import Certified, Uncertified, certify
 from calibcli.core.decisions.objectives import parse_constraint, parse_objective
-from calibcli.core.decisions.promises.by_unit import (
-    ByUnit,
-    UnitRows,
-    UnitTable,
-    certify_by_unit,
-    steps,
-)
+from calibcli.core.decisions.promises.by_unit import ByUnit, certify_by_unit, steps
 from calibcli.core.decisions.promises.counts import UnitCounts
+from calibcli.core.decisions.promises.tables import UnitRows, UnitTable
 from calibcli.core.decisions.thresholds import Curve
 from calibcli.errors import UsageError
 
