@@ -16,7 +16,7 @@ NAMED: Final = frozenset({"--score", "--scores", "--label", "--labels", "--task"
 OF_RUNS: Final = frozenset(
     {"--threads", "--engine", "--scheduler", "--quiet", "--verbose", "--debug", "--no-config"}
     | {"--config", "--format", "--plot", "--save-plots", "--save-stats", "--candidates", "--tag"}
-    | {"--evidence", "--all"}
+    | {"--evidence", "--provenance", "--all"}
     | {"--title", "--seed", "--input-format", "--emit", "--rollback", "--dry-run"}
     | {"--lock-timeout", "--drop-invalid"}
 )
@@ -125,8 +125,10 @@ def _trial(w: World, name: str, option: str, *, switch: bool) -> Trial | None:
     if option in w.new.beside:
         return None
     before: list[Command] = []
+    out = w.path(f"option.{w.new.out}") if name == "apply" else None
     if switch:
-        return Trial([*plain, option], [w.fit()] if name == "apply" else [], base=plain)
+        fitted = [w.fit()] if name == "apply" else []
+        return Trial([*plain, option], fitted, base=plain, written=out)
     value = VALUES.get(option)
     if option == "--ignore-label" and w.kind == "multiclass":
         value = "a"
@@ -155,7 +157,6 @@ def _trial(w: World, name: str, option: str, *, switch: bool) -> Trial | None:
         raise ValueError(f"{name} {option} is not tried")
     if name == "apply":
         before = [w.fit(), *before]
-    out = w.path(f"option.{w.new.out}") if name == "apply" else None
     return Trial([*plain, option, value], before, base=plain, written=out)
 
 
