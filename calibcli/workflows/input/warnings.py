@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from calibcli.core.results.comparisons import Overlap
+    from calibcli.core.results.measure import MeasureResult, SliceResult
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.io.rows.dataset import Dataset, InputSpec
     from calibcli.workflows.input.conventions import Conventions
@@ -28,45 +29,44 @@ FEW_ROWS = 100
 FEW_CLUSTERS = 20
 
 
-def measure_warnings(found: Gathered, result: Result, conventions: Conventions) -> list[Warning]:
+def measure_warnings(
+    found: Gathered, result: MeasureResult, conventions: Conventions
+) -> list[Warning]:
     """Return warnings about the numbers of a measure result."""
     if not found.labelled:
         return [Warning("no-labels", "no labels: only what scores alone can tell is shown")]
     warnings = _split_cells(found.overall.population.pairs, conventions)
-    warnings += _lost_order(result["overall"])
-    overall = result["overall"]
-    stats = found.overall.population.pairs
-    n = overall["metrics"]["n"]["value"]
+    overall, stats = result.overall, found.overall.population.pairs
+    warnings += _lost_order(overall)
+    n, auc, nll = overall.rows, overall.metrics.get("auc"), overall.metrics.get("nll")
     if n < FEW_ROWS:
         warnings.append(few_rows(n, medium(found.medium).row))
     if _few_clusters(found):
         warnings.append(Warning("few-clusters", "few clusters: the intervals are rough"))
-    nll = overall["metrics"].get("nll", {})
-    if nll.get("certain_errors"):
+    if nll is not None and nll.certain_errors:
         text = (
-            f"{nll['certain_errors']:g} rows are certain and wrong (probability 0 for what came "
+            f"{nll.certain_errors:g} rows are certain and wrong (probability 0 for what came "
             "true): their log loss is infinite, nll clips it at 1e-15"
         )
         warnings.append(Warning("certain-errors", text))
-    if found.single and overall["metrics"]["auc"]["value"] is None and n:
-        reason = overall["metrics"]["auc"].get("reason")
-        warnings.append(Warning("undefined", f"auc is undefined: {reason}"))
-    if found.raw_scale is not None and (overall["metrics"]["auc"]["high"] or 1.0) < 0.5:
+    if found.single and auc is not None and auc.value is None and n:
+        warnings.append(Warning("undefined", f"auc is undefined: {auc.reason}"))
+    if found.raw_scale is not None and auc is not None and (auc.high or 1.0) < 0.5:
         other = "leave out --descending" if found.raw_scale.descending else "add --descending"
         text = f"the scores rank the labels the wrong way round: {other}"
         warnings.append(Warning("turned", text))
     if len(stats.key) == 1 and n > 1 and not stats.mixed.any():
         warnings.append(Warning("constant-scores", "all scores are equal"))
     absent = [
-        repr(part["slice"]["name"])
-        for part in result["classes"]
-        if part["metrics"]["prevalence"]["value"] == 0 and "ground_truth" not in part["metrics"]
+        repr(part.where.name)
+        for part in result.classes
+        if part.value("prevalence") == 0 and "ground_truth" not in part.metrics
     ]
     if len(absent) == 1:
         text = f"class {absent[0]} does not occur among the labels"
         warnings.append(Warning("absent-class", text))
     elif absent:
-        of = f"{len(absent):,} of {len(result['classes']):,} classes"
+        of = f"{len(absent):,} of {len(result.classes):,} classes"
         text = f"{of} do not occur among the labels: {_some(absent)}"
         warnings.append(Warning("absent-class", text))
     return warnings
@@ -105,15 +105,16 @@ COARSE = 1e-3
 """How far off a ranking figure may be without a word where there is no interval to compare with."""
 
 
-def _lost_order(overall: Result) -> list[Warning]:
+def _lost_order(overall: SliceResult) -> list[Warning]:
     """Warn of ranking figures that a grid of scores may change by more than chance does."""
-    errors = overall.get("grid_error") or {}
-    said = []
+    errors, said = overall.grid_error or {}, []
     for name in ("auc", "average_precision"):
-        figure, error = overall["metrics"].get(name, {}), errors.get(name, 0.0)
-        low, high = figure.get("low"), figure.get("high")
-        chance = COARSE if low is None else (high - low) / 2.0 - error
-        if figure.get("value") is not None and error > chance:
+        figure, error = overall.metrics.get(name), errors.get(name, 0.0)
+        if figure is None or figure.value is None:
+            continue
+        low, high = figure.low, figure.high
+        chance = COARSE if low is None or high is None else (high - low) / 2.0 - error
+        if error > chance:
             said.append(f"{name} by up to {error:.2g}")
     if not said:
         return []

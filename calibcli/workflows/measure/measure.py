@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from calibcli._version import __version__
 from calibcli.core.results.base import plain
+from calibcli.core.results.reading import typed
 from calibcli.core.results.warning import warned
 from calibcli.errors import InputError, UsageError
 from calibcli.workflows.input.gather import gather, with_group_of
@@ -143,7 +144,7 @@ def measure(
         decided = applied.decisions(found, whole, conventions, loaded, threads)
         if decided is not None:
             result["decision"] = decided.shown(spec.groups)
-    warnings += measure_warnings(found, result, conventions)
+    warnings += measure_warnings(found, typed(result), conventions)
     if found.labelled and found.dataset is not None and found.dataset.medium == "images":
         from calibcli.workflows.measure.structures import judge
 
