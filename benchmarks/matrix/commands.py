@@ -257,6 +257,9 @@ TRIALS: Mapping[str, Callable[[World], Trial]] = {
     "fit --per-group": lambda w: Trial(
         w.fit("--per-group", "g", name="by_group.json"), base=w.fit()
     ),
+    "fit --folds time:COL": lambda w: Trial(
+        w.fit("--folds", "time:day", name="by_time.json"), base=w.fit()
+    ),
     "fit --ensemble": _ensemble,
     "fit --promote-over": _promote,
     "fit --rollback": _rollback,

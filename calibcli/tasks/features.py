@@ -52,6 +52,7 @@ FEATURES: Final = (
     "fit",
     "fit --per-class",
     "fit --per-group",
+    "fit --folds time:COL",
     "fit --ensemble",
     "fit --promote-over",
     "fit --rollback",
@@ -112,6 +113,13 @@ REFUSALS: Final[Mapping[str, tuple[Refusal, ...]]] = {
     "fit --per-class": (
         Refusal(
             "one score a row has one map", "--per-class is for several classes", ("binary", "masks")
+        ),
+    ),
+    "fit --folds time:COL": (
+        Refusal(
+            "rows of several classes are dealt to folds in buckets, not in blocks of time",
+            "fit one class as a score of its own: --score COL --positive CLASS",
+            ("multiclass", "multilabel", "structures", "boxes"),
         ),
     ),
     "fit --ensemble": (

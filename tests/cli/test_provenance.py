@@ -40,7 +40,8 @@ def test_measure_says_whose_probabilities_they_are(
 
 def test_an_array_has_a_file_beside_it(good, scores, calibrator, tmp_path):
     out = tmp_path / "out.npy"
-    good("apply", calibrator, scores, "-o", out, "--provenance")
+    told = good("apply", calibrator, scores, "-o", out, "--provenance").out
+    assert f"provenance  {out}.provenance.json" in told
     found = good("measure", out, "--labels", scores, "--format", "json").json
     assert found["inputs"][0]["applied"]["calibrator"] == digest(calibrator)
     assert "calibrated by" in good("measure", out, "--labels", scores).out

@@ -43,7 +43,14 @@ def command(
     method: Annotated[
         str, typer.Option(metavar="M", help="Method, or auto: chosen by cross-fitting.")
     ] = "auto",
-    folds: Annotated[int, typer.Option(help="Folds of cross-fitting.")] = 5,
+    folds: Annotated[
+        str,
+        typer.Option(
+            metavar="N|time:COL[,N]",
+            help="Folds of cross-fitting; time:COL judges each of N blocks of time by fits on the "
+            "rows before it.",
+        ),
+    ] = "5",
     select: Annotated[
         str, typer.Option(metavar="SCORE", help="Proper score that auto compares: nll or brier.")
     ] = "nll",
@@ -93,9 +100,15 @@ def command(
     # Seconds differ from run to run, so they are for people who watch and nowhere else.
     watched = form.format is Format.TABLE and (run.verbose or sys.stdout.isatty())
 
+    by, number = _folds(folds)
+    if by is not None and promotion.promote_over is not None:
+        raise UsageError(
+            "--promote-over compares on the rows of one night", "--folds N, a number of folds"
+        )
     wanted = FitOptions(
         method=method,
-        folds=folds,
+        folds=number,
+        by=by,
         select=select,
         temperatures=options.numbers(temperatures, "--temperatures"),
         per_class=per_class,
@@ -140,3 +153,19 @@ def command(
     progress.tell(result)
     console.emit(console.render(form.format.value, NAME, result))
     return console.judge(result, form.format.value, "-", quiet=run.quiet, held=output)
+
+
+def _folds(text: str) -> tuple[str | None, int]:
+    """Return the column of times, if any, and the number of folds.
+
+    Raises:
+        UsageError: no number, or another word than `time`.
+    """
+    by, number = None, text
+    if text.startswith("time:"):
+        column, _, number = text.removeprefix("time:").rpartition(",")
+        by, number = (column, number) if number.isdigit() and column else (text[5:], "5")
+    found = options.whole_numbers(number, "--folds")
+    if len(found) != 1 or by == "":
+        raise UsageError(f"--folds {text!r} is no number of folds", "--folds 5 or --folds time:COL")
+    return by, found[0]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import reduce
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -142,6 +143,27 @@ class Pairs:
         logits = all(one.has_logits for one in maps)
         after = [mapped(held, one, logits=logits) for (_, held), one in parts]
         return reduce(lambda a, b: a.merge(b), after)
+
+
+class Forward(Pairs):
+    """Binary pairs in blocks of time: each but the first is judged by fits on those before it.
+
+    What is told of the future is then what could have been known (walk-forward validation).
+    """
+
+    def __init__(self, blocks: Sequence[ScoreStats]) -> None:
+        super().__init__(reduce(lambda a, b: a.merge(b), blocks), folds=len(blocks) - 1)
+        before = list(accumulate(blocks[:-1], lambda a, b: a.merge(b)))
+        self._parts = list(zip(before, blocks[1:], strict=True))
+
+    @property
+    def judged(self) -> ScoreStats:
+        """The rows that are judged: all but those of the first block."""
+        return reduce(lambda a, b: a.merge(b), (held for _, held in self._parts))
+
+    def split(self, again: int = 0) -> list[tuple[ScoreStats, ScoreStats]]:
+        """Return (rows before, rows of a block) of each block but the first, whatever the deal."""
+        return self._parts
 
 
 def folds_of(stats: ScoreStats, folds: int, seed: int) -> list[tuple[ScoreStats, ScoreStats]]:

@@ -39,6 +39,7 @@ class ApplyResult(Envelope, frozen=True, kw_only=True):
 
     Attributes:
         rows: how many were written; of boxes those that are left, `of` all.
+        provenance: the files beside that say what made the output.
         decided: what the rows come to, where gates ask for it.
     """
 
@@ -51,6 +52,7 @@ class ApplyResult(Envelope, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = always(())
     warning_codes: tuple[Code, ...] = always(())
     prevalence: str | None = None
+    provenance: str | None = None
     decided: Shares | None = None
     gates: tuple[GateResult, ...] = ()
 

@@ -136,7 +136,7 @@ def apply_images(
         "rows": pixels,
         "output": output,
         **warned(()),
-        **({"provenance": beside} if beside else {}),
+        **({"provenance": ", ".join(beside)} if beside else {}),
     }
 
 

@@ -56,7 +56,13 @@ def fit(
         column, own = CLASS, replace(options, per_class=False, per_group=CLASS)
     else:
         own = options
-    groups = () if column is None or reads_stats(spec) else (column,)
+    groups: tuple[str, ...] = () if column is None or reads_stats(spec) else (column,)
+    if options.by is not None:
+        from calibcli.workflows.fit.forward import check_forward
+        from calibcli.workflows.measure.series import with_by
+
+        check_forward(options)
+        groups = with_by(replace(spec, groups=()), options.by).groups
     spec = replace(spec, groups=groups)
     own = replace(own, raw=spec.raw)
     watch = Watch(CAPACITY)
@@ -67,6 +73,8 @@ def fit(
     else:
         opened = open_input(spec)
         dataset = opened[0]
+        if dataset is not None and options.by is not None and dataset.classes:
+            refuse("fit --folds time:COL", kind_of(dataset.task, dataset.medium))
         if dataset is not None and dataset.exclusive and column is None:
             from calibcli.workflows.fit.rows import fit_rows
 
@@ -76,7 +84,13 @@ def fit(
                 spec, conventions, threads=threads, progress=progress, watch=watch, opened=opened
             ).as_pairs()
             medium(found.medium).check_fit(found.overall.population.pairs, spec)
-            fitted = fit_gathered(found, spec, conventions, own, threads)
+            if options.by is None:
+                fitted = fit_gathered(found, spec, conventions, own, threads)
+            else:
+                from calibcli.workflows.fit.forward import forward
+
+                found, blocks = forward(found, options.by, options.folds)
+                fitted = fit_binary(found.overall.population.pairs, own, blocks)
     result = result_of(found, conventions, options, fitted, in_brief=in_brief)
     path = place(output, result)
     if path is not None:

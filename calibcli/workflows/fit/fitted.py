@@ -37,6 +37,7 @@ class FitOptions:
         seed: of everything that is drawn.
         clock: seconds, to time the candidates' fits with; left out of artifacts.
         raw: whether scores are no probabilities.
+        by: a column of times: folds are blocks of time, judged by fits on earlier ones.
     """
 
     method: str = "auto"
@@ -49,6 +50,7 @@ class FitOptions:
     seed: int = 0
     clock: Callable[[], float] | None = None
     raw: bool = False
+    by: str | None = None
 
     def __post_init__(self) -> None:
         known = [*(m for m in CALIBRATORS if m != OneVsRest.method), "auto"]
@@ -107,6 +109,7 @@ class Fitted:
         groups: what became of each group.
         folds: several classes: the map at index f has not seen the rows with bucket % folds = f.
         warnings: with codes of their own.
+        before: the rows that `after` is of, where these are not all.
     """
 
     method: str
@@ -118,6 +121,7 @@ class Fitted:
     groups: tuple[GroupOutcome, ...] = ()
     folds: tuple[Calibrator, ...] = ()
     warnings: tuple[Warning, ...] = ()
+    before: Population | None = None
 
 
 def less_accurate(wrong: HeldOut) -> tuple[Warning, ...]:

@@ -10,7 +10,7 @@ from calibcli.core.calibrators import CALIBRATORS, Identity, OneVsRest, Temperat
 from calibcli.core.calibrators.evidence import label_evidence
 from calibcli.core.fitting.auto import auto
 from calibcli.core.fitting.held_out import HeldOut, map_losses, mapped
-from calibcli.core.fitting.problems import BINARY_CANDIDATES, Pairs
+from calibcli.core.fitting.problems import BINARY_CANDIDATES, Forward, Pairs
 from calibcli.errors import InputError
 from calibcli.io.task import SINGLE
 from calibcli.tasks.collect import Population
@@ -36,13 +36,20 @@ if TYPE_CHECKING:
 RAW_CANDIDATES = tuple(name for name in BINARY_CANDIDATES if name not in OF_PROBABILITIES)
 
 
-def fit_binary(stats: ScoreStats, options: FitOptions) -> Fitted:
-    """Fit the pairs of one score.
+def fit_binary(stats: ScoreStats, options: FitOptions, pairs: Forward | None = None) -> Fitted:
+    """Fit the pairs of one score; `pairs` are they in blocks of time.
 
     Raises:
         InputError: one label only.
     """
-    pairs = Pairs(stats, folds=options.folds, seed=options.seed)
+    if pairs is not None:
+        fitted = _fit(stats, options, pairs)
+        held_out = fitted.kind == "cross-fitted"
+        return replace(fitted, before=of_pairs(pairs.judged)) if held_out else fitted
+    return _fit(stats, options, Pairs(stats, folds=options.folds, seed=options.seed))
+
+
+def _fit(stats: ScoreStats, options: FitOptions, pairs: Pairs) -> Fitted:
     if options.method == "auto":
         chosen = auto(
             pairs,

@@ -43,7 +43,7 @@ def result_of(
     """Return the JSON result; `in_brief` of classes only the figures that tables show."""
     where: Result = {"kind": "overall"}
     raw = found.raw_scale is not None
-    before = _brief(found.overall.population, conventions, found.medium, raw=raw)
+    before = _brief(fitted.before or found.overall.population, conventions, found.medium, raw=raw)
     after = _brief(fitted.after, conventions, found.medium)
     pairs = found.overall.population.pairs
     few = few_rows_note(fitted.method, pairs)
@@ -78,6 +78,7 @@ def result_of(
             **conventions.to_dict(),
             "method": options.method,
             "folds": options.folds,
+            **({} if options.by is None else {"folds_by": options.by}),
             "select": options.select,
             "temperatures": list(options.temperatures) or None,
             "per_class": options.per_class,
