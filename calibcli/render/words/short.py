@@ -237,7 +237,10 @@ def gate_lines(result: MeasureResult) -> list[tuple[str, Tone]]:
 
 def more_line(result: MeasureResult) -> str:
     """Return what `--all` would add."""
-    parts = [f"{len(result.overall.metrics)} metrics", f"{len(result.overall.bins)} bins"]
+    metrics, bins = result.overall.metrics, result.overall.last.bins
+    if not result.overall.bins:  # raw scores have few figures
+        metrics = {name: one for name, one in metrics.items() if one.value is not None}
+    parts = [f"{len(metrics)} metrics", *([f"{len(bins)} bins"] if bins else [])]
     for name, slices in (("classes", result.classes), ("groups", result.groups)):
         parts += [f"{len(slices)} {name}"] if slices else []
     return f"(--all: {', '.join(parts)})"
