@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from calibcli.errors import CalibcliError
@@ -54,3 +56,22 @@ def test_a_pdf_is_the_printed_page(good, scores, tmp_path):
     printed = (tmp_path / "report.pdf").read_bytes()
     assert printed.startswith(b"%PDF-")
     assert len(printed) > 50_000
+
+
+def test_an_artifact_that_was_changed_by_hand_is_an_error_of_one_line(calibcli, write, tmp_path):
+    rows = write("x.csv", "score,label\n" + "".join(f"0.{k},{k % 2}\n" for k in range(1, 10)))
+    cuts = {
+        "schema": "calibcli/thresholds", "version": 1, "calibcli": "0.1.0", "task": "binary",
+        "classes": [], "rule": "score >= threshold", "kind": "empirical", "calibrated": False,
+        "objective": "cost", "constraints": [],
+        "thresholds": [{"slice": {"kind": "overall"}, "threshold": 0.5, "value": 0.25}],
+    }  # fmt: skip
+    bare = write("bare.json", json.dumps(cuts))
+    page = tmp_path / "r.md"
+    assert calibcli("report", rows, "--thresholds", bare, "-o", page).code == 0
+    assert "threshold 0.5: minimises expected cost (0.2500)" in page.read_text(encoding="utf-8")
+    cuts["thresholds"][0]["cost"] = {"expected": 0.2}
+    ran = calibcli("report", rows, "--thresholds", write("bad.json", json.dumps(cuts)))
+    assert ran.code == 3
+    assert "bad.json is not whole" in ran.err
+    assert "Traceback" not in ran.err

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from msgspec import ValidationError
+
 from calibcli._version import __version__
 from calibcli.core.decisions.costs import Costs, parse_costs
+from calibcli.core.results.reading import typed_as
+from calibcli.core.results.report import CalibratorFile
+from calibcli.core.results.threshold import ThresholdsFile
+from calibcli.errors import InputError
 from calibcli.io.artifacts.artifacts import read_artifact
+from calibcli.io.failures import show
 from calibcli.workflows.measure.measure import measure
 
 if TYPE_CHECKING:
@@ -57,8 +64,8 @@ def report(
         progress=progress,
         curves=costs,
     )
-    fitted = None if calibrator is None else read_artifact(calibrator, "calibrator")
-    chosen = None if thresholds is None else read_artifact(thresholds, "thresholds")
+    fitted = None if calibrator is None else _shown(calibrator, "calibrator", CalibratorFile)
+    chosen = None if thresholds is None else _shown(thresholds, "thresholds", ThresholdsFile)
     return {
         "schema": "calibcli/report",
         "version": 1,
@@ -74,3 +81,17 @@ def report(
         "warnings": measured["warnings"],
         "warning_codes": measured["warning_codes"],
     }
+
+
+def _shown(path: str, kind: str, shape: type[CalibratorFile | ThresholdsFile]) -> Result:
+    """Read an artifact that a report shows.
+
+    Raises:
+        InputError: it cannot be read, or a part that is shown has been changed by hand.
+    """
+    payload = read_artifact(path, kind)
+    try:
+        _ = typed_as(payload, shape).conventions
+    except ValidationError as error:
+        raise InputError(f"{show(path)} is not whole: {error}", f"make the {kind} again") from error
+    return payload
