@@ -116,7 +116,7 @@ def read_artifact(path: str, kind: str) -> dict[str, Any]:
         size = Path(path).stat().st_size
         if size > MAX_BYTES:
             raise InputError(
-                f"{show(path)} is {size:,} bytes long, too long for a {kind} file",
+                f"{show(path)} is {size:,} bytes long, too long for {_a(kind)} file",
                 hint=_origin(kind),
             )
         content = Path(path).read_bytes()
@@ -131,7 +131,7 @@ def parse_artifact(content: bytes, path: str, kind: str) -> dict[str, Any]:
         hint = _origin(kind)
         if kind == "stats" and isinstance(value, list):
             hint += "; a list of detections needs --task detection --ground-truth FILE"
-        raise InputError(f"{name} is not a {kind} file", hint=hint)
+        raise InputError(f"{name} is not {_a(kind)} file", hint=hint)
     schema = value.get("schema")
     if schema != f"calibcli/{kind}":
         raise _other_kind(schema, name, kind)
@@ -161,6 +161,11 @@ def _is_version(text: object) -> bool:
     return isinstance(text, str) and len(text) < 40 and text.isprintable()
 
 
+def _a(kind: str) -> str:
+    """Return a word behind its article."""
+    return f"{'an' if kind[:1] in 'aeiou' else 'a'} {kind}"
+
+
 def _origin(kind: str) -> str:
     return f"calibcli {_MADE_BY[kind]} writes it"
 
@@ -170,15 +175,15 @@ def _other_kind(schema: object, name: str, kind: str) -> InputError:
         other = schema.removeprefix("calibcli/")
         hint = did_you_mean(other, KINDS) if other not in KINDS else None
         return InputError(
-            f"{name} is a {other[:40]} file, not a {kind} file", hint=hint or _origin(kind)
+            f"{name} is {_a(other[:40])} file, not {_a(kind)} file", hint=hint or _origin(kind)
         )
-    return InputError(f"{name} is not a {kind} file of calibcli", hint=_origin(kind))
+    return InputError(f"{name} is not {_a(kind)} file of calibcli", hint=_origin(kind))
 
 
 def _strict_json(content: bytes, name: str, kind: str) -> Any:
     if content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
         # A list of millions takes half a minute to parse, and is no artifact whatever it holds.
-        raise InputError(f"{name} is not a {kind} file: it holds a list", hint=_origin(kind))
+        raise InputError(f"{name} is not {_a(kind)} file: it holds a list", hint=_origin(kind))
     try:
         value = json.loads(
             content.decode("utf-8-sig"), parse_constant=_no_constant, object_pairs_hook=_no_repeats

@@ -2,8 +2,8 @@
 
 | column | meaning |
 | --- | --- |
-| stage | `before`, `calibrated`, `drift`, `series`, `decision` (measure), `after` (fit), |
-| | `chosen`, `group` (threshold), `promotion` |
+| stage | `before`, `calibrated`, `drift`, `series`, `decision`, `evidence` (measure), |
+| | `after` (fit), `chosen`, `group` (threshold), `promotion` |
 | slice, column, name | `overall`; `class` and its name; `group` or `period`, column and value |
 | table | `metrics`, `confusion`, `bins`, `ece_by_bins`, `at`, `candidates`, `gates`, `versus`, |
 | | `drift`, `overlap`, `cost`, `breaks` (a constraint in a group), `abstain`, `sets`, `decision`, |
