@@ -32,6 +32,7 @@ def test_an_option_acts_or_is_refused(kind, tmp_path):
     [
         ("binary", "threshold", ("--per-class",), "one score a row has one cut-off"),
         ("binary", "threshold", ("--binning", "mass"), "cut-offs are of scores, not of bins"),
+        ("binary", "apply", ("--votes", "1"), "--votes does nothing in apply"),
         ("binary", "fit", ("--tolerance", "0.1"), "--tolerance does nothing in fit"),
         ("binary", "measure", ("--iou", "0.7"), "--iou is for detections"),
         ("multiclass", "fit", ("--max-detections", "5"), "--max-detections is for detections"),

@@ -237,6 +237,7 @@ IDLE: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
     },
     "apply": {
         "--ignore-label": ("probabilities follow from scores alone", "every row gets one"),
+        "--votes": ("probabilities follow from scores alone", "votes are of labels"),
     },
 }
 """Options that a command takes from a project file for all commands, and has no use for itself."""
