@@ -165,7 +165,7 @@ def test_class_rows_that_do_not_sum_to_one(fails, write):
     path = write("x.csv", "a,b,c,label\n.5,.4,.1,a\n.5,.2,.1,b\n")
     error, hint = fails("measure", path, "--scores", "a,b,c")
     assert "row 2" in error
-    assert "--logits" in hint
+    assert "give probabilities" in hint
 
 
 def test_class_rows_may_be_rounded(calibcli, write):
