@@ -69,7 +69,8 @@ class Ran:
         """
         found = json.loads(self.out, parse_constant=pytest.fail)
         name = found.get("schema") if isinstance(found, dict) else None
-        if name in ("calibcli/measure", "calibcli/fit", "calibcli/threshold", "calibcli/promotion"):
+        typed_ones = ("measure", "fit", "threshold", "promotion", "replay")
+        if name in [f"calibcli/{one}" for one in typed_ones]:
             from calibcli.core.results.base import plain
             from calibcli.core.results.reading import typed
 

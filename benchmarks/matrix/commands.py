@@ -260,6 +260,9 @@ TRIALS: Mapping[str, Callable[[World], Trial]] = {
     "fit --folds time:COL": lambda w: Trial(
         w.fit("--folds", "time:day", name="by_time.json"), base=w.fit()
     ),
+    "fit --replay": lambda w: Trial(
+        w.on("fit", w.fitted, "--method", w.method, "--replay", "day"), base=w.fit()
+    ),
     "fit --ensemble": _ensemble,
     "fit --promote-over": _promote,
     "fit --rollback": _rollback,

@@ -87,6 +87,7 @@ VALUES: Final = {
     "--max-shift": "psi=9",
     "--steps": "1",
     "--by": "day",
+    "--replay": "day",
     "--promise": "ece<=0.1",
 }
 """A value of each option that is no switch and names no file."""

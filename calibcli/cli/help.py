@@ -24,7 +24,7 @@ _GROUPS = {
     "What to choose": "maximize subject_to guarantee cost cost_matrix prior abstain coverage sets "
     "penalty free_rank candidates",
     "By class and group": "per_class per_group equal unreachable",
-    "Promotion of a new calibrator": "promote_over rollback dry_run ok_if_kept min_rows "
+    "Promotion of a new calibrator": "promote_over rollback replay dry_run ok_if_kept min_rows "
     "min_positives max_shift steps lock_timeout",
     SHOWN: "threshold thresholds calibrator group versus reference by at worst every",
     "Conventions": "bins binning edges closed tolerance confidence no_ci seed",

@@ -30,7 +30,7 @@ _ONE_COMMAND = frozenset({"output", "save-stats", "candidates", "evidence"})
 _INSTEAD = (
     frozenset({"score", "scores"}),
     frozenset({"no_ci", "confidence"}),
-    frozenset({"output", "promote_over", "rollback"}),
+    frozenset({"output", "promote_over", "rollback", "replay"}),
 )
 """Options of which one given by hand takes the place of another in the file."""
 _MEANT = {"gate": "fail-if", "gates": "fail-if", "groups": "group", "clusters": "cluster"}

@@ -53,6 +53,7 @@ FEATURES: Final = (
     "fit --per-class",
     "fit --per-group",
     "fit --folds time:COL",
+    "fit --replay",
     "fit --ensemble",
     "fit --promote-over",
     "fit --rollback",
@@ -119,6 +120,13 @@ REFUSALS: Final[Mapping[str, tuple[Refusal, ...]]] = {
         Refusal(
             "rows of several classes are dealt to folds in buckets, not in blocks of time",
             "fit one class as a score of its own: --score COL --positive CLASS",
+            ("multiclass", "multilabel", "structures", "boxes"),
+        ),
+    ),
+    "fit --replay": (
+        Refusal(
+            "policies are played through on one score a row",
+            "replay one class as a score of its own: --score COL --positive CLASS",
             ("multiclass", "multilabel", "structures", "boxes"),
         ),
     ),

@@ -11,6 +11,7 @@ import typer
 from calibcli.cli import console, options
 from calibcli.cli.choices import Format
 from calibcli.cli.commands.promotion import FitPromotionOptions, promote, put_back
+from calibcli.cli.commands.replay import refuse_idle, replayed
 from calibcli.cli.detections import DetectionInput
 from calibcli.cli.outputs import keep_apart
 from calibcli.cli.project import own_gates
@@ -26,6 +27,7 @@ NAME = "fit"
 
 @spread_options
 def command(
+    context: typer.Context,
     read: options.InputOptions,
     boxes: DetectionInput,
     how: options.BinOptions,
@@ -74,6 +76,13 @@ def command(
             help="Pool several models: their score columns or patterns, or files.",
         ),
     ] = None,
+    replay: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COL",
+            help="What each way of refitting would have cost, period by period: day:COL, rows:N.",
+        ),
+    ] = None,
 ) -> int:
     """Learn the correction on held-out data, and write it as JSON.
 
@@ -84,16 +93,20 @@ def command(
     """
     project = getattr(run.config, "taken", ())
     tags = form.tags()
+    if replay is not None:
+        refuse_idle(context)
     if promotion.rollback is not None:
         promotion.check_rollback(paths, output, project)
         return put_back(promotion, form, run)
     if not paths:
         raise UsageError("no score files are named", "calibcli fit SCORES... -o FILE")
-    promotion.check(output, project)
+    if replay is None:
+        promotion.check(output, project)
     files = [output, promotion.promote_over, promotion.thresholds]
     keep_apart([*paths, read.labels, boxes.ground_truth], files=files)
     spec = boxes.into(read.spec(paths, joined=ensemble))
-    refuse_raw(spec, {"--promote-over": promotion.promote_over, "--ensemble": ensemble})
+    over = promotion.promote_over
+    refuse_raw(spec, {"--promote-over": over, "--ensemble": ensemble, "--replay": replay})
     conventions = how.conventions()
     from calibcli.workflows.fit.fitted import FitOptions
 
@@ -117,6 +130,8 @@ def command(
         seed=how.seed,
         clock=time.perf_counter if watched else None,
     )
+    if replay is not None:
+        return replayed(spec, conventions, wanted, replay, promotion, form, run)
     if promotion.promote_over is not None:
 
         def attempted(attempt: Any, tell: Any) -> PromotionResult:

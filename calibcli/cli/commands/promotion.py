@@ -15,6 +15,7 @@ from calibcli.errors import ExitCode, InputError, UsageError, did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from calibcli.core.comparison.promotion import Rule
     from calibcli.core.results.promotion import PromotionResult
     from calibcli.workflows.input.conventions import Conventions
 
@@ -113,19 +114,28 @@ class PromotionOptions:
                 f"calibcli {self.command} --rollback {self.rollback}",
             )
 
-    def attempt(self, confidence: float) -> Any:
-        """Return the Attempt of these options."""
-        from calibcli.core.comparison.promotion import Rule
-        from calibcli.workflows.promote.outcome import Attempt
+    def rule(self, confidence: float) -> Rule:
+        """Return what these options ask of a challenger.
 
-        assert self.promote_over is not None
+        Raises:
+            UsageError: a limit that cannot be one.
+        """
+        from calibcli.core.comparison.promotion import Rule
+
         given: dict[str, Any] = {
             "min_rows": self.min_rows,
             "min_positives": self.min_positives,
             **self._more(),
             **_limits(self.max_shift),
         }
-        rule = Rule(confidence=confidence, **{k: v for k, v in given.items() if v is not None})
+        return Rule(confidence=confidence, **{k: v for k, v in given.items() if v is not None})
+
+    def attempt(self, confidence: float) -> Any:
+        """Return the Attempt of these options."""
+        from calibcli.workflows.promote.outcome import Attempt
+
+        assert self.promote_over is not None
+        rule = self.rule(confidence)
         wait = {} if self.lock_timeout is None else {"lock_timeout": self.lock_timeout}
         gates = tuple(self.fail_if or ())
         return Attempt(self.promote_over, rule, gates, self.dry_run, **wait)

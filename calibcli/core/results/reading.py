@@ -20,6 +20,7 @@ _TYPES: Final = {
     "calibcli/threshold": ("threshold", "ThresholdResult"),
     "calibcli/apply": ("apply", "ApplyResult"),
     "calibcli/promotion": ("promotion", "PromotionResult"),
+    "calibcli/replay": ("parts.replay", "ReplayResult"),
     "calibcli/report": ("report", "ReportResult"),
 }
 

@@ -25,6 +25,10 @@ TITLES: Final = {
         "Result of --promote-over and --rollback of fit and threshold",
         "What `calibcli fit --promote-over FILE --format json` prints, and `threshold` likewise.",
     ),
+    "replay": (
+        "Result of fit --replay",
+        "What `calibcli fit SCORES --replay COL --format json` prints.",
+    ),
 }
 """Title and description of each schema that is generated."""
 _FIELD: Final = re.compile(r"^ {8}(\w+): (.*(?:\n {12,}\S.*)*)", re.M)

@@ -31,7 +31,7 @@ from calibcli.core.results.figures import OVERALL
 from calibcli.core.results.parts.chosen import of_apply
 from calibcli.core.results.stream import numbers, of_confusion
 from calibcli.core.results.threshold import ReferralBand
-from calibcli.render.tables import promotion
+from calibcli.render.tables import promotion, replay
 from calibcli.render.tables.decisions import costs_of
 from calibcli.render.words import names
 
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from calibcli.core.results.fit import FitResult
     from calibcli.core.results.measure import MeasureResult
     from calibcli.core.results.parts.choices import Abstain, Kept
+    from calibcli.core.results.parts.replay import ReplayResult
     from calibcli.core.results.promotion import PromotionResult
     from calibcli.core.results.stream import Numbered
     from calibcli.core.results.threshold import ThresholdResult
@@ -106,6 +107,11 @@ def render_fit(result: FitResult) -> str:
 def render_promotion(result: PromotionResult) -> str:
     """Return what became of a challenger as CSV: the decision, the steps, checks and gates."""
     return _text(promotion.csv_rows(result))
+
+
+def render_replay(result: ReplayResult) -> str:
+    """Return a replay as CSV: the policies, then each in every period."""
+    return _text(replay.csv_rows(result))
 
 
 def render_threshold(result: ThresholdResult) -> str:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from msgspec import structs
 
-from calibcli.render.tables import decisions, documents, held, promotion
+from calibcli.render.tables import decisions, documents, held, promotion, replay
 from calibcli.render.words import names, verdicts, words
 from calibcli.render.words.short import evidence_lines
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from calibcli.core.results.apply import ApplyResult
     from calibcli.core.results.fit import FitResult
     from calibcli.core.results.measure import MeasureResult
+    from calibcli.core.results.parts.replay import ReplayResult
     from calibcli.core.results.promotion import PromotionResult
     from calibcli.core.results.report import ReportResult
     from calibcli.core.results.threshold import ThresholdResult
@@ -62,6 +63,17 @@ def render_promotion(result: PromotionResult) -> str:
         names.markdown(documents.inputs_line(result.inputs)),
     ]
     return _document(paragraphs, result.warnings, promotion.tables(result))
+
+
+def render_replay(result: ReplayResult) -> str:
+    """Return what each way of refitting would have cost as Markdown."""
+    paragraphs = [
+        "## Replay",
+        f"**{names.markdown(replay.headline(result))}**",
+        names.markdown(replay.facts(result)),
+        names.markdown(documents.inputs_line(result.inputs)),
+    ]
+    return _document(paragraphs, result.warnings, replay.tables(result))
 
 
 def render_threshold(result: ThresholdResult) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from calibcli.core.results.base import plain
-from calibcli.render.tables import documents, promotion
+from calibcli.render.tables import documents, promotion, replay
 from calibcli.render.tables.layout import paint, text_table, wrapped
 from calibcli.render.words import names, verdicts, words
 from calibcli.render.words.short import evidence_lines
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from calibcli.core.results.apply import ApplyResult
     from calibcli.core.results.fit import FitResult
     from calibcli.core.results.measure import MeasureResult
+    from calibcli.core.results.parts.replay import ReplayResult
     from calibcli.core.results.promotion import PromotionResult
     from calibcli.core.results.threshold import ThresholdResult
     from calibcli.render.tables.layout import Style, Table
@@ -77,6 +78,15 @@ def render_promotion(
     head += _painted(documents.inputs_line(result.inputs), "dim", color, width)
     blocks = [head, _warnings(result.warnings, color, width)]
     return _document(blocks, promotion.tables(result), color, width)
+
+
+def render_replay(result: ReplayResult, *, color: bool = False, width: int | None = None) -> str:
+    """Return what each way of refitting would have cost as text."""
+    head = _painted(replay.headline(result), "bold", color, width)
+    head += _painted(replay.facts(result), "", color, width)
+    head += _painted(documents.inputs_line(result.inputs), "dim", color, width)
+    blocks = [head, _warnings(result.warnings, color, width)]
+    return _document(blocks, replay.tables(result), color, width)
 
 
 def render_threshold(

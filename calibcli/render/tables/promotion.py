@@ -29,7 +29,7 @@ _CHECKS: Final = {
     "auc": "change of the AUC",
     "accuracy": "change of the accuracy",
 }
-_SCORES: Final = {"nll": "log loss", "brier": "Brier score"}
+SCORES: Final = {"nll": "log loss", "brier": "Brier score"}
 
 
 def headline(result: PromotionResult) -> str:
@@ -70,7 +70,7 @@ def _steps(result: PromotionResult) -> Table | None:
     compared = result.comparison
     if compared is None:
         return None
-    title = _SCORES.get(compared.score, compared.score)
+    title = SCORES.get(compared.score, compared.score)
     interval = level(Conventions(confidence=compared.confidence))
     if not compared.steps:
         return _pair(compared, title, interval)

@@ -46,7 +46,7 @@ def forward(found: Gathered, by: str, folds: int) -> tuple[Gathered, Forward]:
         InputError: rows without a time, fewer than two blocks, a first one of one label.
     """
     found, periods = split(found, by)
-    if any(one.where["value"] == MISSING_GROUP for one in periods):
+    if any(one.value == MISSING_GROUP for one in periods):
         raise InputError(f"rows without a value of {by} have no place in time", "--folds 5")
     blocks = _blocks([one.population.pairs for one in periods], folds + 1)
     if len(blocks) < 2:

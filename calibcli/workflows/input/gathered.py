@@ -26,6 +26,11 @@ class Slice:
     population: Population
     calibrated: Population | None = None
 
+    @property
+    def value(self) -> str:
+        """The value of the column whose rows these are: of a group, or of a period."""
+        return str(self.where["value"])
+
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Gathered(OfTask):

@@ -108,14 +108,12 @@ def series(
         applied: these thresholds.
     """
     warnings: list[Warning] = []
-    missing = sum(one.population.pairs.n for one in periods if one.where["value"] == MISSING_GROUP)
-    periods = [one for one in periods if one.where["value"] != MISSING_GROUP]
+    missing = sum(one.population.pairs.n for one in periods if one.value == MISSING_GROUP)
+    periods = [one for one in periods if one.value != MISSING_GROUP]
     if missing:
         text = f"{missing:,} rows without a value of {by} are in no period"
         warnings.append(Warning("periods", text))
-    if not all(_ordered(one.where["value"]) for one in periods):
-        text = f"the values of {by} are neither dates nor numbers: in order of their text"
-        warnings.append(Warning("periods", text))
+    warnings += order_warnings(periods, by)
     both = labelled and reference is not None and reference.labelled
     tests = int(labelled) + int(reference is not None) + int(both)
     looks = max(len(periods) * tests, 1)
@@ -124,7 +122,7 @@ def series(
     before = None if reference is None else _light(reference.population.pairs)
     rows = []
     for one in periods:
-        row: Result = {"value": one.where["value"]}
+        row: Result = {"value": one.value}
         row["metrics"] = _metrics(one, conventions, labelled=labelled)
         if before is not None:
             row["drift"] = _drift(before, one.population.pairs, conventions, labelled=both)
@@ -157,6 +155,14 @@ def series(
         "periods": rows,
     }
     return result, list(dict.fromkeys(warnings))
+
+
+def order_warnings(periods: Sequence[Slice], by: str) -> list[Warning]:
+    """Return a warning where nobody can tell the order of periods."""
+    if all(_ordered(one.value) for one in periods):
+        return []
+    text = f"the values of {by} are neither dates nor numbers: in order of their text"
+    return [Warning("periods", text)]
 
 
 def _ordered(value: str) -> bool:
@@ -241,8 +247,8 @@ def _failing(
             part = typed_as(judged(where, population, cut), SliceResult)
             found.add(of_slice(stage, OVERALL, part))
     found.add(of_drift("drift", OVERALL, typed_as(row.get("drift") or {}, dict[str, Compared])))
-    if one.where["value"] in decisions:
-        decided = typed_as(decisions[one.where["value"]], Decided)
+    if one.value in decisions:
+        decided = typed_as(decisions[one.value], Decided)
         found.add(of_decision(OVERALL, decided))
     return [gate.expr for gate in gates if not evaluate_gate(gate, found).passed]
 

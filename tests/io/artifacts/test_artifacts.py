@@ -235,7 +235,7 @@ def test_digest_does_not_depend_on_layout_or_order():
 
 
 class TestSchemas:
-    RESULTS = ("measure", "fit", "threshold", "promotion")
+    RESULTS = ("measure", "fit", "threshold", "promotion", "replay")
 
     @pytest.mark.parametrize("kind", [*KINDS, *RESULTS])
     def test_the_shipped_files_are_json_schemas(self, kind):

@@ -1,0 +1,98 @@
+"""What a replay says: which way of refitting has cost least, and what each has cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from calibcli.render.tables.common import level
+from calibcli.render.tables.layout import Cell, Column, Table
+from calibcli.render.tables.promotion import SCORES
+from calibcli.render.words import figures
+from calibcli.render.words.names import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from calibcli.core.results.figures import Figure
+    from calibcli.core.results.parts.replay import Policy, ReplayResult
+    from calibcli.render.tables.layout import Style
+
+
+def headline(result: ReplayResult) -> str:
+    """Return which policy has cost least, if one differs from never refitting for sure."""
+    best = result.best
+    if best is None:
+        return "No way of refitting was better for sure than never"
+    score = SCORES[result.score]
+    apart = best.difference
+    ends = f"[{figures.signed(apart.low)}, {figures.signed(apart.high)}]"
+    return (
+        f"{best.title} has cost least: {score} {figures.metric(best.loss.value)}, "
+        f"{figures.signed(apart.value)} {ends} against never"
+    )
+
+
+def facts(result: ReplayResult) -> str:
+    """Return what was judged."""
+    word = "period" if result.nights == 1 else "periods"
+    return (
+        f"{result.nights} {word} of {result.by} after the first, {figures.count(result.rows)} "
+        "rows, each judged by the calibrator in place before it"
+    )
+
+
+def tables(result: ReplayResult) -> list[Table]:
+    """Return the policies."""
+    interval = level(result.conventions)
+    score = SCORES[result.score]
+    columns = (
+        Column("policy", left=True),
+        Column("replaced"),
+        Column(f"{score} by row", interval),
+        Column("less never", interval),
+        Column("worst period", left=True),
+        Column(score),
+    )
+    rows = tuple(_row(one) for one in result.policies)
+    note = "Differences are paired, row by row, and their intervals hold together."
+    return [Table("Policies", columns, rows, note)]
+
+
+def _row(one: Policy) -> tuple[Cell, ...]:
+    return (
+        Cell(one.title),
+        Cell(figures.count(one.replaced)),
+        Cell(figures.metric(one.loss.value), figures.interval(one.loss)),
+        _difference(one),
+        Cell(visible(one.worst.value)),
+        Cell(figures.metric(one.worst.loss)),
+    )
+
+
+def _difference(one: Policy) -> Cell:
+    if one.name == "never":
+        return Cell("")
+    apart: Figure = one.difference
+    style: Style = "good" if (apart.high or 0.0) < 0 else "bad" if (apart.low or 0.0) > 0 else ""
+    ends = f"[{figures.signed(apart.low)}, {figures.signed(apart.high)}]"
+    return Cell(figures.signed(apart.value), ends, style)
+
+
+def csv_rows(result: ReplayResult) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows in the long form of `csvout`: the policies, then each in every period."""
+    everywhere = ("replay", "overall", "", "")
+    for one in result.policies:
+        start = (*everywhere, "policies", one.title)
+        for name, found in (
+            (result.score, one.loss),
+            (f"{result.score}_difference", one.difference),
+        ):
+            yield (*start, name, found.value, found.low, found.high, "")
+        yield (*start, "replaced", one.replaced, "", "", "")
+    for period in result.periods:
+        where = ("replay", "group", result.by, period.value)
+        yield (*where, "periods", "", "n", period.n, "", "", period.reason or "")
+        for acted in period.policies:
+            start = (*where, "periods", acted.title)
+            yield (*start, result.score, acted.loss, "", "", acted.code or "")
+            yield (*start, "replaced", int(acted.replaced), "", "", acted.code or "")
