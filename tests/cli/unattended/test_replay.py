@@ -208,3 +208,29 @@ def test_a_first_period_of_one_label_and_rows_without_a_time(calibcli, write):
     ran = calibcli("fit", write("gap.csv", rows), *SURE, "--replay", "at")
     assert ran.code == 3
     assert "rows without a value of at" in ran.err
+
+
+@pytest.mark.slow
+def test_the_interval_holds_what_is_to_be_expected(replay, write):
+    """Of a difference whose maps are known, the expected value is a sum over the logits."""
+    z = np.linspace(-8.8, 7.2, 801)
+    density = np.exp(-0.5 * ((z + 0.8) / 1.6) ** 2)
+    density /= density.sum()
+    kind, inside = CALIBRATORS["platt"], 0
+    for seed in range(60):
+        rows = nights(JUMP, n=800, seed=100 + seed)
+        parts = [rows["at"] == day for day in np.unique(rows["at"])]
+        fits = [
+            kind.fit(ScoreStats.from_arrays(rows["score"][at], rows["label"][at])) for at in parts
+        ]
+        gaps = []
+        for night, slope in enumerate(JUMP[1:], start=1):
+            truth = expit(slope * z + 0.2)
+            expected = [
+                density @ -(truth * np.log(q) + (1 - truth) * np.log1p(-q))
+                for q in (fits[night - 1].apply(z), fits[0].apply(z))
+            ]
+            gaps.append(expected[0] - expected[1])
+        told = by_name(replay(write("dump.csv", rows)))["always", None]["difference"]
+        inside += told["low"] <= np.mean(gaps) <= told["high"]
+    assert inside >= 57, "99 % each, so that five hold together with 95 %"
