@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.matrix.data import Files, write
 
@@ -41,6 +41,7 @@ class World:
         fitted: the sample that is fitted on; `new` another one.
         scheduler: address of a Dask scheduler.
         done: what commands have printed that others rest on.
+        bases: the same of commands that others are held against, and what they wrote.
     """
 
     kind: str
@@ -49,6 +50,7 @@ class World:
     new: Files
     scheduler: str = ""
     done: dict[tuple[str, ...], tuple[int, str, str]] = field(default_factory=dict)
+    bases: dict[tuple[str, ...], tuple[int, str, str, Any]] = field(default_factory=dict)
 
     @classmethod
     def make(cls, kind: str, folder: Path, scheduler: str = "") -> World:

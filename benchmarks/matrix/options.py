@@ -38,6 +38,13 @@ UNCHANGED: Final = frozenset(
     }
 )
 """What may change nothing on these files, for a reason."""
+UNCHANGED_OF: Final = frozenset(
+    {
+        ("multilabel", "fit", "--per-class"),  # what several labels always get
+        ("multilabel", "fit", "--select"),  # both scores choose the same method for every label
+    }
+)
+"""What may change nothing on the files of one kind of scores, for a reason."""
 VALUES: Final = {
     "--threshold": "0.37",
     "--at": "0.8",
@@ -103,6 +110,11 @@ _BESIDE: Final = {
     ("threshold", "--search"): (),
 }
 """What an option needs beside it."""
+
+
+def may_be_silent(kind: str, command: str, option: str) -> bool:
+    """Whether an option may change nothing on the files of a kind of scores."""
+    return (command, option) in UNCHANGED or (kind, command, option) in UNCHANGED_OF
 
 
 def trials(world: World) -> Iterator[tuple[str, str, Trial]]:

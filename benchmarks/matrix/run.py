@@ -56,10 +56,10 @@ def tried(world: World, trial: Trial) -> Outcome:
             return Outcome(acts=False, code=code, said=f"before, {command[0]}: {err}")
     was: tuple[Any, Any] | None = None
     if trial.base is not None:
-        code, out, err = _once(world, trial.base)
+        code, out, err, content = _base(world, trial.base, trial.written)
         if code:
             return Outcome(acts=False, code=code, said=f"without it: {err}")
-        was = _shown(out), _content(trial.written)
+        was = _shown(out), content
     code, out, err = run(trial.command)
     if code not in (0, 1):
         return Outcome(acts=False, code=code, said=err)
@@ -76,6 +76,16 @@ def _once(world: World, command: Command) -> tuple[int, str, str]:
     if key not in world.done:
         world.done[key] = run(command)
     return world.done[key]
+
+
+def _base(world: World, command: Command, written: str | None) -> tuple[int, str, str, Any]:
+    """Run what a trial is held against; what it wrote is kept, for later trials write there."""
+    if written is None:
+        return (*_once(world, command), None)
+    key = (*command, written)
+    if key not in world.bases:
+        world.bases[key] = (*run(command), _content(written))
+    return world.bases[key]
 
 
 def _content(path: str | None) -> Any:

@@ -86,7 +86,9 @@ def apply_images(
             f"{stack.pairs[0].scores.name} has the shape {stack.pairs[0].scores.shape}",
             "is it the file, and the --layout, that was meant?",
         )
-    check_fits(loaded, stack.task, loaded.classes, logits=spec.logits)
+    if spec.classes is not None and classes is None:
+        raise UsageError("--classes: one score a pixel has no classes to name", "leave it out")
+    check_fits(loaded, stack.task, spec.classes or loaded.classes, logits=spec.logits)
     draw = None if cuts is None else _draw(cuts)
     if cuts is not None:
         stack.refuse_regions(cuts.image_rule)
