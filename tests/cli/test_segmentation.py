@@ -46,6 +46,9 @@ def test_fit_apply_and_masks_of_one_structure(calibcli, stack):
                       "--search", "min-area=3", "-o", "t.json")  # fmt: skip
     assert chosen.code == 0, chosen.err
     images = ("p.npy", "--task", "segmentation", "--scale", "255")
+    named = calibcli("apply", "c.json", *images, "--classes", "a,b", "-o", "m.npy")
+    assert named.code == 2
+    assert "one score a pixel has no classes to name" in named.err
     done = calibcli("apply", "c.json", *images, "--thresholds", "t.json", "-o", "m.npy")
     assert done.code == 0, done.err
     masks = np.load("m.npy")
