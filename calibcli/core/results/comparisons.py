@@ -103,7 +103,7 @@ class Versus(Record, frozen=True):
     """A second model on the same rows: its figures less those of the first, paired.
 
     `calibrated` is the first model after its calibrator against the second as it is; `note` says
-    why there are no `classes` and `groups`.
+    why there are no `classes` and `groups`, or no `periods`.
     """
 
     score: str
@@ -114,17 +114,27 @@ class Versus(Record, frozen=True):
     note: str | None = None
     classes: tuple[SliceContrast, ...] | None = None
     groups: tuple[SliceContrast, ...] | None = None
+    periods: tuple[SliceContrast, ...] | None = None
 
     @property
     def slices(self) -> tuple[SliceContrast, ...]:
-        """Classes and groups that are compared one by one."""
-        return (*(self.classes or ()), *(self.groups or ()))
+        """Classes, groups and periods that are compared one by one."""
+        return (*(self.classes or ()), *(self.groups or ()), *(self.periods or ()))
+
+
+class PeriodGroup(Record, frozen=True):
+    """The figures of a group within a period."""
+
+    slice: Where
+    metrics: dict[str, Figure]
+    decision: Decided | None = None
 
 
 class Period(Record, frozen=True, kw_only=True):
     """The figures of one period, and whether it is bad.
 
     `why` holds the gates or figures that make it bad, `changed` the tests against the reference.
+    `groups` are those of the rows of a table.
     """
 
     value: str
@@ -134,6 +144,7 @@ class Period(Record, frozen=True, kw_only=True):
     why: tuple[str, ...]
     changed: tuple[str, ...]
     decision: Decided | None = None
+    groups: tuple[PeriodGroup, ...] | None = None
 
     @property
     def rows(self) -> Number | None:

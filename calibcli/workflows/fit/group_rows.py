@@ -261,7 +261,7 @@ def _after(
     made = from_counted(found.dataset, spec, counted)
     outcomes = []
     for one in made.groups:
-        fit = groups.get(str(one.where["value"]))
+        fit = groups.get(one.value)
         if fit is not None and one.calibrated is not None:
             outcomes.append(
                 GroupOutcome(

@@ -40,7 +40,7 @@ def group_slices(found: Gathered, column: str) -> list[Slice]:
     Raises:
         UsageError: saved statistics without these groups.
     """
-    slices = [one for one in found.groups if one.where["column"] == column]
+    slices = [one for one in found.groups if one.column == column]
     if not slices:
         raise UsageError(
             f"these statistics hold no groups of {column!r}",
@@ -96,7 +96,7 @@ def _binary(slices: list[Slice], column: str, family: Family, notes: tuple[str, 
     outcomes = []
     for one, fit, held in zip(slices, family.slices, family.held_out, strict=True):
         note = fit.note
-        groups[str(one.where["value"])] = GroupMap(fit.own, fit.rows, (fit.weight,), note)
+        groups[one.value] = GroupMap(fit.own, fit.rows, (fit.weight,), note)
         after = of_pairs(held)
         outcomes.append(
             GroupOutcome(one.where, fit.rows, (fit.weight,), note, one.population, after)
@@ -142,7 +142,7 @@ def _labels(found: Gathered, slices: list[Slice], column: str, options: FitOptio
         )
         rows = fits[0].rows
         calibrator = OneVsRest(own, normalize=False) if any(weight) else None
-        groups[str(one.where["value"])] = GroupMap(calibrator, rows, weight, note)
+        groups[one.value] = GroupMap(calibrator, rows, weight, note)
         held = label_population([family.held_out[place] for family in families])
         outcomes.append(GroupOutcome(one.where, rows, weight, note, one.population, held))
     after = label_population([merged(family.held_out) for family in families])

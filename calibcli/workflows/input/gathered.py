@@ -27,6 +27,11 @@ class Slice:
     calibrated: Population | None = None
 
     @property
+    def column(self) -> str:
+        """The column of a group, or of a period."""
+        return str(self.where["column"])
+
+    @property
     def value(self) -> str:
         """The value of the column whose rows these are: of a group, or of a period."""
         return str(self.where["value"])

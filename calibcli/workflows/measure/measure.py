@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from calibcli.core.decisions.costs import Costs
     from calibcli.core.decisions.gates import Gate
     from calibcli.core.numeric.raw_scale import RawScale
+    from calibcli.core.results.warning import Warning
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.tasks.collect import Population
     from calibcli.workflows.input.conventions import Conventions
@@ -165,9 +166,39 @@ def measure(
         result["drift"] = drift(found, before, conventions)
         warnings += before.warnings
         result["params"]["reference"] = reference
-    if by is not None:
-        from calibcli.workflows.measure.series import series
+    two: Result | None = None
+    remarks: list[Warning] = []
+    if versus is not None:
+        from calibcli.io.rows.keys import MISSING_GROUP
+        from calibcli.workflows.measure.compared.versus import versus as compare
 
+        columns = with_group_of(whole, mapping).groups
+        two = compare(
+            found,
+            spec,
+            conventions,
+            versus,
+            calibrator=mapping,
+            columns=columns,
+            periods=[one for one in periods if one.value != MISSING_GROUP],
+            threads=threads,
+            warnings=remarks,
+        )
+    if by is not None:
+        from calibcli.workflows.measure.crossed import cross, with_versus
+        from calibcli.workflows.measure.series import by_column, series
+
+        crossed = cross(
+            found,
+            whole,
+            by_column(by),
+            spec.groups,
+            reading,
+            calibrator=mapping,
+            loaded=loaded,
+            applied=applied,
+            threads=threads,
+        )
         result["series"], said = series(
             periods,
             by,
@@ -177,23 +208,13 @@ def measure(
             labelled=found.labelled,
             decisions={} if decided is None else decided.of_periods(periods),
             applied=applied,
+            crossed=with_versus(crossed, two),
         )
         warnings += said
         result["params"]["by"] = by
-    if versus is not None:
-        from calibcli.workflows.measure.compared.versus import versus as compare
-
-        columns = with_group_of(spec, mapping).groups
-        result["versus"] = compare(
-            found,
-            spec,
-            conventions,
-            versus,
-            calibrator=mapping,
-            columns=columns,
-            threads=threads,
-            warnings=warnings,
-        )
+    if two is not None:
+        result["versus"] = two
+        warnings += remarks
         result["params"]["versus"] = versus
     if worst:
         from calibcli.workflows.measure.worst import worst_rows

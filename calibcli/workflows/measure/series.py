@@ -13,24 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from calibcli.core.comparison.drift import jensen_shannon, ks, psi
 from calibcli.core.comparison.reliability_test import reliability_p
-from calibcli.core.decisions.gates import Findings, evaluate_gate
 from calibcli.core.metrics import intervals
 from calibcli.core.metrics.binary import Undefined, View
 from calibcli.core.metrics.gaps import ece_sum
 from calibcli.core.metrics.inversion import exceeds_p
-from calibcli.core.results.comparisons import Compared
-from calibcli.core.results.figures import OVERALL
-from calibcli.core.results.measure import SliceResult
-from calibcli.core.results.parts.decided import Decided
-from calibcli.core.results.reading import typed_as
-from calibcli.core.results.stream import of_decision, of_drift, of_slice
 from calibcli.core.results.warning import Warning
 from calibcli.errors import UsageError
 from calibcli.io.rows.keys import MISSING_GROUP
 from calibcli.io.rows.periods import AUTO, chunk_size, split_unit
 from calibcli.workflows.input.gather import reads_stats
-from calibcli.workflows.measure.compared.unlabelled import unlabelled_result
-from calibcli.workflows.measure.slices import slice_result
+from calibcli.workflows.measure.period_gates import failing, of_periods
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,6 +33,7 @@ if TYPE_CHECKING:
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gathered import Gathered, Slice
     from calibcli.workflows.measure.compared.reference import Reference
+    from calibcli.workflows.measure.crossed import Crossed
     from calibcli.workflows.measure.decided.applied import Applied
 
 Result = dict[str, Any]
@@ -50,7 +43,6 @@ _MOST_CELLS = 4096
 _BITS = 8
 _BINARY = ("n", "prevalence", "mean_score", "ece", "brier", "nll", "auc")
 _CONFIDENCE = ("n", "prevalence", "mean_score", "ece")
-_ELSEWHERE = re.compile(r"(class|group|versus|overlap|series)\b|worst\(")
 _LIMITED = re.compile(r"(drift\.)?(?P<figure>ece|psi)(\.(low|high|value))?")
 _DATE = re.compile(r"\d{4}(-\d{2}(-\d{2}( \d{2}:00)?)?|-Q\d)?")
 
@@ -78,8 +70,8 @@ def by_column(by: str) -> str:
 def split(found: Gathered, by: str) -> tuple[Gathered, list[Slice]]:
     """Return what was gathered without the periods, and the periods in order."""
     name = by_column(by)
-    own = [one for one in found.groups if one.where["column"] == name]
-    rest = tuple(one for one in found.groups if one.where["column"] != name)
+    own = [one for one in found.groups if one.column == name]
+    rest = tuple(one for one in found.groups if one.column != name)
     params = {**found.params, "groups": [g for g in found.params["groups"] if g != name]}
     return replace(found, groups=rest, params=params), own
 
@@ -94,6 +86,7 @@ def series(
     labelled: bool,
     decisions: Mapping[str, Result],
     applied: Applied | None,
+    crossed: Crossed,
 ) -> tuple[Result, list[Warning]]:
     """Return the figures of each period, the first bad one, and what is to be said of it.
 
@@ -106,6 +99,7 @@ def series(
         labelled: whether the rows have labels.
         decisions: what decisions are worth in a period; {} without thresholds.
         applied: these thresholds.
+        crossed: what is known of groups, classes and a second model within periods.
     """
     warnings: list[Warning] = []
     missing = sum(one.population.pairs.n for one in periods if one.value == MISSING_GROUP)
@@ -118,7 +112,7 @@ def series(
     tests = int(labelled) + int(reference is not None) + int(both)
     looks = max(len(periods) * tests, 1)
     level = (1.0 - (conventions.confidence or 0.95)) / looks
-    usable = [gate for gate in gates if not _ELSEWHERE.match(gate.subject)]
+    usable = [gate for gate in gates if of_periods(gate, crossed)]
     before = None if reference is None else _light(reference.population.pairs)
     rows = []
     for one in periods:
@@ -127,7 +121,7 @@ def series(
         if before is not None:
             row["drift"] = _drift(before, one.population.pairs, conventions, labelled=both)
         why = (
-            _failing(one, row, usable, conventions, decisions, applied, labelled=labelled)
+            failing(one, row, usable, conventions, decisions, applied, crossed, labelled=labelled)
             if usable
             else _beyond(one, before, conventions, level, labelled=labelled)
         )
@@ -140,6 +134,11 @@ def series(
         row |= {"bad": bool(why), "why": why, "changed": changed}
         if row["value"] in decisions:
             row["decision"] = decisions[row["value"]]
+        parts = [
+            _group(part, crossed.decision_of(one.value, part), conventions, labelled=labelled)
+            for part in crossed.groups_of(one.value)
+        ]
+        row |= {"groups": parts} if parts else {}
         rows.append(row)
     bad = [row["value"] for row in rows if row["bad"]]
     changed_at = [row["value"] for row in rows if row["changed"]]
@@ -202,6 +201,14 @@ def _metrics(one: Slice, conventions: Conventions, *, labelled: bool) -> Result:
     return rows
 
 
+def _group(
+    one: Slice, decision: Result | None, conventions: Conventions, *, labelled: bool
+) -> Result:
+    """Return the figures of a group within a period."""
+    told = {"slice": one.where, "metrics": _metrics(one, conventions, labelled=labelled)}
+    return told if decision is None else told | {"decision": decision}
+
+
 def _drift(
     before: ScoreStats, now: ScoreStats, conventions: Conventions, *, labelled: bool
 ) -> Result:
@@ -220,37 +227,6 @@ def _drift(
             curve["reason"] = str(undefined)
         found["reliability_p"] = curve
     return found
-
-
-def _failing(
-    one: Slice,
-    row: Result,
-    gates: Sequence[Gate],
-    conventions: Conventions,
-    decisions: Mapping[str, Result],
-    applied: Applied | None,
-    *,
-    labelled: bool,
-) -> list[str]:
-    """Return the gates that fail in a period, over all figures of it.
-
-    Raises:
-        UsageError: a gate that cannot be evaluated there.
-    """
-    judged = slice_result if labelled else unlabelled_result
-    where = {"kind": "overall"}
-    found = Findings(chosen=None if applied is None else applied.chosen_cutoff)
-    for stage, population in (("before", one.population), ("calibrated", one.calibrated)):
-        if population is not None:
-            after = stage == "calibrated"
-            cut = conventions if applied is None else applied.cut(conventions, where, after=after)
-            part = typed_as(judged(where, population, cut), SliceResult)
-            found.add(of_slice(stage, OVERALL, part))
-    found.add(of_drift("drift", OVERALL, typed_as(row.get("drift") or {}, dict[str, Compared])))
-    if one.value in decisions:
-        decided = typed_as(decisions[one.value], Decided)
-        found.add(of_decision(OVERALL, decided))
-    return [gate.expr for gate in gates if not evaluate_gate(gate, found).passed]
 
 
 def _beyond(

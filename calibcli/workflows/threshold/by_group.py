@@ -42,9 +42,9 @@ def members(found: Gathered, column: str) -> list[Slice]:
     Raises:
         InputError: saved statistics without that column.
     """
-    own = [one for one in found.groups if one.where["column"] == column]
+    own = [one for one in found.groups if one.column == column]
     if not own:
-        known = list(dict.fromkeys(str(one.where["column"]) for one in found.groups))
+        known = list(dict.fromkeys(one.column for one in found.groups))
         hint = did_you_mean(column, known) or (
             f"groups: {', '.join(known)}"
             if known
@@ -63,13 +63,13 @@ def equal_slices(
         UsageError: a group without rows of the label that the figure is about.
     """
     assert wish.equal is not None
-    stats = {str(one.where["value"]): pairs_of(one) for one in slices}
+    stats = {one.value: pairs_of(one) for one in slices}
     curves = {name: Curve.from_cells(s.floor, s.pos, s.neg) for name, s in stats.items()}
     level = wish.constraints[0].target if wish.constraints else None
     found = equal_thresholds(curves, wish.equal, level=level, objective=wish.objective)
     chosen = []
     for one in slices:
-        name = str(one.where["value"])
+        name = one.value
         view = View(stats[name], conventions.headline)
         item: Result = {
             "slice": one.where,

@@ -25,13 +25,15 @@ from calibcli.workflows.measure.compared.versus_slices import calibrated_first, 
 from calibcli.workflows.measure.slices import metrics_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from calibcli.core.calibrators import Calibrator
     from calibcli.core.results.warning import Warning
     from calibcli.io.rows.dataset import Dataset, InputSpec
     from calibcli.tasks.collect import Layout, Population
     from calibcli.tasks.rows.versus import Change, Side
     from calibcli.workflows.input.conventions import Conventions
-    from calibcli.workflows.input.gathered import Gathered
+    from calibcli.workflows.input.gathered import Gathered, Slice
 
 Result = dict[str, Any]
 _SAME = ("n", "prevalence", "brier_uncertainty", "nll_uncertainty")
@@ -48,6 +50,7 @@ def versus(
     *,
     calibrator: Calibrator | None = None,
     columns: tuple[str, ...] = (),
+    periods: Sequence[Slice] = (),
     threads: int | None = None,
     warnings: list[Warning] | None = None,
 ) -> Result:
@@ -61,6 +64,7 @@ def versus(
             file of scores of the same rows in the same order.
         calibrator: compare the first model after it too, with the second as it is.
         columns: the group columns that the batches carry.
+        periods: compared one by one too: slices of one of these columns.
         threads: how many threads read.
         warnings: is told what is to be said of how the files were joined.
 
@@ -105,10 +109,19 @@ def versus(
     if calibrator is not None and found.overall.calibrated is not None:
         change, after = calibrated_first(calibrator, columns, layout)
         result["calibrated"] = pair.compared(after, found.overall.calibrated, change, name)
+    within: Result = {}
+    if periods and len(periods) <= MOST_SLICES:
+        parts_of: list[Result] = []
+        for own in periods:
+            change = of_group(columns.index(own.column), own.value)
+            where = {**own.where, "kind": "period"}
+            compared = pair.compared(layout, own.population, change, name)
+            parts_of.append({"slice": where, **compared})
+        within = {"periods": parts_of}
     slices = found.class_slices
     if len(slices) + len(found.groups) > MOST_SLICES:
         result["note"] = f"more than {MOST_SLICES} classes and groups are not compared one by one"
-        return result
+        return result | within
     result["classes"] = []
     for k, own in enumerate(slices):
         change, one_class = of_class(k, layout)
@@ -116,10 +129,12 @@ def versus(
         result["classes"].append({"slice": own.where, **compared})
     result["groups"] = []
     for own in found.groups:
-        change = of_group(spec.groups.index(own.where["column"]), own.where["value"])
+        change = of_group(spec.groups.index(own.column), own.value)
         compared = pair.compared(layout, own.population, change, name)
         result["groups"].append({"slice": own.where, **compared})
-    return result
+    if periods and not within:
+        within = {"note": f"more than {MOST_SLICES} periods are not compared one by one"}
+    return result | within
 
 
 def _of_boxes(

@@ -98,7 +98,7 @@ class Applied:
         column = self.chosen.group
         if found.dataset is None or column is None or column in spec.groups:
             return found
-        groups = tuple(one for one in found.groups if one.where["column"] != column)
+        groups = tuple(one for one in found.groups if one.column != column)
         params = {**found.params, "groups": [g for g in found.params["groups"] if g != column]}
         return replace(found, groups=groups, params=params)
 
@@ -216,7 +216,7 @@ class Decided:
 
     def of_periods(self, periods: Sequence[Slice]) -> dict[str, Result]:
         """Return the figures of decisions by period; {} if they were not counted so."""
-        column = periods[0].where["column"] if periods else ""
+        column = periods[0].column if periods else ""
         if column not in self.counted.groups:
             return {}
         counts, values = self.counted.groups[column]

@@ -138,7 +138,7 @@ class BoxesKept:
     def shown(self, columns: Sequence[str]) -> Result:
         """Return the figures of all boxes, and of each value of the group columns asked for."""
         result = self._counted(self.found.overall)
-        parts = self._groups([one for one in self.found.groups if one.where["column"] in columns])
+        parts = self._groups([one for one in self.found.groups if one.column in columns])
         return {**result, "groups": parts} if parts else result
 
     def _groups(self, groups: Sequence[Slice]) -> list[Result]:

@@ -92,16 +92,16 @@ def counted_cells(found: Gathered, rule: Rule, *, after: bool = True) -> Counted
     counts = empty()
     if isinstance(rule, ByGroup):
         for one in found.groups:
-            if one.where["column"] == rule.column:
-                own = rule.rules.get(str(one.where["value"]), rule.rest)
+            if one.column == rule.column:
+                own = rule.rules.get(one.value, rule.rest)
                 _add(counts, _after(one), own, 0)
         return CountedRule(counts)
     _add(counts, _after(found.overall), rule, 0)
     groups: dict[str, tuple[RuleCounts, list[str]]] = {}
     for one in found.groups:
-        here, values = groups.setdefault(str(one.where["column"]), (empty(), []))
+        here, values = groups.setdefault(one.column, (empty(), []))
         _add(here, _after(one), rule, len(values))
-        values.append(str(one.where["value"]))
+        values.append(one.value)
     return CountedRule(counts, groups)
 
 

@@ -155,7 +155,7 @@ class Field:
             [of_top(one.population, k) for k in range(len(names))] for one in (found.overall, *own)
         ]
         pairs = tuple(tuple(ClassPairs(one, one.parts, one) for one in some) for some in stats)
-        groups = tuple(str(one.where["value"]) for one in own)
+        groups = tuple(one.value for one in own)
         return cls(names, groups, (Competition(np.ones(len(names)), pairs),))
 
 
