@@ -12,6 +12,7 @@ from calibcli.api.results import Measured, Shown
 from calibcli.core.results.base import plain as record
 from calibcli.core.results.saved import SavedPair
 from calibcli.errors import UsageError
+from calibcli.io.output.sink import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,5 +83,5 @@ def _path(source: Any, path: Path) -> str:
     """Return the path of a result, which is written there where it is in memory."""
     if not isinstance(source, Measured):
         return str(fspath(source))
-    path.write_text(source.to_json(), encoding="utf-8")
+    write_atomic(str(path), source.to_json())
     return str(path)

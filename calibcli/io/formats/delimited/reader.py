@@ -144,7 +144,7 @@ class CsvReader:
             if span is None
             else ranges.SpanFile(self.source.local, span)
         )
-        yield from arrow_csv.open_csv(
+        reader = arrow_csv.open_csv(
             pa.PythonFile(content, "r"),
             read_options=arrow_csv.ReadOptions(
                 use_threads=False,
@@ -160,6 +160,8 @@ class CsvReader:
                 null_values=missing,
             ),
         )
+        with reader:
+            yield from reader
 
     def _explained(self, text: str, part: Part, plan: ReadPlan) -> InputError:
         """Put a failure of the parser, which quotes what is in the row, into our own words."""
