@@ -175,3 +175,33 @@ def test_classes_within_a_period(tmp_path):
     accuracy = [row["groups"][0]["metrics"]["accuracy"]["value"] for row in found["periods"]]
     right = shown.argmax(axis=1) == truth
     assert accuracy == pytest.approx([right[day == d].mean() for d in range(3)])
+
+
+def test_a_group_drifts_from_the_same_group_of_the_reference(frame, tmp_path):
+    then, now = str(tmp_path / "then.csv"), str(tmp_path / "now.csv")
+    frame[frame["day"] == DAYS[0]].to_csv(then, index=False)
+    frame[frame["day"] == DAYS[1]].to_csv(now, index=False)
+    measure(spec(then), PLAIN, save_stats=str(tmp_path / "then.json"))
+    own = []
+    for day in DAYS[:2]:
+        own.append(str(tmp_path / f"{day}.csv"))
+        frame[(frame["day"] == day) & (frame["g"] == "b")].to_csv(own[-1], index=False)
+    bare = InputSpec((own[1],), score="score", label="label")
+    alone = measure(bare, Conventions(), reference=own[0])["drift"]["metrics"]
+    gates = ["group.g.a.drift.psi>0.5", "group.g.b.drift.psi>0.5"]
+    for reference in (then, str(tmp_path / "then.json")):
+        found = measure(spec(now), Conventions(), reference=reference, fail_if=gates)
+        jsonschema.validate(json.loads(json.dumps(found, allow_nan=False)), SCHEMA)
+        assert [one["passed"] for one in found["gates"]] == [True, False]
+        told = found["drift"]["groups"][1]["metrics"]
+        assert list(told) == list(alone)
+        for name, figure in alone.items():
+            assert told[name]["value"] == pytest.approx(figure["value"]), name
+            assert told[name]["low"] == pytest.approx(figure["low"]), name
+    frame[["score", "label"]].to_csv(tmp_path / "bare.csv", index=False)
+    whole = str(tmp_path / "bare.csv")
+    found = measure(spec(now), PLAIN, reference=whole)
+    assert "groups" not in found["drift"]
+    assert any("drift is of all rows" in text for text in found["warnings"])
+    with pytest.raises(UsageError, match="cannot be evaluated"):
+        measure(spec(now), PLAIN, reference=whole, fail_if=gates)

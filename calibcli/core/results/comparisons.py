@@ -47,7 +47,7 @@ class Difference(Record, frozen=True):
 
 
 class DriftedSlice(Record, frozen=True):
-    """What has changed in one class's scores against the rest."""
+    """What has changed in one class's scores against the rest, or in one group."""
 
     slice: Where
     metrics: dict[str, Compared]
@@ -72,7 +72,8 @@ class Sample(Record, frozen=True):
 class Drift(Record, frozen=True, kw_only=True):
     """What has changed since the reference; `labelled` where both samples have labels.
 
-    `assumptions` are those of the estimates without labels, by the names of the figures.
+    `assumptions` are those of the estimates without labels, by the names of the figures; `groups`
+    are held against the same groups of the reference.
     """
 
     reference: Sample
@@ -82,6 +83,7 @@ class Drift(Record, frozen=True, kw_only=True):
     calibrated: DriftedFigures | None = None
     assumptions: dict[str, str]
     verdict: str
+    groups: tuple[DriftedSlice, ...] | None = None
 
 
 class Contrast(Record, frozen=True):

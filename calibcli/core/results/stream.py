@@ -58,7 +58,7 @@ def numbers(result: MeasureResult) -> Iterator[Numbered]:
         yield from of_drift("drift", OVERALL, result.drift.metrics)
         if result.drift.calibrated is not None:
             yield from of_drift("drift calibrated", OVERALL, result.drift.calibrated.metrics)
-        for changed in result.drift.classes:
+        for changed in (*result.drift.classes, *(result.drift.groups or ())):
             yield from of_drift("drift", changed.slice, changed.metrics)
     yield from _of_series(result)
     if result.overlap is not None:

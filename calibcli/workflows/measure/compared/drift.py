@@ -50,6 +50,8 @@ ASSUMPTIONS = {
     ),
 }
 _LARGE, _SMALL = 0.2, 0.1
+MOST_SLICES = 50
+"""Groups up to which each is held against its own in the reference."""
 
 
 def drift(found: Gathered, reference: Reference, conventions: Conventions) -> Result:
@@ -70,6 +72,7 @@ def drift(found: Gathered, reference: Reference, conventions: Conventions) -> Re
         calibrated=later,
         assumptions={k: v for k, v in ASSUMPTIONS.items() if known & set(k.split(", "))},
         verdict=verdict(metrics, conventions),
+        groups=_groups(found, reference, conventions, labelled=labelled) or None,
     )
     result: Result = plain(told)
     return result
@@ -217,6 +220,22 @@ def _classes(
             metrics["brier"] = _told(change("brier", a, b, level))
         rows.append(DriftedSlice(typed_as(one.where, Where), metrics))
     return rows
+
+
+def _groups(
+    found: Gathered, reference: Reference, conventions: Conventions, *, labelled: bool
+) -> tuple[DriftedSlice, ...]:
+    """Return the drift of each group from the same group of the reference, if it has that."""
+    known = {(one.column, one.value): one.population for one in reference.groups}
+    if len(found.groups) > MOST_SLICES:
+        return ()
+    rows = []
+    for one in found.groups:
+        before, now = known.get((one.column, one.value)), one.population
+        if before is not None:
+            metrics = compared(before, now, conventions, reference, labelled=labelled)
+            rows.append(DriftedSlice(typed_as(one.where, Where), metrics))
+    return tuple(rows)
 
 
 def verdict(metrics: Figures, conventions: Conventions) -> str:

@@ -36,6 +36,7 @@ class Reference:
         labelled: whether it has labels.
         warnings: what is to be said of it.
         digest: of the rows; None of a calibrator that does not know it.
+        groups: the slices of the group columns, where it has these.
     """
 
     path: str
@@ -45,6 +46,7 @@ class Reference:
     labelled: bool
     warnings: tuple[Warning, ...] = ()
     digest: str | None = None
+    groups: tuple[Slice, ...] = ()
 
     @property
     def sample(self) -> Sample:
@@ -102,11 +104,10 @@ def load_reference(
     if kind == "calibrator":
         there, digest = _of_calibrator(path)
     else:
-        bare = replace(spec, paths=(path,), labels=None, groups=())
-        mapping = calibrator if kind == "scores" else None
-        there = gather(
-            bare, conventions, calibrator=mapping, threads=threads, labels=None, to_logits=True
-        )
+        bare = replace(spec, paths=(path,), labels=None)
+        options: dict[str, Any] = {"threads": threads, "labels": None, "to_logits": True}
+        options["calibrator"] = calibrator if kind == "scores" else None
+        there = _with_groups(bare, conventions, options, stats=kind == "stats")
         digest = digest_of(there.overall.population)
     if (there.task, there.classes) != (found.task, found.classes):
         raise InputError(
@@ -136,7 +137,27 @@ def load_reference(
         there.labelled,
         tuple(warnings),
         digest,
+        there.groups,
     )
+
+
+def _with_groups(
+    spec: InputSpec, conventions: Conventions, options: dict[str, Any], *, stats: bool
+) -> Gathered:
+    """Read a reference with its groups; where it lacks their columns, as one sample.
+
+    A table of images is of the images that are compared, so it tells nothing of others.
+    """
+    if not stats and spec.groups and spec.images is None:
+        try:
+            return gather(spec, conventions, **options)
+        except NoColumnError as error:
+            if error.option != "--group":
+                raise
+            found = gather(replace(spec, groups=()), conventions, **options)
+            text = f"{error.message}: drift is of all rows, not of groups"
+            return replace(found, warnings=[*found.warnings, Warning("reference", text)])
+    return gather(replace(spec, groups=()), conventions, **options)
 
 
 def _of_calibrator(path: str) -> tuple[Gathered, str | None]:
