@@ -3,7 +3,8 @@
 #   make demo   the five commands on sample_data/, ending in build/demo/report.html
 #   make test   the tests but the long ones: about three minutes on two cores
 #   make docs   the documentation as a site, build/site/index.html
-#   make check  what continuous integration runs: lint, types, demo, and every test
+#   make check  everything: lint, types, demo, and every test; continuous integration runs
+#               all of it but the longest simulations
 #
 # Another interpreter:  make PYTHON=python3.12 test      Another place:  make VENV=/tmp/venv test
 
