@@ -250,6 +250,7 @@ def test_label_errors(figures, temperature, shared_data, name, ece, fitted):
         assert round(temperature(path, *labels)["calibrator"]["temperature"], 4) == fitted
 
 
+@pytest.mark.slow
 def test_mnist4(figures, temperature, shared_data):
     folder = shared_data / "mnist4_splinecalib"
     agree(
@@ -273,6 +274,7 @@ def test_hpc_cv(figures):
     agree({"nll": fold["nll"], "half": fold["brier"] / 2}, nll="0.73384", half="0.20203")
 
 
+@pytest.mark.slow
 def test_coco_multilabel(calibcli, shared_data):
     folder = shared_data / "coco_multilabel"
     ran = calibcli(

@@ -27,6 +27,7 @@ def cameras(scene, write):
     return results, ("--ground-truth", annotations, "--images", table)
 
 
+@pytest.mark.slow
 def test_a_map_for_each_camera_is_applied_as_it_was_measured(good, calibcli, cameras, tmp_path):
     results, beside = cameras
     artifact, out = tmp_path / "c.json", tmp_path / "out.json"
@@ -49,6 +50,7 @@ def test_a_map_for_each_camera_is_applied_as_it_was_measured(good, calibcli, cam
     assert "--images FILE" in ran.err
 
 
+@pytest.mark.slow
 def test_two_detectors_differ_where_one_is_worse(good, calibcli, cameras, write):
     results, beside = cameras
     found = json.loads(results.read_text())

@@ -52,6 +52,7 @@ def compare(result, precision):
             assert part["metrics"]["ap_50_95"]["value"] == pytest.approx(mean(own), abs=1e-9)
 
 
+@pytest.mark.slow
 def test_average_precision_of_published_boxes_is_that_of_coco(good, shared_data):
     folder = shared_data / "coco_sample_detection"
     results, annotations = folder / "dets.json", folder / "gt.json"

@@ -39,6 +39,7 @@ def test_measure_of_a_csv(imported, scores, options):
     assert imported("measure", scores, *options) == {"numpy", "pyarrow"}
 
 
+@pytest.mark.slow
 def test_measure_of_arrays_needs_numpy_only(imported, write, binary, classes):
     scores, labels = write("s.npy", binary["score"]), write("y.npy", binary["label"])
     assert imported("measure", scores, "--labels", labels) == {"numpy"}
@@ -46,6 +47,7 @@ def test_measure_of_arrays_needs_numpy_only(imported, write, binary, classes):
     assert imported("measure", rows, "--labels", truth, "--logits") == {"numpy"}
 
 
+@pytest.mark.slow
 def test_measure_of_parquet_and_of_statistics(imported, write, binary, tmp_path):
     stats = tmp_path / "stats.json"
     assert imported(

@@ -354,6 +354,7 @@ def test_a_folder_that_is_gone(project, tmp_path):
     assert (ran.returncode, ran.stderr) == (0, b"")
 
 
+@pytest.mark.slow
 def test_tomllib_is_imported_for_a_file_only(project):
     line = (
         "import sys; from calibcli.cli.main import main; main(['measure', 'x.csv', '-o', 'o']);"

@@ -276,6 +276,7 @@ def test_several_classes(calibcli, write, tmp_path, valid):
     assert "rarest class" in run(third)["reason"]
 
 
+@pytest.mark.slow
 def test_several_labels(calibcli, write, tmp_path, valid):
     rng = np.random.default_rng(4)
     path = tmp_path / "current.json"

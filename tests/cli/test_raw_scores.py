@@ -121,6 +121,7 @@ def test_guarantees_groups_and_candidates(distances, good, calibcli, tmp_path):
     assert "logit" not in ran.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method", ["auto", "platt", "beta", "spline", "isotonic", "venn-abers", "histogram"]
 )

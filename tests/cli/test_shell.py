@@ -48,6 +48,7 @@ def bash(tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_standard_input_and_json(bash, scores):
     code, out, err = bash(
         "set -o pipefail; cat scores.csv | calibcli measure - --format json | python -m json.tool"
@@ -65,6 +66,7 @@ def test_a_pipe_with_a_name(bash, scores):
     assert "   ECE 0." in out.splitlines()[0]
 
 
+@pytest.mark.slow
 def test_head_keeps_the_exit_code_of_the_gate(bash, scores):
     line = "calibcli measure scores.csv {} | head -1; echo ${{PIPESTATUS[0]}}"
     for gate, code in (("--fail-if 'ece>0'", "1"), ("--fail-if 'ece>0.9'", "0"), ("", "0")):
@@ -170,11 +172,13 @@ def test_the_same_bytes_twice_and_with_any_threads(
     assert len(written) == 1
 
 
+@pytest.mark.slow
 def test_hash_seeds_change_nothing(bash, scores):
     line = "calibcli measure scores.csv --group camera --cluster visit --format json"
     assert len({bash(line, PYTHONHASHSEED=seed)[1] for seed in ("1", "2")}) == 1
 
 
+@pytest.mark.slow
 def test_options_from_the_environment(bash, scores):
     code, out, err = bash(
         "calibcli measure scores.csv", CALIBCLI_MEASURE_BINS="7,9", CALIBCLI_MEASURE_FORMAT="json",

@@ -31,6 +31,7 @@ def drawer():
     made.close()
 
 
+@pytest.mark.slow
 def test_pictures_are_those_of_the_library(drawer):
     svg = vl_convert.vegalite_to_svg(SPEC, vl_version=VEGA_LITE)
     assert drawer.draw(GOOD, "svg").decode() == svg

@@ -199,6 +199,7 @@ def artifacts(tmp_path_factory):
     return scores, {kind: json.loads(path.read_text()) for kind, path in out.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["calibrator", "thresholds", "stats"])
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

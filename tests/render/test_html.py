@@ -207,6 +207,7 @@ def test_the_same_report_gives_the_same_bytes(make_report):
     assert render_report_html(typed(make_report())) == render_report_html(typed(make_report()))
 
 
+@pytest.mark.slow
 def test_200_classes_and_50_groups_stay_below_3_mb_and_say_what_is_left_out(
     make_report, make_multiclass
 ):

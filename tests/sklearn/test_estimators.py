@@ -81,6 +81,7 @@ def test_probabilities_are_better_and_saved(rows, tmp_path):
     assert found.result_.after.kind == "cross-fitted"
 
 
+@pytest.mark.slow
 def test_several_classes_and_margins(rows):
     X, y, new, _ = rows
     three = y + (X[:, 0] > 1)

@@ -52,6 +52,7 @@ def counted(write, tmp_path):
 CUTS = ([3_000], [1, 2_999], [1_000, 1_000, 1_000], [2_500, 400, 100])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exact_cells", [1 << 18, 100])
 def test_counts_are_identical_for_any_partition(counted, rows, monkeypatch, exact_cells):
     monkeypatch.setattr("calibcli.core.statistics.tally.EXACT_CELLS", exact_cells)

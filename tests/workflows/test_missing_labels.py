@@ -68,6 +68,7 @@ def test_every_way_to_write_a_gap_is_the_same(files, calibcli):
     assert found["nan"] == found["minus"] == found["table"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 150_000], ids=["tallied", "two passes"])
 def test_cut_offs_are_those_of_the_rows_that_have_the_label(files, calibcli, tmp_path, size):
     rng = np.random.default_rng(size)

@@ -162,6 +162,7 @@ def test_an_old_calibrator_says_that_it_cannot_tell(folder):
         run(folder, "old.parquet")
 
 
+@pytest.mark.slow
 def test_several_classes_and_models(tmp_path):
     rng = np.random.default_rng(3)
     z = rng.normal(0, 2, (1500, 4)).astype(np.float32)

@@ -91,6 +91,7 @@ def test_without_labels_or_without_a_reference(paths):
     assert "PSI" not in alone["rule"]
 
 
+@pytest.mark.slow
 def test_a_gate_decides_which_day_is_bad(paths):
     reference = str(paths / "before.parquet")
     found = run(paths / "now.csv", reference=reference, fail_if=["drift.psi>0.2", "brier>0.9"])

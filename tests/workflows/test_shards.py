@@ -48,6 +48,7 @@ def run(capsys, *arguments):
     return json.loads(printed.out)
 
 
+@pytest.mark.slow
 def test_measure_of_statistics_is_measure_of_all_rows(shards, capsys):
     whole = run(capsys, "measure", f"{shards}/*.parquet", "--group", "camera", "--no-ci")
     parts = run(capsys, "measure", f"{shards}/*.stats.json", "--no-ci")
@@ -65,6 +66,7 @@ def test_measure_of_statistics_is_measure_of_all_rows(shards, capsys):
             assert figure["value"] == pytest.approx(again, rel=1e-12, abs=error)
 
 
+@pytest.mark.slow
 def test_the_other_commands_take_statistics_as_they_take_rows(shards, capsys, tmp_path):
     rows, parts = f"{shards}/*.parquet", f"{shards}/*.stats.json"
     found = {}
@@ -89,6 +91,7 @@ def test_the_other_commands_take_statistics_as_they_take_rows(shards, capsys, tm
     assert cut["confusion"] == same["confusion"]
 
 
+@pytest.mark.slow
 def test_the_same_shard_twice_is_refused_under_any_name(shards, capsys, tmp_path):
     from calibcli.cli.main import main
 
@@ -121,6 +124,7 @@ def query(engine):
     return dict(blocks)[engine]
 
 
+@pytest.mark.slow
 def test_the_documented_sql_counts_as_reading_the_rows_does(shards, capsys, tmp_path, monkeypatch):
     duckdb = pytest.importorskip("duckdb")
     monkeypatch.chdir(tmp_path)

@@ -135,6 +135,7 @@ def test_rows_that_only_one_model_scored_are_left_out(frame, tmp_path):
         run(InputSpec(path, score="score"), "other")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("logits", [False, True])
 def test_several_classes_from_arrays(tmp_path, logits):
     rng = np.random.default_rng(2)
@@ -349,6 +350,7 @@ def test_a_pool_of_models_is_not_compared_with_one(frame, tmp_path):
         measure(spec, Conventions(), versus="other", calibrator=out)
 
 
+@pytest.mark.slow
 def test_two_honest_models_do_not_differ_in_calibration(tmp_path):
     """The sharper one's plain ECE is larger by noise alone; so is that of its classes."""
     rng = np.random.default_rng(5)

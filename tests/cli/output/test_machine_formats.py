@@ -110,6 +110,7 @@ def value(found, metric, /, **labels):
     return one
 
 
+@pytest.mark.slow
 def test_every_figure_of_measure_is_a_gauge(calibcli, nasty, tmp_path):
     given = (nasty, "--group", "k", *GATES)
     fitted = calibcli("fit", nasty, "--method", "platt", "-o", tmp_path / "c.json", "-q")
@@ -297,6 +298,7 @@ def test_a_summary_that_cannot_be_written_keeps_the_answer(calibcli, given, monk
     assert len(commands(ran.out)) == 3
 
 
+@pytest.mark.slow
 def test_a_summary_of_many_groups_stays_below_the_limit(good, nasty):
     result = good("measure", nasty, "--group", "k", "--no-ci", "--format", "json").json
     assert "left out" not in summary("measure", typed(result))

@@ -33,6 +33,7 @@ def test_plot_is_refused_where_there_is_no_table(calibcli, scores, form):
     assert "--save-plots" in ran.err
 
 
+@pytest.mark.slow
 def test_save_plots_writes_pictures_and_changes_no_result(good, scores, calibrator, tmp_path):
     arguments = ("measure", scores, "--calibrator", calibrator, "--group", "camera", "-q")
     plain = good(*arguments, "--format", "json")

@@ -77,6 +77,7 @@ def test_compressed_csv(bounded, tmp_path, head, filling, said):
     refused(bounded("measure", "x.csv.gz"), said)
 
 
+@pytest.mark.slow
 def test_an_npz_of_a_row_of_millions(bounded, tmp_path):
     out = io.BytesIO()
     np.save(out, np.zeros((1, 2**21)))
@@ -119,6 +120,7 @@ def test_a_row_of_many_values(bounded, tmp_path):
     refused(bounded("measure", "x.csv"), "a row of more than 4 MB")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

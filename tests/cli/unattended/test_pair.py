@@ -91,6 +91,7 @@ def test_both_are_kept(what, night, pair, dump, valid):
     assert left(pair[0].parent) == NAMES
 
 
+@pytest.mark.slow
 def test_a_gate_on_the_decisions_keeps_both(night, pair, dump, valid):
     before = state(pair)
     dumped = tonight(dump, slope=0.6, level=0.5)
@@ -101,6 +102,7 @@ def test_a_gate_on_the_decisions_keeps_both(night, pair, dump, valid):
     assert state(pair) == before
 
 
+@pytest.mark.slow
 def test_a_pair_that_is_apart_is_mended(night, pair, dump, good, valid):
     """A job that was killed between fit and threshold has left cut-offs of another calibrator."""
     good("fit", dump("other.csv", seed=3, n=4000, slope=1.0), *SURE, "-o", pair[0])
@@ -113,6 +115,7 @@ def test_a_pair_that_is_apart_is_mended(night, pair, dump, good, valid):
     assert (pair[0].read_bytes(), told["challenger"]) == (before[0], None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alone", ["fit", "threshold", "rollback"])
 def test_one_file_alone_knows_that_the_pair_is_unfinished(
     night, pair, dump, calibcli, monkeypatch, alone

@@ -25,6 +25,7 @@ def draw(rng, n=600, classes=3):
     return truth, *decide
 
 
+@pytest.mark.slow
 def test_macro_f1_is_scikit_learns_and_its_interval_is_that_of_resampling():
     rng = np.random.default_rng(0)
     truth, old, new = draw(rng)
@@ -43,6 +44,7 @@ def test_macro_f1_is_scikit_learns_and_its_interval_is_that_of_resampling():
     assert width == pytest.approx(spread, rel=0.15)
 
 
+@pytest.mark.slow
 def test_micro_f1_and_accuracy_are_scikit_learns():
     truth, old, new = draw(np.random.default_rng(2))
     duel, labels = made(truth, old, new, 3, "multiclass"), [0, 1, 2]

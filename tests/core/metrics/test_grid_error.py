@@ -38,6 +38,7 @@ def differences(exact: ScoreStats, rough: ScoreStats) -> dict[str, float]:
     return {name: abs(METRICS[name](a) - METRICS[name](b)) for name in grid_error(rough)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weighted", [False, True])
 @given(data=rows, seed=st.integers(0, 999))
 def test_no_metric_is_further_off_than_its_bound(

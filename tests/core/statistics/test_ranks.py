@@ -84,6 +84,7 @@ def test_tied_scores_at_edges_are_told_from_their_neighbours(weighted: bool) -> 
 places = st.integers(1, ONE_KEY - 1) | st.sampled_from([0, 1, ONE_KEY // 2, ONE_KEY - 1, ONE_KEY])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cells", [4, 1 << 19])
 @given(
     rows=st.lists(st.tuples(places, st.booleans(), st.integers(0, 2)), min_size=1, max_size=40),

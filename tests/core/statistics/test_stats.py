@@ -137,6 +137,7 @@ def test_integer_weights_equal_repeated_rows(data: list[Any], seed: int, limit: 
 # -- merge ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @limits
 @pytest.mark.parametrize("clusters", [False, True])
 @given(data=rows, cuts=st.lists(st.integers(0, 60), max_size=3), order=st.randoms())

@@ -76,6 +76,7 @@ def died_at(tmp_path, action, step):
     return folder, ran.returncode != 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("action", "fresh"), [("install", NEW), ("rollback", OLDEST)])
 def test_killed_before_any_step_both_files_are_whole(action, fresh, tmp_path):
     before = {"current.json": OLD, "current.json.previous": OLDEST}

@@ -68,6 +68,7 @@ def test_missing_ids_are_told():
     assert ids(pa.array([1, None, 3]))[1].tolist() == [False, True, False]
 
 
+@pytest.mark.slow
 def test_no_collision_among_many_ids():
     n = 300_000
     texts = pa.array([f"patient-{i:07d}/visit{i % 10}" for i in range(n)])

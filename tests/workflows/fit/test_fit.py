@@ -71,6 +71,7 @@ def test_map_has_the_fitted_probability_and_an_interval(binary):
     assert np.mean(inside) > 0.5
 
 
+@pytest.mark.slow
 def test_the_clock_changes_no_artifact(binary, tmp_path):
     ticks = iter(range(10_000))
     outs = [tmp_path / name for name in ("a.json", "b.json")]
@@ -130,6 +131,7 @@ def test_statistics_of_several_classes_can_be_read_again(several, tmp_path):
     assert out.stat().st_size < 200_000
 
 
+@pytest.mark.slow
 def test_many_classes_keep_the_artifact_small(tmp_path):
     rng = np.random.default_rng(4)
     z = rng.normal(0, 1, (3000, 60)).astype(np.float32)
@@ -174,6 +176,7 @@ def test_one_label_only_is_refused(tmp_path):
         fit(spec(str(path)), QUICK, FitOptions(method="platt"))
 
 
+@pytest.mark.slow
 def test_per_class_auto_keeps_calibrated_scores_and_corrects_others(tmp_path):
     rng = np.random.default_rng(0)
     z = 1.5 * rng.normal(size=(1500, 4))
@@ -188,6 +191,7 @@ def test_per_class_auto_keeps_calibrated_scores_and_corrects_others(tmp_path):
     assert methods["loud"].endswith("per class")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["vector", "dirichlet", "platt", "auto"])
 def test_weights_in_any_unit_give_one_map_of_several_classes(method, tmp_path):
     rng = np.random.default_rng(5)

@@ -101,6 +101,7 @@ def test_files_of_different_length_are_refused(tmp_path):
         fit(spec, QUICK, FitOptions(models=paths))
 
 
+@pytest.mark.slow
 def test_clusters_and_weights_are_taken(frame, tmp_path):
     rng = np.random.default_rng(1)
     more = frame.assign(patient=np.arange(5000) // 5, w=rng.uniform(0.5, 2, 5000))

@@ -197,6 +197,7 @@ def test_labels_are_decided_one_by_one(files, tmp_path):
         assert part["f1"]["value"] == pytest.approx(rates(decided[:, k], y[:, k])["f1"])
 
 
+@pytest.mark.slow
 def test_masks_are_judged_with_their_regions_and_conflicts(calibcli, tmp_path):
     rng = np.random.default_rng(7)
     base = np.kron(rng.normal(size=(6, 3, 5, 5)), np.ones((1, 1, 4, 4)))

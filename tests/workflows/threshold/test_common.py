@@ -36,6 +36,7 @@ def labels(tmp_path):
     return p, y, (tmp_path / "p.npy", "--labels", tmp_path / "y.npy")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("average", ["macro", "micro"])
 def test_of_labels_it_is_the_best_of_every_score(capsys, labels, average, tmp_path):
     p, y, files = labels
