@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import shlex
@@ -259,4 +260,9 @@ def run() -> NoReturn:
     for number in _ENDING:
         if signal.getsignal(number) is _nothing:
             signal.signal(number, signal.SIG_IGN)
-    sys.exit(code)
+    # Arrow before 25 may abort a process that ends while its threads still wait, with SIGABRT in
+    # the place of the code: what is to be done at the end is done, and nothing is taken down.
+    atexit._run_exitfuncs()
+    with suppress(OSError, ValueError):
+        sys.stderr.flush()
+    os._exit(code)
