@@ -266,3 +266,14 @@ def test_the_hint_says_which_way_up_they_are(points, distances, calibcli):
     for path, options in ((points, "--raw"), (distances, "--raw --descending")):
         ran = calibcli("measure", path)
         assert ran.err.splitlines()[-1] == f"hint: calibcli measure {path} {options}"
+
+
+@pytest.mark.parametrize("rows", [3, 12, 3000])
+def test_too_few_of_one_label_to_compare_methods(rows, write, good, tmp_path):
+    """With one row of label 1 some fold has none, and there is no identity to fall back on."""
+    scores = write("few.csv", {"score": np.arange(500, 500 + rows), "label": np.arange(rows) == 1})
+    options = ("--raw", "-o", tmp_path / "few.json", "-q", "--format", "json")
+    fitted = good("fit", scores, *options).json
+    assert (fitted["method"], fitted["after"]["kind"]) == ("platt", "in-sample")
+    assert [one["chosen"] for one in fitted["candidates"]] == [True, False, False, False, False]
+    assert any("platt is taken" in text for text in fitted["warnings"])

@@ -149,6 +149,8 @@ def auto(
                 if stuck:
                     reasons[name] = f"no candidate: {stuck[0].notes[0]}"
             except InputError as error:
+                if name == base:
+                    return _uncompared(problem, names, base, notes)
                 reasons[name] = f"no candidate: a fold could not be fitted ({error.message})"
             seconds[name] += (clock() - began) if clock else 0.0
         same = maps[base]
@@ -175,6 +177,23 @@ def auto(
         spent = seconds[name] if clock and name in seconds else None
         table.append(Candidate(name, score, difference, se, spent, taken, note))
     return Selection(choice.chosen, calibrator, tuple(table), first[choice.chosen], notes)
+
+
+def _uncompared(
+    problem: Problem, names: Sequence[str], base: str, notes: tuple[str, ...]
+) -> Selection:
+    """Return the base as fitted on all rows, where some fold leaves rows of one label alone.
+
+    Raises:
+        InputError: all rows are of one label.
+    """
+    said = notes or (f"a fold leaves rows of one label alone: {base} is taken",)
+    why = "no candidate: nothing to compare with"
+    table = tuple(
+        Candidate(name, None, None, None, None, name == base, "" if name == base else why)
+        for name in names
+    )
+    return Selection(base, problem.fit(base), table, (), said)
 
 
 def prior_rows(problem: Problem, name: str) -> float:
