@@ -40,11 +40,6 @@ class Identity(Calibrator):
         """Return the probabilities in float64."""
         return np.asarray(x, dtype=np.float64)
 
-    @property
-    def has_logits(self) -> bool:
-        """Always."""
-        return True
-
     def logits(self, x: FloatArray) -> FloatArray:
         """Return the logits in float64."""
         return np.asarray(x, dtype=np.float64)

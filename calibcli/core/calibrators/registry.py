@@ -60,7 +60,7 @@ def calibrate(
 def calibrated_logits(calibrator: Calibrator, z: NDArray[np.floating[Any]]) -> FloatArray:
     """Return the float64 logits of calibrated logits (n,) or (n, K), in the same shape.
 
-    Of `calibrators.has_logits` only. What is infinite stays so.
+    Of a calibrator that `has_logits` only. What is infinite stays so.
     """
     found = calibrator.logits(np.asarray(z, dtype=np.float64))
     far = np.abs(found) > _INFINITE

@@ -162,11 +162,6 @@ class Temperature(Calibrator):
         z = self.logits(x)
         return expit(z) if z.ndim == 1 else softmax(z)
 
-    @property
-    def has_logits(self) -> bool:
-        """Always."""
-        return True
-
     def logits(self, x: FloatArray) -> FloatArray:
         """Return logits (n,), or rows of logits (n, K), over T."""
         x = np.asarray(x, dtype=np.float64)

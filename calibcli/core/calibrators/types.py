@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, cast
 
 import numpy as np
 
-from calibcli.core.numeric.scales import logit
 from calibcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,16 +51,18 @@ class Calibrator(Protocol):
 
     @property
     def has_logits(self) -> bool:
-        """Whether `logits` tells more than `apply`: the logits of what is certain to a float."""
-        return False
+        """Whether `logits` is there: it tells more than `apply` of what is certain to a float."""
+        return type(self).logits is not Calibrator.logits
 
     def logits(self, x: FloatArray) -> FloatArray:
         """Return the logits of calibrated logits (n,), or of rows of logits (n, K), their shape.
 
-        `apply` is the probability of these, rounded to 0 or 1 where they are far. Without
-        `has_logits` they are those of the rounded probabilities.
+        `apply` is the probability of these, rounded to 0 or 1 where they are far.
+
+        Raises:
+            UsageError: it has none.
         """
-        return logit(self.apply(x))
+        raise UsageError(f"a {self.method} calibrator has no logits")
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types: the parameters by name and the notes.

@@ -99,11 +99,6 @@ class Beta(Calibrator):
         """Return probabilities of logits, any shape."""
         return expit(self.logits(x))
 
-    @property
-    def has_logits(self) -> bool:
-        """Always."""
-        return True
-
     def logits(self, x: FloatArray) -> FloatArray:
         """Return calibrated logits of logits, any shape."""
         z = limited(x, self.limits)

@@ -88,11 +88,6 @@ class Platt(Calibrator):
         """Return probabilities of logits, any shape."""
         return expit(self.logits(x))
 
-    @property
-    def has_logits(self) -> bool:
-        """Always."""
-        return True
-
     def logits(self, x: FloatArray) -> FloatArray:
         """Return the line of logits, any shape."""
         return -(self.a * limited(x, self.limits) + self.b)

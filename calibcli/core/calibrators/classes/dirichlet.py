@@ -114,11 +114,6 @@ class Matrix(Calibrator):
         """Return probabilities (n, K) of rows of logits or log-probabilities (n, K)."""
         return softmax(self.logits(x))
 
-    @property
-    def has_logits(self) -> bool:
-        """Always."""
-        return True
-
     def logits(self, x: FloatArray) -> FloatArray:
         """Return calibrated rows of logits (n, K)."""
         features = self.features(finite_rows(x), self.floor)

@@ -74,11 +74,6 @@ class Vector(Calibrator):
         """Return probabilities (n, K) of rows of logits (n, K)."""
         return softmax(self.logits(x))
 
-    @property
-    def has_logits(self) -> bool:
-        """Always."""
-        return True
-
     def logits(self, x: FloatArray) -> FloatArray:
         """Return calibrated rows of logits (n, K)."""
         return raised(finite_rows(x), self.floor) * self.w + self.c
