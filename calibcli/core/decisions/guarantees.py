@@ -32,6 +32,10 @@ from calibcli.core.decisions.objectives import Array, Constraint, Objective
 from calibcli.core.decisions.thresholds import Choice, Curve, Unreachable, choose
 from calibcli.errors import UsageError
 
+GROWS = ("precision", "specificity", "fnr")
+"""Figures that grow with the cut-off."""
+FREE = ("precision", "npv")
+"""Figures that need not be monotone in the cut-off."""
 CERTIFIABLE = ("precision", "npv", "recall", "fnr", "specificity", "fpr", "positive-rate")
 """Figures that are one binomial proportion at every cut-off, in an order known without labels."""
 
@@ -227,14 +231,13 @@ def _as_test(curve: Curve, constraint: Constraint) -> _Test:
             hint = f"'positive-rate{constraint.op}{target / max(rows, 1):.6g}' is the share of rows"
         raise UsageError(f"{name} cannot be certified: no exact test of it is known here", hint)
     successes, trials = counts[name]
-    if name in ("precision", "npv") and not at_least:
+    if name in FREE and not at_least:
         raise UsageError(f"only a lower bound of {name} can be certified, not '{constraint}'")
     if not at_least:
         successes, target = trials - successes, 1 - target
     if target >= 1:
         raise UsageError(f"no number of rows can certify '{constraint}'", "ask for less than all")
-    grows = name in ("precision", "specificity", "fnr")  # as the cut-off rises
-    return _Test(successes, trials, target, grows == at_least, name not in ("precision", "npv"))
+    return _Test(successes, trials, target, (name in GROWS) == at_least, name not in FREE)
 
 
 def _run_sequence(
@@ -297,5 +300,31 @@ def _rows_needed(tests: list[_Test], level: float, rows: int) -> int | None:
     least = max(float(needed.min(initial=np.inf)), 1.25) * rows
     if not math.isfinite(least):
         return None
-    unit = int(10 ** max(len(str(int(least))) - 2, 0))
-    return math.ceil(least / unit) * unit
+    return rounded_up(least)
+
+
+def rounded_up(size: float) -> int:
+    """Return a number of rows or units of two digits that is no smaller."""
+    unit = int(10 ** max(len(str(int(size))) - 2, 0))
+    return math.ceil(size / unit) * unit
+
+
+def first_step(sizes: NDArray[np.int64], claim: Array, target: float, fewest: int) -> int:
+    """Return where a sequence of growing selections begins, from scores alone.
+
+    Few units tell little and one error among them ends the sequence, so it begins at the geometric
+    mean of the fewest that can pass at all and of as many as the scores claim to meet the target.
+
+    Args:
+        sizes: how many units each selection has (n,), n > 0, never fewer than the one before.
+        claim: the share of right ones that the scores claim (n,).
+        target: what is to be met.
+        fewest: with which a test can pass at all.
+    """
+    meets = np.flatnonzero((claim >= target) & (sizes >= fewest))
+    deepest = int(sizes[meets[-1]]) if meets.size else fewest
+    aim = math.isqrt(fewest * deepest)
+    start = max(int(np.searchsorted(sizes, aim, side="right")) - 1, 0)
+    if sizes[start] < fewest:
+        start = int(np.searchsorted(sizes, fewest, side="left"))
+    return min(start, len(sizes) - 1)

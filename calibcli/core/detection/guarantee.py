@@ -17,13 +17,12 @@ their figures are independent and identically distributed, so the test holds for
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibcli.core.decisions.guarantees import smallest_selection
+from calibcli.core.decisions.guarantees import first_step, smallest_selection
 from calibcli.core.decisions.promises.means import hoeffding_bentkus
 from calibcli.errors import UsageError
 
@@ -158,19 +157,7 @@ def _run(rejected: Bools, start: int) -> Bools:
 
 
 def _start(images: Ints, claim: Floats, target: float, level: float) -> int:
-    """Return where a sequence of growing selections begins, from scores alone.
-
-    Few images tell little and one error among them ends the sequence, so it begins at the geometric
-    mean of the fewest images that can pass at all and of as many as the scores claim to meet the
-    target.
-    """
+    """Return where a sequence of growing selections begins, from scores alone."""
     if not len(images):
         return 0
-    fewest = smallest_selection(level, target)
-    meets = np.flatnonzero((claim >= target) & (images >= fewest))
-    deepest = int(images[meets[-1]]) if meets.size else fewest
-    aim = math.isqrt(fewest * deepest)
-    start = max(int(np.searchsorted(images, aim, side="right")) - 1, 0)
-    if images[start] < fewest:
-        start = int(np.searchsorted(images, fewest, side="left"))
-    return min(start, len(images) - 1)
+    return first_step(images, claim, target, smallest_selection(level, target))

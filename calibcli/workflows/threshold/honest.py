@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli.core.decisions.cross_fit import FOLDS, CrossFitted, moved, widened
+from calibcli.core.decisions.guarantees import rounded_up
 from calibcli.core.decisions.judged import Judged
 from calibcli.core.decisions.objectives import FIGURES
 from calibcli.core.results.warning import Warning
@@ -130,8 +131,7 @@ def _needed(entry: Result, constraint: Constraint, rows: float) -> int | None:
     more = rows * weight(target) / here if here else 0.0
     if not more:
         return None
-    unit = int(10 ** max(len(str(int(more))) - 2, 0))
-    return int(math.ceil(more / unit) * unit)
+    return rounded_up(more)
 
 
 def _end(entry: Result, constraint: Constraint) -> float | None:

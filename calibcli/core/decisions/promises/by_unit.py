@@ -23,7 +23,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibcli.core.decisions.guarantees import CERTIFIABLE, Certified, Uncertified
+from calibcli.core.decisions.guarantees import (
+    CERTIFIABLE,
+    FREE,
+    GROWS,
+    Certified,
+    Uncertified,
+    first_step,
+    rounded_up,
+)
 from calibcli.core.decisions.promises.means import betting, fewest, units_needed
 from calibcli.core.decisions.promises.tables import Table
 from calibcli.core.decisions.thresholds import Unreachable, choose
@@ -41,10 +49,6 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 STEPS = 512
-_GROWS = ("precision", "specificity", "fnr")
-"""Figures that grow with the cut-off."""
-_FREE = ("precision", "npv")
-"""Figures that need not be monotone in the cut-off."""
 
 
 def steps(curve: Curve, most: int = STEPS) -> Ints:
@@ -205,12 +209,12 @@ def _as_test(constraint: Constraint) -> _Test:
             f"{name} cannot be certified: no test of it is known here",
             f"certifiable: {', '.join(CERTIFIABLE)}",
         )
-    if name in _FREE and not at_least:
+    if name in FREE and not at_least:
         raise UsageError(f"only a lower bound of {name} can be certified, not '{constraint}'")
     aim = target if at_least else 1.0 - target
     if aim >= 1.0:
         raise UsageError(f"no number of units can certify '{constraint}'", "ask for less than all")
-    return _Test(name, at_least, aim, (name in _GROWS) == at_least)
+    return _Test(name, at_least, aim, (name in GROWS) == at_least)
 
 
 def _check(curve: Curve, constraints: tuple[Constraint, ...], prior: float | None) -> None:
@@ -245,11 +249,9 @@ def _passed(
 def _start(curve: Curve, units: ByUnit, test: _Test, level: float, claimed: Array) -> int:
     """Return the step at which a sequence begins, from scores alone.
 
-    Precision and npv rest on few units at the end of the sequence, where one error ends it. So it
-    begins at the geometric mean of the fewest units that can pass at all, and of as many as there
-    are where the scores themselves claim to meet the target.
+    Precision and npv rest on few units at the end of the sequence, see `first_step`.
     """
-    if test.name not in _FREE:
+    if test.name not in FREE:
         return 0
     least = fewest(test.target, level)
     having = np.array([
@@ -258,13 +260,7 @@ def _start(curve: Curve, units: ByUnit, test: _Test, level: float, claimed: Arra
     ])  # fmt: skip
     claim = _claims(curve, claimed, downward=test.downward)[units.candidates]
     claim = claim[::-1] if test.downward else claim
-    meets = np.flatnonzero((claim >= test.target) & (having >= least))
-    deepest = int(having[meets[-1]]) if meets.size else least
-    aim = math.isqrt(least * deepest)
-    start = max(int(np.searchsorted(having, aim, side="right")) - 1, 0)
-    if having[start] < least:
-        start = int(np.searchsorted(having, least, side="left"))
-    return min(start, len(having) - 1)
+    return first_step(having, claim, test.target, least)
 
 
 def _claims(curve: Curve, claimed: Array, *, downward: bool) -> Array:
@@ -297,5 +293,4 @@ def _needed(table: Table, tests: Sequence[_Test], level: float) -> int | None:
     if not math.isfinite(best):
         return None
     least = max(best, 1.25 * size) / table.share
-    unit = int(10 ** max(len(str(int(least))) - 2, 0))
-    return math.ceil(least / unit) * unit
+    return rounded_up(least)
