@@ -12,16 +12,20 @@ import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from calibcli.core.calibrators.composed.grouped import Grouped
 from calibcli.core.calibrators.piecewise import BetaCurve, Constant, Linear, Logistic
 from calibcli.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from calibcli.core.calibrators import Calibrator
     from calibcli.core.calibrators.piecewise import Piece, Pieces
     from calibcli.core.numeric.raw_scale import RawScale
 
 _LISTED = 12
+_MOST = 1 << 20
+"""Characters of an expression."""
 _STEEP = 100.0
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*", re.IGNORECASE)
 _WORDS = (
@@ -71,6 +75,23 @@ def exactly(value: float) -> str:
         text += f"/{2 ** min(power, 53)}e0"
         power -= min(power, 53)
     return f"({text})"
+
+
+def by_map(calibrator: Calibrator, found: Mapping[str | None, str], missing: str, hint: str) -> str:
+    """Return the expressions of a map, by the group of a row where it has one for each value.
+
+    `found` has that of all other rows under None; `missing` is the value that stands for no group.
+
+    Raises:
+        UsageError: the expression is too long; with the hint.
+    """
+    text = found[None]
+    if isinstance(calibrator, Grouped):
+        own = {value: one for value, one in found.items() if value is not None}
+        text = by_value(calibrator.column, own, text, missing)
+    if len(text) > _MOST:
+        raise UsageError(f"the expression would have {len(text):,} characters", hint)
+    return text
 
 
 def emit_sql(pieces: Pieces, score: str = "score", scale: RawScale | None = None) -> str:

@@ -23,7 +23,7 @@ from calibcli.core.calibrators import (
 from calibcli.core.calibrators.classes.rows import LOG_FLOOR
 from calibcli.core.calibrators.composed.grouped import Grouped
 from calibcli.core.decisions.rules import ByGroup, ClassCuts, Keep, LeastCost
-from calibcli.core.export.sql import by_value, exactly, identifier, number, quoted
+from calibcli.core.export.sql import by_map, by_value, exactly, identifier, number, quoted
 from calibcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
     from calibcli.core.calibrators import Calibrator
     from calibcli.core.decisions.rules import Rule
-
-_MOST = 1 << 20
-"""Characters of an expression."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +93,8 @@ class ClassRows:
         return {**found, None: rest}
 
     def _by_group(self, found: dict[str | None, str]) -> str:
-        rest = found[None]
-        if isinstance(self.calibrator, Grouped):
-            own = {value: text for value, text in found.items() if value is not None}
-            rest = by_value(self.calibrator.column, own, rest, self.missing)
-        if len(rest) > _MOST:
-            raise UsageError(
-                f"the expression would have {len(rest):,} characters",
-                "--emit python writes a function of all scores of a row",
-            )
-        return rest
+        hint = "--emit python writes a function of all scores of a row"
+        return by_map(self.calibrator, found, self.missing, hint)
 
     def _decided(self, row: _Row, rule: Rule) -> str:
         names = [quoted(name) for name in self.classes]

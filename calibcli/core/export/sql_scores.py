@@ -11,10 +11,9 @@ from calibcli.core.calibrators import calibrate
 from calibcli.core.calibrators.classes.one_vs_rest import OneVsRest
 from calibcli.core.calibrators.composed.grouped import Grouped
 from calibcli.core.decisions.rules import NONE, REFER, ByGroup
-from calibcli.core.export.sql import below, by_value, cases, emit_sql, number, scaled
+from calibcli.core.export.sql import below, by_map, by_value, cases, emit_sql, number, scaled
 from calibcli.core.export.steps import steps_of
 from calibcli.core.numeric.scales import EPS, logit
-from calibcli.errors import UsageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
     from calibcli.core.numeric.raw_scale import RawScale
 
     Floats = NDArray[np.float64]
-
-_MOST = 1 << 20
-"""Characters of an expression."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +80,7 @@ class Scores:
         return self._grouped(inner)
 
     def _grouped(self, expressions: dict[str | None, str]) -> str:
-        rest = expressions[None]
-        own = {value: text for value, text in expressions.items() if value is not None}
-        if isinstance(self.calibrator, Grouped):
-            rest = by_value(self.calibrator.column, own, rest, self.missing)
-        if len(rest) > _MOST:
-            raise UsageError(
-                f"the expression would have {len(rest):,} characters", "fit another method"
-            )
-        return rest
+        return by_map(self.calibrator, expressions, self.missing, "fit another method")
 
     def _parts(self, k: int, value: str | None) -> list[tuple[Pieces, float]]:
         """Return the maps of a column, each a binary one, and their weights."""
