@@ -19,7 +19,9 @@ from calibcli.io.output.sink import write_atomic
 from calibcli.io.rows.hashing import file_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from calibcli.io.formats.source import Source
 
 KEY: Final = b"calibcli"
 SUFFIX: Final = ".provenance.json"
@@ -51,6 +53,17 @@ def write_beside(path: str, made: Provenance) -> str:
     side = SideFile(output=Output(Path(path).name, file_digest(path)), made=made)
     write_atomic(path + SUFFIX, msgspec.json.format(msgspec.json.encode(plain(side))) + b"\n")
     return path + SUFFIX
+
+
+def made_of(source: Source, schema: Callable[[], Any] | None = None) -> Provenance | None:
+    """Return whose scores a file holds, which its schema says where it has one, or a side file.
+
+    Raises:
+        InputError: the side file cannot be read.
+    """
+    if schema is not None and source.kind in ("parquet", "arrow"):
+        return within(schema().metadata)
+    return beside(source.path) if source.plain else None
 
 
 def beside(path: str) -> Provenance | None:

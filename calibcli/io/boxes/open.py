@@ -26,7 +26,7 @@ from calibcli.io.boxes.numbering import (
 )
 from calibcli.io.boxes.segments import masks_of
 from calibcli.io.boxes.subset import left_out, of_classes, of_images, wanted_categories
-from calibcli.io.provenance import beside, noted, within
+from calibcli.io.provenance import beside, noted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,7 +43,7 @@ def open_boxes(
 
     Raises:
         InputError: unusable files, boxes that are none, unknown images or classes.
-        UsageError: options that boxes do not have; --classes beside annotations that name them.
+        UsageError: options that boxes do not have.
     """
     check_options(spec, need_labels=need_labels)
     path = spec.ground_truth if need_labels is not False else None
@@ -71,9 +71,8 @@ def open_boxes(
         number = {name: i for i, name in enumerate(images)}
         where += [of_name for _ in found]
     else:
-        wanted = spec.classes if truth.names else None
-        every, place = classes_of(truth, None if truth.names else spec.classes, path)
-        classes = wanted_categories(every, wanted, path)
+        every, place = classes_of(truth, spec.classes, path)
+        classes = wanted_categories(every, spec.classes, path) if truth.names else every
         found = [by_file_name(one, truth) for one in found]
         strangers = 0
         if spec.drop_invalid and truth.images is not None:
@@ -124,8 +123,7 @@ def open_boxes(
         [
             noted(
                 {"path": boxes.source, "rows": int(boxes.place[-1]) + 1 if len(boxes.place) else 0},
-                within(getattr(getattr(boxes.table, "schema", None), "metadata", None))
-                or beside(boxes.source),
+                beside(boxes.source),
             )
             for boxes in read
         ],

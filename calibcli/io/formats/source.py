@@ -63,6 +63,11 @@ class Source:
             return False
         return True
 
+    @property
+    def plain(self) -> bool:
+        """Whether it is a file of this machine under its own path."""
+        return self.data is None and self.spool is None and not self.remote
+
     def open(self) -> BinaryIO:
         """Open the raw (still compressed) content as a seekable binary file."""
         if self.data is not None:

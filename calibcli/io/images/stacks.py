@@ -19,7 +19,7 @@ from calibcli.io.attributes import Attributes, attributes_of
 from calibcli.io.images.blocks import Block, Frame, Image, content_hash
 from calibcli.io.images.pixels import LabelRule, ScoreRule, Spot
 from calibcli.io.images.shapes import Pair, pair_up
-from calibcli.io.provenance import beside, noted
+from calibcli.io.provenance import made_of, noted
 from calibcli.io.rows.hashing import name_hashes
 from calibcli.io.task import OfTask
 
@@ -262,7 +262,7 @@ class StackDataset(OfTask):
                     "rows": pair.shape.images * pair.shape.pixels,
                     "images": pair.shape.images,
                 },
-                beside(pair.scores.source.path),
+                made_of(pair.scores.source),
             )
             for pair in self.pairs
         ]

@@ -17,7 +17,7 @@ from calibcli.io.formats.buffers import ARRAY
 from calibcli.io.formats.frames import Reader
 from calibcli.io.formats.readers import open_reader
 from calibcli.io.formats.sources import expand
-from calibcli.io.provenance import beside, noted, within
+from calibcli.io.provenance import made_of, noted
 from calibcli.io.rows.batch import RowBatch
 from calibcli.io.rows.beside.view import Beside
 from calibcli.io.rows.evidence import Evidence
@@ -262,7 +262,7 @@ def open_dataset(
         remark=_one_hot(spec, recipe),
         scores_beside=scores_beside is not None,
         raw_scale=spec.raw_scale,
-        made=tuple(map(_made, readers)),
+        made=tuple(made_of(one.source, one.schema) for one in readers),
     )
     return _standardised(dataset, spec) if spec.raw and spec.raw_scale is None else dataset
 
@@ -285,14 +285,6 @@ def _standardised(dataset: RowDataset, spec: InputSpec) -> RowDataset:
     partitions = [replace(one, recipe=recipe) for one in dataset.partitions]
     dataset.shared.partitions[:] = partitions
     return replace(dataset, partitions=partitions, raw_scale=scale)
-
-
-def _made(reader: Reader) -> Provenance | None:
-    """Return whose scores a file holds: its schema says so, or a file beside it."""
-    if reader.source.kind in ("parquet", "arrow"):
-        return within(reader.schema().metadata)
-    plain = reader.source.data is None and reader.source.spool is None
-    return beside(reader.source.path) if plain and not reader.source.remote else None
 
 
 def _unit(spec: InputSpec, recipe: Recipe) -> Unit:
