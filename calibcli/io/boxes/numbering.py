@@ -220,7 +220,7 @@ def by_name_or_id(
         if named <= set(known):
             return known
     known = max(orders, key=lambda one: len(named & set(one)))
-    row = int(np.flatnonzero(~_within(boxes.label, known))[0])
+    row = int(np.flatnonzero(~boxes.label.among(known))[0])
     name = boxes.label.values[boxes.label.codes[row]]
     raise InputError(
         f"{boxes.where(row)}: the class {name!r} is not in {show(path)}",
@@ -228,10 +228,6 @@ def by_name_or_id(
         or f"its classes: {listing(known)}; "
         + ("the list of categories has them all" if names else "--classes A,B,C names all of them"),
     )
-
-
-def _within(found: Categories, known: dict[str, int]) -> NDArray[np.bool_]:
-    return np.array([value in known for value in found.values] or [False])[found.codes]
 
 
 def images_of(truth: Truth, found: Sequence[Boxes], path: str) -> tuple[str, ...]:
@@ -244,7 +240,7 @@ def images_of(truth: Truth, found: Sequence[Boxes], path: str) -> tuple[str, ...
     if truth.images is not None:
         known = dict.fromkeys(truth.images, 0)
         for boxes in found:
-            rows = np.flatnonzero(~_within(boxes.image, known))
+            rows = np.flatnonzero(~boxes.image.among(known))
             if rows.size:
                 name = boxes.image.values[boxes.image.codes[rows[0]]]
                 more = f" ({rows.size:,} such boxes)" if rows.size > 1 else ""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from calibcli.core.results.warning import Warning
 from calibcli.errors import InputError, did_you_mean
 from calibcli.io.failures import listing, show
@@ -13,10 +11,7 @@ from calibcli.io.failures import listing, show
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from calibcli.io.boxes.tables import Boxes
-    from calibcli.io.rows.keys import Categories
 
     Places = Mapping[str, int]
     """Numbers of classes by what a file calls them."""
@@ -58,7 +53,7 @@ def of_classes(
     left = 0
     for one, place in zip(files, places, strict=True):
         own = {text: number[every[i]] for text, i in place.items() if every[i] in number}
-        mask = _within(one.label, own)
+        mask = one.label.among(own)
         boxes.append(one if mask.all() else one.rows(mask))
         left += int((~mask).sum())
         told.append(own)
@@ -67,8 +62,8 @@ def of_classes(
 
 def of_images(files: Sequence[Boxes], images: Sequence[str]) -> tuple[list[Boxes], int]:
     """Return the boxes of some images, and how many are left out."""
-    known = dict.fromkeys(images, 0)
-    masks = [_within(one.image, known) for one in files]
+    known = set(images)
+    masks = [one.image.among(known) for one in files]
     kept = [one if own.all() else one.rows(own) for one, own in zip(files, masks, strict=True)]
     return kept, sum(int((~own).sum()) for own in masks)
 
@@ -84,8 +79,3 @@ def left_out(classes: int, images: int) -> list[Warning]:
         for why, number in told.items()
         if number
     ]
-
-
-def _within(found: Categories, known: Mapping[str, int]) -> NDArray[np.bool_]:
-    mask: NDArray[np.bool_] = np.array([value in known for value in found.values] or [False])
-    return mask[found.codes]

@@ -10,7 +10,7 @@ import numpy as np
 from calibcli.io.formats.buffers import TEXT_TYPES, BadValueError, Raw, primitive
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from numpy.typing import NDArray
 
@@ -30,6 +30,11 @@ class Categories:
         values = [*self.values, MISSING_GROUP]
         place = np.int32(values.index(MISSING_GROUP))
         return Categories(np.where(rows, place, self.codes), values)
+
+    def among(self, known: Container[str]) -> NDArray[np.bool_]:
+        """Return which rows (n,) have one of some values."""
+        mask = np.array([value in known for value in self.values] or [False])
+        return np.asarray(mask[self.codes])
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
