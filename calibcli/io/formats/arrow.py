@@ -203,6 +203,7 @@ class ArrowReader:
     columns: Columns
     parts: tuple[Part, ...]
     stream: bool
+    arrow_schema: Any
 
     @classmethod
     def open(cls, source: Source) -> ArrowReader:
@@ -216,14 +217,16 @@ class ArrowReader:
                 raise InputError(f"{show(source.name)} is empty", hint="write or copy it again")
             if stream:
                 with pa.ipc.open_stream(_mapped(source)) as reader:
-                    return cls(source, _described(reader.schema, source), (Part(0, None),), True)
+                    columns = _described(reader.schema, source)
+                    return cls(source, columns, (Part(0, None),), True, reader.schema)
             # The lengths alone: one column is read, of a map, where the footer does not tell them.
             first = pa.ipc.IpcReadOptions(included_fields=[0])
             with pa.ipc.open_file(_mapped(source), options=first) as reader:
                 lengths = [reader.get_batch(i).num_rows for i in range(reader.num_record_batches)]
             with pa.ipc.open_file(_mapped(source)) as reader:
-                columns = _described(reader.schema, source)
-        return cls(source, columns, grouped(lengths) or (Part(0, 0),), stream=False)
+                schema = reader.schema
+        columns = _described(schema, source)
+        return cls(source, columns, grouped(lengths) or (Part(0, 0),), False, schema)
 
     def read(self, part: Part, plan: ReadPlan) -> Iterator[Frame]:
         """Yield the rows of some record batches."""
@@ -264,5 +267,4 @@ class ArrowReader:
 
     def schema(self) -> Any:
         """Return the Arrow schema, with the columns that the folders name."""
-        with reading(self.source.name, "Arrow file"), self._open() as reader:
-            return _full_schema(reader.schema, self.source)
+        return _full_schema(self.arrow_schema, self.source)
