@@ -17,31 +17,21 @@ from calibcli.io.output.sink import write_atomic
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import pandas as pd
-
 
 class Compared(SavedPair, Shown, frozen=True, kw_only=True, dict=True):
     """Two results side by side."""
 
-    def frame(self) -> pd.DataFrame:
-        """Return a figure of a slice as a row: the columns of `--format csv`."""
-        import io
+    _numbers = (
+        *("first", "first_low", "first_high"),
+        *("second", "second_low", "second_high"),
+        "difference",
+    )
+    __repr__ = Shown.__repr__
 
-        import pandas as pd
+    def _rendered(self, form: str, **options: Any) -> str:
+        from calibcli.render.formats.saved import FORMS
 
-        from calibcli.render.formats.saved import HEADER, render_csv
-
-        frame = pd.read_csv(io.StringIO(render_csv(self, None)), dtype=str, keep_default_na=False)
-        for name in HEADER[2:-1]:  # floats are read by Python itself, see `Shown.frame`
-            frame[name] = [float(text) if text else float("nan") for text in frame[name]]
-        return frame
-
-    def __repr__(self) -> str:
-        from calibcli.render.formats.saved import render_text
-
-        return render_text(self, None).rstrip("\n")
-
-    __str__ = __repr__
+        return FORMS[{"csvout": "csv", "text": "table"}[form]](self, options.get("width"))
 
     def _repr_html_(self) -> str:
         from html import escape
@@ -66,6 +56,9 @@ def compared(sources: Sequence[Any], options: Mapping[str, Any]) -> Compared | N
     from calibcli.workflows.measure.saved import are_saved_results, side_by_side
 
     if not all(isinstance(one, str | Path | Measured) for one in sources):
+        return None
+    written = any(isinstance(one, Measured) for one in sources)
+    if not written and not are_saved_results([str(fspath(one)) for one in sources]):
         return None
     with TemporaryDirectory(prefix=PREFIX) as folder:
         paths = [_path(one, Path(folder) / f"result-{i}.json") for i, one in enumerate(sources, 1)]

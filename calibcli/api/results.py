@@ -26,6 +26,7 @@ class Shown:
 
     __slots__ = ()
     _command = ""
+    _numbers: tuple[str, ...] = ("value", "low", "high")
     __dict__: dict[str, Any]
     warnings: tuple[str, ...]
 
@@ -51,7 +52,7 @@ class Shown:
 
         # Floats are read by Python itself, which unlike some releases of pandas never rounds.
         frame = pd.read_csv(io.StringIO(self._rendered("csvout")), dtype=str, keep_default_na=False)
-        for name in ("value", "low", "high"):
+        for name in self._numbers:
             frame[name] = [float(text) if text else float("nan") for text in frame[name]]
         return frame
 
