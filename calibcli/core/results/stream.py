@@ -62,7 +62,7 @@ def numbers(result: MeasureResult) -> Iterator[Numbered]:
             yield from of_drift("drift", changed.slice, changed.metrics)
     yield from _of_series(result)
     if result.overlap is not None:
-        yield _figure("calibrated", OVERALL, "overlap", "", "overlap", result.overlap)
+        yield of_figure("calibrated", OVERALL, "overlap", "", "overlap", result.overlap)
     if result.versus is not None:
         yield from of_versus(result.versus)
     if result.decision is not None:
@@ -75,7 +75,7 @@ def numbers(result: MeasureResult) -> Iterator[Numbered]:
 def of_slice(stage: str, where: Where, part: SliceResult) -> Iterator[Numbered]:
     """Yield the numbers of a slice, before calibration or after."""
     for name, figure in part.metrics.items():
-        yield _figure(stage, where, "metrics", "", name, figure)
+        yield of_figure(stage, where, "metrics", "", name, figure)
     for table in part.confusion or ():
         yield from of_confusion(stage, where, table)
     for number, row in enumerate(part.bins, start=1):
@@ -84,7 +84,7 @@ def of_slice(stage: str, where: Where, part: SliceResult) -> Iterator[Numbered]:
             yield Numbered(stage, where, "bins", number, key, getattr(row, key), *ends)
     for binned in part.ece_by_bins:
         label = f"{binned.bins} {binned.binning}".strip()
-        yield _figure(stage, where, "ece_by_bins", label, "ece", binned.ece)
+        yield of_figure(stage, where, "ece_by_bins", label, "ece", binned.ece)
     for reading in part.at or ():
         for key in _READING:
             said = reading.verdict if key == "gap" else ""
@@ -99,7 +99,7 @@ def of_confusion(stage: str, where: Where, table: Confusion) -> Iterator[Numbere
     for name, count in table.counts.items():
         yield Numbered(stage, where, "confusion", table.threshold, name, count)
     for name, rate in table.rates.items():
-        yield _figure(stage, where, "confusion", table.threshold, name, rate)
+        yield of_figure(stage, where, "confusion", table.threshold, name, rate)
 
 
 def of_drift(stage: str, where: Where, metrics: Mapping[str, Compared]) -> Iterator[Numbered]:
@@ -151,7 +151,7 @@ def of_differences(
 def of_decision(where: Where, decided: Decided) -> Iterator[Numbered]:
     """Yield what decisions are worth: all together, of each class, in each group."""
     for name, figure in decided.metrics.items():
-        yield _figure("decision", where, "metrics", "", name, figure)
+        yield of_figure("decision", where, "metrics", "", name, figure)
     counts = decided.confusion
     if counts is not None:
         for name in ("tp", "fp", "fn", "tn"):
@@ -163,13 +163,13 @@ def of_decision(where: Where, decided: Decided) -> Iterator[Numbered]:
         for name in ("precision", "recall", "f1", "coverage"):
             rate = getattr(one, name)
             if rate is not None:
-                yield _figure("decision", mine, "metrics", "", name, rate)
+                yield of_figure("decision", mine, "metrics", "", name, rate)
     for part in decided.groups or ():
         if part.slice is not None:
             yield from of_decision(part.slice, part)
 
 
-def _figure(
+def of_figure(
     stage: str, where: Where, table: str, at: Cell, name: str, figure: Interval
 ) -> Numbered:
     """Return a figure's number; its reason is told where there is no value."""

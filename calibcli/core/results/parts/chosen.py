@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from calibcli.core.results.figures import OVERALL, Where
-from calibcli.core.results.stream import Numbered, of_confusion, of_decision
+from calibcli.core.results.stream import Numbered, of_confusion, of_decision, of_figure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from calibcli.core.results.apply import ApplyResult
     from calibcli.core.results.envelope import Envelope
     from calibcli.core.results.figures import Interval
-    from calibcli.core.results.fit import FitResult, Side
+    from calibcli.core.results.fit import FitResult
     from calibcli.core.results.threshold import CutOff, ThresholdResult
 
 _AGAIN = ("precision", "recall", "f1", "specificity", "fpr", "iou", "mean_dice")
@@ -25,12 +25,12 @@ def of_fit(result: FitResult) -> Iterator[Numbered]:
     parts = [(OVERALL, result.before, result.after)]
     parts += [(one.slice, one.before, one.after) for one in result.classes]
     for where, before, after in parts:
-        yield from _side("before", where, before)
-        yield from _side("calibrated", where, after)
+        yield from _all("before", where, before.metrics)
+        yield from _all("calibrated", where, after.metrics)
     for group in result.groups:
         for stage, side in (("before", group.before), ("calibrated", group.after)):
             if side is not None:
-                yield from _side(stage, group.slice, side)
+                yield from _all(stage, group.slice, side.metrics)
 
 
 def of_threshold(result: ThresholdResult) -> Iterator[Numbered]:
@@ -61,16 +61,12 @@ def of_apply(result: ApplyResult) -> Iterator[Numbered]:
     shares = result.decided
     if shares is None:
         return
-    for name, figure in shares.calibrated.items():
-        yield _named("calibrated", OVERALL, name, figure)
-    for name, figure in shares.metrics.items():
-        yield _named("decision", OVERALL, name, figure)
+    yield from _all("calibrated", OVERALL, shares.calibrated)
+    yield from _all("decision", OVERALL, shares.metrics)
     for one in shares.classes:
         where = Where("class", name=one.name)
-        for name, figure in one.calibrated.items():
-            yield _named("calibrated", where, name, figure)
-        for name, figure in one.metrics.items():
-            yield _named("decision", where, name, figure)
+        yield from _all("calibrated", where, one.calibrated)
+        yield from _all("decision", where, one.metrics)
 
 
 def of_result(result: Envelope) -> Iterator[Numbered]:
@@ -120,20 +116,13 @@ def _of_cut(cut: CutOff, objective: str | None) -> Iterator[Numbered]:
             yield _named("cross-fitted", where, name, figure)
 
 
-def _side(stage: str, where: Where, side: Side) -> Iterator[Numbered]:
-    yield from _all(stage, where, side.metrics)
-
-
 def _all(stage: str, where: Where, metrics: Mapping[str, Interval]) -> Iterator[Numbered]:
     for name, figure in metrics.items():
         yield _named(stage, where, name, figure)
 
 
 def _named(stage: str, where: Where, name: str, figure: Interval) -> Numbered:
-    reason = (figure.reason or "") if figure.value is None else ""
-    return Numbered(
-        stage, where, "metrics", "", name, figure.value, figure.low, figure.high, reason
-    )
+    return of_figure(stage, where, "metrics", "", name, figure)
 
 
 _STREAMS: Final[Mapping[str, Callable[[Any], Iterator[Numbered]]]] = {
