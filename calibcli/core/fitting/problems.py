@@ -152,8 +152,8 @@ class Forward(Pairs):
     """
 
     def __init__(self, blocks: Sequence[ScoreStats]) -> None:
-        super().__init__(reduce(lambda a, b: a.merge(b), blocks), folds=len(blocks) - 1)
-        before = list(accumulate(blocks[:-1], lambda a, b: a.merge(b)))
+        *before, whole = accumulate(blocks, lambda a, b: a.merge(b))
+        super().__init__(whole, folds=len(blocks) - 1)
         self._parts = list(zip(before, blocks[1:], strict=True))
 
     @property

@@ -95,9 +95,9 @@ class _Side:
     implied: Callable[[float], float]
     df: float
 
-    def variance(self, at: float, scale: float) -> float:
+    def variance(self, at: float) -> float:
         """Return the part of the variance if the figure is `at`."""
-        mass = self.seen * self.rows * self.rows * scale + _IMPLIED_ROWS * self.implied(at)
+        mass = self.seen * self.rows * self.rows + _IMPLIED_ROWS * self.implied(at)
         return mass / (self.df * self.rows)
 
 
@@ -131,7 +131,7 @@ class _Test:
             doubt = max(more, fewer, 1e-300)
             effect = (float(spread.variance) + doubt) / (seen + doubt)
         else:
-            parts = [side.variance(value, 1.0) for side in sides]
+            parts = [side.variance(value) for side in sides]
             of = sum(part**2 / side.df for part, side in zip(parts, sides, strict=True))
             df = math.floor(min(sum(parts) ** 2 / of if of > 0.0 else spread.df, spread.df))
         return cls(value, sides, effect, (fewer, more), t_ppf((1.0 + confidence) / 2.0, df))

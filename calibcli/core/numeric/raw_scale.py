@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from calibcli.core.statistics.keys import (
+    key_logits,
     key_probabilities,
     logit_keys,
     logit_places,
@@ -162,6 +163,5 @@ class ScoreSpread:
 def _start(cell: int) -> float:
     """Return a score of the cell, the nearest to 0."""
     place = cell - _CELLS // 2
-    bits = (place if place >= 0 else place + 1) << _SHIFT
-    size = np.array([abs(bits)], np.int64).view(np.float64)[0]
-    return math.copysign(float(size), bits)
+    key = (place if place >= 0 else place + 1) << _SHIFT
+    return float(key_logits(np.array([key], np.int64))[0])

@@ -69,14 +69,15 @@ def certified_masks(
         np.stack([family.area, family.fill.astype(np.int64)]), axis=1, return_inverse=True
     )
     level = (1.0 - confidence) / kinds.shape[1]
+    whole = family.whole
     for number in range(kinds.shape[1]):
         own = np.flatnonzero(kind.reshape(-1) == number)
         table = MaskTable(
             family.positives, family.pixels, family.right[:, own], family.wrong[:, own]
         )
-        tp, fp = (counts[:, own].sum(axis=0) for counts in (family.right, family.wrong))
-        positives, pixels = family.positives.sum(), family.pixels.sum()
-        curve = Curve(family.threshold[own], tp, fp, positives - tp, pixels - positives - fp)
+        curve = Curve(
+            whole.threshold[own], whole.tp[own], whole.fp[own], whole.fn[own], whole.tn[own]
+        )
         units = ByUnit(table, np.arange(len(own)), "image")
         allowed[own] = allowed_by_unit(curve, units, constraints, 1.0 - level)
     return allowed

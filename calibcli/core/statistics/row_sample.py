@@ -41,7 +41,7 @@ class RowSample:
     """
 
     def __init__(self, classes: int, *, weighted: bool) -> None:
-        self.classes, self.weighted = classes, weighted
+        self.weighted = weighted
         self.most = max(MOST_VALUES // max(classes, 1), LEAST_ROWS)
         self.rows = 0
         self._limit = np.uint64(2**64 - 1)

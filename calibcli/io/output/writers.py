@@ -64,7 +64,6 @@ class TableSink:
         self._metadata = metadata
         self._atomic = commit
         self._encoder: Encoder | None = None
-        self._aborted = False
 
     def write(self, data: Any) -> None:
         """Write a pyarrow.RecordBatch, or for NPY a float array (n,) or (n, K)."""
@@ -98,7 +97,6 @@ class TableSink:
 
     def abort(self) -> None:
         """Leave everything as it was (a stream: as far as it was written), for good."""
-        self._aborted = True
         self._gate.open = False
         if self._atomic is not None:
             self._atomic.abort()
@@ -112,9 +110,11 @@ class TableSink:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is None and not self._aborted:
+        if not self._gate.open:  # it was aborted
+            return
+        if kind is None:
             self.close()
-        elif not self._aborted:
+        else:
             self.abort()
 
 
