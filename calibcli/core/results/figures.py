@@ -162,6 +162,21 @@ class Confusion(Record, frozen=True):
     iou: Figure | None = None
 
     @property
+    def given(self) -> Number:
+        """Rows that are called positive."""
+        return self.tp + self.fp
+
+    @property
+    def true(self) -> Number:
+        """Rows that are positive."""
+        return self.tp + self.fn
+
+    @property
+    def rows(self) -> Number:
+        """All rows; of a detector those that have a box or an object."""
+        return self.given + self.fn + (self.tn or 0)
+
+    @property
     def rates(self) -> dict[str, Figure]:
         """The rates by name, in display order; `dice` and `iou` where there are any."""
         found = {name: getattr(self, name) for name in (*RATES, "dice", "iou")}

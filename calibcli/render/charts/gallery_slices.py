@@ -24,8 +24,7 @@ DOTS: Final = 40
 
 def by_harm(parts: Sequence[SliceResult]) -> list[SliceResult]:
     """Return slices with the highest ECE first, after calibration where there is one."""
-    calibrated = words.any_calibrated(parts)
-    return sorted(parts, key=lambda p: -(words.ece_of(p, calibrated=calibrated) or 0.0))
+    return sorted(parts, key=lambda p: -(words.ece_of(p) or 0.0))
 
 
 def kind_word(kind: str) -> str:
@@ -46,7 +45,6 @@ def dots_figure(
 ) -> Figure:
     """Return ECE of each slice, the most harmful first."""
     params, what = result.conventions, kind_word(kind)
-    calibrated = words.any_calibrated(parts)
     order = by_harm(parts)
     tolerance = params.within
     interval = tabulate.level(params)
@@ -56,7 +54,7 @@ def dots_figure(
         f"{figures.short(tolerance)}. {words.bins_words(params)}. The most harmful comes first. "
         "Small slices have a higher ECE by chance alone."
     )
-    worst = words.worst_slice(order, calibrated=calibrated)
+    worst = words.worst_slice(order)
     said = f"the worst is {worst.where.title}" if worst else "none has an ECE"
     return Figure(
         f"{identity}-ece",

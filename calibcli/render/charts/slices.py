@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def dots(parts: Sequence[SliceResult], *, tolerance: float, title: str) -> Spec:
     """Return ECE with its interval, one line a slice, most harmful first; after beside before."""
     calibrated = words.any_calibrated(parts)
-    order = sorted(parts, key=lambda part: -(words.ece_of(part, calibrated=calibrated) or 0.0))
+    order = sorted(parts, key=lambda part: -(words.ece_of(part) or 0.0))
     values = []
     for place, part in enumerate(order):
         for stage, source in (("before", part), ("after", part.calibrated)):

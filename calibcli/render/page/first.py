@@ -98,27 +98,21 @@ def _decided(measure: MeasureResult) -> str:
 
 
 def _finds(table: Confusion) -> str:
-    true = table.tp + table.fn
-    return f"{figures.count(table.tp)} of {figures.count(true)}: {_share(table.recall)}"
+    return f"{figures.count(table.tp)} of {figures.count(table.true)}: {_share(table.recall)}"
 
 
 def _alerts(table: Confusion) -> str:
-    given = table.tp + table.fp
-    rows = given + table.fn + (table.tn or 0)
-    share = f" ({figures.percent(given / rows)} of rows)" if table.tn is not None else ""
+    share = ""
+    if table.tn is not None:
+        share = f" ({figures.percent(table.given / table.rows)} of rows)"
     said = f"; {_share(table.precision)} of them right" if table.precision.value is not None else ""
-    return f"{figures.count(given)}{share}{said}"
+    return f"{figures.count(table.given)}{share}{said}"
 
 
 def _cost(table: Confusion, costs: OutcomeCosts | None) -> str:
     """Return what 1,000 rows cost at this cut-off, in the unit of --cost."""
-    if costs is None or table.tn is None:
-        return ""
-    rows = table.fp + table.fn + table.tp + table.tn
-    paid = structs.asdict(costs)
-    total = sum(price * (table.counts[kind] or 0) for kind, price in paid.items())
-    units = ", ".join(f"{kind.upper()} {figures.short(p)}" for kind, p in paid.items() if p)
-    return f"{1000 * total / rows:.0f} per 1000 rows ({units})" if rows else ""
+    paid = None if costs is None else figures.priced(table, structs.asdict(costs))
+    return "" if paid is None else f"{paid[0]} per 1000 rows ({paid[1]})"
 
 
 def _share(figure: Figure) -> str:

@@ -42,7 +42,7 @@ def overall_tables(report: ReportResult) -> list[Confusion]:
 def tables(report: ReportResult, chosen: ThresholdsFile) -> list[Table]:
     """Return the cut-offs on these rows, then what was seen when they were chosen."""
     here = [
-        CutOff(slice=where, threshold=table.threshold, n=_rows(table), confusion=table)
+        CutOff(slice=where, threshold=table.threshold, n=table.rows, confusion=table)
         for where, table in counted(report)
     ]
     made = []
@@ -55,10 +55,6 @@ def tables(report: ReportResult, chosen: ThresholdsFile) -> list[Table]:
     others = [decisions.costs_table(chosen), *choices.tables(chosen)]
     made += [replace(one, caption=f"{one.caption} (when chosen)") for one in others if one]
     return made
-
-
-def _rows(table: Confusion) -> float:
-    return sum(count or 0 for count in table.counts.values())
 
 
 def _part(measure: MeasureResult, where: Where) -> SliceResult | None:

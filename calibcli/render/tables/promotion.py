@@ -96,7 +96,7 @@ def _steps(result: PromotionResult) -> Table | None:
 
 
 def _difference(one: Step | Comparison, *, better: bool) -> Cell:
-    ends = f"[{figures.signed(one.low)}, {figures.signed(one.high)}]"
+    ends = figures.signed_ends(one.low, one.high)
     return Cell(figures.signed(one.difference), ends, "good" if better else "")
 
 

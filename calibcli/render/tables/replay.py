@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from calibcli.render.tables.common import level
+from calibcli.render.tables.common import level, sure_style
 from calibcli.render.tables.layout import Cell, Column, Table
 from calibcli.render.tables.promotion import SCORES
 from calibcli.render.words import figures
@@ -13,9 +13,7 @@ from calibcli.render.words.names import visible
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from calibcli.core.results.figures import Figure
     from calibcli.core.results.parts.replay import Policy, ReplayResult
-    from calibcli.render.tables.layout import Style
 
 
 def headline(result: ReplayResult) -> str:
@@ -25,7 +23,7 @@ def headline(result: ReplayResult) -> str:
         return "No way of refitting was better for sure than never"
     score = SCORES[result.score]
     apart = best.difference
-    ends = f"[{figures.signed(apart.low)}, {figures.signed(apart.high)}]"
+    ends = figures.signed_ends(apart.low, apart.high)
     return (
         f"{best.title} has cost least: {score} {figures.metric(best.loss.value)}, "
         f"{figures.signed(apart.value)} {ends} against never"
@@ -53,29 +51,28 @@ def tables(result: ReplayResult) -> list[Table]:
         Column("worst period", left=True),
         Column(score),
     )
-    rows = tuple(_row(one) for one in result.policies)
+    rows = tuple(_row(one, result.score) for one in result.policies)
     note = "Differences are paired, row by row, and their intervals hold together."
     return [Table("Policies", columns, rows, note)]
 
 
-def _row(one: Policy) -> tuple[Cell, ...]:
+def _row(one: Policy, score: str) -> tuple[Cell, ...]:
     return (
         Cell(one.title),
         Cell(figures.count(one.replaced)),
         Cell(figures.metric(one.loss.value), figures.interval(one.loss)),
-        _difference(one),
+        _difference(one, score),
         Cell(visible(one.worst.value)),
         Cell(figures.metric(one.worst.loss)),
     )
 
 
-def _difference(one: Policy) -> Cell:
+def _difference(one: Policy, score: str) -> Cell:
     if one.name == "never":
         return Cell("")
-    apart: Figure = one.difference
-    style: Style = "good" if (apart.high or 0.0) < 0 else "bad" if (apart.low or 0.0) > 0 else ""
-    ends = f"[{figures.signed(apart.low)}, {figures.signed(apart.high)}]"
-    return Cell(figures.signed(apart.value), ends, style)
+    apart = one.difference
+    ends = figures.signed_ends(apart.low, apart.high)
+    return Cell(figures.signed(apart.value), ends, sure_style(score, apart.low, apart.high))
 
 
 def csv_rows(result: ReplayResult) -> Iterator[tuple[Any, ...]]:

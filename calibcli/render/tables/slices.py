@@ -43,8 +43,8 @@ def slices_table(
     if not slices:
         return None
     calibrated = words.any_calibrated(slices)
-    worst = words.worst_slice(slices, calibrated=calibrated)
-    kept = _harmful(slices, limit, calibrated=calibrated)
+    worst = words.worst_slice(slices)
+    kept = _harmful(slices, limit)
     shown = [name for name in _METRICS if any(name in part.metrics for part in slices)]
     rates = any(part.confusion for part in slices)
     rows = []
@@ -72,14 +72,10 @@ def slices_table(
     return Table(caption, tuple(columns), tuple(rows), note)
 
 
-def _harmful(
-    slices: Sequence[SliceResult], limit: int | None, *, calibrated: bool
-) -> Sequence[SliceResult]:
+def _harmful(slices: Sequence[SliceResult], limit: int | None) -> Sequence[SliceResult]:
     if limit is None or len(slices) <= limit:
         return slices
-    order = sorted(
-        range(len(slices)), key=lambda i: -(words.ece_of(slices[i], calibrated=calibrated) or 0.0)
-    )
+    order = sorted(range(len(slices)), key=lambda i: -(words.ece_of(slices[i]) or 0.0))
     return [slices[i] for i in sorted(order[:limit])]
 
 

@@ -90,7 +90,7 @@ def _slices(result: MeasureResult) -> Iterator[str]:
         known = [
             (value, part.where.title, part.last)
             for part in slices
-            if (value := words.ece_of(part.last)) is not None
+            if (value := words.ece_of(part)) is not None
         ]
         known.sort(key=lambda one: -one[0])
         wrong = [name for _, name, used in known if verdicts.beyond_chance(used, params, looks)]

@@ -10,7 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from calibcli.core.results.figures import Interval
+    from collections.abc import Mapping
+
+    from calibcli.core.results.figures import Confusion, Interval
 
 NONE: Final = "-"
 COUNTS: Final = frozenset({"n", "images", "ground_truth"})
@@ -109,6 +111,20 @@ def interval(figure: Interval | None) -> str:
 def ends(low: float | None, high: float | None) -> str:
     """Return an interval by its ends, or nothing where one of them is missing."""
     return "" if low is None or high is None else f"[{metric(low)}, {metric(high)}]"
+
+
+def signed_ends(low: float | None, high: float | None) -> str:
+    """Return the interval of a difference by its ends."""
+    return f"[{signed(low)}, {signed(high)}]"
+
+
+def priced(table: Confusion, prices: Mapping[str, float]) -> tuple[str, str] | None:
+    """Return what 1,000 rows cost at a cut-off, and the prices; None where that is not known."""
+    if table.tn is None or not table.rows:
+        return None
+    total = sum(price * (table.counts[kind] or 0) for kind, price in prices.items())
+    units = ", ".join(f"{kind.upper()} {short(p)}" for kind, p in prices.items() if p)
+    return f"{1000 * total / table.rows:.0f}", units
 
 
 def valued(name: str, value: float | None) -> str:

@@ -149,9 +149,8 @@ def worst_lines(result: MeasureResult) -> Iterator[str]:
     for kind, parts in words.slices_by_kind(result).items():
         if kind == "class" and result.segmentation is not None:
             continue  # each structure is shown where it is decided
-        after = words.any_calibrated(parts)
-        measured = [part for part in parts if words.ece_of(part, calibrated=after) is not None]
-        worst = words.worst_slice(measured, calibrated=after) if len(measured) > 1 else None
+        measured = [part for part in parts if words.ece_of(part) is not None]
+        worst = words.worst_slice(measured) if len(measured) > 1 else None
         if worst is None:
             continue
         found = worst.last
@@ -186,18 +185,12 @@ def chosen_line(result: MeasureResult) -> str:
     if result.decision is None or not tables or not asked or tables[0].threshold != asked[0]:
         return ""
     table, cost = tables[0], result.conventions.cost
-    given, true = table.tp + table.fp, table.tp + table.fn
-    rows = given + table.fn + (table.tn or 0)
-    told = f"  finds {count(table.tp)} of {count(true)}, alerts {count(given)}"
-    if table.tn is None or not rows:
+    told = f"  finds {count(table.tp)} of {count(table.true)}, alerts {count(table.given)}"
+    if table.tn is None or not table.rows:
         return told
-    told += f" ({_share(given / rows)} of rows)"
-    if cost is None:
-        return told
-    prices = parse_costs(cost).of_outcomes
-    total = sum(price * (table.counts[kind] or 0) for kind, price in prices.items())
-    units = ", ".join(f"{kind.upper()} {figures.short(p)}" for kind, p in prices.items() if p)
-    return f"{told}, costs {1000 * total / rows:.0f} per 1,000 ({units})"
+    told += f" ({_share(table.given / table.rows)} of rows)"
+    paid = None if cost is None else figures.priced(table, parse_costs(cost).of_outcomes)
+    return told if paid is None else f"{told}, costs {paid[0]} per 1,000 ({paid[1]})"
 
 
 def decision_line(result: MeasureResult) -> str:

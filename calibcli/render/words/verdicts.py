@@ -191,12 +191,10 @@ def _slices_sentence(
     tolerance = params.within
     limit = figures.short(tolerance)
     calibrated = words.any_calibrated(slices)
-    known = [part for part in slices if words.ece_of(part, calibrated=calibrated) is not None]
+    known = [part for part in slices if words.ece_of(part) is not None]
     if not known:
         return ""
-    beyond = [
-        part for part in known if (words.ece_of(part, calibrated=calibrated) or 0.0) > tolerance
-    ]
+    beyond = [part for part in known if (words.ece_of(part) or 0.0) > tolerance]
     what = (
         f"classes{', each against the rest' if task.rivals else ''}"
         if kind == "class"
@@ -210,7 +208,7 @@ def _slices_sentence(
     sure = sum(
         bool(regions.sure_regions(bins, confidence=params.level, looks=looks)) for bins in judged
     )
-    worst = words.worst_slice(known, calibrated=calibrated)
+    worst = words.worst_slice(known)
     assert worst is not None
     doubt = ""
     if judged and sure < len(beyond):

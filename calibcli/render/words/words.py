@@ -145,10 +145,9 @@ def slices_by_kind(result: MeasureResult) -> dict[str, list[SliceResult]]:
     return kinds
 
 
-def ece_of(part: SliceResult, *, calibrated: bool = False) -> float | None:
-    """Return a slice's ECE, after calibration where that is asked for and there."""
-    source = part.calibrated if calibrated else part
-    ece = None if source is None else source.ece
+def ece_of(part: SliceResult) -> float | None:
+    """Return a slice's ECE, after calibration where there is one."""
+    ece = part.last.ece
     return None if ece is None else ece.value
 
 
@@ -157,7 +156,7 @@ def any_calibrated(parts: Iterable[SliceResult]) -> bool:
     return any(part.calibrated is not None for part in parts)
 
 
-def worst_slice(slices: Iterable[SliceResult], *, calibrated: bool = False) -> SliceResult | None:
+def worst_slice(slices: Iterable[SliceResult]) -> SliceResult | None:
     """Return the slice with the highest ECE, the first of equals; None if none has one."""
-    known = [part for part in slices if ece_of(part, calibrated=calibrated) is not None]
-    return max(known, key=lambda part: ece_of(part, calibrated=calibrated) or 0.0, default=None)
+    known = [part for part in slices if ece_of(part) is not None]
+    return max(known, key=lambda part: ece_of(part) or 0.0, default=None)
