@@ -122,8 +122,9 @@ class InputOptions:
         groups: tuple[str, ...] = (),
         calibrator: str | None = None,
         joined: str | None = None,
+        thresholds: str | None = None,
     ) -> Any:
-        """Return the InputSpec of these options, with what a calibrator remembers of its fit.
+        """Return the InputSpec of these options, with what artifacts remember of their scores.
 
         `joined` is what a key joins to the scores beside --labels.
         """
@@ -163,11 +164,11 @@ class InputOptions:
             renormalise=self.renormalise,
             votes=self.votes,
         )
-        if calibrator is None:
+        if calibrator is None and thresholds is None:
             return spec
         from calibcli.workflows.input.remembered import remembered
 
-        return remembered(spec, calibrator)
+        return remembered(spec, calibrator, thresholds)
 
     def _refuse_of_other_tasks(self) -> None:
         """Refuse options of images for other tasks, and those of rows for images and boxes."""

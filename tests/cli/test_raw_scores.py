@@ -277,3 +277,28 @@ def test_too_few_of_one_label_to_compare_methods(rows, write, good, tmp_path):
     assert (fitted["method"], fitted["after"]["kind"]) == ("platt", "in-sample")
     assert [one["chosen"] for one in fitted["candidates"]] == [True, False, False, False, False]
     assert any("platt is taken" in text for text in fitted["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("measure", ("--by", "site")),
+        ("measure", ("--reference", "x.csv")),
+        ("measure", ("--save-stats", "x.json")),
+        ("measure", ("--bins", "10")),
+        ("measure", ("--evidence", "x.json")),
+        ("report", ("-o", "x.html")),
+    ],
+)
+def test_thresholds_tell_that_scores_are_raw(
+    command, options, points, good, calibcli, tmp_path, monkeypatch
+):
+    """Without --raw too: what thresholds remember is refused what the option is refused."""
+    monkeypatch.chdir(tmp_path)
+    good("threshold", points, "--raw", "--maximize", "f1", "-o", "cuts.json", "-q")
+    ran = calibcli(command, points, "--thresholds", "cuts.json", *options)
+    assert (ran.code, "needs probabilities" in ran.err) == (2, True)
+    assert not (tmp_path / "x.json").exists()
+    cut = good("measure", points, "--thresholds", "cuts.json", "--threshold", "640", "-q",
+               "--format", "json").json["overall"]["confusion"]  # fmt: skip
+    assert 640 in [one["threshold"] for one in cut]

@@ -126,7 +126,8 @@ def command(
     from calibcli.workflows.measure.measure import measure
 
     brief = console.read_by_people(form.format) and not (every or plot or worst)
-    spec = boxes.into(read.spec(paths, tuple(groups.group or ()), calibrator, versus))
+    own = tuple(groups.group or ())
+    spec = boxes.into(read.spec(paths, own, calibrator, versus, thresholds))
     asked = {"--versus": versus, "--reference": reference, "--by": by, "--at": at}
     more = {"--worst": worst, "--save-stats": save_stats, "--save-plots": save_plots}
     raw.refuse_raw(spec, asked | more | {"--plot": plot})

@@ -121,7 +121,8 @@ def command(
         conventions = how.conventions(thresholds=tuple(threshold or [0.5]), at=tuple(at or ()))
         from calibcli.workflows.measure.report import report
 
-        spec = boxes.into(read.spec(paths, tuple(groups.group or ()), calibrator, versus))
+        own = tuple(groups.group or ())
+        spec = boxes.into(read.spec(paths, own, calibrator, versus, thresholds))
         refuse_raw(spec, {"a report": True})
         result = report(
             spec,

@@ -86,7 +86,7 @@ class Promise:
                 f"no promise: {text!r}",
                 did_you_mean(figure, known) or f"such as precision>=0.9; of {', '.join(known)}",
             )
-        sign = "<=" if figure == ECE or not RATES[figure][0] else ">="
+        sign = _sign(figure)
         try:
             bound = float(match[3])
         except ValueError:
@@ -99,8 +99,11 @@ class Promise:
 
     def __str__(self) -> str:
         """Return it as it is written in a file."""
-        sign = "<=" if self.figure == ECE or not RATES[self.figure][0] else ">="
-        return f"{self.figure}{sign}{self.bound:g}"
+        return f"{self.figure}{_sign(self.figure)}{self.bound:g}"
+
+
+def _sign(figure: str) -> str:
+    return "<=" if figure == ECE or not RATES[figure][0] else ">="
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,8 +65,7 @@ class Asked:
         """
         path = options.get("calibrator")
         loaded = None if path is None else load_calibrator(path)
-        found = cls.after(loaded, spec, conventions, options)
-        return replace(found, path=path)
+        return cls.after(loaded, spec, conventions, options)
 
     @classmethod
     def after(

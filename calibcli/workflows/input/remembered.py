@@ -20,16 +20,29 @@ if TYPE_CHECKING:
     from calibcli.io.rows.recipe import InputSpec
 
 
-def remembered(spec: InputSpec, calibrator: str | None) -> InputSpec:
+def remembered(spec: InputSpec, calibrator: str | None, thresholds: str | None = None) -> InputSpec:
     """Return input options with the columns, classes and positive label of a calibrator's fit.
 
-    They are taken where nothing else is named and the files have these columns.
+    They are taken where nothing else is named and the files have these columns. Thresholds remember
+    how raw scores were read.
 
     Raises:
-        InputError: a file or a calibrator that cannot be read.
+        InputError: a file or an artifact that cannot be read.
+        UsageError: see `with_scale`.
     """
-    if calibrator is None or TASKS.get(spec.task, "rows") != "rows":
+    if TASKS.get(spec.task, "rows") != "rows":
         return spec
+    if calibrator is not None:
+        spec = _of_calibrator(spec, calibrator)
+    if thresholds is not None:
+        payload = read_artifact(thresholds, "thresholds")
+        if not payload["calibrated"]:
+            scale = raw_scale_in(payload.get("params") or {})
+            spec = with_scale(spec, scale, f"{thresholds} was chosen")
+    return spec
+
+
+def _of_calibrator(spec: InputSpec, calibrator: str) -> InputSpec:
     payload = read_artifact(calibrator, "calibrator")
     if TASKS.get(payload["task"]) == "boxes" or payload.get("method") == "pool":
         return spec

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,8 +33,7 @@ from calibcli.tasks.families import digest_of
 from calibcli.tasks.features import kind_of, refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from types import TracebackType
+    from collections.abc import Iterator, Sequence
 
     from calibcli.core.results.figures import Confusion
     from calibcli.tasks.population import Population
@@ -45,9 +45,23 @@ Result = dict[str, Any]
 _WAIT = 600.0
 
 
+@contextmanager
+def held_year(path: str, promises: tuple[Promise, ...], conventions: Conventions) -> Iterator[Year]:
+    """Hold the evidence in a file from its reading to its writing: two nights take turns.
+
+    Raises:
+        InputError: the file is no evidence, or is of other promises.
+    """
+    binning = conventions.headline
+    with FileLock(path, _WAIT):
+        year = Year(path, promises, binning.describe())
+        year.read(len(binning.edges) - 1)
+        yield year
+
+
 @dataclass(slots=True)
 class Year:
-    """The evidence in a file, held from its reading to its writing: two nights take turns.
+    """The evidence in a file.
 
     Attributes:
         path: of the file.
@@ -61,40 +75,13 @@ class Year:
     known: tuple[str, ...] = ()
     past: dict[Promise, Evidence] = field(default_factory=dict)
     counted: bool = False
-    _lock: FileLock | None = None
 
-    @classmethod
-    def open(
-        cls,
-        path: str,
-        texts: Sequence[str],
-        conventions: Conventions,
-        applied: Applied | None,
-    ) -> Self:
-        """Read the evidence so far, and hold the file.
+    def read(self, bins: int) -> None:
+        """Read the evidence so far, if there is any.
 
         Raises:
             InputError: the file is no evidence, or is of other promises.
-            UsageError: a promise that is none.
         """
-        binning = conventions.headline
-        if binning.kind == "mass":
-            raise UsageError(
-                "--evidence counts in bins that are the same every night",
-                "leave out --binning mass",
-            )
-        wanted = _wanted(texts, conventions, applied)
-        lock = FileLock(path, _WAIT)
-        year = cls(path, wanted, binning.describe(), _lock=lock)
-        lock.__enter__()
-        try:
-            year._read(len(binning.edges) - 1)
-        except BaseException:
-            lock.__exit__(None, None, None)
-            raise
-        return year
-
-    def _read(self, bins: int) -> None:
         self.past = {one: Evidence.none(one, bins) for one in self.promises}
         if not Path(self.path).exists():
             return
@@ -129,13 +116,14 @@ class Year:
         """
         _refuse(found)
         whole = found.overall
+        if found.raw_scale is not None and whole.calibrated is None:
+            self._refuse_ece()
         night = digest_of(whole.population)
-        after = whole.population if whole.calibrated is None else whole.calibrated
         if night not in self.known:
             table = _table(found, result, applied)
             for promise in self.promises:
                 past = self.past[promise]
-                self.past[promise] = _after(promise, past, after, conventions, table)
+                self.past[promise] = _after(promise, past, whole.used, conventions, table)
             self.known, self.counted = (*self.known, night), True
         told = Gathered(
             path=self.path,
@@ -152,6 +140,13 @@ class Year:
             ),
         )
         return dict(plain(told))
+
+    def _refuse_ece(self) -> None:
+        if any(one.figure == ECE for one in self.promises):
+            raise UsageError(
+                "the ECE needs probabilities, and raw scores are none",
+                "--promise of a rate at the cut-off, such as 'precision>=0.9'",
+            )
 
     def write(self) -> None:
         """Keep what is known, where this night has added to it."""
@@ -172,23 +167,19 @@ class Year:
         )
         write_artifact(self.path, "evidence", {"calibcli": __version__, **plain(kept)})
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        assert self._lock is not None
-        self._lock.__exit__(kind, error, trace)
-
-
-def _wanted(
+def promised(
     texts: Sequence[str], conventions: Conventions, applied: Applied | None
 ) -> tuple[Promise, ...]:
-    """Return the promises: those given, or the tolerance and what the thresholds are bound to."""
+    """Return the promises: those given, or the tolerance and what the thresholds are bound to.
+
+    Raises:
+        UsageError: a promise that is none; bins that are others every night.
+    """
+    if conventions.headline.kind == "mass":
+        raise UsageError(
+            "--evidence counts in bins that are the same every night", "leave out --binning mass"
+        )
     if not texts:
         bounds = () if applied is None else applied.chosen.payload["constraints"]
         rates = [one for one in bounds if one.partition("=")[0].rstrip("<>") in RATES]
