@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from calibcli.core.results.base import plain
-from calibcli.core.results.envelope import GateResult
+from calibcli.core.results.envelope import Envelope, GateResult
 from calibcli.core.results.figures import OVERALL, Where
 from calibcli.core.results.reading import typed
 from calibcli.core.results.stream import Numbered, numbers
@@ -34,8 +34,6 @@ from calibcli.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-
-    from calibcli.core.results.measure import MeasureResult
 
     Json = Mapping[str, Any]
     Cutoff = Callable[[Where, bool], float | None]
@@ -105,13 +103,13 @@ class Findings:
         self.add(found)
 
     @classmethod
-    def of(cls, result: Json, chosen: Cutoff | None = None) -> Findings:
-        """Return the figures of a result, as the JSON has it."""
-        if result["schema"] != "calibcli/measure":
+    def of(cls, result: Json | Envelope, chosen: Cutoff | None = None) -> Findings:
+        """Return the figures of a result, or of one as the JSON has it."""
+        whole: Any = result if isinstance(result, Envelope) else typed(result)
+        if whole.schema != "calibcli/measure":
             from calibcli.core.results.parts.chosen import of_result
 
-            return cls(of_result(typed(result)), chosen)
-        whole: MeasureResult = typed(result)
+            return cls(of_result(whole), chosen)
         found = cls(numbers(whole), chosen)
         if whole.series is not None:
             for name, count in whole.series.metrics.items():

@@ -41,15 +41,15 @@ class _Parts:
     """
 
     def __init__(self, place: int | None, values: Sequence[str]) -> None:
-        self.place, self.values = place, tuple(values)
+        self.place = place
+        self._number = {name: number for number, name in enumerate(values, 1)}
 
     def of(self, rows: Rows) -> Iterator[tuple[int, Places]]:
         """Yield each part that a batch has rows of, and which; None for all."""
         yield 0, None
         if self.place is not None:
             codes, names = rows.groups[self.place]
-            known = {name: number for number, name in enumerate(self.values, 1)}
-            part = np.array([known.get(name, 0) for name in names], np.int64)[codes]
+            part = np.array([self._number.get(name, 0) for name in names], np.int64)[codes]
             for number in np.unique(part[part > 0]).tolist():
                 yield number, np.flatnonzero(part == number)
 

@@ -186,8 +186,9 @@ def apply(
     layout = Layout(
         dataset.task, dataset.classes, dataset.score_names, logits=spec.logits, intervals=False
     )
+    names = added_names(loaded, cuts, interval) if keep else []
     if keep and dataset.schema is not None:
-        refuse_taken(dataset, added_names(loaded, cuts, interval))
+        refuse_taken(dataset, names)
     rows = 0
     place = None if cuts is None or cuts.group is None else spec.groups.index(cuts.group)
     text = plain in ("csv", "tsv")
@@ -236,7 +237,7 @@ def apply(
         arrays = [number_array(column) for column in columns]
         if cuts is not None and decided is not None:
             arrays += decision_arrays(cuts, decided, text=text)
-        for name, array in zip(added_names(loaded, cuts, interval), arrays, strict=True):
+        for name, array in zip(names, arrays, strict=True):
             table = table.append_column(name, array)
         return table
 
@@ -254,7 +255,7 @@ def apply(
             notes.merge(own)
             yield from made
 
-    made = made_by(loaded, cuts, added_names(loaded, cuts, interval) if keep else ())
+    made = made_by(loaded, cuts, names)
     with open_table_sink(output, stream=stream, metadata=metadata_of(made)) as sink:
         for table in tables():
             sink.write(table)

@@ -58,10 +58,8 @@ def fit(
         own = options
     groups: tuple[str, ...] = () if column is None or reads_stats(spec) else (column,)
     if options.by is not None:
-        from calibcli.workflows.fit.forward import check_forward
         from calibcli.workflows.measure.series import with_by
 
-        check_forward(options)
         groups = with_by(replace(spec, groups=()), options.by).groups
     spec = replace(spec, groups=groups)
     own = replace(own, raw=spec.raw)

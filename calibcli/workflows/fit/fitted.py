@@ -81,6 +81,14 @@ class FitOptions:
             raise UsageError("--ensemble is one map for all rows", "leave out --per-class/-group")
         if len(self.models) == 1 or len(set(self.models)) < len(self.models):
             raise UsageError("--ensemble needs two or more models", "--ensemble p_a,p_b")
+        several = {
+            "--per-group": self.per_group is not None,
+            "--per-class": self.per_class,
+            "--ensemble": bool(self.models),
+        }
+        for name, given in several.items():
+            if self.by is not None and given:
+                raise UsageError(f"--folds time:COL is of one map, not for {name}", "--folds 5")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 from calibcli.core.fitting.problems import Forward
-from calibcli.errors import InputError, UsageError
+from calibcli.errors import InputError
 from calibcli.io.rows.keys import MISSING_GROUP
 from calibcli.workflows.measure.series import split
 
@@ -14,24 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from calibcli.core.statistics.stats import ScoreStats
-    from calibcli.workflows.fit.fitted import FitOptions
     from calibcli.workflows.input.gathered import Gathered
-
-
-def check_forward(options: FitOptions) -> None:
-    """Refuse what has no blocks of time.
-
-    Raises:
-        UsageError: several maps, several models.
-    """
-    others = {
-        "--per-group": options.per_group,
-        "--per-class": options.per_class or None,
-        "--ensemble": options.models or None,
-    }
-    for name, value in others.items():
-        if value is not None:
-            raise UsageError(f"--folds time:COL is of one map, not for {name}", "--folds 5")
 
 
 def forward(found: Gathered, by: str, folds: int) -> tuple[Gathered, Forward]:

@@ -11,9 +11,8 @@ from calibcli.core.results.reading import typed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from calibcli.core.decisions.gates import Gate
+    from calibcli.core.decisions.gates import Cutoff, Gate
     from calibcli.core.results.figures import Where
-    from calibcli.core.results.threshold import ThresholdResult
 
 Result = dict[str, Any]
 
@@ -48,8 +47,13 @@ def parsed(fail_if: Sequence[str]) -> tuple[Gate, ...]:
     return tuple(parse_gate(text) for text in fail_if)
 
 
-def passed(result: Result, gates: Sequence[Gate]) -> bool:
+def passed(result: Result, gates: Sequence[Gate], chosen: Cutoff | None = None) -> bool:
     """Evaluate gates on a result, note in it what they found, and return whether all passed.
+
+    Args:
+        result: as the JSON has it.
+        gates: none pass at once.
+        chosen: the cut-off that `FIGURE@chosen` means; of a choice default the one chosen.
 
     Raises:
         UsageError: a gate that cannot be evaluated: nothing is to be written then.
@@ -58,7 +62,8 @@ def passed(result: Result, gates: Sequence[Gate]) -> bool:
         return True
     from calibcli.core.decisions.gates import Findings, evaluate_gates
 
-    found = Findings.of(result, _chosen(result))
+    whole = typed(result)
+    found = Findings.of(whole, chosen or _chosen(whole))
     result["gates"] = [plain(verdict) for verdict in evaluate_gates(gates, found)]
     return all(gate["passed"] for gate in result["gates"])
 
@@ -73,12 +78,11 @@ def place(output: str | Gated | None, result: Result) -> str | None:
     return gated.path if passed(result, gated.gates) else None
 
 
-def _chosen(result: Result) -> Any:
+def _chosen(result: Any) -> Cutoff | None:
     """Return the cut-off that `FIGURE@chosen` means in a slice of a choice."""
-    if result["schema"] != "calibcli/threshold":
+    if result.schema != "calibcli/threshold":
         return None
-    whole: ThresholdResult = typed(result)
-    cuts = {one.slice: one.threshold for one in whole.thresholds}
+    cuts = {one.slice: one.threshold for one in result.thresholds}
 
     def at(where: Where, after: bool) -> float | None:
         return None if after else cuts.get(where)

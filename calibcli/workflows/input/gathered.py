@@ -27,6 +27,11 @@ class Slice:
     calibrated: Population | None = None
 
     @property
+    def used(self) -> Population:
+        """What is cut and judged: after the calibrator where there is one."""
+        return self.population if self.calibrated is None else self.calibrated
+
+    @property
     def column(self) -> str:
         """The column of a group, or of a period."""
         return str(self.where["column"])

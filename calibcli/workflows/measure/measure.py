@@ -10,6 +10,7 @@ from calibcli.core.results.base import plain
 from calibcli.core.results.reading import typed
 from calibcli.core.results.warning import warned
 from calibcli.errors import InputError, UsageError
+from calibcli.workflows.input.gated import parsed, passed
 from calibcli.workflows.input.gather import gather, with_group_of
 from calibcli.workflows.input.gathered import Gathered
 from calibcli.workflows.input.saved import stats_payload
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from calibcli.core.calibrators import Calibrator
+    from calibcli.core.comparison.evidence import Promise
     from calibcli.core.decisions.costs import Costs
     from calibcli.core.decisions.gates import Gate
     from calibcli.core.numeric.raw_scale import RawScale
@@ -80,7 +82,7 @@ def measure(
         InputError: unusable input or artifacts.
         UsageError: a gate that cannot be understood or evaluated.
     """
-    gates = parsed_gates(fail_if)
+    gates = parsed(fail_if)
     mapping: Calibrator | None = None
     loaded = watch = shared = None
     applied: Applied | None = None
@@ -96,6 +98,13 @@ def measure(
 
         applied = applied_of(thresholds, calibrator=calibrator is not None)
         reading = conventions.cutting(*applied.edges)
+    wanted: tuple[Promise, ...] = ()
+    if evidence is not None:
+        from calibcli.workflows.measure.evidence import promised
+
+        wanted = promised(promises, conventions, applied)
+    elif promises:
+        raise UsageError("--promise is weighed over nights", "add --evidence FILE")
     if curves is not None:
         from calibcli.workflows.measure.report_curves import EXACT
 
@@ -225,14 +234,12 @@ def measure(
     result |= warned(warnings)
     if calibrator is not None:
         result["params"]["calibrator"] = calibrator
-    if promises and evidence is None:
-        raise UsageError("--promise is weighed over nights", "add --evidence FILE")
     if evidence is None:
         _finish(result, gates, found, applied, save_stats)
         return result
-    from calibcli.workflows.measure.evidence import Year
+    from calibcli.workflows.measure.evidence import held_year
 
-    with Year.open(evidence, promises, conventions, applied) as year:
+    with held_year(evidence, wanted, conventions) as year:
         result["evidence"] = year.count(found, conventions, result, applied)
         _finish(result, gates, found, applied, save_stats)
         year.write()
@@ -241,17 +248,13 @@ def measure(
 
 def _finish(
     result: Result,
-    gates: list[Gate],
+    gates: Sequence[Gate],
     found: Gathered,
     applied: Applied | None,
     save_stats: str | None,
 ) -> None:
     """Evaluate the gates, and write the statistics, unless a gate cannot be evaluated."""
-    if gates:
-        from calibcli.core.decisions.gates import evaluate_gates
-
-        chosen = None if applied is None else applied.chosen_cutoff
-        result["gates"] = [plain(one) for one in evaluate_gates(gates, result, chosen)]
+    passed(result, gates, None if applied is None else applied.chosen_cutoff)
     if save_stats is not None:
         from calibcli.io.artifacts.artifacts import write_artifact
 
@@ -266,15 +269,6 @@ def _refuse_unlabelled(**options: str | None) -> None:
                 f"--{name.replace('_', '-')} needs labels, and these rows have none",
                 "--label COL, or --labels FILE",
             )
-
-
-def parsed_gates(fail_if: Sequence[str]) -> list[Gate]:
-    """Understand the gates before anything is read; without any, their module is not imported."""
-    if not fail_if:
-        return []
-    from calibcli.core.decisions.gates import parse_gate
-
-    return [parse_gate(text) for text in fail_if]
 
 
 def measured(

@@ -16,12 +16,12 @@ from calibcli.core.results.warning import Warning, told
 from calibcli.errors import AnswerNoError, InputError, UsageError
 from calibcli.io.artifacts.artifacts import artifact_text
 from calibcli.io.failures import listing, show
-from calibcli.io.output.pair import refuse_unfinished
 from calibcli.io.output.succession import target_of
 from calibcli.io.rows.hashing import with_digest
 from calibcli.tasks.rows.rivals import Decider
 from calibcli.tasks.table import TASKS
 from calibcli.workflows.input.asked import Asked
+from calibcli.workflows.input.gated import parsed
 from calibcli.workflows.input.gather import gather, open_input
 from calibcli.workflows.input.loaded.loading import load_calibrator, load_thresholds
 from calibcli.workflows.input.overlap import found_overlap
@@ -92,12 +92,9 @@ def promote_cuts(
     """
     if conventions.confidence is None:
         raise UsageError("--promote-over decides by an interval", "leave out --no-ci")
-    from calibcli.core.decisions.gates import parse_gate
-
-    gates = [parse_gate(text) for text in attempt.fail_if]
+    gates = parsed(attempt.fail_if)
     target_of(attempt.path)
     with held(attempt):
-        refuse_unfinished(attempt.path)
         champion = champion_of(attempt.path)
         loaded = None if calibrator is None else load_calibrator(calibrator)
         if champion is not None and champion.calibrated and loaded is None:
@@ -275,7 +272,9 @@ def cut_artifact(
     return text, structs.replace(described(payload), digest=digest)
 
 
-def verdicts(gates: list[Gate], found: Gathered, conventions: Conventions, met: Met) -> list[Any]:
+def verdicts(
+    gates: Sequence[Gate], found: Gathered, conventions: Conventions, met: Met
+) -> list[Any]:
     """Evaluate the gates on what the challenger would decide, held out, and on the scores."""
     if not gates:
         return []
@@ -298,7 +297,7 @@ def verdicts(gates: list[Gate], found: Gathered, conventions: Conventions, met: 
 
 
 def with_decisions(
-    gates: list[Gate], tried: Tried, conventions: Conventions, met: Met
+    gates: Sequence[Gate], tried: Tried, conventions: Conventions, met: Met
 ) -> list[Any]:
     """Evaluate the gates on a calibrator that was tried, and on the decisions after it."""
     if not gates:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,12 +55,15 @@ def held(attempt: Attempt) -> Iterator[None]:
     """Hold the file of an attempt, finished where a killed run has left it in the middle.
 
     A dry run writes nothing, not even a lock.
+
+    Raises:
+        InputError: a change of this file and another is decided and not finished.
     """
-    if attempt.dry_run:
-        yield
-        return
-    with FileLock(attempt.path, attempt.lock_timeout):
-        recover(attempt.path)
+    lock = nullcontext() if attempt.dry_run else FileLock(attempt.path, attempt.lock_timeout)
+    with lock:
+        if not attempt.dry_run:
+            recover(attempt.path)
+        refuse_unfinished(attempt.path)
         yield
 
 

@@ -24,6 +24,7 @@ from calibcli.tasks.rows.rivals import Decider
 from calibcli.tasks.share import Share
 from calibcli.workflows.fit.fit import fit_gathered
 from calibcli.workflows.input.asked import Asked
+from calibcli.workflows.input.gated import parsed
 from calibcli.workflows.input.gather import gather, open_input
 from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
 from calibcli.workflows.input.loaded.loading import load_calibrator, load_thresholds
@@ -45,7 +46,10 @@ from calibcli.workflows.promote.promote import described as described_calibrator
 from calibcli.workflows.threshold.threshold import choose_cuts, with_groups
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from calibcli.core.calibrators import Calibrator
+    from calibcli.core.decisions.gates import Gate
     from calibcli.core.results.promotion import PromotionResult
     from calibcli.io.dataset import Dataset
     from calibcli.io.rows.dataset import InputSpec
@@ -83,9 +87,7 @@ def promote_pair(
         UsageError: options that do not go together, a gate that cannot be evaluated.
     """
     check_options(options, conventions)
-    from calibcli.core.decisions.gates import parse_gate
-
-    gates = [parse_gate(text) for text in attempt.fail_if]
+    gates = parsed(attempt.fail_if)
     paths = (attempt.path, thresholds)
     with ExitStack() as stack:
         if not attempt.dry_run:
@@ -150,7 +152,7 @@ class _Pair:
             )
         return dataset, sources
 
-    def settled(self, gates: list[Any], beside: CutsPromoted) -> PromotionResult:
+    def settled(self, gates: Sequence[Gate], beside: CutsPromoted) -> PromotionResult:
         """Choose, compare, decide, and put in place what is decided."""
         result = self.tried.result
         maps = [self._without(fold) for fold in range(FOLDS)]

@@ -17,12 +17,12 @@ from calibcli.core.statistics.sketch import CAPACITY
 from calibcli.errors import InputError, UsageError
 from calibcli.io.artifacts.artifacts import artifact_text
 from calibcli.io.failures import show
-from calibcli.io.output.pair import refuse_unfinished
 from calibcli.io.output.succession import target_of
 from calibcli.tasks.table import TASKS
 from calibcli.tasks.watching import Watch
 from calibcli.workflows.fit.fit import fit_gathered
 from calibcli.workflows.fit.result import artifact_of, result_of
+from calibcli.workflows.input.gated import parsed
 from calibcli.workflows.input.gather import gather
 from calibcli.workflows.input.loaded.loading import load_calibrator
 from calibcli.workflows.input.overlap import found_overlap
@@ -78,12 +78,9 @@ def promote(
     check_options(options, conventions)
     if options.per_class and TASKS.get(spec.task) == "boxes":
         raise UsageError("--promote-over takes one map for all boxes", "leave out --per-class")
-    from calibcli.core.decisions.gates import parse_gate
-
-    gates = [parse_gate(text) for text in attempt.fail_if]
+    gates = parsed(attempt.fail_if)
     target_of(attempt.path)
     with held(attempt):
-        refuse_unfinished(attempt.path)
         tried = challenge(spec, conventions, options, attempt, gates, threads, progress)
         result, previous = put_in_place(
             tried.result, attempt.path, tried.text, dry_run=attempt.dry_run
@@ -131,7 +128,7 @@ def challenge(
     conventions: Conventions,
     options: FitOptions,
     attempt: Attempt,
-    gates: list[Gate],
+    gates: Sequence[Gate],
     threads: int | None,
     progress: Progress | None,
 ) -> Tried:
@@ -210,7 +207,7 @@ def _challenged(
     conventions: Conventions,
     options: FitOptions,
     attempt: Attempt,
-    gates: list[Gate],
+    gates: Sequence[Gate],
     threads: int | None,
 ) -> Tried:
     """Fit, compare and decide."""
@@ -281,7 +278,7 @@ def _comparison(met: Contest, options: FitOptions, rule: Rule) -> Comparison:
 
 
 def _verdicts(
-    gates: list[Gate],
+    gates: Sequence[Gate],
     found: Gathered,
     conventions: Conventions,
     met: Contest,

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from calibcli.core.decisions.counts import RuleCounts
     from calibcli.core.decisions.objectives import Constraint
-    from calibcli.core.statistics.stats import ScoreStats
     from calibcli.io.dataset import Dataset
     from calibcli.io.task import OfTask
     from calibcli.workflows.input.conventions import Conventions
@@ -29,11 +28,6 @@ if TYPE_CHECKING:
 
 Result = dict[str, Any]
 MOST_NAMED = 5
-
-
-def pairs_of(one: Slice) -> ScoreStats:
-    """Return a slice's pairs, calibrated where there is a calibrator."""
-    return (one.population if one.calibrated is None else one.calibrated).pairs
 
 
 def members(found: Gathered, column: str) -> list[Slice]:
@@ -63,7 +57,7 @@ def equal_slices(
         UsageError: a group without rows of the label that the figure is about.
     """
     assert wish.equal is not None
-    stats = {one.value: pairs_of(one) for one in slices}
+    stats = {one.value: one.used.pairs for one in slices}
     curves = {name: Curve.from_cells(s.floor, s.pos, s.neg) for name, s in stats.items()}
     level = wish.constraints[0].target if wish.constraints else None
     found = equal_thresholds(curves, wish.equal, level=level, objective=wish.objective)

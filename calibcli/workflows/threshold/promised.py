@@ -8,7 +8,6 @@ from calibcli.core.decisions.promises.by_unit import ByUnit, steps
 from calibcli.core.results.warning import Warning
 from calibcli.tasks.rows.by_unit import ScoreUnits, WonUnits, as_read
 from calibcli.tasks.rows.scan import Both
-from calibcli.workflows.threshold.by_group import pairs_of
 from calibcli.workflows.threshold.choosing import curve_of
 from calibcli.workflows.threshold.classes.competing import LOWEST
 
@@ -37,7 +36,7 @@ def units_of_slices(rows: RowPass, wish: Wish, parts: Sequence[Sequence[Slice]])
         wish: what is promised, and by which groups.
         parts: the slices of all rows, and those of each group.
     """
-    curves = [[curve_of(pairs_of(one)) for one in part] for part in parts]
+    curves = [[curve_of(one.used.pairs) for one in part] for part in parts]
     values = [str(part[0].where.get("value")) for part in parts[1:]]
     return units_of_curves(rows, as_read, curves, _place(rows, wish), values)
 
@@ -53,36 +52,39 @@ def units_of_curves(
 
     `scored` makes the values that are cut of rows; `place` is of the group column with `values`.
     """
-    at = [[steps(curve) for curve in part] for part in curves]
-    cuts = [
-        [curve.threshold[own] for curve, own in zip(*pair, strict=True)]
-        for pair in zip(curves, at, strict=True)
-    ]
+    at, cuts = _stepped(curves)
     found = rows.scan(lambda: ScoreUnits(scored, cuts, place, values))
     return _by_unit(found, at, rows)
 
 
 def units_of_classes(rows: RowPass, wish: Wish, field: Field) -> list[Units]:
     """Return what units have at the candidates of classes, in each competition for the rows."""
-    at = [
-        [[steps(curve_of(own.judged, LOWEST)) for own in part] for part in one.classes]
+    stepped = [
+        _stepped([[curve_of(own.judged, LOWEST) for own in part] for part in one.classes])
         for one in field.competitions
-    ]
-    cuts = [
-        [
-            [curve_of(own.judged, LOWEST).threshold[near] for own, near in zip(*pair, strict=True)]
-            for pair in zip(one.classes, places, strict=True)
-        ]
-        for one, places in zip(field.competitions, at, strict=True)
     ]
     place = _place(rows, wish)
 
     def new() -> Both[WonUnits]:
-        pairs = zip(field.competitions, cuts, strict=True)
-        return Both(tuple(WonUnits(one.weights, own, place, field.groups) for one, own in pairs))
+        pairs = zip(field.competitions, stepped, strict=True)
+        return Both(
+            tuple(WonUnits(one.weights, cuts, place, field.groups) for one, (_, cuts) in pairs)
+        )
 
-    found = rows.scan(new).parts
-    return [_by_unit(tables, places, rows) for tables, places in zip(found, at, strict=True)]
+    found = zip(rows.scan(new).parts, stepped, strict=True)
+    return [_by_unit(tables, at, rows) for tables, (at, _) in found]
+
+
+def _stepped(
+    curves: Sequence[Sequence[Curve]],
+) -> tuple[list[list[NDArray[np.int64]]], list[list[NDArray[np.float64]]]]:
+    """Return which candidates of curves are tried, and their cut-offs, by part and class."""
+    at = [[steps(curve) for curve in part] for part in curves]
+    cuts = [
+        [curve.threshold[own] for curve, own in zip(*pair, strict=True)]
+        for pair in zip(curves, at, strict=True)
+    ]
+    return at, cuts
 
 
 def evenly_kept(units: Units) -> list[Warning]:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from calibcli.core.decisions.cross_fit import FOLDS, CellFamily, parted
 from calibcli.core.results.warning import Warning
 from calibcli.workflows.input.gathered import Gathered, Slice, one_class
-from calibcli.workflows.threshold.by_group import pairs_of
 from calibcli.workflows.threshold.choosing import Chosen, Picked, Refused, pick
 from calibcli.workflows.threshold.classes.common import CommonChoice, choose_common
 from calibcli.workflows.threshold.classes.competing import LOWEST, Field, choose_classes, joint
@@ -70,7 +69,6 @@ def chosen_of_slices(
     slices: Sequence[Slice],
     conventions: Conventions,
     wish: Wish,
-    task: str,
     classes: tuple[str, ...],
     *,
     clustered: bool,
@@ -84,7 +82,7 @@ def chosen_of_slices(
     """
     found: list[Where] = []
     for place, one in enumerate(slices):
-        stats = pairs_of(one)
+        stats = one.used.pairs
         picked: Picked | Refused | None = None
         if not classes or (stats.positives and stats.negatives):
             prior = wish.prior_of(place % max(len(classes), 1), classes)
@@ -107,9 +105,9 @@ def chosen_of_labels(slices: Sequence[Slice], conventions: Conventions, wish: Wi
     """
     several = conventions.confidence is not None and len(slices) <= MOST_RESAMPLED
     families = [
-        CellFamily.of(pairs_of(one), conventions.seed)
+        CellFamily.of(one.used.pairs, conventions.seed)
         if several
-        else CellFamily(((pairs_of(one), []),))
+        else CellFamily(((one.used.pairs, []),))
         for one in slices
     ]
     wheres = [one.where for one in slices]

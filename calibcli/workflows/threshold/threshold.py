@@ -236,7 +236,7 @@ def _of_populations(
 
     def chosen(slices: Any, units: Any = None) -> Parts:
         return chosen_of_slices(
-            slices, conventions, wish, found.task, found.classes, clustered=clustered, units=units
+            slices, conventions, wish, found.classes, clustered=clustered, units=units
         )
 
     if wish.objective.common is not None:

@@ -163,16 +163,12 @@ def _changes(
     fits = recalibration_changes(before.pairs, now.pairs, level)
     joint = fits.pop("recalibration_p")
     result = {name: _told(one) for name, one in (found | fits).items()}
-    result["recalibration_p"] = _test(joint.p, joint.reason)
+    result["recalibration_p"] = Compared(value=joint.p, reason=joint.reason)
     try:
-        result["reliability_p"] = _test(reliability_p(before.pairs, now.pairs), None)
+        result["reliability_p"] = Compared(value=reliability_p(before.pairs, now.pairs))
     except Undefined as undefined:
-        result["reliability_p"] = _test(None, str(undefined))
+        result["reliability_p"] = Compared(value=None, reason=str(undefined))
     return result
-
-
-def _test(p: float | None, reason: str | None) -> Compared:
-    return Compared(value=p, reason=reason)
 
 
 def _ece(a: View, b: View, conventions: Conventions) -> Change:

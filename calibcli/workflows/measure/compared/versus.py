@@ -109,15 +109,15 @@ def versus(
     if calibrator is not None and found.overall.calibrated is not None:
         change, after = calibrated_first(calibrator, columns, layout)
         result["calibrated"] = pair.compared(after, found.overall.calibrated, change, name)
+
+    def apart(own: Slice, **more: str) -> Result:
+        change = of_group(columns.index(own.column), own.value)
+        compared = pair.compared(layout, own.population, change, name)
+        return {"slice": {**own.where, **more}, **compared}
+
     within: Result = {}
     if periods and len(periods) <= MOST_SLICES:
-        parts_of: list[Result] = []
-        for own in periods:
-            change = of_group(columns.index(own.column), own.value)
-            where = {**own.where, "kind": "period"}
-            compared = pair.compared(layout, own.population, change, name)
-            parts_of.append({"slice": where, **compared})
-        within = {"periods": parts_of}
+        within = {"periods": [apart(own, kind="period") for own in periods]}
     slices = found.class_slices
     if len(slices) + len(found.groups) > MOST_SLICES:
         result["note"] = f"more than {MOST_SLICES} classes and groups are not compared one by one"
@@ -127,11 +127,7 @@ def versus(
         change, one_class = of_class(k, layout)
         compared = pair.compared(one_class, own.population, change, name)
         result["classes"].append({"slice": own.where, **compared})
-    result["groups"] = []
-    for own in found.groups:
-        change = of_group(spec.groups.index(own.column), own.value)
-        compared = pair.compared(layout, own.population, change, name)
-        result["groups"].append({"slice": own.where, **compared})
+    result["groups"] = [apart(own) for own in found.groups]
     if periods and not within:
         within = {"note": f"more than {MOST_SLICES} periods are not compared one by one"}
     return result | within

@@ -78,7 +78,7 @@ def counted_cells(found: Gathered, rule: Rule, *, after: bool = True) -> Counted
         return None
 
     def _after(one: Slice) -> Population:
-        return one.calibrated if after and one.calibrated is not None else one.population
+        return one.used if after else one.population
 
     def empty() -> RuleCounts:
         return RuleCounts(

@@ -38,8 +38,7 @@ if TYPE_CHECKING:
     from calibcli.workflows.input.asked import Options
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gated import Gated
-    from calibcli.workflows.input.gathered import Gathered, Slice
-    from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
+    from calibcli.workflows.input.gathered import Gathered
     from calibcli.workflows.threshold.boxes.sought import Sought
     from calibcli.workflows.threshold.wish import Wish
 
@@ -94,7 +93,7 @@ def threshold_boxes(
     assert isinstance(first.dataset, BoxDataset)
     warnings = [*first.warnings, *_fitting(asked, first)]
     names = first.classes
-    whole = tuple(_side(one.overall, asked.loaded) for one in found)
+    whole = tuple(one.overall.used for one in found)
     wanted: list[tuple[Result, tuple[Population, ...]]] = [({"kind": "overall"}, whole)]
     if per_class:
         wanted = [
@@ -245,11 +244,6 @@ def _fitting(asked: Asked, found: Gathered) -> list[Warning]:
     check_fits(loaded, found.task, found.classes, logits=found.logits)
     shared = found_overlap(loaded, asked.watch)
     return in_sample_warnings(loaded, found.inputs, shared, "the cut-off is", found.medium)
-
-
-def _side(one: Slice, loaded: LoadedCalibrator | None) -> Population:
-    """Return the population that is cut."""
-    return one.population if loaded is None or one.calibrated is None else one.calibrated
 
 
 def _trade_off(

@@ -52,7 +52,7 @@ def gather_cuts(asked: Asked, wish: Wish, opened: Opened) -> Gathered:
             if outgrows_tally(dataset, layout, calibrator=asked.mapping, columns=columns):
                 return _at_positives(asked, dataset)
     found = asked.gather(opened=opened)
-    used = found.overall.calibrated or found.overall.population
+    used = found.overall.used
     if found.single or all(one.exact for one in used.classes):
         return found
     if why is None and found.dataset is not None:

@@ -29,11 +29,9 @@ if TYPE_CHECKING:
     from calibcli.core.decisions.guarantees import Certified, Uncertified
     from calibcli.core.decisions.promises.by_unit import ByUnit
     from calibcli.io.rows.dataset import InputSpec
-    from calibcli.tasks.collect import Population
     from calibcli.workflows.input.asked import Options
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gated import Gated
-    from calibcli.workflows.input.gathered import Slice
 
 Result = dict[str, Any]
 
@@ -68,7 +66,7 @@ def abstention(
     found = asked.gather()
     refuse("threshold --abstain", kind_of(found.task, found.medium))
     warnings = [*found.warnings, *asked.warnings(found, "the cut-off is chosen")]
-    stats = _after(found.overall).confidence_pairs()
+    stats = found.overall.used.confidence_pairs()
     curve = Curve.from_cells(stats.floor, stats.pos, stats.neg)
     clustered = found.clustered
     units = None
@@ -92,7 +90,7 @@ def abstention(
     }
     if found.groups:
         entry["groups"] = [
-            {"slice": one.where, **_kept(_after(one).confidence_pairs(), at, conventions)}
+            {"slice": one.where, **_kept(one.used.confidence_pairs(), at, conventions)}
             for one in found.groups
         ]
         bad = [one for one in entry["groups"] if _misses(one, constraint.target)]
@@ -131,10 +129,6 @@ def _by_unit(units: ByUnit | None, choice: Choice) -> Result:
     kept = (parse_constraint("precision>=0"),)
     size, (mean,) = units.means(kept, choice.index)
     return {"unit": units.unit, "units": size, "mean_accuracy": mean}
-
-
-def _after(one: Slice) -> Population:
-    return one.population if one.calibrated is None else one.calibrated
 
 
 def _choice(made: Choice | Unreachable | Certified | Uncertified) -> Choice:

@@ -221,7 +221,7 @@ class _Search:
         Raises:
             InputError: no structure occurs.
         """
-        used = self.found.overall.calibrated or self.found.overall.population
+        used = self.found.overall.used
         stats = [used.pairs] if self.found.single else list(used.classes)
         grids = [self._grid(k, own) for k, own in enumerate(stats)]
         sizes = [int(np.prod(grid.shape)) for grid in grids if grid is not None]
