@@ -100,16 +100,6 @@ REFUSALS: Final[Mapping[str, tuple[Refusal, ...]]] = {
             "measure one label: --score COL --label COL",
             ("multilabel",),
         ),
-        Refusal(
-            "pixels of an image go together, and evidence is of independent rows",
-            "take one pixel of each image, as a table",
-            _IMAGES,
-        ),
-        Refusal(
-            "boxes of an image go together, and evidence is of independent rows",
-            "take one box of each image, as a table of scores and labels",
-            ("boxes",),
-        ),
     ),
     "fit --per-class": (
         Refusal(

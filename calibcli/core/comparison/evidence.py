@@ -20,6 +20,7 @@ Statistics in Data Science 2, 2023). Nights that were good therefore do not use 
 bad one. All nights together begin with a capital of 1, a half of it in the first year.
 
 Rows of a night are independent given the nights before; the order in which nights come is theirs.
+Where rows come in units, `evidence_by_unit` bets on units; `Family` shares one level among groups.
 """
 
 from __future__ import annotations
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from calibcli.core.results.figures import Confusion
     from calibcli.core.statistics.stats import ScoreStats
 
     Floats = NDArray[np.float64]
@@ -195,12 +195,8 @@ def ece_gains(
         tolerance: the ECE that was promised.
     """
     score, pos, neg = stats.score, stats.pos, stats.neg
-    width = np.zeros(len(score))
-    if not stats.exact:
-        width = np.minimum(score, 1.0 - score) * 2.0 ** -float(stats.table.bits or 0)
-    learnt = np.where(np.array(past.sides)[home] < 0.0, -1.0, 1.0)
-    gains = []
-    for sides in (learnt, np.ones(len(score)), -np.ones(len(score))):
+    width, gains = widths(stats), []
+    for sides in sides_tried(past, home):
         for part in BETS:
             bet = part / (1.0 + tolerance)
             hit = np.log1p(bet * (sides * (1.0 - score) - tolerance))
@@ -208,13 +204,49 @@ def ece_gains(
             least = 1.0 - part
             doubt = (bet * width / least) ** 2 / 8.0
             gains.append(float((pos * (hit - doubt) + neg * (miss - doubt)).sum()))
-    residual = (pos - (pos + neg) * score).astype(np.float64)
-    off = np.bincount(home, residual, minlength=len(past.sides)).astype(np.float64)
-    return np.array(gains), off
+    return np.array(gains), off_by(stats, home, past)
 
 
-def counts_of(table: Confusion, promise: Promise) -> tuple[float, float]:
-    """Return the decisions that keep a rate, and those that break it, of a confusion table."""
-    _, kept, broken = RATES[promise.figure]
-    counts = {name: count or 0 for name, count in table.counts.items()}
-    return sum(counts[name] for name in kept), sum(counts[name] for name in broken)
+def sides_tried(past: Evidence, home: NDArray[np.intp]) -> tuple[Floats, Floats, Floats]:
+    """Return the sides (C,) that bets are on: those of the nights before, and each for all."""
+    learnt = np.where(np.array(past.sides)[home] < 0.0, -1.0, 1.0)
+    return learnt, np.ones(len(home)), -np.ones(len(home))
+
+
+def off_by(stats: ScoreStats, home: NDArray[np.intp], past: Evidence) -> Floats:
+    """Return label less score, summed by bin."""
+    residual = stats.pos - (stats.pos + stats.neg) * stats.score
+    found: Floats = np.zeros(len(past.sides))
+    np.add.at(found, home, residual)
+    return found
+
+
+def widths(stats: ScoreStats) -> Floats:
+    """Return how far scores of one cell (C,) may be apart."""
+    if stats.exact:
+        return np.zeros(len(stats.score))
+    tail: Floats = np.minimum(stats.score, 1.0 - stats.score)
+    return tail * 2.0 ** -float(stats.table.bits or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """How groups share one error rate, though nobody knows which of them are still to come.
+
+    The groups of the first night that has some share a half of it; the n-th that comes later has
+    1 / (n (n + 1)) of the other half. Divided by its share, a group's p-value holds for all of
+    them, at whatever night one looks (Bonferroni's inequality with weights).
+
+    Attributes:
+        first: how many groups the first night had.
+    """
+
+    first: int
+
+    def share(self, late: int) -> float:
+        """Return the share of a group: 0 is one of the first, n the n-th that came later."""
+        return 0.5 / (late * (late + 1)) if late else 0.5 / self.first
+
+    def p(self, own: float, late: int) -> float:
+        """Return the p-value of a group for all groups together."""
+        return min(1.0, own / self.share(late))

@@ -144,9 +144,13 @@ class Findings:
         """Return the figures of a section by slice."""
         return self._found.get((section, after), {})
 
-    def wheres(self, kind: str) -> list[Where]:
-        """Return the classes, or the values of groups, that any section has, in their order."""
-        parts = (where for found in self._found.values() for where in found)
+    def wheres(self, kind: str, *, evidence: bool = True) -> list[Where]:
+        """Return the classes, or the values of groups, that any section has, in their order.
+
+        `evidence` also has groups that came on other nights only.
+        """
+        told = [found for key, found in self._found.items() if evidence or key[0] != "evidence"]
+        parts = (where for found in told for where in found)
         return list(dict.fromkeys(where for where in parts if where.kind == kind))
 
 
@@ -178,7 +182,7 @@ def evaluate_gate(gate: Gate, result: Json | Findings) -> GateResult:
             "worst(class).ece>0.1, worst(group.camera).ece>0.1 or worst(group).ece>0.1",
         )
     if worst is not None:
-        slices = _slices(gate, found, worst["of"], worst["column"])
+        slices = _slices(gate, found, worst)
         values = [(_value(gate, found, where, worst["figure"], after), where) for where in slices]
         pick = max if gate.op in (">", ">=") else min
         (value, figure), where = pick(values, key=lambda pair: pair[0][0])
@@ -211,14 +215,15 @@ def _without(text: str, prefix: str) -> tuple[str, bool]:
     return text.removeprefix(prefix), text.startswith(prefix)
 
 
-def _slices(gate: Gate, found: Findings, of: str, column: str | None) -> list[Where]:
+def _slices(gate: Gate, found: Findings, worst: re.Match[str]) -> list[Where]:
     """Return the slices that worst(...) ranges over; never empty."""
+    of, column = worst["of"], worst["column"]
     if of == "class":
         classes = found.wheres("class")
         if not classes:
             raise UsageError(f"the gate {gate.expr!r} needs classes", "this result has none")
         return classes
-    groups = found.wheres("group")
+    groups = found.wheres("group", evidence=worst["figure"].startswith("evidence."))
     if not groups:
         raise UsageError(f"the gate {gate.expr!r} needs groups", "name a column with --group")
     if column is None:

@@ -8,12 +8,13 @@ from calibcli.core.results.base import UNSET
 from calibcli.core.results.figures import OVERALL, Where
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from calibcli.core.results.comparisons import Compared, Difference, Versus
     from calibcli.core.results.figures import Confusion, Interval
     from calibcli.core.results.measure import MeasureResult, SliceResult
     from calibcli.core.results.parts.decided import Decided
+    from calibcli.core.results.parts.evidence import Broken
 
 Cell = float | int | str | None
 _BIN = ("low", "high", "count", "score", "frequency", "gap")
@@ -67,9 +68,17 @@ def numbers(result: MeasureResult) -> Iterator[Numbered]:
         yield from of_versus(result.versus)
     if result.decision is not None:
         yield from of_decision(OVERALL, result.decision)
-    for one in () if result.evidence is None else result.evidence.promises:
-        yield Numbered("evidence", OVERALL, "evidence", "", one.figure, one.value)
-        yield Numbered("evidence", OVERALL, "evidence", "", f"{one.figure}.p", one.p)
+    if result.evidence is not None:
+        yield from of_evidence(OVERALL, result.evidence.promises)
+        for group in result.evidence.groups or ():
+            yield from of_evidence(group.slice, group.promises)
+
+
+def of_evidence(where: Where, promises: Sequence[Broken]) -> Iterator[Numbered]:
+    """Yield what all nights tell against each promise."""
+    for one in promises:
+        yield Numbered("evidence", where, "evidence", "", one.figure, one.value)
+        yield Numbered("evidence", where, "evidence", "", f"{one.figure}.p", one.p)
 
 
 def of_slice(stage: str, where: Where, part: SliceResult) -> Iterator[Numbered]:

@@ -109,7 +109,8 @@ def _numbered(found: _Families, one: Numbered) -> None:
         return
     if one.stage == "evidence":
         told = f"{one.name}: evidence of all nights against the promise, and its p-value"
-        found.add(f"evidence_{one.name}", told, one.value)
+        own = {} if where.kind == "overall" else labels
+        found.add(f"evidence_{one.name}", told, one.value, own)
         return
     if one.stage == "decision":
         told = f"{one.name} of the decisions of the thresholds"

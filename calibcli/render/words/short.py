@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from calibcli.core.results.measure import MeasureResult, SliceResult
+    from calibcli.core.results.parts.evidence import GatheredGroup
     from calibcli.render.words.bins import Region
     from calibcli.render.words.verdicts import Tone
 
@@ -214,8 +215,27 @@ def evidence_lines(result: MeasureResult) -> list[tuple[str, Tone]]:
         said = "is broken" if one.p < SURE else "is not shown to be broken"
         proof = f"evidence {one.value:.3g}, p {one.p:.2g} at whatever night one looks"
         told.append((f"{one.promise} {said} {over}: {proof}", "bad" if one.p < SURE else "good"))
+    told += _group_evidence(found.groups or ())
     if not found.counted:
         told.append(("these rows have counted before, and do not again", "warn"))
+    return told
+
+
+def _group_evidence(groups: Sequence[GatheredGroup]) -> list[tuple[str, Tone]]:
+    """Return the groups in which a promise is broken, and of each other promise the smallest p."""
+    told: list[tuple[str, Tone]] = []
+    if not groups:
+        return told
+    for place, promise in enumerate(groups[0].promises):
+        ranked = sorted(((one.promises[place].p, one) for one in groups), key=lambda pair: pair[0])
+        bad = [pair for pair in ranked if pair[0] < SURE]
+        for p, one in bad:
+            where = names.visible(f"{one.slice.column}={one.slice.title}")
+            said = f"{promise.promise} is broken in {where} over {one.nights:,} nights"
+            told.append((f"{said}: p {p:.2g} for all groups together", "bad"))
+        if not bad:
+            said = f"is not shown to be broken in any of {len(groups):,} groups"
+            told.append((f"{promise.promise} {said}: smallest p {ranked[0][0]:.2g}", "good"))
     return told
 
 

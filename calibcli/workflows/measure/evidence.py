@@ -10,38 +10,35 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli._version import __version__
-from calibcli.core.comparison.evidence import (
-    ECE,
-    RATES,
-    Evidence,
-    Promise,
-    counts_of,
-    ece_gains,
-    rate_gains,
-)
+from calibcli.core.comparison.evidence import ECE, RATES, Evidence, Family, Promise
 from calibcli.core.results.base import plain
-from calibcli.core.results.figures import OVERALL
+from calibcli.core.results.figures import Where
 from calibcli.core.results.measure import SliceResult
-from calibcli.core.results.parts.evidence import Broken, EvidenceFile, Gathered, Kept
+from calibcli.core.results.parts.evidence import (
+    Broken,
+    EvidenceFile,
+    Gathered,
+    GatheredGroup,
+    Kept,
+    KeptGroup,
+)
 from calibcli.core.results.reading import typed_as
-from calibcli.core.statistics.curves import reliability
 from calibcli.errors import InputError, UsageError
 from calibcli.io.artifacts.artifacts import read_artifact, write_artifact
 from calibcli.io.failures import show
 from calibcli.io.output.lock import FileLock
 from calibcli.tasks.families import digest_of
-from calibcli.tasks.features import kind_of, refuse
+from calibcli.workflows.measure.nightly import Night, refuse_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from calibcli.core.results.figures import Confusion
-    from calibcli.tasks.population import Population
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gathered import Gathered as Rows
     from calibcli.workflows.measure.decided.applied import Applied
 
 Result = dict[str, Any]
+Place = tuple[str, str]
 _WAIT = 600.0
 
 
@@ -54,9 +51,17 @@ def held_year(path: str, promises: tuple[Promise, ...], conventions: Conventions
     """
     binning = conventions.headline
     with FileLock(path, _WAIT):
-        year = Year(path, promises, binning.describe())
-        year.read(len(binning.edges) - 1)
+        year = Year(path, promises, binning.describe(), len(binning.edges) - 1)
+        year.read()
         yield year
+
+
+@dataclass(slots=True)
+class OfGroup:
+    """The evidence on a group, which came with the first ones (`late` 0), or as the n-th later."""
+
+    late: int
+    past: dict[Promise, Evidence]
 
 
 @dataclass(slots=True)
@@ -66,23 +71,27 @@ class Year:
     Attributes:
         path: of the file.
         promises: what every night is to keep.
-        known: digests of the nights that have counted; `past` the evidence against each promise.
+        bins: those of the ECE, in words; `size` how many.
+        known: digests of the nights that have counted; `past` the evidence against each promise,
+            `groups` that on each column and value.
     """
 
     path: str
     promises: tuple[Promise, ...]
     bins: str
+    size: int
     known: tuple[str, ...] = ()
     past: dict[Promise, Evidence] = field(default_factory=dict)
+    groups: dict[Place, OfGroup] = field(default_factory=dict)
     counted: bool = False
 
-    def read(self, bins: int) -> None:
+    def read(self) -> None:
         """Read the evidence so far, if there is any.
 
         Raises:
             InputError: the file is no evidence, or is of other promises.
         """
-        self.past = {one: Evidence.none(one, bins) for one in self.promises}
+        self.past = self._nothing()
         if not Path(self.path).exists():
             return
         kept = typed_as(read_artifact(self.path, "evidence"), EvidenceFile)
@@ -94,11 +103,32 @@ class Year:
                 "ask for the same every night, or begin another file",
             )
         self.known = kept.nights
-        for promise, one in zip(self.promises, kept.promises, strict=True):
-            size = self.past[promise]
+        self.past = self._restored(kept.promises, len(self.known))
+        for one in kept.groups:
+            past = self._restored(one.promises, one.nights)
+            self.groups[one.column, one.value] = OfGroup(one.late, past)
+        first = sum(one.late == 0 for one in kept.groups)
+        if sorted(one.late for one in kept.groups if one.late) != list(
+            range(1, len(kept.groups) - first + 1)
+        ) or (kept.groups and not first):
+            raise self._not_whole()
+
+    def _nothing(self) -> dict[Promise, Evidence]:
+        return {one: Evidence.none(one, self.size) for one in self.promises}
+
+    def _restored(self, kept: Sequence[Kept], nights: int) -> dict[Promise, Evidence]:
+        found = self._nothing()
+        if [one.promise for one in kept] != [str(one) for one in self.promises]:
+            raise self._not_whole()
+        for promise, one in zip(self.promises, kept, strict=True):
+            size = found[promise]
             if (len(one.logs), len(one.sides)) != (len(size.logs), len(size.sides)):
-                raise InputError(f"{show(self.path)} is not whole", "begin another file")
-            self.past[promise] = Evidence(one.logs, len(self.known), one.highest, one.sides)
+                raise self._not_whole()
+            found[promise] = Evidence(one.logs, nights, one.highest, one.sides)
+        return found
+
+    def _not_whole(self) -> InputError:
+        return InputError(f"{show(self.path)} is not whole", "begin another file")
 
     def count(
         self, found: Rows, conventions: Conventions, result: Result, applied: Applied | None
@@ -108,38 +138,63 @@ class Year:
         Args:
             found: the rows; after the calibrator where there is one.
             conventions: the bins.
-            result: of `measure`, whose confusion table has the counts of rates.
+            result: of `measure`, whose confusion tables have the counts of rates.
             applied: the thresholds, whose cut-off is meant.
 
         Raises:
-            UsageError: rows that are not independent, or have no labels; rates without a cut-off.
+            UsageError: rows of which no bet can be made; rates without a cut-off.
+            InputError: units that cannot be told apart at the cut-off.
         """
-        _refuse(found)
+        night = Night(found, conventions, applied)
+        refuse_rows(night)
         whole = found.overall
         if found.raw_scale is not None and whole.calibrated is None:
             self._refuse_ece()
-        night = digest_of(whole.population)
-        if night not in self.known:
-            table = _table(found, result, applied)
+        digest = digest_of(whole.population)
+        if digest not in self.known:
+            self._add(night, result)
+            self.known, self.counted = (*self.known, digest), True
+        return dict(plain(self._told()))
+
+    def _add(self, night: Night, result: Result) -> None:
+        """Count a night, and the groups that it has."""
+        found = night.found
+        parts = [result["overall"], *result["groups"]]
+        begun = bool(self.groups)
+        for one, told in zip((found.overall, *found.groups), parts, strict=True):
+            part = typed_as(told, SliceResult)
+            past = self.past
+            if one is not found.overall:
+                late = self._late + 1 if begun else 0
+                place = one.column, one.value
+                past = self.groups.setdefault(place, OfGroup(late, self._nothing())).past
             for promise in self.promises:
-                past = self.past[promise]
-                self.past[promise] = _after(promise, past, whole.used, conventions, table)
-            self.known, self.counted = (*self.known, night), True
-        told = Gathered(
+                past[promise] = night.after(promise, past[promise], one, part)
+
+    @property
+    def _late(self) -> int:
+        return max((one.late for one in self.groups.values()), default=0)
+
+    def _told(self) -> Gathered:
+        family = Family(sum(one.late == 0 for one in self.groups.values()))
+        return Gathered(
             path=self.path,
             nights=len(self.known),
             counted=self.counted,
-            promises=tuple(
-                Broken(
-                    promise=str(one),
-                    figure=one.figure,
-                    value=float(np.exp(min(self.past[one].log_e, 700.0))),
-                    p=self.past[one].p,
+            promises=tuple(_broken(one, self.past[one], self.past[one].p) for one in self.promises),
+            groups=tuple(
+                GatheredGroup(
+                    slice=Where("group", column=column, value=value),
+                    nights=group.past[self.promises[0]].nights,
+                    promises=tuple(
+                        _broken(one, group.past[one], family.p(group.past[one].p, group.late))
+                        for one in self.promises
+                    ),
                 )
-                for one in self.promises
-            ),
+                for (column, value), group in self.groups.items()
+            )
+            or None,
         )
-        return dict(plain(told))
 
     def _refuse_ece(self) -> None:
         if any(one.figure == ECE for one in self.promises):
@@ -154,18 +209,31 @@ class Year:
             return
         kept = EvidenceFile(
             bins=self.bins,
-            promises=tuple(
-                Kept(
-                    promise=str(one),
-                    logs=self.past[one].logs,
-                    highest=self.past[one].highest,
-                    sides=self.past[one].sides,
-                )
-                for one in self.promises
-            ),
+            promises=self._kept(self.past),
             nights=self.known,
+            groups=tuple(
+                KeptGroup(
+                    column=column,
+                    value=value,
+                    late=group.late,
+                    nights=group.past[self.promises[0]].nights,
+                    promises=self._kept(group.past),
+                )
+                for (column, value), group in self.groups.items()
+            ),
         )
         write_artifact(self.path, "evidence", {"calibcli": __version__, **plain(kept)})
+
+    def _kept(self, past: dict[Promise, Evidence]) -> tuple[Kept, ...]:
+        return tuple(
+            Kept(promise=str(one), logs=it.logs, highest=it.highest, sides=it.sides)
+            for one, it in past.items()
+        )
+
+
+def _broken(promise: Promise, past: Evidence, p: float) -> Broken:
+    value = float(np.exp(min(past.log_e, 700.0)))
+    return Broken(promise=str(promise), figure=promise.figure, value=value, p=p)
 
 
 def promised(
@@ -189,59 +257,3 @@ def promised(
     if len(set(figures)) < len(figures):
         raise UsageError("two promises are about one figure", "keep the sharper one")
     return found
-
-
-def _after(
-    promise: Promise,
-    past: Evidence,
-    population: Population,
-    conventions: Conventions,
-    table: Confusion | None,
-) -> Evidence:
-    if promise.figure == ECE:
-        stats = population.pairs
-        home = reliability(stats, conventions.headline).index
-        gains, off = ece_gains(stats, home, past, promise.bound)
-        return past.after(gains, off.tolist())
-    if table is None:
-        raise UsageError(
-            f"{promise} is of one cut-off of a score, and there is none here",
-            "--thresholds FILE, or one --threshold T, of binary scores",
-        )
-    return past.after(rate_gains(*counts_of(table, promise), promise))
-
-
-def _table(found: Rows, result: Result, applied: Applied | None) -> Confusion | None:
-    """Return the counts at the one cut-off on the side in use; None where there is none."""
-    if not found.single:
-        return None
-    part = typed_as(result["overall"], SliceResult)
-    after = part.calibrated is not None
-    if applied is None:
-        tables = part.last.confusion or ()
-        return tables[0] if len(tables) == 1 else None
-    for side in (after, False):
-        at = applied.chosen_cutoff(OVERALL, side)
-        tables = (part.last if side else part).confusion or ()
-        chosen = [one for one in tables if at is not None and one.threshold == at]
-        if chosen:
-            return chosen[0]
-    return None
-
-
-def _refuse(found: Rows) -> None:
-    """Refuse rows of which a bet cannot be made one by one.
-
-    Raises:
-        UsageError: clusters, weights, no labels.
-    """
-    refuse("--evidence", kind_of(found.task, found.medium))
-    if not found.labelled:
-        raise UsageError("--evidence needs labels, and these rows have none", "--label COL")
-    if found.clustered:
-        raise UsageError(
-            "--evidence is of independent rows, and these come in clusters",
-            "give one row of each cluster",
-        )
-    if found.overall.population.pairs.weighted:
-        raise UsageError("--evidence is of rows that count once", "leave out --weight")

@@ -96,7 +96,7 @@ def test_the_bounds_of_thresholds_are_promised(good, calibcli, night, tmp_path):
     [
         (("--promise", "auc>=0.5"), "no promise: 'auc>=0.5'"),
         (("--binning", "mass"), "bins that are the same every night"),
-        (("--cluster", "camera"), "--evidence is of independent rows"),
+        (("--weight", "score"), "--evidence is of rows that count once"),
         (("--promise", "recall>=0.5", "--threshold", "0.2", "--threshold", "0.5"), "one cut-off"),
         (("--promise", "ece<=0.1", "--promise", "ece<=0.2"), "two promises are about one figure"),
     ],
@@ -138,3 +138,99 @@ def test_employment_is_found_in_its_first_bad_chunk(calibcli, shared_data, tmp_p
             if not passed[gate]:
                 first.setdefault(name, chunk)
     assert first == dict.fromkeys(gates, 27)
+
+
+@pytest.fixture
+def of_sites(write):
+    """Rows of sites; in `bad` ones labels come less often than their scores say."""
+
+    def run(seed, sites, bad=(), n=400):
+        rng = np.random.default_rng(seed)
+        site = np.repeat(sites, n)
+        z = rng.normal(0.0, 1.5, len(site))
+        label = (rng.random(len(site)) < expit(z - 1.5 * np.isin(site, bad))).astype(int)
+        patient = np.arange(len(site)) // 4 + 1_000_000 * seed
+        return write(
+            f"sites{seed}.csv",
+            {"score": np.round(expit(z), 4), "label": label, "site": site, "patient": patient},
+        )
+
+    return run
+
+
+@pytest.mark.parametrize("more", [(), ("--cluster", "patient")])
+def test_the_broken_group_is_named_and_the_others_are_not(weigh, of_sites, more):
+    gates = ("--fail-if", "worst(group.site).evidence.ece.p<0.05")
+    how = ("--promise", "ece<=0.08", "--promise", "precision>=0.6", "--group", "site", *more)
+    for seed in range(8):
+        sites = ["a", "b", "c", *(["d"] if seed > 1 else [])]
+        ran, told, place = weigh(of_sites(seed, sites, bad=["b"]), *how, *gates)
+        if ran.code:
+            break
+    assert ran.code == 1
+    assert "worst(group.site).evidence.ece.p<0.05" in ran.err
+    p = {one["slice"]["value"]: one["promises"][0]["p"] for one in told["groups"]}
+    assert p["b"] < 0.05
+    assert all(p[name] > 0.05 for name in p if name != "b")
+    kept = {one["value"]: one for one in json.loads(place.read_text())["groups"]}
+    assert {name: one["late"] for name, one in kept.items()} == {"a": 0, "b": 0, "c": 0} | (
+        {"d": 1} if "d" in kept else {}
+    )
+    # A night without the group keeps its alarm, and gates on tonight's figures still work.
+    ran, told, _ = weigh(of_sites(20, ["a", "c"]), *how, "--fail-if", "worst(group.site).ece>0.5")
+    assert ran.code == 0, ran.err
+    assert {one["slice"]["value"] for one in told["groups"]} >= {"a", "b", "c"}
+    ran, _, _ = weigh(of_sites(21, ["a"]), *how, "--fail-if", "group.site.b.evidence.ece.p<0.05")
+    assert ran.code == 1
+
+
+def test_rows_of_a_unit_are_no_independent_evidence(weigh, write):
+    """Each patient is wholly right or wrong: forty rows tell no more than one."""
+    rng = np.random.default_rng(4)
+    label = np.repeat(rng.random(25) < 0.4, 40).astype(int)
+    rows = write("p.csv", {"score": [0.5] * 1000, "label": label, "patient": np.arange(1000) // 40})
+    p = []
+    for more in ((), ("--cluster", "patient")):
+        _, told, place = weigh(rows, "--promise", "precision>=0.55", *more)
+        p.append(told["promises"][0]["p"])
+        place.unlink()
+    assert p[0] < 0.01
+    assert p[1] > 0.2
+
+
+def test_boxes_are_weighed_by_image(good, tmp_path):
+    boxes = ("sample_data/detection_test.json", "--task", "detection")
+    truth = ("--ground-truth", "sample_data/detection_test_truth.json", "--no-ci")
+    promises = ("--promise", "ece<=0.05", "--promise", "precision>=0.7", "--promise", "recall>=0.5")
+    told = good(
+        "measure", *boxes, *truth, "--evidence", tmp_path / "year.json", *promises,
+        "--format", "json",
+    ).json["evidence"]  # fmt: skip
+    p = {one["figure"]: one["p"] for one in told["promises"]}
+    assert p["ece"] < 0.001
+    assert p["precision"] < 0.001
+    assert p["recall"] == 1.0
+
+
+def test_a_detector_has_no_true_negatives_to_promise(calibcli, tmp_path):
+    ran = calibcli(
+        "measure", "sample_data/detection_test.json", "--task", "detection", "--ground-truth",
+        "sample_data/detection_test_truth.json", "--no-ci", "--evidence", tmp_path / "year.json",
+        "--promise", "fpr<=0.5",
+    )  # fmt: skip
+    assert ran.code == 2
+    assert "a detector has none" in ran.err
+    assert not (tmp_path / "year.json").exists()
+
+
+def test_a_file_whose_groups_do_not_fit_is_not_whole(weigh, of_sites):
+    from calibcli.io.artifacts.artifacts import write_artifact
+
+    _, _, place = weigh(of_sites(1, ["a", "b"]), "--promise", "ece<=0.08", "--group", "site")
+    kept = json.loads(place.read_text())
+    kept["groups"][0]["late"] = 7
+    body = {k: v for k, v in kept.items() if k not in ("schema", "version", "digest")}
+    write_artifact(str(place), "evidence", body)
+    ran, _, _ = weigh(of_sites(2, ["a"]), "--promise", "ece<=0.08", "--group", "site")
+    assert ran.code == 3
+    assert "year.json is not whole" in ran.err

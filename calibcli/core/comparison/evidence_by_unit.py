@@ -1,0 +1,131 @@
+"""Bets against a promise where rows come in units: patients, prompts, videos, images.
+
+Labels of one unit go together, so the bet is on a unit: 1 + b sum(m - x) over its rows, with the m
+and x of `evidence`. Given how many rows the units have, units are independent and the sums of a
+night have a mean of 0 at most, all together, while its rows keep the promise; so a product of such
+bets of one size b has a mean of 1 at most, since the mean of a product is the product of the means,
+and that is at most what it would be were all of them alike (of the geometric and the arithmetic
+mean). The figure is that of the rows, as it is printed. No unit may cost more than there is, whatever
+its labels, so the one that could cost most bounds b.
+
+Units are buckets of them where there are many (`core.statistics.buckets`): sums of independent
+units are independent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from calibcli.core.comparison.evidence import BETS, RATES, off_by, sides_tried, widths
+from calibcli.core.statistics.buckets import BUCKETS
+from calibcli.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from calibcli.core.comparison.evidence import Evidence, Promise
+    from calibcli.core.statistics.stats import ScoreStats
+
+    Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cut:
+    """A score that is cut: its pairs, and the first cell that is decided positive."""
+
+    stats: ScoreStats
+    first: int
+
+    def decisions(self, promise: Promise) -> tuple[float, float]:
+        """Return how many decisions keep a rate, and how many break it."""
+        kept, broken = (self._of(outcomes) for outcomes in RATES[promise.figure][1:])
+        pos, neg = self.stats.pos.astype(np.float64), self.stats.neg.astype(np.float64)
+        return float(pos @ kept[0] + neg @ kept[1]), float(pos @ broken[0] + neg @ broken[1])
+
+    def by_unit(self, promise: Promise) -> Floats:
+        """Return the same by bucket (BUCKETS, 2).
+
+        Raises:
+            InputError: counts by unit are in cells so wide that the cut-off lies within one.
+        """
+        home, found = self.stats.part_cells(), np.zeros((BUCKETS, 2))
+        if 0 < self.first < len(home) and home[self.first - 1] == home[self.first]:
+            raise InputError(
+                "there are too many distinct scores to tell by unit which are above the cut-off",
+                "round the scores",
+            )
+        sides = [self._of(outcomes) for outcomes in RATES[promise.figure][1:]]
+        pos, neg = (np.column_stack([side[at] for side in sides]) for at in (0, 1))
+        found[self.stats.places.buckets] = self.stats.bucket_sums(pos, neg)
+        return found
+
+    def _of(self, outcomes: tuple[str, ...]) -> tuple[Floats, Floats]:
+        """Mark the cells (C,) whose positives, and whose negatives, have one of the outcomes."""
+        alert = np.arange(len(self.stats.pos)) >= self.first
+        of_label = {"tp": (alert, 0), "fn": (~alert, 0), "fp": (alert, 1), "tn": (~alert, 1)}
+        marks = [np.zeros(len(alert)), np.zeros(len(alert))]
+        for name in outcomes:
+            where, label = of_label[name]
+            marks[label] += where
+        return marks[0], marks[1]
+
+
+def unit_rate_gains(units: Floats, promise: Promise) -> Floats:
+    """Return the logarithm of what each bet (B,) against a rate gains in a night.
+
+    Args:
+        units: decisions of each unit that keep the promise, and that do not (U, 2).
+        promise: the rate that was promised.
+    """
+    least = promise.bound if RATES[promise.figure][0] else 1.0 - promise.bound
+    rows = units.sum(axis=1)
+    return _gains(least * rows - units[:, 0], (1.0 - least) * float(rows.max(initial=0.0)))
+
+
+def unit_ece_gains(
+    stats: ScoreStats, home: NDArray[np.intp], past: Evidence, tolerance: float
+) -> tuple[Floats, Floats]:
+    """Return the logarithm of what each bet (B,) on an ECE gains, and label less score by bin.
+
+    What the sums of a unit may be off by where it is counted in wider cells is taken off.
+
+    Args:
+        stats: the pairs, by unit too.
+        home: the bin of each cell (C,).
+        past: the evidence before this night.
+        tolerance: the ECE that was promised.
+    """
+    score, ones = stats.score, np.ones(len(stats.score))
+    rows = stats.bucket_sums(ones, ones)
+    gains = []
+    for sides in sides_tried(past, home):
+        hit, miss = sides * (1.0 - score), -sides * score
+        sums = stats.bucket_sums(hit, miss)
+        doubt = stats.bucket_sums(_spread(stats, hit), _spread(stats, miss))
+        lost = -np.minimum(hit, miss)  # of a row whose label is the worse one
+        most = tolerance * rows + stats.bucket_sums(lost, lost) + doubt
+        gained = np.maximum(sums - tolerance * rows - doubt, -most)
+        gains.append(_gains(gained, float(most.max(initial=0.0))))
+    return np.concatenate(gains), off_by(stats, home, past)
+
+
+def _gains(sums: Floats, most: float) -> Floats:
+    """Return the logarithm of the gain of each bet on what units (U,) add; `most` can be lost."""
+    if most <= 0.0:
+        return np.zeros(len(BETS))
+    found: Floats = np.log1p(np.array(BETS)[:, None] * (sums / most)).sum(axis=1)
+    return found
+
+
+def _spread(stats: ScoreStats, value: Floats) -> Floats:
+    """Return how far the value of a row (C,) may be from the one that its unit counts it with."""
+    home = stats.part_cells()
+    size = int(home.max(initial=-1)) + 1
+    high, low = np.full(size, -np.inf), np.full(size, np.inf)
+    np.maximum.at(high, home, value)
+    np.minimum.at(low, home, value)
+    spread: Floats = (high - low)[home] + widths(stats)
+    return spread
