@@ -5,8 +5,8 @@ and x of `evidence`. Given how many rows the units have, units are independent a
 night have a mean of 0 at most, all together, while its rows keep the promise; so a product of such
 bets of one size b has a mean of 1 at most, since the mean of a product is the product of the means,
 and that is at most what it would be were all of them alike (of the geometric and the arithmetic
-mean). The figure is that of the rows, as it is printed. No unit may cost more than there is, whatever
-its labels, so the one that could cost most bounds b.
+mean). The figure is that of the rows, as it is printed. No unit may cost more than there is,
+whatever its labels, so the one that could cost most bounds b.
 
 Units are buckets of them where there are many (`core.statistics.buckets`): sums of independent
 units are independent.

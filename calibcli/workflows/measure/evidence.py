@@ -13,7 +13,6 @@ from calibcli._version import __version__
 from calibcli.core.comparison.evidence import ECE, RATES, Evidence, Family, Promise
 from calibcli.core.results.base import plain
 from calibcli.core.results.figures import Where
-from calibcli.core.results.measure import SliceResult
 from calibcli.core.results.parts.evidence import (
     Broken,
     EvidenceFile,
@@ -22,7 +21,7 @@ from calibcli.core.results.parts.evidence import (
     Kept,
     KeptGroup,
 )
-from calibcli.core.results.reading import typed_as
+from calibcli.core.results.reading import typed, typed_as
 from calibcli.errors import InputError, UsageError
 from calibcli.io.artifacts.artifacts import read_artifact, write_artifact
 from calibcli.io.failures import show
@@ -159,10 +158,11 @@ class Year:
     def _add(self, night: Night, result: Result) -> None:
         """Count a night, and the groups that it has."""
         found = night.found
-        parts = [result["overall"], *result["groups"]]
+        whole = typed(result)
         begun = bool(self.groups)
-        for one, told in zip((found.overall, *found.groups), parts, strict=True):
-            part = typed_as(told, SliceResult)
+        for one, part in zip(
+            (found.overall, *found.groups), (whole.overall, *whole.groups), strict=True
+        ):
             past = self.past
             if one is not found.overall:
                 late = self._late + 1 if begun else 0

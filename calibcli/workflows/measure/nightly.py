@@ -90,10 +90,8 @@ class Night:
         for side in (one.calibrated is not None, False):
             table = self._table(one, part, after=side)
             if table is not None:
-                counts = table.counts
-                above = (counts["tp"] or 0) + (counts["fp"] or 0)
                 stats = one.used.pairs if side else one.population.pairs
-                return [Cut(stats, len(stats.pos) - _cells(stats, above))]
+                return [Cut(stats, len(stats.pos) - _cells(stats, table.tp + table.fp))]
         return []
 
     def _table(self, one: Slice, part: SliceResult, *, after: bool) -> Confusion | None:

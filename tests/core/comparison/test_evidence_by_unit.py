@@ -1,4 +1,4 @@
-"""Evidence by unit: no bet gains on average while a promise is kept, however rows of a unit agree."""
+"""Evidence by unit: no bet gains on average while a promise is kept, however much rows agree."""
 
 from __future__ import annotations
 
