@@ -225,8 +225,8 @@ def widths(stats: ScoreStats) -> Floats:
     """Return how far scores of one cell (C,) may be apart."""
     if stats.exact:
         return np.zeros(len(stats.score))
-    tail: Floats = np.minimum(stats.score, 1.0 - stats.score)
-    return tail * 2.0 ** -float(stats.table.bits or 0)
+    found: Floats = np.ldexp(np.minimum(stats.score, 1.0 - stats.score), -(stats.table.bits or 0))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
