@@ -216,6 +216,42 @@ def test_a_promise_by_image(good, calibcli, scene, tmp_path):
     assert not (tmp_path / "none.json").exists()
 
 
+def test_false_boxes_an_image_are_bounded(good, scene):
+    results, annotations = scene(images=400, classes=1)
+    run = ("threshold", results, *DETECTION, "--ground-truth", annotations, "-q", *SEARCH)
+    bound = ("--subject-to", "fp_per_image<=0.8", "--format", "json")
+    loose = good(*run, *bound).json
+    shown = loose["decision"]["metrics"]["fp_per_image"]["value"]
+    table = loose["thresholds"][0]["confusion"]
+    assert shown == table["fp"] / 400 <= 0.8
+    crossed = loose["thresholds"][0]["cross_fitted"]["fp_per_image"]
+    assert crossed["low"] < shown < crossed["high"]
+    assert crossed["value"] == pytest.approx(shown, rel=0.2)
+    sure = good(*run, *bound, "--guarantee", "0.9")
+    promise = sure.json["thresholds"][0]["guarantee"]
+    assert promise["units"] == 400
+    assert promise["most"] == 10
+    assert promise["means"]["fp_per_image"] < shown
+    if not promise["clipped"]:
+        told = sure.json["decision"]["metrics"]["fp_per_image"]["value"]
+        assert promise["means"]["fp_per_image"] == pytest.approx(told)
+    few = good(*run, *bound, "--guarantee", "0.9", "--max-detections", "5").json
+    assert few["thresholds"][0]["guarantee"]["most"] == 5
+    words = good(*run, *bound[:2], "--guarantee", "0.9").out
+    assert "an image counts at most 10 false boxes" in words
+
+
+def test_a_guarantee_of_boxes_refuses_weights(calibcli, scene, write):
+    results, annotations = scene(images=20, classes=1)
+    named = json.loads(annotations.read_text())["images"]
+    images = write("w.csv", "id,w\n" + "".join(f"{one['id']},2\n" for one in named))
+    run = ("threshold", results, *DETECTION, "--ground-truth", annotations)
+    weights = ("--images", images, "--weight", "w")
+    ran = calibcli(*run, *weights, "--subject-to", "recall>=0.1", "--guarantee", "0.9")
+    assert ran.code == 2
+    assert "carry weights" in ran.err
+
+
 def test_a_target_that_a_class_cannot_meet_is_an_answer(calibcli, scene, tmp_path):
     results, annotations = scene()
     ran = calibcli(
@@ -277,6 +313,9 @@ def test_wrong_usage(calibcli, scene, scores, calibrator, tmp_path):
         (("--coverage", "0.9"), "--coverage"),
         (("--cost", "fp=1,fn=4,refer=0.5"), "true negatives"),
         (("--subject-to", "f1>=0.5", "--guarantee", "0.9"), "cannot be certified"),
+        (("--subject-to", "fp_per_image>=1", "--guarantee", "0.9"), "cannot be certified"),
+        (("--subject-to", "fp_per_image<=-1"), "0 or more"),
+        (("--maximize", "fp_per_image"), "to limit"),
     ):
         ran = calibcli(*run, *options)
         assert ran.code == 2, ran.err

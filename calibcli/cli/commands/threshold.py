@@ -233,6 +233,7 @@ def command(
             per_group=per_group,
             equal=None if equal is None else equal.value,
             images=regions is not None,
+            boxes=detection,
             never=unreachable is Unreachable.NEVER,
         )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -23,6 +23,8 @@ Figure = Callable[[Array, Array, Array, Array], Array]
 
 MEAN_DICE = "mean-dice"
 """The objective that is a mean over images; see `core.segmentation.search`."""
+FP_PER_IMAGE = "fp_per_image"
+"""The bound that is a number of false boxes, which only images of boxes have."""
 TOLERANCE = 1e-12
 """Figures closer than this are equal: summing weights in another order must not move a cut-off."""
 
@@ -77,6 +79,11 @@ def positive_rate(tp: Array, fp: Array, fn: Array, tn: Array) -> Array:
 def alerts(tp: Array, fp: Array, fn: Array, tn: Array) -> Array:
     """Number of rows predicted positive (their weight, where rows are weighted)."""
     return tp + fp
+
+
+def false_alarms(tp: Array, fp: Array, fn: Array, tn: Array) -> Array:
+    """Number of negatives predicted positive."""
+    return fp
 
 
 def f1(tp: Array, fp: Array, fn: Array, tn: Array) -> Array:
@@ -137,7 +144,9 @@ FIGURES: dict[str, Figure] = {
 """Every figure by the name it has in options, artifacts and reports; `fbeta:B` comes on top."""
 
 _TO_LIMIT = frozenset({"fpr", "fnr", "positive-rate", "alerts"})
-_KEEPS_POSITIVES_FEW = frozenset({"precision", "specificity", "fpr", "positive-rate", "alerts"})
+_KEEPS_POSITIVES_FEW = frozenset(
+    {"precision", "specificity", "fpr", "positive-rate", "alerts", FP_PER_IMAGE}
+)
 _KEEPS_POSITIVES_MANY = frozenset({"recall", "fnr", "npv"})
 _OTHER_NAMES = {
     "sensitivity": "recall",
@@ -242,8 +251,9 @@ def parse_objective(text: str, *, images: bool = False) -> Objective:
                 f"{common.name} is of classes of rows or labels", "of structures: --maximize f1"
             )
         return common
-    name, function = _figure(text)
-    if name in _TO_LIMIT:
+    limit = text.strip().lower().replace("-", "_") == FP_PER_IMAGE
+    name, function = (FP_PER_IMAGE, false_alarms) if limit else _figure(text)
+    if limit or name in _TO_LIMIT:
         raise UsageError(
             f"{name} is a figure to limit, not to maximize", f"--subject-to '{name}<=…'"
         )
@@ -259,8 +269,11 @@ COMMON = {
 _CONSTRAINT = re.compile(r"\s*(?P<name>[^<>=\s]+)\s*(?P<op>>=|<=|==|=|>|<)\s*(?P<target>\S+)\s*")
 
 
-def parse_constraint(text: str) -> Constraint:
+def parse_constraint(text: str, *, boxes: bool = False) -> Constraint:
     """Read one value of `--subject-to`, such as 'precision>=0.95' or 'alerts<=100'.
+
+    `boxes` tells that there are images of boxes, which have `FP_PER_IMAGE`: its function counts
+    false boxes, and how many images they are of is for who knows to say (`per_image`).
 
     Raises UsageError for an unknown figure or form, or a target outside the figure's range.
     """
@@ -270,19 +283,38 @@ def parse_constraint(text: str) -> Constraint:
     op = match["op"]
     if op in ("=", "=="):
         raise UsageError(f"a constraint is a bound, not an equality: {text!r}", "use >= or <=")
-    name, function = _figure(match["name"])
+    if match["name"].lower().replace("-", "_") == FP_PER_IMAGE:
+        if not boxes:
+            raise UsageError(
+                f"{FP_PER_IMAGE} is of boxes in images", "it needs --task detection; of rows: fpr"
+            )
+        figure: tuple[str, Figure] = FP_PER_IMAGE, false_alarms
+    else:
+        figure = _figure(match["name"])
+    name, function = figure
     target = _number(match["target"])
     if target is None:
         raise UsageError(f"not a number after {op!r} in {text!r}", f"for example '{name}{op}0.95'")
     low = -1.0 if name in ("mcc", "youden") else 0.0
-    high = math.inf if name == "alerts" else 1.0
+    high = math.inf if name in ("alerts", FP_PER_IMAGE) else 1.0
     if not low <= target <= high:
         share = f"{name} is a share, between 0 and 1" if low == 0 else f"{name} is within -1 and 1"
-        hint = "alerts is a number of rows" if name == "alerts" else share
-        if name != "alerts" and 1 < target <= 100:
+        hint = "it is a number of rows or boxes, 0 or more" if math.isinf(high) else share
+        if high == 1.0 and 1 < target <= 100:
             hint += f": '{name}{op}{target / 100:g}'"
         raise UsageError(f"no cut-off can tell: {text!r}", hint)
     return Constraint(name, function, op, target)
+
+
+def per_image(constraint: Constraint, images: float) -> Constraint:
+    """Return a bound of `FP_PER_IMAGE` whose function divides by the images; others as they are."""
+    if constraint.name != FP_PER_IMAGE:
+        return constraint
+
+    def figure(tp: Array, fp: Array, fn: Array, tn: Array) -> Array:
+        return np.asarray(fp, np.float64) / max(images, 1.0)
+
+    return replace(constraint, function=figure)
 
 
 def default_objective(constraints: tuple[Constraint, ...]) -> Objective:

@@ -1,18 +1,14 @@
-"""Cut-offs whose precision or recall holds on new images with a stated confidence.
+"""Cut-offs whose precision, recall or false alarms hold on new images with a stated confidence.
 
 The image is the unit: boxes of one image are not independent, images are. So what is certified is a
-mean over images, of which each has one bounded figure: the share of its boxes that are right
-(images without a box have none), or the share of its objects that are found (images without an
-object have none). Images with many boxes count no more than those with few.
+mean over images: of the share of an image's boxes that are right (images without a box have none),
+of the share of its objects that are found (images without an object have none), or of how many of
+its boxes are wrong. Images with many boxes count no more than those with few. The tests, and the
+order in which cut-offs are tried, are those of `core.decisions.promises.by_unit`.
 
-"This cut-off breaks the target" is tested at each candidate along a sequence that is fixed without
-looking at what is right (fixed-sequence testing), with the Hoeffding-Bentkus p-value for means of
-[0, 1] variables; the first that cannot be rejected ends it. Several NMS IoUs, and precision beside
-recall, share the error probability between them (Bonferroni).
-
-Source: Angelopoulos, Bates, Candes, Jordan and Lei, 2021 (Learn then Test), sections 2 and 3;
-Bates, Angelopoulos, Lei, Malik and Jordan, 2021, for the p-value. Given how many images have a box,
-their figures are independent and identically distributed, so the test holds for that number too.
+No number of images bounds the mean of a count that may be anything: one image in a million could
+have a billion false boxes. So an image counts at most `most_alarms` of them: as many as the limit
+of boxes allows, where that is small; else ten, or ten times the target, and the promise says so.
 """
 
 from __future__ import annotations
@@ -22,142 +18,182 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibcli.core.decisions.guarantees import first_step, smallest_selection
-from calibcli.core.decisions.promises.means import hoeffding_bentkus
+from calibcli.core.decisions.objectives import FP_PER_IMAGE
+from calibcli.core.decisions.promises.by_unit import ByUnit, allowed_by_unit, steps
+from calibcli.core.decisions.promises.tables import UnitTable
 from calibcli.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
     from calibcli.core.decisions.objectives import Constraint
-    from calibcli.core.detection.average_precision import Bools, Floats, Ints
+    from calibcli.core.decisions.thresholds import Curve
 
-CERTIFIABLE = ("precision", "recall", "fnr")
-"""Figures of which every image has one between 0 and 1."""
+    Bools = NDArray[np.bool_]
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+AT_LEAST = ("precision", "recall")
+AT_MOST = ("fnr", FP_PER_IMAGE)
+_CLIP = 10.0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ByImage:
-    """The detections of one class, best first, image by image.
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class BoxTable(UnitTable):
+    """What images have at each step: `positives` are objects, and `rows` boxes.
 
     Attributes:
-        score: float64 (n,) probabilities, decreasing.
-        right: bool (n,) found an object.
-        image: int64 (n,) of each, from 0.
-        objects: int64 (images,) objects of the class in each image.
+        images: int64 (U,) of each unit, which is one image without clusters.
+        alarms: as how many false boxes an image counts at most.
+    """
+
+    images: Ints | None = None
+    alarms: float = _CLIP
+
+    def most(self, name: str) -> float:
+        """Return 1, or as how many false boxes an image counts at most."""
+        return self.alarms if name == FP_PER_IMAGE else 1.0
+
+    def figures(self, name: str, selected: Ints, true: Ints) -> tuple[Ints, Floats]:
+        """Return which units have a figure, and the figure of each."""
+        if name != FP_PER_IMAGE:
+            return super(BoxTable, self).figures(name, selected, true)
+        return np.arange(len(self.rows)), np.minimum(self.false(selected, true), self.alarms)
+
+    def false(self, selected: Ints, true: Ints) -> Floats:
+        """Return the false boxes of an image of each unit (U,), all of them."""
+        wrong = (selected - true).astype(np.float64)
+        return wrong if self.images is None else wrong / self.images
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class FoundByUnit:
+    """The boxes that count, of a class or of all, by what is independent.
+
+    Attributes:
+        score: float64 (n,) probabilities; `right` bool (n,) found an object.
+        place: int64 (n,) the unit of each; `images` int64 (U,) of each unit.
+        objects: int64 (U,) to be found in each unit.
     """
 
     score: Floats
     right: Bools
-    image: Ints
+    place: Ints
     objects: Ints
+    images: Ints
 
-    def mean_precision(self) -> tuple[Ints, Floats]:
-        """Return, after each detection (n + 1,), how many images have one and their mean.
-
-        The first entry is no detection: no image, and a mean of 0.
-        """
-        order = np.argsort(self.image, kind="stable")
-        own, right = self.image[order], self.right[order]
-        start = np.append(True, own[1:] != own[:-1]) if len(own) else np.zeros(0, bool)
-        rank = _within(np.ones(len(own)), start)
-        share = _within(right, start) / np.maximum(rank, 1)
-        before = np.where(start, 0.0, np.append(0.0, share[:-1])[: len(share)])
-        return self._running(order, start.astype(np.float64), share - before)
-
-    def mean_claim(self) -> Floats:
-        """Return the same mean (n + 1,) as the scores claim it, without a look at what is right."""
-        order = np.argsort(self.image, kind="stable")
-        own, score = self.image[order], self.score[order]
-        start = np.append(True, own[1:] != own[:-1]) if len(own) else np.zeros(0, bool)
-        mean = _within(score, start) / np.maximum(_within(np.ones(len(own)), start), 1)
-        before = np.where(start, 0.0, np.append(0.0, mean[:-1])[: len(mean)])
-        return self._running(order, start.astype(np.float64), mean - before)[1]
-
-    def _running(self, order: Ints, fresh: Floats, change: Floats) -> tuple[Ints, Floats]:
-        """Return images so far and the mean over them, from changes in the order of images."""
-        moved = np.empty((2, len(order)))
-        moved[:, order] = fresh, change
-        images, sums = np.concatenate([np.zeros((2, 1)), np.cumsum(moved, axis=1)], axis=1)
-        count = np.rint(images).astype(np.int64)
-        return count, sums / np.maximum(count, 1)
-
-    def mean_recall(self) -> tuple[int, Floats]:
-        """Return how many images have an object, and their mean recall so far (n + 1,)."""
-        images = int((self.objects > 0).sum())
-        each = self.right / np.maximum(self.objects[self.image], 1)
-        return images, np.concatenate([[0.0], np.cumsum(each)]) / max(images, 1)
+    def table(self, cuts: Floats, alarms: float) -> BoxTable:
+        """Return what units have at cut-offs (S,), increasing."""
+        step = np.searchsorted(cuts, self.score, side="right") - 1
+        some = step >= 0
+        return BoxTable(
+            self.objects,
+            np.bincount(self.place, minlength=len(self.objects)).astype(np.int64),
+            step[some],
+            self.place[some],
+            self.right[some],
+            np.ones(int(some.sum()), np.int64),
+            len(cuts),
+            images=None if (self.images == 1).all() else self.images,
+            alarms=alarms,
+        )
 
 
-def _within(values: Floats | Bools, start: Bools) -> Floats:
-    """Return running sums that begin anew wherever `start` is true."""
-    each = values.astype(np.float64)
-    total: Floats = np.cumsum(each)
-    first = np.flatnonzero(start)
-    return total - np.repeat((total - each)[first], np.diff(np.append(first, len(total))))
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Promised:
+    """The cut-offs that are certified.
+
+    Attributes:
+        table: what units have at some of the candidates, and `candidates` which these are.
+        allowed: bool (C,) which candidates are certified.
+    """
+
+    table: BoxTable
+    candidates: Ints
+    allowed: Bools
+
+    def at(self, index: int, constraints: Sequence[Constraint]) -> PromisedMeans:
+        """Return the means over units at a candidate that was tried."""
+        selected, true = self.table.at(int(np.searchsorted(self.candidates, index)))
+        having, shares = self.table.figures("precision", selected, true)
+        images, means = ByUnit(self.table, self.candidates, "image").means(constraints, index)
+        return PromisedMeans(
+            len(having),
+            float(shares.mean()) if len(shares) else 0.0,
+            images,
+            means,
+            int((self.table.false(selected, true) > self.table.alarms).sum()),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PromisedMeans:
+    """Means over units at a cut-off.
+
+    Attributes:
+        having: units with a box, and `precision` their mean.
+        units: those that have every promised figure, and `means` of these.
+        clipped: units with more false boxes an image than one counts as.
+    """
+
+    having: int
+    precision: float
+    units: int
+    means: tuple[float | None, ...]
+    clipped: int
+
+
+def most_alarms(constraints: Sequence[Constraint], limit: int) -> float:
+    """Return as how many false boxes an image counts at most.
+
+    Args:
+        constraints: checked ones.
+        limit: how many boxes an image can have.
+    """
+    targets = (one.target for one in constraints if one.name == FP_PER_IMAGE)
+    return min(float(limit), _CLIP * max(1.0, *targets, 1.0))
 
 
 def check(constraints: tuple[Constraint, ...], confidence: float) -> None:
     """Refuse what no test by image is known for.
 
     Raises:
-        UsageError: nothing to guarantee, another figure, an upper bound, a target of everything.
+        UsageError: nothing to guarantee, another figure, the other side, a target of everything.
     """
     if not constraints:
         raise UsageError("nothing to guarantee", "add --subject-to 'precision>=0.95'")
     if not 0 < confidence < 1:
         raise UsageError(f"a confidence lies between 0 and 1, not {confidence!r}", "0.95")
     for one in constraints:
-        if one.name not in CERTIFIABLE or one.at_least == (one.name == "fnr"):
+        if one.name not in (AT_LEAST if one.at_least else AT_MOST):
             raise UsageError(
                 f"'{one}' cannot be certified by image",
-                "certifiable: precision>=, recall>=, fnr<=",
+                f"certifiable: precision>=, recall>=, fnr<=, {FP_PER_IMAGE}<=",
             )
-        if _target(one) >= 1.0:
-            raise UsageError(f"no number of images can certify '{one}'", "ask for less than all")
+        if one.target >= 1.0 if one.at_least else one.target <= 0.0:
+            hint = "ask for less than all" if one.at_least else "allow a few"
+            raise UsageError(f"no number of images can certify '{one}'", hint)
 
 
-def _target(constraint: Constraint) -> float:
-    return 1.0 - constraint.target if constraint.name == "fnr" else constraint.target
-
-
-def certified(
-    found: ByImage, constraints: tuple[Constraint, ...], level: float, at: Floats
-) -> Bools:
-    """Return which cut-offs keep all constraints but with probability `level` (c,).
+def promised(
+    found: FoundByUnit,
+    curve: Curve,
+    constraints: tuple[Constraint, ...],
+    level: float,
+    alarms: float,
+) -> Promised:
+    """Return which cut-offs keep all constraints but with probability `level`.
 
     Args:
-        found: the detections.
+        found: the boxes.
+        curve: all candidates, whose counts are of the same boxes.
         constraints: checked ones.
-        level: error probability, shared between precision and recall where there are both.
-        at: (c,) cut-offs, increasing; those of the detections, whatever is right.
+        level: the error probability.
+        alarms: as how many false boxes an image counts at most.
     """
-    place = np.searchsorted(-found.score, -at, side="right")
-    allowed = np.ones(len(at), np.bool_)
-    names = {"recall" if one.name == "fnr" else one.name for one in constraints}
-    for one in constraints:
-        target = _target(one)
-        if one.name == "precision":
-            images, mean = found.mean_precision()
-            rejected = hoeffding_bentkus(mean[place], images[place], target) <= level / len(names)
-            claim = found.mean_claim()[place]
-            start = _start(images[place][::-1], claim[::-1], target, level / len(names))
-            allowed &= _run(rejected[::-1], start)[::-1]
-        else:
-            count, mean = found.mean_recall()
-            p = hoeffding_bentkus(mean[place], np.full(len(at), count), target)
-            allowed &= _run(p <= level / len(names), 0)
-    return allowed
-
-
-def _run(rejected: Bools, start: int) -> Bools:
-    """Return what a sequence certifies: from `start` on, until the first that is not rejected."""
-    sure = np.zeros(len(rejected), np.bool_)
-    failed = np.flatnonzero(~rejected[start:])
-    sure[start : start + int(failed[0]) if failed.size else None] = True
-    return sure
-
-
-def _start(images: Ints, claim: Floats, target: float, level: float) -> int:
-    """Return where a sequence of growing selections begins, from scores alone."""
-    if not len(images):
-        return 0
-    return first_step(images, claim, target, smallest_selection(level, target))
+    at = steps(curve)
+    table = found.table(curve.threshold[at], alarms)
+    units = ByUnit(table, at, "image")
+    return Promised(table, at, allowed_by_unit(curve, units, constraints, 1.0 - level))

@@ -27,7 +27,11 @@ class Resamples(Record, frozen=True):
 
 
 class Guarantee(Record, frozen=True):
-    """What a cut-off is certified for, and the range of cut-offs that are."""
+    """What a cut-off is certified for, and the range of cut-offs that are.
+
+    Attributes:
+        most: as how many false boxes an image counts at most, and `clipped` images with more.
+    """
 
     confidence: float
     constraints: tuple[str, ...]
@@ -38,6 +42,8 @@ class Guarantee(Record, frozen=True):
     mean_precision: float | None = None
     units: int | None = None
     means: dict[str, float | None] | None = None
+    most: float | None = None
+    clipped: int | None = None
 
 
 class ReferralBand(Record, frozen=True):
@@ -101,6 +107,7 @@ class CrossFitted(Record, frozen=True):
     mean_dice: Figure | None = None
     rows_needed: dict[str, int | None] | None = None
     reason: str | None = None
+    fp_per_image: Figure | None = None
 
 
 class CutOff(Record, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibcli.core.decisions.promises.by_unit import ByUnit, allowed_by_unit
+from calibcli.core.decisions.promises.figures import Shares
 from calibcli.core.decisions.thresholds import Curve
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MaskTable:
+class MaskTable(Shares):
     """What images have under the masks of some candidates.
 
     Attributes:

@@ -211,6 +211,9 @@ def kind_words(result: Choice) -> str:
         unit = next((one.unit for one in promised if one.unit is not None), unit)
         if unit:
             named = "images" if unit == "image" else f"values of {unit}"
+            most = next((one.most for one in promised if one.most is not None), None)
+            if most is not None:
+                level_words += f"; an image counts at most {figures.short(most)} false boxes"
             return f"certified: holds in the mean over new {named} like these{level_words}"
         return f"certified: the constraint holds on new rows like these{level_words}"
     return "empirical: best on these rows; new rows will do somewhat worse (--guarantee certifies)"

@@ -70,12 +70,14 @@ def honest(
     return entry
 
 
-def with_move(figure: Mapping[str, Any], move: float, level: float) -> Result:
+def with_move(
+    figure: Mapping[str, Any], move: float, level: float, *, share: bool = True
+) -> Result:
     """Return a figure whose interval knows how far it moves between the choices."""
     value, low, high = figure["value"], figure["low"], figure["high"]
     if value is None or low is None or high is None:
         return dict(figure)
-    low, high = widened(value, low, high, move, level)
+    low, high = widened(value, low, high, move, level, share=share)
     return {**figure, "low": low, "high": high}
 
 
@@ -144,7 +146,7 @@ def not_shown(items: Sequence[Result], wish: Wish) -> list[Warning]:
     """Return a warning for each target that cross-fitting does not show to be met."""
     found = []
     told = [item.get("cross_fitted") or {} for item in items]
-    entries = [entry for entry in told if "rows_needed" in entry]
+    entries = [entry for entry in told if "value" in entry]
     for constraint in wish.constraints:
         missed = []
         for entry in entries:
@@ -156,7 +158,8 @@ def not_shown(items: Sequence[Result], wish: Wish) -> list[Warning]:
         if len(items) > 1:
             said = f"in {len(missed)} of {len(items)} slices"
         else:
-            figure, needed = missed[0][constraint.name], missed[0]["rows_needed"][str(constraint)]
+            figure = missed[0][constraint.name]
+            needed = missed[0].get("rows_needed", {}).get(str(constraint))
             ends = f"[{figure['low']:.4g}, {figure['high']:.4g}]"
             said = f"cross-fitted it is {figure['value']:.4g} {ends}"
             if needed is not None:

@@ -62,6 +62,7 @@ class Wish:
         per_group: str | None = None,
         equal: Equal | None = None,
         images: bool = False,
+        boxes: bool = False,
         never: bool = False,
     ) -> Wish:
         """Understand the options.
@@ -69,7 +70,7 @@ class Wish:
         Raises:
             UsageError: options that cannot be understood or contradict each other.
         """
-        constraints = tuple(parse_constraint(text) for text in subject_to)
+        constraints = tuple(parse_constraint(text, boxes=boxes) for text in subject_to)
         costs = None if cost is None else parse_costs(cost)
         if maximize is not None and costs is not None:
             raise UsageError("--maximize and --cost are two objectives", "give one of them")

@@ -32,6 +32,7 @@ from calibcli.core.decisions.guarantees import (
     first_step,
     rounded_up,
 )
+from calibcli.core.decisions.objectives import FP_PER_IMAGE
 from calibcli.core.decisions.promises.means import betting, fewest, units_needed
 from calibcli.core.decisions.promises.tables import Table
 from calibcli.core.decisions.thresholds import Unreachable, choose
@@ -96,7 +97,7 @@ class ByUnit:
         found: list[float | None] = []
         least = len(self.table.rows)
         for one in constraints:
-            some, figures = _figures(one.name, self.table, selected, true)
+            some, figures = self.table.figures(one.name, selected, true)
             least = min(least, len(some))
             found.append(float(figures.mean()) if len(some) else None)
         return least, tuple(found)
@@ -104,35 +105,20 @@ class ByUnit:
 
 @dataclass(frozen=True, slots=True)
 class _Test:
-    """A constraint as a test of "the expected figure is below the target"."""
+    """A constraint as a test of "the expected figure is below the target".
+
+    Both are brought to shares of the most that a figure counts as.
+    """
 
     name: str
     at_least: bool
     target: float
     downward: bool
+    most: float = 1.0
 
     def figures(self, table: Table, selected: Ints, true: Ints) -> Array:
-        own = _figures(self.name, table, selected, true)[1]
+        own = table.figures(self.name, selected, true)[1] / self.most
         return own if self.at_least else 1.0 - own
-
-
-def _figures(name: str, table: Table, selected: Ints, true: Ints) -> tuple[Ints, Array]:
-    """Return which units have a figure, and the figure of each."""
-    positives, rows = table.positives, table.rows
-    if name == "precision":
-        part, whole = true, selected
-    elif name == "npv":
-        part, whole = (rows - selected) - (positives - true), rows - selected
-    elif name in ("recall", "fnr"):
-        part, whole = (true if name == "recall" else positives - true), positives
-    elif name in ("specificity", "fpr"):
-        false = selected - true
-        whole = rows - positives
-        part = false if name == "fpr" else whole - false
-    else:
-        part, whole = selected, rows
-    some = np.flatnonzero(whole > 0)
-    return some, part[some] / whole[some]
 
 
 def certify_by_unit(
@@ -160,9 +146,10 @@ def certify_by_unit(
     Raises:
         UsageError: weights, figures that are none of a unit, targets that cannot be promised.
     """
-    tests = [_as_test(one) for one in constraints]
+    table = units.table
+    tests = [_as_test(one, table) for one in constraints]
     _check(curve, constraints, prior)
-    table, level = units.table, _level(tests, confidence)
+    level = _level(tests, confidence)
     allowed = allowed_by_unit(curve, units, constraints, confidence, probability=probability)
     choice = choose(curve, objective, prior=prior, allowed=allowed)
     if isinstance(choice, Unreachable):
@@ -184,7 +171,7 @@ def allowed_by_unit(
     probability: Array | None = None,
 ) -> Bools:
     """Return which candidates keep all constraints, together with this confidence; see above."""
-    tests = [_as_test(one) for one in constraints]
+    tests = [_as_test(one, units.table) for one in constraints]
     level = _level(tests, confidence)
     claimed = np.clip(curve.threshold if probability is None else probability, 0.0, 1.0)
     allowed = np.ones(len(curve.threshold), np.bool_)
@@ -202,19 +189,21 @@ def _level(tests: Sequence[_Test], confidence: float) -> float:
     return (1.0 - confidence) / len({one.downward for one in tests})
 
 
-def _as_test(constraint: Constraint) -> _Test:
-    name, at_least, target = constraint.name, constraint.at_least, constraint.target
-    if name not in CERTIFIABLE:
+def _as_test(constraint: Constraint, table: Table) -> _Test:
+    name, at_least = constraint.name, constraint.at_least
+    if name not in (*CERTIFIABLE, FP_PER_IMAGE):
         raise UsageError(
             f"{name} cannot be certified: no test of it is known here",
             f"certifiable: {', '.join(CERTIFIABLE)}",
         )
     if name in FREE and not at_least:
         raise UsageError(f"only a lower bound of {name} can be certified, not '{constraint}'")
+    most = table.most(name)
+    target = constraint.target / most
     aim = target if at_least else 1.0 - target
     if aim >= 1.0:
         raise UsageError(f"no number of units can certify '{constraint}'", "ask for less than all")
-    return _Test(name, at_least, aim, (name in GROWS) == at_least)
+    return _Test(name, at_least, aim, (name in GROWS) == at_least, most)
 
 
 def _check(curve: Curve, constraints: tuple[Constraint, ...], prior: float | None) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from calibcli.core.decisions.promises.figures import Shares
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from calibcli.core.decisions.promises.counts import Entries
 
     Bools = NDArray[np.bool_]
+    Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
 
@@ -33,7 +36,7 @@ class UnitRows:
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class UnitTable:
+class UnitTable(Shares):
     """What each unit has at each step.
 
     Attributes:
@@ -112,7 +115,7 @@ class UnitTable:
 
 
 class Table(Protocol):
-    """What units have at each step: of rows, or of masks of images."""
+    """What units have at each step: of rows, of masks of images, or of boxes."""
 
     @property
     def positives(self) -> Ints:
@@ -131,3 +134,9 @@ class Table(Protocol):
 
     def at(self, step: int) -> tuple[Ints, Ints]:
         """Return the rows that units have selected at a step (U,), and those of label 1."""
+
+    def most(self, name: str) -> float:
+        """Return the most that a figure of a unit counts as."""
+
+    def figures(self, name: str, selected: Ints, true: Ints) -> tuple[Ints, Floats]:
+        """Return which units have a figure, and the figure of each, between 0 and `most`."""

@@ -54,7 +54,7 @@ def box_decisions(
         "metrics": {
             **{name: table[name] for name in _SHOWN},
             "macro_f1": macro_f1(judged, tables, level),
-            "fp_per_image": _by_image(whole, found[0].extra, level),
+            "fp_per_image": alarms_by_image(whole, found[0].extra, level),
         },
         "confusion": {name: table[name] for name in ("tp", "fp", "fn")},
         "classes": [
@@ -68,7 +68,7 @@ def box_decisions(
     }
 
 
-def _by_image(judged: Judged, boxes: Extra | None, level: float | None) -> Result:
+def alarms_by_image(judged: Judged, boxes: Extra | None, level: float | None) -> Result:
     """Return false alarms an image: a ratio of sums over buckets of images."""
     alarms = judged.by_unit(1)[:, 1].astype(np.float64)
     if not isinstance(boxes, Detections):

@@ -5,19 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from calibcli.core.decisions.cross_fit import cross_fit
-from calibcli.core.decisions.objectives import FIGURES
+from calibcli.core.decisions.cross_fit import FOLDS, cross_fit, moved
+from calibcli.core.decisions.judged import Judged
+from calibcli.core.decisions.objectives import FIGURES, FP_PER_IMAGE, per_image
 from calibcli.core.decisions.thresholds import Choice, Unreachable, choose
 from calibcli.tasks.detection.pairs import LOWEST
+from calibcli.workflows.measure.decided.boxes import alarms_by_image
 from calibcli.workflows.measure.slices import cut_table
 from calibcli.workflows.threshold.boxes.sought import best_of, boxes_of, reason
 from calibcli.workflows.threshold.choosing import Chosen, Picked
 from calibcli.workflows.threshold.describing import NEVER, nothing, resample
-from calibcli.workflows.threshold.honest import apply_ends, honest
+from calibcli.workflows.threshold.honest import apply_ends, honest, with_move
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from calibcli.core.decisions.cross_fit import CrossFitted, Place
+    from calibcli.core.decisions.objectives import Constraint, Objective
     from calibcli.core.decisions.thresholds import Curve
     from calibcli.tasks.population import Population
     from calibcli.workflows.input.conventions import Conventions
@@ -64,26 +68,44 @@ def described(one: Sought, wish: Wish, conventions: Conventions, draws: int) -> 
         low, high = value["low"], value["high"]
         if low is not None and high is not None and wish.objective.name not in (*_SHOWN, "dice"):
             spread = best[1].value - low, high - best[1].value
-        crossed = cross_fit(one.family, lambda curves: _again(curves, wish))
-        place = setting, best[1].index
         images = float(boxes_of(found).images)
+        others = images * (1.0 - 1.0 / FOLDS)
+        bounds = tuple(per_image(bound, others) for bound in wish.constraints)
+        crossed = cross_fit(one.family, lambda curves: _again(curves, wish.objective, bounds))
+        place = setting, best[1].index
         entry = honest(one.family, crossed, place, wish, level, images, spread, shown=_SHOWN)
+        entry |= _alarms(one, crossed, place, wish, level)
         item["cross_fitted"] = entry
         apply_ends(item, entry)
     item |= {**_guarantee(one, setting, wish), **_searched(one)}
     return Chosen(item, one.family.curves[setting])
 
 
-def _again(curves: Sequence[Curve], wish: Wish) -> tuple[int, Choice] | None:
-    choices = [choose(curve, wish.objective, wish.constraints) for curve in curves]
-    return best_of(choices, wish.objective)
+def _again(
+    curves: Sequence[Curve], objective: Objective, bounds: tuple[Constraint, ...]
+) -> tuple[int, Choice] | None:
+    choices = [choose(curve, objective, bounds) for curve in curves]
+    return best_of(choices, objective)
+
+
+def _alarms(one: Sought, crossed: CrossFitted, place: Place, wish: Wish, level: float) -> Result:
+    """Return false boxes an image of decisions that folds get from the others, where bounded."""
+    bounds = [bound for bound in wish.constraints if bound.name == FP_PER_IMAGE]
+    if not bounds or crossed.counts is None:
+        return {}
+    figure = alarms_by_image(Judged(crossed.counts), one.each[place[0]].extra, level)
+    move = moved(one.family, crossed, place, bounds[0].function)
+    return {FP_PER_IMAGE: with_move(figure, move, level, share=False)}
 
 
 def _guarantee(one: Sought, setting: int, wish: Wish) -> Result:
-    able, images = one.allowed[setting], one.images[setting]
-    if wish.guarantee is None or able is None or images is None:
+    sure, choice = one.promised[setting], one.choices[setting]
+    if wish.guarantee is None or sure is None or isinstance(choice, Unreachable):
         return {}
-    among = one.family.curves[setting].threshold[able]
+    among = one.family.curves[setting].threshold[sure.allowed]
+    means = sure.at(choice.index, wish.constraints)
+    names = [constraint.name for constraint in wish.constraints]
+    clipped = {"most": sure.table.alarms, "clipped": means.clipped}
     return {
         "guarantee": {
             "confidence": wish.guarantee,
@@ -91,8 +113,11 @@ def _guarantee(one: Sought, setting: int, wish: Wish) -> Result:
             "low": plain(float(among[0])),
             "high": float(among[-1]),
             "unit": "image",
-            "images": images[0],
-            "mean_precision": images[1],
+            "images": means.having,
+            "mean_precision": means.precision,
+            "units": means.units,
+            "means": dict(zip(names, means.means, strict=True)),
+            **(clipped if FP_PER_IMAGE in names else {}),
         }
     }
 

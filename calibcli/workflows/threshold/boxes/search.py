@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.decisions.objectives import Objective
+from calibcli.core.decisions.objectives import FP_PER_IMAGE, Objective, per_image
 from calibcli.core.decisions.stored import CUT
 from calibcli.core.decisions.thresholds import Choice
 from calibcli.core.detection.guarantee import check
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from calibcli.workflows.threshold.wish import Wish
 
 Result = dict[str, Any]
-USABLE = ("f1", "precision", "recall", "fnr", "dice", "iou", "alerts")
+USABLE = ("f1", "precision", "recall", "fnr", "dice", "iou", "alerts", FP_PER_IMAGE)
 """Figures that need no true negatives; fbeta:B is another."""
 _NO_OBJECTS = Empty(
     (
@@ -87,6 +87,11 @@ def threshold_boxes(
     limits = _limits(search, spec)
     if wish.guarantee is not None:
         check(wish.constraints, wish.guarantee)
+        if spec.weighted:
+            raise UsageError(
+                "a guarantee counts images, and these carry weights",
+                "leave out --weight, or --guarantee",
+            )
     asked = Asked.of(spec, conventions, options)
     found = _gathered(asked, limits)
     first = found[0]
@@ -101,9 +106,13 @@ def threshold_boxes(
             for k, name in enumerate(names)
         ]
     images = boxes_of(whole[0]).images
-    wish = replace(wish, objective=_objective(wish, images))
+    bounds = tuple(per_image(one, images) for one in wish.constraints)
+    wish = replace(wish, objective=_objective(wish, images), constraints=bounds)
     level = None if wish.guarantee is None else (1.0 - wish.guarantee) / len(whole)
-    sought = [seek(where, each, limits, wish, level, conventions.seed) for where, each in wanted]
+    limit = spec.max_detections * (1 if per_class else len(names))
+    sought = [
+        seek(where, each, limits, wish, level, conventions.seed, limit) for where, each in wanted
+    ]
     slices = [
         Found(where, partial(undescribed, where, each), empty=True)
         if one is None

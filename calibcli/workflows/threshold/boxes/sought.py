@@ -10,7 +10,8 @@ import numpy as np
 from calibcli.core.decisions.cross_fit import FOLDS, CellFamily, parted
 from calibcli.core.decisions.objectives import TOLERANCE
 from calibcli.core.decisions.thresholds import Choice, Unreachable, choose
-from calibcli.core.detection.guarantee import ByImage, certified
+from calibcli.core.detection.guarantee import FoundByUnit, most_alarms, promised
+from calibcli.core.numeric.mixing import mixed
 from calibcli.core.statistics.buckets import BUCKETS
 from calibcli.tasks.detection.detections import Detections
 from calibcli.tasks.detection.pairs import LOWEST
@@ -19,9 +20,8 @@ from calibcli.workflows.threshold.choosing import Refused
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
     from calibcli.core.decisions.objectives import Objective
+    from calibcli.core.detection.guarantee import Promised
     from calibcli.tasks.population import Population
     from calibcli.workflows.threshold.wish import Wish
 
@@ -37,8 +37,7 @@ class Sought:
         each: its boxes under each NMS IoU.
         family: a setting for each NMS IoU.
         choices: the best under each, or why there is none.
-        allowed: which candidates are certified, where there is a guarantee.
-        images: of each choice, images with a box and their mean precision.
+        promised: what is certified under each, where there is a guarantee.
         limits: the NMS IoUs; () without suppression.
     """
 
@@ -46,8 +45,7 @@ class Sought:
     each: tuple[Population, ...]
     family: CellFamily
     choices: tuple[Choice | Unreachable, ...]
-    allowed: tuple[NDArray[np.bool_] | None, ...]
-    images: tuple[tuple[int, float] | None, ...]
+    promised: tuple[Promised | None, ...]
     limits: tuple[float, ...] = ()
 
     def best(self, objective: Objective) -> tuple[int, Choice] | None:
@@ -68,8 +66,19 @@ def seek(
     wish: Wish,
     level: float | None,
     seed: int,
+    limit: int,
 ) -> Sought | None:
-    """Return a slice's candidates and the best of each NMS IoU; None where there are none."""
+    """Return a slice's candidates and the best of each NMS IoU; None where there are none.
+
+    Args:
+        where: the slice, as it stands in the JSON.
+        each: its boxes under each NMS IoU.
+        limits: the NMS IoUs.
+        wish: what is sought.
+        level: error probability of each NMS IoU, where there is a guarantee.
+        seed: of the folds.
+        limit: how many boxes of the slice an image can have.
+    """
     if reason(each[0]) is not None:
         return None
     home = np.random.default_rng(seed).permutation(BUCKETS) % FOLDS
@@ -79,17 +88,16 @@ def seek(
         assert stats.parts is not None
         settings.append((stats, parted(stats, stats.parts, home, FOLDS, clustered=True)))
     family = CellFamily(tuple(settings), LOWEST)
-    choices, allowed, images = [], [], []
+    choices, certain = [], []
     for one, curve in zip(each, family.curves, strict=True):
-        by_image = None if level is None else _by_image(boxes_of(one))
-        able = None
-        if by_image is not None and level is not None:
-            able = certified(by_image, wish.constraints, level, curve.threshold)
-        choice = choose(curve, wish.objective, wish.constraints, allowed=able)
-        choices.append(choice)
-        allowed.append(able)
-        images.append(_images(by_image, choice))
-    return Sought(where, each, family, tuple(choices), tuple(allowed), tuple(images), limits)
+        sure = None
+        if level is not None:
+            alarms = most_alarms(wish.constraints, limit)
+            sure = promised(_by_unit(boxes_of(one)), curve, wish.constraints, level, alarms)
+        able = None if sure is None else sure.allowed
+        choices.append(choose(curve, wish.objective, wish.constraints, allowed=able))
+        certain.append(sure)
+    return Sought(where, each, family, tuple(choices), tuple(certain), limits)
 
 
 def reason(one: Population) -> str | None:
@@ -99,24 +107,19 @@ def reason(one: Population) -> str | None:
     return None if one.pairs.n else "no detections"
 
 
-def _by_image(boxes: Detections) -> ByImage:
+def _by_unit(boxes: Detections) -> FoundByUnit:
     """Return the boxes by what is independent: the units of the images."""
-    units, place = np.unique(boxes.whole.unit, return_inverse=True)
+    units, place = np.unique(mixed(boxes.whole.unit), return_inverse=True)
     rows = boxes.rows(boxes.only)
     own = boxes.whole.object_label
     mine = np.ones(len(own), np.bool_) if boxes.only is None else own == boxes.only
-    objects = np.bincount(place[boxes.whole.object_image[mine]], minlength=len(units))
-    score = boxes.whole.score[rows]
-    return ByImage(score, boxes.right(rows), place[boxes.whole.image[rows]], objects)
-
-
-def _images(by_image: ByImage | None, choice: Choice | Unreachable) -> tuple[int, float] | None:
-    """Return how many images have a box at a cut-off, and their mean precision."""
-    if by_image is None or isinstance(choice, Unreachable):
-        return None
-    place = int(np.searchsorted(-by_image.score, -choice.threshold, side="right"))
-    number, mean = by_image.mean_precision()
-    return int(number[place]), float(mean[place])
+    return FoundByUnit(
+        boxes.whole.score[rows],
+        boxes.right(rows),
+        place[boxes.whole.image[rows]],
+        np.bincount(place[boxes.whole.object_image[mine]], minlength=len(units)),
+        np.bincount(place, minlength=len(units)),
+    )
 
 
 def best_of(
