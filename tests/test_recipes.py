@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import shlex
@@ -64,7 +65,7 @@ def sh(place):
 
 def test_every_block_is_named():
     fences = re.findall(r"^```(yaml|ini|python|toml|sh)$", PAGE, re.MULTILINE)
-    assert len(fences) == len(BLOCKS) == 10
+    assert len(fences) == len(BLOCKS) == 11
 
 
 def test_github_actions(sh, place, honest):
@@ -186,6 +187,61 @@ def test_a_night(night, sh, place, served, honest):
     assert len((place / "decided.csv").read_text().splitlines()) == 6001
     assert "score" in (place / "calibrator.sql").read_text()
     assert (place / "night.log").read_text().count('"code"') == 1
+
+
+# -- a year of nights ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def night_of(sh, place, served):
+    """Run the script of a year on a night's new rows; those of the refit are fair ones."""
+    script = BLOCKS["/srv/churn/year.sh"].replace("/srv/churn", shlex.quote(str(place)))
+    (place / "year.sh").write_text(script)
+    served("labelled.csv", 5, 1.0)
+
+    def run(seed, power=1.0, damage=None):
+        served("new.csv", seed, power, n=2000)
+        if damage is not None:
+            damage(served, place / "new.csv")
+        return sh("sh year.sh new.csv labelled.csv today.csv")
+
+    return run
+
+
+@pytest.mark.parametrize("honest", [True], indirect=True)
+def test_a_year_rings_once_a_promise_is_broken(place, night_of, honest):
+    for seed in (10, 11):
+        ran = night_of(seed)
+        assert (ran.returncode, ran.stdout) == (0, ""), ran.stdout + ran.stderr
+    rung = [night_of(seed, power=1.8).stdout for seed in (12, 13, 14)]
+    assert "promises: exit 1, gate 'evidence." in rung[-1]
+    assert "failed: " in rung[-1]
+    # The evidence before the alarm is kept, and today's rows are decided all the same.
+    assert len(json.loads((place / "year.good.json").read_text())["nights"]) >= 2
+    assert len((place / "decided.csv").read_text().splitlines()) == 6001
+    assert "promises: exit 1" in night_of(15).stdout, "until somebody has looked"
+    (place / "year.json").rename(place / "year.broken.json")
+    assert night_of(16).stdout == ""
+
+
+@pytest.mark.parametrize("honest", [True], indirect=True)
+@pytest.mark.parametrize("night", ["few rows", "cut in a row", "labels of other rows"])
+def test_a_year_with_a_bad_dump(place, night_of, night, honest):
+    assert night_of(10).stdout == ""
+    before = (place / "year.json").read_bytes()
+    ran = night_of(11, damage=BAD_NIGHTS[night][0])
+    if night == "few rows":  # a night of fewer rows tells less, and no more than it should
+        assert (ran.returncode, ran.stdout) == (0, "")
+        return
+    if night == "cut in a row":
+        assert ran.returncode == 3
+        assert "promises: exit 3, error: " in ran.stdout
+        assert (place / "year.json").read_bytes() == before
+    else:
+        assert ran.returncode == 1
+        assert "gate 'evidence.precision.p<0.05' failed" in ran.stdout
+        (place / "year.json").write_bytes((place / "year.good.json").read_bytes())
+    assert night_of(12).stdout == ""
 
 
 def units():
