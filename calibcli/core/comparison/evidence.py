@@ -115,12 +115,15 @@ class Evidence:
         nights: how many have counted.
         highest: the largest logarithm of the whole capital after any night.
         sides: ECE: of each bin the sum of label less score, nights before counting less.
+        largest: by unit: what the unit that could cost most has had at stake, on any night so far;
+            of each side of an ECE, or of the rate.
     """
 
     logs: tuple[float, ...]
     nights: int = 0
     highest: float = 0.0
     sides: tuple[float, ...] = ()
+    largest: tuple[float, ...] = ()
 
     @classmethod
     def none(cls, promise: Promise, bins: int) -> Evidence:
@@ -139,7 +142,9 @@ class Evidence:
         """The p-value that holds at whatever night one looks: of the highest capital so far."""
         return float(min(1.0, np.exp(-self.highest)))
 
-    def after(self, gains: Floats, sides: Sequence[float] = ()) -> Evidence:
+    def after(
+        self, gains: Floats, sides: Sequence[float] = (), largest: Sequence[float] = ()
+    ) -> Evidence:
         """Return the evidence after a night whose bets (B,) have these logarithms of their gain."""
         fresh = np.log(unspent(self.nights) - unspent(self.nights + 1))
         logs = np.logaddexp(np.array(self.logs), fresh) + gains
@@ -149,6 +154,7 @@ class Evidence:
             logs=tuple(logs.tolist()),
             nights=self.nights + 1,
             sides=tuple(kept.tolist()),
+            largest=tuple(largest) or self.largest,
         )
         return replace(found, highest=max(self.highest, found.log_e))
 

@@ -1,12 +1,16 @@
 """Bets against a promise where rows come in units: patients, prompts, videos, images.
 
 Labels of one unit go together, so the bet is on a unit: 1 + b sum(m - x) over its rows, with the m
-and x of `evidence`. Given how many rows the units have, units are independent and the sums of a
-night have a mean of 0 at most, all together, while its rows keep the promise; so a product of such
-bets of one size b has a mean of 1 at most, since the mean of a product is the product of the means,
-and that is at most what it would be were all of them alike (of the geometric and the arithmetic
-mean). The figure is that of the rows, as it is printed. No unit may cost more than there is,
-whatever its labels, so the one that could cost most bounds b.
+and x of `evidence`. Units are independent given the nights before, and what they add has a mean of
+0 at most while the rows keep the promise, so the product of such bets has one of 1 at most. (Where
+units differ and only all of a night together have such a mean: the mean of a product is the
+product of the means, which is at most what it would be were all alike.) The figure is that of the
+rows, as it is printed.
+
+No unit may cost more than there is, and b may not follow from what has come tonight: large units
+may be better or worse than others, so a bet that is smaller on nights that have some would gain on
+average. So b is bounded by what the unit that could cost most had at stake on the nights before;
+on the first night nothing is bet. A unit with more at stake tonight counts for as much as that.
 
 Units are buckets of them where there are many (`core.statistics.buckets`): sums of independent
 units are independent.
@@ -73,51 +77,62 @@ class Cut:
         return marks[0], marks[1]
 
 
-def unit_rate_gains(units: Floats, promise: Promise) -> Floats:
-    """Return the logarithm of what each bet (B,) against a rate gains in a night.
+def after_units(past: Evidence, units: Floats, promise: Promise) -> Evidence:
+    """Return the evidence against a rate after a night.
 
     Args:
+        past: the evidence before it.
         units: decisions of each unit that keep the promise, and that do not (U, 2).
         promise: the rate that was promised.
     """
     least = promise.bound if RATES[promise.figure][0] else 1.0 - promise.bound
     rows = units.sum(axis=1)
-    return _gains(least * rows - units[:, 0], (1.0 - least) * float(rows.max(initial=0.0)))
+    most = (1.0 - least) * rows
+    gains, largest = _gains(least * rows - units[:, 0], most, past, 0)
+    return past.after(gains, largest=(largest,))
 
 
-def unit_ece_gains(
-    stats: ScoreStats, home: NDArray[np.intp], past: Evidence, tolerance: float
-) -> tuple[Floats, Floats]:
-    """Return the logarithm of what each bet (B,) on an ECE gains, and label less score by bin.
+def after_unit_pairs(
+    past: Evidence, stats: ScoreStats, home: NDArray[np.intp], tolerance: float
+) -> Evidence:
+    """Return the evidence against an ECE after a night.
 
     What the sums of a unit may be off by where it is counted in wider cells is taken off.
 
     Args:
+        past: the evidence before it.
         stats: the pairs, by unit too.
         home: the bin of each cell (C,).
-        past: the evidence before this night.
         tolerance: the ECE that was promised.
     """
     score, ones = stats.score, np.ones(len(stats.score))
     rows = stats.bucket_sums(ones, ones)
-    gains = []
-    for sides in sides_tried(past, home):
+    gains, largest = [], []
+    for place, sides in enumerate(sides_tried(past, home)):
         hit, miss = sides * (1.0 - score), -sides * score
         sums = stats.bucket_sums(hit, miss)
         doubt = stats.bucket_sums(_spread(stats, hit), _spread(stats, miss))
         lost = -np.minimum(hit, miss)  # of a row whose label is the worse one
         most = tolerance * rows + stats.bucket_sums(lost, lost) + doubt
         gained = np.maximum(sums - tolerance * rows - doubt, -most)
-        gains.append(_gains(gained, float(most.max(initial=0.0))))
-    return np.concatenate(gains), off_by(stats, home, past)
+        own, at_stake = _gains(gained, most, past, place)
+        gains.append(own)
+        largest.append(at_stake)
+    return past.after(np.concatenate(gains), off_by(stats, home, past).tolist(), largest)
 
 
-def _gains(sums: Floats, most: float) -> Floats:
-    """Return the logarithm of the gain of each bet on what units (U,) add; `most` can be lost."""
-    if most <= 0.0:
-        return np.zeros(len(BETS))
-    found: Floats = np.log1p(np.array(BETS)[:, None] * (sums / most)).sum(axis=1)
-    return found
+def _gains(sums: Floats, most: Floats, past: Evidence, place: int) -> tuple[Floats, float]:
+    """Return the logarithm of the gain of each bet on what units (U,) add, and the most at stake.
+
+    `most` (U,) is what each unit could cost; `place` that of what was at stake before.
+    """
+    limit = past.largest[place] if past.largest else 0.0
+    largest = max(limit, float(most.max(initial=0.0)))
+    if limit <= 0.0:
+        return np.zeros(len(BETS)), largest
+    parts = sums / np.maximum(most, limit)
+    found: Floats = np.log1p(np.array(BETS)[:, None] * parts).sum(axis=1)
+    return found, largest
 
 
 def _spread(stats: ScoreStats, value: Floats) -> Floats:

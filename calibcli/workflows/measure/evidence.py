@@ -121,9 +121,11 @@ class Year:
             raise self._not_whole()
         for promise, one in zip(self.promises, kept, strict=True):
             size = found[promise]
-            if (len(one.logs), len(one.sides)) != (len(size.logs), len(size.sides)):
+            fits = (len(one.logs), len(one.sides)) == (len(size.logs), len(size.sides))
+            sided = len(one.largest) in (0, 3 if promise.figure == ECE else 1)
+            if not fits or not sided:
                 raise self._not_whole()
-            found[promise] = Evidence(one.logs, nights, one.highest, one.sides)
+            found[promise] = Evidence(one.logs, nights, one.highest, one.sides, one.largest)
         return found
 
     def _not_whole(self) -> InputError:
@@ -226,7 +228,13 @@ class Year:
 
     def _kept(self, past: dict[Promise, Evidence]) -> tuple[Kept, ...]:
         return tuple(
-            Kept(promise=str(one), logs=it.logs, highest=it.highest, sides=it.sides)
+            Kept(
+                promise=str(one),
+                logs=it.logs,
+                highest=it.highest,
+                sides=it.sides,
+                largest=it.largest,
+            )
             for one, it in past.items()
         )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli.core.comparison.evidence import ECE, RATES, ece_gains, rate_gains
-from calibcli.core.comparison.evidence_by_unit import Cut, unit_ece_gains, unit_rate_gains
+from calibcli.core.comparison.evidence_by_unit import Cut, after_unit_pairs, after_units
 from calibcli.core.results.figures import Where
 from calibcli.core.results.reading import typed_as
 from calibcli.core.statistics.curves import reliability
@@ -57,13 +57,14 @@ class Night:
         if promise.figure == ECE:
             stats = one.used.pairs
             home = reliability(stats, self.conventions.headline).index
-            weigh = unit_ece_gains if by_unit else ece_gains
-            gains, off = weigh(stats, home, past, promise.bound)
+            if by_unit:
+                return after_unit_pairs(past, stats, home, promise.bound)
+            gains, off = ece_gains(stats, home, past, promise.bound)
             return past.after(gains, off.tolist())
         cuts = self._cuts(promise, one, part)
         if by_unit:
             units = np.sum([cut.by_unit(promise) for cut in cuts], axis=0)
-            return past.after(unit_rate_gains(units, promise))
+            return after_units(past, units, promise)
         kept, broken = np.sum([cut.decisions(promise) for cut in cuts], axis=0).tolist()
         return past.after(rate_gains(kept, broken, promise))
 

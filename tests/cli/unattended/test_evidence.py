@@ -190,8 +190,13 @@ def test_rows_of_a_unit_are_no_independent_evidence(weigh, write):
     label = np.repeat(rng.random(25) < 0.4, 40).astype(int)
     rows = write("p.csv", {"score": [0.5] * 1000, "label": label, "patient": np.arange(1000) // 40})
     p = []
+    before = write(
+        "q.csv",
+        {"score": [0.5] * 1000, "label": [0, 1, 1, 1] * 250, "patient": np.arange(1000) // 40},
+    )
     for more in ((), ("--cluster", "patient")):
-        _, told, place = weigh(rows, "--promise", "precision>=0.55", *more)
+        for night in (before, rows):
+            _, told, place = weigh(night, "--promise", "precision>=0.55", *more)
         p.append(told["promises"][0]["p"])
         place.unlink()
     assert p[0] < 0.01
@@ -199,13 +204,15 @@ def test_rows_of_a_unit_are_no_independent_evidence(weigh, write):
 
 
 def test_boxes_are_weighed_by_image(good, tmp_path):
-    boxes = ("sample_data/detection_test.json", "--task", "detection")
-    truth = ("--ground-truth", "sample_data/detection_test_truth.json", "--no-ci")
     promises = ("--promise", "ece<=0.05", "--promise", "precision>=0.7", "--promise", "recall>=0.5")
-    told = good(
-        "measure", *boxes, *truth, "--evidence", tmp_path / "year.json", *promises,
-        "--format", "json",
-    ).json["evidence"]  # fmt: skip
+    for name in ("calibration", "test"):  # the first night tells how much images have at stake
+        told = good(
+            "measure", f"sample_data/detection_{name}.json", "--task", "detection", "--no-ci",
+            "--ground-truth", f"sample_data/detection_{name}_truth.json",
+            "--evidence", tmp_path / "year.json", *promises, "--format", "json",
+        ).json["evidence"]  # fmt: skip
+        if name == "calibration":
+            assert {one["p"] for one in told["promises"]} == {1.0}
     p = {one["figure"]: one["p"] for one in told["promises"]}
     assert p["ece"] < 0.001
     assert p["precision"] < 0.001

@@ -13,6 +13,7 @@ class Kept(Record, frozen=True, kw_only=True):
     logs: tuple[float, ...]
     highest: float
     sides: tuple[float, ...] = ()
+    largest: tuple[float, ...] = ()
 
 
 class KeptGroup(Record, frozen=True, kw_only=True):
