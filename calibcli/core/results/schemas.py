@@ -21,6 +21,7 @@ TITLES: Final = {
     "measure": ("Result of measure", "What `calibcli measure --format json` prints."),
     "fit": ("Result of fit", "What `calibcli fit --format json` prints."),
     "threshold": ("Result of threshold", "What `calibcli threshold --format json` prints."),
+    "apply": ("Result of apply", "What `calibcli apply -o FILE --format json` prints."),
     "promotion": (
         "Result of --promote-over and --rollback of fit and threshold",
         "What `calibcli fit --promote-over FILE --format json` prints, and `threshold` likewise.",
