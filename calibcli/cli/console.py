@@ -147,7 +147,8 @@ def render(module: str, kind: str, result: Any, output: str = "-", hint: str | N
     if hint is not None:
         from calibcli.render.formats import short
 
-        text = short.render_measure(shown, color=color, width=width, hint=hint)
+        brief = getattr(short, f"render_{kind}")
+        text = str(brief(shown, color=color, width=width, hint=hint))
         return beneath_settings(params, text)
     return beneath_settings(params, str(chosen(shown, color=color, width=width)))
 

@@ -29,7 +29,8 @@ def test_every_form_shows_structures_and_mask_rules(calibcli, stack, form):
     for word in ("curve", "mean dice") if form in ("table", "md") else ("decided_ece", "iou"):
         assert word in shown.out
     chosen = calibcli("threshold", *stack, "--search", "min-area=0,4", "--search",
-                      "fill-holes=yes,no", "--maximize", "mean-dice", "--format", form)  # fmt: skip
+                      "fill-holes=yes,no", "--maximize", "mean-dice", "--all",
+                      "--format", form)  # fmt: skip
     assert chosen.code == 0, chosen.err
     if form == "csv":
         rows = {row["metric"]: row for row in csv.DictReader(io.StringIO(chosen.out))}

@@ -58,7 +58,7 @@ def test_isotonic_parts_large_logits_that_are_one_probability(good, measured, wr
 def test_cutoffs_of_logits_are_printed_in_logits(good, write):
     score = list(range(540, 661, 10))
     path = write("credit.csv", {"score": score, "label": [int(s >= 600) for s in score]})
-    ran = good("threshold", path, "--logits", "--maximize", "youden")
+    ran = good("threshold", path, "--logits", "--maximize", "youden", "--all")
     assert "(logit 600.0)" in ran.out
     assert "  logit  " in ran.out
 

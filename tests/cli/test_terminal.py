@@ -42,6 +42,16 @@ def commands(folder: Path) -> dict[str, tuple[tuple[str, ...], ...]]:
     )
     text = "".join(f"{score},{int(label)}\n" for score, label in rows)
     (folder / "points.csv").write_text(f"score,label\n{text}")
+    other = np.random.default_rng(3)
+    p = other.dirichlet([0.3] * 3, 500)
+    np.save(folder / "classes.npy", p)
+    np.save(folder / "truth.npy", [other.choice(3, p=0.7 * row + 0.1) for row in p])
+    shapes = other.random((8, 12, 12)) < 0.25
+    np.save(folder / "masks.npy", shapes.astype(np.uint8))
+    np.save(
+        folder / "images.npy",
+        np.where(shapes, other.beta(4, 2, shapes.shape), other.beta(2, 4, shapes.shape)).round(2),
+    )
     return {
         "binary": (
             ("measure", CANCER.format("test"), *read, "--group", "size",
@@ -70,6 +80,60 @@ def commands(folder: Path) -> dict[str, tuple[tuple[str, ...], ...]]:
              *(word.format("test") for word in DETECTION)),
         ),
         "raw": (("measure", "points.csv", "--raw", "--threshold", "620"),),
+        "fit_binary": (
+            ("fit", CANCER.format("calibration"), *read, "--fail-if", "ece>0.5", "-o", calibrator),
+        ),
+        "fit_groups": (
+            ("fit", CANCER.format("calibration"), "--per-group", "size", "--method", "platt",
+             "-o", calibrator),
+        ),
+        "fit_classes": (
+            ("fit", "classes.npy", "--labels", "truth.npy", "-o", calibrator),
+        ),
+        "fit_labels": (
+            ("fit", "scores.npy", "--labels", "labels.npy", "--task", "multilabel", "-o",
+             calibrator),
+        ),
+        "fit_images": (
+            ("fit", "images.npy", "--labels", "masks.npy", "--task", "segmentation", "-o",
+             calibrator),
+        ),
+        "fit_boxes": (
+            ("fit", "sample_data/detection_calibration.json",
+             *(word.format("calibration") for word in DETECTION), "-o", calibrator),
+        ),
+        "fit_raw": (("fit", "points.csv", "--raw", "-o", calibrator),),
+        "cut_binary": (
+            ("fit", CANCER.format("calibration"), "--method", "platt", "-o", calibrator),
+            ("threshold", CANCER.format("choice"), "--calibrator", calibrator, "--group", "size",
+             "--cost", "fp=1,fn=4", "--subject-to", "recall>=0.95", "-o", cutoff,
+             "--fail-if", "cross_fitted.recall<0.8"),
+        ),
+        "cut_classes": (
+            ("threshold", "sample_data/digits_calibration_logits.npy", "--labels",
+             "sample_data/digits_calibration_labels.npy", "--logits", "-o", cutoff),
+        ),
+        "cut_labels": (
+            ("threshold", "scores.npy", "--labels", "labels.npy", "--task", "multilabel"),
+        ),
+        "cut_images": (
+            ("threshold", "images.npy", "--labels", "masks.npy", "--task", "segmentation",
+             "--search", "min-area=0,3", "-o", cutoff),
+        ),
+        "cut_boxes": (
+            ("threshold", "sample_data/detection_calibration.json", "--per-class",
+             *(word.format("calibration") for word in DETECTION), "-o", cutoff),
+        ),
+        "cut_raw": (
+            ("threshold", "points.csv", "--raw", "--subject-to", "recall>=0.9", "-o", cutoff),
+        ),
+        "cut_sets": (
+            ("threshold", "classes.npy", "--labels", "truth.npy", "--coverage", "0.9", "-o",
+             cutoff),
+        ),
+        "cut_abstain": (
+            ("threshold", "classes.npy", "--labels", "truth.npy", "--abstain", "accuracy>=0.7"),
+        ),
     }  # fmt: skip
 
 
@@ -103,7 +167,15 @@ def shown(name: str, folder: Path) -> str:
     return text
 
 
-@pytest.mark.parametrize("name", ["binary", "classes", "labels", "images", "boxes", "raw"])
+SCREENS = (
+    "binary", "classes", "labels", "images", "boxes", "raw",
+    "fit_binary", "fit_groups", "fit_classes", "fit_labels", "fit_images", "fit_boxes", "fit_raw",
+    "cut_binary", "cut_classes", "cut_labels", "cut_images", "cut_boxes", "cut_raw", "cut_sets",
+    "cut_abstain",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SCREENS)
 def test_the_screen_of_each_task(name, tmp_path):
     text = shown(name, tmp_path)
     expected = (GOLDEN / f"{name}.txt").read_text(encoding="utf-8")
@@ -123,7 +195,10 @@ def check_form(text: str) -> None:
         if re.match(r"  \S", line) and len(before) + len(line.split()[0]) + 1 > COLUMNS
     ]
     for before, _ in wrapped:
-        assert re.match(r"warning: |  |Raw scores: |[A-Z]", before), before
+        sentence = (
+            r"warning: |  |Raw scores: |[A-Z]|calibrated: no|of \d+ candidates|keep |threshold "
+        )
+        assert re.match(sentence, before), before
 
 
 def test_the_five_answers_of_the_sample_data(tmp_path):
@@ -151,6 +226,6 @@ def test_the_five_answers_of_the_sample_data(tmp_path):
 
 if __name__ == "__main__":
     GOLDEN.mkdir(exist_ok=True)
-    for screen in ("binary", "decided", "classes", "labels", "images", "boxes", "raw"):
+    for screen in ("decided", *SCREENS):
         with TemporaryDirectory() as place:
             (GOLDEN / f"{screen}.txt").write_text(shown(screen, Path(place)), encoding="utf-8")

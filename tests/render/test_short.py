@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from calibcli.core.results.fit import Candidate
 from calibcli.core.results.reading import typed
 from calibcli.render.formats.short import render_measure
 from calibcli.render.words.short import count, digits_of, number
+from calibcli.render.words.short_fit import choice_words
 
 
 @pytest.fixture
@@ -93,3 +95,63 @@ def test_a_few_honest_rows_are_no_verdict(calibcli, write):
     lines = calibcli("measure", path).out.splitlines()
     assert lines[0].startswith("Cannot tell")
     assert "60 rows pin a bin's gap down only to" in lines[1]
+
+
+def candidate(method, score, se=0.0, chosen=False):
+    best = 0.5
+    return Candidate(method=method, score=score, difference=score - best, se=se, chosen=chosen)
+
+
+def test_why_a_method_is_taken_that_is_not_the_lowest():
+    lowest, simple = candidate("spline", 0.5), candidate("platt", 0.51, 0.02, chosen=True)
+    told = "of 2 candidates spline has the lowest cross-fitted log loss, 0.5000; platt (0.5100) "
+    within = "is within one standard error (0.0200), and simpler"
+    assert choice_words([lowest, simple], "nll") == told + within
+    # With few rows 1.5 of them count as one.
+    few = candidate("platt", 0.51, 0.008, chosen=True)
+    assert (
+        choice_words([lowest, few], "nll") == f"{told}is not worse for sure (0.0080), and simpler"
+    )
+    best = candidate("spline", 0.5, chosen=True)
+    assert choice_words([best, candidate("platt", 0.51)], "brier") == (
+        "of 2 candidates spline has the lowest cross-fitted Brier score, 0.5000"
+    )
+    assert choice_words([best], "nll") == ""
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "segmentation"])
+def test_what_follows_a_fit_and_a_choice_works_on_other_files(
+    calibcli, tasks, task, tmp_path, monkeypatch
+):
+    import shlex
+    import shutil
+
+    monkeypatch.chdir(tmp_path)
+    files = [one for one in tasks[task] if one not in ("--group", "site")]
+    out = calibcli("fit", *files, "--method", "temperature", "-o", "c.json").out
+    for _ in ("threshold", "measure"):
+        shutil.copy(files[0], f"NEW{files[0].suffix}")
+        if files[1:]:
+            shutil.copy(files[2], f"NEW_LABELS{files[2].suffix}")
+        typed = out.partition("next: ")[2].partition("(NEW: ")[0].replace("\\\n", " ")
+        program, *arguments = shlex.split(typed)
+        assert program == "calibcli"
+        ran = calibcli(*arguments)
+        assert ran.code == 0, ran.err
+        out = ran.out
+    assert (tmp_path / "thresholds.json").exists()
+
+
+def test_a_failed_gate_has_nothing_to_type_next(calibcli, tasks, tmp_path):
+    out = tmp_path / "c.json"
+    ran = calibcli("fit", *tasks["multiclass"], "--fail-if", "ece>0.0001", "-o", out)
+    assert ran.code == 1
+    assert "next:" not in ran.out
+    assert ran.out.splitlines()[-2].startswith("FAIL  ece>0.0001")
+
+
+@pytest.mark.parametrize("command", ["fit", "threshold"])
+def test_a_promotion_is_shown_whole(calibcli, tasks, command):
+    ran = calibcli(command, tasks["binary"][0], "--promote-over", "x.json", "--all")
+    assert ran.code == 2
+    assert "--all shows all of a result, and a promotion is shown whole" in ran.err

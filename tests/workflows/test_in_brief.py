@@ -40,7 +40,7 @@ def test_the_short_answer_of_measure(good, calibcli, files, tmp_path, more):
 
 def test_the_tables_of_a_fit(good, files, tmp_path):
     wish = ["fit", *files, "--method", "temperature", "--quiet"]
-    shown = good(*wish, "-o", tmp_path / "a.json").out
+    shown = good(*wish, "--all", "-o", tmp_path / "a.json").out
     full = json.loads(good(*wish, "-o", tmp_path / "b.json", "--format", "json").out)
     assert shown == text.render_fit(typed(full))
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()

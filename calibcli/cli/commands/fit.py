@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from calibcli.cli import console, options
+from calibcli.cli import console, following, options
 from calibcli.cli.choices import Format
 from calibcli.cli.commands.promotion import FitPromotionOptions, promote, put_back
 from calibcli.cli.commands.replay import refuse_idle, replayed
@@ -166,7 +166,9 @@ def command(
     console.warn(result, form.format, quiet=run.quiet)
     console.summarise(form.format, NAME, result)
     progress.tell(result)
-    console.emit(console.render(form.format.value, NAME, result))
+    brief = console.read_by_people(form.format) and not promotion.every
+    hint = following.after_fit(context, output) if brief else None
+    console.emit(console.render(form.format.value, NAME, result, hint=hint))
     return console.judge(result, form.format.value, "-", quiet=run.quiet, held=output)
 
 

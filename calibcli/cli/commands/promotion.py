@@ -52,6 +52,9 @@ class PromotionOptions:
             metavar="EXPR", help="Exit 1 and write nothing if this holds, such as 'recall.low<0.8'."
         ),
     ] = None
+    every: Annotated[
+        bool, typer.Option("--all", help="Print every figure, candidate, class and group.")
+    ] = False
     min_rows: Annotated[
         int | None, typer.Option(metavar="N", help="Rows that a dump must have. [default: 1000]")
     ] = None
@@ -84,12 +87,14 @@ class PromotionOptions:
             UsageError: no place for the calibrator or two, options of a promotion without one.
         """
         if self.promote_over is not None:
+            if self.every:
+                raise UsageError("--all shows all of a result, and a promotion is shown whole")
             if output is not None:
                 raise UsageError(
                     "-o and --promote-over are two places for one file", "give one of them"
                 )
             return
-        given = [name for name in self._given(project) if name != "fail_if"]
+        given = [name for name in self._given(project) if name not in ("fail_if", "every")]
         if given:
             raise UsageError(f"--{given[0].replace('_', '-')} goes with --promote-over FILE")
         if output is None and self.needs_output:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from calibcli.cli import console, options
+from calibcli.cli import console, following, options
 from calibcli.cli.commands.promotion import PromotionOptions, promote, put_back
 from calibcli.cli.detections import DetectionInput, refuse
 from calibcli.cli.outputs import keep_apart
@@ -52,6 +52,7 @@ class Sets(StrEnum):
 
 @spread_options
 def command(
+    context: typer.Context,
     read: options.InputOptions,
     groups: options.GroupOptions,
     boxes: DetectionInput,
@@ -338,7 +339,9 @@ def command(
     console.warn(result, form.format, quiet=run.quiet)
     console.summarise(form.format, NAME, result)
     progress.tell(result)
-    console.emit(console.render(form.format.value, NAME, result))
+    brief = console.read_by_people(form.format) and not promotion.every
+    hint = following.after_threshold(context, output) if brief else None
+    console.emit(console.render(form.format.value, NAME, result, hint=hint))
     return console.judge(result, form.format.value, "-", quiet=run.quiet, held=output)
 
 

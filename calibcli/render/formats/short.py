@@ -1,4 +1,4 @@
-"""A result of `measure` in at most some fifteen lines of eighty columns; `--all` has the tables."""
+"""A result in at most some fifteen lines of eighty columns; `--all` has the tables."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from calibcli.render.words import names, short, verdicts, words
 from calibcli.tasks.words import words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from calibcli.core.results.envelope import Envelope, GateResult
+    from calibcli.core.results.fit import FitResult
     from calibcli.core.results.measure import MeasureResult
+    from calibcli.core.results.threshold import ThresholdResult
     from calibcli.render.tables.layout import Style, Table
 
 _WARNINGS = 3
+_NEW = " NEW"  # names files that are to be put there
 
 
 def render_measure(
@@ -29,18 +33,62 @@ def render_measure(
         width: of the terminal; 80 columns for a pipe.
         hint: the command to type next.
     """
-    columns = max(width or short.WIDTH, 40)
-    fold = None if width is None else columns  # a pipe gets a sentence a line, for `grep`
+    columns, fold = _columns(width)
     blocks = [_painted(_lines(result, columns, folding=fold is not None), fold, color)]
     blocks += [text_table(table, color=color, width=width) for table in _asked(result)]
-    last = _painted(short.gate_lines(result), fold, color)
-    if hint:
-        # What is to be typed is not folded at spaces: a shell would run each line.
-        last.append(f"next: {hint}")
-    last.append(paint(short.more_line(result), "dim", color))
+    last = _last(result.gates, short.more_line(result), hint, fold, color=color)
     if len(blocks) == 1:
         return "\n".join([*blocks[0], *last]) + "\n"
     return "\n\n".join("\n".join(block) for block in [*blocks, last]) + "\n"
+
+
+def render_fit(
+    result: FitResult, *, color: bool = False, width: int | None = None, hint: str = ""
+) -> str:
+    """Return a fit result in few lines: what it did, why this method, what is left to mend."""
+    from calibcli.render.words import short_fit
+
+    columns, fold = _columns(width)
+    shown = [*short_fit.lines(result, columns), (_files(result), "dim"), *_warned(result.warnings)]
+    last = _last(result.gates, short_fit.more_line(result), _kept(result, hint), fold, color=color)
+    return "\n".join([*_painted(shown, fold, color), *last]) + "\n"
+
+
+def render_threshold(
+    result: ThresholdResult, *, color: bool = False, width: int | None = None, hint: str = ""
+) -> str:
+    """Return a threshold result in few lines: the cut-off, what it finds, and how sure that is."""
+    from calibcli.render.words import short_cuts
+
+    columns, fold = _columns(width)
+    read = ": ".join(filter(None, [_files(result), short_cuts.rows_words(result)]))
+    shown = [*short_cuts.lines(result, columns), (read, "dim"), *_warned(result.warnings)]
+    last = _last(result.gates, short_cuts.more_line(result), _kept(result, hint), fold, color=color)
+    return "\n".join([*_painted(shown, fold, color), *last]) + "\n"
+
+
+def _kept(result: FitResult | ThresholdResult, hint: str) -> str:
+    """Return what to type next; nothing where a gate has kept the file from its place."""
+    return hint if all(gate.passed for gate in result.gates) else ""
+
+
+def _columns(width: int | None) -> tuple[int, int | None]:
+    """Return the columns, and where to fold: a pipe gets a sentence a line, for `grep`."""
+    columns = max(width or short.WIDTH, 40)
+    return columns, None if width is None else columns
+
+
+def _last(
+    gates: Sequence[GateResult], more: str, hint: str, fold: int | None, *, color: bool
+) -> list[str]:
+    """Return the gates, what to type next, and what `--all` would add."""
+    last = _painted(short.gate_lines(gates), fold, color)
+    if hint:
+        # What is to be typed is not folded at spaces: a shell would run each line.
+        last.append(f"next: {hint}")
+    if _NEW in hint:
+        more = f"NEW: other data than this; {more}"
+    return [*last, *_painted([(f"({more})", "dim")], fold, color)]
 
 
 def _painted(lines: Iterable[tuple[str, Style]], columns: int | None, color: bool) -> list[str]:
@@ -106,20 +154,24 @@ def _lines(result: MeasureResult, columns: int, *, folding: bool) -> Iterator[tu
     if result.drift is not None:
         yield f"Against the reference {names.visible(result.drift.verdict)}.", ""
     yield from short.evidence_lines(result)
-    made_so, files = names.visible(words.conventions(result)), names.visible(_files(result))
+    made_so, files = names.visible(words.conventions(result)), _files(result)
     apart = folding and len(made_so) + len(files) + 2 > columns
     for line in [made_so, files] if apart else [f"{made_so}; {files}"]:
         yield line, "dim"
     made = words.made_by(result)
     if made:
         yield names.visible(made), "dim"
-    for text in result.warnings[:_WARNINGS]:
+    yield from _warned(result.warnings)
+
+
+def _warned(warnings: Sequence[str]) -> Iterator[tuple[str, Style]]:
+    for text in warnings[:_WARNINGS]:
         yield f"warning: {names.visible(text)}", "warn"
-    if len(result.warnings) > _WARNINGS:
-        yield f"and {len(result.warnings) - _WARNINGS} more warnings", "warn"
+    if len(warnings) > _WARNINGS:
+        yield f"and {len(warnings) - _WARNINGS} more warnings", "warn"
 
 
-def _files(result: MeasureResult) -> str:
+def _files(result: Envelope) -> str:
     paths = [one.path.rpartition("/")[2] for one in result.inputs]
     more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-    return f"{paths[0]}{more}" if paths else ""
+    return names.visible(f"{paths[0]}{more}") if paths else ""

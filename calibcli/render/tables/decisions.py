@@ -178,10 +178,10 @@ def thresholds_headline(result: Choice) -> str:
     of_logit = "" if only.logit is None else f" (logit {figures.exact(only.logit)})"
     threshold = figures.exact(only.threshold)
     below = " or below" if result.conventions.falling else ""
-    return f"threshold {threshold}{of_logit}{below}: {objective_words(result)}{_reached(only)}"
+    return f"threshold {threshold}{of_logit}{below}: {objective_words(result)}{reached_words(only)}"
 
 
-def _reached(item: CutOff) -> str:
+def reached_words(item: CutOff) -> str:
     """Return what was reached; the interval is of new rows and may not hold what these gave."""
     best, crossed = item.reached, item.crossed
     if best is None or best.value is None:

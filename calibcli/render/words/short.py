@@ -17,8 +17,11 @@ from calibcli.tasks.words import words_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from calibcli.core.results.envelope import GateResult
+    from calibcli.core.results.figures import Confusion
     from calibcli.core.results.measure import MeasureResult, SliceResult
     from calibcli.core.results.parts.evidence import GatheredGroup
+    from calibcli.render.tables.layout import Style
     from calibcli.render.words.bins import Region
     from calibcli.render.words.verdicts import Tone
 
@@ -85,13 +88,21 @@ def count(value: float | None) -> str:
     return f"{int(value):,}" if value == int(value) else f"{value:,.1f}"
 
 
+def ends_of_line(left: str, right: str, columns: int, style: Style) -> list[tuple[str, Style]]:
+    """Return two texts at the ends of a line, or below each other where there is no room."""
+    gap = columns - names.columns(left) - names.columns(right)
+    if right and gap < 2:
+        return [(left, style), (right, "")]
+    return [(f"{left}{' ' * gap}{right}" if right else left, style)]
+
+
 def region_lines(found: Sequence[Region], rows: str = "rows") -> list[str]:
     """Return what the scores of a region say and what is true there, a line each, in order."""
     shown = sorted(found[:_REGIONS], key=lambda one: one.low)
     ranges = [f"{figures.edge(one.low)} to {figures.edge(one.high)}" for one in shown]
     size = max(map(len, ranges), default=0)
     lines = [
-        f"  {text:<{size}}   says {_share(one.score):>4}, is {_share(one.frequency):>4}"
+        f"  {text:<{size}}   says {share(one.score):>4}, is {share(one.frequency):>4}"
         f"   {count(one.count)} {rows}"
         for text, one in zip(ranges, shown, strict=True)
     ]
@@ -100,7 +111,8 @@ def region_lines(found: Sequence[Region], rows: str = "rows") -> list[str]:
     return lines
 
 
-def _share(value: float) -> str:
+def share(value: float) -> str:
+    """Return a share in percent, such as `46 %`."""
     text = figures.percent(value)
     return f"{text[:-1]} %"
 
@@ -172,8 +184,8 @@ def structure_lines(result: MeasureResult) -> list[str]:
         if score is None or precision is None:
             continue
         lines.append(
-            f"  {names.cut(names.visible(one.name), 24)}: says {_share(score)}, "
-            f"is {_share(precision)}   Dice {with_interval(one.last.dice)}"
+            f"  {names.cut(names.visible(one.name), 24)}: says {share(score)}, "
+            f"is {share(precision)}   Dice {with_interval(one.last.dice)}"
         )
     if len(told) > _STRUCTURES:
         lines.append(f"  and {len(told) - _STRUCTURES} more structures")
@@ -185,11 +197,15 @@ def chosen_line(result: MeasureResult) -> str:
     tables, asked = result.overall.last.confusion or (), result.conventions.thresholds
     if result.decision is None or not tables or not asked or tables[0].threshold != asked[0]:
         return ""
-    table, cost = tables[0], result.conventions.cost
-    told = f"  finds {count(table.tp)} of {count(table.true)}, alerts {count(table.given)}"
+    return f"  {found_line(tables[0], result.conventions.cost, words_of(result.task).rows)}"
+
+
+def found_line(table: Confusion, cost: str | None, rows: str = "rows") -> str:
+    """Return what a cut-off finds, alerts and costs: counts, a share, and the price of 1,000."""
+    told = f"finds {count(table.tp)} of {count(table.true)}, alerts {count(table.given)}"
     if table.tn is None or not table.rows:
         return told
-    told += f" ({_share(table.given / table.rows)} of rows)"
+    told += f" ({share(table.given / table.rows)} of {rows})"
     paid = None if cost is None else figures.priced(table, parse_costs(cost).of_outcomes)
     return told if paid is None else f"{told}, costs {paid[0]} per 1,000 ({paid[1]})"
 
@@ -239,10 +255,10 @@ def _group_evidence(groups: Sequence[GatheredGroup]) -> list[tuple[str, Tone]]:
     return told
 
 
-def gate_lines(result: MeasureResult) -> list[tuple[str, Tone]]:
+def gate_lines(gates: Sequence[GateResult]) -> list[tuple[str, Tone]]:
     """Return each gate with what it found, and its tone."""
     lines: list[tuple[str, Tone]] = []
-    for gate in result.gates:
+    for gate in gates:
         said = f"{names.visible(gate.expr)}   {figures.with_interval(gate)}"
         lines.append((f"pass  {said}", "good") if gate.passed else (f"FAIL  {said}", "bad"))
     return lines
@@ -256,4 +272,4 @@ def more_line(result: MeasureResult) -> str:
     parts = [f"{len(metrics)} metrics", *([f"{len(bins)} bins"] if bins else [])]
     for name, slices in (("classes", result.classes), ("groups", result.groups)):
         parts += [f"{len(slices)} {name}"] if slices else []
-    return f"(--all: {', '.join(parts)})"
+    return f"--all: {', '.join(parts)}"

@@ -198,7 +198,7 @@ def test_tests_of_several_labels_a_row(good, write, binary):
 
 
 def test_candidates_say_what_their_standard_error_is_of(good, scores, tmp_path):
-    text = good("fit", scores, "-o", tmp_path / "c.json").out
+    text = good("fit", scores, "--all", "-o", tmp_path / "c.json").out
     assert "se of difference to best" in text
     assert re.search(r"\bstandard error\b", text) is None
 
