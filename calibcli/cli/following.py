@@ -33,10 +33,8 @@ def after_measure(context: typer.Context, result: dict[str, Any]) -> str:
     from calibcli.core.results.reading import typed as typed_result
     from calibcli.render.words import verdicts, words
 
-    if "-" in context.params["paths"] or result.get("series") or result.get("versus"):
+    if not _typeable(context) or result.get("series") or result.get("versus"):
         return ""
-    if not all(path.isprintable() for path in context.params["paths"]):
-        return ""  # not to be typed
     found = typed_result(result)
     answer = verdicts.slice_verdict(found.overall, found.conventions, words.task_of(found))
     given = context.params.get("calibrator")
@@ -58,12 +56,11 @@ def after_fit(context: typer.Context, output: str | None) -> str:
     return _line("threshold", context, tail, elsewhere=True)
 
 
-def after_threshold(context: typer.Context, output: str | None) -> str:
+def after_threshold(context: typer.Context, output: str | None, given: str | None) -> str:
     """Return the command that follows a choice: what it does on rows that it has not seen.
 
-    Without a file to keep it in, that one is to be named.
+    `given` is the calibrator before it. Without a file to keep it in, that one is to be named.
     """
-    given = context.params.get("calibrator")
     if not _typeable(context, output or "", given or ""):
         return ""
     if output is None:

@@ -340,7 +340,7 @@ def command(
     console.summarise(form.format, NAME, result)
     progress.tell(result)
     brief = console.read_by_people(form.format) and not promotion.every
-    hint = following.after_threshold(context, output) if brief else None
+    hint = following.after_threshold(context, output, calibrator) if brief else None
     console.emit(console.render(form.format.value, NAME, result, hint=hint))
     return console.judge(result, form.format.value, "-", quiet=run.quiet, held=output)
 

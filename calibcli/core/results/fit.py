@@ -20,6 +20,12 @@ class Side(Record, frozen=True):
     bins: tuple[Bin, ...] | None = None
     kind: After | None = None
 
+    @property
+    def ece(self) -> Figure | None:
+        """The expected calibration error; None where the data has no such number."""
+        found = self.metrics.get("ece")
+        return None if found is None or found.value is None else found
+
     def value(self, metric: str) -> Number | None:
         """Return the value of a metric; None where this side has none."""
         found = self.metrics.get(metric)

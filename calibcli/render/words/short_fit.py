@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from calibcli.core.results.figures import Figure
-    from calibcli.core.results.fit import Candidate, FitResult, FittedClass, FittedGroup
+    from calibcli.core.results.fit import Candidate, FitResult, FittedClass, FittedGroup, Side
     from calibcli.render.tables.layout import Style
 
 _LOSSES: Final = {"nll": "log loss", "brier": "Brier score"}
@@ -25,7 +25,7 @@ def lines(result: FitResult, columns: int) -> Iterator[tuple[str, Style]]:
     before, after = result.before, result.after
     rows = before.value("n") or after.value("n")
     told = f"{short.count(rows)} {words_of(result.task).rows}"
-    done = f"{names.visible(result.method)}: {_change(before.metrics, after.metrics)}"
+    done = f"{names.visible(result.method)}: {_change(before, after)}"
     yield from short.ends_of_line(done, told, columns, "bold")
     yield words.after_words(after.kind), ""
     yield from _left(result)
@@ -48,12 +48,12 @@ def lines(result: FitResult, columns: int) -> Iterator[tuple[str, Style]]:
             yield worst, ""
 
 
-def _change(before: Mapping[str, Figure], after: Mapping[str, Figure]) -> str:
+def _change(before: Side, after: Side) -> str:
     """Return `ECE 0.082 [0.061, 0.095] to 0.022 [0.000, 0.028]`."""
-    later, ece = short.with_interval(after["ece"]), before.get("ece")
-    if ece is None or ece.value is None:
+    later = figures.NONE if after.ece is None else short.with_interval(after.ece)
+    if before.ece is None:
         return f"raw scores to ECE {later}"
-    return f"ECE {short.with_interval(ece)} to {later}"
+    return f"ECE {short.with_interval(before.ece)} to {later}"
 
 
 def _left(result: FitResult) -> Iterator[tuple[str, Style]]:
@@ -118,24 +118,19 @@ def _parameters(result: FitResult) -> str:
 
 def _worst(what: str, parts: Sequence[FittedClass | FittedGroup], rows: str) -> str:
     """Return the class or group of the largest ECE after the map; of groups, how many are."""
-    known = [(ece, one) for one in parts if (ece := _ece_after(one)) is not None]
+    known = [(one.after.ece, one) for one in parts if one.after is not None and one.after.ece]
     if len(known) < 2:
         return ""
     ece, worst = max(known, key=lambda one: one[0].value or 0.0)
     name = names.cut(names.visible(worst.slice.title), 30)
     column = worst.slice.column
     said = what if column is None else names.visible(column)
-    size = worst.after.value("n") if worst.after is not None else None
-    first = worst.before.metrics.get("ece") if worst.before is not None else None
+    first = None if worst.before is None else worst.before.ece
     told = short.with_interval(ece)
-    if first is not None and first.value is not None:
+    if first is not None:
         told = f"{short.number(first.value, short.digits_of(ece))} to {told}"
+    size = None if worst.after is None else worst.after.value("n")
     return f"worst {said}: {name}, ECE {told}, {short.count(size)} {rows}"
-
-
-def _ece_after(part: FittedClass | FittedGroup) -> Figure | None:
-    ece = None if part.after is None else part.after.metrics.get("ece")
-    return None if ece is None or ece.value is None else ece
 
 
 def more_line(result: FitResult) -> str:
