@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from calibcli.core.results.figures import Figure
+    from calibcli.core.results.figures import Confusion, Figure
 
     Ints = NDArray[np.int64]
 
@@ -97,7 +97,7 @@ class Extra(Protocol):
         """Return the figures of the pairs with the medium's own, in display order."""
         return dict(found)
 
-    def table(self, counts: dict[str, Any], threshold: float) -> dict[str, Any]:
+    def table(self, counts: Confusion, threshold: float) -> Confusion:
         """Return a confusion table as it is for this medium."""
         return counts
 

@@ -99,7 +99,7 @@ def test_cut_up_or_in_other_files_they_are_the_same(files, monkeypatch):
 
 def test_a_group_is_its_images_alone(files):
     found = read(files, groups=("site", "class"), images=files["images"])
-    assert [one.where["value"] for one in found.groups] == ["s0", "s1", "s2", "cat", "dog", "fox"]
+    assert [one.value for one in found.groups] == ["s0", "s1", "s2", "cat", "dog", "fox"]
     sites = found.groups[:3]
     assert sum(one.population.pairs.n for one in sites) == found.overall.population.pairs.n
     lines = [line for line in files["lines"] if int(line.split(",")[0]) % 3 == 0]

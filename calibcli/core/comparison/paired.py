@@ -165,35 +165,6 @@ class PairedSums:
         return t_ppf(upper, max(int((self.rows > 0).sum()) - 1, 1))
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A metric of the second model less that of the first."""
-
-    first: float | None
-    second: float | None
-    low: float | None = None
-    high: float | None = None
-    reason: str | None = None
-
-    @property
-    def value(self) -> float | None:
-        """Second less first, or None where one of them is undefined."""
-        if self.first is None or self.second is None:
-            return None
-        return self.second - self.first
-
-    def to_dict(self) -> dict[str, float | str | None]:
-        """Return plain JSON types."""
-        found: dict[str, float | str | None] = {
-            "value": self.value,
-            "low": self.low,
-            "high": self.high,
-            "first": self.first,
-            "second": self.second,
-        }
-        return found if self.reason is None else found | {"reason": self.reason}
-
-
 NEAR_ZERO = ("ece", "classwise_ece", "brier_miscalibration", "nll_miscalibration")
 """Smooth only where both models are surely wrong: near 0 they are biased, and not normal."""
 
@@ -231,7 +202,6 @@ __all__ = [
     "CORP",
     "NEAR_ZERO",
     "SMOOTH",
-    "Difference",
     "Influences",
     "PairedSums",
     "bounds",

@@ -15,7 +15,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,6 +29,14 @@ from calibcli.core.decisions.rules import (
     LeastCost,
     Rule,
 )
+from calibcli.core.results.base import Record, field
+from calibcli.core.results.figures import Where
+from calibcli.core.results.reading import typed_as
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from calibcli.core.results.threshold import CutOff
 
 CUT = "score >= threshold"
 KEEP = "most probable class when its probability >= threshold, else refer"
@@ -36,76 +44,144 @@ SETS = "classes whose nonconformity <= quantile"
 COSTS = "least expected cost"
 REGIONS = "regions of score >= threshold"
 
-Payload = dict[str, Any]
+
+class StoredBand(Record, frozen=True):
+    """Scores in [low, high) are referred."""
+
+    low: float
+    high: float
 
 
-def rule_of(payload: Payload, *, exclusive: bool) -> Rule:
-    """Return the rule of the payload of a thresholds artifact that decides about rows.
+class StoredCost(Record, frozen=True):
+    """What of costs decides: the band that is referred, if any."""
+
+    band: StoredBand | None = None
+
+
+class StoredCut(Record, frozen=True, kw_only=True):
+    """What decides of a cut-off."""
+
+    slice: Where
+    threshold: float | None
+    logit: float | None = None
+    nms_iou: float | None = None
+    min_area: int = 0
+    fill_holes: bool = False
+    cost: StoredCost | None = None
+    weight: float | None = None
+
+
+class StoredKept(Record, frozen=True):
+    """Rows of this confidence are kept."""
+
+    threshold: float
+
+
+class StoredMatrix(Record, frozen=True):
+    """What decisions cost, by truth, and the ratio of the priors."""
+
+    costs: list[list[float]]
+    prior_ratio: list[float] | None
+
+
+class StoredRegions(Record, frozen=True):
+    """How masks are filtered, and the structure that gets what no other claims."""
+
+    connectivity: int = 8
+    background: str | None = None
+
+
+class StoredThresholds(Record, frozen=True, kw_only=True):
+    """What decides of a thresholds artifact, and what it was chosen by.
+
+    Attributes:
+        calibrated: whether calibrated probabilities are cut, of the `calibrator` of this digest.
+        sets: as `ConformalSets.from_dict` reads them.
+        stats: the scores that it was chosen on, as statistics.
+    """
+
+    task: str
+    classes: tuple[str, ...]
+    rule: str = CUT
+    objective: str | None = None
+    constraints: tuple[str, ...] = ()
+    calibrated: bool
+    calibrator: str | None = None
+    thresholds: tuple[StoredCut, ...] = ()
+    abstain: StoredKept | None = None
+    sets: dict[str, Any] | None = None
+    cost_matrix: StoredMatrix | None = None
+    regions: StoredRegions | None = None
+    rows: int = 0
+    params: dict[str, Any] = field(default_factory=dict)
+    stats: dict[str, Any] | None = None
+    digest: str | None = None
+
+    @property
+    def group(self) -> str | None:
+        """The column of groups by which decisions differ, if they do."""
+        wheres = [one.slice for one in self.thresholds]
+        if self.rule == SETS:
+            wheres = [typed_as(one["slice"], Where) for one in (self.sets or {})["slices"]]
+        return next((str(where.column) for where in wheres if where.kind == "group"), None)
+
+
+def rule_of(stored: StoredThresholds, *, exclusive: bool) -> Rule:
+    """Return the rule of a thresholds artifact that decides about rows.
 
     `exclusive` tells that one of several classes is decided a row.
     """
-    kind = payload.get("rule", CUT)
-    if kind == SETS:
+    if stored.sets is not None and stored.rule == SETS:
         from calibcli.core.decisions.conformal import ConformalSets
 
-        return ConformalSets.from_dict(payload["sets"])
-    if kind == COSTS:
-        entry = payload["cost_matrix"]
-        ratio = entry["prior_ratio"]
+        return ConformalSets.from_dict(stored.sets)
+    if stored.cost_matrix is not None and stored.rule == COSTS:
+        ratio = stored.cost_matrix.prior_ratio
         return LeastCost(
-            CostMatrix.from_rows(entry["costs"]),
+            CostMatrix.from_rows(stored.cost_matrix.costs),
             None if ratio is None else np.array(ratio, np.float64),
         )
-    if kind == KEEP:
-        return Keep(float(payload["abstain"]["threshold"]))
-    return _cut_offs(payload, exclusive)
+    if stored.abstain is not None and stored.rule == KEEP:
+        return Keep(stored.abstain.threshold)
+    return rule_of_cuts(stored.thresholds, stored.classes, exclusive=exclusive)
 
 
-def group_column(payload: Payload) -> str | None:
-    """Return the column of groups by which decisions differ, if they do."""
-    sets = payload.get("rule") == SETS
-    items = payload["sets"]["slices"] if sets else payload["thresholds"]
-    wheres = [item["slice"] for item in items]
-    return next((str(where["column"]) for where in wheres if where["kind"] == "group"), None)
-
-
-def _cut_offs(payload: Payload, exclusive: bool) -> Rule:
-    items, classes = payload["thresholds"], tuple(payload["classes"])
-    column = group_column(payload)
-    own = [item for item in items if item["slice"]["kind"] != "group"]
-    rest = _of_one(own, classes, exclusive)
+def rule_of_cuts(
+    cuts: Sequence[StoredCut | CutOff], classes: tuple[str, ...], *, exclusive: bool
+) -> Rule:
+    """Return the rule of cut-offs, of all rows and of groups."""
+    rest = _of_one([one for one in cuts if one.slice.kind != "group"], classes, exclusive)
+    by_value: dict[str, list[StoredCut | CutOff]] = {}
+    column = None
+    for one in cuts:
+        if one.slice.kind == "group":
+            column = column or str(one.slice.column)
+            by_value.setdefault(str(one.slice.value), []).append(one)
     if column is None:
         return rest
-    by_value: dict[str, list[Payload]] = {}
-    for item in items:
-        if item["slice"]["kind"] == "group":
-            by_value.setdefault(str(item["slice"]["value"]), []).append(item)
     rules = {value: _of_one(some, classes, exclusive) for value, some in by_value.items()}
     return ByGroup(column, rest, rules)
 
 
-def _of_one(items: list[Payload], classes: tuple[str, ...], exclusive: bool) -> Rule:
+def _of_one(cuts: Sequence[StoredCut | CutOff], classes: tuple[str, ...], exclusive: bool) -> Rule:
     """Return the rule of the cut-offs of all rows, or of one group."""
     if not classes:
-        cut = _cut(items[0])
+        cut = _cut(cuts[0])
         return Cut(math.inf) if cut is None else cut
-    by_class = {item["slice"].get("class", item["slice"].get("name")): item for item in items}
-    found = [by_class.get(name, {}) for name in classes]
-    cuts = tuple(map(_cut, found))
+    by_class = {one.slice.label or one.slice.name: one for one in cuts}
+    known = [by_class.get(name) for name in classes]
+    found = tuple(None if one is None else _cut(one) for one in known)
     if not exclusive:
-        return LabelCuts(cuts)
-    thresholds = np.array([math.nan if cut is None else cut.threshold for cut in cuts])
-    weights = [item.get("weight") for item in found]
+        return LabelCuts(found)
+    thresholds = np.array([math.nan if cut is None else cut.threshold for cut in found])
+    weights = [None if one is None else one.weight for one in known]
     if any(weight is None for weight in weights):
         return ClassCuts(thresholds)
     return ClassCuts(thresholds, np.array(weights, np.float64))
 
 
-def _cut(item: Payload) -> Cut | None:
-    band = (item.get("cost") or {}).get("band")
+def _cut(one: StoredCut | CutOff) -> Cut | None:
+    band = None if one.cost is None else one.cost.band
     if band is not None:
-        return Cut(float(band["high"]), float(band["low"]))
-    value, logit = item.get("threshold"), item.get("logit")
-    if value is None:
-        return None
-    return Cut(float(value), logit=None if logit is None else float(logit))
+        return Cut(band.high, band.low)
+    return None if one.threshold is None else Cut(one.threshold, logit=one.logit)

@@ -45,6 +45,19 @@ class Difference(Record, frozen=True):
     second: float | None
     reason: str | None = None
 
+    @classmethod
+    def of(
+        cls,
+        first: float | None,
+        second: float | None,
+        ends: tuple[float, float] | None = None,
+        reason: str | None = None,
+    ) -> Difference:
+        """Return second less first; None where one of them is undefined."""
+        value = None if first is None or second is None else second - first
+        low, high = ends or (None, None)
+        return cls(value, low, high, first, second, reason)
+
 
 class DriftedSlice(Record, frozen=True):
     """What has changed in one class's scores against the rest, or in one group."""
@@ -92,6 +105,10 @@ class Contrast(Record, frozen=True):
     metrics: dict[str, Difference]
     verdict: str
 
+    def of(self, where: Where) -> SliceContrast:
+        """Return it as that of the rows of a slice."""
+        return SliceContrast(where, self.metrics, self.verdict)
+
 
 class SliceContrast(Record, frozen=True):
     """Two models on the rows of one class or group."""
@@ -113,9 +130,9 @@ class Versus(Record, frozen=True):
     metrics: dict[str, Difference]
     verdict: str
     calibrated: Contrast | None = None
-    note: str | None = None
     classes: tuple[SliceContrast, ...] | None = None
     groups: tuple[SliceContrast, ...] | None = None
+    note: str | None = None
     periods: tuple[SliceContrast, ...] | None = None
 
     @property

@@ -35,18 +35,18 @@ class Figure(Record, frozen=True):
     Attributes:
         value: the figure; None with a `reason` where the data has no such number.
         low: lower end of the interval; `high` the upper one; None where there is none.
-        certain_errors: log loss: rows that were certain and wrong, whose loss is clipped.
         bins: detection, by position: how many bins were used, and the `share` of boxes in them.
         reason: why the value or the interval is missing.
+        certain_errors: log loss: rows that were certain and wrong, whose loss is clipped.
     """
 
     value: Number | None
     low: float | None = always(None)
     high: float | None = always(None)
-    certain_errors: Number | None = None
     bins: int | None = None
     share: float | None = None
     reason: str | None = None
+    certain_errors: Number | None = None
 
 
 def undefined(reason: str) -> Figure:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
+
+from calibcli.core.results.base import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,4 +55,4 @@ def typed_as(document: Any, kind: type[T]) -> T:
     try:
         return msgspec.convert(document, kind)
     except msgspec.ValidationError:  # NumPy's floats are floats for JSON alone
-        return msgspec.convert(json.loads(json.dumps(document)), kind)
+        return msgspec.convert(plain(document), kind)

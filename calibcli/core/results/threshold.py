@@ -66,7 +66,7 @@ class CutCost(Record, frozen=True):
     closed_form_threshold: float
     closed_form_cost: float
     p_value: float | None
-    closed_form_band: tuple[float, float] | None = None
+    closed_form_band: tuple[float, float] | UnsetType | None = UNSET
     band: ReferralBand | None = None
 
 
@@ -140,11 +140,11 @@ class CutOff(Record, frozen=True, kw_only=True):
     pooled_dice: Figure | None = None
     pooled_iou: Figure | None = None
     mean_dice: Figure | None = None
+    guarantee: Guarantee | None = None
     without_regions: PlainCut | None = None
     optimism: float | None = None
     resamples: Resamples | None = None
     same_regions: float | None = None
-    guarantee: Guarantee | None = None
     cross_fitted: CrossFitted | None = None
     cost: CutCost | None = None
     weight: float | None = None

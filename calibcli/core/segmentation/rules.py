@@ -7,7 +7,7 @@ each other a rule decides one a pixel, (H, W); else each structure by itself, 1 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibcli.core.decisions.rules import Rule
+    from calibcli.core.decisions.stored import StoredThresholds
 
     Floats = NDArray[np.float64]
     Codes = NDArray[np.int16]
@@ -127,30 +128,25 @@ class PixelRule:
 
 
 def image_rule(
-    payload: dict[str, Any],
+    stored: StoredThresholds,
     thresholds: Sequence[float],
     classes: tuple[str, ...],
     *,
     exclusive: bool,
 ) -> ImageRule:
-    """Return the rule of the payload of a thresholds artifact for images.
+    """Return the rule of a thresholds artifact for images.
 
     Args:
-        payload: of the artifact.
+        stored: the artifact.
         thresholds: one a structure; NaN where there is none.
         classes: names of the structures; () for one score a pixel.
         exclusive: whether one structure is decided a pixel.
     """
-    if payload.get("rule") != REGIONS:
-        return PixelRule(rule_of(payload, exclusive=exclusive), binary=not classes)
-    told = payload["regions"]
-    connectivity, background = int(told.get("connectivity", 8)), told.get("background")
-    return MaskRule(
-        tuple(thresholds),
-        tuple(
-            Cleaning(int(one.get("min_area", 0)), bool(one.get("fill_holes", False)), connectivity)
-            for one in payload["thresholds"]
-        ),
-        None if background is None else classes.index(background),
-        exclusive,
+    regions = stored.regions
+    if regions is None or stored.rule != REGIONS:
+        return PixelRule(rule_of(stored, exclusive=exclusive), binary=not classes)
+    cleaning = (
+        Cleaning(one.min_area, one.fill_holes, regions.connectivity) for one in stored.thresholds
     )
+    background = None if regions.background is None else classes.index(regions.background)
+    return MaskRule(tuple(thresholds), tuple(cleaning), background, exclusive)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from calibcli.core.results.figures import undefined
 from calibcli.tasks.detection.figures import Lrp, box_figures, lrp_at, lrp_curve
 from calibcli.tasks.detection.found import FoundBoxes
 
 if TYPE_CHECKING:
     from calibcli.core.detection.lrp import LrpCurve
-    from calibcli.core.results.figures import Figure
+    from calibcli.core.results.figures import Confusion, Figure
 
 _ONCE = "rankings and LRP count every image once: leave out --weight"
 
@@ -26,9 +28,10 @@ class Detections(FoundBoxes):
             found |= dict.fromkeys(("ap", "ap_50_95", "lrp"), undefined(_ONCE))
         return found
 
-    def table(self, counts: dict[str, Any], threshold: float) -> dict[str, Any]:
+    def table(self, counts: Confusion, threshold: float) -> Confusion:
         """Return a confusion table with the localisation error, and without true negatives."""
-        return {**super().table(counts, threshold), "lrp": lrp_at(self.curve, threshold)}
+        whole: Confusion = super().table(counts, threshold)
+        return structs.replace(whole, lrp=lrp_at(self.curve, threshold))
 
     @cached_property
     def curve(self) -> LrpCurve:

@@ -7,6 +7,7 @@ from copy import copy
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
+from msgspec import structs
 
 from calibcli.core.detection.box_calibration import BINS
 from calibcli.core.results.figures import Figure, undefined
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from calibcli.core.results.figures import Confusion
     from calibcli.core.statistics.stats import ScoreStats
 
     Floats = NDArray[np.float64]
@@ -100,10 +102,10 @@ class WithMissed(Extra):
         every.pop("average_precision", None)  # of pairs alone, as if nothing were missed
         return {name: every[name] for name in (*FIRST, *(n for n in found if n in every))}
 
-    def table(self, counts: dict[str, Any], threshold: float) -> dict[str, Any]:
+    def table(self, counts: Confusion, threshold: float) -> Confusion:
         """Return a confusion table without true negatives."""
-        none = dict.fromkeys(("specificity", "fpr"), undefined(NO_NEGATIVES))
-        return {**counts, "threshold": threshold, "tn": None, **none}
+        none = undefined(NO_NEGATIVES)
+        return structs.replace(counts, threshold=threshold, tn=None, specificity=none, fpr=none)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what saved statistics keep of it."""

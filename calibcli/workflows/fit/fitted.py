@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from calibcli.core.calibrators import CALIBRATORS, OneVsRest
 from calibcli.core.calibrators.types import SCORE
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from calibcli.core.calibrators import Calibrator
     from calibcli.core.fitting.choice import Candidate
     from calibcli.core.fitting.held_out import HeldOut
+    from calibcli.core.results.figures import Where
     from calibcli.tasks.collect import Population
 
 
@@ -95,7 +96,7 @@ class FitOptions:
 class GroupOutcome:
     """One value of the group column: how much of the map is its own, and the rows before, after."""
 
-    where: dict[str, Any]
+    where: Where
     rows: float
     weight: tuple[float, ...]
     note: str

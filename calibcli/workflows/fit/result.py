@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from calibcli._version import __version__
 from calibcli.core.calibrators import CALIBRATORS, OneVsRest
@@ -11,6 +11,8 @@ from calibcli.core.calibrators.composed.grouped import Grouped
 from calibcli.core.calibrators.evidence import FREE_FORM_ROWS, effective_rows, few_rows_note
 from calibcli.core.fitting.map_intervals import map_points
 from calibcli.core.numeric.scales import logit
+from calibcli.core.results.base import plain
+from calibcli.core.results.figures import OVERALL
 from calibcli.core.results.warning import Warning, any_of, warned
 from calibcli.io.rows.hashing import with_digest
 from calibcli.tasks.families import compact_stats, digest_of
@@ -41,7 +43,6 @@ def result_of(
     in_brief: bool = False,
 ) -> Result:
     """Return the JSON result; `in_brief` of classes only the figures that tables show."""
-    where: Result = {"kind": "overall"}
     raw = found.raw_scale is not None
     before = _brief(fitted.before or found.overall.population, conventions, found.medium, raw=raw)
     after = _brief(fitted.after, conventions, found.medium)
@@ -56,7 +57,7 @@ def result_of(
         warnings.append(Warning("free-form", text))
     classes = []
     short = in_brief and found.exclusive and found.medium == "rows"
-    after_slices = replace(found, overall=Slice(where, fitted.after)).class_slices
+    after_slices = replace(found, overall=Slice(OVERALL, fitted.after)).class_slices
     for own, changed in zip(found.class_slices, after_slices, strict=True):
         before_after = (
             shown_class(own.where, one.population, conventions)
@@ -67,7 +68,7 @@ def result_of(
         classes.append(
             {"slice": own.where, **dict(zip(("before", "after"), before_after, strict=True))}
         )
-    return {
+    result = {
         "schema": "calibcli/fit",
         "version": 1,
         "calibcli": __version__,
@@ -98,6 +99,7 @@ def result_of(
         **warned(warnings),
         "data": digest_of(found.overall.population),
     }
+    return cast(Result, plain(result))
 
 
 def group_rows(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from calibcli.core.results.figures import OVERALL, Where
 from calibcli.core.results.warning import Warning
 from calibcli.errors import InputError, UsageError
 from calibcli.io.dataset import raw_scale_of
@@ -189,13 +190,13 @@ def from_counted(dataset: Dataset, spec: InputSpec, counted: Counted) -> Gathere
     """Return the populations that a pass has counted."""
     after = counted.calibrated
     overall = Slice(
-        {"kind": "overall"},
+        OVERALL,
         counted.side.population(),
         None if after is None else after.population(),
     )
     groups = [
         Slice(
-            {"kind": "group", "column": column, "value": value},
+            Where("group", column=column, value=value),
             counted.side.group(number, value),
             None if after is None else after.group(number, value),
         )

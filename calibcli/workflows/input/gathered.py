@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from calibcli.core.results.figures import Where
 from calibcli.io.dataset import raw_scale_of
 from calibcli.io.task import SINGLE, OfTask
 from calibcli.tasks.population import Population, of_pairs
@@ -20,9 +21,9 @@ Result = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Slice:
-    """A population under its name in the JSON, before and after calibration."""
+    """The population of some of the rows, before and after calibration."""
 
-    where: Result
+    where: Where
     population: Population
     calibrated: Population | None = None
 
@@ -34,12 +35,12 @@ class Slice:
     @property
     def column(self) -> str:
         """The column of a group, or of a period."""
-        return str(self.where["column"])
+        return str(self.where.column)
 
     @property
     def value(self) -> str:
         """The value of the column whose rows these are: of a group, or of a period."""
-        return str(self.where["value"])
+        return str(self.where.value)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -124,7 +125,7 @@ class Gathered(OfTask):
         for k, name in enumerate(self.classes):
             own = one_class(self.overall.population, k)
             changed = None if after is None else one_class(after, k)
-            found.append(Slice({"kind": "class", "name": name}, own, changed))
+            found.append(Slice(Where("class", name), own, changed))
         return found
 
 

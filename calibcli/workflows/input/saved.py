@@ -6,6 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from calibcli._version import __version__
+from calibcli.core.results.base import plain
+from calibcli.core.results.figures import OVERALL, Where
+from calibcli.core.results.reading import typed_as
 from calibcli.errors import InputError, UsageError
 from calibcli.io.failures import reading
 from calibcli.io.formats.sources import one_array
@@ -37,7 +40,8 @@ def stats_payload(found: Gathered) -> Result:
         "families": {
             "overall": families_of(found.overall.population),
             "groups": [
-                {"slice": group.where, **families_of(group.population)} for group in found.groups
+                {"slice": plain(group.where), **families_of(group.population)}
+                for group in found.groups
             ],
         },
     }
@@ -55,10 +59,6 @@ def _payload(source: Source) -> Result:
         return parse_artifact(file.read(), source.name, "stats")
 
 
-def _slice_key(where: Result) -> str:
-    return f"{where['column']}\0{where['value']}"
-
-
 def from_stats(sources: Sequence[Source]) -> Gathered:
     """Merge saved statistics; rows that come twice are refused.
 
@@ -66,7 +66,7 @@ def from_stats(sources: Sequence[Source]) -> Gathered:
     shards may hold equal counts; by the counts where there are no digests.
     """
     total: Population | None = None
-    groups: dict[str, tuple[Result, Population]] = {}
+    groups: dict[Where, Population] = {}
     seen: dict[str, str] = {}
     first: Result = {}
     inputs: list[Result] = []
@@ -82,7 +82,7 @@ def from_stats(sources: Sequence[Source]) -> Gathered:
             families = payload["families"]
             own = population_of(payload["task"], families["overall"])
             parts = [
-                (one["slice"], population_of(payload["task"], one), _slice_key(one["slice"]))
+                (typed_as(one["slice"], Where), population_of(payload["task"], one))
                 for one in families["groups"]
             ]
         saved = payload.get("inputs", [])
@@ -94,16 +94,16 @@ def from_stats(sources: Sequence[Source]) -> Gathered:
             )
         seen |= dict.fromkeys(digests, path)
         total = own if total is None else merged(total, own)
-        for where, one, key in parts:
-            groups[key] = (where, merged(groups[key][1], one) if key in groups else one)
+        for where, one in parts:
+            groups[where] = merged(groups[where], one) if where in groups else one
         inputs += [{name: one[name] for name in ("path", "rows")} for one in saved]
     assert total is not None
     return Gathered(
         first["task"],
         tuple(first["classes"]),
         first["logits"],
-        Slice({"kind": "overall"}, total),
-        tuple(Slice(where, one) for where, one in groups.values()),
+        Slice(OVERALL, total),
+        tuple(Slice(where, one) for where, one in groups.items()),
         inputs,
         first.get("params", {}),
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli.core.results.comparisons import Versus
-from calibcli.core.results.reading import typed_as
+from calibcli.core.results.figures import Where
 from calibcli.io.rows.dataset import RowDataset
 from calibcli.io.rows.keys import Categories
 from calibcli.tasks.collect import count
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from calibcli.core.calibrators import Calibrator
     from calibcli.core.results.comparisons import SliceContrast
+    from calibcli.core.results.parts.decided import Decided
     from calibcli.io.rows.batch import RowBatch
     from calibcli.io.rows.partition import RowPartition
     from calibcli.io.rows.recipe import InputSpec
@@ -53,7 +54,7 @@ class Crossed:
     found: Gathered
 
     groups: Mapping[str, Sequence[Slice]] = field(default_factory=dict)
-    decisions: Mapping[Cell, Result] = field(default_factory=dict)
+    decisions: Mapping[Cell, Decided] = field(default_factory=dict)
     versus: Mapping[str, SliceContrast] = field(default_factory=dict)
     second: str = ""
     missing: str = ""
@@ -67,7 +68,7 @@ class Crossed:
         """Return the slices of the groups within a period."""
         return self.groups.get(period, ())
 
-    def decision_of(self, period: str, one: Slice) -> Result | None:
+    def decision_of(self, period: str, one: Slice) -> Decided | None:
         """Return what decisions are worth in a group within a period."""
         return self.decisions.get((period, one.column, one.value))
 
@@ -155,27 +156,26 @@ def cross(
     for place, column in enumerate(columns):
         for name in sorted(counted.groups[place].values or ()):
             period, value = json.loads(name)
-            where = {"kind": "group", "column": column, "value": value}
+            where = Where("group", column=column, value=value)
             after = None if counted.calibrated is None else counted.calibrated.group(place, name)
             one = Slice(where, counted.side.group(place, name), after)
             groups.setdefault(period, []).append(one)
-    decisions: dict[Cell, Result] = {}
+    decisions: dict[Cell, Decided] = {}
     if applied is not None and found.labelled:
         inner = replace(found, dataset=crossed)
         decided = applied.decisions(inner, spec, conventions, loaded, threads)
         for column, name in zip(columns, names, strict=True):
-            told = {} if decided is None else by_value(decided.shown((name,)).get("groups", ()))
+            told = {} if decided is None else by_value(decided.shown((name,)).groups or ())
             for both, part in told.items():
                 period, value = json.loads(both)
                 decisions[period, column, value] = part
     return Crossed(found, groups, decisions, whole=False)
 
 
-def with_versus(crossed: Crossed, told: Result | None) -> Crossed:
+def with_versus(crossed: Crossed, whole: Versus | None) -> Crossed:
     """Return what is crossed with the comparison of two models, as `versus` has told it."""
-    if told is None:
+    if whole is None:
         return crossed
-    whole = typed_as(told, Versus)
     parts = {str(part.slice.value): part for part in whole.periods or ()}
     missing = (
         "" if whole.periods is not None else whole.note or "detectors are compared on all images"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from msgspec import structs
 
 from calibcli._version import __version__
 from calibcli.core.results.base import plain
@@ -15,16 +18,24 @@ from calibcli.workflows.input.gather import gather, with_group_of
 from calibcli.workflows.input.gathered import Gathered
 from calibcli.workflows.input.saved import stats_payload
 from calibcli.workflows.input.warnings import calibrator_warnings, measure_warnings
-from calibcli.workflows.measure.slices import judge_readings, shown_class, slice_result
+from calibcli.workflows.measure.slices import (
+    change_parts,
+    judge_readings,
+    shown_class,
+    slice_result,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from calibcli.core.calibrators import Calibrator
     from calibcli.core.comparison.evidence import Promise
     from calibcli.core.decisions.costs import Costs
     from calibcli.core.decisions.gates import Gate
     from calibcli.core.numeric.raw_scale import RawScale
+    from calibcli.core.results.comparisons import Versus
+    from calibcli.core.results.figures import Where
+    from calibcli.core.results.measure import SliceResult
     from calibcli.core.results.warning import Warning
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.tasks.collect import Population
@@ -33,6 +44,8 @@ if TYPE_CHECKING:
     from calibcli.workflows.input.gathered import Slice
     from calibcli.workflows.measure.compared.reference import Reference
     from calibcli.workflows.measure.decided.applied import Applied, Decisions
+
+    Judge = Callable[[Where, Population], SliceResult]
 
 Result = dict[str, Any]
 
@@ -148,9 +161,10 @@ def measure(
     if applied is not None:
         warnings += applied.warnings(loaded, found)
     result = measured(found, conventions, curves=curves, applied=applied, in_brief=in_brief)
+    params: Result = result["params"]
     decided: Decisions | None = None
     if applied is not None and found.labelled:
-        result["params"] |= applied.params()
+        params |= applied.params()
         decided = applied.decisions(found, whole, conventions, loaded, threads)
         if decided is not None:
             result["decision"] = decided.shown(spec.groups)
@@ -162,7 +176,7 @@ def measure(
     if conventions.at and found.labelled:
         judge_readings(result, conventions.confidence)
     if shared is not None:
-        result["overlap"] = plain(shared)
+        result["overlap"] = shared
     if reference is not None:
         from calibcli.workflows.measure.compared.drift import drift
         from calibcli.workflows.measure.compared.reference import load_reference
@@ -174,8 +188,8 @@ def measure(
             raise absent
         result["drift"] = drift(found, before, conventions)
         warnings += before.warnings
-        result["params"]["reference"] = reference
-    two: Result | None = None
+        params["reference"] = reference
+    two: Versus | None = None
     remarks: list[Warning] = []
     if versus is not None:
         from calibcli.io.rows.keys import MISSING_GROUP
@@ -220,30 +234,31 @@ def measure(
             crossed=with_versus(crossed, two),
         )
         warnings += said
-        result["params"]["by"] = by
+        params["by"] = by
     if two is not None:
         result["versus"] = two
         warnings += remarks
-        result["params"]["versus"] = versus
+        params["versus"] = versus
     if worst:
         from calibcli.workflows.measure.worst import worst_rows
 
-        rows = worst_rows(found, spec, conventions, worst, calibrator=mapping, threads=threads)
-        result["worst"] = plain(rows)
-        result["params"]["worst"] = worst
+        result["worst"] = worst_rows(
+            found, spec, conventions, worst, calibrator=mapping, threads=threads
+        )
+        params["worst"] = worst
     result |= warned(warnings)
     if calibrator is not None:
-        result["params"]["calibrator"] = calibrator
+        params["calibrator"] = calibrator
     if evidence is None:
         _finish(result, gates, found, applied, save_stats)
-        return result
+        return cast(Result, plain(result))
     from calibcli.workflows.measure.evidence import held_year
 
     with held_year(evidence, wanted, conventions) as year:
         result["evidence"] = year.count(found, conventions, result, applied)
         _finish(result, gates, found, applied, save_stats)
         year.write()
-    return result
+    return cast(Result, plain(result))
 
 
 def _finish(
@@ -284,48 +299,47 @@ def measured(
     `applied` holds chosen cut-offs, which are shown where they cut; `curves` is what errors cost,
     to have also what a report draws; `in_brief` is that of `measure`.
     """
-    made: list[tuple[Result, Population]] = []
+    made: list[tuple[SliceResult, Population]] = []
 
-    def unlabelled(one: Slice) -> Result:
+    def with_after(one: Slice, before: SliceResult, judged: Judge) -> SliceResult:
+        if one.calibrated is None:
+            return before
+        after = structs.replace(judged(one.where, one.calibrated), slice=None)
+        return structs.replace(before, calibrated=after)
+
+    def unlabelled(one: Slice) -> SliceResult:
         from calibcli.workflows.measure.compared.unlabelled import unlabelled_result
 
-        result = unlabelled_result(one.where, one.population, conventions)
-        if one.calibrated is not None:
-            after = unlabelled_result(one.where, one.calibrated, conventions)
-            result["calibrated"] = {k: v for k, v in after.items() if k != "slice"}
-        return result
+        judged = partial(unlabelled_result, conventions=conventions)
+        return with_after(one, judged(one.where, one.population), judged)
 
     scale = found.raw_scale
 
-    def ranked(one: Slice, scale: RawScale) -> Result:
+    def ranked(one: Slice, scale: RawScale) -> SliceResult:
         from calibcli.workflows.measure.ranking import ranking_result
 
         own = conventions if applied is None else applied.raw_cuts(conventions, one.where)
         result = ranking_result(one.where, one.population, own, scale)
-        if one.calibrated is not None:
-            after = slice_result(one.where, one.calibrated, cut(one.where, after=True))
-            result["calibrated"] = {k: v for k, v in after.items() if k != "slice"}
-        return result
+        later = partial(slice_result, conventions=cut(one.where, after=True))
+        return with_after(one, result, later)
 
-    def cut(where: Result, *, after: bool) -> Conventions:
+    def cut(where: Where, *, after: bool) -> Conventions:
         return conventions if applied is None else applied.cut(conventions, where, after=after)
 
-    def shown(one: Slice, costs: Costs | None) -> Result:
+    def shown(one: Slice, costs: Costs | None) -> SliceResult:
         if not found.labelled:
             return unlabelled(one)
         if scale is not None:
             return ranked(one, scale)
         own = cut(one.where, after=False)
-        result = slice_result(one.where, one.population, own, curves=costs)
-        made.append((result, one.population))
-        if one.calibrated is not None:
-            later = cut(one.where, after=True)
-            after = slice_result(one.where, one.calibrated, later, curves=costs)
-            result["calibrated"] = {k: v for k, v in after.items() if k != "slice"}
-            if one.where["kind"] != "overall":
-                made.pop()
-            made.append((result["calibrated"], one.calibrated))
-        return result
+        before = slice_result(one.where, one.population, own, curves=costs)
+        later = partial(slice_result, conventions=cut(one.where, after=True), curves=costs)
+        whole = with_after(one, before, later)
+        if one.calibrated is None or one.where.kind == "overall":
+            made.append((whole, one.population))
+        if whole.calibrated is not None and one.calibrated is not None:
+            made.append((whole.calibrated, one.calibrated))
+        return whole
 
     def shown_in_brief(one: Slice) -> Result:
         result = shown_class(one.where, one.population, conventions)
@@ -355,7 +369,7 @@ def measured(
         **warned(()),
     }
     if curves is not None:
-        from calibcli.workflows.measure.decided.cutoffs import attach_cutoffs
+        from calibcli.workflows.measure.decided.cutoffs import with_cutoffs
 
-        attach_cutoffs(made, whole["params"]["thresholds"])
+        change_parts(whole, with_cutoffs(made, whole["params"]["thresholds"]))
     return whole

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from calibcli.core.decisions.gates import Findings, evaluate_gate
-from calibcli.core.results.comparisons import Compared
-from calibcli.core.results.figures import OVERALL, Where
-from calibcli.core.results.measure import SliceResult
-from calibcli.core.results.parts.decided import Decided
-from calibcli.core.results.reading import typed_as
+from calibcli.core.results.figures import OVERALL
 from calibcli.core.results.stream import of_decision, of_differences, of_drift, of_slice
 from calibcli.errors import UsageError
 from calibcli.workflows.measure.compared.unlabelled import unlabelled_result
@@ -20,12 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from calibcli.core.decisions.gates import Gate
+    from calibcli.core.results.comparisons import Compared
+    from calibcli.core.results.figures import Where
+    from calibcli.core.results.parts.decided import Decided
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gathered import Slice
     from calibcli.workflows.measure.crossed import Crossed
     from calibcli.workflows.measure.decided.applied import Applied
 
-Result = dict[str, Any]
 _ELSEWHERE = re.compile(r"(overlap|series|evidence)\b")
 _OF_GROUPS = re.compile(r"group\b|worst\(group\b")
 _OF_CLASSES = re.compile(r"class\b|worst\(class\b")
@@ -41,10 +39,10 @@ def of_periods(gate: Gate, crossed: Crossed) -> bool:
 
 def failing(
     one: Slice,
-    row: Result,
+    moved: dict[str, Compared],
     gates: Sequence[Gate],
     conventions: Conventions,
-    decisions: Mapping[str, Result],
+    decisions: Mapping[str, Decided],
     applied: Applied | None,
     crossed: Crossed,
     *,
@@ -54,7 +52,7 @@ def failing(
 
     Args:
         one: the period.
-        row: what is told of it.
+        moved: its drift; {} without a reference.
         gates: those that `of_periods` has let through.
         conventions: how to bin, where to cut, how sure to be.
         decisions: what decisions are worth, by period.
@@ -73,25 +71,23 @@ def failing(
         for stage, population in (("before", part.population), ("calibrated", part.calibrated)):
             if population is not None:
                 after, own = stage == "calibrated", part.where
-                own = {"kind": "overall"} if part is one else own
+                own = OVERALL if part is one else own
                 cut = conventions if applied is None else applied.cut(conventions, own, after=after)
-                told = typed_as(judged(own, population, cut), SliceResult)
-                found.add(of_slice(stage, where, told))
+                found.add(of_slice(stage, where, judged(own, population, cut)))
 
     add(one, OVERALL)
-    found.add(of_drift("drift", OVERALL, typed_as(row.get("drift") or {}, dict[str, Compared])))
+    found.add(of_drift("drift", OVERALL, moved))
     if period in decisions:
-        found.add(of_decision(OVERALL, typed_as(decisions[period], Decided)))
+        found.add(of_decision(OVERALL, decisions[period]))
     if any(_OF_CLASSES.match(gate.subject) for gate in gates):
         for part in crossed.classes_of(one):
-            add(part, typed_as(part.where, Where))
+            add(part, part.where)
     if any(_OF_GROUPS.match(gate.subject) for gate in gates):
         for part in crossed.groups_of(period):
-            where = typed_as(part.where, Where)
-            add(part, where)
+            add(part, part.where)
             decided = crossed.decision_of(period, part)
             if decided is not None:
-                found.add(of_decision(where, typed_as(decided, Decided)))
+                found.add(of_decision(part.where, decided))
     if period in crossed.versus:
         told = crossed.versus[period]
         found.add(of_differences(OVERALL, "versus", crossed.second, told.metrics))

@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from msgspec import structs
 
 from calibcli.core.metrics import intervals
 from calibcli.core.metrics.binary import View
 from calibcli.core.metrics.further.registry import ALL
 from calibcli.core.metrics.grid_error import grid_error
+from calibcli.core.results.measure import SliceResult
 from calibcli.workflows.measure.slices import confusion, figure
 
 if TYPE_CHECKING:
     from calibcli.core.numeric.raw_scale import RawScale
+    from calibcli.core.results.figures import Figure, Where
     from calibcli.tasks.population import Population
     from calibcli.workflows.input.conventions import Conventions
 
@@ -23,7 +26,7 @@ _RANKING: Final = ("n", "prevalence", "auc", "average_precision")
 """Figures of any score whose order means something."""
 
 
-def ranking_figures(population: Population, conventions: Conventions) -> Result:
+def ranking_figures(population: Population, conventions: Conventions) -> dict[str, Figure]:
     """Return every metric by name; those of probabilities are null, with the reason."""
     view = View(population.pairs, conventions.headline)
     known = intervals.measure(
@@ -38,12 +41,12 @@ def ranking_brief(population: Population, conventions: Conventions) -> Result:
 
 
 def ranking_result(
-    where: Result, population: Population, conventions: Conventions, scale: RawScale
-) -> Result:
+    where: Where, population: Population, conventions: Conventions, scale: RawScale
+) -> SliceResult:
     """Return the result of a slice of raw scores.
 
     Args:
-        where: the slice, as it stands in the JSON.
+        where: the slice.
         population: its statistics.
         conventions: how sure to be, and the cut-offs in the unit of the scores.
         scale: of the scores.
@@ -54,14 +57,11 @@ def ranking_result(
         if view.stats.exact:
             first = int(np.searchsorted(view.stats.cut, float(scale.keyed(raw))))
         table = confusion(view, at, conventions.confidence, first=first)
-        tables.append({**table, "threshold": raw})
-    result: Result = {
-        "slice": where,
-        "metrics": ranking_figures(population, conventions),
-        "confusion": tables,
-        "bins": [],
-        "ece_by_bins": [],
-    }
-    if not population.pairs.exact:
-        result["grid_error"] = grid_error(population.pairs)
-    return result
+        tables.append(structs.replace(table, threshold=raw))
+    return SliceResult(
+        slice=where,
+        metrics=ranking_figures(population, conventions),
+        confusion=tuple(tables),
+        bins=(),
+        grid_error=None if population.pairs.exact else grid_error(population.pairs),
+    )

@@ -9,25 +9,31 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from calibcli.core.comparison.drift import jensen_shannon, ks, psi
-from calibcli.core.comparison.reliability_test import reliability_p
+from calibcli.core.comparison.drift import psi
 from calibcli.core.metrics import intervals
-from calibcli.core.metrics.binary import Undefined, View
+from calibcli.core.metrics.binary import View
 from calibcli.core.metrics.gaps import ece_sum
 from calibcli.core.metrics.inversion import exceeds_p
+from calibcli.core.results.base import UNSET
+from calibcli.core.results.comparisons import Period, PeriodGroup, Series
+from calibcli.core.results.figures import Figure
 from calibcli.core.results.warning import Warning
 from calibcli.errors import UsageError
 from calibcli.io.rows.keys import MISSING_GROUP
 from calibcli.io.rows.periods import AUTO, chunk_size, split_unit
 from calibcli.workflows.input.gather import reads_stats
+from calibcli.workflows.measure.compared.drift import distances, reliability
 from calibcli.workflows.measure.period_gates import failing, of_periods
+from calibcli.workflows.measure.slices import figure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from calibcli.core.decisions.gates import Gate
+    from calibcli.core.results.comparisons import Compared
+    from calibcli.core.results.parts.decided import Decided
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.workflows.input.conventions import Conventions
@@ -36,7 +42,6 @@ if TYPE_CHECKING:
     from calibcli.workflows.measure.crossed import Crossed
     from calibcli.workflows.measure.decided.applied import Applied
 
-Result = dict[str, Any]
 FAR = 0.2
 """PSI from which scores have moved far, by the usual rule of thumb."""
 _MOST_CELLS = 4096
@@ -84,10 +89,10 @@ def series(
     *,
     reference: Reference | None,
     labelled: bool,
-    decisions: Mapping[str, Result],
+    decisions: Mapping[str, Decided],
     applied: Applied | None,
     crossed: Crossed,
-) -> tuple[Result, list[Warning]]:
+) -> tuple[Series, list[Warning]]:
     """Return the figures of each period, the first bad one, and what is to be said of it.
 
     Args:
@@ -116,44 +121,61 @@ def series(
     before = None if reference is None else _light(reference.population.pairs)
     rows = []
     for one in periods:
-        row: Result = {"value": one.value}
-        row["metrics"] = _metrics(one, conventions, labelled=labelled)
+        moved = None
         if before is not None:
-            row["drift"] = _drift(before, one.population.pairs, conventions, labelled=both)
+            moved = _drift(before, one.population.pairs, conventions, labelled=both)
         why = (
-            failing(one, row, usable, conventions, decisions, applied, crossed, labelled=labelled)
+            failing(
+                one, moved or {}, usable, conventions, decisions, applied, crossed,
+                labelled=labelled,
+            )
             if usable
             else _beyond(one, before, conventions, level, labelled=labelled)
-        )
-        moved = row.get("drift") or {}
-        changed = [
-            name
-            for name, key in (("psi", "p"), ("reliability_p", "value"))
-            if (moved.get(name) or {}).get(key) is not None and moved[name][key] < level
-        ]
-        row |= {"bad": bool(why), "why": why, "changed": changed}
-        if row["value"] in decisions:
-            row["decision"] = decisions[row["value"]]
-        parts = [
-            _group(part, crossed.decision_of(one.value, part), conventions, labelled=labelled)
+        )  # fmt: skip
+        parts = tuple(
+            PeriodGroup(
+                part.where,
+                _metrics(part, conventions, labelled=labelled),
+                crossed.decision_of(one.value, part),
+            )
             for part in crossed.groups_of(one.value)
-        ]
-        row |= {"groups": parts} if parts else {}
-        rows.append(row)
-    bad = [row["value"] for row in rows if row["bad"]]
-    changed_at = [row["value"] for row in rows if row["changed"]]
-    result: Result = {
-        "by": by,
-        "looks": looks,
-        "level": level,
-        "rule": _rule(usable, conventions, level, looks, reference, labelled=labelled),
-        "limits": _limits(usable, conventions, reference, labelled=labelled),
-        "first_bad": bad[0] if bad else None,
-        "first_changed": changed_at[0] if changed_at else None,
-        "metrics": {"bad": _count(bad), "changed": _count(changed_at)},
-        "periods": rows,
-    }
+        )
+        rows.append(
+            Period(
+                value=one.value,
+                metrics=_metrics(one, conventions, labelled=labelled),
+                drift=moved,
+                bad=bool(why),
+                why=tuple(why),
+                changed=_changed(moved or {}, level),
+                decision=decisions.get(one.value),
+                groups=parts or None,
+            )
+        )
+    bad = [row.value for row in rows if row.bad]
+    changed_at = [row.value for row in rows if row.changed]
+    result = Series(
+        by=by,
+        looks=looks,
+        level=level,
+        rule=_rule(usable, conventions, level, looks, reference, labelled=labelled),
+        limits=_limits(usable, conventions, reference, labelled=labelled),
+        first_bad=bad[0] if bad else None,
+        first_changed=changed_at[0] if changed_at else None,
+        metrics={"bad": Figure(len(bad)), "changed": Figure(len(changed_at))},
+        periods=tuple(rows),
+    )
     return result, list(dict.fromkeys(warnings))
+
+
+def _changed(moved: Mapping[str, Compared], level: float) -> tuple[str, ...]:
+    """Return the tests against the reference that tell a change at a level."""
+    found = []
+    for name, one in moved.items():
+        p = one.value if name == "reliability_p" else one.p if name == "psi" else UNSET
+        if p is not UNSET and p is not None and p < level:
+            found.append(name)
+    return tuple(found)
 
 
 def order_warnings(periods: Sequence[Slice], by: str) -> list[Warning]:
@@ -179,11 +201,7 @@ def _light(stats: ScoreStats) -> ScoreStats:
     return stats if len(stats.key) <= _MOST_CELLS else stats.coarsened(_BITS)
 
 
-def _count(values: list[str]) -> Result:
-    return {"value": len(values), "low": None, "high": None}
-
-
-def _metrics(one: Slice, conventions: Conventions, *, labelled: bool) -> Result:
+def _metrics(one: Slice, conventions: Conventions, *, labelled: bool) -> dict[str, Figure]:
     view = View(one.population.pairs, conventions.headline)
     several = one.population.exclusive
     names: tuple[str, ...] = _CONFIDENCE if several else _BINARY
@@ -192,40 +210,16 @@ def _metrics(one: Slice, conventions: Conventions, *, labelled: bool) -> Result:
     found = intervals.measure(
         view, confidence=conventions.confidence, seed=conventions.seed, names=names
     )
-    rows: Result = {}
-    for name, (value, low, high, reason) in found.items():
-        shown = "accuracy" if several and name == "prevalence" else name
-        rows[shown] = {"value": value, "low": low, "high": high}
-        if reason is not None:
-            rows[shown]["reason"] = reason
-    return rows
-
-
-def _group(
-    one: Slice, decision: Result | None, conventions: Conventions, *, labelled: bool
-) -> Result:
-    """Return the figures of a group within a period."""
-    told = {"slice": one.where, "metrics": _metrics(one, conventions, labelled=labelled)}
-    return told if decision is None else told | {"decision": decision}
+    shown = {"prevalence": "accuracy"} if several else {}
+    return {shown.get(name, name): figure(own) for name, own in found.items()}
 
 
 def _drift(
     before: ScoreStats, now: ScoreStats, conventions: Conventions, *, labelled: bool
-) -> Result:
-    found: Result = {}
-    level = conventions.confidence or 0.95
-    for name, distance in (("psi", psi), ("ks", ks), ("js", jensen_shannon)):
-        try:
-            found[name] = distance(before, now, confidence=level).to_dict()
-        except Undefined as undefined:
-            found[name] = {"value": None, "low": None, "high": None, "reason": str(undefined)}
+) -> dict[str, Compared]:
+    found = distances(before, now, conventions.confidence or 0.95)
     if labelled:
-        curve: Result = {"value": None, "low": None, "high": None}
-        try:
-            curve["value"] = reliability_p(before, now)
-        except Undefined as undefined:
-            curve["reason"] = str(undefined)
-        found["reliability_p"] = curve
+        found["reliability_p"] = reliability(before, now)
     return found
 
 
@@ -255,14 +249,14 @@ def _limits(
     reference: Reference | None,
     *,
     labelled: bool,
-) -> Result:
+) -> dict[str, float]:
     """Return what ECE and PSI are held against: the tolerance and `FAR`, or what gates say."""
     if gates:
-        found: Result = {}
+        found: dict[str, float] = {}
         for gate in gates:
             match = _LIMITED.fullmatch(gate.subject)
             if match is not None:
-                name = match["figure"]
+                name = match.group("figure")
                 found[name] = min(gate.target, found.get(name, gate.target))
         return found
     own = {"ece": conventions.tolerance} if labelled else {}

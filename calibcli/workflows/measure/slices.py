@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import structs
 
 from calibcli.core.metrics import intervals, multiclass
 from calibcli.core.metrics.binary import TESTS, View
@@ -12,23 +13,29 @@ from calibcli.core.metrics.grid_error import grid_error
 from calibcli.core.metrics.readings import judged, read_at
 from calibcli.core.metrics.shares import effective_rows, f1_of, overlap_interval, proportion
 from calibcli.core.numeric.proportions import clopper_pearson
-from calibcli.core.results.base import plain
-from calibcli.core.results.figures import Figure, Reading
+from calibcli.core.results.figures import Bin, BinnedEce, Confusion, Figure, Reading, undefined
+from calibcli.core.results.measure import SliceResult
 from calibcli.core.results.reading import typed_as
 from calibcli.core.statistics.curves import threshold_curve
 from calibcli.io.task import IMAGES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
     from numpy.typing import NDArray
 
     from calibcli.core.decisions.costs import Costs
     from calibcli.core.metrics.intervals import Found
+    from calibcli.core.results.figures import Where
+    from calibcli.core.results.measure import Segmentation, Structure
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.tasks.collect import Population
     from calibcli.workflows.input.conventions import Conventions
 
     Array = NDArray[np.float64]
     Cells = tuple[Array, Array]
+    Part = TypeVar("Part", SliceResult, Structure)
 
 Result = dict[str, Any]
 CURVE_POINTS = 500
@@ -38,16 +45,16 @@ _SHOWN = ("n", "prevalence", "mean_score", "ece", "nll")
 
 
 def slice_result(
-    where: Result,
+    where: Where,
     population: Population,
     conventions: Conventions,
     *,
     curves: Costs | None = None,
-) -> Result:
+) -> SliceResult:
     """Return what is known of one population: metrics, confusion tables, bins.
 
     Args:
-        where: the slice, as it stands in the JSON.
+        where: the slice.
         population: its statistics.
         conventions: how to bin and how sure to be.
         curves: what errors cost, to have also what a report draws.
@@ -55,8 +62,10 @@ def slice_result(
     view = View.of(population.pairs, conventions.headline, seed=conventions.seed)
     found = metrics_of(population, conventions, conventions.confidence)
     extra = population.extra
-    metrics = _figures(found, population, conventions.confidence)
-    result: Result = {"slice": where, "metrics": metrics}
+    result: Result = {
+        "slice": where,
+        "metrics": _figures(found, population, conventions.confidence),
+    }
     if not population.exclusive:
         result["confusion"] = [
             cut_table(population, t, conventions) for t in conventions.thresholds
@@ -71,20 +80,20 @@ def slice_result(
         result |= extra.parts()
     if curves is not None and not population.exclusive:
         result |= _curves(population)
-    if curves is not None and where["kind"] == "class":
+    if curves is not None and where.kind == "class":
         from calibcli.workflows.measure.decided.decision_curves import class_costs
 
         result |= class_costs(population, curves)
-    if curves is not None and where["kind"] == "overall":
+    if curves is not None and where.kind == "overall":
         from calibcli.workflows.measure.decided.decision_curves import decision_curves
         from calibcli.workflows.measure.report_curves import report_curves
 
         result |= report_curves(view, conventions)
         result |= decision_curves(population, curves, conventions.confidence)
-    return result
+    return typed_as(result, SliceResult)
 
 
-def shown_class(where: Result, population: Population, conventions: Conventions) -> Result:
+def shown_class(where: Where, population: Population, conventions: Conventions) -> Result:
     """Return what a table shows of one class against the rest; `slice_result` has the others."""
     view = View.of(population.pairs, conventions.headline, seed=conventions.seed)
     found = intervals.measure(
@@ -130,14 +139,15 @@ def brief_result(population: Population, conventions: Conventions) -> Result:
     }
 
 
-def _figures(found: dict[str, Found], population: Population, confidence: float | None) -> Result:
+def _figures(
+    found: dict[str, Found], population: Population, confidence: float | None
+) -> dict[str, Figure]:
     figures = {name: figure(one) for name, one in found.items()}
     if population.extra is not None:
-        pairs = {name: Figure(*one[:3], reason=one[3]) for name, one in found.items()}
-        figures = plain(population.extra.metrics(pairs, confidence))
-    errors = certain_errors(population)
-    if errors and figures["nll"]["value"] is not None:
-        figures["nll"]["certain_errors"] = errors
+        figures = population.extra.metrics(figures, confidence)
+    errors, loss = certain_errors(population), figures["nll"]
+    if errors and loss.value is not None:
+        figures["nll"] = structs.replace(loss, certain_errors=errors)
     return figures
 
 
@@ -149,29 +159,26 @@ def certain_errors(population: Population) -> int | float:
     return float(wrong) if population.pairs.weighted else int(wrong)
 
 
-def figure(found: Found) -> Result:
-    """Return a metric as it stands in the JSON."""
+def figure(found: Found) -> Figure:
+    """Return a metric as a figure."""
     value, low, high, reason = found
-    figure: Result = {"value": value, "low": low, "high": high}
-    if reason is not None:
-        figure["reason"] = reason
-    return figure
+    return Figure(value, low, high, reason=reason)
 
 
-def cut_table(population: Population, threshold: float, conventions: Conventions) -> Result:
+def cut_table(population: Population, threshold: float, conventions: Conventions) -> Confusion:
     """Return the confusion table at a threshold, of what the medium counts there."""
     extra, level = population.extra, conventions.confidence
     if extra is None:
         return confusion(View(population.pairs, conventions.headline), threshold, level)
     view = View(extra.counted(population.pairs), conventions.headline)
     counts = confusion(view, max(threshold, extra.lowest), level)
-    found: Result = plain(extra.table(counts, threshold))
+    found: Confusion = extra.table(counts, threshold)
     return found
 
 
 def confusion(
     view: View, threshold: float, level: float | None, *, first: int | None = None
-) -> Result:
+) -> Confusion:
     """Return the confusion table at a threshold: positive means score >= threshold.
 
     `first` is the first positive cell, where the threshold parts logits that are one probability.
@@ -184,47 +191,46 @@ def confusion(
     fn, tn = (c[:first].sum().item() for c in (stats.pos, stats.neg))
     on, off = np.ones(len(alert)), np.zeros(len(alert))
 
-    def share(of: str, hits: float, rows: float, hit: Cells, row: Cells) -> Result:
+    def share(of: str, hits: float, rows: float, hit: Cells, row: Cells) -> Figure:
         """A proportion hits / rows; `hit` and `row` mark the cells' positives and negatives."""
         if not rows:
-            return {"value": None, "low": None, "high": None, "reason": f"no {of}"}
+            return undefined(f"no {of}")
         value = hits / rows
         if level is None:
-            return {"value": value, "low": None, "high": None}
+            return Figure(value)
         slope = (hit[0] - value * row[0]) / rows, (hit[1] - value * row[1]) / rows
-        low, high = proportion(stats, value, slope, rows, level)
-        return {"value": value, "low": low, "high": high}
+        return Figure(value, *proportion(stats, value, slope, rows, level))
 
     calm = on - alert
-    return {
-        "threshold": threshold,
-        "tp": tp,
-        "fp": fp,
-        "fn": fn,
-        "tn": tn,
-        "precision": share("alerts", tp, tp + fp, (alert, off), (alert, alert)),
-        "recall": share("positives", tp, tp + fn, (alert, off), (on, off)),
-        "f1": _f1(stats, tp, fp, fn, alert, level),
-        "specificity": share("negatives", tn, tn + fp, (off, calm), (off, on)),
-        "fpr": share("negatives", fp, tn + fp, (off, alert), (off, on)),
-    }
+    return Confusion(
+        threshold,
+        tp,
+        fp,
+        fn,
+        tn,
+        precision=share("alerts", tp, tp + fp, (alert, off), (alert, alert)),
+        recall=share("positives", tp, tp + fn, (alert, off), (on, off)),
+        f1=_f1(stats, tp, fp, fn, alert, level),
+        specificity=share("negatives", tn, tn + fp, (off, calm), (off, on)),
+        fpr=share("negatives", fp, tn + fp, (off, alert), (off, on)),
+    )
 
 
 def _f1(
     stats: ScoreStats, tp: float, fp: float, fn: float, alert: Array, level: float | None
-) -> Result:
+) -> Figure:
     size = 2 * tp + fp + fn
     if not size:
-        return {"value": None, "low": None, "high": None, "reason": "no positives and no alerts"}
+        return undefined("no positives and no alerts")
     value = 2 * tp / size
     if level is None:
-        return {"value": value, "low": None, "high": None}
+        return Figure(value)
     low, high = overlap_interval(stats, alert, level)
-    return {"value": value, "low": f1_of(low), "high": f1_of(high)}
+    return Figure(value, f1_of(low), f1_of(high))
 
 
-def bin_rows(view: View, level: float | None) -> list[Result]:
-    """Return the bins as rows; frequencies with exact (Clopper-Pearson) intervals.
+def bin_rows(view: View, level: float | None) -> tuple[Bin, ...]:
+    """Return the bins; frequencies with exact (Clopper-Pearson) intervals.
 
     With clusters or weights the interval is that of the effective number of rows.
     """
@@ -233,25 +239,25 @@ def bin_rows(view: View, level: float | None) -> list[Result]:
     if level is not None and len(bins.count):
         rows_of = effective_rows(view, level)
         low, high = clopper_pearson(bins.frequency * rows_of, rows_of, level)
-    rows = []
-    for b in range(len(bins.count)):
-        used = bool(bins.used[b])
-        rows.append(
-            {
-                "low": float(bins.low[b]),
-                "high": float(bins.high[b]),
-                "count": bins.count[b].item(),
-                "score": float(bins.score[b]) if used else None,
-                "frequency": float(bins.frequency[b]) if used else None,
-                "frequency_low": float(low[b]) if used and low is not None else None,
-                "frequency_high": float(high[b]) if used and high is not None else None,
-                "gap": float(bins.gap[b]) if used else None,
-            }
+
+    def row(b: int) -> Bin:
+        edges, count = (float(bins.low[b]), float(bins.high[b])), bins.count[b].item()
+        if not bins.used[b]:
+            return Bin(*edges, count)
+        return Bin(
+            *edges,
+            count,
+            score=float(bins.score[b]),
+            frequency=float(bins.frequency[b]),
+            frequency_low=None if low is None else float(low[b]),
+            frequency_high=None if high is None else float(high[b]),
+            gap=float(bins.gap[b]),
         )
-    return rows
+
+    return tuple(map(row, range(len(bins.count))))
 
 
-def ece_by_bins(stats: ScoreStats, conventions: Conventions, headline: Found) -> list[Result]:
+def ece_by_bins(stats: ScoreStats, conventions: Conventions, headline: Found) -> list[BinnedEce]:
     """Return ECE under every binning; `headline` is that of the first."""
     rows = []
     for binning in conventions.all_binnings():
@@ -262,31 +268,57 @@ def ece_by_bins(stats: ScoreStats, conventions: Conventions, headline: Found) ->
                 view, confidence=conventions.confidence, seed=conventions.seed, names=("ece",)
             )["ece"]
         used = int(view.bins.used.sum())
-        rows.append(
-            {"bins": binning.bins, "binning": binning.kind, "used": used, "ece": figure(ece)}
-        )
+        rows.append(BinnedEce(binning.bins, binning.kind, used, figure(ece)))
     return rows
 
 
-def readings_of(view: View, conventions: Conventions) -> list[Result]:
+def readings_of(view: View, conventions: Conventions) -> tuple[Reading, ...]:
     """Read the reliability curve at every confidence that is asked for."""
     tolerance, level = conventions.tolerance, conventions.confidence
-    return [plain(read_at(view, at, tolerance, level)) for at in conventions.at]
+    return tuple(read_at(view, at, tolerance, level) for at in conventions.at)
+
+
+def change_parts(result: Result, change: Callable[[SliceResult], SliceResult]) -> None:
+    """Change every slice of a measure result, and what it is after the calibrator, in place.
+
+    Classes that are shown in brief stay as they are.
+    """
+
+    def changed(part: Any) -> Any:
+        if not isinstance(part, SliceResult):
+            return part
+        after = part.calibrated
+        return structs.replace(change(part), calibrated=None if after is None else change(after))
+
+    result["overall"] = changed(result["overall"])
+    for key in ("classes", "groups"):
+        result[key] = [changed(part) for part in result[key]]
 
 
 def judge_readings(result: Result, level: float | None) -> None:
     """Say of every reading of the curve in a result whether chance explains its gap."""
     if level is None:
         return
-    parts = [result["overall"], *result["classes"], *result["groups"]]
-    parts += [part["calibrated"] for part in parts if part.get("calibrated")]
-    parts += result.get(IMAGES, {}).get("structures", ())
-    told = [part for part in parts if part.get("at")]
-    readings = iter(
-        judged([typed_as(one, Reading) for part in told for one in part["at"]], 1 - level)
-    )
-    for part in told:
-        part["at"] = [plain(next(readings)) for _ in part["at"]]
+    found: list[Reading] = []
+
+    def told(part: Part) -> Part:
+        found.extend(part.at or ())
+        return part
+
+    change_parts(result, told)
+    medium: Segmentation | None = result.get(IMAGES)
+    for structure in () if medium is None else medium.structures:
+        told(structure)
+    verdicts = dict(zip(map(id, found), judged(found, 1 - level), strict=True))
+
+    def again(part: Part) -> Part:
+        at = part.at
+        return structs.replace(part, at=None if at is None else tuple(verdicts[id(r)] for r in at))
+
+    change_parts(result, again)
+    if medium is not None:
+        structures = tuple(map(again, medium.structures))
+        result[IMAGES] = structs.replace(medium, structures=structures)
 
 
 def _curves(population: Population) -> Result:

@@ -15,16 +15,14 @@ from msgspec import structs
 
 from calibcli.core.metrics import intervals
 from calibcli.core.metrics.binary import View
-from calibcli.core.results.base import plain
-from calibcli.core.results.figures import Bin, Figure, Reading, undefined
+from calibcli.core.results.figures import Figure, undefined
 from calibcli.core.results.measure import Segmentation, SliceResult, Structure
-from calibcli.core.results.reading import typed_as
 from calibcli.core.results.warning import Warning
 from calibcli.core.segmentation.overlap import overlap
 from calibcli.core.statistics.keys import HALF_KEY
 from calibcli.io.task import IMAGES
 from calibcli.tasks.segmentation.image_counts import ImageCounts
-from calibcli.workflows.measure.slices import bin_rows, readings_of
+from calibcli.workflows.measure.slices import bin_rows, figure, readings_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +36,7 @@ if TYPE_CHECKING:
 
 Result = dict[str, Any]
 FEW_IMAGES = 20
+_DECIDED = {"ece": "decided_ece", "gap": "decided_gap"}
 
 
 def judge(result: Result, found: Gathered, conventions: Conventions) -> list[Warning]:
@@ -53,7 +52,7 @@ def judge(result: Result, found: Gathered, conventions: Conventions) -> list[War
             structs.replace(own, calibrated=structs.replace(after, name=None, pixels=None))
             for own, after in zip(structures, later, strict=True)
         ]
-    whole = typed_as(result["overall"], SliceResult)
+    whole: SliceResult = result["overall"]
     average = whole.value("ece")
     hidden = [one for one in structures if _hidden(one, average, conventions.tolerance)]
     told = Segmentation(
@@ -65,24 +64,32 @@ def judge(result: Result, found: Gathered, conventions: Conventions) -> list[War
         structures=tuple(structures),
         hidden=tuple(str(one.name) for one in hidden),
     )
-    result[IMAGES] = plain(told)
+    result[IMAGES] = told
     classes = result["classes"]
-    for part, own in zip(classes or [result["overall"]], structures, strict=True):
-        part["metrics"] |= _more_metrics(own)
-        if "calibrated" in part and own.calibrated is not None:
-            part["calibrated"]["metrics"] |= _more_metrics(own.calibrated)
-    for part in (result["overall"], *classes):
-        for one in (part, part.get("calibrated") or {}):
-            for table in one.get("confusion") or []:
-                f1 = typed_as(table["f1"], Figure)
-                table["dice"], table["iou"] = plain(f1), plain(_iou(f1))
+    decided = zip(classes or [whole], structures, strict=True)
+    parts = [_with_overlaps(_with_more(part, own)) for part, own in decided]
+    result["classes"] = parts if classes else []
+    result["overall"] = _with_overlaps(whole) if classes else parts[0]
     return _warnings(told, hidden, average, conventions, several=bool(classes))
 
 
-def _more_metrics(own: Structure) -> dict[str, Any]:
-    figures = {"decided_ece": own.ece, "decided_gap": own.gap, "dice": own.dice, "iou": own.iou}
-    figures["mean_dice"] = own.mean_dice
-    return {name: plain(figure) for name, figure in figures.items()}
+def _with_more(part: SliceResult, own: Structure) -> SliceResult:
+    """Return a slice with the figures of the pixels that are decided for its structure."""
+    names = "ece", "gap", "dice", "iou", "mean_dice"
+    figures = {_DECIDED.get(name, name): getattr(own, name) for name in names}
+    after = part.calibrated
+    if after is not None and own.calibrated is not None:
+        after = _with_more(after, own.calibrated)
+    return structs.replace(part, metrics=part.metrics | figures, calibrated=after)
+
+
+def _with_overlaps(part: SliceResult) -> SliceResult:
+    """Return a slice whose confusion tables have Dice and IoU."""
+    tables = part.confusion
+    if tables is not None:
+        tables = tuple(structs.replace(one, dice=one.f1, iou=_iou(one.f1)) for one in tables)
+    after = None if part.calibrated is None else _with_overlaps(part.calibrated)
+    return structs.replace(part, confusion=tables, calibrated=after)
 
 
 def _structures(stack: Any, population: Population, conventions: Conventions) -> list[Structure]:
@@ -122,16 +129,15 @@ def _structure(
     figures = intervals.measure(
         view, confidence=level, seed=conventions.seed, names=("mean_score", "ece")
     )
-    shown = {name: _figure(one) for name, one in overlap(counts, level).items()}
+    shown = {name: figure(one) for name, one in overlap(counts, level).items()}
     right, wrong, missed = (int(v) for v in counts.sum(axis=0))
-    at = readings_of(View(every, conventions.headline), conventions) if conventions.at else None
     return Structure(
         name=name,
         pixels=right + missed,
         decided=right + wrong,
-        score=_figure(figures["mean_score"]),
+        score=figure(figures["mean_score"]),
         gap=_gap(decided, level),
-        ece=_figure(figures["ece"]),
+        ece=figure(figures["ece"]),
         precision=shown["precision"],
         recall=shown["recall"],
         dice=shown["dice"],
@@ -140,8 +146,8 @@ def _structure(
         tp=right,
         fp=wrong,
         fn=missed,
-        bins=typed_as(bin_rows(view, level), tuple[Bin, ...]),
-        at=None if at is None else typed_as(at, tuple[Reading, ...]),
+        bins=bin_rows(view, level),
+        at=readings_of(View(every, conventions.headline), conventions) if conventions.at else None,
     )
 
 
@@ -159,11 +165,6 @@ def _gap(stats: ScoreStats, level: float | None) -> Figure:
     spread = intervals.variance(stats, ((1.0 - score - value) / n, (-score - value) / n))
     error = intervals.quantile(stats, level) * max(spread, 0.0) ** 0.5
     return Figure(value, value - error, value + error)
-
-
-def _figure(found: intervals.Found) -> Figure:
-    value, low, high, reason = found
-    return Figure(value, low, high, reason=reason)
 
 
 def _iou(f1: Figure) -> Figure:

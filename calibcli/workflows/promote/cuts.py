@@ -285,7 +285,7 @@ def verdicts(
 
     shown = measured(found, conventions)
     # Of several cut-offs there is none to name: the decisions have no single one.
-    shown["overall"].pop("confusion", None)
+    shown["overall"] = structs.replace(shown["overall"], confusion=None)
     figures = Findings.of(shown)
     for one in of_decision(OVERALL, met.decision):
         figures.add([one, one._replace(stage="before")])

@@ -17,7 +17,6 @@ from calibcli.core.decisions.rules import NONE, REFER
 from calibcli.core.results.figures import OVERALL, Figure, Where
 from calibcli.core.results.parts.decided import Decided
 from calibcli.core.results.promotion import ConstraintKept
-from calibcli.core.results.reading import typed_as
 from calibcli.core.statistics.buckets import BUCKETS
 from calibcli.errors import AnswerNoError, InputError
 from calibcli.tasks.rows.decided import natural
@@ -232,7 +231,7 @@ def _met(
         summed = exclusive and goal.name == "accuracy"
         over = goal.common or ("sum" if summed else "mean")
         compared = compare(every, goal.function, level, prior=wish.prior, over=over)
-    decision = typed_as(decision_result(rivals.counts, names, conventions.confidence), Decided)
+    decision = decision_result(rivals.counts, names, conventions.confidence)
     larger = wish.objective.larger_is_better
     return Met(compared, tuple(constraints), decision, larger, held_out, every.clustered)
 

@@ -309,7 +309,7 @@ def held_out_figures(
     after = replace(found.overall, calibrated=met.fitted.after)
     shown = measured(replace(found, overall=after), conventions)
     if shared is not None:
-        shown["overlap"] = plain(shared)
+        shown["overlap"] = shared
     figures = Findings.of(shown)
     compared = outcome.comparison
     assert compared is not None

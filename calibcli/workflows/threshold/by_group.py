@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from msgspec import structs
 
 from calibcli.core.decisions.judged import Judged
 from calibcli.core.decisions.parity import broken, equal_thresholds
-from calibcli.core.decisions.thresholds import Confusion, Curve
+from calibcli.core.decisions.thresholds import Confusion as Counts
+from calibcli.core.decisions.thresholds import Curve
 from calibcli.core.metrics.binary import View
+from calibcli.core.results.figures import Figure, Where
+from calibcli.core.results.threshold import CutOff, Equal, GroupCut
 from calibcli.core.results.warning import Warning
 from calibcli.errors import InputError, UsageError, did_you_mean
 from calibcli.workflows.measure.decided.judged import table_of
 from calibcli.workflows.measure.slices import confusion
 from calibcli.workflows.threshold.choosing import Chosen
+from calibcli.workflows.threshold.settling import named
 from calibcli.workflows.threshold.wish import refuse_beside_common
 
 if TYPE_CHECKING:
@@ -26,7 +32,6 @@ if TYPE_CHECKING:
     from calibcli.workflows.input.gathered import Gathered, Slice
     from calibcli.workflows.threshold.wish import Wish
 
-Result = dict[str, Any]
 MOST_NAMED = 5
 
 
@@ -50,7 +55,7 @@ def members(found: Gathered, column: str) -> list[Slice]:
 
 def equal_slices(
     slices: list[Slice], conventions: Conventions, wish: Wish
-) -> tuple[list[Chosen], Result]:
+) -> tuple[list[Chosen], Equal]:
     """Return cut-offs with equal recall or equal fpr in each group, and their common level.
 
     Raises:
@@ -65,27 +70,23 @@ def equal_slices(
     for one in slices:
         name = one.value
         view = View(stats[name], conventions.headline)
-        item: Result = {
-            "slice": one.where,
-            "threshold": found.thresholds[name],
-            "n": stats[name].n,
-            "value": {
-                "value": found.confusions[name].figure(wish.objective.function),
-                "low": None,
-                "high": None,
-            },
-            "confusion": confusion(view, found.thresholds[name], conventions.confidence),
-        }
+        item = CutOff(
+            slice=one.where,
+            threshold=found.thresholds[name],
+            n=stats[name].n,
+            value=Figure(found.confusions[name].figure(wish.objective.function)),
+            confusion=confusion(view, found.thresholds[name], conventions.confidence),
+        )
         chosen.append(Chosen(item, curves[name]))
-    return chosen, {"figure": wish.equal, "level": found.level, "value": found.value}
+    return chosen, Equal(wish.equal, found.level, found.value)
 
 
 def in_groups(
     groups: Mapping[str, tuple[RuleCounts, Sequence[str]]],
-    items: Sequence[Result],
+    items: Sequence[CutOff],
     conventions: Conventions,
     wish: Wish,
-) -> tuple[list[Result], list[Warning]]:
+) -> tuple[list[GroupCut], list[Warning]]:
     """Return what the decisions are in each group, and a warning for broken constraints.
 
     Args:
@@ -94,76 +95,55 @@ def in_groups(
         conventions: the level of the intervals.
         wish: the constraints.
     """
-    found: list[Result] = []
+    found: list[GroupCut] = []
     for column, (counts, values) in groups.items():
         for member, value in enumerate(values):
             judged = Judged(counts, member)
-            where = {"kind": "group", "column": column, "value": value}
+            where = Where("group", column=column, value=value)
             found += _of_group(where, judged, items, conventions, wish)
     return found, _warning(found)
 
 
 def _of_group(
-    where: Result, judged: Judged, items: Sequence[Result], conventions: Conventions, wish: Wish
-) -> list[Result]:
-    whole = [item for item in items if item["slice"]["kind"] != "group"]
-    own = {_key(item["slice"]): item for item in items if item["slice"]["kind"] == "group"}
+    where: Where, judged: Judged, items: Sequence[CutOff], conventions: Conventions, wish: Wish
+) -> list[GroupCut]:
+    own = {item.slice: item.threshold for item in items if item.slice.kind == "group"}
     found = []
-    for k, item in enumerate(whole):
-        if item["threshold"] is None:
+    for k, item in enumerate(one for one in items if one.slice.kind != "group"):
+        if item.threshold is None:
             continue
-        here = dict(where)
-        if item["slice"]["kind"] == "class":
-            here["class"] = item["slice"]["name"]
-        k = 1 if item["slice"]["kind"] == "overall" else k
-        table = table_of(judged.of_class(k), conventions.confidence)
-        table["threshold"] = own.get(_key(here), item)["threshold"]
-        found.append(
-            {
-                "slice": here,
-                "threshold": table["threshold"],
-                "n": judged.n,
-                "confusion": table,
-                **_verdicts(table, wish.constraints),
-            }
+        here = structs.replace(where, label=item.slice.name)
+        slot = 1 if item.slice.kind == "overall" else k
+        at = own.get(here, item.threshold)
+        table = structs.replace(
+            table_of(judged.of_class(slot), conventions.confidence), threshold=at
         )
+        bad = broken(Counts(table.tp, table.fp, table.fn, table.tn or 0), wish.constraints)
+        sure = [one for one in bad if _beyond_chance(table.rates.get(one.name), one)]
+        breaks, beyond = (tuple(map(str, some)) for some in (bad, sure))
+        found.append(GroupCut(here, at, judged.n, table, breaks, beyond))
     return found
 
 
-def _key(where: Result) -> tuple[Any, ...]:
-    return where.get("column"), where.get("value"), where.get("class")
-
-
-def _verdicts(table: Result, constraints: tuple[Constraint, ...]) -> Result:
-    counts = Confusion(*(table[key] for key in ("tp", "fp", "fn", "tn")))
-    breaks = broken(counts, constraints)
-    sure = [c for c in breaks if _beyond_chance(table.get(c.name), c)]
-    return {"breaks": [str(c) for c in breaks], "beyond_chance": [str(c) for c in sure]}
-
-
-def _beyond_chance(figure: Result | None, constraint: Constraint) -> bool:
+def _beyond_chance(figure: Figure | None, constraint: Constraint) -> bool:
     """Return whether the whole interval lies on the wrong side of the target."""
-    if figure is None or figure.get("low") is None or figure.get("high") is None:
+    if figure is None or figure.low is None or figure.high is None:
         return False
     if constraint.at_least:
-        return bool(figure["high"] < constraint.target)
-    return bool(figure["low"] > constraint.target)
+        return bool(figure.high < constraint.target)
+    return bool(figure.low > constraint.target)
 
 
-def _warning(found: list[Result]) -> list[Warning]:
-    bad = [one for one in found if one["breaks"]]
+def _warning(found: list[GroupCut]) -> list[Warning]:
+    bad = [one for one in found if one.breaks]
     if not bad:
         return []
-    named = [
-        f"{one['slice']['column']}={one['slice']['value']}"
-        + (f" (class {one['slice']['class']})" if "class" in one["slice"] else "")
-        for one in bad[:MOST_NAMED]
-    ]
+    shown = ", ".join(named(one.slice, str) for one in bad[:MOST_NAMED])
     more = f" and {len(bad) - MOST_NAMED} more" if len(bad) > MOST_NAMED else ""
-    surely = sum(bool(one["beyond_chance"]) for one in bad)
+    surely = sum(bool(one.beyond_chance) for one in bad)
     text = (
         f"a constraint does not hold in {len(bad)} of {len(found)} groups, in {surely} of them "
-        f"beyond chance: {', '.join(named)}{more}"
+        f"beyond chance: {shown}{more}"
     )
     return [Warning("breaks", text)]
 

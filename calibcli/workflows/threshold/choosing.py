@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,17 +16,16 @@ if TYPE_CHECKING:
 
     from calibcli.core.decisions.guarantees import Certified, Uncertified
     from calibcli.core.decisions.promises.by_unit import ByUnit
+    from calibcli.core.results.threshold import CutOff
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.workflows.threshold.wish import Wish
-
-Result = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A cut-off as it stands in the JSON, all candidates, and what is to be said of it."""
+    """A cut-off, all candidates, and what is to be said of it."""
 
-    item: Result
+    item: CutOff
     curve: Curve
     warnings: tuple[Warning, ...] = ()
 

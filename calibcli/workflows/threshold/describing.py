@@ -3,30 +3,41 @@
 from __future__ import annotations
 
 from math import nextafter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import structs
 
 from calibcli.core.decisions.costs import cheapest_band, compare_cutoffs, odds_ratio
 from calibcli.core.decisions.cross_fit import CellFamily, cross_fit, cut_at
 from calibcli.core.decisions.thresholds import Choice, Curve, Unreachable, choose
 from calibcli.core.metrics.binary import View
+from calibcli.core.results.figures import Figure, undefined
+from calibcli.core.results.threshold import (
+    CutCost,
+    CutOff,
+    Guarantee,
+    ReferralBand,
+    Resamples,
+)
 from calibcli.core.results.warning import Warning
 from calibcli.workflows.measure.slices import confusion
 from calibcli.workflows.threshold.choosing import Chosen, Picked, Refused, labels
-from calibcli.workflows.threshold.honest import apply_ends, honest
+from calibcli.workflows.threshold.honest import SAME, crossed, ended, honest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from calibcli.core.decisions.costs import Costs
-    from calibcli.core.decisions.cross_fit import CrossFitted, Family, Place
+    from calibcli.core.decisions.cross_fit import CrossFitted as Folds
+    from calibcli.core.decisions.cross_fit import Family, Place
+    from calibcli.core.results.figures import Where
+    from calibcli.core.results.threshold import CrossFitted
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.threshold.wish import Wish
 
-Result = dict[str, Any]
-Cross = tuple["Family", "CrossFitted", "Place"]
+Cross = tuple["Family", "Folds", "Place"]
 """Candidates, the choices of the folds, and that of all rows."""
 DRAWS = 200
 NEVER = nextafter(1.0, 2.0)
@@ -34,7 +45,7 @@ NEVER = nextafter(1.0, 2.0)
 
 
 def describe(
-    where: Result,
+    where: Where,
     picked: Picked,
     conventions: Conventions,
     wish: Wish,
@@ -61,39 +72,35 @@ def describe(
     view, cut = View(stats, conventions.headline), cut_at(picked.stats, found.threshold)
     level = conventions.confidence if draws else None
     first = int(np.searchsorted(stats.cut, found.threshold))
-    item: Result = {
-        "slice": where,
-        "threshold": cut.threshold,
-        **({} if cut.logit is None else {"logit": cut.logit}),
-        "threshold_low": None,
-        "threshold_high": None,
-        "n": stats.n,
-        "value": {"value": found.value, "low": None, "high": None},
-        "confusion": confusion(view, cut.threshold, level, first=first),
-    }
+    table = confusion(view, cut.threshold, level, first=first)
+    item = CutOff(
+        slice=where,
+        threshold=cut.threshold,
+        logit=cut.logit,
+        threshold_low=None,
+        threshold_high=None,
+        n=stats.n,
+        value=Figure(found.value),
+        confusion=table,
+    )
     warnings: list[Warning] = []
     if level is not None and alone:
-        resample(item, picked, wish, conventions, draws)
-    # A figure has one interval, wherever it is shown; Dice is F1 by another name.
-    same = item["confusion"].get({"dice": "f1"}.get(wish.objective.name, wish.objective.name))
-    if not moved and isinstance(same, dict):
-        item["value"] |= {"low": same["low"], "high": same["high"]}
-    if picked.certified is None and level is not None:
-        value, spread = item["value"], None
-        if value["low"] is not None and not isinstance(same, dict):
-            spread = value["value"] - value["low"], value["high"] - value["value"]
-        item["cross_fitted"] = _cross_fitted(picked, wish, conventions, level, cross, spread)
-        apply_ends(item, item["cross_fitted"])
+        item = resample(item, picked, wish, conventions, draws)
+    # A figure has one interval, wherever it is shown.
+    same = table.rates.get(SAME.get(wish.objective.name, wish.objective.name))
+    if not moved and same is not None:
+        item = structs.replace(item, value=ended(item.reached, same))
     if picked.certified is not None:
-        item["guarantee"] = {
-            "confidence": wish.guarantee,
-            "constraints": [str(c) for c in picked.certified.constraints],
-            "low": picked.certified.low,
-            "high": picked.certified.high,
-            **_by_unit(picked),
-        }
+        item = structs.replace(item, guarantee=_guarantee(picked, wish))
+    elif level is not None:
+        value, spread = item.reached, None
+        if same is None and value is not None and value.low is not None and value.high is not None:
+            spread = found.value - value.low, value.high - found.value
+        entry = _cross_fitted(picked, wish, conventions, level, cross, spread)
+        item = crossed(item, entry)
     if wish.costs is not None:
-        item["cost"], warnings = _cost(picked, wish.costs, conventions.seed, clustered)
+        cost, warnings = _cost(picked, wish.costs, conventions.seed, clustered)
+        item = structs.replace(item, cost=cost)
     if not stats.positives or not stats.negatives:
         text = f"{labels(stats)}: the cut-off says nothing about the other label"
         warnings.append(Warning("one-label", text))
@@ -107,7 +114,7 @@ def _cross_fitted(
     level: float,
     cross: Cross | None,
     spread: tuple[float, float] | None,
-) -> Result:
+) -> CrossFitted:
     """Return the figures of the choice on rows that it has not seen."""
     if cross is None:
         family = CellFamily.of(picked.stats, conventions.seed, picked.lowest)
@@ -123,32 +130,32 @@ def _cross_fitted(
     return honest(*cross, wish, level, float(picked.stats.n), spread)
 
 
-def never(where: Result, stats: ScoreStats, refused: Refused, conventions: Conventions) -> Chosen:
+def never(where: Where, stats: ScoreStats, refused: Refused, conventions: Conventions) -> Chosen:
     """Return a cut-off above every score, for a slice in which the target cannot be met."""
     curve = Curve.from_cells(stats.floor, stats.pos, stats.neg)
-    item: Result = {
-        "slice": where,
-        "threshold": NEVER,
-        "threshold_low": None,
-        "threshold_high": None,
-        "n": stats.n,
-        "value": {"value": None, "low": None, "high": None, "reason": "the target is not met"},
-        "confusion": confusion(View(stats, conventions.headline), NEVER, conventions.confidence),
-        "reason": f"the target is not met: {refused.best}",
-    }
+    item = CutOff(
+        slice=where,
+        threshold=NEVER,
+        threshold_low=None,
+        threshold_high=None,
+        n=stats.n,
+        value=undefined("the target is not met"),
+        confusion=confusion(View(stats, conventions.headline), NEVER, conventions.confidence),
+        reason=f"the target is not met: {refused.best}",
+    )
     return Chosen(item, curve)
 
 
-def nothing(where: Result, stats: ScoreStats, reason: str | None, *, n: float) -> Chosen:
+def nothing(where: Where, stats: ScoreStats, reason: str | None, *, n: float) -> Chosen:
     """Return what stands for a slice of `n` rows that has nothing to choose from."""
-    item: Result = {"slice": where, "threshold": None, "n": n, "reason": reason}
+    item = CutOff(slice=where, threshold=None, n=n, reason=reason)
     return Chosen(item, Curve.from_cells(stats.floor, stats.pos, stats.neg))
 
 
 def resample(
-    item: Result, picked: Picked, wish: Wish, conventions: Conventions, draws: int
-) -> None:
-    """Add the interval of the cut-off and of the objective, by resampling rows or clusters."""
+    item: CutOff, picked: Picked, wish: Wish, conventions: Conventions, draws: int
+) -> CutOff:
+    """Return a cut-off with its interval and that of the objective: rows or clusters resampled."""
     from calibcli.core.decisions.stability import stability
 
     stats = picked.stats
@@ -178,19 +185,29 @@ def resample(
         buckets=buckets,
     )
     if spread is None:
-        return
+        return item
     if spread.value is not None:
-        item["value"] |= {"low": spread.value[0], "high": spread.value[1]}
-    if wish.guarantee is None:  # a certified cut-off is not the optimum that resampling finds
-        low, high = (cut_at(stats, end).threshold for end in spread.threshold)
-        if wish.scale is not None:
-            low, high = sorted(map(wish.scale.cut, spread.threshold))
-        item["threshold_low"], item["threshold_high"] = low, high
-        item["optimism"] = spread.optimism
-        item["resamples"] = {"met": spread.draws, "of": spread.of}
+        value = item.reached
+        assert value is not None
+        ends = spread.value
+        item = structs.replace(item, value=structs.replace(value, low=ends[0], high=ends[1]))
+    if wish.guarantee is not None:  # it is not the optimum that resampling finds
+        return item
+    low, high = (cut_at(stats, end).threshold for end in spread.threshold)
+    if wish.scale is not None:
+        low, high = sorted(map(wish.scale.cut, spread.threshold))
+    return structs.replace(
+        item,
+        threshold_low=low,
+        threshold_high=high,
+        optimism=spread.optimism,
+        resamples=Resamples(spread.draws, spread.of),
+    )
 
 
-def _cost(picked: Picked, costs: Costs, seed: int, clustered: bool) -> tuple[Result, list[Warning]]:
+def _cost(
+    picked: Picked, costs: Costs, seed: int, clustered: bool
+) -> tuple[CutCost, list[Warning]]:
     stats, found, prior = picked.stats, picked.choice, picked.prior
     # The closed form is of probabilities, so cells count at their mean score.
     compared = compare_cutoffs(
@@ -204,12 +221,7 @@ def _cost(picked: Picked, costs: Costs, seed: int, clustered: bool) -> tuple[Res
         lowest=picked.lowest,
         odds=picked.odds,
     )
-    cost: Result = {
-        "expected": found.value,
-        "closed_form_threshold": compared.closed_form,
-        "closed_form_cost": compared.closed_form_cost,
-        "p_value": compared.p_value,
-    }
+    cost = CutCost(found.value, compared.closed_form, compared.closed_form_cost, compared.p_value)
     warnings = []
     if compared.miscalibrated:
         text = (
@@ -223,25 +235,20 @@ def _cost(picked: Picked, costs: Costs, seed: int, clustered: bool) -> tuple[Res
             shift = odds_ratio(float(stats.positives), float(stats.negatives), prior)
         closed = costs.band(shift)
         band = cheapest_band(stats.floor, stats.pos, stats.neg, costs, prior=prior)
-        cost["closed_form_band"] = None if closed is None else list(closed)
-        cost["band"] = {
-            "low": band.low,
-            "high": band.high,
-            "cost": band.cost,
-            "referred": band.referred,
-            "tp": band.tp,
-            "fp": band.fp,
-            "fn": band.fn,
-            "tn": band.tn,
-        }
+        counts = band.tp, band.fp, band.fn, band.tn
+        own = ReferralBand(band.low, band.high, band.cost, band.referred, *counts)
+        cost = structs.replace(cost, closed_form_band=closed, band=own)
     return cost, warnings
 
 
-def _by_unit(picked: Picked) -> Result:
-    """Return the units that a guarantee rests on, and the mean of each figure over them."""
+def _guarantee(picked: Picked, wish: Wish) -> Guarantee:
+    """Return what is certified, by units with the mean of each figure over them."""
+    found = picked.certified
+    assert found is not None
+    assert wish.guarantee is not None
+    whole = Guarantee(wish.guarantee, tuple(map(str, found.constraints)), found.low, found.high)
     if picked.units is None:
-        return {}
-    assert picked.certified is not None
-    size, means = picked.units.means(picked.certified.constraints, picked.choice.index)
-    named = dict(zip((one.name for one in picked.certified.constraints), means, strict=True))
-    return {"unit": picked.units.unit, "units": size, "means": named}
+        return whole
+    size, means = picked.units.means(found.constraints, picked.choice.index)
+    named = dict(zip((one.name for one in found.constraints), means, strict=True))
+    return structs.replace(whole, unit=picked.units.unit, units=size, means=named)

@@ -11,29 +11,35 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import structs
 
-from calibcli.core.decisions.cross_fit import FOLDS, CrossFitted, moved, widened
+from calibcli.core.decisions.cross_fit import FOLDS, moved, widened
 from calibcli.core.decisions.guarantees import rounded_up
 from calibcli.core.decisions.judged import Judged
 from calibcli.core.decisions.objectives import FIGURES
+from calibcli.core.results.figures import Figure
+from calibcli.core.results.threshold import CrossFitted
 from calibcli.core.results.warning import Warning
 from calibcli.workflows.measure.decided.judged import table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
+    from calibcli.core.decisions.cross_fit import CrossFitted as Folds
     from calibcli.core.decisions.cross_fit import Family, Place
     from calibcli.core.decisions.objectives import Constraint
+    from calibcli.core.results.figures import Confusion
+    from calibcli.core.results.threshold import CutOff
     from calibcli.workflows.threshold.wish import Wish
 
-Result = dict[str, Any]
 SHOWN = ("precision", "recall", "f1", "specificity", "fpr")
-_SAME = {"dice": "f1"}
+SAME = {"dice": "f1"}
+"""Figures of a table that objectives know by another name."""
 
 
 def honest(
     family: Family,
-    found: CrossFitted,
+    found: Folds,
     chosen: Place,
     wish: Wish,
     level: float,
@@ -41,7 +47,7 @@ def honest(
     spread: tuple[float, float] | None = None,
     *,
     shown: Sequence[str] = SHOWN,
-) -> Result:
+) -> CrossFitted:
     """Return the cross-fitted figures of one cut-off.
 
     Args:
@@ -55,68 +61,78 @@ def honest(
         spread: by how much the objective on these rows is above and below the ends of its interval.
     """
     if found.counts is None:
-        return {"folds": FOLDS, "reason": failed_words(found)}
+        return CrossFitted(FOLDS, reason=failed_words(found))
     table = table_of(Judged(found.counts).of_class(1), level)
-    entry: Result = {"folds": FOLDS, "value": None}
-    for name in shown:
-        move = moved(family, found, chosen, FIGURES[name])
-        entry[name] = with_move(table[name], move, level)
-    name = _SAME.get(wish.objective.name, wish.objective.name)
-    move = moved(family, found, chosen, wish.objective.function)
-    entry["value"] = entry[name] if name in entry else _objective(table, wish, spread, move, level)
-    needed = {str(one): _needed(entry, one, rows) for one in wish.constraints if one.name in entry}
-    if needed:
-        entry["rows_needed"] = needed
-    return entry
+    figures: dict[str, Any] = {
+        name: with_move(table.rates[name], moved(family, found, chosen, FIGURES[name]), level)
+        for name in shown
+    }
+    value = figures.get(SAME.get(wish.objective.name, wish.objective.name))
+    if value is None:
+        move = moved(family, found, chosen, wish.objective.function)
+        value = _objective(table, wish, spread, move, level)
+    needed = {
+        str(one): _needed(figures[one.name], one, rows)
+        for one in wish.constraints
+        if one.name in figures
+    }
+    return CrossFitted(FOLDS, value, **figures, rows_needed=needed or None)
 
 
-def with_move(
-    figure: Mapping[str, Any], move: float, level: float, *, share: bool = True
-) -> Result:
+def with_move(figure: Figure, move: float, level: float, *, share: bool = True) -> Figure:
     """Return a figure whose interval knows how far it moves between the choices."""
-    value, low, high = figure["value"], figure["low"], figure["high"]
-    if value is None or low is None or high is None:
-        return dict(figure)
-    low, high = widened(value, low, high, move, level, share=share)
-    return {**figure, "low": low, "high": high}
+    if figure.value is None or figure.low is None or figure.high is None:
+        return figure
+    low, high = widened(figure.value, figure.low, figure.high, move, level, share=share)
+    return structs.replace(figure, low=low, high=high)
 
 
-def failed_words(found: CrossFitted) -> str:
+def failed_words(found: Folds) -> str:
     """Return why there are no cross-fitted figures."""
     return f"without {found.failed} of {len(found.places)} folds no cut-off meets the bounds"
 
 
-def apply_ends(item: Result, entry: Result) -> None:
-    """Give the figures of a chosen cut-off the ends of the cross-fitted ones, in place."""
-    table = item["confusion"]
-    for name in SHOWN:
-        figure = table.get(name)
-        if not isinstance(figure, dict) or figure["value"] is None:
-            continue
-        other = entry.get(name) or {"low": None, "high": None}
-        figure["low"], figure["high"] = other["low"], other["high"]
-        if "reason" in entry:
-            figure["reason"] = f"no interval: {entry['reason']}"
-    value = entry.get("value") or {"low": None, "high": None}
-    item["value"]["low"], item["value"]["high"] = value["low"], value["high"]
+def crossed(item: CutOff, entry: CrossFitted) -> CutOff:
+    """Return a chosen cut-off whose figures have the ends of the cross-fitted ones."""
+    table = item.confusion
+    assert table is not None
+    told = {
+        name: ended(figure, getattr(entry, name), entry.reason)
+        for name in SHOWN
+        if (figure := getattr(table, name)).value is not None
+    }
+    return structs.replace(
+        item,
+        value=ended(item.reached, entry.value),
+        confusion=structs.replace(table, **told),
+        cross_fitted=entry,
+    )
+
+
+def ended(figure: Figure | None, like: Figure | None, reason: str | None = None) -> Figure:
+    """Return a figure with the ends of another, or with none and a reason."""
+    assert figure is not None
+    low, high = (None, None) if like is None else (like.low, like.high)
+    said = figure.reason if reason is None else f"no interval: {reason}"
+    return structs.replace(figure, low=low, high=high, reason=said)
 
 
 def _objective(
-    table: Result, wish: Wish, spread: tuple[float, float] | None, move: float, level: float
-) -> Result:
-    counts = (np.asarray(float(table[key])) for key in ("tp", "fp", "fn", "tn"))
+    table: Confusion, wish: Wish, spread: tuple[float, float] | None, move: float, level: float
+) -> Figure:
+    counts = (np.asarray(float(count or 0.0)) for count in table.counts.values())
     value = float(wish.objective.function(*counts))
     if math.isnan(value):
-        return {"value": None, "low": None, "high": None}
+        return Figure(None)
     if spread is None:
-        return {"value": value, "low": None, "high": None}
+        return Figure(value)
     low, high = widened(value, value - spread[0], value + spread[1], move, level, share=False)
-    return {"value": value, "low": low, "high": high}
+    return Figure(value, low, high)
 
 
-def _needed(entry: Result, constraint: Constraint, rows: float) -> int | None:
+def _needed(figure: Figure, constraint: Constraint, rows: float) -> int | None:
     """Return about how many rows like these would show a target; None where these do not tell."""
-    value, end = entry[constraint.name]["value"], _end(entry, constraint)
+    value, end = figure.value, _end(figure, constraint)
     if value is None or end is None:
         return None
     sign = 1.0 if constraint.at_least else -1.0
@@ -136,32 +152,31 @@ def _needed(entry: Result, constraint: Constraint, rows: float) -> int | None:
     return rounded_up(more)
 
 
-def _end(entry: Result, constraint: Constraint) -> float | None:
+def _end(figure: Figure, constraint: Constraint) -> float | None:
     """Return the end of a figure's interval that a target is held against."""
-    end: float | None = entry[constraint.name]["low" if constraint.at_least else "high"]
-    return end
+    return figure.low if constraint.at_least else figure.high
 
 
-def not_shown(items: Sequence[Result], wish: Wish) -> list[Warning]:
+def not_shown(items: Sequence[CutOff], wish: Wish) -> list[Warning]:
     """Return a warning for each target that cross-fitting does not show to be met."""
     found = []
-    told = [item.get("cross_fitted") or {} for item in items]
-    entries = [entry for entry in told if "value" in entry]
+    entries = [item.cross_fitted for item in items if item.cross_fitted is not None]
     for constraint in wish.constraints:
         missed = []
         for entry in entries:
-            end = _end(entry, constraint) if constraint.name in entry else None
+            figure = getattr(entry, constraint.name, None)
+            if figure is None:
+                continue
+            end = _end(figure, constraint)
             if end is not None and not bool(constraint.met(np.asarray(end))):
-                missed.append(entry)
+                missed.append((figure, (entry.rows_needed or {}).get(str(constraint))))
         if not missed:
             continue
         if len(items) > 1:
             said = f"in {len(missed)} of {len(items)} slices"
         else:
-            figure = missed[0][constraint.name]
-            needed = missed[0].get("rows_needed", {}).get(str(constraint))
-            ends = f"[{figure['low']:.4g}, {figure['high']:.4g}]"
-            said = f"cross-fitted it is {figure['value']:.4g} {ends}"
+            figure, needed = missed[0]
+            said = f"cross-fitted it is {figure.value:.4g} [{figure.low:.4g}, {figure.high:.4g}]"
             if needed is not None:
                 said += f", and about {needed:,} rows like these would show it"
         text = f"that {constraint} holds on new rows is not shown: {said}"

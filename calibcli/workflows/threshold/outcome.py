@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from calibcli._version import __version__
+from calibcli.core.results.base import plain
 from calibcli.core.results.warning import Warning, any_of, warned
 from calibcli.io.artifacts.artifacts import write_artifact
 from calibcli.tasks.families import compact_stats
 from calibcli.workflows.input.gated import place
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from calibcli.core.results.threshold import CutOff
     from calibcli.tasks.population import Population
     from calibcli.workflows.input.gated import Gated
     from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
@@ -35,12 +39,12 @@ def outcome(
     kind: str,
     objective: str | None = None,
     constraints: list[str] | None = None,
-    thresholds: list[Result] | None = None,
+    thresholds: Sequence[CutOff] = (),
     warnings: list[Warning],
     **more: Any,
 ) -> Result:
     """Return a threshold result; `more` comes before the warnings."""
-    return {
+    result = {
         "schema": "calibcli/threshold",
         "version": 1,
         "calibcli": __version__,
@@ -50,10 +54,11 @@ def outcome(
         "objective": objective,
         "constraints": constraints or [],
         "kind": kind,
-        "thresholds": thresholds or [],
+        "thresholds": thresholds,
         **more,
         **warned(warnings),
     }
+    return cast(Result, plain(result))
 
 
 def keep(

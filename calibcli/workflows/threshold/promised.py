@@ -37,7 +37,7 @@ def units_of_slices(rows: RowPass, wish: Wish, parts: Sequence[Sequence[Slice]])
         parts: the slices of all rows, and those of each group.
     """
     curves = [[curve_of(one.used.pairs) for one in part] for part in parts]
-    values = [str(part[0].where.get("value")) for part in parts[1:]]
+    values = [str(part[0].where.value) for part in parts[1:]]
     return units_of_curves(rows, as_read, curves, _place(rows, wish), values)
 
 

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import structs
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from calibcli.core.numeric.raw_scale import RawScale
+    from calibcli.core.results.threshold import CutOff, GroupCut
 
-Result = dict[str, Any]
+    Cut = TypeVar("Cut", CutOff, GroupCut)
 
 
-def in_raw_unit(result: Result, scale: RawScale) -> Result:
-    """Return a threshold result of the logits that raw scores became, in the unit of the scores.
+def in_raw_unit(shown: Sequence[Cut], chosen: Sequence[CutOff], scale: RawScale) -> list[Cut]:
+    """Return cut-offs of the logits that raw scores became, in the unit of the scores.
 
-    The intervals of the cut-offs are in it already.
+    Those of groups are among the `chosen` ones, which have logits. The intervals of the cut-offs
+    are in the unit already.
     """
-    cuts = {one["threshold"]: scale.cut(one["logit"]) for one in result["thresholds"]}
-
-    def shown(item: Result) -> Result:
-        table, at = item["confusion"], cuts[item["threshold"]]
-        found = {name: value for name, value in item.items() if name != "logit"}
-        return found | {"threshold": at, "confusion": {**table, "threshold": at}}
-
-    found = {**result, "thresholds": [shown(one) for one in result["thresholds"]]}
-    if "groups" in result:
-        found["groups"] = [shown(one) for one in result["groups"]]
+    cuts = {one.threshold: scale.cut(one.logit) for one in chosen if one.logit is not None}
+    found = []
+    for one in shown:
+        at = cuts[one.threshold]
+        assert one.confusion is not None
+        table = structs.replace(one.confusion, threshold=at)
+        own = structs.replace(one, threshold=at, confusion=table)
+        found.append(structs.replace(own, logit=None) if hasattr(own, "logit") else own)
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from calibcli.core.results.warning import Warning
 from calibcli.errors import AnswerNoError, InputError
@@ -13,12 +13,12 @@ from calibcli.workflows.threshold.honest import not_shown
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from calibcli.core.results.figures import Where
     from calibcli.core.results.warning import Code
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.threshold.choosing import Chosen, Refused
     from calibcli.workflows.threshold.wish import Wish
 
-Result = dict[str, Any]
 MOST_RESAMPLED = 100
 """Slices up to which each cut-off gets an interval: resampling thousands takes minutes."""
 
@@ -28,14 +28,14 @@ class Found:
     """What a search has found in a slice.
 
     Attributes:
-        where: the slice, as it stands in the JSON.
+        where: the slice.
         described: its cut-off, with an interval by so many resamples; one above every score where
             it is refused, and none where there is nothing to choose from.
         refused: why the target cannot be met.
         empty: whether there is nothing to choose from.
     """
 
-    where: Result
+    where: Where
     described: Callable[[int], Chosen]
     refused: Refused | None = None
     empty: bool = False
@@ -64,7 +64,7 @@ def settled(
         AnswerNoError: a slice in which the constraints cannot be met.
         InputError: no slice has anything to choose from.
     """
-    nothing = [repr(one.where.get("class", one.where.get("name"))) for one in found if one.empty]
+    nothing = [repr(one.where.label or one.where.name) for one in found if one.empty]
     if len(nothing) == len(found):
         raise InputError(*empty.everywhere)
     refused = [(named(one.where), one.refused) for one in found if one.refused is not None]
@@ -72,7 +72,7 @@ def settled(
     draws = DRAWS if len(found) <= MOST_RESAMPLED else 0
     chosen = [one.described(draws) for one in found]
     for one in chosen:
-        name = named(one.item["slice"])
+        name = named(one.item.slice)
         warnings += [warning.about(f"{name}: " if name else "") for warning in one.warnings]
     warnings += not_shown([one.item for one in chosen], wish)
     if nothing:
@@ -101,13 +101,13 @@ def _each_apart(number: int, confidence: float) -> Warning:
     return Warning("each-apart", text)
 
 
-def named(where: Result) -> str:
+def named(where: Where, quote: Callable[[str], str] = repr) -> str:
     """Return a slice in words, "" for all rows."""
-    if where["kind"] == "class":
-        return f"class {where['name']!r}"
-    if where["kind"] == "group":
-        of = f" (class {where['class']!r})" if "class" in where else ""
-        return f"{where['column']}={where['value']}{of}"
+    if where.kind == "class":
+        return f"class {quote(str(where.name))}"
+    if where.kind == "group":
+        of = "" if where.label is None else f" (class {quote(where.label)})"
+        return f"{where.column}={where.value}{of}"
     return ""
 
 

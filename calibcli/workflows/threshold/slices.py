@@ -6,7 +6,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from calibcli.core.decisions.cross_fit import FOLDS, CellFamily, parted
+from calibcli.core.results.figures import Where
 from calibcli.core.results.warning import Warning
 from calibcli.workflows.input.gathered import Gathered, Slice, one_class
 from calibcli.workflows.threshold.choosing import Chosen, Picked, Refused, pick
@@ -38,11 +41,11 @@ if TYPE_CHECKING:
     from calibcli.workflows.threshold.wish import Wish
 
 Result = dict[str, Any]
-Where = tuple[Result, "ScoreStats", "Picked | Refused | None"]
+Sliced = tuple[Where, "ScoreStats", "Picked | Refused | None"]
 """A slice, its pairs, and what was picked in it; None for a class of one label."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Parts:
     """The cut-offs of slices, what is to be said of them, and more for the result."""
 
@@ -57,9 +60,9 @@ def named_slices(whole: Slice, classes: tuple[str, ...]) -> list[Slice]:
         return [whole]
     found = []
     for k, name in enumerate(classes):
-        where: Result = {"kind": "class", "name": name}
-        if whole.where["kind"] == "group":
-            where = {**whole.where, "class": name}
+        where = Where("class", name)
+        if whole.where.kind == "group":
+            where = structs.replace(whole.where, label=name)
         after = None if whole.calibrated is None else one_class(whole.calibrated, k)
         found.append(Slice(where, one_class(whole.population, k), after))
     return found
@@ -80,7 +83,7 @@ def chosen_of_slices(
         AnswerNoError: a slice in which the constraints cannot be met.
         InputError: no slice with both labels.
     """
-    found: list[Where] = []
+    found: list[Sliced] = []
     for place, one in enumerate(slices):
         stats = one.used.pairs
         picked: Picked | Refused | None = None
@@ -117,9 +120,7 @@ def chosen_of_labels(slices: Sequence[Slice], conventions: Conventions, wish: Wi
 
 def _common_parts(found: CommonChoice, slices: int, conventions: Conventions) -> Parts:
     warnings = [
-        one.about(f"{named(made.item['slice'])}: ")
-        for made in found.chosen
-        for one in made.warnings
+        one.about(f"{named(made.item.slice)}: ") for made in found.chosen for one in made.warnings
     ]
     if conventions.confidence is not None and slices > MOST_RESAMPLED:
         warnings.append(no_intervals())
@@ -149,13 +150,13 @@ def chosen_of_classes(read: RowPass | Gathered, conventions: Conventions, wish: 
     if wish.guarantee is not None and clustered and not isinstance(read, Gathered):
         units = units_of_classes(read, wish, field_)
     made = choose_classes(field_, wish, clustered=clustered, units=units)
-    found: list[Where] = []
+    found: list[Sliced] = []
     for part, (picks, pairs) in enumerate(zip(made.found, made.competition.classes, strict=True)):
         for name, picked, own in zip(names, picks, pairs, strict=True):
-            where: Result = {"kind": "class", "name": name}
+            where = Where("class", name)
             if part:
                 value = field_.groups[part - 1]
-                where = {"kind": "group", "column": wish.per_group, "value": value, "class": name}
+                where = Where("group", column=wish.per_group, value=value, label=name)
             found.append((where, own.stats, picked))
     folds = None
     if conventions.confidence is not None and len(found) <= MOST_RESAMPLED:
@@ -167,8 +168,10 @@ def chosen_of_classes(read: RowPass | Gathered, conventions: Conventions, wish: 
         parts.more.update(cross_fitted=crossed, folds=folds.counts)
     parts.warnings.extend(evenly_kept([] if units is None else units[made.setting]))
     weights = made.competition.weights.tolist()
-    for place, one in enumerate(parts.chosen):
-        one.item["weight"] = weights[place % len(names)]
+    parts.chosen = [
+        replace(one, item=structs.replace(one.item, weight=weights[place % len(names)]))
+        for place, one in enumerate(parts.chosen)
+    ]
     return parts
 
 
@@ -189,7 +192,7 @@ def _common_of_classes(
         )
         for own in pairs
     ]
-    wheres: list[Result] = [{"kind": "class", "name": name} for name in names]
+    wheres = [Where("class", name) for name in names]
     folded = home is not None
     found = choose_common(wheres, families, conventions, wish, exclusive=True, folded=folded)
     return _common_parts(found, len(names), conventions)
@@ -206,7 +209,7 @@ _ONE_LABEL = Empty(
 
 
 def _parts(
-    found: Sequence[Where],
+    found: Sequence[Sliced],
     conventions: Conventions,
     wish: Wish,
     *,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from calibcli.core.decisions.stored import CUT, rule_of
+from msgspec import structs
+
+from calibcli.core.decisions.stored import CUT, rule_of_cuts
 from calibcli.core.numeric.raw_scale import raw_scale_in
 from calibcli.core.results.warning import Warning
 from calibcli.io.dataset import raw_scale_of
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
     from calibcli.core.decisions.rules import Rule
     from calibcli.core.numeric.raw_scale import RawScale
+    from calibcli.core.results.threshold import CutOff
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.workflows.input.asked import Options
     from calibcli.workflows.input.conventions import Conventions
@@ -119,11 +122,12 @@ def threshold(
 class Cuts:
     """Cut-offs: the result, what is behind it, and the classes that it is about.
 
-    `stats` are the scores before the calibrator, as an artifact keeps them, where they were counted
-    by themselves.
+    `cuts` are those of the result; `stats` the scores before the calibrator, as an artifact keeps
+    them, where they were counted by themselves.
     """
 
     result: Result
+    cuts: Sequence[CutOff]
     classes: tuple[str, ...]
     chosen: list[Chosen]
     stats: Result | None
@@ -131,8 +135,8 @@ class Cuts:
     @property
     def rule(self) -> Rule:
         """What decides by them."""
-        payload = {"classes": list(self.classes), "thresholds": self.result["thresholds"]}
-        return rule_of(payload, exclusive=Task(self.result["task"]).exclusive)
+        exclusive = Task(self.result["task"]).exclusive
+        return rule_of_cuts(self.cuts, self.classes, exclusive=exclusive)
 
 
 def choose_cuts(
@@ -182,15 +186,19 @@ def choose_cuts(
     counts = _counted(read, items, shown, wish)
     more: Result = dict(parts.more)
     crossed, folds = more.pop("cross_fitted", None), more.pop("folds", None)
-    more["decision"] = decision_result(
+    decision = decision_result(
         counts.counts, read.classes, conventions.confidence, plain=counts.plain
     )
-    if crossed is not None:
-        more["decision"]["cross_fitted"] = crossed
+    more["decision"] = structs.replace(decision, cross_fitted=crossed)
     read.warnings.extend(worse_than_plain(counts, wish, folds))
     if counts.groups:
-        more["groups"], said = in_groups(counts.groups, items, conventions, wish)
+        groups, said = in_groups(counts.groups, items, conventions, wish)
+        if wish.scale is not None:
+            groups = in_raw_unit(groups, items, wish.scale)
+        more["groups"] = groups
         read.warnings.extend(said)
+    if wish.scale is not None:
+        items = in_raw_unit(items, items, wish.scale)
     kind = kind_promised("certified", read.warnings, given=wish.guarantee is not None)
     result = outcome(
         inputs=read.inputs,
@@ -214,9 +222,7 @@ def choose_cuts(
         warnings=read.warnings,
         **more,
     )
-    if wish.scale is not None:
-        result = in_raw_unit(result, wish.scale)
-    return Cuts(result, read.classes, parts.chosen, stats)
+    return Cuts(result, items, read.classes, parts.chosen, stats)
 
 
 def with_groups(spec: InputSpec, wish: Wish) -> InputSpec:
@@ -262,10 +268,9 @@ def _of_populations(
     return Parts([*parts.chosen, *more.chosen], warnings)
 
 
-def _counted(read: _Input, items: list[Result], shown: tuple[str, ...], wish: Wish) -> CountedRule:
+def _counted(read: _Input, items: list[CutOff], shown: tuple[str, ...], wish: Wish) -> CountedRule:
     """Count the decisions of the cut-offs: over the rows, or where cells tell them, over these."""
-    payload = {"classes": list(read.classes), "thresholds": items}
-    rule = rule_of(payload, exclusive=read.exclusive)
+    rule = rule_of_cuts(items, read.classes, exclusive=read.exclusive)
     joint = read.exclusive or wish.per_group is not None
     if read.rows is not None and (joint or read.found is None):
         return counted_rows(read.rows, rule, shown)
@@ -291,10 +296,11 @@ def _write_candidates(
     header = ["threshold", "tp", "fp", "fn", "tn", *rates]
     slices = []
     for one in chosen:
-        where, curve = one.item["slice"], one.curve
+        where, curve = one.item.slice, one.curve
         shown = curve.threshold if scale is None else scale.raw(curve.threshold)
         columns = [shown, curve.tp, curve.fp, curve.fn, curve.tn]
         columns += [curve.figure(function) for function in rates.values()]
-        name = where.get("name") or where.get("value") or "overall"
-        slices.append((name, [column.tolist() for column in columns]))
+        slices.append(
+            (where.name or where.value or "overall", [column.tolist() for column in columns])
+        )
     write_candidates(path, header, slices)

@@ -131,7 +131,9 @@ def test_cross_fitted_figures_are_right_on_average_and_their_intervals_hold(rows
             table = table_of(Judged(found.counts).of_class(1), 0.95)
             for name in SHOWN:
                 move = moved(family, found, (0, chosen.index), FIGURES[name])
-                value, low, high = (table[name][key] for key in ("value", "low", "high"))
+                value, low, high = (
+                    getattr(table.rates[name], key) for key in ("value", "low", "high")
+                )
                 low, high = widened(value, low, high, move, 0.95)
                 true = truth(chosen.threshold, name)
                 held[name].append(low <= true <= high)

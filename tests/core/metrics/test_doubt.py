@@ -108,16 +108,16 @@ def test_precision_recall_and_f1_of_exactly_0_or_1_have_intervals(share):
     view = View(ScoreStats.from_arrays(score, label), Binning())
     table = confusion(view, 0.5, 0.95)
     for name in ("precision", "recall", "f1", "specificity", "fpr"):
-        figure = table[name]
-        assert figure["value"] in (0.0, 1.0)
-        assert 0.05 < figure["high"] - figure["low"] < 0.35, name
+        figure = getattr(table, name)
+        assert figure.value in (0.0, 1.0)
+        assert 0.05 < figure.high - figure.low < 0.35, name
     # F1 is 2 J / (1 + J) of J = tp of the rows that are an alert or a positive.
     rows = 15 if share else 30
     reach = 0.025 ** (1 / rows)
     if share:
-        assert table["f1"]["low"] == pytest.approx(2 * reach / (1 + reach))
+        assert table.f1.low == pytest.approx(2 * reach / (1 + reach))
     else:
-        assert table["f1"]["high"] == pytest.approx(2 * (1 - reach) / (2 - reach))
+        assert table.f1.high == pytest.approx(2 * (1 - reach) / (2 - reach))
 
 
 def test_identical_rows_counted_have_the_interval_of_the_rows():

@@ -14,6 +14,7 @@ from calibcli.cli.main import main
 from calibcli.core.decisions.common_cut import best_common, common_value
 from calibcli.core.decisions.cross_fit import CellFamily
 from calibcli.core.decisions.thresholds import Curve
+from calibcli.core.results.figures import Where
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.workflows.input.conventions import Conventions
 from calibcli.workflows.threshold.classes.common import choose_common
@@ -79,7 +80,7 @@ def test_of_classes_the_most_probable_one_is_kept_or_none(capsys, tmp_path, aver
 def test_the_cross_fitted_figure_is_that_of_fresh_rows():
     rng = np.random.default_rng(3)
     wish, conventions = Wish.parse("macro-f1"), Conventions()
-    wheres = [{"kind": "class", "name": name} for name in "abc"]
+    wheres = [Where("class", name) for name in "abc"]
     fresh = np.linspace(0, 1, 2001)
     chosen, crossed, true = [], [], []
     for _ in range(40):
@@ -87,11 +88,11 @@ def test_the_cross_fitted_figure_is_that_of_fresh_rows():
         y = rng.random(p.shape) < p
         families = [CellFamily.of(ScoreStats.from_arrays(p[:, k], y[:, k]), 0) for k in range(3)]
         told = choose_common(wheres, families, conventions, wish, exclusive=False, folded=True).told
-        tp = (fresh * (fresh >= told["threshold"])).mean()
-        decided = (fresh >= told["threshold"]).mean()
+        tp = (fresh * (fresh >= told.threshold)).mean()
+        decided = (fresh >= told.threshold).mean()
         true.append(2 * tp / (decided + fresh.mean()))
-        chosen.append(told["value"])
-        crossed.append(told["cross_fitted"]["value"]["value"])
+        chosen.append(told.value)
+        crossed.append(told.cross_fitted.value.value)
     flattery, bias = (np.array(one) - np.array(true) for one in (chosen, crossed))
     assert flattery.mean() > 2 * flattery.std() / 40**0.5
     assert abs(bias.mean()) < 2 * bias.std() / 40**0.5

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from calibcli.core.decisions.thresholds import Curve
+from calibcli.core.results.figures import Where
+from calibcli.core.results.threshold import CutOff
 from calibcli.errors import AnswerNoError, InputError
 from calibcli.workflows.input.conventions import Conventions
 from calibcli.workflows.threshold.choosing import Chosen, Refused
@@ -18,19 +20,19 @@ FAR = Refused("it is far", "nothing was written", unreachable=True, best="0.4 at
 
 
 def found(name, *, refused=None, empty=False, asked=None):
-    where = {"kind": "class", "name": name}
+    where = Where("class", name)
 
     def described(draws):
         if asked is not None:
             asked.append(draws)
-        return Chosen({"slice": where, "threshold": 0.5}, CURVE)
+        return Chosen(CutOff(slice=where, threshold=0.5), CURVE)
 
     return Found(where, described, refused, empty)
 
 
 def codes(slices, wish, conventions=None):
     chosen, warnings = settled(slices, conventions or Conventions(), wish, EMPTY)
-    assert [one.item["slice"]["name"] for one in chosen] == [one.where["name"] for one in slices]
+    assert [one.item.slice for one in chosen] == [one.where for one in slices]
     return [one.code for one in warnings]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from calibcli.core.results.base import UNSET, Number, Record, UnsetType
-from calibcli.core.results.figures import Figure, Where
+from calibcli.core.results.figures import Confusion, Figure, Where
 
 
 class DecisionCounts(Record, frozen=True):
@@ -28,6 +28,20 @@ class DecidedClass(Record, frozen=True, kw_only=True):
     recall: Figure | None = None
     f1: Figure | None = None
     coverage: Figure | None = None
+
+    @classmethod
+    def of(cls, name: str, table: Confusion) -> DecidedClass:
+        """Return the decisions of a class from their confusion table."""
+        return cls(
+            name=name,
+            tp=table.tp,
+            fp=table.fp,
+            fn=table.fn,
+            tn=UNSET if table.tn is None else table.tn,
+            precision=table.precision,
+            recall=table.recall,
+            f1=table.f1,
+        )
 
 
 class DecisionMatrix(Record, frozen=True):

@@ -10,15 +10,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import structs
 
 from calibcli.core.decisions.rules import of_logits
-from calibcli.core.decisions.stored import (
-    CUT,
-    REGIONS,
-    group_column,
-    rule_of,
-)
+from calibcli.core.decisions.stored import CUT, REGIONS, StoredThresholds, rule_of
 from calibcli.core.numeric.raw_scale import raw_scale_in
+from calibcli.core.results.reading import typed_as
 from calibcli.errors import InputError
 from calibcli.io.task import OfTask
 
@@ -28,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from calibcli.core.decisions.rules import Rule
+    from calibcli.core.decisions.stored import StoredCut
     from calibcli.core.numeric.raw_scale import RawScale
     from calibcli.core.segmentation.rules import ImageRule
 
@@ -56,36 +54,39 @@ class LoadedThresholds(OfTask):
     payload: dict[str, Any]
     by_group: dict[str, float] = field(default_factory=dict)
 
+    @cached_property
+    def stored(self) -> StoredThresholds:
+        """What of the artifact decides, and what it was chosen by."""
+        return typed_as(self.payload, StoredThresholds)
+
     @property
     def rule(self) -> str:
         """How decisions are made, as it stands in the artifact."""
-        return str(self.payload.get("rule", CUT))
+        return self.stored.rule
 
     @property
     def raw_scale(self) -> RawScale | None:
         """How raw scores become logits, where the thresholds are of raw scores."""
-        return None if self.calibrated else raw_scale_in(self.payload.get("params") or {})
+        return None if self.calibrated else raw_scale_in(self.stored.params)
 
     @cached_property
     def decider(self) -> Rule:
         """What decides about rows: of raw scores, once they are logits."""
         if self.raw_scale is not None:
-            return rule_of(keyed_cuts(self.payload, self.raw_scale), exclusive=False)
-        return rule_of(self.payload, exclusive=self.exclusive)
+            return rule_of(keyed_cuts(self.stored, self.raw_scale), exclusive=False)
+        return rule_of(self.stored, exclusive=self.exclusive)
 
     @cached_property
     def image_rule(self) -> ImageRule:
         """What decides about the pixels of images."""
         from calibcli.core.segmentation.rules import image_rule
 
-        return image_rule(
-            self.payload, self.values.tolist(), self.classes, exclusive=self.exclusive
-        )
+        return image_rule(self.stored, self.values.tolist(), self.classes, exclusive=self.exclusive)
 
     @property
     def group(self) -> str | None:
         """The column of groups that decisions need, if they need one."""
-        return group_column(self.payload)
+        return self.stored.group
 
     @property
     def refers(self) -> bool:
@@ -133,7 +134,7 @@ class LoadedThresholds(OfTask):
         if logits is None and self.raw_scale is not None:
             given, logits = self.raw_scale.keyed(given), True
         if logits is None:
-            logits = bool(self.payload.get("params", {}).get("logits")) and not self.calibrated
+            logits = bool(self.stored.params.get("logits")) and not self.calibrated
         by_logit = of_logits(self.decider) if logits and self.rule == CUT else None
         if by_logit is not None:
             return by_logit.decide(given, codes, values)
@@ -165,13 +166,14 @@ class LoadedThresholds(OfTask):
         return softmax(finite_rows(logits)) if self.exclusive else expit(logits)
 
 
-def keyed_cuts(payload: dict[str, Any], scale: RawScale) -> dict[str, Any]:
+def keyed_cuts(stored: StoredThresholds, scale: RawScale) -> StoredThresholds:
     """Return thresholds of raw scores as those of the logits that these become."""
 
-    def keyed(item: dict[str, Any]) -> dict[str, Any]:
-        raw = item["threshold"]
+    def keyed(one: StoredCut) -> StoredCut:
+        raw = one.threshold
         if raw is None:
-            return item
-        return {**item, "threshold": scale.probability(raw), "logit": float(scale.keyed(raw))}
+            return one
+        at, logit = scale.probability(raw), float(scale.keyed(raw))
+        return structs.replace(one, threshold=at, logit=logit)
 
-    return {**payload, "thresholds": [keyed(one) for one in payload["thresholds"]]}
+    return structs.replace(stored, thresholds=tuple(map(keyed, stored.thresholds)))

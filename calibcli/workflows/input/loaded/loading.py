@@ -7,16 +7,19 @@ from os import fspath
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import ValidationError
 
 from calibcli.core.calibrators import calibrator_from_dict
-from calibcli.core.decisions.stored import COSTS, KEEP, SETS
+from calibcli.core.decisions.stored import COSTS, KEEP, SETS, StoredThresholds
 from calibcli.core.numeric.raw_scale import raw_scale_in
+from calibcli.core.results.parts.choices import SetSlice
+from calibcli.core.results.reading import typed_as
 from calibcli.errors import InputError
 from calibcli.io.artifacts.artifacts import read_artifact
 from calibcli.io.task import Task
 from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
 from calibcli.workflows.input.loaded.cuts import LoadedThresholds
-from calibcli.workflows.input.loaded.probes import try_calibrator, try_thresholds
+from calibcli.workflows.input.loaded.probes import cannot_decide, try_calibrator, try_thresholds
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -64,28 +67,31 @@ def load_thresholds(path: str) -> LoadedThresholds:
         InputError: no such artifact, or one that this version cannot read.
     """
     payload = read_artifact(path, "thresholds")
-    task, classes = payload["task"], tuple(payload["classes"])
-    items = payload["thresholds"]
-    whole = [one for one in items if one["slice"]["kind"] != "group"]
-    if Task(task).single:
+    try:
+        stored = typed_as(payload, StoredThresholds)
+    except ValidationError as error:
+        raise cannot_decide(path) from error
+    cuts, classes = stored.thresholds, stored.classes
+    whole = [one for one in cuts if one.slice.kind != "group"]
+    if Task(stored.task).single:
         classes = ()
-        found = [one["threshold"] for one in whole[:1]]
+        found = [one.threshold for one in whole[:1]]
     else:
-        named = {one["slice"].get("name"): one["threshold"] for one in whole}
-        found = [named.get(name) for name in classes] if items else []
+        named = {one.slice.name: one.threshold for one in whole}
+        found = [named.get(name) for name in classes] if cuts else []
     by_group = {
-        str(one["slice"]["value"]): math.nan if one["threshold"] is None else one["threshold"]
-        for one in items
-        if one["slice"]["kind"] == "group"
+        str(one.slice.value): math.nan if one.threshold is None else one.threshold
+        for one in cuts
+        if one.slice.kind == "group"
     }
-    if payload.get("rule") == SETS:
+    if stored.rule == SETS:
         by_group = {
-            str(one["slice"]["value"]): math.inf if one["quantile"] is None else one["quantile"]
-            for one in (payload.get("sets") or {}).get("slices", [])
-            if one["slice"]["kind"] == "group"
+            str(one.slice.value): math.inf if one.quantile is None else one.quantile
+            for one in typed_as((stored.sets or {}).get("slices", ()), tuple[SetSlice, ...])
+            if one.slice.kind == "group"
         }
     values = np.array([math.nan if v is None else v for v in found], dtype=np.float64)
-    loaded = LoadedThresholds(task, classes, values, bool(payload["calibrated"]), payload, by_group)
+    loaded = LoadedThresholds(stored.task, classes, values, stored.calibrated, payload, by_group)
     _check(path, loaded)
     try_thresholds(path, loaded)
     return loaded

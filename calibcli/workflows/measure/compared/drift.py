@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec.structs import replace
@@ -24,9 +24,7 @@ from calibcli.core.metrics import multiclass
 from calibcli.core.metrics.binary import METRICS, Undefined, View
 from calibcli.core.metrics.gaps import ece_sum
 from calibcli.core.metrics.joint import Joint
-from calibcli.core.results.base import plain
 from calibcli.core.results.comparisons import Compared, Drift, DriftedFigures, DriftedSlice
-from calibcli.core.results.figures import Where
 from calibcli.core.results.reading import typed_as
 from calibcli.workflows.input.gathered import one_class
 
@@ -39,7 +37,6 @@ if TYPE_CHECKING:
     from calibcli.workflows.input.gathered import Gathered
     from calibcli.workflows.measure.compared.reference import Reference
 
-Result = dict[str, Any]
 Figures = dict[str, Compared]
 ASSUMPTIONS = {
     "expected_accuracy, expected_brier, expected_ece": (
@@ -54,7 +51,7 @@ MOST_SLICES = 50
 """Groups up to which each is held against its own in the reference."""
 
 
-def drift(found: Gathered, reference: Reference, conventions: Conventions) -> Result:
+def drift(found: Gathered, reference: Reference, conventions: Conventions) -> Drift:
     """Return how far the rows are from the reference: the "drift" of a measure result."""
     labelled = found.labelled and reference.labelled
     population = found.overall.population
@@ -64,7 +61,7 @@ def drift(found: Gathered, reference: Reference, conventions: Conventions) -> Re
     if after is not None and before is not None:
         later = DriftedFigures(compared(before, after, conventions, reference, labelled=labelled))
     known = {name for name, one in metrics.items() if one.value is not None}
-    told = Drift(
+    return Drift(
         reference=reference.sample,
         labelled=labelled,
         metrics=metrics,
@@ -74,8 +71,6 @@ def drift(found: Gathered, reference: Reference, conventions: Conventions) -> Re
         verdict=verdict(metrics, conventions),
         groups=_groups(found, reference, conventions, labelled=labelled) or None,
     )
-    result: Result = plain(told)
-    return result
 
 
 def compared(
@@ -89,7 +84,7 @@ def compared(
     """Return every figure of the change from one population to another."""
     a, b = View(before.pairs, conventions.headline), View(now.pairs, conventions.headline)
     level = conventions.confidence
-    found = _distances(before.pairs, now.pairs, level)
+    found = distances(before.pairs, now.pairs, level)
     if now.exclusive:
         found["class_psi"] = _mix(before, now, level)
     found["mean_score"] = _told(change("mean_score", a, b, level))
@@ -116,7 +111,8 @@ def _told(one: Change | Distance | Guess) -> Compared:
     return typed_as(one.to_dict(), Compared)
 
 
-def _distances(before: ScoreStats, now: ScoreStats, level: float | None) -> Figures:
+def distances(before: ScoreStats, now: ScoreStats, level: float | None) -> Figures:
+    """Return how far the scores of two samples are apart."""
     measures: dict[str, Callable[..., Distance]] = {"psi": psi, "ks": ks, "js": jensen_shannon}
     found: Figures = {}
     for name, measure in measures.items():
@@ -164,11 +160,16 @@ def _changes(
     joint = fits.pop("recalibration_p")
     result = {name: _told(one) for name, one in (found | fits).items()}
     result["recalibration_p"] = Compared(value=joint.p, reason=joint.reason)
-    try:
-        result["reliability_p"] = Compared(value=reliability_p(before.pairs, now.pairs))
-    except Undefined as undefined:
-        result["reliability_p"] = Compared(value=None, reason=str(undefined))
+    result["reliability_p"] = reliability(before.pairs, now.pairs)
     return result
+
+
+def reliability(before: ScoreStats, now: ScoreStats) -> Compared:
+    """Return the test of one reliability curve in two samples."""
+    try:
+        return Compared(value=reliability_p(before, now))
+    except Undefined as undefined:
+        return Compared(value=None, reason=str(undefined))
 
 
 def _ece(a: View, b: View, conventions: Conventions) -> Change:
@@ -208,13 +209,13 @@ def _classes(
     for k, one in enumerate(found.class_slices):
         before, now = one_class(reference.population, k).pairs, one.population.pairs
         a, b = View(before, conventions.headline), View(now, conventions.headline)
-        metrics = _distances(before, now, level)
+        metrics = distances(before, now, level)
         metrics["mean_score"] = _told(change("mean_score", a, b, level))
         if labelled:
             metrics["prevalence"] = _told(change("prevalence", a, b, level))
             metrics["ece"] = _told(_ece(a, b, conventions))
             metrics["brier"] = _told(change("brier", a, b, level))
-        rows.append(DriftedSlice(typed_as(one.where, Where), metrics))
+        rows.append(DriftedSlice(one.where, metrics))
     return rows
 
 
@@ -230,7 +231,7 @@ def _groups(
         before, now = known.get((one.column, one.value)), one.population
         if before is not None:
             metrics = compared(before, now, conventions, reference, labelled=labelled)
-            rows.append(DriftedSlice(typed_as(one.where, Where), metrics))
+            rows.append(DriftedSlice(one.where, metrics))
     return tuple(rows)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from calibcli.core.results.comparisons import Sample
+from calibcli.core.results.figures import OVERALL
 from calibcli.core.results.warning import Warning
 from calibcli.errors import InputError
 from calibcli.io.artifacts.artifacts import kind_of, read_artifact
@@ -172,7 +173,7 @@ def _of_calibrator(path: str) -> tuple[Gathered, str | None]:
         payload["task"],
         tuple(payload["classes"]),
         bool(payload["input"]["logits"]),
-        Slice({"kind": "overall"}, population_of(payload["task"], families)),
+        Slice(OVERALL, population_of(payload["task"], families)),
         (),
         payload.get("inputs", []),
         payload.get("params", {}),

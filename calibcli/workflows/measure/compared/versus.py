@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import structs
 
 from calibcli.core.comparison.paired import (
     NEAR_ZERO,
-    Difference,
     bounds,
     bounds_apart,
     surely_wrong,
 )
+from calibcli.core.results.comparisons import Contrast, Difference, Versus
 from calibcli.errors import InputError, UsageError
 from calibcli.io.rows.dataset import RowDataset
 from calibcli.io.rows.dataset import open_dataset as open_rows
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from calibcli.core.calibrators import Calibrator
+    from calibcli.core.results.comparisons import SliceContrast
     from calibcli.core.results.warning import Warning
     from calibcli.io.rows.dataset import Dataset, InputSpec
     from calibcli.tasks.collect import Layout, Population
@@ -35,7 +38,6 @@ if TYPE_CHECKING:
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gathered import Gathered, Slice
 
-Result = dict[str, Any]
 _SAME = ("n", "prevalence", "brier_uncertainty", "nll_uncertainty")
 MOST_SLICES = 50
 """Classes and groups that are compared one by one: each takes two more passes."""
@@ -53,7 +55,7 @@ def versus(
     periods: Sequence[Slice] = (),
     threads: int | None = None,
     warnings: list[Warning] | None = None,
-) -> Result:
+) -> Versus:
     """Return the paired differences of every metric, second model less first.
 
     Args:
@@ -105,45 +107,50 @@ def versus(
     overall = pair.compared(layout, found.overall.population, None, name)
     if warnings is not None and spec.key is not None:
         warnings += second.remarks
-    result = {"score": name, "source": source, **overall}
+    calibrated = None
     if calibrator is not None and found.overall.calibrated is not None:
         change, after = calibrated_first(calibrator, columns, layout)
-        result["calibrated"] = pair.compared(after, found.overall.calibrated, change, name)
+        calibrated = pair.compared(after, found.overall.calibrated, change, name)
 
-    def apart(own: Slice, **more: str) -> Result:
+    def apart(own: Slice, kind: str = "group") -> SliceContrast:
         change = of_group(columns.index(own.column), own.value)
         compared = pair.compared(layout, own.population, change, name)
-        return {"slice": {**own.where, **more}, **compared}
+        return compared.of(structs.replace(own.where, kind=kind))
 
-    within: Result = {}
-    if periods and len(periods) <= MOST_SLICES:
-        within = {"periods": [apart(own, kind="period") for own in periods]}
+    few = bool(periods) and len(periods) <= MOST_SLICES
+    whole = Versus(
+        score=name,
+        source=source,
+        metrics=overall.metrics,
+        verdict=overall.verdict,
+        calibrated=calibrated,
+        periods=tuple(apart(own, "period") for own in periods) if few else None,
+    )
     slices = found.class_slices
     if len(slices) + len(found.groups) > MOST_SLICES:
-        result["note"] = f"more than {MOST_SLICES} classes and groups are not compared one by one"
-        return result | within
-    result["classes"] = []
+        note = f"more than {MOST_SLICES} classes and groups are not compared one by one"
+        return structs.replace(whole, note=note)
+    classes = []
     for k, own in enumerate(slices):
         change, one_class = of_class(k, layout)
-        compared = pair.compared(one_class, own.population, change, name)
-        result["classes"].append({"slice": own.where, **compared})
-    result["groups"] = [apart(own) for own in found.groups]
-    if periods and not within:
-        within = {"note": f"more than {MOST_SLICES} periods are not compared one by one"}
-    return result | within
+        classes.append(pair.compared(one_class, own.population, change, name).of(own.where))
+    note = f"more than {MOST_SLICES} periods are not compared one by one"
+    return structs.replace(
+        whole,
+        note=note if periods and not few else None,
+        classes=tuple(classes),
+        groups=tuple(map(apart, found.groups)),
+    )
 
 
 def _of_boxes(
     found: Gathered, spec: InputSpec, conventions: Conventions, other: str, *, calibrated: bool
-) -> Result:
+) -> Versus:
     """Return the differences of two detectors, which are paired by their images."""
     from calibcli.workflows.measure.compared.versus_boxes import versus_boxes
 
     second = gather(replace(spec, paths=(other,)), conventions)
-    result = versus_boxes(
-        found, second, conventions, lambda m: verdict(m, other), calibrated=calibrated
-    )
-    return {"score": other, "source": "file", **result}
+    return versus_boxes(found, second, conventions, verdict, other, calibrated=calibrated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +165,7 @@ class _Pair:
 
     def compared(
         self, layout: Layout, before: Population, change: Change | None, name: str
-    ) -> Result:
+    ) -> Contrast:
         """Return the differences of some of the rows; `before` is the first model's count."""
         parts = [replace(part, change=change) for part in self.parts]
         after = _counted(parts, layout, self.threads, second=True)
@@ -167,10 +174,12 @@ class _Pair:
         metrics = _differences(
             parts, before, after, layout, self.conventions, self.threads, clustered=self.clustered
         )
-        return {"metrics": metrics, "verdict": verdict(metrics, name)}
+        return Contrast(metrics, verdict(metrics, name))
 
 
-def _second(first: Dataset, spec: InputSpec, other: str) -> tuple[Dataset, str, str]:
+def _second(
+    first: Dataset, spec: InputSpec, other: str
+) -> tuple[Dataset, str, Literal["column", "file"]]:
     """Open the second model's scores: a column of the same files, else a file."""
     if not isinstance(first, RowDataset):
         return open_dataset(replace(spec, paths=(other,))), other, "file"
@@ -224,7 +233,7 @@ def _differences(
     threads: int | None,
     *,
     clustered: bool,
-) -> Result:
+) -> dict[str, Difference]:
     level = conventions.confidence
     first, second = (metrics_of(one, conventions, level) for one in (before, after))
     errors: dict[str, float] = {}
@@ -235,27 +244,24 @@ def _differences(
         values = sums.errors(clustered=clustered).tolist()
         errors = dict(zip(names_of(layout.task), values, strict=True))
         quantile = sums.quantile(level, clustered=clustered)
-    found: Result = {}
+    found: dict[str, Difference] = {}
     for name in first:
         if name in _SAME:
             continue
-        one = Difference(first[name][0], second[name][0], reason=first[name][3] or second[name][3])
+        both = first[name], second[name]
+        values, reason = (both[0][0], both[1][0]), both[0][3] or both[1][3]
+        ends = None
+        one = Difference.of(*values)
         if one.value is not None and level is not None:
-            both = first[name], second[name]
-            ends = None
             if name in errors and (name not in NEAR_ZERO or all(map(surely_wrong, both))):
                 ends = bounds(one.value, errors[name], quantile)
             ends = ends or bounds_apart(*both)
-            one = (
-                replace(one, reason=one.reason or _NO_INTERVAL)
-                if ends is None
-                else replace(one, low=ends[0], high=ends[1])
-            )
-        found[name] = one.to_dict()
+            reason = reason or (_NO_INTERVAL if ends is None else None)
+        found[name] = Difference.of(*values, ends, reason)
     return found
 
 
-def verdict(metrics: Result, name: str) -> str:
+def verdict(metrics: dict[str, Difference], name: str) -> str:
     """Return which model has the better probabilities, by the two proper scores."""
     sides = {score: _better(metrics[score]) for score in ("nll", "brier")}
     words = {"nll": "log loss", "brier": "Brier score"}
@@ -265,7 +271,7 @@ def verdict(metrics: Result, name: str) -> str:
         told = ", ".join(f"{words[s]} prefers {who[side]}" for s, side in sure.items())
         return f"the proper scores disagree: {told}"
     if not sure:
-        if metrics["nll"]["low"] is None:
+        if metrics["nll"].low is None:
             return "without intervals nobody can say which has the better probabilities"
         return "these rows do not tell which has the better probabilities"
     side = next(iter(sure.values()))
@@ -275,8 +281,8 @@ def verdict(metrics: Result, name: str) -> str:
     return f"{who[side]} has the better probabilities, by {by}{more}"
 
 
-def _better(item: Result) -> int:
+def _better(item: Difference) -> int:
     """Return -1 where the second is lower beyond the interval, 1 where the first is, else 0."""
-    if item["low"] is None or item["low"] <= 0.0 <= item["high"]:
+    if item.low is None or item.high is None or item.low <= 0.0 <= item.high:
         return 0
-    return -1 if item["high"] < 0.0 else 1
+    return -1 if item.high < 0.0 else 1

@@ -7,14 +7,17 @@ difference of two figures is that of the differences of what units add.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from calibcli.core.comparison.paired import CORP, SMOOTH, Difference, bounds, influences
+from calibcli.core.comparison.paired import CORP, SMOOTH, bounds, influences
 from calibcli.core.metrics.binary import View
 from calibcli.core.numeric.special import t_ppf
+from calibcli.core.results.comparisons import Contrast, Difference, Versus
+from calibcli.core.results.figures import OVERALL
 from calibcli.core.statistics.buckets import BUCKETS
 from calibcli.errors import UsageError
 from calibcli.tasks.detection.detections import Detections
@@ -33,7 +36,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-Result = dict[str, Any]
 _SAME: Final = ("n", "images", "ground_truth", "brier_uncertainty")
 _OF_PAIRS: Final = ("prevalence", "ece", *(n for n in SMOOTH if n != "average_precision"), *CORP)
 _NO_INTERVAL = "no paired interval: not a smooth function of the boxes"
@@ -43,17 +45,19 @@ def versus_boxes(
     first: Gathered,
     second: Gathered,
     conventions: Conventions,
-    verdict: Callable[[Result], str],
+    verdict: Callable[[dict[str, Difference], str], str],
+    other: str,
     *,
     calibrated: bool,
-) -> Result:
+) -> Versus:
     """Return the differences of every figure, second detector less first, by class and group.
 
     Args:
         first: its boxes, matched and counted.
         second: those of the other detector on the same images.
         conventions: how to bin and how sure to be.
-        verdict: which of the two is better, by the differences.
+        verdict: which of the two is better, by the differences and the name of the second.
+        other: that name.
         calibrated: compare the first after its calibrator too.
 
     Raises:
@@ -66,28 +70,28 @@ def versus_boxes(
             "give detections of the same images: those that the ground truth lists",
         )
 
-    def compared(one: Population, other: Population) -> Result:
-        metrics = _compared(one, other, conventions)
-        return {"metrics": metrics, "verdict": verdict(metrics)}
+    def compared(one: Population, another: Population) -> Contrast:
+        metrics = _compared(one, another, conventions)
+        return Contrast(metrics, verdict(metrics, other))
 
-    found = compared(here, there)
-    after = first.overall.calibrated
-    if calibrated and after is not None:
-        found["calibrated"] = compared(after, there)
-    found["classes"] = [
-        {"slice": own.where, **compared(own.population, other.population)}
-        for own, other in zip(first.class_slices, second.class_slices, strict=True)
-    ]
-    others = {str(one.where): one for one in second.groups}
-    found["groups"] = [
-        {
-            "slice": own.where,
-            **compared(own.population, others[str(own.where)].population),
-        }
-        for own in first.groups
-        if str(own.where) in others
-    ]
-    return found
+    found, after = compared(here, there), first.overall.calibrated
+    others = {one.where: one.population for one in second.groups}
+    return Versus(
+        score=other,
+        source="file",
+        metrics=found.metrics,
+        verdict=found.verdict,
+        calibrated=compared(after, there) if calibrated and after is not None else None,
+        classes=tuple(
+            compared(one.population, another.population).of(one.where)
+            for one, another in zip(first.class_slices, second.class_slices, strict=True)
+        ),
+        groups=tuple(
+            compared(own.population, others[own.where]).of(own.where)
+            for own in first.groups
+            if own.where in others
+        ),
+    )
 
 
 def _images(population: Population) -> NDArray[np.uint64]:
@@ -95,27 +99,26 @@ def _images(population: Population) -> NDArray[np.uint64]:
     return population.extra.whole.unit
 
 
-def _compared(first: Population, second: Population, conventions: Conventions) -> Result:
+def _compared(
+    first: Population, second: Population, conventions: Conventions
+) -> dict[str, Difference]:
     level = conventions.confidence
     bare = replace(conventions, confidence=None)
-    sides = [slice_result({}, one, bare)["metrics"] for one in (first, second)]
+    sides = [slice_result(OVERALL, one, bare).metrics for one in (first, second)]
     errors: dict[str, float] = {}
     quantile = 0.0
     if level is not None:
         errors, quantile = _errors(first, second, conventions, level)
-    metrics: Result = {}
+    metrics: dict[str, Difference] = {}
     for name, own in sides[0].items():
         if name in _SAME:
             continue
-        other = sides[1][name]
-        reason = own.get("reason") or other.get("reason")
-        one = Difference(own["value"], other["value"], reason=reason)
+        values = own.value, sides[1][name].value
+        one = Difference.of(*values, reason=own.reason or sides[1][name].reason)
         if one.value is not None and level is not None:
-            ends = bounds(one.value, errors.get(name, float("nan")), quantile)
-            low, high = (None, None) if ends is None else ends
-            reason = _NO_INTERVAL if ends is None else None
-            one = Difference(own["value"], other["value"], low, high, reason)
-        metrics[name] = one.to_dict()
+            ends = bounds(one.value, errors.get(name, math.nan), quantile)
+            one = Difference.of(*values, ends, _NO_INTERVAL if ends is None else None)
+        metrics[name] = one
     return metrics
 
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from calibcli.core.results.base import plain
+from msgspec import structs
+
+from calibcli.core.results.figures import OVERALL
 from calibcli.workflows.input.asked import Asked
 from calibcli.workflows.input.gather import reads_stats
 from calibcli.workflows.input.loaded.loading import load_thresholds
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from calibcli.core.results.figures import Where
+    from calibcli.core.results.parts.decided import Decided
     from calibcli.core.results.warning import Warning
     from calibcli.io.rows.recipe import InputSpec
     from calibcli.workflows.input.conventions import Conventions
@@ -104,41 +107,40 @@ class Applied:
 
     def asking(self, conventions: Conventions) -> Conventions:
         """Return the conventions with the cut-off of all rows, where there is one."""
-        whole = {"kind": "overall"}
         if self.chosen.raw_scale is not None:
-            return self.raw_cuts(conventions, whole)
-        at = self._at(whole)
+            return self.raw_cuts(conventions, OVERALL)
+        at = self._at(OVERALL)
         return conventions if at is None else conventions.cutting(at)
 
-    def raw_cuts(self, conventions: Conventions, where: Result) -> Conventions:
+    def raw_cuts(self, conventions: Conventions, where: Where) -> Conventions:
         """Return the conventions with the cut-off of a slice of raw scores, where there is one."""
         at = self._at(where) if self.chosen.raw_scale is not None else None
         if at is None or at != at:
             return conventions
         return replace(conventions, raw_cuts=tuple(dict.fromkeys((at, *conventions.raw_cuts))))
 
-    def cut(self, conventions: Conventions, where: Result, *, after: bool) -> Conventions:
+    def cut(self, conventions: Conventions, where: Where, *, after: bool) -> Conventions:
         """Return how a slice is cut before or after the calibrator: at its own cut-off too."""
         at = self._at(where) if after == self.after else None
         return conventions if at is None or at != at else conventions.cutting(at)
 
     def chosen_cutoff(self, where: Where, after: bool) -> float | None:
         """Return the cut-off that was chosen for a slice, on the side that it cuts."""
-        return self._at(plain(where)) if after == self.after else None
+        return self._at(where) if after == self.after else None
 
-    def _at(self, where: Result) -> float | None:
+    def _at(self, where: Where) -> float | None:
         """Return the one cut-off of the score of a slice; None where there is none."""
         chosen = self.chosen
-        if where["kind"] == "class":
+        if where.kind == "class":
             named = zip(chosen.classes, chosen.values.tolist(), strict=False)
-            return dict(named).get(where["name"])
+            return dict(named).get(str(where.name))
         if chosen.classes or not chosen.values.size:
             return None
         whole = float(chosen.values[0])
         if chosen.group is None:
             return whole
-        if where.get("column") == chosen.group:
-            return chosen.by_group.get(str(where["value"]), whole)
+        if where.column == chosen.group:
+            return chosen.by_group.get(str(where.value), whole)
         return None
 
     def decisions(
@@ -175,21 +177,21 @@ class Applied:
             counted = counted_rows(rows, self.chosen.decider, spec.groups)
         if counted is None:
             return None
-        return Decided(counted, self.chosen.classes, conventions.confidence)
+        return DecidedRows(counted, self.chosen.classes, conventions.confidence)
 
 
 class Decisions(Protocol):
     """Decisions that were counted."""
 
-    def shown(self, columns: Sequence[str]) -> Result:
+    def shown(self, columns: Sequence[str]) -> Decided:
         """Return the figures of all rows, and of each value of the group columns asked for."""
 
-    def of_periods(self, periods: Sequence[Slice]) -> dict[str, Result]:
+    def of_periods(self, periods: Sequence[Slice]) -> dict[str, Decided]:
         """Return the figures of decisions by period; {} if they were not counted so."""
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
+class DecidedRows:
     """Decisions that were counted.
 
     Attributes:
@@ -202,19 +204,19 @@ class Decided:
     classes: tuple[str, ...]
     level: float | None
 
-    def shown(self, columns: Sequence[str]) -> Result:
+    def shown(self, columns: Sequence[str]) -> Decided:
         """Return the figures of all rows, and of each value of the group columns asked for."""
         counted = self.counted
         result = decision_result(counted.counts, self.classes, self.level, plain=counted.plain)
-        parts = [
+        parts = tuple(
             part
             for column, (counts, values) in counted.groups.items()
             if column in columns
             for part in groups_result(counts, column, values, self.classes, self.level)
-        ]
-        return {**result, "groups": parts} if parts else result
+        )
+        return structs.replace(result, groups=parts) if parts else result
 
-    def of_periods(self, periods: Sequence[Slice]) -> dict[str, Result]:
+    def of_periods(self, periods: Sequence[Slice]) -> dict[str, Decided]:
         """Return the figures of decisions by period; {} if they were not counted so."""
         column = periods[0].column if periods else ""
         if column not in self.counted.groups:
@@ -223,8 +225,10 @@ class Decided:
         return by_value(groups_result(counts, column, values, self.classes, self.level))
 
 
-def by_value(parts: Sequence[Result]) -> dict[str, Result]:
+def by_value(parts: Sequence[Decided]) -> dict[str, Decided]:
     """Return figures of decisions by the value that they are of."""
     return {
-        part["slice"]["value"]: {k: v for k, v in part.items() if k != "slice"} for part in parts
+        str(part.slice.value): structs.replace(part, slice=None)
+        for part in parts
+        if part.slice is not None
     }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from calibcli.core.results.warning import Warning
 from calibcli.errors import InputError, UsageError
 from calibcli.workflows.input.loaded.boxes import BoxCuts, load_box_cuts
@@ -14,6 +16,8 @@ from calibcli.workflows.measure.decided.boxes import box_decisions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from calibcli.core.results.figures import Where
+    from calibcli.core.results.parts.decided import Decided
     from calibcli.io.rows.recipe import InputSpec
     from calibcli.tasks.population import Population
     from calibcli.workflows.input.conventions import Conventions
@@ -65,9 +69,9 @@ class AppliedBoxes(Applied):
         """Return what was gathered: no column is read for decisions alone."""
         return found
 
-    def _at(self, where: Result) -> float | None:
-        if where["kind"] == "class":
-            return self.chosen.by_class.get(where["name"], self.chosen.overall)
+    def _at(self, where: Where) -> float | None:
+        if where.kind == "class":
+            return self.chosen.by_class.get(str(where.name), self.chosen.overall)
         return self.chosen.overall
 
     def warnings(self, loaded: LoadedCalibrator | None, found: Gathered) -> list[Warning]:
@@ -127,7 +131,7 @@ class BoxesKept:
     level: float | None
     after: bool
 
-    def _counted(self, one: Slice) -> Result:
+    def _counted(self, one: Slice) -> Decided:
         population: Population = one.population
         if self.after and one.calibrated is not None:
             population = one.calibrated
@@ -135,19 +139,17 @@ class BoxesKept:
             [population] * len(self.cuts), self.cuts, self.found.classes, self.level
         )
 
-    def shown(self, columns: Sequence[str]) -> Result:
+    def shown(self, columns: Sequence[str]) -> Decided:
         """Return the figures of all boxes, and of each value of the group columns asked for."""
         result = self._counted(self.found.overall)
         parts = self._groups([one for one in self.found.groups if one.column in columns])
-        return {**result, "groups": parts} if parts else result
+        return structs.replace(result, groups=parts) if parts else result
 
-    def _groups(self, groups: Sequence[Slice]) -> list[Result]:
-        made = []
-        for one in groups:
-            own = {k: v for k, v in self._counted(one).items() if k != "confusion"}
-            made.append({"slice": one.where, **own})
-        return made
+    def _groups(self, groups: Sequence[Slice]) -> tuple[Decided, ...]:
+        return tuple(
+            structs.replace(self._counted(one), slice=one.where, confusion=None) for one in groups
+        )
 
-    def of_periods(self, periods: Sequence[Slice]) -> dict[str, Result]:
+    def of_periods(self, periods: Sequence[Slice]) -> dict[str, Decided]:
         """Return the figures of decisions by period."""
         return by_value(self._groups(periods))

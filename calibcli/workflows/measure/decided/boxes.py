@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import structs
 
 from calibcli.core.decisions.counts import RuleCounts
 from calibcli.core.decisions.judged import Judged, table_counts
 from calibcli.core.decisions.rules import Cut
 from calibcli.core.numeric.special import t_ppf
+from calibcli.core.results.figures import Figure, undefined
+from calibcli.core.results.parts.decided import Decided, DecidedClass, DecisionCounts
 from calibcli.core.statistics.buckets import BUCKETS
 from calibcli.tasks.detection.detections import Detections
 from calibcli.workflows.input.gathered import one_class
@@ -20,13 +23,10 @@ if TYPE_CHECKING:
 
     from calibcli.tasks.population import Extra, Population
 
-Result = dict[str, Any]
-_SHOWN = ("precision", "recall", "f1")
-
 
 def box_decisions(
     found: Sequence[Population], cuts: Sequence[float], names: Sequence[str], level: float | None
-) -> Result:
+) -> Decided:
     """Return the figures of kept boxes, of all classes and of each.
 
     Args:
@@ -46,46 +46,40 @@ def box_decisions(
     whole = Judged(pooled)
     table = table_of(whole.of_class(1), level)
     judged = Judged(classes)
-    parts = [table_of(judged.of_class(k), level) for k in range(len(names))]
+    each = (table_of(judged.of_class(k), level) for k in range(len(names)))
+    parts = [structs.replace(one, tn=None) for one in each]
     tables = [table_counts(judged.of_class(k)) for k in range(len(names))]
-    kept = table["tp"] + table["fp"]
-    return {
-        "n": kept,
-        "metrics": {
-            **{name: table[name] for name in _SHOWN},
+    return Decided(
+        n=table.given,
+        metrics={
+            "precision": table.precision,
+            "recall": table.recall,
+            "f1": table.f1,
             "macro_f1": macro_f1(judged, tables, level),
             "fp_per_image": alarms_by_image(whole, found[0].extra, level),
         },
-        "confusion": {name: table[name] for name in ("tp", "fp", "fn")},
-        "classes": [
-            {
-                "name": name,
-                **{key: own[key] for key in ("tp", "fp", "fn")},
-                **{key: own[key] for key in _SHOWN},
-            }
-            for name, own in zip(names, parts, strict=True)
-        ],
-    }
+        confusion=DecisionCounts(table.tp, table.fp, table.fn),
+        classes=tuple(map(DecidedClass.of, names, parts)),
+    )
 
 
-def alarms_by_image(judged: Judged, boxes: Extra | None, level: float | None) -> Result:
+def alarms_by_image(judged: Judged, boxes: Extra | None, level: float | None) -> Figure:
     """Return false alarms an image: a ratio of sums over buckets of images."""
     alarms = judged.by_unit(1)[:, 1].astype(np.float64)
     if not isinstance(boxes, Detections):
-        reason = "saved statistics hold no images"
-        return {"value": None, "low": None, "high": None, "reason": reason}
+        return undefined("saved statistics hold no images")
     images = np.bincount(boxes.bucket, minlength=BUCKETS).astype(np.float64)
     used = images > 0
     total, size = float(images.sum()), int(used.sum())
     if not total:
-        return {"value": None, "low": None, "high": None, "reason": "no image"}
+        return undefined("no image")
     value = float(alarms.sum()) / total
     if level is None or size < 2:
-        return {"value": value, "low": None, "high": None}
+        return Figure(value)
     residual = (alarms - value * images)[used]
     error = (float((residual**2).sum()) * size / (size - 1)) ** 0.5 / total
     if not error:  # nobody has seen one: as many as that could be by chance
         most = -np.log((1.0 - level) / 2.0) / total
-        return {"value": value, "low": value, "high": value + float(most)}
+        return Figure(value, value, value + float(most))
     reach = t_ppf((1.0 + level) / 2.0, size - 1) * error
-    return {"value": value, "low": max(value - reach, 0.0), "high": value + reach}
+    return Figure(value, max(value - reach, 0.0), value + reach)

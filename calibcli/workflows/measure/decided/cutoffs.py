@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import structs
 
 from calibcli.core.decisions.thresholds import Curve
+from calibcli.core.results.parts.curves import Cutoffs
+from calibcli.core.results.reading import typed_as
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from calibcli.core.decisions.costs import Costs
+    from calibcli.core.results.measure import SliceResult
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.tasks.collect import Population
 
@@ -55,18 +59,23 @@ def cutoffs(stats: ScoreStats, wanted: tuple[float, ...], most: int = MOST) -> R
     }
 
 
-def attach_cutoffs(parts: Sequence[tuple[Result, Population]], wanted: tuple[float, ...]) -> None:
-    """Give the most harmful of (result, its population) their lists of cut-offs, in place.
+def with_cutoffs(
+    parts: Sequence[tuple[SliceResult, Population]], wanted: tuple[float, ...]
+) -> Callable[[SliceResult], SliceResult]:
+    """Return what gives the most harmful parts, each with its population, their lists of cut-offs.
 
     A population of several classes has no cut-off of its own, and one of boxes no true negatives.
     """
-    able = [(result, own) for result, own in parts if not own.exclusive and own.pairs.n]
+    able = [(part, own) for part, own in parts if not own.exclusive and own.pairs.n]
     able = [one for one in able if one[1].extra is None or not one[1].extra.lowest]
-    able.sort(key=lambda pair: -(pair[0]["metrics"]["ece"]["value"] or 0.0))
+    able.sort(key=lambda pair: -(pair[0].value("ece") or 0.0))
     chosen = able[:SLICES]
     most = min(max(ALL // max(len(chosen), 1), 2), MOST)
-    for result, population in chosen:
-        result["cutoffs"] = cutoffs(population.pairs, wanted, most)
+    found = {
+        id(part): typed_as(cutoffs(population.pairs, wanted, most), Cutoffs)
+        for part, population in chosen
+    }
+    return lambda part: structs.replace(part, cutoffs=found.get(id(part)))
 
 
 def cost_curve(stats: ScoreStats, costs: Costs, at: Sequence[float], lowest: float = 0.0) -> Result:

@@ -5,14 +5,23 @@ Read from the counts of a rule (`core.decisions.counts`) and from nothing else.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import structs
 
 from calibcli.core.decisions.judged import Judged, table_counts
 from calibcli.core.metrics import intervals
 from calibcli.core.metrics.binary import View
 from calibcli.core.numeric.special import norm_ppf, t_ppf
+from calibcli.core.results.figures import Figure, Where, undefined
+from calibcli.core.results.parts.decided import (
+    Decided,
+    DecidedClass,
+    DecisionCounts,
+    DecisionMatrix,
+    PlainDecision,
+)
 from calibcli.core.statistics.curves import Binning
 from calibcli.workflows.measure.slices import confusion, figure
 
@@ -22,14 +31,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibcli.core.decisions.counts import RuleCounts
+    from calibcli.core.results.figures import Confusion
     from calibcli.core.statistics.stats import ScoreStats
 
-Result = dict[str, Any]
 MOST_MATRIX = 100
 """Classes up to which the counts of every pair of truth and decision are listed."""
 _BINS = Binning("width", 1, "right")
-_SHOWN = ("precision", "recall", "f1")
-_BINARY = (*_SHOWN, "specificity", "fpr")
 
 
 def decision_result(
@@ -39,7 +46,7 @@ def decision_result(
     *,
     member: int = 0,
     plain: RuleCounts | None = None,
-) -> Result:
+) -> Decided:
     """Return the figures of decisions.
 
     Args:
@@ -53,27 +60,23 @@ def decision_result(
     if counts.sets:
         return _sets(judged, classes or ("0", "1"), level)
     metrics = figures_of(judged, len(classes), level)
-    found: Result = {"n": judged.n, "metrics": metrics}
     if not classes:
         table = table_of(judged.of_class(1), level)
-        metrics |= {name: table[name] for name in _BINARY}
-        found["confusion"] = {name: table[name] for name in ("tp", "fp", "fn", "tn")}
-        return found
+        counted = DecisionCounts(table.tp, table.fp, table.fn, table.tn)
+        return Decided(n=judged.n, metrics=metrics | table.rates, confusion=counted)
     parts = [table_of(judged.of_class(k), level) for k in range(len(classes))]
-    found["classes"] = [
-        {
-            "name": name,
-            **{key: table[key] for key in ("tp", "fp", "fn", "tn")},
-            **{key: table[key] for key in _SHOWN},
-        }
-        for name, table in zip(classes, parts, strict=True)
-    ]
-    if counts.slots == 1 and len(classes) <= MOST_MATRIX:
-        found["confusion_matrix"] = _matrix(judged, classes)
+    beside = None
     if plain is not None:
         figures = figures_of(Judged(plain, member), len(classes), level)
-        found["plain"] = {"rule": "most probable class", "metrics": figures}
-    return found
+        beside = PlainDecision("most probable class", figures)
+    small = counts.slots == 1 and len(classes) <= MOST_MATRIX
+    return Decided(
+        n=judged.n,
+        metrics=metrics,
+        classes=tuple(map(DecidedClass.of, classes, parts)),
+        confusion_matrix=_matrix(judged, classes) if small else None,
+        plain=beside,
+    )
 
 
 def groups_result(
@@ -82,42 +85,44 @@ def groups_result(
     values: Sequence[str],
     classes: Sequence[str],
     level: float | None,
-) -> list[Result]:
+) -> list[Decided]:
     """Return the figures of decisions in each group; counts of confusions stay out."""
     found = []
     for member, value in enumerate(values):
         part = decision_result(counts, classes, level, member=member)
-        part.pop("confusion_matrix", None)
-        found.append({"slice": {"kind": "group", "column": column, "value": value}, **part})
+        where = Where("group", column=column, value=value)
+        found.append(structs.replace(part, slice=where, confusion_matrix=None))
     return found
 
 
-def _sets(judged: Judged, classes: Sequence[str], level: float | None) -> Result:
+def _sets(judged: Judged, classes: Sequence[str], level: float | None) -> Decided:
     """Return how often prediction sets hold the true class, of all rows and of each class's."""
     parts = [table_of(judged.of_class(k), level) for k in range(len(classes))]
-    size = {"value": judged.decided(), "low": None, "high": None}
-    return {
-        "n": judged.n,
-        "metrics": {"coverage": share(judged.right(), level), "set_size": size},
-        "classes": [
-            {"name": name, "true": table["tp"] + table["fn"], "coverage": table["recall"]}
+    return Decided(
+        n=judged.n,
+        metrics={
+            "coverage": share(judged.right(), level),
+            "set_size": Figure(judged.decided()),
+        },
+        classes=tuple(
+            DecidedClass(name=name, true=table.true, coverage=table.recall)
             for name, table in zip(classes, parts, strict=True)
-        ],
-    }
+        ),
+    )
 
 
-def table_of(stats: ScoreStats, level: float | None) -> Result:
+def table_of(stats: ScoreStats, level: float | None) -> Confusion:
     """Return the confusion table of pairs (decision, truth)."""
     return confusion(View(stats, _BINS), 0.5, level)
 
 
-def share(stats: ScoreStats, level: float | None) -> Result:
+def share(stats: ScoreStats, level: float | None) -> Figure:
     """Return the share of positives as a figure."""
     found = intervals.measure(View(stats, _BINS), confidence=level, names=("prevalence",))
     return figure(found["prevalence"])
 
 
-def figures_of(judged: Judged, classes: int, level: float | None) -> Result:
+def figures_of(judged: Judged, classes: int, level: float | None) -> dict[str, Figure]:
     """Return the figures of all decisions together; with classes, the mean of F1 over these."""
     metrics = {
         "accuracy": share(judged.right(), level),
@@ -129,17 +134,14 @@ def figures_of(judged: Judged, classes: int, level: float | None) -> Result:
     return metrics
 
 
-def _matrix(judged: Judged, classes: Sequence[str]) -> Result:
+def _matrix(judged: Judged, classes: Sequence[str]) -> DecisionMatrix:
     """Return the counts by truth and decision; columns of NONE and REFER only where they occur."""
     counts = judged.matrix()
     k = len(classes)
     used = [*range(k), *(k + i for i in range(2) if counts[:, k + i].any())]
     names = [*classes, "none", "refer"]
-    return {
-        "truth": list(classes),
-        "decisions": [names[i] for i in used],
-        "counts": counts[:, used].tolist(),
-    }
+    decisions = tuple(names[i] for i in used)
+    return DecisionMatrix(tuple(classes), decisions, counts[:, used].tolist())
 
 
 def macro_f1(
@@ -148,7 +150,7 @@ def macro_f1(
     level: float | None,
     *,
     pooled: bool = False,
-) -> Result:
+) -> Figure:
     """Return the mean of F1 over the classes that occur or are decided, by linearisation.
 
     `pooled` asks for F1 of the pooled counts of all classes in its place (micro F1).
@@ -156,21 +158,20 @@ def macro_f1(
     size = np.array([2 * tp + fp + fn for tp, fp, fn, _ in parts])
     there = size > 0
     if not there.any():
-        return {"value": None, "low": None, "high": None, "reason": "no class occurs"}
+        return undefined("no class occurs")
     hits = np.array([table[0] for table in parts])
     if pooled:
         hits, size = np.full(len(hits), hits.sum()), np.full(len(size), size.sum())
     f1 = np.where(size > 0, 2 * hits / np.maximum(size, 1e-300), 0.0)
     value = float(f1[there].mean())
     if level is None or not 0.0 < value < 1.0:
-        return {"value": value, "low": None, "high": None}
+        return Figure(value)
     slope = _slope(judged, f1, size) / (1 if pooled else int(there.sum()))
     reach = norm_ppf((1 + level) / 2)
     if judged.counts.clustered:
         reach = t_ppf((1 + level) / 2, max(len(np.unique(judged.all.unit)) - 1, 1))
     error = reach * judged.variance(slope) ** 0.5
-    low, high = intervals.on_logit_scale(value, error)
-    return {"value": value, "low": low, "high": high}
+    return Figure(value, *intervals.on_logit_scale(value, error))
 
 
 def _slope(

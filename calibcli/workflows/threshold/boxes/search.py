@@ -12,6 +12,7 @@ from calibcli.core.decisions.objectives import FP_PER_IMAGE, Objective, per_imag
 from calibcli.core.decisions.stored import CUT
 from calibcli.core.decisions.thresholds import Choice
 from calibcli.core.detection.guarantee import check
+from calibcli.core.results.figures import OVERALL, Where
 from calibcli.errors import UsageError
 from calibcli.io.boxes.dataset import BoxDataset
 from calibcli.tasks.detection.medium import other_suppression
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Unpack
 
+    from calibcli.core.results.parts.decided import Decided
+    from calibcli.core.results.threshold import CutOff
     from calibcli.core.results.warning import Warning
     from calibcli.io.rows.recipe import InputSpec
     from calibcli.tasks.population import Population
@@ -99,10 +102,10 @@ def threshold_boxes(
     warnings = [*first.warnings, *_fitting(asked, first)]
     names = first.classes
     whole = tuple(one.overall.used for one in found)
-    wanted: list[tuple[Result, tuple[Population, ...]]] = [({"kind": "overall"}, whole)]
+    wanted = [(OVERALL, whole)]
     if per_class:
         wanted = [
-            ({"kind": "class", "name": name}, tuple(one_class(one, k) for one in whole))
+            (Where("class", name), tuple(one_class(one, k) for one in whole))
             for k, name in enumerate(names)
         ]
     images = boxes_of(whole[0]).images
@@ -128,7 +131,7 @@ def threshold_boxes(
     warnings += said
     kind = kind_promised("certified", warnings, given=wish.guarantee is not None)
     if asked.loaded is not None:
-        used = {item["slice"].get("name"): item.get("nms_iou") for item in items}
+        used = {item.slice.name: item.suppression for item in items}
         warnings += other_suppression(asked.loaded.payload["input"].get("nms_iou"), used)
     result = outcome(
         inputs=first.inputs,
@@ -158,7 +161,7 @@ def threshold_boxes(
 
         told = [
             (
-                str(one.where.get("name", "overall")),
+                one.where.title,
                 list(zip(limits or (None,), one.family.curves, strict=True)),
             )
             for one in sought
@@ -257,7 +260,7 @@ def _fitting(asked: Asked, found: Gathered) -> list[Warning]:
 
 def _trade_off(
     sought: Sequence[Sought | None],
-    items: Sequence[Result],
+    items: Sequence[CutOff],
     limits: tuple[float, ...],
     wish: Wish,
 ) -> Result:
@@ -268,27 +271,27 @@ def _trade_off(
 
     reached = []
     for one, item in zip(sought, items, strict=True):
-        if one is None or item["value"]["value"] is None:
+        value = None if item.reached is None else item.reached.value
+        if one is None or value is None:
             continue
         at = [
             (nms, curve, choice.threshold if isinstance(choice, Choice) else None)
             for nms, curve, choice in zip(limits, one.family.curves, one.choices, strict=True)
         ]
-        reached.append((one.where, item["value"]["value"], at))
+        reached.append((one.where, value, at))
     return {"trade_off": trade_off(reached, wish.objective)}
 
 
 def _decision(
     each: Sequence[Population],
     limits: tuple[float, ...],
-    items: Sequence[Result],
+    items: Sequence[CutOff],
     names: Sequence[str],
     level: float | None,
-) -> Result:
+) -> Decided:
     """Return the figures of the boxes that `apply` keeps, of all classes together."""
-    per_class = items[0]["slice"]["kind"] == "class"
-    chosen = items if per_class else [items[0]] * len(names)
-    found = [each[limits.index(one["nms_iou"]) if limits and one.get("nms_iou") else 0]
-             for one in chosen]  # fmt: skip
-    cuts = [np.inf if one["threshold"] is None else one["threshold"] for one in chosen]
+    chosen = items if items[0].slice.kind == "class" else [items[0]] * len(names)
+    nms = [one.suppression for one in chosen]
+    found = [each[limits.index(one) if limits and one else 0] for one in nms]
+    cuts = [np.inf if one.threshold is None else one.threshold for one in chosen]
     return box_decisions(found, cuts, names, level)

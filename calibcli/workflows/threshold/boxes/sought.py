@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,10 +22,9 @@ if TYPE_CHECKING:
 
     from calibcli.core.decisions.objectives import Objective
     from calibcli.core.detection.guarantee import Promised
+    from calibcli.core.results.figures import Where
     from calibcli.tasks.population import Population
     from calibcli.workflows.threshold.wish import Wish
-
-Result = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,7 +32,7 @@ class Sought:
     """One slice: its candidates under each NMS IoU, and the best of each.
 
     Attributes:
-        where: as it stands in the JSON.
+        where: which.
         each: its boxes under each NMS IoU.
         family: a setting for each NMS IoU.
         choices: the best under each, or why there is none.
@@ -41,7 +40,7 @@ class Sought:
         limits: the NMS IoUs; () without suppression.
     """
 
-    where: Result
+    where: Where
     each: tuple[Population, ...]
     family: CellFamily
     choices: tuple[Choice | Unreachable, ...]
@@ -60,7 +59,7 @@ def boxes_of(population: Population) -> Detections:
 
 
 def seek(
-    where: Result,
+    where: Where,
     each: tuple[Population, ...],
     limits: tuple[float, ...],
     wish: Wish,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from calibcli.core.decisions.objectives import FIGURES
+from calibcli.core.results.parts.searches import TradeOff, TradeOffCurve
 from calibcli.tasks.detection.pairs import LOWEST
 
 if TYPE_CHECKING:
@@ -16,16 +17,16 @@ if TYPE_CHECKING:
 
     from calibcli.core.decisions.objectives import Objective
     from calibcli.core.decisions.thresholds import Curve
+    from calibcli.core.results.figures import Where
 
-Result = dict[str, Any]
 POINTS: Final = 60
 SLICES: Final = 6
 
 
 def trade_off(
-    found: Sequence[tuple[Result, float, Sequence[tuple[float | None, Curve, float | None]]]],
+    found: Sequence[tuple[Where, float, Sequence[tuple[float | None, Curve, float | None]]]],
     objective: Objective,
-) -> Result:
+) -> TradeOff:
     """Return the curves of the `SLICES` slices that reach the least, these first.
 
     Args:
@@ -35,15 +36,15 @@ def trade_off(
     """
     sign = 1.0 if objective.larger_is_better else -1.0
     worst = sorted(found, key=lambda one: sign * one[1])[:SLICES]
-    curves = [
-        {"slice": where, "nms_iou": nms, **_thinned(curve, chosen)}
+    curves = tuple(
+        TradeOffCurve(where, nms, **_thinned(curve, chosen))
         for where, _, tried in worst
         for nms, curve, chosen in tried
-    ]
-    return {"slices": len(found), "curves": curves}
+    )
+    return TradeOff(len(found), curves)
 
 
-def _thinned(curve: Curve, chosen: float | None) -> Result:
+def _thinned(curve: Curve, chosen: float | None) -> dict[str, Any]:
     """Return at most `POINTS` candidates, thresholds decreasing, the chosen one among them.
 
     Of many candidates the highest threshold that reaches each of equal steps of recall: of equal

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import structs
 
 from calibcli.core.decisions.common_cut import best_common, common_value
 from calibcli.core.decisions.cross_fit import FOLDS, CellFamily, CrossFitted, cut_at
 from calibcli.core.decisions.judged import Judged, table_counts
 from calibcli.core.decisions.objectives import parse_objective
 from calibcli.core.decisions.thresholds import Choice
+from calibcli.core.results.figures import undefined
+from calibcli.core.results.threshold import CommonCut, CommonValue
 from calibcli.errors import InputError
 from calibcli.workflows.measure.decided.judged import macro_f1
 from calibcli.workflows.threshold.choosing import Picked
 from calibcli.workflows.threshold.classes.folds import counted, together
 from calibcli.workflows.threshold.describing import describe
-from calibcli.workflows.threshold.honest import with_move
+from calibcli.workflows.threshold.honest import ended, with_move
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from calibcli.core.decisions.cross_fit import Place
+    from calibcli.core.results.figures import Where
     from calibcli.workflows.input.conventions import Conventions
-    from calibcli.workflows.threshold.choosing import Chosen, Result
+    from calibcli.workflows.threshold.choosing import Chosen
     from calibcli.workflows.threshold.wish import Wish
 
 
@@ -38,11 +42,11 @@ class CommonChoice:
     """
 
     chosen: list[Chosen]
-    told: Result
+    told: CommonCut
 
 
 def choose_common(
-    wheres: Sequence[Result],
+    wheres: Sequence[Where],
     families: Sequence[CellFamily],
     conventions: Conventions,
     wish: Wish,
@@ -74,7 +78,7 @@ def choose_common(
     places: list[Place] = [(0, curve.index(best.threshold)) for curve in curves]
     level = conventions.confidence
     crosses: list[CrossFitted] | None = None
-    judged: Result = {}
+    value: CommonValue | None = None
     if level is not None and folded:
         folds = [_without(families, fold, pooled=pooled) for fold in range(FOLDS)]
         by_class = [[places_of[k] for _, places_of in folds] for k in range(len(families))]
@@ -87,29 +91,31 @@ def choose_common(
         figure = macro_f1(whole, parts, level, pooled=pooled)
         there = [common_value(curves, at, pooled=pooled) for at, _ in folds]
         move = float(np.sqrt(np.mean((np.array(there) - best.value) ** 2)))
-        judged["cross_fitted"] = {"folds": FOLDS, "value": with_move(figure, move, level)}
+        value = CommonValue(FOLDS, with_move(figure, move, level))
     # Of each class F1 is shown, whose mean or whose pool was made as large as it can be.
     own = replace(wish, objective=parse_objective("f1"))
     chosen = []
     for k, (where, family, curve) in enumerate(zip(wheres, families, curves, strict=True)):
         index = places[k][1]
-        value = float(curve.figure(own.objective.function)[index])
-        choice = Choice(best.threshold, value, curve.confusion(index), index, best.tied)
+        reached = float(curve.figure(own.objective.function)[index])
+        choice = Choice(best.threshold, reached, curve.confusion(index), index, best.tied)
         stats = family.settings[0][0]
         picked = Picked(curve, choice, None, stats, lowest=family.lowest)
         cross = None if crosses is None else (family, crosses[k], places[k])
         made = describe(where, picked, conventions, own, cross=cross, alone=False)
-        if np.isnan(value):
-            made.item["value"] |= {
-                "value": None,
-                "reason": "the class neither occurs nor is decided",
-            }
+        if np.isnan(reached):
+            ends = ended(undefined("the class neither occurs nor is decided"), made.item.reached)
+            made = replace(made, item=structs.replace(made.item, value=ends))
         chosen.append(made)
     cut = cut_at(families[0].settings[0][0], best.threshold)
-    told: dict[str, Any] = {"threshold": cut.threshold}
-    if cut.logit is not None:
-        told["logit"] = cut.logit
-    return CommonChoice(chosen, {**told, "value": best.value, "tied": best.tied, **judged})
+    told = CommonCut(
+        threshold=cut.threshold,
+        logit=cut.logit,
+        value=best.value,
+        tied=best.tied,
+        cross_fitted=value,
+    )
+    return CommonChoice(chosen, told)
 
 
 def _without(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from calibcli.core.results.figures import OVERALL
 from calibcli.core.results.warning import Warning
 from calibcli.core.statistics.cell_table import CellTable
 from calibcli.core.statistics.stats import ScoreStats
@@ -112,7 +113,7 @@ def _at_positives(asked: Asked, dataset: Dataset) -> Gathered:
         dataset.task,
         dataset.classes,
         spec.logits,
-        Slice({"kind": "overall"}, own),
+        Slice(OVERALL, own),
         (),
         dataset.inputs,
         input_params(spec, dataset),

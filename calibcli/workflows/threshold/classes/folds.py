@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from calibcli.core.decisions.cross_fit import (
 from calibcli.core.decisions.judged import Judged
 from calibcli.core.decisions.rules import Cut
 from calibcli.core.decisions.thresholds import Choice, choose
+from calibcli.core.results.parts.decided import DecidedAgain
 from calibcli.workflows.measure.decided.judged import figures_of
 from calibcli.workflows.threshold.choosing import Picked
 from calibcli.workflows.threshold.classes.competing import LOWEST
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.workflows.threshold.classes.competing import Chosen, ClassPairs, Field
     from calibcli.workflows.threshold.wish import Wish
-
-Result = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ class ClassFolds:
     found: Sequence[Sequence[CrossFitted]]
     counts: RuleCounts | None
 
-    def decision(self, chosen: Sequence[Place | None], level: float) -> Result | None:
+    def decision(self, chosen: Sequence[Place | None], level: float) -> DecidedAgain | None:
         """Return the cross-fitted figures of all decisions; `chosen` is the choice of all rows."""
         if self.counts is None:
             return None
@@ -60,13 +59,13 @@ class ClassFolds:
             there = self._whole([one.places[fold] for one in self.found[0]])
             for name, value in there.items():
                 gaps[name].append((value - here[name]) ** 2)
-        return {
-            "folds": FOLDS,
-            "metrics": {
+        return DecidedAgain(
+            folds=FOLDS,
+            metrics={
                 name: with_move(figure, float(np.mean(gaps[name])) ** 0.5, level)
                 for name, figure in metrics.items()
             },
-        }
+        )
 
     def _whole(self, places: Sequence[Place | None]) -> dict[str, float]:
         """Return the figures of cut-offs on all rows, from the curves of the classes."""

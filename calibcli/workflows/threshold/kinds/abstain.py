@@ -10,6 +10,7 @@ from calibcli.core.decisions.objectives import parse_constraint
 from calibcli.core.decisions.stored import KEEP
 from calibcli.core.decisions.thresholds import Choice, Curve, Unreachable
 from calibcli.core.metrics.binary import View
+from calibcli.core.results.parts.choices import Kept
 from calibcli.core.results.warning import Warning
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import AnswerNoError
@@ -20,6 +21,7 @@ from calibcli.workflows.input.passes import RowPass
 from calibcli.workflows.measure.slices import confusion
 from calibcli.workflows.threshold.outcome import keep, kind_promised, outcome
 from calibcli.workflows.threshold.promised import evenly_kept, units_of_curves
+from calibcli.workflows.threshold.settling import named
 from calibcli.workflows.threshold.wish import check_confidence
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from calibcli.core.decisions.abstention import RiskCoverage
     from calibcli.core.decisions.guarantees import Certified, Uncertified
     from calibcli.core.decisions.promises.by_unit import ByUnit
+    from calibcli.core.results.figures import Figure
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.workflows.input.asked import Options
     from calibcli.workflows.input.conventions import Conventions
@@ -89,16 +92,17 @@ def abstention(
         **_area(risk_coverage(stats.floor, stats.pos, stats.neg)),
     }
     if found.groups:
-        entry["groups"] = [
-            {"slice": one.where, **_kept(one.used.confidence_pairs(), at, conventions)}
+        groups = [
+            Kept(one.where, **_kept(one.used.confidence_pairs(), at, conventions))
             for one in found.groups
         ]
-        bad = [one for one in entry["groups"] if _misses(one, constraint.target)]
+        entry["groups"] = groups
+        bad = [one for one in groups if _misses(one.accuracy, constraint.target)]
         if bad:
-            named = ", ".join(f"{b['slice']['column']}={b['slice']['value']}" for b in bad[:5])
+            shown = ", ".join(named(one.slice) for one in bad[:5])
             text = (
-                f"in {len(bad)} of {len(entry['groups'])} groups what is kept misses "
-                f"{constraint}: {named}{' …' if len(bad) > 5 else ''}"
+                f"in {len(bad)} of {len(groups)} groups what is kept misses "
+                f"{constraint}: {shown}{' …' if len(bad) > 5 else ''}"
             )
             warnings.append(Warning("breaks", text))
     result = outcome(
@@ -151,21 +155,19 @@ def _renamed(message: str) -> str:
 def _kept(stats: ScoreStats, at: float, conventions: Conventions) -> Result:
     """Return what is kept at a cut-off on confidence: rows, coverage, accuracy."""
     table = confusion(View(stats, conventions.headline), at, conventions.confidence)
-    kept = table["tp"] + table["fp"]
     return {
         "n": stats.n,
-        "kept": kept,
-        "referred": table["fn"] + table["tn"],
-        "errors": table["fp"],
-        "coverage": kept / stats.n if stats.n else None,
-        "accuracy": table["precision"],
+        "kept": table.given,
+        "referred": table.fn + (table.tn or 0),
+        "errors": table.fp,
+        "coverage": table.given / stats.n if stats.n else None,
+        "accuracy": table.precision,
         "accuracy_of_all": stats.positives / stats.n if stats.n else None,
     }
 
 
-def _misses(one: Result, target: float) -> bool:
-    value = one["accuracy"]["value"]
-    return value is not None and value < target
+def _misses(accuracy: Figure, target: float) -> bool:
+    return accuracy.value is not None and accuracy.value < target
 
 
 def _area(curve: RiskCoverage) -> Result:

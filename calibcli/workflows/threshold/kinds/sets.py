@@ -20,6 +20,8 @@ from calibcli.core.decisions.promises.counts import UnitCounts
 from calibcli.core.decisions.promises.coverage import keys_of, unit_quantile
 from calibcli.core.decisions.stored import SETS
 from calibcli.core.decisions.true_scores import TrueScores
+from calibcli.core.results.figures import OVERALL, Figure, Where
+from calibcli.core.results.parts.choices import SetSlice
 from calibcli.core.results.warning import Warning
 from calibcli.errors import UsageError
 from calibcli.tasks.features import kind_of, refuse
@@ -293,15 +295,15 @@ def _slices(
     spec: InputSpec,
     conventions: Conventions,
     units: Mapping[str, UnitQuantile],
-) -> list[Result]:
+) -> list[SetSlice]:
     """Return for each quantile its slice, its rows, and where its coverage lies."""
     found = []
     for key, quantile in sets.quantiles.items():
-        where: Result = {"kind": "overall"}
+        where = OVERALL
         if sets.by == "class":
-            where = {"kind": "class", "name": classes[int(key)]}
+            where = Where("class", classes[int(key)])
         elif sets.by == "group":
-            where = {"kind": "group", "column": spec.groups[0], "value": key}
+            where = Where("group", column=spec.groups[0], value=key)
         rows = sets.rows[key]
         low = high = None
         if conventions.confidence is not None:
@@ -311,21 +313,16 @@ def _slices(
                 low, high = units[key].interval(sets.coverage, level)
             else:
                 low, high = coverage_interval(rows, sets.coverage, level, held=held)
-        figure: Result = {"value": sets.coverage, "low": low, "high": high}
-        if (
-            not units
-            and sets.held is not None
-            and sets.held[key] > sets.rows[key] * sets.coverage + 1
-        ):
-            figure["reason"] = "at least: scores are tied at the quantile"
+        tied = not units and sets.held is not None and sets.held[key] > rows * sets.coverage + 1
+        reason = "at least: scores are tied at the quantile" if tied else None
         found.append(
-            {
-                "slice": where,
-                "n": rows,
-                **({"units": units[key].units} if units else {}),
-                "quantile": quantile if np.isfinite(quantile) else None,
-                "coverage": figure,
-            }
+            SetSlice(
+                slice=where,
+                n=rows,
+                units=units[key].units if units else None,
+                quantile=quantile if np.isfinite(quantile) else None,
+                coverage=Figure(sets.coverage, low, high, reason=reason),
+            )
         )
     return found
 

@@ -1,4 +1,4 @@
-"""A chosen mask rule as it stands in the JSON: what it reaches, and on images it has not seen."""
+"""A chosen mask rule: what it reaches, and on images that it has not seen."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import structs
 
 from calibcli.core.decisions.cross_fit import FOLDS
 from calibcli.core.decisions.objectives import FIGURES, MEAN_DICE, Objective, f1, fpr, specificity
 from calibcli.core.decisions.parity import broken
-from calibcli.core.decisions.thresholds import Choice, Confusion, Unreachable, choose
+from calibcli.core.decisions.thresholds import Choice, Unreachable, choose
+from calibcli.core.decisions.thresholds import Confusion as Counts
+from calibcli.core.results.figures import Confusion, Figure
+from calibcli.core.results.parts.searches import Together
+from calibcli.core.results.threshold import CrossFitted, CutOff, Guarantee, PlainCut
 from calibcli.core.segmentation.overlap import overlap
 from calibcli.core.segmentation.promises import mask_means
 from calibcli.core.segmentation.search import fold_choices, resampled
@@ -18,20 +23,21 @@ from calibcli.errors import AnswerNoError
 from calibcli.workflows.measure.slices import figure
 from calibcli.workflows.threshold.choosing import Refused
 from calibcli.workflows.threshold.describing import DRAWS, NEVER
-from calibcli.workflows.threshold.honest import apply_ends, with_move
+from calibcli.workflows.threshold.honest import crossed, ended, with_move
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from calibcli.core.decisions.judged import Judged
+    from calibcli.core.decisions.objectives import Figure as Function
+    from calibcli.core.results.figures import Where
     from calibcli.core.segmentation.rules import ImageRule, MaskRule
     from calibcli.core.segmentation.search import MaskFamily
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.threshold.wish import Wish
 
-Result = dict[str, Any]
 Place = tuple[float, int, bool]
 _OVERLAP = {"precision": "precision", "recall": "recall", "f1": "dice", "iou": "iou",
             "mean_dice": "mean_dice"}  # fmt: skip
@@ -45,13 +51,13 @@ class Sought:
     """One structure: its candidates of both rounds and the best, or why it has none.
 
     Attributes:
-        where: as it stands in the JSON; `name` of the structure.
+        where: which slice; `name` of the structure.
         reason: why nothing is chosen, "" where something was sought.
         first, second: the candidates of the rounds.
         choice: the best of the second.
     """
 
-    where: Result
+    where: Where
     name: str
     reason: str = ""
     first: MaskFamily | None = None
@@ -191,16 +197,16 @@ class MaskItem:
     judged: Judged
     slot: int
 
-    def together(self, level: float | None) -> Result:
+    def together(self, level: float | None) -> Together:
         """Return the figures of the decided masks of a structure."""
         counts = self.judged.by_unit(self.slot)
         shown = {key: figure(value) for key, value in overlap(counts, level).items()}
         tp, fp, fn = (int(v) for v in counts.sum(axis=0))
-        return {"name": self.one.name, "tp": tp, "fp": fp, "fn": fn, **shown}
+        return Together(self.one.name, tp, fp, fn, **shown)
 
     def entry(
-        self, conventions: Conventions, plain: Judged | None, crossed: CrossFittedMasks | None
-    ) -> Result:
+        self, conventions: Conventions, plain: Judged | None, folds: CrossFittedMasks | None
+    ) -> CutOff:
         """Return the cut-off of a structure.
 
         Raises:
@@ -208,66 +214,70 @@ class MaskItem:
         """
         one, level = self.one, conventions.confidence
         if one.place is None or one.first is None or one.second is None:
-            return {"slice": one.where, "threshold": None, "n": 0, "reason": one.reason}
+            return CutOff(slice=one.where, threshold=None, n=0, reason=one.reason)
         counts = self.judged.by_unit(self.slot)
         pixels = int(one.second.pixels.sum()) if self.judged.n == 0 else int(self.judged.n)
-        told = overlap(counts, level)
+        told = {name: figure(found) for name, found in overlap(counts, level).items()}
         threshold, area, fill = one.place
-        item: Result = {
-            "slice": one.where,
-            "threshold": threshold,
-            "threshold_low": None,
-            "threshold_high": None,
-            "n": pixels,
-            "value": self._value(counts, pixels, told),
-            "confusion": _confusion(threshold, counts, pixels, told),
-            "min_area": area,
-            "fill_holes": fill,
-            "pooled_dice": figure(told["dice"]),
-            "pooled_iou": figure(told["iou"]),
-            "mean_dice": figure(told["mean_dice"]),
-        }
+        item = CutOff(
+            slice=one.where,
+            threshold=threshold,
+            threshold_low=None,
+            threshold_high=None,
+            n=pixels,
+            value=self._value(counts, pixels, told),
+            confusion=_confusion(threshold, counts, pixels, told),
+            min_area=area,
+            fill_holes=fill,
+            pooled_dice=told["dice"],
+            pooled_iou=told["iou"],
+            mean_dice=told["mean_dice"],
+        )
         if isinstance(one.choice, Refused):
-            return {**item, "reason": f"the target is not met: {one.choice.best}"}
+            reason = f"the target is not met: {one.choice.best}"
+            return structs.replace(item, reason=reason)
         if self.wish.guarantee is None:
             self._check(item)
         else:
-            item["guarantee"] = self._promised()
+            item = structs.replace(item, guarantee=self._promised(self.wish.guarantee))
         if one.second.area.max() > 1 or one.second.fill.any():
             bare = (self.judged if plain is None else plain).by_unit(self.slot)
-            value = self._value(bare, pixels, overlap(bare, None))["value"]
-            item["without_regions"] = {"threshold": threshold, "value": value}
-        if level is not None and self.wish.guarantee is None:
-            self._resampled(item, level, conventions.seed)
-            if crossed is not None:
-                item["cross_fitted"] = self._crossed(crossed, level, pixels)
-                apply_ends(item, item["cross_fitted"])
-                for name, other in (("pooled_dice", "f1"), ("pooled_iou", "iou"),
-                                    ("mean_dice", "mean_dice")):  # fmt: skip
-                    ends = item["cross_fitted"].get(other) or {"low": None, "high": None}
-                    item[name] |= {key: ends[key] for key in ("low", "high")}
-        return item
+            alone = {name: figure(found) for name, found in overlap(bare, None).items()}
+            cut = PlainCut(threshold, self._value(bare, pixels, alone).value)
+            item = structs.replace(item, without_regions=cut)
+        if level is None or self.wish.guarantee is not None:
+            return item
+        item = self._resampled(item, level, conventions.seed)
+        if folds is None:
+            return item
+        entry = self._crossed(folds, level, pixels)
+        return structs.replace(
+            crossed(item, entry),
+            pooled_dice=ended(item.pooled_dice, entry.f1),
+            pooled_iou=ended(item.pooled_iou, entry.iou),
+            mean_dice=ended(item.mean_dice, entry.mean_dice),
+        )
 
-    def _promised(self) -> Result:
+    def _promised(self, confidence: float) -> Guarantee:
         """Return what is certified of the masks, in the mean over images."""
-        one, wish = self.one, self.wish
+        one, bounds = self.one, self.wish.constraints
         assert one.second is not None
         assert isinstance(one.choice, Choice)
-        images, means = mask_means(one.second, wish.constraints, one.choice.index)
-        named = (constraint.name for constraint in wish.constraints)
-        return {
-            "confidence": wish.guarantee,
-            "constraints": [str(constraint) for constraint in wish.constraints],
-            "low": one.choice.threshold,
-            "high": one.choice.threshold,
-            "unit": "image",
-            "units": images,
-            "means": dict(zip(named, means, strict=True)),
-        }
+        images, means = mask_means(one.second, bounds, one.choice.index)
+        return Guarantee(
+            confidence,
+            tuple(map(str, bounds)),
+            one.choice.threshold,
+            one.choice.threshold,
+            unit="image",
+            units=images,
+            means=dict(zip((bound.name for bound in bounds), means, strict=True)),
+        )
 
-    def _check(self, item: Result) -> None:
-        table = item["confusion"]
-        counts = Confusion(*(table[key] for key in ("tp", "fp", "fn", "tn")))
+    def _check(self, item: CutOff) -> None:
+        table = item.confusion
+        assert table is not None
+        counts = Counts(table.tp, table.fp, table.fn, table.tn or 0)
         bad = broken(counts, self.wish.constraints)
         if bad:
             value = counts.figure(bad[0].function)
@@ -278,22 +288,20 @@ class MaskItem:
                 "no thresholds were written; a higher target, or --background",
             )
 
-    def _value(self, counts: NDArray[np.int64], pixels: int, told: Any) -> Result:
+    def _value(self, counts: NDArray[np.int64], pixels: int, told: Mapping[str, Figure]) -> Figure:
         name = self.wish.objective.name
         if name in _VALUE:
-            return figure(told[_OVERLAP[_VALUE[name]]])
-        tp, fp, fn = (float(v) for v in counts.sum(axis=0))
-        four = (np.asarray(v) for v in (tp, fp, fn, pixels - tp - fp - fn))
-        value = float(self.wish.objective.function(*four))
-        return {"value": None if value != value else value, "low": None, "high": None}
+            return told[_OVERLAP[_VALUE[name]]]
+        return _undefined_or(self.wish.objective.function, counts, pixels)
 
-    def _resampled(self, item: Result, level: float, seed: int) -> None:
-        """Add the interval of the threshold, by resampling images."""
+    def _resampled(self, item: CutOff, level: float, seed: int) -> CutOff:
+        """Return a cut-off with the interval of the threshold, by resampling images."""
         family, wish = self.one.first, self.wish
         assert family is not None
+        assert item.threshold is not None
         start = choose(family.whole, wish.objective, wish.constraints)
         if isinstance(start, Unreachable):
-            return
+            return item
         spread = resampled(
             family,
             wish.objective,
@@ -303,45 +311,52 @@ class MaskItem:
             draws=DRAWS,
             seed=seed,
         )
-        if spread is not None:
-            low, high = spread.threshold
-            item["threshold_low"] = min(low, item["threshold"])
-            item["threshold_high"] = max(high, item["threshold"])
-            item["optimism"] = spread.optimism
-            item["same_regions"] = spread.same
+        if spread is None:
+            return item
+        return structs.replace(
+            item,
+            threshold_low=min(spread.threshold[0], item.threshold),
+            threshold_high=max(spread.threshold[1], item.threshold),
+            optimism=spread.optimism,
+            same_regions=spread.same,
+        )
 
-    def _crossed(self, crossed: CrossFittedMasks, level: float, pixels: int) -> Result:
-        if crossed.judged is None:
-            reason = f"without {crossed.failed} of {crossed.folds} folds no rule meets the bounds"
-            return {"folds": crossed.folds, "reason": reason}
-        counts = crossed.judged.by_unit(self.slot)
-        told = overlap(counts, level)
-        moves = crossed.moves[self.slot if len(crossed.moves) > 1 else 0] or {}
-        entry: Result = {"folds": crossed.folds, "value": None}
-        for name, other in _OVERLAP.items():
-            entry[name] = with_move(figure(told[other]), moves.get(name, 0.0), level)
-        value = _VALUE.get(self.wish.objective.name)
-        entry["value"] = self._value(counts, pixels, told) if value is None else entry[value]
-        return entry
+    def _crossed(self, folds: CrossFittedMasks, level: float, pixels: int) -> CrossFitted:
+        if folds.judged is None:
+            reason = f"without {folds.failed} of {folds.folds} folds no rule meets the bounds"
+            return CrossFitted(folds.folds, reason=reason)
+        counts = folds.judged.by_unit(self.slot)
+        told = {name: figure(found) for name, found in overlap(counts, level).items()}
+        moves = folds.moves[self.slot if len(folds.moves) > 1 else 0] or {}
+        entry: dict[str, Any] = {
+            name: with_move(told[other], moves.get(name, 0.0), level)
+            for name, other in _OVERLAP.items()
+        }
+        own = _VALUE.get(self.wish.objective.name)
+        value = self._value(counts, pixels, told) if own is None else entry[own]
+        return CrossFitted(folds.folds, value, **entry)
 
 
-def _confusion(threshold: float, counts: NDArray[np.int64], pixels: int, told: Any) -> Result:
+def _confusion(
+    threshold: float, counts: NDArray[np.int64], pixels: int, told: Mapping[str, Figure]
+) -> Confusion:
     tp, fp, fn = (int(v) for v in counts.sum(axis=0))
-    tn = pixels - tp - fp - fn
-    four = tuple(np.array(float(v)) for v in (tp, fp, fn, tn))
-    more = {}
-    for name, function in (("specificity", specificity), ("fpr", fpr)):
-        value = float(function(*four))
-        more[name] = {"value": None if value != value else value, "low": None, "high": None}
-    return {
-        "threshold": threshold,
-        "tp": tp,
-        "fp": fp,
-        "fn": fn,
-        "tn": tn,
-        "precision": figure(told["precision"]),
-        "recall": figure(told["recall"]),
-        "f1": figure(told["dice"]),
-        **more,
-        "iou": figure(told["iou"]),
-    }
+    return Confusion(
+        threshold,
+        tp,
+        fp,
+        fn,
+        pixels - tp - fp - fn,
+        precision=told["precision"],
+        recall=told["recall"],
+        f1=told["dice"],
+        specificity=_undefined_or(specificity, counts, pixels),
+        fpr=_undefined_or(fpr, counts, pixels),
+        iou=told["iou"],
+    )
+
+
+def _undefined_or(function: Function, counts: NDArray[np.int64], pixels: int) -> Figure:
+    """Return a figure of counts without its interval."""
+    tp, fp, fn = (int(v) for v in counts.sum(axis=0))
+    return Figure(Counts(tp, fp, fn, pixels - tp - fp - fn).figure(function))

@@ -15,6 +15,8 @@ from calibcli.core.decisions.judged import Judged
 from calibcli.core.decisions.objectives import MEAN_DICE
 from calibcli.core.decisions.stored import REGIONS
 from calibcli.core.decisions.thresholds import Curve, Unreachable, choose
+from calibcli.core.results.figures import OVERALL, Where
+from calibcli.core.results.parts.searches import RegionCurve
 from calibcli.core.results.warning import Warning
 from calibcli.core.segmentation.regions import Cleaning
 from calibcli.core.segmentation.rules import MaskRule, nothing_of
@@ -36,8 +38,11 @@ from calibcli.workflows.threshold.outcome import keep, kind_promised, outcome
 from calibcli.workflows.threshold.settling import refuse_unreachable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Unpack
 
+    from calibcli.core.results.parts.searches import Together
+    from calibcli.core.results.threshold import CutOff
     from calibcli.core.segmentation.rules import ImageRule
     from calibcli.core.segmentation.search import MaskFamily
     from calibcli.core.statistics.stats import ScoreStats
@@ -109,6 +114,12 @@ def search_regions(
         text = f"{stack.images} images: what is best on them may be chance"
         warnings.append(Warning("few-images", text))
     exclusive = found.exclusive
+    curves = tuple(
+        RegionCurve(one.where, **entry)
+        for one in sought
+        if one.first is not None
+        for entry in columns(one.first)
+    )
     result = outcome(
         inputs=found.inputs,
         params={
@@ -134,18 +145,13 @@ def search_regions(
             "overlap": OVERLAP if exclusive else None,
             "nothing": nothing_of(len(rule.thresholds)) if exclusive else 0,
             "together": [together for _, together in items] if exclusive else [],
-            "curves": [
-                {"slice": one.where, **entry}
-                for one in sought
-                if one.first is not None
-                for entry in columns(one.first)
-            ],
+            "curves": curves,
         },
         warnings=warnings,
     )
     keep(output, result, found.classes, REGIONS, asked.loaded)
     if candidates is not None:
-        _write_candidates(candidates, result["regions"]["curves"])
+        _write_candidates(candidates, curves)
     result["task"] = found.name
     return result
 
@@ -298,9 +304,7 @@ class _Search:
 
     def _sought(self, k: int, first: MaskFamily | None, second: MaskFamily | None) -> Sought:
         name = self.stack.structures[k]
-        where: Result = {"kind": "class", "name": name}
-        if self.found.single:
-            where = {"kind": "overall"}
+        where = OVERALL if self.found.single else Where("class", name)
         if first is None or second is None:
             if k == self.background:
                 return Sought(where, name, "background: what no other structure claims")
@@ -322,7 +326,7 @@ class _Search:
 
 def _judged(
     search: _Search, sought: list[Sought], rule: MaskRule, conventions: Conventions
-) -> list[tuple[Result, Result]]:
+) -> list[tuple[CutOff, Together]]:
     """Return each structure's cut-off, and its figures among all, as the masks of `apply` have it.
 
     Raises:
@@ -357,15 +361,15 @@ def _judged(
     return made
 
 
-def _write_candidates(path: str, curves: list[Result]) -> None:
+def _write_candidates(path: str, curves: Sequence[RegionCurve]) -> None:
     """Write every candidate of the first round."""
     from calibcli.workflows.threshold.candidates import write_candidates
 
     names = ("threshold", "dice", "iou", "mean_dice")
     slices = []
     for curve in curves:
-        size = len(curve["threshold"])
-        regions = [[curve[name]] * size for name in ("min_area", "fill_holes")]
-        columns = [*regions, *(curve[name] for name in names)]
-        slices.append((curve["slice"].get("name", "overall"), columns))
+        size = len(curve.threshold)
+        regions = [[curve.min_area] * size, [curve.fill_holes] * size]
+        columns = [*regions, *(getattr(curve, name) for name in names)]
+        slices.append((curve.slice.title, columns))
     write_candidates(path, ("min_area", "fill_holes", *names), slices)
