@@ -56,11 +56,11 @@ def test_the_fit_is_the_constrained_optimum(penalty):
     ones, zeros = pos * high + neg * low, pos * (1 - high) + neg * (1 - low)
 
     def loss(t):
-        f = design.basis @ t
-        bend = design.bends @ t
+        f = design.line.basis @ t
+        bend = design.line.bends @ t
         value = ones @ np.logaddexp(0, -f) + zeros @ np.logaddexp(0, f) + penalty * bend @ bend
-        slope = design.basis.T @ ((ones + zeros) * expit(f) - ones)
-        return value, slope + 2 * penalty * design.bends.T @ bend
+        slope = design.line.basis.T @ ((ones + zeros) * expit(f) - ones)
+        return value, slope + 2 * penalty * design.line.bends.T @ bend
 
     bounds = [(None, None)] + [(0, None)] * (len(theta) - 1)
     oracle = minimize(loss, design.start(pos, neg), jac=True, method="L-BFGS-B", bounds=bounds,
@@ -79,10 +79,10 @@ def test_saturated_scores_do_not_stop_the_search_short(scale):
         theta = design.minimise(pos, neg, penalty, design.start(pos, neg))
         high, low = (pos.sum() + 1) / (pos.sum() + 2), 1 / (neg.sum() + 2)
         ones = pos * high + neg * low
-        slope = design.basis.T @ ((pos + neg) * expit(design.basis @ theta) - ones)
-        slope += 2 * penalty * design.bends.T @ (design.bends @ theta)
-        slope /= np.sqrt(np.mean(design.basis**2, axis=0)) + np.sqrt(penalty) * np.sqrt(
-            np.sum(design.bends**2, axis=0)
+        slope = design.line.basis.T @ ((pos + neg) * expit(design.line.basis @ theta) - ones)
+        slope += 2 * penalty * design.line.bends.T @ (design.line.bends @ theta)
+        slope /= np.sqrt(np.mean(design.line.basis**2, axis=0)) + np.sqrt(penalty) * np.sqrt(
+            np.sum(design.line.bends**2, axis=0)
         )
         free = np.append(True, theta[1:] > 0)
         assert np.abs(slope[free]).max() < 1e-3

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from calibcli.core.calibrators.binary.logistic import log_loss
+from calibcli.core.calibrators.binary.bent_line import BentLine
+from calibcli.core.calibrators.binary.logistic import fit_logistic, log_loss
 from calibcli.core.calibrators.evidence import (
     FloatArray,
     array,
@@ -41,9 +42,6 @@ if TYPE_CHECKING:
 _KNOTS = 32
 _GROUPS = 512
 _PATIENCE = 2
-_MAX_STEPS = 200
-_MOST_DAMPING = 1e6
-_ROUNDING = 1e-14
 _FOLDS = 5
 _PENALTIES = tuple(10.0**power for power in range(5, -3, -1))
 
@@ -85,9 +83,9 @@ class Spline(Calibrator):
             level = np.log(pos.sum() + 1.0) - np.log(neg.sum() + 1.0)
             notes += ("all scores are equal: the map is constant",)
             return cls(array(design.knots), array([level]), notes)
-        penalty = _cross_validated(design, stats)
-        theta = design.minimise(pos, neg, penalty, design.start(pos, neg))
-        y = np.append(theta[0], theta[0] + np.cumsum(theta[1:] * np.diff(design.knots)))
+        penalty, start = _cross_validated(design, stats, design.start(pos, neg))
+        theta = design.minimise(pos, neg, penalty, start)
+        y = np.cumsum(design.line.lines[-1] * theta)
         if not theta[1:].any():
             notes += ("the fitted map is constant: the scores do not rank the labels",)
         return cls(array(design.knots), array(y), notes)
@@ -131,14 +129,13 @@ class _Design:
     """Groups of cells and the spline's basis at them.
 
     The parameters are the value at the first knot and the slope of each piece, so monotone means
-    that all but the first are at least 0. `basis` is (G, m), `bends` (m - 2, m) the roots of the
-    penalty, `upper` the highest logit of each group, `worth` the rows of a unit of weight.
+    that all but the first are at least 0. `upper` is the highest logit of each group, `worth` the
+    rows of a unit of weight.
     """
 
     knots: FloatArray
     upper: FloatArray
-    basis: FloatArray
-    bends: FloatArray
+    line: BentLine
     limits: tuple[float | None, float | None]
     worth: float
 
@@ -159,14 +156,14 @@ class _Design:
         gaps = np.diff(knots)
         knots = knots[np.append(True, gaps > 1e-6 * max(knots[-1] - knots[0], 1e-300))]
         gaps = np.diff(knots)
-        inside = np.clip((centre[:, None] - knots[:-1]) / np.where(gaps > 0, gaps, 1.0), 0.0, 1.0)
-        basis = np.column_stack([np.ones(len(centre)), inside * gaps])
         scale = max(float(np.sqrt(np.average((z - z.mean()) ** 2, weights=mass))), 1e-300)
+        unit = scale / max(knots[-1] - knots[0], 1e-300)
         bends = np.zeros((max(len(gaps) - 1, 0), len(knots)))
         for j in range(len(bends)):
             width = np.sqrt((gaps[j] + gaps[j + 1]) / (2.0 * scale))
-            bends[j, j + 1], bends[j, j + 2] = -scale / width, scale / width
-        return cls(knots, upper, basis, bends, limits, worth(stats))
+            bends[j, j + 1], bends[j, j + 2] = -unit / width, unit / width
+        line = BentLine.of(centre, knots, bends)
+        return cls(knots, upper, line, limits, worth(stats))
 
     def grouped(self, stats: ScoreStats) -> tuple[FloatArray, FloatArray]:
         """Return (pos, neg) of each group (G,), (G,), in rows."""
@@ -177,82 +174,61 @@ class _Design:
         return sums_by(home, self.worth * pos, size), sums_by(home, self.worth * neg, size)
 
     def start(self, pos: FloatArray, neg: FloatArray) -> FloatArray:
-        """Return the parameters of the constant map."""
+        """Return the parameters of the straight line of Platt scaling, or of the constant map.
+
+        A strong penalty leaves little else than the line.
+        """
+        centre = self.line.basis[:, 1:].sum(axis=1)
+        columns = np.column_stack([centre, np.ones(len(centre))])
         theta = np.zeros(len(self.knots))
         theta[0] = np.log(pos.sum() + 1.0) - np.log(neg.sum() + 1.0)
+        (slope, level), _ = fit_logistic(columns, *_targets(pos, neg), np.array([0.0, theta[0]]))
+        if slope > 0.0:
+            theta[0], theta[1:] = level, slope
         return theta
 
     def minimise(
         self, pos: FloatArray, neg: FloatArray, penalty: float, theta: FloatArray
     ) -> FloatArray:
-        """Return the parameters of least penalised loss with slopes of at least 0.
+        """Return the parameters (..., m) of least penalised loss with slopes of at least 0.
 
-        Newton's method on the slopes that are free, projected (Bertsekas 1982), and damped by a
-        multiple of the curvature's upper bound, since curvature vanishes where scores saturate.
+        Args:
+            pos: (..., G) positives of each group; of one problem or of several.
+            neg: (..., G) negatives.
+            penalty: weight of the squared bends.
+            theta: (..., m) where to begin.
         """
-        n_pos, n_neg = pos.sum(), neg.sum()
-        high, low = (n_pos + 1.0) / (n_pos + 2.0), 1.0 / (n_neg + 2.0)
-        pos, neg = pos * high + neg * low, pos * (1.0 - high) + neg * (1.0 - low)
-        total = pos + neg
-        curb = penalty * self.bends.T @ self.bends
-
-        def loss(parameters: FloatArray) -> float:
-            return log_loss(self.basis @ parameters, pos, neg) + float(
-                parameters @ curb @ parameters
-            )
-
-        value = loss(theta)
-        bound = 0.25 * total @ self.basis**2 + 2.0 * np.diag(curb)
-        bound = np.maximum(bound, 1e-12 * bound.max())
-        damping = 1e-4
-        for _ in range(_MAX_STEPS):
-            p = expit(self.basis @ theta)
-            gradient = self.basis.T @ (total * p - pos) + 2.0 * curb @ theta
-            weighted = self.basis * (total * p * (1.0 - p))[:, None]
-            hessian = weighted.T @ self.basis + 2.0 * curb
-            free = (theta > 0.0) | (gradient < 0.0)
-            free[0] = True
-            inner = hessian[free][:, free]
-            while damping <= _MOST_DAMPING:
-                block = inner.copy()
-                block.flat[:: len(block) + 1] += damping * bound[free]
-                trial = theta.copy()
-                trial[free] -= np.linalg.solve(block, gradient[free])
-                trial[1:] = np.maximum(trial[1:], 0.0)
-                trial_value = loss(trial)
-                wanted = 1e-4 * min(float(gradient @ (trial - theta)), 0.0)
-                if trial_value <= value + wanted + _ROUNDING * abs(value):
-                    break
-                damping *= 8.0
-            else:
-                break
-            gain, nearly_newton = value - trial_value, damping <= 1e-6
-            theta, value = trial, trial_value
-            if gain <= 1e-10 * value and nearly_newton:
-                break
-            damping = max(damping / 64.0, 1e-12)
-        return theta
+        pos, neg = np.atleast_2d(pos), np.atleast_2d(neg)
+        found = self.line.minimise(*_targets(pos, neg), penalty, np.atleast_2d(theta))
+        return found.reshape(theta.shape)
 
 
-def _cross_validated(design: _Design, stats: ScoreStats) -> float:
-    """Return the penalty of least held-out log loss, from strong to weak until it has risen."""
+def _targets(pos: FloatArray, neg: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the weight on outcome 1 and on 0 of each group (..., G) under Platt's targets."""
+    n_pos, n_neg = pos.sum(axis=-1, keepdims=True), neg.sum(axis=-1, keepdims=True)
+    high, low = (n_pos + 1.0) / (n_pos + 2.0), 1.0 / (n_neg + 2.0)
+    return pos * high + neg * low, pos * (1.0 - high) + neg * (1.0 - low)
+
+
+def _cross_validated(
+    design: _Design, stats: ScoreStats, start: FloatArray
+) -> tuple[float, FloatArray]:
+    """Return the penalty of least held-out log loss, and the mean of the folds' parameters there.
+
+    Penalties are tried from strong to weak until the loss has risen.
+    """
     parts = _fold_counts(design, stats)
-    pos, neg = (np.sum([part[side] for part in parts], axis=0) for side in (0, 1))
-    rests = [(pos - own_pos, neg - own_neg) for own_pos, own_neg in parts]
-    if min(min(ones.sum(), zeros.sum()) for ones, zeros in rests) <= 0:
-        return _PENALTIES[0]
-    thetas = [design.start(*rest) for rest in rests]
-    best, least, rises = _PENALTIES[0], np.inf, 0
+    held_pos, held_neg = (np.stack([part[side] for part in parts]) for side in (0, 1))
+    rest_pos, rest_neg = held_pos.sum(axis=0) - held_pos, held_neg.sum(axis=0) - held_neg
+    best, least, rises = (_PENALTIES[0], start), np.inf, 0
+    if min(rest_pos.sum(axis=1).min(), rest_neg.sum(axis=1).min()) <= 0:
+        return best
+    thetas = np.repeat(start[None], len(parts), axis=0)
     for penalty in _PENALTIES:
-        thetas = [
-            design.minimise(*rest, penalty, theta)
-            for rest, theta in zip(rests, thetas, strict=True)
-        ]
-        loss = sum(
-            log_loss(design.basis @ theta, *part) for part, theta in zip(parts, thetas, strict=True)
-        )
+        thetas = design.minimise(rest_pos, rest_neg, penalty, thetas)
+        loss = log_loss((thetas @ design.line.basis.T).ravel(), held_pos.ravel(), held_neg.ravel())
         if loss < least:
-            best, least, rises = penalty, loss, 0
+            best, least, rises = (penalty, thetas.mean(axis=0)), loss, 0
         else:
             rises += 1
             if rises == _PATIENCE:
