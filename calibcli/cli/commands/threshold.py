@@ -77,7 +77,8 @@ def command(
         typer.Option(
             metavar="FIGURE",
             help="f1, fbeta:B, youden, balanced-accuracy, accuracy, mcc, precision, recall, dice, "
-            "iou, of images mean-dice; macro-f1 or micro-f1: one cut-off for all classes. "
+            "iou, of images mean-dice; macro-f1 or micro-f1: one cut-off for all classes, "
+            "by the labels of a row row-f1, row-precision, row-recall. "
             "[default: f1, or what the constraints leave open]",
         ),
     ] = None,

@@ -194,13 +194,13 @@ class Objective:
     """What a search makes as large as it can (as small, where `larger_is_better` is false).
 
     `common` tells that all classes get one cut-off: of `function` the mean over classes is meant,
-    or that of the pooled counts.
+    or that of the pooled counts, or the mean over rows of each row's labels.
     """
 
     name: str
     function: Figure
     larger_is_better: bool = True
-    common: Literal["mean", "pooled"] | None = None
+    common: Literal["mean", "pooled", "rows"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,8 +263,14 @@ def parse_objective(text: str, *, images: bool = False) -> Objective:
 COMMON = {
     "macro-f1": Objective("macro-f1", f1, common="mean"),
     "micro-f1": Objective("micro-f1", f1, common="pooled"),
+    "row-precision": Objective("row-precision", precision, common="rows"),
+    "row-recall": Objective("row-recall", recall, common="rows"),
+    "row-f1": Objective("row-f1", f1, common="rows"),
 }
 """Objectives of one cut-off for all classes."""
+
+ROWS = frozenset(name for name, one in COMMON.items() if one.common == "rows")
+"""Figures of the set of labels of a row, of which the mean over rows is meant."""
 
 _CONSTRAINT = re.compile(r"\s*(?P<name>[^<>=\s]+)\s*(?P<op>>=|<=|==|=|>|<)\s*(?P<target>\S+)\s*")
 
@@ -283,12 +289,19 @@ def parse_constraint(text: str, *, boxes: bool = False) -> Constraint:
     op = match["op"]
     if op in ("=", "=="):
         raise UsageError(f"a constraint is a bound, not an equality: {text!r}", "use >= or <=")
-    if match["name"].lower().replace("-", "_") == FP_PER_IMAGE:
+    common = COMMON.get(match["name"].lower().replace("_", "-"))
+    if common is not None and common.common == "rows":
+        if op not in (">=", ">"):
+            raise UsageError(
+                f"{common.name} is bounded from below: {text!r}", f"{common.name}>=0.9"
+            )
+        figure: tuple[str, Figure] = common.name, common.function
+    elif match["name"].lower().replace("-", "_") == FP_PER_IMAGE:
         if not boxes:
             raise UsageError(
                 f"{FP_PER_IMAGE} is of boxes in images", "it needs --task detection; of rows: fpr"
             )
-        figure: tuple[str, Figure] = FP_PER_IMAGE, false_alarms
+        figure = FP_PER_IMAGE, false_alarms
     else:
         figure = _figure(match["name"])
     name, function = figure
@@ -324,6 +337,12 @@ def default_objective(constraints: tuple[Constraint, ...]) -> Objective:
     alerts …), precision where they keep them many (recall), F1 otherwise.
     """
     names = {c.name for c in constraints}
+    if names & ROWS:
+        other = {
+            frozenset({"row-recall"}): "row-precision",
+            frozenset({"row-precision"}): "row-recall",
+        }
+        return COMMON[other.get(frozenset(names), "row-f1")]
     if names and names <= _KEEPS_POSITIVES_FEW:
         return Objective("recall", recall)
     if names and names <= _KEEPS_POSITIVES_MANY:

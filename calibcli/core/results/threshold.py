@@ -198,12 +198,16 @@ class CommonValue(Record, frozen=True):
 
     folds: int
     value: Figure
+    rows: dict[str, Figure] | None = None
 
 
 class CommonCut(Record, frozen=True, kw_only=True):
     """One cut-off for all classes, and the objective there.
 
-    `tied` counts the candidates that do as well; `logit` is the same cut-off in logits.
+    Attributes:
+        tied: counts the candidates that do as well.
+        logit: the same cut-off in logits.
+        rows: means over rows, or other units, of the label set of each.
     """
 
     threshold: float
@@ -211,6 +215,10 @@ class CommonCut(Record, frozen=True, kw_only=True):
     value: float
     tied: int
     cross_fitted: CommonValue | None = None
+    unit: str | None = None
+    units: int | None = None
+    rows: dict[str, Figure] | None = None
+    guarantee: Guarantee | None = None
 
 
 class Choice(Envelope, frozen=True, kw_only=True):

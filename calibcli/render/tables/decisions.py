@@ -207,10 +207,11 @@ def kind_words(result: Choice) -> str:
         return "conformal: holds on new rows like these, whatever the model"
     if result.kind == "certified":
         level_words = f" with confidence {figures.short(confidence)}" if confidence else ""
-        promised = [item.guarantee for item in result.thresholds if item.guarantee is not None]
+        held = [result.common, *result.thresholds]
+        promised = [one.guarantee for one in held if one is not None and one.guarantee is not None]
         unit = next((one.unit for one in promised if one.unit is not None), unit)
         if unit:
-            named = "images" if unit == "image" else f"values of {unit}"
+            named = {"image": "images", "row": "rows"}.get(unit, f"values of {unit}")
             most = next((one.most for one in promised if one.most is not None), None)
             if most is not None:
                 level_words += f"; an image counts at most {figures.short(most)} false boxes"

@@ -67,12 +67,13 @@ def fit_tables(result: FitResult) -> list[Table]:
 def threshold_tables(result: ThresholdResult) -> list[Table]:
     """Return the tables of a threshold result: cut-offs, costs, groups, or other decisions."""
     from calibcli.render.tables import choices, decisions
-    from calibcli.render.tables.judged import decision_tables
+    from calibcli.render.tables.judged import decision_tables, rows_table
 
     return _present(
         [
             tabulate.gates_table(result.gates),
             decisions.thresholds_table(result.thresholds, result.conventions),
+            rows_table(result),
             segmentation.regions_table(result),
             segmentation.together_table(result),
             decisions.costs_table(result),

@@ -34,6 +34,22 @@ def decision_tables(result: MeasureResult | ThresholdResult) -> list[Table | Non
     return [_beside(decision, params), _matrix(decision.confusion_matrix)]
 
 
+def rows_table(result: ThresholdResult) -> Table | None:
+    """Return the means over rows of how right the label set of each is."""
+    common, params = result.common, result.conventions
+    if common is None or common.rows is None:
+        return None
+    parts = [("these rows", common.rows)]
+    if common.cross_fitted is not None and common.cross_fitted.rows is not None:
+        parts.append(("cross-fitted", common.cross_fitted.rows))
+    names = list(common.rows)
+    rows = tuple(
+        (Cell(title), *(figure(name, own.get(name)) for name in names)) for title, own in parts
+    )
+    columns = (Column("mean over", left=True), *(Column(name, level(params)) for name in names))
+    return Table("Label sets of rows", columns, rows)
+
+
 def _beside(decision: Decided, params: Conventions) -> Table:
     """Return the figures of all decisions together, and those of the most probable class."""
     parts = [("these cut-offs", decision.metrics)]

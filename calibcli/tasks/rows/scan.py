@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 import numpy as np
 
 from calibcli.core.numeric.scales import expit, softmax
+from calibcli.core.statistics.buckets import buckets_of
 from calibcli.tasks.mapping import mapping_of
-from calibcli.tasks.pairs import row_buckets
+from calibcli.tasks.pairs import row_units
 from calibcli.tasks.scan import mass_of
 from calibcli.tasks.scan import scan as scan_batches
 
@@ -41,7 +42,8 @@ class Rows:
         bucket: (n,) the bucket of each row's cluster; None where rows are independent.
         fold: (n,) the bucket that folds are made of: of its cluster, or of the row itself.
         groups: codes (n,) and the values they stand for, of each group column.
-        unit: uint64 (n,) hash of each row's cluster; None where rows are independent.
+        own: uint64 (n,) hash of each row's cluster, or of its own position.
+        unit: the same; None where rows are independent.
     """
 
     p: NDArray[np.float64]
@@ -51,6 +53,7 @@ class Rows:
     bucket: NDArray[np.int64] | None
     fold: NDArray[np.int64]
     groups: tuple[tuple[NDArray[np.integer[Any]], list[str]], ...]
+    own: NDArray[np.uint64]
     unit: NDArray[np.uint64] | None = None
 
 
@@ -126,12 +129,13 @@ class RowReader:
             p = probabilities(self._mapping(batch), logits=False)
         groups = tuple((group.codes, group.values) for group in batch.groups)
         weight = mass_of(batch, self.layout)
-        label, fold = batch.labels.astype(np.int64), row_buckets(batch)
+        label, own = batch.labels.astype(np.int64), row_units(batch)
+        fold = buckets_of(own)
         unit = fold if self.layout.clustered else None
         logits = None
         if self._mapping is None and self.layout.logits and not self.layout.exclusive:
             logits = batch.scores.astype(np.float64)
-        return Rows(p, logits, label, weight, unit, fold, groups, batch.unit)
+        return Rows(p, logits, label, weight, unit, fold, groups, own, batch.unit)
 
 
 class _Whole(Generic[A]):

@@ -102,6 +102,8 @@ def promote_cuts(
                 f"{show(attempt.path)} cuts calibrated probabilities", "add --calibrator FILE"
             )
         wish = wish or wish_of(champion)
+        if wish.by_rows:
+            raise UsageError(f"--promote-over does not compare {wish.by_rows}", "use -o FILE")
         whole = with_groups(spec, wish)
         mapping = None if loaded is None else loaded.calibrator
         opened = open_input(whole, mapping)

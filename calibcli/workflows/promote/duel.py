@@ -229,6 +229,7 @@ def _met(
     else:
         goal = wish.objective
         summed = exclusive and goal.name == "accuracy"
+        assert goal.common != "rows"
         over = goal.common or ("sum" if summed else "mean")
         compared = compare(every, goal.function, level, prior=wish.prior, over=over)
     decision = decision_result(rivals.counts, names, conventions.confidence)

@@ -152,6 +152,11 @@ def check_task(read: OfTask | Dataset, wish: Wish) -> None:
     """Raise UsageError for options that do not fit the task."""
     if wish.objective.common is not None:
         refuse_beside_common(wish, single=read.single)
+    if wish.by_rows and read.exclusive:
+        raise UsageError(
+            f"{wish.by_rows} is of several labels a row, which these scores do not have",
+            "--subject-to 'recall>=0.9' is of each class",
+        )
     if read.single:
         return
     if wish.equal is not None:

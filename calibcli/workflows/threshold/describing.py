@@ -54,6 +54,7 @@ def describe(
     draws: int = DRAWS,
     cross: Cross | None = None,
     alone: bool = True,
+    again: bool = True,
 ) -> Chosen:
     """Return a choice as it stands in the JSON.
 
@@ -66,6 +67,7 @@ def describe(
         draws: resamples behind the interval of the cut-off; 0 for none.
         cross: candidates and choices of the folds, where they are not those of one score.
         alone: whether the cut-off was chosen for this slice alone, and moves with its rows.
+        again: whether the choice is repeated on folds of the slice.
     """
     stats, found = picked.stats if picked.shown is None else picked.shown, picked.choice
     moved = picked.prior is not None or picked.shown is not None
@@ -92,7 +94,7 @@ def describe(
         item = structs.replace(item, value=ended(item.reached, same))
     if picked.certified is not None:
         item = structs.replace(item, guarantee=_guarantee(picked, wish))
-    elif level is not None:
+    elif again and level is not None:
         value, spread = item.reached, None
         if same is None and value is not None and value.low is not None and value.high is not None:
             spread = found.value - value.low, value.high - found.value

@@ -22,6 +22,7 @@ from calibcli.workflows.measure.decided.judged import decision_result
 from calibcli.workflows.threshold.beside import worse_than_plain
 from calibcli.workflows.threshold.by_group import check_task, equal_slices, in_groups, members
 from calibcli.workflows.threshold.classes.cuts import gather_cuts
+from calibcli.workflows.threshold.classes.row_sets import chosen_of_rows
 from calibcli.workflows.threshold.outcome import cut_stats, keep, kind_promised, outcome
 from calibcli.workflows.threshold.promised import evenly_kept, units_of_slices
 from calibcli.workflows.threshold.raw_unit import in_raw_unit
@@ -192,7 +193,8 @@ def choose_cuts(
     more["decision"] = structs.replace(decision, cross_fitted=crossed)
     read.warnings.extend(worse_than_plain(counts, wish, folds))
     if counts.groups:
-        groups, said = in_groups(counts.groups, items, conventions, wish)
+        kept = replace(wish, constraints=()) if wish.by_rows else wish
+        groups, said = in_groups(counts.groups, items, conventions, kept)
         if wish.scale is not None:
             groups = in_raw_unit(groups, items, wish.scale)
         more["groups"] = groups
@@ -245,6 +247,9 @@ def _of_populations(
             slices, conventions, wish, found.classes, clustered=clustered, units=units
         )
 
+    if wish.by_rows:
+        labels = named_slices(found.overall, found.classes)
+        return Parts(*chosen_of_rows(rows, labels, found.overall, conventions, wish))
     if wish.objective.common is not None:
         return chosen_of_labels(named_slices(found.overall, found.classes), conventions, wish)
     whole = named_slices(found.overall, found.classes)

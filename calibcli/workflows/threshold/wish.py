@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibcli.core.decisions.costs import Costs, parse_costs
-from calibcli.core.decisions.objectives import default_objective, parse_constraint, parse_objective
+from calibcli.core.decisions.objectives import (
+    ROWS,
+    default_objective,
+    parse_constraint,
+    parse_objective,
+)
 from calibcli.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -44,6 +49,12 @@ class Wish:
     equal: Equal | None = None
     never: bool = False
     scale: RawScale | None = None
+
+    @property
+    def by_rows(self) -> str:
+        """The figure of the label set of a row that is sought or bounded; "" for none."""
+        names = (self.objective.name, *(one.name for one in self.constraints))
+        return next((name for name in names if name in ROWS), "")
 
     @property
     def target(self) -> str:
@@ -92,7 +103,10 @@ class Wish:
             objective = default_objective(constraints)
         else:
             objective = parse_objective("f1")
-        return cls(objective, constraints, costs, prior, guarantee, per_group, equal, never)
+        wish = cls(objective, constraints, costs, prior, guarantee, per_group, equal, never)
+        if wish.by_rows:
+            _check_by_rows(wish)
+        return wish
 
     def prior_of(self, place: int, classes: tuple[str, ...]) -> float | None:
         """Return the prevalence for one slice: the binary score, or class number `place`.
@@ -119,13 +133,13 @@ def refuse_beside_common(wish: Wish, *, single: bool) -> None:
     Raises:
         UsageError: a single score, or an option that is about each class by itself.
     """
-    name = wish.objective.name
+    name = wish.by_rows or wish.objective.name
     if single:
         raise UsageError(
             f"{name} is of several classes or labels", "--maximize f1 is the same of one score"
         )
     given = {
-        "--subject-to": wish.constraints,
+        "--subject-to": () if wish.by_rows else wish.constraints,
         "--prior": wish.prior,
         "--per-group": wish.per_group,
     }
@@ -135,6 +149,28 @@ def refuse_beside_common(wish: Wish, *, single: bool) -> None:
                 f"{name} gives all classes one cut-off, and {option} each its own",
                 f"leave out {option}, or --maximize f1",
             )
+
+
+def _check_by_rows(wish: Wish) -> None:
+    """Refuse what makes no sense of one cut-off that is judged by the label set of a row."""
+    name = wish.by_rows
+    if wish.costs is not None:
+        raise UsageError(f"{name} and --cost are two goals", "give one of them")
+    if wish.objective.name not in ROWS:
+        raise UsageError(
+            f"{name} gives all labels one cut-off, and {wish.objective.name} is of each label",
+            f"--maximize {' or '.join(sorted(ROWS))}",
+        )
+    others = [str(one) for one in wish.constraints if one.name not in ROWS]
+    if others:
+        raise UsageError(
+            f"{name} gives all labels one cut-off, and '{others[0]}' is of each label",
+            "leave one of them out",
+        )
+    if wish.never:
+        raise UsageError("--unreachable is of several cut-offs, and here is one", "leave it out")
+    if wish.guarantee is not None and any(one.name == "row-f1" for one in wish.constraints):
+        raise UsageError("row-f1 cannot be certified", "certifiable: row-recall>=, row-precision>=")
 
 
 def class_ratio(

@@ -184,6 +184,14 @@ def allowed_by_unit(
     return allowed
 
 
+def units_needed_for(
+    table: Table, constraints: tuple[Constraint, ...], confidence: float
+) -> int | None:
+    """Return about how many units would certify some step; None where no margin shows."""
+    tests = [_as_test(one, table) for one in constraints]
+    return _needed(table, tests, _level(tests, confidence))
+
+
 def _level(tests: Sequence[_Test], confidence: float) -> float:
     """Return the error probability of each direction."""
     return (1.0 - confidence) / len({one.downward for one in tests})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from msgspec import structs
@@ -26,10 +26,24 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from calibcli.core.decisions.cross_fit import Place
+    from calibcli.core.decisions.thresholds import Curve
     from calibcli.core.results.figures import Where
+    from calibcli.core.statistics.stats import ScoreStats
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.threshold.choosing import Chosen
     from calibcli.workflows.threshold.wish import Wish
+
+
+class Shared(Protocol):
+    """A cut-off of all classes, and how many candidates do as well."""
+
+    @property
+    def threshold(self) -> float:
+        """The cut-off."""
+
+    @property
+    def tied(self) -> int:
+        """How many do as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +110,10 @@ def choose_common(
     own = replace(wish, objective=parse_objective("f1"))
     chosen = []
     for k, (where, family, curve) in enumerate(zip(wheres, families, curves, strict=True)):
-        index = places[k][1]
-        reached = float(curve.figure(own.objective.function)[index])
-        choice = Choice(best.threshold, reached, curve.confusion(index), index, best.tied)
-        stats = family.settings[0][0]
-        picked = Picked(curve, choice, None, stats, lowest=family.lowest)
+        stats, index = family.settings[0][0], places[k][1]
         cross = None if crosses is None else (family, crosses[k], places[k])
-        made = describe(where, picked, conventions, own, cross=cross, alone=False)
-        if np.isnan(reached):
-            ends = ended(undefined("the class neither occurs nor is decided"), made.item.reached)
-            made = replace(made, item=structs.replace(made.item, value=ends))
-        chosen.append(made)
+        picked = at_common(curve, stats, own, index, best, family.lowest)
+        chosen.append(describe_common(where, picked, conventions, own, cross=cross))
     cut = cut_at(families[0].settings[0][0], best.threshold)
     told = CommonCut(
         threshold=cut.threshold,
@@ -116,6 +123,26 @@ def choose_common(
         cross_fitted=value,
     )
     return CommonChoice(chosen, told)
+
+
+def at_common(
+    curve: Curve, stats: ScoreStats, own: Wish, index: int, best: Shared, lowest: float = -np.inf
+) -> Picked:
+    """Return the cut-off of all classes as that of one, whose candidate `index` decides alike."""
+    value = float(curve.figure(own.objective.function)[index])
+    choice = Choice(best.threshold, value, curve.confusion(index), index, best.tied)
+    return Picked(curve, choice, None, stats, lowest=lowest)
+
+
+def describe_common(
+    where: Where, picked: Picked, conventions: Conventions, own: Wish, **how: Any
+) -> Chosen:
+    """Return the cut-off of all classes with the figures of one of them."""
+    made = describe(where, picked, conventions, own, alone=False, **how)
+    if np.isnan(picked.choice.value):
+        ends = ended(undefined("the class neither occurs nor is decided"), made.item.reached)
+        made = replace(made, item=structs.replace(made.item, value=ends))
+    return made
 
 
 def _without(

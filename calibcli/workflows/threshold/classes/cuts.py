@@ -72,6 +72,8 @@ def _why_grid(spec: InputSpec, wish: Wish) -> str | None:
         return "the candidates of a guarantee must not depend on the labels"
     if wish.costs is not None:
         return "--cost compares with the closed form on the scores of all rows"
+    if wish.by_rows:
+        return "a mean over rows needs the labels of all of them"
     if spec.groups:
         return "--group needs the counts of each group"
     gains = [str(one) for one in wish.constraints if not _spares_negatives(one)]
