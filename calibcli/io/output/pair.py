@@ -6,7 +6,8 @@ No file system renames two files at once, so what is to be done is written down 
    names the first
 2. `.NAME.pair` beside the first, with the path of the second, is renamed into its name: from here
    on the change is decided
-3. each new file takes the place of the old one, which is kept as `NAME.previous`
+3. each `.NAME.next` is renamed into the place of the old one, which is kept as `NAME.previous`;
+   nothing but names is written, so a disk that is full by now stops nothing
 4. `.NAME.pair` is removed, then what 1 has written
 
 A run that dies before 2 has changed nothing; one that dies later is finished by the next.
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +27,7 @@ from calibcli.io.artifacts.artifacts import read_artifact
 from calibcli.io.failures import show, writing
 from calibcli.io.output.lock import FileLock, beside
 from calibcli.io.output.sink import clear_left_behind, sync_folder, write_atomic
-from calibcli.io.output.succession import install, previous_of, recover, target_of
+from calibcli.io.output.succession import previous_of, put, recover, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,13 +111,15 @@ def install_pair(paths: Pair, texts: tuple[str, str]) -> None:
     try:
         for path, text in zip(paths, texts, strict=True):
             write_atomic(str(_next_of(path)), text)
+            _hand_on(target_of(path), _next_of(path))
         write_atomic(str(_first_of(paths[1])), json.dumps(str(target_of(paths[0]))))
         write_atomic(str(_decided_of(paths)), json.dumps(str(target_of(paths[1]))))
+        _finish(paths)
     except BaseException:
-        if not _decided_of(paths).is_file():
-            _clear(paths)
+        # Both are as they were where the first new file has not left its name.
+        if not _decided_of(paths).is_file() or _next_of(paths[0]).is_file():
+            _undecide(paths)
         raise
-    _finish(paths)
 
 
 def roll_back_pair(paths: Pair) -> None:
@@ -147,11 +151,27 @@ def roll_back_pair(paths: Pair) -> None:
 def _finish(paths: Pair) -> None:
     for path in paths:
         fresh, target = _next_of(path), target_of(path)
-        text = fresh.read_text(encoding="utf-8")
-        if not target.is_file() or target.read_text(encoding="utf-8") != text:
-            install(path, text)
+        if not fresh.is_file():
+            continue  # it is in its place
+        if not target.is_file() or target.read_bytes() != fresh.read_bytes():
+            put(path, fresh)
+    _undecide(paths)
+
+
+def _hand_on(old: Path, fresh: Path) -> None:
+    """Give a new file the permissions and, where that is allowed, the owner of the old one."""
+    if old.exists():
+        before = old.stat()
+        with suppress(OSError):
+            os.chown(fresh, before.st_uid, before.st_gid)
+        with writing(str(old)):
+            fresh.chmod(stat.S_IMODE(before.st_mode))
+
+
+def _undecide(paths: Pair) -> None:
+    """Remove the decision, then what it was about."""
     decided = _decided_of(paths)
-    with writing(paths[0]):
+    with writing(paths[0]), suppress(FileNotFoundError):
         decided.unlink()
         sync_folder(decided.parent)
     _clear(paths)

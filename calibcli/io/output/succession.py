@@ -51,6 +51,10 @@ def previous_of(path: str) -> Path:
             f"{show(path)}: its name is too long to keep what it replaces as NAME.previous",
             hint=f"a name of at most {_MOST_NAME - len('.previous')} bytes",
         )
+    if previous.is_dir():
+        raise InputError(
+            f"{show(str(previous))} is a folder", hint="it would keep what is replaced"
+        )
     return previous
 
 
@@ -67,6 +71,7 @@ def recover(path: str) -> None:
     target, previous = target_of(path), previous_of(path)
     clear_left_behind(target)
     replaced = _replaced_of(target)
+    clear_left_behind(replaced)
     if not replaced.is_file():
         return
     with writing(path):
@@ -96,6 +101,23 @@ def install(path: str, text: str) -> Path | None:
         raise
     file.commit(lambda fresh: _take_turns(path, fresh))
     return previous_of(path)
+
+
+def put(path: str, fresh: Path) -> None:
+    """Let a file that is written and synced take the place of another, which is kept.
+
+    Nothing but names is written, so there is room for it on a full disk too. Call `recover` first.
+
+    Raises:
+        InputError: the folder cannot be written to.
+    """
+    target = target_of(path)
+    with writing(path):
+        if target.exists():
+            _take_turns(path, fresh)
+        else:
+            fresh.replace(target)
+            sync_folder(target.parent)
 
 
 def roll_back(path: str, kind: str) -> Path:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 
@@ -114,6 +117,94 @@ def test_a_full_disk_changes_neither(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="no space"):
         install_pair(paths, NEW)
     assert state(tmp_path / "here") == files(OLD, OLDEST)
+
+
+def test_once_it_is_decided_nothing_but_names_is_written(tmp_path, monkeypatch):
+    """Nor does a run that finishes what another has decided need any room."""
+    from calibcli.io.output import pair, sink
+
+    folder = tmp_path / "here"
+    paths = laid(folder, OLD, OLDEST)
+    (folder / "cal.json").chmod(0o640)
+
+    class FullError(InputError):
+        pass
+
+    def full(*_):
+        raise FullError("no space left")
+
+    def cut_short(paths):
+        monkeypatch.setattr(sink.AtomicFile, "__init__", full)
+        raise KeyboardInterrupt
+
+    finish = pair._finish
+    monkeypatch.setattr(pair, "_finish", cut_short)
+    monkeypatch.setattr(pair, "_undecide", lambda paths: None)  # it was killed
+    with pytest.raises(KeyboardInterrupt):
+        install_pair(paths, NEW)
+    assert {name: (folder / name).read_text() for name in NAMES} == dict(
+        zip(NAMES, OLD, strict=True)
+    )
+    monkeypatch.undo()
+    monkeypatch.setattr(sink.AtomicFile, "__init__", full)
+    assert finish is pair._finish
+    recover_pair(paths)
+    assert state(folder) == files(NEW, OLD)
+    assert (folder / "cal.json").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_name_that_cannot_be_given_leaves_both_or_is_given_later(place, tmp_path, monkeypatch):
+    from calibcli.io.output import pair
+
+    paths = laid(tmp_path / "here", OLD, OLDEST)
+    put = pair.put
+
+    def failing(path, fresh):
+        if path == paths[place]:
+            raise InputError("no")
+        put(path, fresh)
+
+    monkeypatch.setattr(pair, "put", failing)
+    with pytest.raises(InputError):
+        install_pair(paths, NEW)
+    monkeypatch.undo()
+    if place == 0:
+        assert state(tmp_path / "here") == files(OLD, OLDEST)
+    recover_pair(paths)
+    assert state(tmp_path / "here") == (files(NEW, OLD) if place else files(OLD, OLDEST))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_folder_where_the_old_file_would_be_kept_changes_neither(name, tmp_path):
+    paths = laid(tmp_path / "here", OLD, OLDEST)
+    previous = tmp_path / "here" / f"{name}.previous"
+    previous.unlink()
+    previous.mkdir()
+    with pytest.raises(InputError, match="is a folder"):
+        install_pair(paths, NEW)
+    for each, old in zip(NAMES, OLD, strict=True):
+        assert (tmp_path / "here" / each).read_text() == old
+
+
+def test_on_a_disk_that_fills_the_pair_is_never_apart(small_disk):
+    """One page more room each time, from none to enough."""
+    long = [tuple(text + " " * 3000 for text in one) for one in PAIRS]
+    seen = set()
+    for pages in range(9):
+        folder = small_disk / f"at{pages}"
+        paths = laid(folder, long[1], long[0])
+        disk = os.statvfs(small_disk)
+        (small_disk / "rest").write_bytes(b"x" * disk.f_bsize * (disk.f_bfree - pages))
+        with suppress(InputError):
+            install_pair(paths, long[2])
+        found = tuple((folder / name).read_text() for name in NAMES)
+        assert found in long[1:], pages
+        seen.add(found)
+        assert not [one.name for one in folder.iterdir() if one.name.startswith(".")]
+        shutil.rmtree(folder)
+        (small_disk / "rest").unlink()
+    assert seen == set(long[1:])
 
 
 def test_only_files_that_were_in_use_together_are_put_back(tmp_path):
