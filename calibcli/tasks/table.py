@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Unpack
 
+    from calibcli.core.results.parts.stored import FittedInput
     from calibcli.core.results.warning import Warning
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.io.dataset import Dataset
@@ -76,7 +77,7 @@ class Medium(Protocol):
         """
         del pairs, spec  # most media know nothing of it
 
-    def calibrator_warnings(self, fitted: dict[str, Any], spec: InputSpec) -> list[Warning]:
+    def calibrator_warnings(self, fitted: FittedInput, spec: InputSpec) -> list[Warning]:
         """Return what is to be said of a calibrator whose input was read otherwise."""
         return []
 

@@ -15,7 +15,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from calibcli.core.decisions.rules import (
     LeastCost,
     Rule,
 )
-from calibcli.core.results.base import Record, field
+from calibcli.core.results.base import Record
 from calibcli.core.results.figures import Where
 from calibcli.core.results.reading import typed_as
 
@@ -71,6 +71,13 @@ class StoredCut(Record, frozen=True, kw_only=True):
     weight: float | None = None
 
 
+class StoredQuantile(Record, frozen=True):
+    """The quantile of the prediction sets of a slice; None: every class is in the set."""
+
+    slice: Where
+    quantile: float | None
+
+
 class StoredKept(Record, frozen=True):
     """Rows of this confidence are kept."""
 
@@ -89,6 +96,31 @@ class StoredRegions(Record, frozen=True):
 
     connectivity: int = 8
     background: str | None = None
+
+
+class StoredParams(Record, frozen=True, kw_only=True):
+    """What of the options of a choice is used later.
+
+    Attributes:
+        raw: how raw scores became logits, as `RawScale.from_dict` reads it.
+        cost: of errors, as it was typed; `prior` a prevalence, or one of each class.
+        max_detections: boxes of a class that count in an image.
+        categories: COCO's ids of classes; `iou` at which boxes were matched.
+    """
+
+    score: list[str] | None = None
+    positive: str | None = None
+    logits: bool = False
+    raw: dict[str, Any] | None = None
+    cost: str | None = None
+    prior: float | list[float] | None = None
+    guarantee: float | None = None
+    per_group: str | None = None
+    equal: Literal["recall", "fpr"] | None = None
+    unreachable: str | None = None
+    max_detections: int | None = None
+    categories: dict[str, Any] | None = None
+    iou: float | None = None
 
 
 class StoredThresholds(Record, frozen=True, kw_only=True):
@@ -113,17 +145,21 @@ class StoredThresholds(Record, frozen=True, kw_only=True):
     cost_matrix: StoredMatrix | None = None
     regions: StoredRegions | None = None
     rows: int = 0
-    params: dict[str, Any] = field(default_factory=dict)
+    params: StoredParams = StoredParams()
     stats: dict[str, Any] | None = None
     digest: str | None = None
 
     @property
     def group(self) -> str | None:
         """The column of groups by which decisions differ, if they do."""
-        wheres = [one.slice for one in self.thresholds]
-        if self.rule == SETS:
-            wheres = [typed_as(one["slice"], Where) for one in (self.sets or {})["slices"]]
+        slices = self.set_slices if self.rule == SETS else self.thresholds
+        wheres = (one.slice for one in slices)
         return next((str(where.column) for where in wheres if where.kind == "group"), None)
+
+    @property
+    def set_slices(self) -> tuple[StoredQuantile, ...]:
+        """The slices of prediction sets."""
+        return typed_as((self.sets or {}).get("slices", ()), tuple[StoredQuantile, ...])
 
 
 def rule_of(stored: StoredThresholds, *, exclusive: bool) -> Rule:

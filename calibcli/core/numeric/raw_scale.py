@@ -97,13 +97,12 @@ class RawScale:
         return cls(float(payload["location"]), float(payload["scale"]))
 
 
-def raw_scale_in(payload: dict[str, Any]) -> RawScale | None:
-    """Return the scale of raw scores that stands in an artifact, if one does.
+def stored_scale(found: dict[str, Any] | None) -> RawScale | None:
+    """Return the scale of raw scores as an artifact holds it, if it holds one.
 
     Raises:
         InputError: it is none.
     """
-    found = payload.get("raw")
     if found is None:
         return None
     try:

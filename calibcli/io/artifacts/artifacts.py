@@ -11,12 +11,17 @@ import hashlib
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from msgspec import ValidationError
+
+from calibcli.core.results.reading import typed_as
 from calibcli.errors import InputError, did_you_mean
 from calibcli.io.artifacts.schema import violation
 from calibcli.io.failures import reading, show
 from calibcli.io.output.sink import write_atomic
+
+T = TypeVar("T")
 
 KINDS = ("calibrator", "thresholds", "stats", "evidence")
 VERSIONS = {"calibrator": 1, "thresholds": 1, "stats": 1, "evidence": 1}
@@ -123,6 +128,19 @@ def read_artifact(path: str, kind: str) -> dict[str, Any]:
     return parse_artifact(content, path, kind)
 
 
+def read_as(path: str, kind: str, shape: type[T]) -> tuple[dict[str, Any], T]:
+    """Read an artifact as `read_artifact` does, and what of it a type holds.
+
+    Raises:
+        InputError: as there, or something in it is not of the type.
+    """
+    payload = read_artifact(path, kind)
+    try:
+        return payload, typed_as(payload, shape)
+    except ValidationError as error:
+        raise _not_whole(path, kind, error) from error
+
+
 def parse_artifact(content: bytes, path: str, kind: str) -> dict[str, Any]:
     """Check the bytes of an artifact as `read_artifact` does; `path` is for messages."""
     name = show(path)
@@ -146,7 +164,7 @@ def parse_artifact(content: bytes, path: str, kind: str) -> dict[str, Any]:
         )
     wrong = violation(value, kind)
     if wrong is not None:
-        raise InputError(f"{name} is not a whole {kind} file: {wrong}", hint=_origin(kind))
+        raise _not_whole(path, kind, wrong)
     if "digest" not in value:
         UNSEALED.append(name)
     elif value["digest"] != digest_of(value):
@@ -155,6 +173,10 @@ def parse_artifact(content: bytes, path: str, kind: str) -> dict[str, Any]:
             hint="write it again; or, to use it as it is now, remove its 'digest' line",
         )
     return value
+
+
+def _not_whole(path: str, kind: str, wrong: object) -> InputError:
+    return InputError(f"{show(path)} is not a whole {kind} file: {wrong}", hint=_origin(kind))
 
 
 def _is_version(text: object) -> bool:

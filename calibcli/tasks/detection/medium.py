@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Unpack
 
+    from calibcli.core.results.parts.stored import FittedInput
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.io.formats.source import Source
     from calibcli.io.rows.recipe import InputSpec
@@ -103,9 +104,9 @@ class Detection(Medium):
                 "is the ground truth that of these images, and --iou what was meant?",
             )
 
-    def calibrator_warnings(self, fitted: dict[str, Any], spec: InputSpec) -> list[Warning]:
+    def calibrator_warnings(self, fitted: FittedInput, spec: InputSpec) -> list[Warning]:
         """Return a warning where boxes are suppressed at another IoU than before the fit."""
-        return other_suppression(fitted.get("nms_iou"), limits_of(spec.nms_iou) or {None: None})
+        return other_suppression(fitted.nms_iou, limits_of(spec.nms_iou) or {None: None})
 
 
 def limits_of(nms: float | Mapping[str | None, float] | None) -> Mapping[str | None, float]:

@@ -178,7 +178,7 @@ def apply(
     sources = expand(spec.paths, spec.input_format)
     named = spec.score is not None or spec.scores is not None
     pool = loaded.calibrator.method == "pool"  # opens the columns of its models by itself
-    if not named and not pool and len(loaded.payload["input"]["scores"]) > 0:
+    if not named and not pool and loaded.stored.input.scores:
         spec = bound(spec, loaded, sources)
     typed = plain in ("parquet", "arrow")
     dataset = opened(spec, loaded, sources, assumed, keep=keep, typed=typed)
@@ -307,7 +307,7 @@ def _result(
         "inputs": dataset.inputs,
         "params": {"calibrator": calibrator, "thresholds": thresholds},
         "task": dataset.task,
-        "method": loaded.payload.get("method", loaded.calibrator.method),
+        "method": loaded.method,
         "rows": rows,
         "output": output,
         **warned(()),

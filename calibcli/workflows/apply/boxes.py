@@ -135,7 +135,7 @@ def apply_boxes(
         used: dict[str | None, float | None] = {None: None}
         if cuts is not None and cuts.nms:
             used = dict(cuts.nms)
-        warnings += other_suppression(loaded.payload["input"].get("nms_iou"), used)
+        warnings += other_suppression(loaded.stored.input.nms_iou, used)
     result: Result = {
         "schema": "calibcli/apply",
         "version": 1,
@@ -143,7 +143,7 @@ def apply_boxes(
         "inputs": [{"path": boxes.source, "rows": _rows(boxes)} for boxes in files],
         "params": {"calibrator": calibrator, "thresholds": thresholds},
         "task": TASK,
-        "method": None if loaded is None else loaded.payload.get("method"),
+        "method": None if loaded is None else loaded.stored.method,
         "rows": int(kept.sum()),
         "of": len(kept) if cuts is not None else None,
         "nms": None if cuts is None else _nms_words(cuts),
@@ -250,10 +250,10 @@ def _labelled(
     files: Sequence[Boxes], loaded: LoadedCalibrator | None, cuts: BoxCuts | None
 ) -> _Labelled:
     """Name the classes as the artifacts do, whether the boxes name them or give COCO's ids."""
-    ids = ((loaded.payload["input"].get("categories") or {}) if loaded else {}) | (
+    ids = ((loaded.stored.input.categories or {}) if loaded else {}) | (
         cuts.categories if cuts else {}
     )
-    known = list(cuts.payload["classes"]) if cuts is not None else []
+    known = list(cuts.stored.classes) if cuts is not None else []
     if not known and loaded is not None:
         known = list(loaded.classes)
     by_id = {key: name for name, key in ids.items()}

@@ -50,7 +50,7 @@ def emit(
         raise UsageError(f"--emit {kind!r}", did_you_mean(kind, KINDS) or "sql or python")
     loaded = load_calibrator(path)
     rule = None if thresholds is None else _rule(thresholds, loaded, kind, prior)
-    title = f"{loaded.payload.get('method', loaded.calibrator.method)} calibrator {_origin(loaded)}"
+    title = f"{loaded.method} calibrator {_origin(loaded)}"
     if loaded.classes and loaded.shape:
         if prior is not None:
             raise UsageError("--emit with --prior is for binary scores", "shift with apply --prior")
@@ -64,7 +64,7 @@ def emit(
         return emit_rows(loaded.calibrator, loaded.classes, title, name, logits=loaded.logits)
     if scores is not None:
         raise UsageError("--scores is for several classes", "--score NAME")
-    fitted = loaded.payload["input"]["scores"]
+    fitted = loaded.stored.input.scores
     column = score or (fitted[0] if fitted else "score")
     if kind == "sql" and (rule is not None or isinstance(loaded.calibrator, Grouped)):
         if prior is not None:
@@ -151,14 +151,14 @@ def _columns(loaded: LoadedCalibrator, scores: Sequence[str] | None) -> tuple[st
                 f"in the order {','.join(loaded.classes)}",
             )
         return tuple(scores)
-    fitted = tuple(map(str, loaded.payload["input"]["scores"]))
+    fitted = loaded.stored.input.scores
     return fitted if len(fitted) == size else tuple(f"score_{name}" for name in loaded.classes)
 
 
 def _origin(loaded: LoadedCalibrator) -> str:
     """Return where the calibrator comes from, so that a copy can be traced back."""
-    digest = str(loaded.payload.get("digest", ""))[:19]
-    return f"({digest}, calibcli {loaded.payload['calibcli']})"
+    stored = loaded.stored
+    return f"({(stored.digest or '')[:19]}, calibcli {stored.calibcli})"
 
 
 def _odds(loaded: LoadedCalibrator, prior: str) -> float:

@@ -29,10 +29,5 @@ def fitting_thresholds(path: str, loaded: LoadedCalibrator) -> LoadedThresholds:
             f"{path} was chosen on uncalibrated scores",
             "calibrate first, then choose: calibcli threshold SCORES --calibrator FILE",
         )
-    digest = cuts.payload.get("calibrator")
-    if digest is not None and digest != loaded.payload.get("digest"):
-        raise InputError(
-            f"{path} was chosen after another calibrator",
-            "choose the thresholds again with this calibrator",
-        )
+    loaded.check_cuts(path, cuts.stored.calibrator)
     return cuts

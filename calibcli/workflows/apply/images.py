@@ -134,7 +134,7 @@ def apply_images(
         "inputs": stack.inputs,
         "params": {"calibrator": calibrator, "thresholds": thresholds},
         "task": stack.name,
-        "method": loaded.payload.get("method", loaded.calibrator.method),
+        "method": loaded.method,
         "rows": pixels,
         "output": output,
         **warned(()),
@@ -189,7 +189,7 @@ def _draw(cuts: LoadedThresholds) -> Draw:
     """Return what makes a mask, (H, W) or one for each structure (K, H, W), of probabilities."""
     if cuts.group is not None:
         raise UsageError("these thresholds differ by group, and images have none", "choose others")
-    if cuts.payload.get("sets"):
+    if cuts.stored.sets:
         raise UsageError("prediction sets are no masks", "choose cut-offs: --maximize dice")
     rule, nothing = cuts.image_rule, nothing_of(len(cuts.classes))
     kind = np.min_scalar_type(nothing)

@@ -61,7 +61,7 @@ def opened(
 
 def bound(spec: InputSpec, loaded: LoadedCalibrator, sources: Sequence[Source]) -> InputSpec:
     """Bind the score columns by the names that the calibrator was fitted on, where they exist."""
-    names = tuple(loaded.payload["input"]["scores"])
+    names = loaded.stored.input.scores
     try:
         bound = replace(spec, scores=names) if loaded.classes else replace(spec, score=names[0])
         open_dataset(bound, need_labels=False, sources=sources)

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import structs
 
 from calibcli.core.calibrators import CALIBRATORS, Identity
 from calibcli.core.comparison.prior import estimate_rows, odds_factor, shifted, shifted_rows
 from calibcli.core.numeric.scales import logit
 from calibcli.core.numeric.special import norm_ppf
+from calibcli.core.results.base import UNSET, Record, UnsetType, field, plain
 from calibcli.core.results.warning import Warning
 from calibcli.core.statistics.buckets import BUCKETS
 from calibcli.core.statistics.keys import logit_keys, probability_keys
@@ -38,6 +40,17 @@ SURE = 0.001
 """Chance below which a departure from label shift is told: large samples always depart a little."""
 MOST_NUMBERS = 1 << 22
 """Rows of several classes are thinned to this many numbers before EM."""
+
+
+class ShiftedClass(Record, frozen=True, kw_only=True):
+    """A prevalence that is changed: of label 1, or of a class; with its interval if estimated."""
+
+    name: str | None = field(default=None, name="class")
+    was: float = field(name="from")
+    to: float
+    low: float | None = None
+    high: float | None = None
+    as_sure_as_labelled_rows: float | UnsetType | None = UNSET
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +83,8 @@ class Shift:
 
     def to_dict(self) -> Result:
         """Return plain JSON types: one entry for label 1, or one for each class."""
-        rows = []
-        for k, name in enumerate(self.classes or ("",)):
-            row: Result = {"class": name} if name else {}
-            row |= {"from": float(self.old[k]), "to": float(self.new[k])}
-            if self.found is not None:
-                effective = float(self.found.effective[k])
-                row |= {"low": float(self.found.low[k]), "high": float(self.found.high[k])}
-                row["as_sure_as_labelled_rows"] = effective if np.isfinite(effective) else None
-            rows.append(row)
         method = "given" if self.found is None else "maximum likelihood (EM), label shift"
-        result: Result = {"method": method, "prevalences": rows}
+        result: Result = {"method": method, "prevalences": plain(self.rows())}
         if self.found is not None:
             result["interval_holds"] = ["sampling", *self.knows]
         if self.mixture is not None:
@@ -88,15 +92,31 @@ class Shift:
             result["label_shift"] = {"statistic": test.statistic, "df": test.df, "p": test.p}
         return result
 
+    def rows(self) -> list[ShiftedClass]:
+        """Return the prevalence of label 1, or of each class."""
+        rows = []
+        for k, name in enumerate(self.classes or (None,)):
+            row = ShiftedClass(name=name, was=float(self.old[k]), to=float(self.new[k]))
+            if self.found is not None:
+                effective = float(self.found.effective[k])
+                row = structs.replace(
+                    row,
+                    low=float(self.found.low[k]),
+                    high=float(self.found.high[k]),
+                    as_sure_as_labelled_rows=effective if np.isfinite(effective) else None,
+                )
+            rows.append(row)
+        return rows
+
     def words(self) -> str:
         """Return the new prevalence in words, and how sure it is."""
         said = []
-        for row in self.to_dict()["prevalences"]:
-            text = f"{row['class']} " if "class" in row else ""
-            text += f"{row['to']:.4g}"
-            if "low" in row:
-                text += f" [{row['low']:.4g}, {row['high']:.4g}]"
-            said.append(f"{text} (was {row['from']:.4g})")
+        for row in self.rows():
+            text = "" if row.name is None else f"{row.name} "
+            text += f"{row.to:.4g}"
+            if row.low is not None:
+                text += f" [{row.low:.4g}, {row.high:.4g}]"
+            said.append(f"{text} (was {row.was:.4g})")
         return ", ".join(said)
 
     def caution(self) -> list[Warning]:
@@ -128,14 +148,13 @@ def old_prevalence(loaded: LoadedCalibrator) -> Array:
         InputError: the artifact does not tell, or one label was absent.
         UsageError: each label is a problem of its own.
     """
-    payload = loaded.payload
+    stored = loaded.stored
     refuse("apply --prior", kind_of(loaded.task))
     if not loaded.classes:
-        metrics = (payload.get("before") or {}).get("metrics") or {}
-        value = (metrics.get("prevalence") or {}).get("value")
+        value = stored.before.value("prevalence")
         found = np.array([np.nan if value is None else value], dtype=np.float64)
     else:
-        families = (payload.get("stats") or {}).get("classes") or []
+        families = (stored.stats or {}).get("classes") or []
         parts = [stats_from_dict(one) for one in families]
         found = np.array([one.positives / one.n for one in parts], dtype=np.float64)
         if len(found) != len(loaded.classes):
@@ -242,7 +261,7 @@ def _estimated(
     calibrator = loaded.calibrator if plain else Identity()
     knows = ("clusters",) if current.parts is not None else ()
     error = test = None
-    payload = (loaded.payload.get("stats") or {}).get("pairs")
+    payload = (loaded.stored.stats or {}).get("pairs")
     if plain and payload is not None:
         reference = stats_from_dict(payload)
         if reference.logits == current.logits:
@@ -256,14 +275,12 @@ def _estimated(
 
 def _widths(loaded: LoadedCalibrator) -> tuple[Array, Array] | None:
     """Return scores and the standard deviation of the map's logit there, if it knows clusters."""
-    params = loaded.payload.get("params") or {}
-    points = [one for one in loaded.payload.get("map") or [] if one["low"] is not None]
-    level = params.get("confidence")
-    if not params.get("cluster") or not points or not level:
+    params, known = loaded.stored.params, [one for one in loaded.stored.map if one.low is not None]
+    level = params.confidence
+    if not params.cluster or not known or not level:
         return None
-    score, low, high = (
-        np.array([one[name] for one in points]) for name in ("score", "low", "high")
-    )
+    points = np.array([(one.score, one.low, one.high) for one in known], np.float64)
+    score, low, high = points.T
     return score, (logit(high) - logit(low)) / 2.0 / norm_ppf((1.0 + level) / 2.0)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from calibcli.core.calibrators import VennAbers
 from calibcli.core.fitting.map_intervals import MapPoint
@@ -12,6 +12,7 @@ from calibcli.errors import UsageError
 
 if TYPE_CHECKING:
     from calibcli.core.fitting.row_intervals import RowInterval
+    from calibcli.core.results.parts.stored import FittedPoint
     from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
 
 COLUMNS = ("probability_low", "probability_high")
@@ -38,7 +39,7 @@ def interval_of(loaded: LoadedCalibrator, prior: str | None) -> RowInterval:
         )
     if one.method == "identity":
         raise UsageError("--interval: identity has nothing that was fitted", "fit a method")
-    found = Margins.of([_point(point, loaded) for point in loaded.payload.get("map") or []])
+    found = Margins.of([_point(point, loaded) for point in loaded.stored.map])
     if found is None:
         raise UsageError(
             f"--interval: the {one.method} calibrator was written without the interval of its map",
@@ -47,9 +48,9 @@ def interval_of(loaded: LoadedCalibrator, prior: str | None) -> RowInterval:
     return found
 
 
-def _point(point: dict[str, Any], loaded: LoadedCalibrator) -> MapPoint:
+def _point(point: FittedPoint, loaded: LoadedCalibrator) -> MapPoint:
     """Return a point of the map, its score as a probability."""
-    score = point["score"]
+    score = point.score
     if loaded.raw_scale is not None:
         score = float(expit(loaded.raw_scale.keyed(score)))
-    return MapPoint(score, point["probability"], point["low"], point["high"])
+    return MapPoint(score, point.probability, point.low, point.high)

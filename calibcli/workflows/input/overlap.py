@@ -29,7 +29,7 @@ def fitted_of(loaded: LoadedCalibrator) -> FittedRows | None:
     Raises:
         InputError: it is damaged.
     """
-    payload = loaded.payload.get("sketch")
+    payload = loaded.stored.sketch
     if payload is None:
         return None
     try:

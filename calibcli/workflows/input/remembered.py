@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from calibcli.core.numeric.raw_scale import raw_scale_in
+from calibcli.core.decisions.stored import StoredThresholds
+from calibcli.core.numeric.raw_scale import stored_scale
+from calibcli.core.results.parts.stored import StoredCalibrator
 from calibcli.errors import InputError, UsageError
-from calibcli.io.artifacts.artifacts import read_artifact
+from calibcli.io.artifacts.artifacts import read_as
 from calibcli.io.formats.buffers import ARRAY
 from calibcli.io.formats.readers import open_reader
 from calibcli.io.formats.sources import expand
@@ -35,32 +37,31 @@ def remembered(spec: InputSpec, calibrator: str | None, thresholds: str | None =
     if calibrator is not None:
         spec = _of_calibrator(spec, calibrator)
     if thresholds is not None:
-        payload = read_artifact(thresholds, "thresholds")
-        if not payload["calibrated"]:
-            scale = raw_scale_in(payload.get("params") or {})
+        _, stored = read_as(thresholds, "thresholds", StoredThresholds)
+        if not stored.calibrated:
+            scale = stored_scale(stored.params.raw)
             spec = with_scale(spec, scale, f"{thresholds} was chosen")
     return spec
 
 
 def _of_calibrator(spec: InputSpec, calibrator: str) -> InputSpec:
-    payload = read_artifact(calibrator, "calibrator")
-    if TASKS.get(payload["task"]) == "boxes" or payload.get("method") == "pool":
+    _, stored = read_as(calibrator, "calibrator", StoredCalibrator)
+    if TASKS.get(stored.task) == "boxes" or stored.method == "pool":
         return spec
     sources = expand(spec.paths, spec.input_format)
     if sources[0].kind == "stats":
         return spec
     columns = open_reader(sources[0]).columns
-    names = tuple(payload["input"]["scores"])
+    names = stored.input.scores
     if spec.score is None and spec.scores is None and names and _all_in(names, columns):
-        classes = tuple(payload["classes"])
-        if not classes:
+        if not stored.classes:
             spec = replace(spec, score=names[0])
         else:
-            spec = replace(spec, scores=names, classes=spec.classes or classes)
-    if spec.positive is None and not Task(payload["task"]).exclusive:
-        spec = replace(spec, positive=payload["input"]["positive"])
-    spec = with_scale(spec, raw_scale_in(payload["input"]), "the calibrator was fitted")
-    label = payload.get("params", {}).get("label")
+            spec = replace(spec, scores=names, classes=spec.classes or stored.classes)
+    if spec.positive is None and not Task(stored.task).exclusive:
+        spec = replace(spec, positive=stored.input.positive)
+    spec = with_scale(spec, stored_scale(stored.input.raw), "the calibrator was fitted")
+    label = stored.params.label
     if label is not None and spec.label is None:
         beside = columns if spec.labels is None else open_reader(expand((spec.labels,))[0]).columns
         if label in beside:

@@ -149,7 +149,7 @@ def calibrator_warnings(
     logits = bool(getattr(found, "logits", spec.logits))
     check_fits(loaded, found.task, found.classes, logits=logits)
     said = in_sample_warnings(loaded, found.inputs, overlap, what, found.medium)
-    return said + medium(found.medium).calibrator_warnings(loaded.payload["input"], spec)
+    return said + medium(found.medium).calibrator_warnings(loaded.stored.input, spec)
 
 
 def in_sample_warnings(
@@ -165,7 +165,7 @@ def in_sample_warnings(
 
         share = overlap_words(overlap, rows)
         return [in_sample(share, what)] if share else []
-    fitted = {(one["path"], one["rows"]) for one in loaded.payload.get("inputs", [])}
+    fitted = {(one.path, one.rows) for one in loaded.stored.inputs}
     now = {(one["path"], one["rows"]) for one in inputs if one["path"] != "-"}
     return [in_sample("this very file", what)] if fitted & now else []
 
@@ -197,12 +197,7 @@ def thresholds_warnings(
     if not chosen.calibrated:
         said = "was chosen on uncalibrated scores: what it decides is judged before the calibrator"
         return [Warning("other-scores", f"{path} {said}, and apply refuses the two together")]
-    digest = chosen.payload.get("calibrator")
-    if digest is not None and digest != loaded.payload.get("digest"):
-        raise InputError(
-            f"{path} was chosen after another calibrator",
-            "choose the thresholds again with this calibrator",
-        )
+    loaded.check_cuts(path, chosen.stored.calibrator)
     return []
 
 

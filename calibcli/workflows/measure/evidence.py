@@ -257,7 +257,7 @@ def promised(
             "--evidence counts in bins that are the same every night", "leave out --binning mass"
         )
     if not texts:
-        bounds = () if applied is None else applied.chosen.payload["constraints"]
+        bounds = () if applied is None else applied.chosen.stored.constraints
         rates = [one for one in bounds if one.partition("=")[0].rstrip("<>") in RATES]
         texts = [f"{ECE}<={conventions.tolerance:g}", *rates]
     found = tuple(Promise.parse(text) for text in texts)

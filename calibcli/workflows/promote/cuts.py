@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
-from calibcli.core.decisions.stored import CUT
+from calibcli.core.decisions.stored import CUT, StoredThresholds
 from calibcli.core.results.base import plain
 from calibcli.core.results.envelope import Input
 from calibcli.core.results.promotion import Comparison, Contender
@@ -43,7 +43,7 @@ from calibcli.workflows.threshold.threshold import choose_cuts, with_groups
 from calibcli.workflows.threshold.wish import Wish
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from calibcli.core.decisions.gates import Gate
     from calibcli.core.results.promotion import Outcome, PromotionResult
@@ -133,7 +133,7 @@ def promote_cuts(
             },
             task=found.task,
             dry_run=attempt.dry_run,
-            champion=None if champion is None else described(champion.payload),
+            champion=None if champion is None else described(champion.stored),
             checks=tuple(check.result for check in checks),
             **told(found.warnings),
         )
@@ -168,7 +168,7 @@ def rolled_back(path: str, *, lock_timeout: float = 600.0) -> PromotionResult:
 
     def read(path: str) -> tuple[str, Contender]:
         one = load_thresholds(path)
-        return one.task, described(one.payload)
+        return one.task, described(one.stored)
 
     return rollback(path, "thresholds", read, lock_timeout)
 
@@ -196,19 +196,19 @@ def wish_of(champion: LoadedThresholds | None) -> Wish:
     """Return what cut-offs were chosen for; F1 on a first run."""
     if champion is None:
         return Wish.parse()
-    params, objective = champion.payload.get("params") or {}, champion.payload["objective"]
-    prior, cost = params.get("prior"), params.get("cost")
+    stored, params = champion.stored, champion.stored.params
+    objective, prior, cost = stored.objective, params.prior, params.cost
     if objective == "cost" and cost is None:
         raise UsageError("the cut-offs in use do not say their costs", "add --cost fp=1,fn=4")
     return Wish.parse(
         None if objective == "cost" else objective,
-        tuple(champion.payload["constraints"]),
+        stored.constraints,
         cost if objective == "cost" else None,
         None if prior is None else tuple(prior) if isinstance(prior, list) else (prior,),
-        guarantee=params.get("guarantee"),
-        per_group=params.get("per_group"),
-        equal=params.get("equal"),
-        never=params.get("unreachable") == "never",
+        guarantee=params.guarantee,
+        per_group=params.per_group,
+        equal=params.equal,
+        never=params.unreachable == "never",
     )
 
 
@@ -223,34 +223,30 @@ def same_kind(champion: LoadedThresholds, found: Gathered) -> None:
             f"the cut-offs in use are of {told[0]}, these scores are {told[1]}",
             hint="give scores of the same kind",
         )
-    params = champion.payload.get("params") or {}
-    made = "the cut-offs in use were chosen"
-    refuse_other_input(made, params.get("score"), params.get("positive"), found)
+    params, made = champion.stored.params, "the cut-offs in use were chosen"
+    refuse_other_input(made, params.score, params.positive, found)
 
 
 def _reference(
     champion: LoadedThresholds | None, loaded: LoadedCalibrator | None
-) -> Mapping[str, Any] | None:
-    """Return the artifact that a dump is compared with: the cut-offs, or their calibrator."""
+) -> dict[str, Any] | None:
+    """Return the statistics that a dump is compared with: the cut-offs, or their calibrator."""
     if champion is None:
         return None
-    if champion.payload.get("stats") is None and loaded is not None:
-        return loaded.payload
-    return champion.payload
+    own = champion.stored.stats
+    return (own if own is not None or loaded is None else loaded.stored.stats) or {}
 
 
 def is_stale(champion: LoadedThresholds | None, loaded: LoadedCalibrator | None) -> bool:
     """Return whether cut-offs were chosen after another calibrator than the one in use."""
     if champion is None:
         return False
-    now = None if loaded is None else loaded.payload.get("digest")
-    return champion.payload.get("calibrator") != now
+    return champion.stored.calibrator != (None if loaded is None else loaded.stored.digest)
 
 
-def described(payload: Mapping[str, Any]) -> Contender:
+def described(stored: StoredThresholds) -> Contender:
     """Return what a promotion says of cut-offs."""
-    digest = payload.get("digest")
-    return Contender(method=payload["objective"], rows=payload["rows"], digest=digest)
+    return Contender(method=str(stored.objective), rows=stored.rows, digest=stored.digest)
 
 
 def cut_artifact(
@@ -267,11 +263,12 @@ def cut_artifact(
         cuts.result | {"inputs": plain(list(inputs))}, cuts.classes, CUT, loaded, stats
     )
     payload["promotion"] = {
-        "over": None if champion is None else champion.payload.get("digest"),
+        "over": None if champion is None else champion.stored.digest,
         "comparison": plain(compared),
     }
     text, digest = artifact_text("thresholds", payload)
-    return text, structs.replace(described(payload), digest=digest)
+    said = described(typed_as(payload, StoredThresholds))
+    return text, structs.replace(said, digest=digest)
 
 
 def verdicts(

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, cast
 from msgspec import structs
 
 from calibcli.core.calibrators import Identity
+from calibcli.core.results.parts.stored import StoredCalibrator
 from calibcli.core.results.promotion import CutsPromoted
+from calibcli.core.results.reading import typed_as
 from calibcli.errors import AnswerNoError, InputError, UsageError
 from calibcli.io.failures import show
 from calibcli.io.output.pair import install_pair, pair_lock, recover_pair, roll_back_pair
@@ -101,7 +103,7 @@ def promote_pair(
                 f"{show(thresholds)}",
             )
         tried = challenge(spec, conventions, options, attempt, [], threads, progress)
-        beside = CutsPromoted(thresholds, described(cuts_in_use.payload), None, None, None)
+        beside = CutsPromoted(thresholds, described(cuts_in_use.stored), None, None, None)
         tried = replace(tried, result=structs.replace(tried.result, thresholds=beside))
         if tried.met is None:
             return tried.result
@@ -135,11 +137,12 @@ class _Pair:
         self.stale = is_stale(cuts_in_use, tried.champion)
         self.dataset, self.sources = self._opened()
         payload = json.loads(tried.text)
+        stored = typed_as(payload, StoredCalibrator)
         assert tried.met is not None
         self.fresh = LoadedCalibrator(
-            payload["task"],
-            tuple(payload["classes"]),
-            bool(payload["input"]["logits"]),
+            stored.task,
+            stored.classes,
+            stored.input.logits,
             tried.met.fitted.calibrator,
             payload,
         )
@@ -307,8 +310,8 @@ def rolled_back_pair(path: str, thresholds: str, *, lock_timeout: float = 600.0)
         previous=shown(path, previous_of(path)),
         thresholds=CutsPromoted(
             thresholds,
-            described(replaced.payload),
-            described(cuts.payload),
+            described(replaced.stored),
+            described(cuts.stored),
             None,
             shown(thresholds, previous_of(thresholds)),
         ),

@@ -147,7 +147,8 @@ def challenge(
     found = found.as_pairs()
     if champion is not None:
         _same_kind(champion, found)
-    checks = checks_of(found, None if champion is None else champion.payload, attempt.rule)
+    known = None if champion is None else champion.stored.stats or {}
+    checks = checks_of(found, known, attempt.rule)
     code, reason = checked(checks)
     outcome = blank(
         attempt.path,
@@ -198,8 +199,8 @@ def _champion(path: str) -> LoadedCalibrator | None:
 def _same_kind(champion: LoadedCalibrator, found: Gathered) -> None:
     """Raise InputError unless the dump holds what the champion was fitted on."""
     check_fits(champion, found.fitted_task, found.fitted_classes, logits=found.logits)
-    was = champion.payload["input"]
-    refuse_other_input("the champion was fitted", was.get("scores"), was.get("positive"), found)
+    was = champion.stored.input
+    refuse_other_input("the champion was fitted", was.scores, was.positive, found)
 
 
 def _challenged(
@@ -222,7 +223,7 @@ def _challenged(
     verdicts = _verdicts(gates, found, conventions, met, outcome, shared)
     payload = artifact_of(found, met.fitted, result)
     payload["promotion"] = {
-        "over": None if champion is None else champion.payload.get("digest"),
+        "over": None if champion is None else champion.stored.digest,
         "step": met.best.step,
         "comparison": plain(outcome.comparison),
     }
@@ -258,8 +259,8 @@ def rolled_back(path: str, *, lock_timeout: float = 600.0) -> PromotionResult:
 
 def described(one: LoadedCalibrator) -> Contender:
     """Return what a promotion says of a calibrator."""
-    digest = one.payload.get("digest")
-    return Contender(method=one.calibrator.method, rows=one.payload["rows"], digest=digest)
+    stored = one.stored
+    return Contender(method=one.calibrator.method, rows=stored.rows, digest=stored.digest)
 
 
 def _comparison(met: Contest, options: FitOptions, rule: Rule) -> Comparison:
@@ -329,7 +330,7 @@ def _same_rows(
     share = None
     if shared is not None and shared.value:
         share = f"{100 * shared.value:.3g} % of these rows"
-    before = {one.get("digest") for one in champion.payload.get("inputs", [])}
+    before = {one.digest for one in champion.stored.inputs}
     if before & ({one.digest for one in now} - {None}):
         share = "this very dump"
     if share is None:

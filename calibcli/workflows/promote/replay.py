@@ -272,7 +272,7 @@ class _Course:
 
 
 def _known(period: Slice) -> dict[str, Any]:
-    return {"stats": compact_stats(period.population)}
+    return compact_stats(period.population)
 
 
 def _follow(one: _Way, fitted: Fitted | None) -> bool:

@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from calibcli.workflows.input.gathered import Gathered
 
 
-def checks_of(found: Gathered, champion: Mapping[str, Any] | None, rule: Rule) -> list[Check]:
-    """Return what is checked of a dump before anything is fitted to it; `champion` is its artifact.
+def checks_of(found: Gathered, known: Mapping[str, Any] | None, rule: Rule) -> list[Check]:
+    """Return what is checked of a dump before anything is fitted to it.
+
+    `known` are the statistics that the champion carries; None on a first run.
 
     Raises:
         InputError: rows of one class only.
@@ -65,17 +67,15 @@ def checks_of(found: Gathered, champion: Mapping[str, Any] | None, rule: Rule) -
             f"{rarest:,g} rows of the rarest {which}, fewer than --min-positives {least:,}",
         ),
     ]
-    return checks if champion is None else checks + shift_checks(found, champion, rule)
+    return checks if known is None else checks + shift_checks(found, known, rule)
 
 
 def _number(rows: float) -> int | float:
     return int(rows) if rows == int(rows) else rows
 
 
-def shift_checks(found: Gathered, champion: Mapping[str, Any], rule: Rule) -> list[Check]:
+def shift_checks(found: Gathered, known: Mapping[str, Any], rule: Rule) -> list[Check]:
     """Compare scores and label frequencies with the statistics that the champion carries.
-
-    `champion` is its artifact.
 
     Scores are those of binary rows, or the confidences of several classes, or the scores of all
     labels together. Labels are compared by the odds of label 1 (the most changed label of
@@ -86,36 +86,35 @@ def shift_checks(found: Gathered, champion: Mapping[str, Any], rule: Rule) -> li
     Raises:
         InputError: statistics that are damaged.
     """
-    was = _read(champion.get("stats") or {})
+    before, classes = _read(known)
     own = found.overall.population
-    scores = _psi(was.get("pairs"), own.pairs)
+    scores = _psi(before, own.pairs)
     found_checks = [_check("psi", scores, "psi", rule.psi, "the scores have shifted: PSI")]
     if found.exclusive:
-        change = _accuracy(was.get("pairs"), own.pairs)
-        found_checks.append(_labels(was.get("classes"), found, rule))
+        change = _accuracy(before, own.pairs)
+        found_checks.append(_labels(classes, found, rule))
         said = "the accuracy has changed by"
         return [*found_checks, _check("accuracy", change, "auc", rule.auc, said)]
-    pairs = _paired(was, found)
+    now = own.classes or (own.pairs,)
+    was = classes or ([] if before is None else [before])
+    pairs = list(zip(now, was, strict=True)) if len(now) == len(was) else []
     odds = max((odds_ratio(label_evidence(a), label_evidence(b)) for a, b in pairs), default=None)
     aucs = [(_auc(a), _auc(b)) for a, b in pairs]
-    known = [abs(a - b) for a, b in aucs if a is not None and b is not None]
-    change = max(known) if known and len(known) == len(pairs) else None
+    moved = [abs(a - b) for a, b in aucs if a is not None and b is not None]
+    change = max(moved) if moved and len(moved) == len(pairs) else None
     said = "the odds of label 1 have changed by"
     found_checks.append(_check("odds", odds, "odds", rule.odds, said))
     return [*found_checks, _check("auc", change, "auc", rule.auc, "the AUC has changed by")]
 
 
-def _read(stats: dict[str, Any]) -> dict[str, Any]:
+def _read(stats: Mapping[str, Any]) -> tuple[ScoreStats | None, list[ScoreStats] | None]:
     """Return the champion's pairs, all together, and its classes."""
     if "pairs" in stats:
-        return {"pairs": stats_from_dict(stats["pairs"])}
+        return stats_from_dict(stats["pairs"]), None
     classes = [stats_from_dict(one) for one in stats.get("classes", ())]
     top = [stats_from_dict(one) for one in stats.get("top", ())]
     pooled = top or classes
-    return {
-        "pairs": reduce(lambda a, b: a.merge(b), pooled) if pooled else None,
-        "classes": classes or None,
-    }
+    return reduce(lambda a, b: a.merge(b), pooled) if pooled else None, classes or None
 
 
 def _psi(before: ScoreStats | None, now: ScoreStats) -> float | None:
@@ -129,14 +128,6 @@ def _psi(before: ScoreStats | None, now: ScoreStats) -> float | None:
         return None
     # Small or clustered dumps differ by chance: that is no shift.
     return max(found.value - found.expected, 0.0)
-
-
-def _paired(was: dict[str, Any], found: Gathered) -> list[tuple[ScoreStats, ScoreStats]]:
-    """Return each binary problem now and before; none where they do not match."""
-    population = found.overall.population
-    now = population.classes or (population.pairs,)
-    before = was.get("classes") or ([was["pairs"]] if was.get("pairs") is not None else [])
-    return list(zip(now, before, strict=True)) if len(before) == len(now) else []
 
 
 def _auc(stats: ScoreStats) -> float | None:

@@ -96,7 +96,7 @@ def artifact_of(
         "objective": result["objective"],
         "constraints": result["constraints"],
         "calibrated": loaded is not None,
-        "calibrator": None if loaded is None else loaded.payload.get("digest"),
+        "calibrator": None if loaded is None else loaded.stored.digest,
         "thresholds": result["thresholds"],
         **{
             key: {k: v for k, v in result[key].items() if k not in _SHOWN}

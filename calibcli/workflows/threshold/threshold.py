@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from msgspec import structs
 
 from calibcli.core.decisions.stored import CUT, rule_of_cuts
-from calibcli.core.numeric.raw_scale import raw_scale_in
 from calibcli.core.results.warning import Warning
 from calibcli.io.dataset import raw_scale_of
 from calibcli.io.task import OfTask, Task
@@ -114,8 +113,8 @@ def threshold(
     found = choose_cuts(asked, wish, per_class=per_class)
     keep(output, found.result, found.classes, CUT, asked.loaded, found.stats)
     if candidates is not None:
-        raw = found.result["params"] if asked.loaded is None else {}
-        _write_candidates(candidates, found.chosen, wish, raw_scale_in(raw))
+        scale = found.scale if asked.loaded is None else None
+        _write_candidates(candidates, found.chosen, wish, scale)
     return found.result
 
 
@@ -132,6 +131,7 @@ class Cuts:
     classes: tuple[str, ...]
     chosen: list[Chosen]
     stats: Result | None
+    scale: RawScale | None = None
 
     @property
     def rule(self) -> Rule:
@@ -224,7 +224,7 @@ def choose_cuts(
         warnings=read.warnings,
         **more,
     )
-    return Cuts(result, items, read.classes, parts.chosen, stats)
+    return Cuts(result, items, read.classes, parts.chosen, stats, wish.scale)
 
 
 def with_groups(spec: InputSpec, wish: Wish) -> InputSpec:

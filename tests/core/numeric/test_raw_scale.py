@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibcli.core.numeric.raw_scale import RawScale, ScoreSpread, raw_scale_in
+from calibcli.core.numeric.raw_scale import RawScale, ScoreSpread, stored_scale
 from calibcli.errors import InputError
 
 FINITE = st.floats(-1e12, 1e12)
@@ -72,8 +72,8 @@ def test_a_score_is_counted_from_its_probability_on():
 
 def test_an_artifact_has_it_or_is_damaged():
     scale = RawScale(608.0, -32.0)
-    assert raw_scale_in({"raw": scale.to_dict()}) == scale
-    assert raw_scale_in({}) is None
+    assert stored_scale(scale.to_dict()) == scale
+    assert stored_scale(None) is None
     for bad in ({"location": 1.0, "scale": 0.0}, {"location": "x", "scale": 1.0}, {}, [1, 2]):
         with pytest.raises(InputError, match="damaged"):
-            raw_scale_in({"raw": bad})
+            stored_scale(bad)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from calibcli.core.decisions.stored import StoredThresholds
+from calibcli.core.results.reading import typed_as
 from calibcli.core.results.warning import Warning
 from calibcli.errors import InputError
 from calibcli.io.boxes.dataset import BoxDataset
@@ -24,7 +27,7 @@ Result = dict[str, Any]
 TASK = BoxDataset.name
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BoxCuts:
     """Cut-offs and NMS of detections, from their artifact.
 
@@ -40,10 +43,15 @@ class BoxCuts:
     nms: dict[str | None, float]
     payload: Result
 
+    @cached_property
+    def stored(self) -> StoredThresholds:
+        """What of the artifact decides, and what it was chosen by."""
+        return typed_as(self.payload, StoredThresholds)
+
     @property
     def calibrated(self) -> bool:
         """Whether the cut-offs are of calibrated probabilities."""
-        return bool(self.payload["calibrated"])
+        return self.stored.calibrated
 
     @property
     def raw_scale(self) -> None:
@@ -52,18 +60,17 @@ class BoxCuts:
     @property
     def limit(self) -> int:
         """Detections of a class that count in an image."""
-        return int(self.payload.get("params", {}).get("max_detections") or 100)
+        return self.stored.params.max_detections or 100
 
     @property
     def logits(self) -> bool:
         """Whether the scores that they were chosen on were logits."""
-        return bool(self.payload.get("params", {}).get("logits"))
+        return self.stored.params.logits
 
     @property
     def categories(self) -> dict[str, str]:
         """COCO's category ids by class name, where they were known."""
-        found: dict[str, str] = self.payload.get("params", {}).get("categories") or {}
-        return found
+        return self.stored.params.categories or {}
 
     @property
     def least_nms(self) -> float | None:
@@ -88,12 +95,7 @@ class BoxCuts:
 
     def check_calibrator(self, path: str, loaded: LoadedCalibrator) -> None:
         """Raise InputError for cut-offs that were chosen after another calibrator."""
-        digest = self.payload.get("calibrator")
-        if digest is not None and digest != loaded.payload.get("digest"):
-            raise InputError(
-                f"{path} was chosen after another calibrator",
-                "choose the thresholds again with this calibrator",
-            )
+        loaded.check_cuts(path, self.stored.calibrator)
 
 
 def unseen_boxes(number: int) -> Warning:
@@ -108,25 +110,19 @@ def load_box_cuts(path: str, loaded: LoadedCalibrator | None) -> BoxCuts:
     Raises:
         InputError: cut-offs of another task, or chosen after another calibrator.
     """
-    from calibcli.io.artifacts.artifacts import read_artifact
+    from calibcli.io.artifacts.artifacts import read_as
 
-    payload = read_artifact(path, "thresholds")
-    if payload["task"] != TASK:
+    payload, stored = read_as(path, "thresholds", StoredThresholds)
+    if stored.task != TASK:
         raise InputError(
-            f"{path} was chosen for {payload['task']} scores, these are detections",
+            f"{path} was chosen for {stored.task} scores, these are detections",
             "choose them with calibcli threshold --task detection",
         )
-    overall, by_class, nms = None, {}, {}
-    for item in payload["thresholds"]:
-        name = item["slice"].get("name")
-        if item["threshold"] is not None:
-            if name is None:
-                overall = float(item["threshold"])
-            else:
-                by_class[str(name)] = float(item["threshold"])
-        if item.get("nms_iou") is not None:
-            nms[name] = float(item["nms_iou"])
-    if not payload["thresholds"]:
+    cut_at = {one.slice.name: one.threshold for one in stored.thresholds}
+    overall = cut_at.pop(None, None)
+    by_class = {str(name): at for name, at in cut_at.items() if at is not None}
+    nms = {one.slice.name: one.nms_iou for one in stored.thresholds if one.nms_iou is not None}
+    if not stored.thresholds:
         raise InputError(f"{path} holds no cut-offs", "choose again: calibcli threshold")
     cuts = [*by_class.values(), *nms.values(), *(() if overall is None else (overall,))]
     if not all(0.0 <= cut <= ABOVE_ALL for cut in cuts):

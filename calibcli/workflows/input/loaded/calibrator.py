@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from calibcli.core.calibrators import calibrate
-from calibcli.core.numeric.raw_scale import raw_scale_in
+from calibcli.core.numeric.raw_scale import stored_scale
+from calibcli.core.results.parts.stored import StoredCalibrator
+from calibcli.core.results.reading import typed_as
 from calibcli.errors import InputError
 from calibcli.io.task import OfTask
 from calibcli.tasks.validity import range_slack
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from calibcli.core.numeric.raw_scale import RawScale
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LoadedCalibrator(OfTask):
     """A calibrator from its JSON.
 
@@ -39,10 +42,20 @@ class LoadedCalibrator(OfTask):
     calibrator: Calibrator
     payload: dict[str, Any]
 
+    @cached_property
+    def stored(self) -> StoredCalibrator:
+        """What the artifact says beside the map."""
+        return typed_as(self.payload, StoredCalibrator)
+
+    @property
+    def method(self) -> str:
+        """What the fit called its choice; the method of the map where it does not say."""
+        return self.stored.method or self.calibrator.method
+
     @property
     def raw_scale(self) -> RawScale | None:
         """How raw scores become those that it was fitted on; None where it was fitted on others."""
-        return raw_scale_in(self.payload["input"])
+        return stored_scale(self.stored.input.raw)
 
     @property
     def group(self) -> str | None:
@@ -56,6 +69,14 @@ class LoadedCalibrator(OfTask):
         columns = () if self.one_score else self.classes
         sizes = len(getattr(self.calibrator, "models", ())), len(columns)
         return tuple(size for size in sizes if size)
+
+    def check_cuts(self, path: str, digest: str | None) -> None:
+        """Raise InputError for cut-offs that were chosen after a calibrator of another digest."""
+        if digest is not None and digest != self.stored.digest:
+            raise InputError(
+                f"{path} was chosen after another calibrator",
+                "choose the thresholds again with this calibrator",
+            )
 
     def apply(
         self,

@@ -14,7 +14,7 @@ from msgspec import structs
 
 from calibcli.core.decisions.rules import of_logits
 from calibcli.core.decisions.stored import CUT, REGIONS, StoredThresholds, rule_of
-from calibcli.core.numeric.raw_scale import raw_scale_in
+from calibcli.core.numeric.raw_scale import stored_scale
 from calibcli.core.results.reading import typed_as
 from calibcli.errors import InputError
 from calibcli.io.task import OfTask
@@ -67,7 +67,7 @@ class LoadedThresholds(OfTask):
     @property
     def raw_scale(self) -> RawScale | None:
         """How raw scores become logits, where the thresholds are of raw scores."""
-        return None if self.calibrated else raw_scale_in(self.stored.params)
+        return None if self.calibrated else stored_scale(self.stored.params.raw)
 
     @cached_property
     def decider(self) -> Rule:
@@ -134,7 +134,7 @@ class LoadedThresholds(OfTask):
         if logits is None and self.raw_scale is not None:
             given, logits = self.raw_scale.keyed(given), True
         if logits is None:
-            logits = bool(self.stored.params.get("logits")) and not self.calibrated
+            logits = self.stored.params.logits and not self.calibrated
         by_logit = of_logits(self.decider) if logits and self.rule == CUT else None
         if by_logit is not None:
             return by_logit.decide(given, codes, values)

@@ -7,19 +7,16 @@ from os import fspath
 from typing import TYPE_CHECKING
 
 import numpy as np
-from msgspec import ValidationError
 
 from calibcli.core.calibrators import calibrator_from_dict
 from calibcli.core.decisions.stored import COSTS, KEEP, SETS, StoredThresholds
-from calibcli.core.numeric.raw_scale import raw_scale_in
-from calibcli.core.results.parts.choices import SetSlice
-from calibcli.core.results.reading import typed_as
+from calibcli.core.results.parts.stored import StoredCalibrator
 from calibcli.errors import InputError
-from calibcli.io.artifacts.artifacts import read_artifact
+from calibcli.io.artifacts.artifacts import read_as
 from calibcli.io.task import Task
 from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
 from calibcli.workflows.input.loaded.cuts import LoadedThresholds
-from calibcli.workflows.input.loaded.probes import cannot_decide, try_calibrator, try_thresholds
+from calibcli.workflows.input.loaded.probes import try_calibrator, try_thresholds
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -31,12 +28,12 @@ def load_calibrator(path: str) -> LoadedCalibrator:
     Raises:
         InputError: no such artifact, or one that this version cannot read.
     """
-    payload = read_artifact(path, "calibrator")
+    payload, stored = read_as(path, "calibrator", StoredCalibrator)
     loaded = LoadedCalibrator(
-        payload["task"],
-        tuple(payload["classes"]),
-        bool(payload["input"]["logits"]) or raw_scale_in(payload["input"]) is not None,
-        calibrator_from_dict(payload["calibrator"]),
+        stored.task,
+        stored.classes,
+        stored.input.logits or stored.input.raw is not None,
+        calibrator_from_dict(stored.calibrator),
         payload,
     )
     try_calibrator(path, loaded)
@@ -66,11 +63,7 @@ def load_thresholds(path: str) -> LoadedThresholds:
     Raises:
         InputError: no such artifact, or one that this version cannot read.
     """
-    payload = read_artifact(path, "thresholds")
-    try:
-        stored = typed_as(payload, StoredThresholds)
-    except ValidationError as error:
-        raise cannot_decide(path) from error
+    payload, stored = read_as(path, "thresholds", StoredThresholds)
     cuts, classes = stored.thresholds, stored.classes
     whole = [one for one in cuts if one.slice.kind != "group"]
     if Task(stored.task).single:
@@ -87,7 +80,7 @@ def load_thresholds(path: str) -> LoadedThresholds:
     if stored.rule == SETS:
         by_group = {
             str(one.slice.value): math.inf if one.quantile is None else one.quantile
-            for one in typed_as((stored.sets or {}).get("slices", ()), tuple[SetSlice, ...])
+            for one in stored.set_slices
             if one.slice.kind == "group"
         }
     values = np.array([math.nan if v is None else v for v in found], dtype=np.float64)
@@ -100,7 +93,7 @@ def load_thresholds(path: str) -> LoadedThresholds:
 def _check(path: str, loaded: LoadedThresholds) -> None:
     """Raise InputError for an artifact whose rule lacks what it decides by."""
     wanted = {SETS: "sets", COSTS: "cost_matrix", KEEP: "abstain"}.get(loaded.rule, "thresholds")
-    if not loaded.payload.get(wanted):
+    if not getattr(loaded.stored, wanted):
         raise InputError(
             f"{path} has the rule {loaded.rule!r}, but no {wanted}",
             "choose again: calibcli threshold SCORES -o FILE",

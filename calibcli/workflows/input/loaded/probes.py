@@ -69,15 +69,10 @@ def try_thresholds(path: str, loaded: LoadedThresholds) -> None:
     except (CalibcliError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         fits = False
     if not fits:
-        raise cannot_decide(path)
-
-
-def cannot_decide(path: str) -> InputError:
-    """Return the error for thresholds that decide nothing."""
-    return InputError(
-        f"{show(path)} cannot decide: its numbers do not fit",
-        "calibcli threshold writes it; write it again",
-    )
+        raise InputError(
+            f"{show(path)} cannot decide: its numbers do not fit",
+            "calibcli threshold writes it; write it again",
+        )
 
 
 def _decides(loaded: LoadedThresholds) -> bool:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from calibcli.core.results.base import plain
 from calibcli.core.results.comparisons import Sample
 from calibcli.core.results.figures import OVERALL
+from calibcli.core.results.parts.stored import StoredCalibrator
 from calibcli.core.results.warning import Warning
 from calibcli.errors import InputError
-from calibcli.io.artifacts.artifacts import kind_of, read_artifact
+from calibcli.io.artifacts.artifacts import kind_of, read_as
 from calibcli.io.formats.sources import expand
 from calibcli.io.rows.columns import NoColumnError
 from calibcli.tasks.families import digest_of, population_of
@@ -162,23 +164,23 @@ def _with_groups(
 
 
 def _of_calibrator(path: str) -> tuple[Gathered, str | None]:
-    payload = read_artifact(path, "calibrator")
-    families = payload.get("stats")
+    payload, stored = read_as(path, "calibrator", StoredCalibrator)
+    families = stored.stats
     if not families:
         raise InputError(
             f"{path} carries no statistics of the rows that it was fitted on",
             "fit it again with this version, or compare with the scores: --reference SCORES",
         )
     found = Gathered(
-        payload["task"],
-        tuple(payload["classes"]),
-        bool(payload["input"]["logits"]),
-        Slice(OVERALL, population_of(payload["task"], families)),
+        stored.task,
+        stored.classes,
+        stored.input.logits,
+        Slice(OVERALL, population_of(stored.task, families)),
         (),
-        payload.get("inputs", []),
+        [plain(one) for one in stored.inputs],
         payload.get("params", {}),
     )
-    return found, payload.get("data")
+    return found, stored.data
 
 
 def _scores(found: Gathered) -> str:

@@ -67,7 +67,7 @@ class Applied:
 
     def params(self) -> Result:
         """Return what of the thresholds stands in the result's params: what errors cost."""
-        cost = (self.chosen.payload.get("params") or {}).get("cost")
+        cost = self.chosen.stored.params.cost
         return {} if cost is None else {"cost": cost}
 
     def warnings(self, loaded: LoadedCalibrator | None, found: Gathered) -> list[Warning]:

@@ -78,7 +78,7 @@ class AppliedBoxes(Applied):
         """Check that the thresholds fit the boxes and the calibrator, and say what is odd."""
         if found.medium != "boxes":
             raise InputError(
-                f"{self.path} was chosen for {self.chosen.payload['task']}, these are "
+                f"{self.path} was chosen for {self.chosen.stored.task}, these are "
                 f"{found.name} scores",
                 "choose thresholds on scores of this kind: calibcli threshold",
             )
@@ -96,7 +96,7 @@ class AppliedBoxes(Applied):
                 "calibrated: add --calibrator FILE"
             )
             said.append(Warning("uncalibrated", text))
-        iou = self.chosen.payload.get("params", {}).get("iou")
+        iou = self.chosen.stored.params.iou
         now = found.params.get("iou")
         if iou is not None and now is not None and iou != now:
             text = f"the cut-offs were chosen at --iou {iou:g}, not {now:g}"

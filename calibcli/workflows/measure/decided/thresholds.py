@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from calibcli.io.artifacts.artifacts import read_artifact
+from calibcli.core.decisions.stored import StoredThresholds
+from calibcli.io.artifacts.artifacts import read_as
 from calibcli.tasks.table import TASKS
 from calibcli.workflows.measure.decided.applied import Applied
 from calibcli.workflows.measure.decided.applied_boxes import AppliedBoxes
@@ -14,7 +15,7 @@ def applied_of(path: str, *, calibrator: bool) -> Applied:
     Raises:
         InputError: no such artifact.
     """
-    payload = read_artifact(path, "thresholds")
-    if TASKS.get(payload["task"]) == "boxes":
+    _, stored = read_as(path, "thresholds", StoredThresholds)
+    if TASKS.get(stored.task) == "boxes":
         return AppliedBoxes.load(path, calibrator=calibrator)
     return Applied.load(path, calibrator=calibrator)

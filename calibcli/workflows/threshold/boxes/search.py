@@ -132,7 +132,7 @@ def threshold_boxes(
     kind = kind_promised("certified", warnings, given=wish.guarantee is not None)
     if asked.loaded is not None:
         used = {item.slice.name: item.suppression for item in items}
-        warnings += other_suppression(asked.loaded.payload["input"].get("nms_iou"), used)
+        warnings += other_suppression(asked.loaded.stored.input.nms_iou, used)
     result = outcome(
         inputs=first.inputs,
         params={

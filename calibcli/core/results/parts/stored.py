@@ -1,0 +1,87 @@
+"""What the tool reads of a calibrator's artifact, beside its map."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from calibcli.core.results.base import Record, field
+
+
+class FittedInput(Record, frozen=True, kw_only=True):
+    """What a calibrator was fitted on.
+
+    Attributes:
+        scores: names of the columns; none where they were not named.
+        raw: how raw scores became logits, as `RawScale.from_dict` reads it.
+        categories: COCO's ids of classes; `nms_iou` at which boxes had been suppressed.
+    """
+
+    scores: tuple[str, ...]
+    logits: bool
+    positive: str | None = None
+    raw: dict[str, Any] | None = None
+    categories: dict[str, Any] | None = None
+    nms_iou: float | None = None
+
+
+class FittedParams(Record, frozen=True, kw_only=True):
+    """What of the options of a fit is used later."""
+
+    label: str | None = None
+    cluster: str | None = None
+    confidence: float | None = None
+
+
+class FittedPoint(Record, frozen=True):
+    """The map at one score, with its interval where that is known."""
+
+    score: float
+    probability: float
+    low: float | None
+    high: float | None
+
+
+class FittedFile(Record, frozen=True):
+    """A file that a calibrator was fitted on."""
+
+    path: str
+    rows: int | None
+    digest: str | None = None
+
+
+class FittedFigures(Record, frozen=True):
+    """Figures of the rows that a calibrator was fitted on; each may be one of several records."""
+
+    metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def value(self, name: str) -> float | None:
+        """Return a figure, None where it is undefined or not there."""
+        found: float | None = self.metrics.get(name, {}).get("value")
+        return found
+
+
+class StoredCalibrator(Record, frozen=True, kw_only=True):
+    """A calibrator's artifact.
+
+    Attributes:
+        calibrator: the map, as `calibrator_from_dict` reads it.
+        data: digest of the rows, whatever their order; `digest` that of the artifact.
+        stats: statistics of the rows before calibration, as they are saved.
+        sketch: of the rows, by which they are known again.
+    """
+
+    calibcli: str
+    task: str
+    classes: tuple[str, ...]
+    method: str | None = None
+    input: FittedInput
+    calibrator: dict[str, Any]
+    params: FittedParams = FittedParams()
+    rows: int
+    inputs: tuple[FittedFile, ...] = ()
+    data: str | None = None
+    before: FittedFigures = FittedFigures()
+    map: tuple[FittedPoint, ...] = ()
+    stats: dict[str, Any] | None = None
+    sketch: dict[str, Any] | None = None
+    digest: str | None = None
