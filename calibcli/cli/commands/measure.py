@@ -91,7 +91,7 @@ def command(
         ),
     ] = None,
     every: Annotated[
-        bool, typer.Option("--all", help="Print every metric, bin, class and group.")
+        bool, typer.Option("--all", help="Print every metric, bin, class, group and confusion.")
     ] = False,
     plot: Annotated[
         bool, typer.Option("--plot", help="Draw the reliability diagram below the tables.")
@@ -152,6 +152,7 @@ def command(
             progress=progress.callback,
             curves=None if save_plots is None else pictures.equal_costs(),
             worst=worst,
+            confusions=every and form.format in (Format.TABLE, Format.JSON, Format.MD),
             in_brief=brief and not (fail_if or save_plots or thresholds or at),
         )
         if save_plots is not None:

@@ -70,6 +70,22 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
+class MostProbable:
+    """The class of the largest probability, of equal ones the first."""
+
+    @property
+    def refers(self) -> bool:
+        """No row is referred."""
+        return False
+
+    def decide(
+        self, p: Array, codes: Codes = None, values: Sequence[str] | None = None
+    ) -> Decisions:
+        """Decide scores (n, K)."""
+        return np.asarray(p.argmax(axis=1))
+
+
+@dataclass(frozen=True, slots=True)
 class LabelCuts:
     """A cut-off for each of K labels, decided one by one; None for a label that has none."""
 

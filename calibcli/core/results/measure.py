@@ -19,7 +19,7 @@ from calibcli.core.results.parts.curves import (
     RiskCoverage,
     Roc,
 )
-from calibcli.core.results.parts.decided import Decided
+from calibcli.core.results.parts.decided import Confusions, Decided
 from calibcli.core.results.parts.evidence import Gathered
 from calibcli.core.results.parts.worst import Worst
 from calibcli.core.results.warning import Code
@@ -161,6 +161,7 @@ class MeasureResult(Envelope, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = always(())
     warning_codes: tuple[Code, ...] = always(())
     decision: Decided | None = None
+    confusions: Confusions | None = None
     segmentation: Segmentation | None = None
     overlap: Overlap | None = None
     drift: Drift | None = None

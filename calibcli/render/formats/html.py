@@ -1,7 +1,8 @@
 """The report as one page: self-contained, no network, light and dark, screen and paper.
 
-The page's Content-Security-Policy allows its own style sheet and the script of its levers, by hash,
-and nothing else; even a name that found its way past the escaping could neither run nor fetch.
+The page's Content-Security-Policy allows its own style sheet and the scripts of its levers and
+tables, by hash, and nothing else; even a name that found its way past the escaping could neither
+run nor fetch.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from calibcli.render.page import decisions as decisions_html
 from calibcli.render.page import sections
 from calibcli.render.page.first import first_screen
 from calibcli.render.page.levers import data_block, levers
-from calibcli.render.page.parts import contents
+from calibcli.render.page.parts import SORTS, contents
 from calibcli.render.page.style import STYLE
 from calibcli.render.tables import documents
 from calibcli.render.words import words
 from calibcli.render.words.names import html
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from calibcli.core.results.report import ReportResult
 
 
@@ -34,11 +37,11 @@ def render_report_html(report: ReportResult) -> str:
     measure = report.measure
     title = report.title or "Calibration report"
     moving, data = levers(report)
-    script = asset("levers.js") if data else ""
     body = [sections.reliability(measure)]
     for place, (kind, parts) in enumerate(words.slices_by_kind(measure).items()):
         body.append(sections.slices_section(kind, parts, measure, place))
     body += [
+        sections.confusions(measure),
         moving,
         decisions_html.curves(report),
         decisions_html.thresholds(report),
@@ -51,12 +54,14 @@ def render_report_html(report: ReportResult) -> str:
         body.append(sections.calibrator(report.calibrator, report.conventions))
     body.append(sections.data(report))
     page = "".join(body)
+    scripts = [asset("levers.js")] if data else []
+    scripts += [asset("tables.js")] if f'class="{SORTS}"' in page else []
     facts = ", ".join([documents.inputs_line(report.inputs), *documents.measure_facts(measure)])
     told = words.settings(report.conventions)
     settings = f"; {told}" if told else ""
     return (
         "<!doctype html>\n"
-        f'<html lang="en"><head><meta charset="utf-8">\n{_policy(script)}\n'
+        f'<html lang="en"><head><meta charset="utf-8">\n{_policy(scripts)}\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
         '<meta name="referrer" content="no-referrer">\n'
@@ -69,15 +74,17 @@ def render_report_html(report: ReportResult) -> str:
         f"<footer><p>Made by calibcli {html(report.calibcli)}. This page is one file "
         "and asks the network for nothing. Exact numbers: <code>--format json</code>.</p>"
         "</footer>\n"
-        f"{data_block(data) + f'<script>{script}</script>' if data else ''}</body></html>\n"
+        f"{data_block(data) if data else ''}{''.join(f'<script>{one}</script>' for one in scripts)}"
+        "</body></html>\n"
     )
 
 
-def _policy(script: str) -> str:
+def _policy(scripts: Sequence[str]) -> str:
+    told = " ".join(f"'{_digest(one)}'" for one in scripts)
     rules = [
         "default-src 'none'",
         f"style-src '{_digest(STYLE)}'",
-        *([f"script-src '{_digest(script)}'"] if script else []),
+        *([f"script-src {told}"] if told else []),
         "base-uri 'none'",
         "form-action 'none'",
         "require-trusted-types-for 'script'",

@@ -72,7 +72,7 @@ def thresholds(report: ReportResult) -> str:
             "no less.</p>"
         )
     shown = [*judged.decision_tables(measure), *held.tables(report, chosen)]
-    body += "".join(table_html(table) for table in shown if table)
+    body += "".join(table_html(table, sorts=_by_slice(table)) for table in shown if table)
     lead = f"{_capital(decisions.thresholds_headline(chosen))}. "
     lead += f"{_capital(decisions.kind_words(chosen))}."
     if items:
@@ -90,6 +90,11 @@ def trade_offs(report: ReportResult) -> str:
         "leave."
     )
     return section_html("Decisions", "decisions", figures_html(made), lead)
+
+
+def _by_slice(table: Table) -> bool:
+    """Whether the rows of a table are classes or groups."""
+    return table.columns[0].title in ("slice", "structure")
 
 
 def _capital(text: str) -> str:

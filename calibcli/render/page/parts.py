@@ -21,8 +21,15 @@ LONG: Final = 28
 _HEADING: Final = re.compile(r'<h2 id="([^"]+)">(.*?)</h2>')
 
 
-def table_html(table: Table, *, caption: bool = True) -> str:
-    """Return a table that scrolls sideways by itself where the screen is narrow."""
+SORTS: Final = "scroll sorts"
+"""Class of the tables that `assets/tables.js` sorts and filters."""
+
+
+def table_html(table: Table, *, caption: bool = True, sorts: bool = False) -> str:
+    """Return a table that scrolls sideways by itself where the screen is narrow.
+
+    `sorts`: its rows are classes or groups, which can be sorted and filtered.
+    """
     head = "".join(_head(column) for column in table.columns)
     rows = "".join(
         f"<tr>{''.join(_cell(c, table.columns[i], i == 0) for i, c in enumerate(row))}</tr>"
@@ -30,8 +37,9 @@ def table_html(table: Table, *, caption: bool = True) -> str:
     )
     note = f'<p class="note">{html(table.note)}</p>' if table.note else ""
     said = f"<caption>{html(table.caption)}</caption>" if caption else ""
+    look = SORTS if sorts and len(table.rows) > 2 else "scroll"
     return (
-        f'<div class="scroll" role="group" tabindex="0" aria-label="{html(table.caption)}">'
+        f'<div class="{look}" role="group" tabindex="0" aria-label="{html(table.caption)}">'
         f"<table>{said}<thead>{_groups(table)}<tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>{note}\n"
     )
 

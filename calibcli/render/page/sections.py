@@ -24,6 +24,7 @@ from calibcli.render.tables import (
     decisions,
     documents,
     drifted,
+    judged,
     paired,
     segmentation,
     serial,
@@ -102,9 +103,10 @@ def metrics(result: MeasureResult) -> str:
     for compared in (
         paired.versus_table(result),
         paired.calibrated_table(result),
-        paired.slices_table(result),
     ):
         body += table_html(compared) if compared else ""
+    groups = paired.slices_table(result)
+    body += table_html(groups, sorts=True) if groups else ""
     lead = "Lower is better, except for accuracy, AUC, average precision and discrimination."
     if overall.after:
         lead += " A change is coloured only where the two intervals do not touch."
@@ -131,8 +133,18 @@ def slices_section(
     if left_out:
         body += f'<p class="note">Left out here: {html("; ".join(left_out))}.</p>\n'
     table = slices.slices_table(parts, result.conventions, title=kind)
-    body += table_html(table) if table else ""
+    body += table_html(table, sorts=True) if table else ""
     return section_html(title, f"slices{place}", body)
+
+
+def confusions(result: MeasureResult) -> str:
+    """Return which class is taken for which, if that was counted."""
+    table = judged.confusions_table(result)
+    if table is None:
+        return ""
+    listed = table.columns[1].left  # a pair a row, where there are too many for a square
+    body = table_html(replace(table, note=""), sorts=listed)
+    return section_html("Confusions", "confusions", body, table.note)
 
 
 def drift(result: MeasureResult) -> str:
@@ -172,11 +184,10 @@ def calibrator(chosen: CalibratorFile, params: Conventions) -> str:
             chosen.before.metrics, after.metrics, params, after_title=title
         )
         body += table_html(replace(made, caption="On the rows of the fit"))
-    for table in (
-        decisions.candidates_table(chosen.candidates, params),
-        decisions.fitted_slices_table(chosen.groups, params, "Groups of the fit"),
-    ):
-        body += table_html(table) if table else ""
+    table = decisions.candidates_table(chosen.candidates, params)
+    body += table_html(table) if table else ""
+    table = decisions.fitted_slices_table(chosen.groups, params, "Groups of the fit")
+    body += table_html(table, sorts=True) if table else ""
     lead = words.after_words(after.kind)
     return section_html("Calibrator", "calibrator", body + _map(chosen), lead)
 

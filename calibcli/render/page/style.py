@@ -83,6 +83,18 @@ font-variant-numeric:tabular-nums}
 .scroll:focus-visible,summary:focus-visible,a:focus-visible{outline:2px solid var(--after);
 outline-offset:2px}
 table{border-collapse:collapse;font-size:.875rem;font-variant-numeric:tabular-nums}
+.sorts thead button{font:inherit;color:inherit;background:none;border:0;padding:0;margin:0;
+cursor:pointer;white-space:nowrap;text-align:inherit}
+.sorts thead button:hover{color:var(--ink);text-decoration:underline}
+.sorts thead button:focus-visible,.tools input:focus-visible{outline:2px solid var(--after);
+outline-offset:2px}
+.sorts thead button::after{content:"\\2195";opacity:.45;padding-left:.3em}
+.sorts [aria-sort=ascending] button::after{content:"\\2191";opacity:1}
+.sorts [aria-sort=descending] button::after{content:"\\2193";opacity:1}
+.tools{display:flex;gap:14px;align-items:baseline;flex-wrap:wrap;margin:14px 0 -6px;
+font-size:.88rem;color:var(--muted)}
+.tools input{font:inherit;color:var(--ink);background:var(--paper);border:1px solid var(--edge);
+border-radius:6px;padding:4px 8px;margin-left:4px;min-width:0;width:16em;max-width:60vw}
 caption{text-align:left;font-weight:600;padding:0 0 6px;white-space:nowrap}
 th,td{padding:5px 12px 5px 0;text-align:right;vertical-align:baseline;white-space:nowrap;
 border-bottom:1px solid var(--grid)}
@@ -127,6 +139,8 @@ dl:not(.cut){grid-template-columns:1fr;gap:0}
 dl:not(.cut) dd{margin-bottom:8px}
 }
 @media print{
+.tools{display:none}
+.sorts thead button::after{content:none}
 body{font-size:10.5pt}
 main,header.page,footer{max-width:none;padding:0}
 section{break-before:auto;margin-top:18px;padding-top:18px}

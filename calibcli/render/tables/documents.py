@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from calibcli.render.tables import common as tabulate
-from calibcli.render.tables import drifted, paired, segmentation, serial, slices, worst
+from calibcli.render.tables import drifted, judged, paired, segmentation, serial, slices, worst
 from calibcli.render.words import figures, words
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def measure_tables(result: MeasureResult, *, limit: int | None = None) -> list[T
             paired.slices_table(result),
             tabulate.ece_by_bins_table(overall, params),
             tabulate.confusion_table(confusion_parts(overall), params),
+            judged.confusions_table(result),
             segmentation.at_table(result) or slices.at_table(result),
             tabulate.bins_table(overall, params, task),
             tabulate.calibrated_bins_table(overall, params, task),

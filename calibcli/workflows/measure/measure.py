@@ -68,6 +68,7 @@ def measure(
     curves: Costs | None = None,
     worst: int = 0,
     in_brief: bool = False,
+    confusions: bool = False,
 ) -> Result:
     """Return every metric with its interval, as the JSON result (see docs).
 
@@ -90,6 +91,7 @@ def measure(
         curves: what errors cost, to have also the curves that a report draws.
         worst: how many of the rows to show that are most confidently wrong.
         in_brief: of classes that exclude each other only the figures that tables show.
+        confusions: of such classes count also which is taken for which, in one more pass.
 
     Raises:
         InputError: unusable input or artifacts.
@@ -168,6 +170,11 @@ def measure(
         decided = applied.decisions(found, whole, conventions, loaded, threads)
         if decided is not None:
             result["decision"] = decided.shown(spec.groups)
+    elif confusions and applied is None:
+        from calibcli.workflows.measure.decided.confused import confusions as confused
+
+        told = confused(found, whole, conventions, loaded, threads)
+        result |= {} if told is None else {"confusions": plain(told)}
     warnings += measure_warnings(found, typed(result), conventions)
     if found.labelled and found.dataset is not None and found.dataset.medium == "images":
         from calibcli.workflows.measure.structures import judge

@@ -63,6 +63,7 @@ def report(
         threads=threads,
         progress=progress,
         curves=costs,
+        confusions=True,
     )
     fitted = None if calibrator is None else _shown(calibrator, "calibrator", CalibratorFile)
     chosen = None if thresholds is None else _shown(thresholds, "thresholds", ThresholdsFile)

@@ -88,3 +88,30 @@ class Decided(Record, frozen=True, kw_only=True):
     plain: PlainDecision | None = None
     cross_fitted: DecidedAgain | None = None
     groups: tuple[Decided, ...] | None = None
+
+
+class Confused(Record, frozen=True):
+    """Rows of the class `truth` that are decided `decided`: how many, and their share of it."""
+
+    truth: str
+    decided: str
+    count: Number
+    share: float
+
+
+class Confusions(Record, frozen=True, kw_only=True):
+    """Which class is taken for which where each row gets its most probable class.
+
+    Attributes:
+        rule: how rows are decided.
+        n: rows (pixels), or their weight.
+        pairs: how many pairs of classes are confused at all.
+        worst: the pairs that are confused most often, the first first.
+        matrix: counts of every pair; None of more than 100 classes.
+    """
+
+    rule: str
+    n: Number
+    pairs: int
+    worst: tuple[Confused, ...]
+    matrix: DecisionMatrix | None = None
