@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from calibcli.errors import InputError
 from calibcli.tasks.mapping import map_logits, mapping_of
-from calibcli.tasks.pairs import no_labels, pairs_of, row_buckets, row_units
+from calibcli.tasks.pairs import WholeRows, no_labels, pairs_of, row_buckets, row_units
 from calibcli.tasks.population import Layout, Population, Scope
 from calibcli.tasks.scan import MOST_WEIGHT, mass_of, scan, usable
 from calibcli.tasks.side import Counter, Side
@@ -182,8 +182,9 @@ class RowCounter:
                 bucket = row_buckets(batch)
         mass = mass_of(batch, layout)
         side.overall.add(pairs, mass, bucket)
-        if side.overall.rows is not None:
-            side.overall.rows.add(row_units(batch), pairs[-1].key, labels, mass)
+        whole = pairs[-1]
+        if side.overall.rows is not None and isinstance(whole, WholeRows):
+            side.overall.rows.add(row_units(batch), whole.rows.p, labels, mass)
         # A calibrator may read one more group column than is shown.
         for scope, group in zip(side.groups, batch.groups, strict=False):
             scope.add(pairs, mass, bucket, scope.members(group.codes, group.values))

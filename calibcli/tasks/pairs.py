@@ -8,11 +8,13 @@ multi-label row is one pair for each label.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from calibcli.core.numeric.scales import softmax
+from calibcli.core.statistics.counting.class_rows import ClassRows
 from calibcli.core.statistics.keys import logit_keys, probability_keys
 from calibcli.core.statistics.stats import buckets_of
 
@@ -48,6 +50,11 @@ class Pairs:
     row: NDArray[np.int64] | None = None
     score: NDArray[Any] | None = None
 
+    @property
+    def flat(self) -> Pairs:
+        """These pairs, which are one by one already."""
+        return self
+
     def spread(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return what rows have (n,), for each of their pairs (m,)."""
         return np.repeat(values, self.repeat) if self.row is None else values[self.row]
@@ -64,12 +71,36 @@ class Pairs:
         return sums
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class WholeRows:
+    """Pairs of rows of classes that exclude each other: one of each row for each class.
+
+    It has what `Pairs` has, made where it is asked for.
+    """
+
+    rows: ClassRows
+    family: str = CLASSES
+
+    @property
+    def repeat(self) -> int:
+        """Pairs of a row."""
+        return self.rows.classes
+
+    @cached_property
+    def flat(self) -> Pairs:
+        """The same, one by one."""
+        key, label, column, _ = self.rows.pairs()
+        return Pairs(CLASSES, key, label, column, self.rows.classes)
+
+
 def width(task: str, family: str, classes: int) -> int:
     """Return how many slots a family has for one population of rows."""
     return 1 if family == PAIRS else classes
 
 
-def pairs_of(task: str, scores: NDArray[Any], labels: NDArray[Any], *, logits: bool) -> list[Pairs]:
+def pairs_of(
+    task: str, scores: NDArray[Any], labels: NDArray[Any], *, logits: bool
+) -> list[Pairs | WholeRows]:
     """Return the pairs of a batch.
 
     Args:
@@ -83,8 +114,8 @@ def pairs_of(task: str, scores: NDArray[Any], labels: NDArray[Any], *, logits: b
         p = None if logits else scores
         return [Pairs(PAIRS, _keys(scores, logits), labels.astype(bool), None, 1, score=p)]
     classes = scores.shape[1]
-    column = np.tile(np.arange(classes), len(scores))
     if task == "multilabel":
+        column = np.tile(np.arange(classes), len(scores))
         flat, right = scores.reshape(-1), labels.reshape(-1)
         if right.size and right.min() < 0:
             there = np.flatnonzero(right >= 0)
@@ -94,14 +125,13 @@ def pairs_of(task: str, scores: NDArray[Any], labels: NDArray[Any], *, logits: b
     if logits:
         p = softmax(scores)
     else:
-        p = np.clip(scores.astype(np.float64, copy=False), 0.0, 1.0)
+        p = np.clip(scores.astype(np.float64, copy=False), 0.0, 1.0) + 0.0  # -0.0 is 0.0
     predicted = scores.argmax(axis=1)
     confidence = np.take_along_axis(p, predicted[:, None], axis=1)[:, 0]
     right = predicted == labels
-    truth = labels[:, None] == np.arange(classes)
     return [
         Pairs(TOP, probability_keys(confidence), right, predicted, 1),
-        Pairs(CLASSES, probability_keys(p.reshape(-1)), truth.reshape(-1), column, classes),
+        WholeRows(ClassRows(p, labels.astype(np.int64, copy=False))),
     ]
 
 

@@ -9,20 +9,21 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from calibcli.core.statistics.cell_table import CellTable
+from calibcli.core.statistics.counting.tally import Tally
 from calibcli.core.statistics.losses import SUMS, combine, slot_losses
 from calibcli.core.statistics.row_sample import RowSample
 from calibcli.core.statistics.stats import BUCKETS, ScoreStats, confidence_pairs
-from calibcli.core.statistics.tally import Tally
 from calibcli.io.task import LABELS, SINGLE, OfTask
-from calibcli.tasks.pairs import CLASSES, FAMILIES, PAIRS, TOP, Pairs, width
+from calibcli.tasks.pairs import CLASSES, FAMILIES, PAIRS, TOP, Pairs, WholeRows, width
 from calibcli.tasks.units import Units
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from calibcli.core.results.figures import Confusion, Figure
+    from calibcli.core.statistics.counting.class_rows import ClassRows
 
     Ints = NDArray[np.int64]
 
@@ -152,7 +153,14 @@ class _Family:
     """One kind of pairs: a tally, and the same by bucket where intervals or folds need it."""
 
     def __init__(
-        self, layout: Layout, slots: int, *, parts: bool, own: bool, start_exact: bool
+        self,
+        layout: Layout,
+        slots: int,
+        *,
+        classes: int = 0,
+        parts: bool,
+        own: bool,
+        start_exact: bool,
     ) -> None:
         self.options: dict[str, Any] = {
             "edges": layout.edges,
@@ -161,22 +169,24 @@ class _Family:
             # Of several classes the softmax is counted, which is a probability.
             "by_logit": layout.logits and not layout.exclusive,
         }
-        self.tally = Tally(slots, **self.options, start_exact=start_exact, ranked=True)
+        self.tally = Tally(
+            slots, **self.options, start_exact=start_exact, ranked=True, classes=classes
+        )
         self.own = np.zeros((slots, SUMS)) if own else None
         self.parts: Tally | None = None
         if parts:
             self.parts = Tally(slots * BUCKETS, **self.options, start_exact=start_exact)
 
-    def add_own(self, pairs: Pairs, slot: NDArray[Any], mass: NDArray[Any] | None) -> None:
-        """Sum the losses of rows by their own class."""
-        true = np.flatnonzero(pairs.label)
-        if self.own is not None and len(true):
-            home = slot[true]
-            self._make_room(int(home.max()) + 1)
-            weight, clip = None if mass is None else mass[true], not self.options["logits"]
-            truth = np.ones(len(true), bool)
-            found = slot_losses(pairs.key[true], truth, home, weight, len(self.own), clip=clip)
-            combine(self.own, found)
+    def add_rows(self, rows: ClassRows, first: int) -> None:
+        """Count whole rows, the slots of whose classes begin at `first`."""
+        self.tally.add_rows(rows, first)
+        if self.own is not None:  # the losses of rows by their own class
+            self._make_room(first + rows.classes)
+            key, label, mass = rows.of_labels()
+            if len(key):
+                truth, clip = np.ones(len(key), bool), not self.options["logits"]
+                found = slot_losses(key, truth, label + first, mass, len(self.own), clip=clip)
+                combine(self.own, found)
 
     def merge_own(self, other: _Family, slot_map: Ints | None) -> None:
         """Add those of another partition."""
@@ -226,11 +236,13 @@ class Scope:
         for name in FAMILIES[layout.task]:
             slots = 0 if grouped else self.width(name)
             several = name == CLASSES and layout.intervals and not grouped and not layout.sampled
+            whole = name == CLASSES and layout.exclusive and layout.medium == "rows"
             self.families[name] = _Family(
                 layout,
                 slots,
+                classes=len(layout.classes) if whole else 0,
                 parts=layout.clustered or several,
-                own=name == CLASSES and layout.exclusive and layout.medium == "rows",
+                own=whole,
                 start_exact=f"{name}{grouped}" not in hopeless,
             )
 
@@ -240,7 +252,7 @@ class Scope:
 
     def add(
         self,
-        pairs: list[Pairs],
+        pairs: Sequence[Pairs | WholeRows],
         weight: NDArray[Any] | None,
         bucket: Ints | None,
         member: Ints | None = None,
@@ -248,19 +260,32 @@ class Scope:
         """Count pairs; `member` (rows,) is the group of each row."""
         for found in pairs:
             family = self.families[found.family]
-            slot: NDArray[Any] | None = found.slot
+            whole = isinstance(found, WholeRows)
+            if isinstance(found, WholeRows):
+                self._add_rows(family, replace(found.rows, mass=weight), member)
+                if family.parts is None:
+                    continue
+            own = found.flat
+            slot: NDArray[Any] | None = own.slot
             if member is not None:
-                base = found.spread(member) * self.width(found.family)
+                base = own.spread(member) * self.width(own.family)
                 slot = base if slot is None else base + slot
-            mass = None if weight is None else found.spread(weight)
-            family.tally.add(found.key, found.label, slot, mass, found.score)
-            if family.own is not None and slot is not None:
-                family.add_own(found, slot, mass)
+            mass = None if weight is None else own.spread(weight)
+            if not whole:
+                family.tally.add(own.key, own.label, slot, mass, own.score)
             if family.parts is not None:
                 assert bucket is not None
-                own = found.spread(bucket)
-                part = own if slot is None else slot * BUCKETS + own
-                family.parts.add(found.key, found.label, part, mass)
+                home = own.spread(bucket)
+                part = home if slot is None else slot * BUCKETS + home
+                family.parts.add(own.key, own.label, part, mass)
+
+    def _add_rows(self, family: _Family, rows: ClassRows, member: Ints | None) -> None:
+        """Count whole rows, those of each member by themselves."""
+        if member is None:
+            family.add_rows(rows, 0)
+            return
+        for one in np.unique(member).tolist():
+            family.add_rows(rows.take(member == one), one * rows.classes)
 
     def add_units(
         self, name: str, counts: Tally | CellTable, slots: Ints, buckets: Ints, member: int = 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from calibcli.core.statistics.cell_table import CellTable
-    from calibcli.core.statistics.tally import Tally
+    from calibcli.core.statistics.counting.tally import Tally
     from calibcli.io.dataset import Batch
     from calibcli.tasks.population import Extra, Ints, Layout, Population, Scope
     from calibcli.tasks.units import Units

@@ -55,7 +55,7 @@ CUTS = ([3_000], [1, 2_999], [1_000, 1_000, 1_000], [2_500, 400, 100])
 @pytest.mark.slow
 @pytest.mark.parametrize("exact_cells", [1 << 18, 100])
 def test_counts_are_identical_for_any_partition(counted, rows, monkeypatch, exact_cells):
-    monkeypatch.setattr("calibcli.core.statistics.tally.EXACT_CELLS", exact_cells)
+    monkeypatch.setattr("calibcli.core.statistics.counting.tally.EXACT_CELLS", exact_cells)
     found = [counted(rows, sizes, threads=t) for sizes in CUTS for t in (1, 3)]
     digests = {one.overall.population().pairs.digest() for one in found}
     assert len(digests) == 1
@@ -68,7 +68,7 @@ def test_counts_are_identical_for_any_partition(counted, rows, monkeypatch, exac
 def test_counts_at_the_edges_are_exact_however_coarse_the_cells(
     counted, rows, monkeypatch, exact_cells
 ):
-    monkeypatch.setattr("calibcli.core.statistics.tally.EXACT_CELLS", exact_cells)
+    monkeypatch.setattr("calibcli.core.statistics.counting.tally.EXACT_CELLS", exact_cells)
     pairs = counted(rows, [3_000]).overall.population().pairs
     assert pairs.exact == (exact_cells > 3_000)
     for edge in (0.0, *EDGES, 1.0):

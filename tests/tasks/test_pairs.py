@@ -13,7 +13,7 @@ INF = np.inf
 
 
 def probabilities(pairs):
-    return key_probabilities(pairs.key)
+    return key_probabilities(pairs.flat.key)
 
 
 def test_a_binary_row_is_one_pair():
@@ -31,8 +31,8 @@ def test_a_row_of_classes_is_its_confidence_and_one_pair_a_class():
     assert top.slot.tolist() == [0, 2]  # by predicted class
     assert classes.repeat == 3
     np.testing.assert_allclose(probabilities(classes), rows.reshape(-1), rtol=0, atol=0)
-    assert classes.slot.tolist() == [0, 1, 2, 0, 1, 2]
-    assert classes.label.tolist() == [True, False, False, False, True, False]
+    assert classes.flat.slot.tolist() == [0, 1, 2, 0, 1, 2]
+    assert classes.flat.label.tolist() == [True, False, False, False, True, False]
 
 
 def test_labels_of_a_row_are_pairs_each():
@@ -61,7 +61,7 @@ def test_float32_rows_are_computed_in_float64():
         pairs_of("multiclass", z.astype(np.float64), label, logits=True),
         strict=True,
     ):
-        np.testing.assert_array_equal(single.key, double.key)
+        np.testing.assert_array_equal(single.flat.key, double.flat.key)
 
 
 def test_the_predicted_class_of_rounded_rows_is_the_first_of_the_largest():
@@ -107,4 +107,4 @@ def test_every_row_has_one_pair_in_each_class(task):
     p = rng.dirichlet(np.ones(4), 30)
     labels = rng.integers(0, 4, 30) if task == "multiclass" else rng.integers(0, 2, (30, 4))
     *_, classes = pairs_of(task, p, labels, logits=False)
-    assert np.bincount(classes.slot).tolist() == [30] * 4
+    assert np.bincount(classes.flat.slot).tolist() == [30] * 4

@@ -78,7 +78,7 @@ def counted(write):
 def test_counts_by_bucket_are_the_same_for_any_order_and_partition(
     counted, monkeypatch, units, exact_cells
 ):
-    monkeypatch.setattr("calibcli.core.statistics.tally.EXACT_CELLS", exact_cells)
+    monkeypatch.setattr("calibcli.core.statistics.counting.tally.EXACT_CELLS", exact_cells)
     rng = np.random.default_rng(units)
     rows = 2_000
     columns = {

@@ -292,7 +292,7 @@ def test_intervals_hold_the_truth_as_often_as_they_promise(scale, tilt):
 
 
 def test_log_loss_and_brier_are_exact_also_in_a_grid(good, write, monkeypatch, tmp_path):
-    monkeypatch.setattr("calibcli.core.statistics.tally.EXACT_CELLS", 64)
+    monkeypatch.setattr("calibcli.core.statistics.counting.tally.EXACT_CELLS", 64)
     rng = np.random.default_rng(12)
     z = rng.normal(0, 3, (900, 6)).astype(np.float32)
     label = draw(softmax(z.astype(np.float64) / 2), rng)

@@ -602,7 +602,7 @@ def test_many_absent_classes_are_one_warning(calibcli, write):
 def test_statistics_of_a_grid_say_where_they_are_not_exact(
     calibcli, metrics, write, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr("calibcli.core.statistics.tally.EXACT_CELLS", 100)
+    monkeypatch.setattr("calibcli.core.statistics.counting.tally.EXACT_CELLS", 100)
     rng = np.random.default_rng(9)
     p = rng.uniform(size=20_000)
     y = (rng.uniform(size=20_000) < p).astype(int)

@@ -208,9 +208,13 @@ def brier_uncertainty(view: View) -> float:
 
 
 def _recalibrated_brier(view: View) -> float:
-    fit, _ = view.isotonic
-    pos, neg = view.stats.pos, view.stats.neg
-    return float(pos @ (1.0 - fit) ** 2 + neg @ fit**2) / view.stats.n
+    def compute() -> float:
+        fit, _ = view.isotonic
+        pos, neg = view.stats.pos, view.stats.neg
+        return float(pos @ (1.0 - fit) ** 2 + neg @ fit**2) / view.stats.n
+
+    found: float = view.kept("recalibrated brier", compute)
+    return found
 
 
 def brier_miscalibration(view: View) -> float:

@@ -141,49 +141,56 @@ def _rows(view: View) -> float:
     return float(view.stats.n)
 
 
-def _log_loss(view: View) -> tuple[float, Gradient]:
+def _log_loss(view: View) -> float:
     """A row's log loss is that of its own class, so only the positives of each class count."""
+    used = np.flatnonzero(view.stats.pos)
     positive, _ = view.stats.cell_losses()
-    value = float(view.stats.pos @ positive) / _rows(view)
-    return value, (positive / _rows(view), np.zeros(len(positive)))
+    return float(np.dot(view.stats.pos[used], positive[used])) / _rows(view)
 
 
-def _brier(view: View) -> tuple[float, Gradient]:
-    value = METRICS["brier"](view)
-    return value, intervals.gradient("brier", view, value)
+def _log_loss_gradient(view: View, _: float) -> Gradient:
+    positive = view.stats.cell_losses()[0]
+    return positive / _rows(view), np.zeros(len(positive))
 
 
-def _corp(name: str) -> Callable[[View], tuple[float, Gradient]]:
-    def one(view: View) -> tuple[float, Gradient]:
-        value = METRICS[name](view)
-        return value, intervals.corp_gradient(view, name, value)
-
-    return one
-
-
-def _uncertainty(view: View) -> tuple[float, Gradient]:
+def _uncertainty(view: View) -> float:
     share = view.stats.positives / view.stats.n
-    ones = np.ones(len(view.stats.score))
+    return share * (1.0 - share)
+
+
+def _uncertainty_gradient(view: View, _: float) -> Gradient:
+    share = view.stats.positives / view.stats.n
+    ones = np.ones(len(view.stats.key))
     lean = (1.0 - 2.0 * share) / _rows(view)
-    return share * (1.0 - share), (lean * (1.0 - share) * ones, -lean * share * ones)
+    return lean * (1.0 - share) * ones, -lean * share * ones
 
 
-def _entropy(view: View) -> tuple[float, Gradient]:
+def _entropy(view: View) -> float:
     """The log loss of always saying the share of each class."""
     share = view.stats.positives / view.stats.n
+    return share * -math.log(share) if share else 0.0
+
+
+def _entropy_gradient(view: View, _: float) -> Gradient:
+    share = view.stats.positives / view.stats.n
     loss = -math.log(share) if share else 0.0
-    ones = np.ones(len(view.stats.score)) / _rows(view)
-    return share * loss, (loss * ones, 0.0 * ones)
+    ones = np.ones(len(view.stats.key)) / _rows(view)
+    return loss * ones, 0.0 * ones
 
 
-_TERMS: dict[str, Callable[[View], tuple[float, Gradient]]] = {
-    "nll": _log_loss,
-    "brier": _brier,
-    "brier_miscalibration": _corp("brier_miscalibration"),
-    "brier_discrimination": _corp("brier_discrimination"),
-    "brier_uncertainty": _uncertainty,
-    "nll_uncertainty": _entropy,
+def _corp(name: str) -> Callable[[View, float], Gradient]:
+    return lambda view, value: intervals.corp_gradient(view, name, value)
+
+
+_TERMS: dict[str, tuple[Callable[[View], float], Callable[[View, float], Gradient]]] = {
+    "nll": (_log_loss, _log_loss_gradient),
+    "brier": (METRICS["brier"], lambda view, value: intervals.gradient("brier", view, value)),
+    "brier_miscalibration": (METRICS["brier_miscalibration"], _corp("brier_miscalibration")),
+    "brier_discrimination": (METRICS["brier_discrimination"], _corp("brier_discrimination")),
+    "brier_uncertainty": (_uncertainty, _uncertainty_gradient),
+    "nll_uncertainty": (_entropy, _entropy_gradient),
 }
+"""The term of a class in a sum over classes, and its gradient by the counts of each cell."""
 _BY_OWN_CLASS = ("nll", "nll_uncertainty")
 """Sums in which a row counts in the term of its own class only."""
 
@@ -196,24 +203,33 @@ def summed(name: str, classes: Sequence[View], joint: Joint) -> tuple[float, Spr
         classes: pairs of each class.
         joint: what is known of the rows behind them.
     """
-    value, gradients = _terms(name, classes, joint)
+    value = _total(name, classes, joint)
     alone = name in _BY_OWN_CLASS and not joint.clustered
-    return value, _spread(classes, gradients, joint, alone=alone)
+    return value, _spread(classes, _gradients(name, classes, value), joint, alone=alone)
 
 
-def _terms(name: str, classes: Sequence[View], joint: Joint) -> tuple[float, list[Gradient]]:
-    terms = [_TERMS[name](view) for view in classes]
-    value = sum(term[0] for term in terms)
+def _total(name: str, classes: Sequence[View], joint: Joint) -> float:
     if name == "nll" and joint.losses is not None and not classes[0].stats.exact:
         # Cells of a grid have the mean score of a class's rows, and not that of its positives.
         worst = [view.stats.loss_sums[3] for view in classes]
-        value = own_log_loss(joint.losses, worst) / _rows(classes[0])
-    gradients = [term[1] for term in terms]
+        return own_log_loss(joint.losses, worst) / _rows(classes[0])
+    return math.fsum(_term(name, view) for view in classes)
+
+
+def _term(name: str, view: View) -> float:
+    of_view, _ = _TERMS[name]
+    found: float = view.kept(f"term {name}", lambda: of_view(view))
+    return found
+
+
+def _gradients(name: str, classes: Sequence[View], value: float) -> list[Gradient]:
+    _, of_term = _TERMS[name]
+    gradients = [of_term(view, _term(name, view)) for view in classes]
     if name in _BY_OWN_CLASS:
         # Centred once a row: each row is a positive of exactly one class.
         n = _rows(classes[0])
         gradients = [(p - value / n, q) for p, q in gradients]
-    return value, gradients
+    return gradients
 
 
 def _spread(
@@ -236,12 +252,16 @@ def _spread(
 
 def _skill(name: str, classes: Sequence[View], confidence: float | None, joint: Joint) -> Found:
     """Return 1 - loss / loss of always saying the shares of the classes."""
-    (loss, own), (base, of) = (_terms(part, classes, joint) for part in _SKILLS[name])
+    losses = _SKILLS[name]
+    loss, base = (_total(part, classes, joint) for part in losses)
     if not base:
         return None, None, None, "every row has the same label"
     value = 1.0 - loss / base
     if confidence is None:
         return value, None, None, None
+    own, of = (
+        _gradients(part, classes, total) for part, total in zip(losses, (loss, base), strict=True)
+    )
     gradients = [
         ((loss / base * b - a) / base, (loss / base * d - c) / base)
         for (a, c), (b, d) in zip(own, of, strict=True)
@@ -254,7 +274,7 @@ def _skill(name: str, classes: Sequence[View], confidence: float | None, joint: 
 
 def _sum(name: str, classes: Sequence[View], confidence: float | None, joint: Joint) -> Found:
     if confidence is None:
-        return _terms(name, classes, joint)[0], None, None, None
+        return _total(name, classes, joint), None, None, None
     value, spread = summed(name, classes, joint)
     centre = value
     if name in ("brier_miscalibration", "brier_discrimination"):

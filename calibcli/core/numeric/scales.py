@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
+_BLOCK = 1 << 16
+"""Numbers whose passes are made one after another while they are in a core's cache."""
 EPS = 1e-15
 """Symmetric clip of a probability before its logarithm, the same for every input dtype."""
 
@@ -46,7 +48,7 @@ def log_expit(z: ArrayLike) -> Array:
 
 def log_softmax(z: ArrayLike) -> Array:
     """Return the logarithm of softmax over the last axis in float64; infinities are legal."""
-    shifted = _shifted(z)
+    shifted = _shifted(np.array(z, dtype=np.float64))
     log_p: Array = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     return log_p
 
@@ -56,17 +58,32 @@ def softmax(z: ArrayLike) -> Array:
 
     A logit of -inf gives 0; those of +inf share 1, and so do all when every one is -inf.
     """
-    p: Array = np.exp(_shifted(z))
+    logits = np.asarray(z)
+    if logits.ndim != 2 or not logits.size:
+        return _softmax(np.array(logits, dtype=np.float64))
+    p: Array = np.empty(logits.shape)
+    rows = max(_BLOCK // logits.shape[1], 1)
+    for start in range(0, len(logits), rows):  # that stay in the memory next to the processor
+        own = p[start : start + rows]
+        own[...] = logits[start : start + rows]
+        _softmax(own)
+    return p
+
+
+def _softmax(z: Array) -> Array:
+    """Overwrite logits with their softmax."""
+    p = _shifted(z)
+    np.exp(p, out=p)
     p /= p.sum(axis=-1, keepdims=True)
     return p
 
 
-def _shifted(z: ArrayLike) -> Array:
-    """Return logits less the largest of their row, so that the largest is 0."""
-    logits = np.asarray(z, dtype=np.float64)
-    top = logits.max(axis=-1, keepdims=True)
+def _shifted(z: Array) -> Array:
+    """Overwrite logits by themselves less the largest of their row, so that the largest is 0."""
+    top = z.max(axis=-1, keepdims=True)
     if np.isfinite(top).all():
-        shifted: Array = logits - top
-        return shifted
-    with np.errstate(invalid="ignore"):  # inf - inf, where the answer is 0
-        return np.where(logits == top, 0.0, logits - top)
+        z -= top
+    else:
+        with np.errstate(invalid="ignore"):  # inf - inf, where the answer is 0
+            z[...] = np.where(z == top, 0.0, z - top)
+    return z

@@ -55,6 +55,15 @@ class CellTable:
         return cls(slot, key, none, none, none, squares, squares, logits=logits)
 
     @classmethod
+    def stacked(cls, tables: list[Self]) -> Self:
+        """Return tables of one grid one after another."""
+        columns: dict[str, Any] = {}
+        for name in _COLUMNS:
+            parts = [getattr(table, name) for table in tables]
+            columns[name] = None if parts[0] is None else np.concatenate(parts)
+        return cls(**columns, bits=tables[0].bits, logits=tables[0].logits)
+
+    @classmethod
     def concatenate(cls, tables: list[Self]) -> Self:
         """Return the union of tables of one grid, equal (slot, key) summed, sorted."""
         slot = np.concatenate([t.slot for t in tables])
@@ -83,10 +92,14 @@ class CellTable:
         }
         return replace(self, **kept)
 
+    def between(self, first: int, stop: int) -> Self:
+        """Return the cells of slots `first` to `stop`."""
+        low, high = np.searchsorted(self.slot, np.array([first, stop], self.slot.dtype))
+        return self.rows(slice(int(low), int(high)))
+
     def slots(self, first: int, stop: int, keep: int = 1) -> Self:
         """Return slots `first` to `stop`, each summed into its remainder modulo `keep`."""
-        low, high = np.searchsorted(self.slot, [first, stop])
-        own = self.rows(slice(int(low), int(high)))
+        own = self.between(first, stop)
         own = replace(own, slot=own.slot % np.int32(keep))
         return own if stop - first <= keep else self.concatenate([own])
 

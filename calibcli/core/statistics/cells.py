@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from calibcli.core.statistics.keys import Keys
 
 _MANTISSA = 52
-_TINY_KEY = int(np.float64(2.0**-64).view(np.int64))
-_LAST_KEY = ONE_KEY - _TINY_KEY
+TINY_KEY = int(np.float64(2.0**-64).view(np.int64))
+"""The key below which tails share one cell."""
+_LAST_KEY = ONE_KEY - TINY_KEY
 UNIT_SHIFT = 22
 """Offsets inside a cell count units of 2**22 keys: 2**-30 of the tail, so sums stay integers."""
 _END_SHIFT = 42  # the two end cells span 959 octaves; their units are 2**-10 of one
@@ -31,7 +32,7 @@ def cell_mask(bits: int) -> int:
 def cell_base(start: Keys, bits: int) -> Keys:
     """Return the key from which the offsets in a cell that starts at `start` are counted."""
     base = start & ~np.int64(cell_mask(bits))
-    return np.select([start < _TINY_KEY, start >= _LAST_KEY], [0, _LAST_KEY], base)
+    return np.select([start < TINY_KEY, start >= _LAST_KEY], [0, _LAST_KEY], base)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -51,7 +52,7 @@ class Grid:
 
     def __post_init__(self) -> None:
         shift = _MANTISSA - self.bits
-        lowest, highest = _TINY_KEY >> shift, (ONE_KEY - _TINY_KEY) >> shift
+        lowest, highest = TINY_KEY >> shift, (ONE_KEY - TINY_KEY) >> shift
         coarse = np.arange(lowest - 1, highest + 1, dtype=np.int64) << shift
         coarse[0] = 0
         points = probability_keys(np.array([0.0, *self.edges, 1.0]))
@@ -84,7 +85,7 @@ class Grid:
         """Return the index of the cell of each key, and which keys' cells were split at edges."""
         shift = _MANTISSA - self.bits
         raw = key >> shift
-        raw -= (_TINY_KEY >> shift) - 1
+        raw -= (TINY_KEY >> shift) - 1
         cell = self._first.take(raw, mode="clip")
         at_edge = np.flatnonzero(cell < 0)
         if at_edge.size:
@@ -97,8 +98,8 @@ class Grid:
         """Return how far each key lies into its cell, in units of 2**UNIT_SHIFT keys."""
         offset = key & self.mask
         offset >>= UNIT_SHIFT
-        if key.size and (key.min() < _TINY_KEY or key.max() >= _LAST_KEY):
-            ends = np.flatnonzero((key < _TINY_KEY) | (key >= _LAST_KEY))
+        if key.size and (key.min() < TINY_KEY or key.max() >= _LAST_KEY):
+            ends = np.flatnonzero((key < TINY_KEY) | (key >= _LAST_KEY))
             far = key[ends]
             offset[ends] = (far - cell_base(far, self.bits)) >> _END_SHIFT
         return offset
@@ -106,14 +107,22 @@ class Grid:
     def mean_keys(self, start: Keys, offset: NDArray[Any], count: NDArray[Any]) -> Keys:
         """Return the mean key of each cell from its start and the sum of its offsets."""
         share = np.divide(offset, count, out=np.zeros(len(start)), where=count > 0)
-        ends = (start < _TINY_KEY) | (start >= _LAST_KEY)
-        unit = np.where(ends, float(1 << _END_SHIFT), float(1 << UNIT_SHIFT))
-        mean = cell_base(start, self.bits) + (share * unit).astype(np.int64)
-        following = np.append(self.starts, ONE_KEY + 1)[
-            np.searchsorted(self.starts, start, side="right")
-        ]
-        inside: Keys = np.clip(mean, start, following - 1)
-        return inside
+        share *= float(1 << UNIT_SHIFT)
+        mean = start & ~np.int64(self.mask)
+        ends = np.flatnonzero((start < TINY_KEY) | (start >= _LAST_KEY))
+        if ends.size:
+            mean[ends] = cell_base(start[ends], self.bits)
+            share[ends] *= float(1 << (_END_SHIFT - UNIT_SHIFT))
+        mean += share.astype(np.int64)
+        raw = (start >> (_MANTISSA - self.bits)) - ((TINY_KEY >> (_MANTISSA - self.bits)) - 1)
+        split = np.flatnonzero(self._first.take(raw, mode="clip") < 0)
+        if split.size:
+            own = start[split]
+            following = np.append(self.starts, ONE_KEY + 1)[
+                np.searchsorted(self.starts, own, side="right")
+            ]
+            mean[split] = np.clip(mean[split], own, following - 1)
+        return mean
 
 
 @lru_cache(maxsize=64)

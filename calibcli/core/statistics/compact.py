@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibcli.core.statistics.cells import cell_mask
-from calibcli.core.statistics.dense import COARSEST_BITS, FINEST_BITS
+from calibcli.core.statistics.counting.dense import COARSEST_BITS, FINEST_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli.core.numeric.mixing import mixed
+from calibcli.core.statistics.keys import probability_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,13 +51,13 @@ class RowSample:
         self._cells: dict[int, NDArray[np.intp]] = {}
 
     def add(
-        self, unit: Hashes, key: Keys, label: NDArray[np.integer[Any]], mass: NDArray[Any] | None
+        self, unit: Hashes, p: Array, label: NDArray[np.integer[Any]], mass: NDArray[Any] | None
     ) -> None:
         """Take in rows.
 
         Args:
             unit: (n,) identities of the rows.
-            key: (n * K,) of the probabilities of each row, one after another.
+            p: (n, K) probabilities.
             label: (n,) classes.
             mass: (n,) weights, or numbers of rows that each stands for; None for one each.
         """
@@ -65,8 +66,8 @@ class RowSample:
         some = np.flatnonzero(hashed <= self._limit)
         if len(some):
             worth = np.ones(len(some)) if mass is None else mass[some].astype(np.float64)
-            rows = key.reshape(len(unit), -1)[some]
-            self._hold((hashed[some], rows, label[some].astype(np.int64), worth))
+            own = probability_keys(p[some])
+            self._hold((hashed[some], own, label[some].astype(np.int64), worth))
 
     def merge(self, other: RowSample) -> None:
         """Take in what other rows hold."""

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibcli.core.statistics.cell_table import CellTable, Counts
+    from calibcli.core.statistics.counting.ranks import RankCells
     from calibcli.core.statistics.keys import Keys
-    from calibcli.core.statistics.ranks import RankCells
 
     Sums = tuple[float, float, float, float]
 

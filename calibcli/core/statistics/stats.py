@@ -15,6 +15,7 @@ import numpy as np
 
 from calibcli.core.statistics.buckets import BUCKETS, Places, buckets_of, sums_by_bucket
 from calibcli.core.statistics.cells import grid
+from calibcli.core.statistics.counting.tally import Tally
 from calibcli.core.statistics.folds import deal_rows, deal_slots
 from calibcli.core.statistics.keys import (
     ONE_KEY,
@@ -24,14 +25,13 @@ from calibcli.core.statistics.keys import (
 )
 from calibcli.core.statistics.losses import CLIPPED, SUMS, combine
 from calibcli.core.statistics.scored import ScoredCells, loss_tuple
-from calibcli.core.statistics.tally import Tally
 from calibcli.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from calibcli.core.statistics.cell_table import CellTable, Counts
-    from calibcli.core.statistics.ranks import RankCells
+    from calibcli.core.statistics.counting.ranks import RankCells
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -75,7 +75,7 @@ class ScoreStats(ScoredCells):
 
         Bucket b of slot s is slot BUCKETS * s + b of `parts`.
         """
-        own = tally.table().slots(slot, slot + slots)
+        own = tally.of_slots(slot, slot + slots)
         by_bucket = None
         if parts is not None:
             if own.bits is not None:  # cells of buckets are never finer than the cells

@@ -10,7 +10,7 @@ import numpy as np
 from calibcli.core.statistics.buckets import BUCKETS
 from calibcli.core.statistics.cell_table import CellTable
 from calibcli.core.statistics.cells import grid
-from calibcli.core.statistics.dense import COARSEST_BITS, FINEST_BITS
+from calibcli.core.statistics.counting.dense import COARSEST_BITS, FINEST_BITS
 from calibcli.core.statistics.keys import ONE_KEY, key_logits, key_tails, logit_keys
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import InputError
@@ -149,6 +149,6 @@ def _check(table: CellTable, edges: tuple[float, ...]) -> None:
     if table.bits is not None:
         if table.bits not in range(COARSEST_BITS, FINEST_BITS + 1):
             raise ValueError("a grid that does not exist")
-        cells = grid(table.bits, edges)
+        cells = grid(FINEST_BITS, edges)  # of many classes some cells are finer than the others
         if (cells.starts[cells.cells(table.key)] != table.key).any():
             raise ValueError("a cell that is not of the grid")

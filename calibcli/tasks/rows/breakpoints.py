@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.statistics import tally
 from calibcli.core.statistics.cell_table import CellTable, exact_cells
+from calibcli.core.statistics.counting import tally
 from calibcli.core.statistics.keys import (
     key_logits,
     key_probabilities,

@@ -239,10 +239,11 @@ class Model:
     ) -> NDArray[np.float64]:
         """Return the influence of each row on each of `names_of(task)` (n, m)."""
         columns = []
-        for pairs in pairs_of(self.task, scores, labels, logits=logits):
+        for found in pairs_of(self.task, scores, labels, logits=logits):
+            pairs = found.flat
             if self.task != "multiclass" or pairs.family == TOP:
-                found = self.pairs.at(pairs.key, pairs.label)
-                columns.append(pairs.summed(found, len(scores)))
+                influence = self.pairs.at(pairs.key, pairs.label)
+                columns.append(pairs.summed(influence, len(scores)))
                 continue
             key = pairs.key.reshape(-1, pairs.repeat)
             label = pairs.label.reshape(-1, pairs.repeat)

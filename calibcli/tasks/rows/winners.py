@@ -16,9 +16,9 @@ import numpy as np
 
 from calibcli.core.decisions.rules import won
 from calibcli.core.statistics.cell_table import CellTable
+from calibcli.core.statistics.counting.tally import Tally
 from calibcli.core.statistics.keys import probability_keys
 from calibcli.core.statistics.stats import BUCKETS, ScoreStats
-from calibcli.core.statistics.tally import Tally
 from calibcli.tasks.rows.decided import Members
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ import numpy as np
 
 from calibcli.core.numeric.scales import softmax
 from calibcli.core.statistics.cell_table import CellTable
+from calibcli.core.statistics.counting.tally import Tally
 from calibcli.core.statistics.keys import logit_keys, probability_keys
 from calibcli.core.statistics.stats import BUCKETS
-from calibcli.core.statistics.tally import Tally
 from calibcli.io.images.blocks import Block
 from calibcli.tasks.pairs import CLASSES, PAIRS, TOP
 from calibcli.tasks.segmentation.image_counts import ImageCounts

@@ -15,9 +15,9 @@ from calibcli.core.numeric.special import norm_ppf
 from calibcli.core.results.base import UNSET, Record, UnsetType, field, plain
 from calibcli.core.results.warning import Warning
 from calibcli.core.statistics.buckets import BUCKETS
+from calibcli.core.statistics.counting.tally import Tally
 from calibcli.core.statistics.keys import logit_keys, probability_keys
 from calibcli.core.statistics.stats import ScoreStats
-from calibcli.core.statistics.tally import Tally
 from calibcli.errors import InputError, UsageError
 from calibcli.io.artifacts.stats import stats_from_dict
 from calibcli.tasks.features import kind_of, refuse

@@ -18,9 +18,9 @@ from calibcli.core.fitting.families import merged
 from calibcli.core.fitting.held_out import HeldOut, cell_losses, label_losses
 from calibcli.core.fitting.problems import BINARY_CANDIDATES, ROW_CANDIDATES, Pairs, Rows
 from calibcli.core.statistics.buckets import BUCKETS
+from calibcli.core.statistics.counting.tally import Tally
 from calibcli.core.statistics.keys import logit_keys, probability_keys
 from calibcli.core.statistics.stats import ScoreStats
-from calibcli.core.statistics.tally import Tally
 from calibcli.errors import InputError
 from calibcli.io.task import SINGLE
 from calibcli.tasks.collect import count

@@ -15,7 +15,7 @@ from sklearn.isotonic import IsotonicRegression
 
 from calibcli.core.metrics.binary import METRICS, Undefined, View
 from calibcli.core.numeric.scales import expit, logit
-from calibcli.core.statistics import tally
+from calibcli.core.statistics.counting import tally
 from calibcli.core.statistics.curves import Binning
 from calibcli.core.statistics.stats import ScoreStats
 

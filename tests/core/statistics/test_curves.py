@@ -13,7 +13,7 @@ from scipy.optimize import isotonic_regression
 from sklearn.metrics import roc_curve
 
 from calibcli.core.numeric.scales import logit
-from calibcli.core.statistics import tally
+from calibcli.core.statistics.counting import tally
 from calibcli.core.statistics.curves import Binning, pav, reliability, threshold_curve
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import UsageError

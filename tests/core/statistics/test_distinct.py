@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calibcli.core.statistics.cell_table import CellTable
-from calibcli.core.statistics.distinct import Distinct
+from calibcli.core.statistics.counting.distinct import Distinct
 from calibcli.core.statistics.keys import key_probabilities, probability_keys
 
 batches = st.lists(

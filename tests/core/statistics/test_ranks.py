@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from calibcli.core.metrics import intervals
 from calibcli.core.metrics.binary import METRICS, View
 from calibcli.core.metrics.grid_error import grid_error
-from calibcli.core.statistics import ranks, tally
+from calibcli.core.statistics.counting import ranks, tally
+from calibcli.core.statistics.counting.ranks import Ranks
 from calibcli.core.statistics.curves import Binning
 from calibcli.core.statistics.keys import ONE_KEY, logit_places, probability_keys
-from calibcli.core.statistics.ranks import Ranks
 from calibcli.core.statistics.stats import ScoreStats
 
 RANKED = ("auc", "average_precision")

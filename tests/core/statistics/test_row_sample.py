@@ -26,7 +26,7 @@ def population(rows=slice(None), most=None, mass=None, units=None, *, weighted=F
     scope.add(pairs, mass, None)
     units = np.arange(ROWS, dtype=np.uint64) if units is None else units
     scope.rows.most = scope.rows.most if most is None else most
-    scope.rows.add(units[rows], pairs[-1].key, LABEL[rows], mass)
+    scope.rows.add(units[rows], P[rows], LABEL[rows], mass)
     return scope
 
 
@@ -85,8 +85,8 @@ def test_memory_is_of_the_rows_that_are_kept():
     sample = RowSample(K, weighted=False)
     sample.most = 50
     for first in range(0, 5000, 100):
-        key = np.zeros(100 * K, np.int64)
+        p = np.zeros((100, K))
         units = np.arange(first, first + 100, dtype=np.uint64)
-        sample.add(units, key, np.zeros(100, np.int64), None)
+        sample.add(units, p, np.zeros(100, np.int64), None)
     assert sum(len(part[0]) for part in sample._parts) <= 2 * sample.most
     assert sample.rows == 5000

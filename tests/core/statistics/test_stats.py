@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from calibcli.core.decisions.thresholds import Curve
 from calibcli.core.metrics.binary import METRICS, View
 from calibcli.core.numeric.scales import EPS, expit
-from calibcli.core.statistics import tally
+from calibcli.core.statistics.counting import tally
 from calibcli.core.statistics.curves import Binning
 from calibcli.core.statistics.stats import BUCKETS, ScoreStats, buckets_of
 from calibcli.errors import InputError

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibcli.core.statistics import tally
 from calibcli.core.statistics.cell_table import CellTable
 from calibcli.core.statistics.cells import grid
+from calibcli.core.statistics.counting import tally
+from calibcli.core.statistics.counting.tally import Tally
 from calibcli.core.statistics.keys import key_probabilities, probability_keys
 from calibcli.core.statistics.losses import log_loss_sum
-from calibcli.core.statistics.tally import Tally
 
 EDGES = (0.25, 0.3, 0.75)
 COLUMNS = ("slot", "key", "pos", "neg", "offset", "pos_sq", "neg_sq")

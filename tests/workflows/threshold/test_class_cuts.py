@@ -90,7 +90,7 @@ def cells(monkeypatch):
 
     def limit(many):
         calls.clear()
-        monkeypatch.setattr("calibcli.core.statistics.tally.EXACT_CELLS", many)
+        monkeypatch.setattr("calibcli.core.statistics.counting.tally.EXACT_CELLS", many)
         return calls
 
     return limit

@@ -235,7 +235,7 @@ def test_an_accuracy_out_of_reach_is_a_no(save):
 
 
 def test_abstention_of_a_binary_score_on_a_grid_counts_as_it_decides(tmp_path, monkeypatch):
-    monkeypatch.setattr("calibcli.core.statistics.tally.EXACT_CELLS", 64)
+    monkeypatch.setattr("calibcli.core.statistics.counting.tally.EXACT_CELLS", 64)
     rng = np.random.default_rng(1)
     score = rng.uniform(size=4000)
     label = (rng.uniform(size=4000) < score).astype(int)

@@ -14,9 +14,9 @@ from calibcli.core.calibrators.identity import Identity
 from calibcli.core.calibrators.registry import calibrator_from_dict
 from calibcli.core.calibrators.types import CLASSES, Calibrator, Space, Takes
 from calibcli.core.numeric.scales import expit, softmax
+from calibcli.core.statistics.counting.tally import Tally
 from calibcli.core.statistics.keys import logit_keys
 from calibcli.core.statistics.stats import ScoreStats
-from calibcli.core.statistics.tally import Tally
 from calibcli.errors import InputError
 
 if TYPE_CHECKING:

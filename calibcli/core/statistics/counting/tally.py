@@ -15,8 +15,11 @@ import numpy as np
 
 from calibcli.core.statistics.cell_table import CellTable
 from calibcli.core.statistics.cells import Grid, grid
-from calibcli.core.statistics.dense import Dense, capacity, grid_bits
-from calibcli.core.statistics.distinct import Distinct
+from calibcli.core.statistics.counting.class_cells import MANY_CLASSES, ClassCells, class_bits
+from calibcli.core.statistics.counting.class_rows import Waiting
+from calibcli.core.statistics.counting.dense import Dense, capacity, grid_bits
+from calibcli.core.statistics.counting.distinct import Distinct
+from calibcli.core.statistics.counting.ranks import Ranks
 from calibcli.core.statistics.keys import key_logits, key_places
 from calibcli.core.statistics.losses import (
     SUMS,
@@ -25,14 +28,14 @@ from calibcli.core.statistics.losses import (
     slot_losses,
     table_losses,
 )
-from calibcli.core.statistics.ranks import Ranks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibcli.core.statistics.cell_table import Counts
+    from calibcli.core.statistics.counting.class_rows import ClassRows
+    from calibcli.core.statistics.counting.ranks import RankCells
     from calibcli.core.statistics.keys import Keys
-    from calibcli.core.statistics.ranks import RankCells
 
     Slots = NDArray[np.integer[Any]]
 
@@ -54,6 +57,7 @@ class Tally:
         start_exact: False skips the exact phase where an earlier batch has shown it hopeless;
             the counts are the same either way.
         ranked: whether finer cells are kept in a grid, for ranking figures.
+        classes: how many slots are classes of one row that exclude each other; 0 where none do.
     """
 
     def __init__(
@@ -66,9 +70,12 @@ class Tally:
         by_logit: bool | None = None,
         start_exact: bool = True,
         ranked: bool = False,
+        classes: int = 0,
     ) -> None:
         self.slots = slots
+        self.classes = classes if classes >= MANY_CLASSES else 0
         self.edges = edges
+        self._finest = class_bits if self.classes else grid_bits
         self.weighted = weighted
         self.logits = logits
         self.by_logit = logits if by_logit is None else by_logit
@@ -80,15 +87,17 @@ class Tally:
         self.ranked = ranked
         self._ranks: Ranks | None = None
         self._in_ranks = False
-        self._dense: Dense | None = None
+        self._dense: Any = None  # Dense, or ClassCells where slots are classes
+        self._waiting = Waiting(4 * EXACT_CELLS) if self.classes and start_exact else None
         self._read: CellTable | None = None
         if not start_exact:
             self.enter_grid()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel as cells that hold rows, which are few."""
-        state = (self.slots, self.edges, self.weighted, self.logits, self.by_logit)
-        return _restored, (*state, self.losses, self.table(), self._ranks)
+        names = ("slots", "classes", "edges", "weighted", "logits", "by_logit")
+        options = {name: getattr(self, name) for name in names}
+        return _restored, (options, self.losses, self.table(), self._ranks)
 
     @property
     def exact(self) -> bool:
@@ -131,6 +140,39 @@ class Tally:
             if self._grid is None:
                 self._distinct.expect()
 
+    def add_rows(self, rows: ClassRows, first: int = 0) -> None:
+        """Count whole rows of classes that exclude each other, the slots from `first` on.
+
+        Rows of many classes wait until so many pairs differ that a grid is needed.
+        """
+        self._make_room(first + rows.classes)
+        if self._waiting is None:
+            self._count_rows(rows, first)
+        elif self._waiting.add(rows, first):
+            if self._waiting.too_many:
+                self.enter_grid()
+            else:
+                self._release_rows()
+
+    def _count_rows(self, rows: ClassRows, first: int) -> None:
+        if isinstance(self._dense, ClassCells):
+            self._read = None
+            own = self._losses[first : first + rows.classes]
+            for some in rows.blocks():
+                parted = self._dense.part(some)
+                combine(own, parted.losses(clip=not self.logits))
+                self._dense.add_parted(parted, first)
+        else:
+            key, label, column, mass = rows.pairs()
+            self.add(key, label, column + first, mass)
+
+    def _release_rows(self) -> None:
+        """Count the rows that have waited, and let none wait any more."""
+        if self._waiting is not None:
+            rows, self._waiting = self._waiting.rows, None
+            for own, first in rows:
+                self._count_rows(own, first)
+
     def merge(self, other: Tally, slot_map: Slots | None = None) -> None:
         """Add another tally; `slot_map` gives the slot here of each slot there."""
         mapping = np.arange(other.slots) if slot_map is None else slot_map[: other.slots]
@@ -143,7 +185,11 @@ class Tally:
                 combine(self._losses[here], other._losses[there])
             ranks = self._ranks
             if slot_map is None and self._grid is other._grid and self.slots == other.slots:
-                self._add_dense(other)
+                self._read = None
+                if self._in_ranks is not other._in_ranks:
+                    self._count_here()
+                    other._count_here()
+                self._dense.add(other._dense)
             else:
                 self.add_table(_mapped(other.table(), slot_map))
             if ranks is not None and other._ranks is not None:
@@ -175,9 +221,10 @@ class Tally:
     @property
     def losses(self) -> NDArray[np.float64]:
         """Sums of losses by slot (slots, 4); see `losses.SUMS`."""
-        table = self.table()
-        if table.bits is not None:
+        self._compact()
+        if self._grid is not None:
             return self._losses
+        table = self.table()
         # Every slot of a tally asks for its own row: the sums of one table are made once.
         if self._summed is None or self._summed[0] is not table:
             self._summed = table, table_losses(table, self.slots, clip=not self.logits)
@@ -188,19 +235,24 @@ class Tally:
         self._compact()
         if self._grid is None:
             return self._distinct.table()
-        if self._read is not None:
-            return self._read
-        assert self._dense is not None
-        self._read = self._dense.table(self._all_counts(self._dense))
+        if self._read is None:
+            own = (self._all_counts(self._dense),) if isinstance(self._dense, Dense) else ()
+            self._read = self._dense.table(*own)
         return self._read
+
+    def of_slots(self, first: int, stop: int) -> CellTable:
+        """Return the cells of some slots, as those of one slot."""
+        self._compact()
+        if isinstance(self._dense, ClassCells):
+            return self._dense.slots(first, stop)
+        return self.table().slots(first, stop)
 
     def leave_logits(self) -> None:
         """Keep distinct scores by their place from now on, to be joined with others."""
         if self.by_logit and self._grid is None:
-            tables = [self._distinct.table().by_place()]
+            table = self._distinct.table().by_place()
             self._distinct, self.by_logit = Distinct(weighted=self.weighted), False
-            for table in tables:
-                self._distinct.add_table(table)
+            self._distinct.add_table(table)
 
     def ranks(self, slot: int, slots: int = 1) -> RankCells | None:
         """Return the finer cells of `slots` slots from `slot` on; None where none are kept."""
@@ -212,7 +264,7 @@ class Tally:
         if self._grid is not None:
             return
         tables, waiting = self._distinct.release()
-        self._allocate(grid_bits(self.slots))
+        self._allocate(self._finest(self.slots))
         if self.ranked and self.slots <= _RANKED_SLOTS:
             self._ranks = Ranks(self.slots, weighted=self.weighted)
             # Of one slot a row is counted once: in `_ranks`, unless an edge splits its cell.
@@ -221,6 +273,7 @@ class Tally:
             self._add_to(table)
         for key, label, weight in waiting:
             self._count_in(key, label, None, weight)
+        self._release_rows()
 
     def _all_counts(self, dense: Dense) -> Counts:
         """Return the counts by cell (size, 2), with those that `_ranks` alone holds."""
@@ -236,7 +289,7 @@ class Tally:
 
     def _count_here(self) -> None:
         """Count everything in the grid itself from now on."""
-        if self._dense is not None and self._in_ranks:
+        if isinstance(self._dense, Dense) and self._in_ranks:
             self._dense.counts = self._all_counts(self._dense)
             self._in_ranks = False
 
@@ -251,6 +304,7 @@ class Tally:
         More rows never make fewer cells, of a slot or in all, so a part of the data never is in
         the grid when the whole is not.
         """
+        self._release_rows()
         if self._grid is not None:
             return
         if self._distinct.outnumber(EXACT_CELLS):
@@ -265,24 +319,6 @@ class Tally:
         ):
             self.enter_grid()
 
-    def _add_losses(
-        self,
-        key: Keys,
-        place: Keys,
-        label: NDArray[np.bool_],
-        slot: Slots | None,
-        weight: NDArray[Any] | None,
-        score: NDArray[Any] | None,
-    ) -> None:
-        """Sum the losses exactly, row by row."""
-        logit = key_logits(key) if self.by_logit else None
-        if slot is None:
-            own = row_losses(place, label, weight, logit, clip=not self.logits, score=score)
-            combine(self._losses[0], own)
-        else:
-            counted = weight, self.slots, logit
-            combine(self._losses, slot_losses(place, label, slot, *counted, clip=not self.logits))
-
     def _make_room(self, slots: int) -> None:
         if slots <= self.slots:
             return
@@ -296,12 +332,15 @@ class Tally:
         if self._grid is None or capacity(slots) == capacity(old):
             return
         table = self.table()
-        self._allocate(min(self._grid.bits, grid_bits(slots)))
+        self._allocate(min(self._grid.bits, self._finest(slots)))
         self._add_to(table)
 
     def _allocate(self, bits: int) -> None:
         self._read, self._grid = None, grid(bits, self.edges)
-        self._dense = Dense(self._grid, self.slots, weighted=self.weighted)
+        if self.classes:
+            self._dense = ClassCells(self._grid, self.slots, self.classes, weighted=self.weighted)
+        else:
+            self._dense = Dense(self._grid, self.slots, weighted=self.weighted)
 
     def coarsen_to(self, bits: int) -> None:
         """Widen the cells of a tally in the grid to `bits` mantissa bits; finer ones only."""
@@ -320,26 +359,20 @@ class Tally:
         score: NDArray[Any] | None = None,
     ) -> None:
         """Count rows in the grid, and sum their losses exactly."""
-        assert self._dense is not None
         self._read = None
         place = key_places(key, logits=self.by_logit)
-        self._add_losses(key, place, label, slot, weight, score)
+        logit, clip = key_logits(key) if self.by_logit else None, not self.logits
+        if slot is None:
+            own = row_losses(place, label, weight, logit, clip=clip, score=score)[None]
+        else:
+            own = slot_losses(place, label, slot, weight, self.slots, logit, clip=clip)
+        combine(self._losses[: len(own)], own)
         if self._ranks is not None:
             self._ranks.add(place, label, slot, weight)
         self._dense.add_rows(place, label, slot, weight, only_at_edges=self._in_ranks)
 
-    def _add_dense(self, other: Tally) -> None:
-        assert self._dense is not None
-        assert other._dense is not None
-        self._read = None
-        if self._in_ranks is not other._in_ranks:
-            self._count_here()
-            other._count_here()
-        self._dense.add(other._dense)
-
     def _add_to(self, table: CellTable) -> None:
         """Add cells that are no coarser than the grid: distinct scores, or a finer grid's."""
-        assert self._dense is not None
         self._read = None
         if table.bits is None:
             combine(self._losses, table_losses(table, self.slots, clip=not self.logits))
@@ -358,19 +391,10 @@ def _mapped(table: CellTable, slot_map: Slots | None) -> CellTable:
 
 
 def _restored(
-    slots: int,
-    edges: tuple[float, ...],
-    weighted: bool,
-    logits: bool,
-    by_logit: bool,
-    losses: NDArray[np.float64],
-    table: CellTable,
-    ranks: Ranks | None,
+    options: dict[str, Any], losses: NDArray[np.float64], table: CellTable, ranks: Ranks | None
 ) -> Tally:
-    exact = table.bits is None
-    options: dict[str, Any] = {"weighted": weighted, "logits": logits, "by_logit": by_logit}
-    found = Tally(slots, edges=edges, start_exact=exact, **options)
+    found = Tally(**options, start_exact=table.bits is None)
     found.add_table(table)
-    if not exact:
+    if not found.exact:
         found._losses, found._ranks = losses, ranks
     return found

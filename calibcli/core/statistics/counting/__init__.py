@@ -1,0 +1,1 @@
+"""From pairs to counts by cell, in one pass that merges."""
