@@ -23,6 +23,7 @@ never validity.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,20 +115,26 @@ def certify(
     probability: Array | None = None,
     clustered: bool = False,
     prior: float | None = None,
+    within: Sequence[Curve] = (),
 ) -> Certified | Uncertified:
     """Return the best cut-off among those certified, or what it would take to certify one.
 
     curve: counts of independent, unweighted rows (int64). probability: float64, what the scores
     claim for the cell at each candidate, to place the start of a sequence; default: the threshold.
     clustered: whether rows come in clusters. prior: another prevalence, for the objective; within
-    a class nothing changes, so figures of one class can still be certified. The objective is
-    optimized on the rows themselves and carries no guarantee.
+    a class nothing changes, so figures of one class can still be certified. within: the counts of
+    each group at the same candidates, for constraints of every group: a cut-off passes when the
+    tests of all groups reject, and where one group breaks a constraint its own test seldom does, so
+    that the level needs no correction for the groups. The objective is optimized on the rows
+    themselves and carries no guarantee.
 
     Raises UsageError for figures that no exact test is known for, for weights and clusters, and
     for targets that cannot be promised.
     """
     _refuse(curve, constraints, confidence, clustered, prior)
-    tests = [_as_test(curve, c) for c in constraints]
+    tests = [
+        _as_test(own, c) for c in constraints for own in ([curve] if c.within is None else within)
+    ]
     directions = {t.downward for t in tests}
     level = (1 - confidence) / len(directions)
     certified = np.ones(curve.threshold.shape, dtype=bool)
@@ -146,7 +153,7 @@ def certify(
         choice=choice,
         constraints=constraints,
         confidence=confidence,
-        levels=(level,) * len(tests),
+        levels=(level,) * len(constraints),
         low=float(curve.threshold[among[0]]),
         high=float(curve.threshold[among[-1]]),
     )

@@ -205,15 +205,20 @@ class Objective:
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """A figure and the side of `target` on which it has to stay, for example precision >= 0.95."""
+    """A figure and the side of `target` on which it has to stay, for example precision >= 0.95.
+
+    `within` is the column in each of whose groups it has to stay there, None for all rows together.
+    """
 
     name: str
     function: Figure
     op: str
     target: float
+    within: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.name}{self.op}{self.target!r}".removesuffix(".0")
+        text = f"{self.name}{self.op}{self.target!r}".removesuffix(".0")
+        return text if self.within is None else f"worst(group.{self.within}).{text}"
 
     @property
     def at_least(self) -> bool:
@@ -272,6 +277,7 @@ COMMON = {
 ROWS = frozenset(name for name, one in COMMON.items() if one.common == "rows")
 """Figures of the set of labels of a row, of which the mean over rows is meant."""
 
+_WORST = re.compile(r"\s*worst\(\s*group\.(?P<column>[^()]+?)\s*\)\.(?P<rest>.+)", re.DOTALL)
 _CONSTRAINT = re.compile(r"\s*(?P<name>[^<>=\s]+)\s*(?P<op>>=|<=|==|=|>|<)\s*(?P<target>\S+)\s*")
 
 
@@ -283,6 +289,9 @@ def parse_constraint(text: str, *, boxes: bool = False) -> Constraint:
 
     Raises UsageError for an unknown figure or form, or a target outside the figure's range.
     """
+    worst = _WORST.fullmatch(text)
+    if worst is not None:
+        return replace(parse_constraint(worst["rest"], boxes=boxes), within=worst["column"])
     match = _CONSTRAINT.fullmatch(text)
     if match is None:
         raise UsageError(f"not a constraint: {text!r}", "for example 'precision>=0.95'")

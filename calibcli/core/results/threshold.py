@@ -31,6 +31,7 @@ class Guarantee(Record, frozen=True):
 
     Attributes:
         most: as how many false boxes an image counts at most, and `clipped` images with more.
+        within: the column in each of whose groups bounds hold.
     """
 
     confidence: float
@@ -44,6 +45,7 @@ class Guarantee(Record, frozen=True):
     means: dict[str, float | None] | None = None
     most: float | None = None
     clipped: int | None = None
+    within: str | None = None
 
 
 class ReferralBand(Record, frozen=True):

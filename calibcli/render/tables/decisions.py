@@ -210,6 +210,8 @@ def kind_words(result: Choice) -> str:
         held = [result.common, *result.thresholds]
         promised = [one.guarantee for one in held if one is not None and one.guarantee is not None]
         unit = next((one.unit for one in promised if one.unit is not None), unit)
+        within = next((one.within for one in promised if one.within is not None), None)
+        level_words += "" if within is None else f", in every group of {within}"
         if unit:
             named = {"image": "images", "row": "rows"}.get(unit, f"values of {unit}")
             most = next((one.most for one in promised if one.most is not None), None)

@@ -102,8 +102,9 @@ def promote_cuts(
                 f"{show(attempt.path)} cuts calibrated probabilities", "add --calibrator FILE"
             )
         wish = wish or wish_of(champion)
-        if wish.by_rows:
-            raise UsageError(f"--promote-over does not compare {wish.by_rows}", "use -o FILE")
+        apart = wish.by_rows or ("worst(…)" if wish.within else "")
+        if apart:
+            raise UsageError(f"--promote-over does not compare {apart}", "use -o FILE")
         whole = with_groups(spec, wish)
         mapping = None if loaded is None else loaded.calibrator
         opened = open_input(whole, mapping)

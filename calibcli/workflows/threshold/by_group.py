@@ -152,6 +152,11 @@ def check_task(read: OfTask | Dataset, wish: Wish) -> None:
     """Raise UsageError for options that do not fit the task."""
     if wish.objective.common is not None:
         refuse_beside_common(wish, single=read.single)
+    if wish.within is not None and (read.exclusive or wish.objective.common is not None):
+        raise UsageError(
+            f"worst(group.{wish.within}) is of cut-offs of their own",
+            "one class as a score of its own: --score COL --positive CLASS",
+        )
     if wish.by_rows and read.exclusive:
         raise UsageError(
             f"{wish.by_rows} is of several labels a row, which these scores do not have",

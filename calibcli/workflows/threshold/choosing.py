@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibcli.core.decisions.guarantees import Certified, Uncertified
-    from calibcli.core.decisions.promises.by_unit import ByUnit
+    from calibcli.core.decisions.promises.by_unit import ByUnit, Scope
     from calibcli.core.results.threshold import CutOff
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.workflows.threshold.wish import Wish
@@ -70,6 +70,19 @@ class Picked:
     units: ByUnit | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Within:
+    """The groups in each of which bounds are to hold.
+
+    Attributes:
+        curves: counts of each group at the candidates of all rows.
+        scopes: the same with what its units have, where rows come in clusters.
+    """
+
+    curves: tuple[Curve, ...]
+    scopes: tuple[Scope, ...] = ()
+
+
 def curve_of(stats: ScoreStats, lowest: float = -np.inf) -> Curve:
     """Return every candidate of a slice, from `lowest` on."""
     return Curve.from_cells(stats.cut, stats.pos, stats.neg).above(lowest)
@@ -84,6 +97,7 @@ def pick(
     lowest: float = -np.inf,
     confidence: float | None = None,
     units: ByUnit | None = None,
+    within: Within | None = None,
 ) -> Picked | Refused:
     """Choose the cut-off of one slice.
 
@@ -95,6 +109,7 @@ def pick(
         lowest: the least candidate; rows below it are never positive.
         confidence: of the guarantee, where it is not that of the wish.
         units: what a guarantee by unit rests on.
+        within: each group, where bounds are to hold in every one.
 
     Raises:
         UsageError: a guarantee that no exact test is known for.
@@ -111,7 +126,7 @@ def pick(
         found: Choice | Unreachable = choose(curve, wish.objective, wish.constraints, prior=prior)
     else:
         level = wish.guarantee if confidence is None else confidence
-        outcome = _certify(curve, stats, wish, level, prior, clustered, units)
+        outcome = _certify(curve, stats, wish, level, prior, clustered, units, within)
         if isinstance(outcome, Refused):
             return outcome
         certified, found = outcome, outcome.choice
@@ -148,6 +163,7 @@ def _certify(
     prior: float | None,
     clustered: bool,
     units: ByUnit | None,
+    within: Within | None,
 ) -> Certified | Refused:
     from calibcli.core.decisions.guarantees import Uncertified, certify
     from calibcli.core.decisions.promises.by_unit import certify_by_unit
@@ -155,9 +171,13 @@ def _certify(
     claims, wanted = _claims(curve, stats), (wish.objective, wish.constraints, confidence)
     if units is None or units.single:
         apart = clustered and units is None
-        found = certify(curve, *wanted, probability=claims, clustered=apart, prior=prior)
+        found = certify(curve, *wanted, probability=claims, clustered=apart, prior=prior,
+                        within=() if within is None else within.curves)  # fmt: skip
     else:
-        found = certify_by_unit(curve, units, *wanted, probability=claims, prior=prior)
+        scopes = () if within is None else within.scopes
+        found = certify_by_unit(
+            curve, units, *wanted, probability=claims, prior=prior, within=scopes
+        )
     if isinstance(found, Uncertified):
         if isinstance(found.empirical, Unreachable):
             found = replace(
@@ -180,7 +200,7 @@ def _claims(curve: Curve, stats: ScoreStats) -> NDArray[np.float64] | None:
 def _best_without(found: Uncertified, stats: ScoreStats) -> str:
     """Return the hint: how near these rows come without a guarantee."""
     best = found.empirical
-    if isinstance(best, Unreachable):
+    if isinstance(best, Unreachable) or any(one.within for one in found.constraints):
         return "no thresholds were written"
     shown, at = [], cut_at(stats, best.threshold).threshold
     for constraint in found.constraints:

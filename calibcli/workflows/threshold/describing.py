@@ -248,7 +248,8 @@ def _guarantee(picked: Picked, wish: Wish) -> Guarantee:
     found = picked.certified
     assert found is not None
     assert wish.guarantee is not None
-    whole = Guarantee(wish.guarantee, tuple(map(str, found.constraints)), found.low, found.high)
+    bounds = tuple(map(str, found.constraints))
+    whole = Guarantee(wish.guarantee, bounds, found.low, found.high, within=wish.within)
     if picked.units is None:
         return whole
     size, means = picked.units.means(found.constraints, picked.choice.index)

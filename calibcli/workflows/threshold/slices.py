@@ -12,7 +12,7 @@ from calibcli.core.decisions.cross_fit import FOLDS, CellFamily, parted
 from calibcli.core.results.figures import Where
 from calibcli.core.results.warning import Warning
 from calibcli.workflows.input.gathered import Gathered, Slice, one_class
-from calibcli.workflows.threshold.choosing import Chosen, Picked, Refused, pick
+from calibcli.workflows.threshold.choosing import Chosen, Picked, Refused, Within, pick
 from calibcli.workflows.threshold.classes.common import CommonChoice, choose_common
 from calibcli.workflows.threshold.classes.competing import LOWEST, Field, choose_classes, joint
 from calibcli.workflows.threshold.classes.competing import Chosen as ClassesChosen
@@ -76,6 +76,7 @@ def chosen_of_slices(
     *,
     clustered: bool,
     units: Sequence[ByUnit] | None = None,
+    within: Sequence[Within] | None = None,
 ) -> Parts:
     """Choose a cut-off in each slice by itself; a class of one label gets none.
 
@@ -95,6 +96,7 @@ def chosen_of_slices(
                 prior=prior,
                 clustered=clustered,
                 units=None if units is None else units[place],
+                within=None if within is None else within[place],
             )
         found.append((one.where, stats, picked))
     return _parts(found, conventions, wish, clustered=clustered)

@@ -22,6 +22,7 @@ from calibcli.workflows.threshold.beside import worse_than_plain
 from calibcli.workflows.threshold.by_group import check_task, equal_slices, in_groups, members
 from calibcli.workflows.threshold.classes.cuts import gather_cuts
 from calibcli.workflows.threshold.classes.row_sets import chosen_of_rows
+from calibcli.workflows.threshold.every_group import chosen_for_every_group
 from calibcli.workflows.threshold.outcome import cut_stats, keep, kind_promised, outcome
 from calibcli.workflows.threshold.promised import evenly_kept, units_of_slices
 from calibcli.workflows.threshold.raw_unit import in_raw_unit
@@ -153,6 +154,8 @@ def choose_cuts(
     """
     conventions, shown = asked.conventions, asked.spec.groups
     asked = replace(asked, spec=with_groups(asked.spec, wish))
+    if wish.within is not None:
+        shown = tuple(dict.fromkeys((*shown, wish.within)))
     if opened is None:
         opened = asked.open()
     dataset = opened[0]
@@ -228,10 +231,9 @@ def choose_cuts(
 
 
 def with_groups(spec: InputSpec, wish: Wish) -> InputSpec:
-    """Return the input with the column of groups that get cut-offs of their own."""
-    if wish.per_group is None:
-        return spec
-    return replace(spec, groups=tuple(dict.fromkeys((*spec.groups, wish.per_group))))
+    """Return the input with the columns of groups that get cut-offs, or promises, of their own."""
+    own = [column for column in (wish.per_group, wish.within) if column is not None]
+    return replace(spec, groups=tuple(dict.fromkeys((*spec.groups, *own))))
 
 
 def _of_populations(
@@ -247,6 +249,8 @@ def _of_populations(
             slices, conventions, wish, found.classes, clustered=clustered, units=units
         )
 
+    if wish.within is not None:
+        return chosen_for_every_group(found, conventions, wish, rows)
     if wish.by_rows:
         labels = named_slices(found.overall, found.classes)
         return Parts(*chosen_of_rows(rows, labels, found.overall, conventions, wish))

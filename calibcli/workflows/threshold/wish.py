@@ -51,6 +51,11 @@ class Wish:
     scale: RawScale | None = None
 
     @property
+    def within(self) -> str | None:
+        """The column in each of whose groups a bound is to hold; None where there is none."""
+        return next((one.within for one in self.constraints if one.within is not None), None)
+
+    @property
     def by_rows(self) -> str:
         """The figure of the label set of a row that is sought or bounded; "" for none."""
         names = (self.objective.name, *(one.name for one in self.constraints))
@@ -104,6 +109,8 @@ class Wish:
         else:
             objective = parse_objective("f1")
         wish = cls(objective, constraints, costs, prior, guarantee, per_group, equal, never)
+        if wish.within is not None:
+            _check_within(wish)
         if wish.by_rows:
             _check_by_rows(wish)
         return wish
@@ -149,6 +156,25 @@ def refuse_beside_common(wish: Wish, *, single: bool) -> None:
                 f"{name} gives all classes one cut-off, and {option} each its own",
                 f"leave out {option}, or --maximize f1",
             )
+
+
+def _check_within(wish: Wish) -> None:
+    """Refuse what makes no sense of a bound of every group."""
+    named = next(str(one) for one in wish.constraints if one.within is not None)
+    if wish.guarantee is None:
+        raise UsageError(
+            f"'{named}' is a promise, and nothing is promised",
+            "add --guarantee 0.95; --group shows what a cut-off does in each group",
+        )
+    if len({one.within for one in wish.constraints if one.within is not None}) > 1:
+        raise UsageError("bounds of every group are of one column", "give one column")
+    if wish.per_group is not None:
+        raise UsageError(
+            f"'{named}' is of one cut-off for every group, and --per-group gives each its own",
+            "leave out one of them",
+        )
+    if wish.by_rows:
+        raise UsageError(f"{wish.by_rows} is of all rows", "leave out worst(…)")
 
 
 def _check_by_rows(wish: Wish) -> None:

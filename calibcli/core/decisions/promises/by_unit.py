@@ -39,7 +39,7 @@ from calibcli.core.decisions.thresholds import Unreachable, choose
 from calibcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -121,6 +121,17 @@ class _Test:
         return own if self.at_least else 1.0 - own
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Scope:
+    """All rows, or those of a group: counts at the candidates of all, and what their units have."""
+
+    curve: Curve
+    units: ByUnit
+
+
+_Scoped = tuple[Scope, _Test]
+
+
 def certify_by_unit(
     curve: Curve,
     units: ByUnit,
@@ -130,6 +141,7 @@ def certify_by_unit(
     *,
     probability: Array | None = None,
     prior: float | None = None,
+    within: Sequence[Scope] = (),
 ) -> Certified | Uncertified:
     """Return the best cut-off among those certified, or what it would take to certify one.
 
@@ -142,24 +154,26 @@ def certify_by_unit(
         probability: what the scores claim for the cell at each candidate, to place the start of a
             sequence; default: the threshold.
         prior: another prevalence, for the objective.
+        within: each group, for constraints of every group.
 
     Raises:
         UsageError: weights, figures that are none of a unit, targets that cannot be promised.
     """
-    table = units.table
-    tests = [_as_test(one, table) for one in constraints]
     _check(curve, constraints, prior)
-    level = _level(tests, confidence)
-    allowed = allowed_by_unit(curve, units, constraints, confidence, probability=probability)
+    allowed = allowed_by_unit(
+        curve, units, constraints, confidence, probability=probability, within=within
+    )
+    tests = _scoped(Scope(curve, units), constraints, within)
+    level, table = _level(tests, confidence), units.table
     choice = choose(curve, objective, prior=prior, allowed=allowed)
     if isinstance(choice, Unreachable):
-        needed = _needed(table, tests, level)
+        needed = _needed(table, [(scope.units.table, one) for scope, one in tests], level)
         empirical = choose(curve, objective, constraints, prior=prior)
         size = round(len(table.rows) / table.share)
         return Uncertified(constraints, confidence, size, needed, empirical, units.unit)
     among = np.flatnonzero(allowed)
     low, high = (float(curve.threshold[one]) for one in (among[0], among[-1]))
-    return Certified(choice, constraints, confidence, (level,) * len(tests), low, high)
+    return Certified(choice, constraints, confidence, (level,) * len(constraints), low, high)
 
 
 def allowed_by_unit(
@@ -169,19 +183,31 @@ def allowed_by_unit(
     confidence: float,
     *,
     probability: Array | None = None,
+    within: Sequence[Scope] = (),
 ) -> Bools:
     """Return which candidates keep all constraints, together with this confidence; see above."""
-    tests = [_as_test(one, units.table) for one in constraints]
+    tests = _scoped(Scope(curve, units), constraints, within)
     level = _level(tests, confidence)
     claimed = np.clip(curve.threshold if probability is None else probability, 0.0, 1.0)
     allowed = np.ones(len(curve.threshold), np.bool_)
-    for downward in {one.downward for one in tests}:
-        same = [one for one in tests if one.downward == downward]
-        start = max(_start(curve, units, one, level, claimed) for one in same)
+    for downward in {one.downward for _, one in tests}:
+        same = [one for one in tests if one[1].downward == downward]
+        start = max(_start(scope, one, level, claimed) for scope, one in same)
         sure = np.zeros(len(curve.threshold), np.bool_)
-        sure[units.candidates[_passed(units.table, same, level, downward, start)]] = True
+        sure[units.candidates[_passed(same, level, downward, start)]] = True
         allowed &= sure
     return allowed
+
+
+def _scoped(
+    whole: Scope, constraints: Sequence[Constraint], within: Sequence[Scope]
+) -> list[_Scoped]:
+    """Return the test of each constraint, of one of every group in each of the groups."""
+    return [
+        (scope, _as_test(one, scope.units.table))
+        for one in constraints
+        for scope in ((whole,) if one.within is None else within)
+    ]
 
 
 def units_needed_for(
@@ -189,12 +215,13 @@ def units_needed_for(
 ) -> int | None:
     """Return about how many units would certify some step; None where no margin shows."""
     tests = [_as_test(one, table) for one in constraints]
-    return _needed(table, tests, _level(tests, confidence))
+    level = (1.0 - confidence) / len({one.downward for one in tests})
+    return _needed(table, [(table, one) for one in tests], level)
 
 
-def _level(tests: Sequence[_Test], confidence: float) -> float:
+def _level(tests: Sequence[_Scoped], confidence: float) -> float:
     """Return the error probability of each direction."""
-    return (1.0 - confidence) / len({one.downward for one in tests})
+    return (1.0 - confidence) / len({one.downward for _, one in tests})
 
 
 def _as_test(constraint: Constraint, table: Table) -> _Test:
@@ -228,26 +255,35 @@ def _check(curve: Curve, constraints: tuple[Constraint, ...], prior: float | Non
         )
 
 
-def _passed(
-    table: Table, tests: Sequence[_Test], level: float, downward: bool, start: int
-) -> list[int]:
+def _walked(
+    tables: Sequence[Table], downward: bool
+) -> Iterator[tuple[int, list[tuple[Ints, Ints]]]]:
+    """Yield each step with what the units of each table have selected, and what of it is right."""
+    for each in zip(*(table.walk(downward) for table in tables), strict=True):
+        yield each[0][0], [(selected, true) for _, selected, true in each]
+
+
+def _passed(tests: Sequence[_Scoped], level: float, downward: bool, start: int) -> list[int]:
     """Return the steps that one direction's fixed sequence certifies, from its `start`-th on."""
     found: list[int] = []
-    for number, (step, selected, true) in enumerate(table.walk(downward)):
+    tables = [scope.units.table for scope, _ in tests]
+    for number, (step, each) in enumerate(_walked(tables, downward)):
         if number < start:
             continue
-        for one in tests:
-            if betting(one.figures(table, selected, true), one.target, level) > level:
+        for (scope, one), (selected, true) in zip(tests, each, strict=True):
+            figures = one.figures(scope.units.table, selected, true)
+            if betting(figures, one.target, level) > level:
                 return found
         found.append(step)
     return found
 
 
-def _start(curve: Curve, units: ByUnit, test: _Test, level: float, claimed: Array) -> int:
+def _start(scope: Scope, test: _Test, level: float, claimed: Array) -> int:
     """Return the step at which a sequence begins, from scores alone.
 
     Precision and npv rest on few units at the end of the sequence, see `first_step`.
     """
+    curve, units = scope.curve, scope.units
     if test.name not in FREE:
         return 0
     least = fewest(test.target, level)
@@ -271,13 +307,13 @@ def _claims(curve: Curve, claimed: Array, *, downward: bool) -> Array:
     return np.asarray(below / np.maximum(above[0] - above, 1.0), np.float64)
 
 
-def _needed(table: Table, tests: Sequence[_Test], level: float) -> int | None:
+def _needed(whole: Table, tests: Sequence[tuple[Table, _Test]], level: float) -> int | None:
     """Estimate the units with which some step would pass every test, from the figures seen here."""
     best = math.inf
-    size = len(table.rows)
-    for _, selected, true in table.walk(downward=True):
+    size = len(whole.rows)
+    for _, each in _walked([table for table, _ in tests], downward=True):
         worst = 0.0
-        for one in tests:
+        for (table, one), (selected, true) in zip(tests, each, strict=True):
             figures = one.figures(table, selected, true)
             n = len(figures)
             if not n:
@@ -289,5 +325,5 @@ def _needed(table: Table, tests: Sequence[_Test], level: float) -> int | None:
         best = min(best, worst)
     if not math.isfinite(best):
         return None
-    least = max(best, 1.25 * size) / table.share
+    least = max(best, 1.25 * size) / whole.share
     return rounded_up(least)

@@ -180,6 +180,7 @@ def _check_wish(wish: Wish) -> None:
     for option, value in {
         "--prior": wish.prior,
         "--per-group": wish.per_group,
+        "worst(…)": wish.within,
         "--equal": wish.equal,
     }.items():
         if value is not None:

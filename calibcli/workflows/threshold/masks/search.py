@@ -161,6 +161,7 @@ def _refuse(wish: Wish) -> None:
         "--cost": wish.costs,
         "--prior": wish.prior,
         "--per-group": wish.per_group,
+        "worst(…)": wish.within,
     }
     for option, value in given.items():
         if value is not None:
