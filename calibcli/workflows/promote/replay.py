@@ -20,6 +20,7 @@ from msgspec import structs
 
 from calibcli.core.calibrators import Identity
 from calibcli.core.fitting.held_out import HeldOut, map_losses
+from calibcli.core.fitting.online import OnlinePlatt
 from calibcli.core.results.envelope import Input
 from calibcli.core.results.figures import Figure
 from calibcli.core.results.parts.replay import Acted, Night, Policy, Replayed, ReplayResult
@@ -138,6 +139,7 @@ class _Way:
         parts: how often there was something between the old and the new calibrator, and `wholes`
             how often there was nothing.
         worst: the period of the largest loss so far.
+        line: of `online`.
     """
 
     place: int
@@ -149,6 +151,7 @@ class _Way:
     parts: int = 0
     wholes: int = 0
     worst: Night | None = None
+    line: OnlinePlatt = field(default_factory=OnlinePlatt)
 
     @property
     def acts(self) -> bool:
@@ -171,6 +174,7 @@ class _Course:
             ("always", None),
             *steps,
             ("promote", None),
+            ("online", None),
             ("uncalibrated", None),
         ]
         self.ways = [
@@ -204,7 +208,10 @@ class _Course:
         acted = []
         for one, loss in zip(self.ways, losses, strict=True):
             code = None
-            if not place:
+            if one.name == "online":
+                one.line = one.line.after(stats, self.conventions.seed)
+                one.calibrator, done = one.line.calibrator, True
+            elif not place:
                 done = self._begin(one, fitted, period)
             elif one.name == "promote":
                 done, code = self._promote(one, fitted, period)

@@ -10,11 +10,12 @@ from calibcli.core.results.figures import Figure
 from calibcli.core.results.promotion import Outcome
 from calibcli.core.results.warning import Code
 
-PolicyName = Literal["never", "always", "step", "promote", "uncalibrated"]
+PolicyName = Literal["never", "always", "step", "promote", "online", "uncalibrated"]
 """How one refits.
 
 `never` keeps the fit of the first period, `always` takes that of each, `step` goes a part of the
-way to it, `promote` is `fit --promote-over`, `uncalibrated` leaves the scores as they are.
+way to it, `promote` is `fit --promote-over`, `online` learns a line of logits row by row,
+`uncalibrated` leaves the scores as they are.
 """
 
 
