@@ -21,6 +21,7 @@ from typer.main import get_command
 from calibcli._version import __version__
 from calibcli.cli.console import complain, edited, emit, explain, open_closed
 from calibcli.cli.help import arrange
+from calibcli.cli.manual.completion import complete_columns
 from calibcli.cli.strict import guard
 from calibcli.errors import CalibcliError, ExitCode, InputError, UsageError
 
@@ -75,6 +76,7 @@ def commands(wanted: str | None = None) -> Any:
                 parameter.envvar = [f"CALIBCLI_{command.name.upper()}_CONFIG", "CALIBCLI_CONFIG"]
             guard(parameter)
         arrange(command)
+        complete_columns(command)
     return root
 
 
