@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
+from calibcli.cli.spread import flag, option
 from calibcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,28 +18,19 @@ if TYPE_CHECKING:
 class DetectionInput:
     """What detections are compared with."""
 
-    ground_truth: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE", help="Detection: the objects, COCO annotations or a table of boxes."
-        ),
-    ] = None
-    iou: Annotated[
-        float, typer.Option(help="Detection: from this IoU a box has found an object; not NMS.")
-    ] = 0.5
-    nms_iou: Annotated[
-        float | None,
-        typer.Option(
-            help="Detection: suppress boxes first that overlap a better one of their class by more."
-        ),
-    ] = None
-    masks: Annotated[
-        bool,
-        typer.Option("--masks", help="Detection: match COCO's masks rather than boxes."),
-    ] = False
-    max_detections: Annotated[
-        int, typer.Option(help="Detection: boxes of a class that count in an image, the best.")
-    ] = 100
+    ground_truth: str | None = option(
+        "FILE", "Detection: the objects, COCO annotations or a table of boxes."
+    )
+    iou: float = option(
+        None, "Detection: from this IoU a box has found an object; not NMS.", default=0.5
+    )
+    nms_iou: float | None = option(
+        None, "Detection: suppress boxes first that overlap a better one of their class by more."
+    )
+    masks: bool = flag("Detection: match COCO's masks rather than boxes.")
+    max_detections: int = option(
+        None, "Detection: boxes of a class that count in an image, the best.", default=100
+    )
 
     def into(self, spec: InputSpec) -> InputSpec:
         """Return the input options with those of boxes.

@@ -5,12 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from math import isfinite
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from calibcli.cli import console, project
 from calibcli.cli.choices import Binned, Closed, EngineName, Format, Task
+from calibcli.cli.spread import flag, option
 from calibcli.errors import UsageError
 
 SCORES_HELP = "Parquet, CSV, JSON Lines, Arrow or NPY files, folders, globs, URIs, or - for stdin."
@@ -20,101 +19,43 @@ SCORES_HELP = "Parquet, CSV, JSON Lines, Arrow or NPY files, folders, globs, URI
 class InputOptions:
     """Where the scores and labels are."""
 
-    score: Annotated[str | None, typer.Option(metavar="COL", help="The score column (binary).")] = (
-        None
+    score: str | None = option("COL", "The score column (binary).")
+    scores: str | None = option(
+        "COL,COL", "The score columns in class order, or a glob such as 'prob_*'."
     )
-    scores: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COL,COL",
-            help="The score columns in class order, or a glob such as 'prob_*'.",
-        ),
-    ] = None
-    label: Annotated[str | None, typer.Option(metavar="COL", help="The label column.")] = None
-    labels: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Labels in a file of their own.")
-    ] = None
-    logits: Annotated[bool, typer.Option("--logits", help="Scores are logits.")] = False
-    raw: Annotated[
-        bool,
-        typer.Option("--raw", help="Scores are no probabilities: points, margins, distances."),
-    ] = False
-    descending: Annotated[
-        bool, typer.Option("--descending", help="With --raw: low scores mean label 1.")
-    ] = False
-    task: Annotated[
-        Task | None, typer.Option(help="What a row is; default by the shape of the scores.")
-    ] = None
-    classes: Annotated[
-        str | None,
-        typer.Option(metavar="A,B,C", help="Class names, bound to the score columns in order."),
-    ] = None
-    positive: Annotated[
-        str | None, typer.Option(metavar="VALUE", help="The label that means 1.")
-    ] = None
-    weight: Annotated[
-        str | None, typer.Option(metavar="COL", help="Importance weight of a row.")
-    ] = None
-    count: Annotated[
-        str | None, typer.Option(metavar="COL", help="How many identical rows a row stands for.")
-    ] = None
-    cluster: Annotated[
-        str | None,
-        typer.Option(metavar="COL", help="Rows that belong together: a patient, an image."),
-    ] = None
-    drop_invalid: Annotated[
-        bool, typer.Option("--drop-invalid", help="Leave out rows without a score or label.")
-    ] = False
-    input_format: Annotated[
-        str | None,
-        typer.Option(metavar="FORMAT", help="Format of standard input: csv, jsonl, parquet, …"),
-    ] = None
-    key: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COL[,COL]", help="Join --labels FILE to the scores by this column of both."
-        ),
-    ] = None
-    predicted: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COL", help="The predicted class, of which --score is the confidence."
-        ),
-    ] = None
-    votes: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N|COL",
-            help="Labels count who said 1, of N annotators or of as many as COL says; 1: shares.",
-        ),
-    ] = None
-    renormalise: Annotated[
-        bool,
-        typer.Option("--renormalise", help="Class probabilities were rounded: make them sum to 1."),
-    ] = False
+    label: str | None = option("COL", "The label column.")
+    labels: str | None = option("FILE", "Labels in a file of their own.")
+    logits: bool = flag("Scores are logits.")
+    raw: bool = flag("Scores are no probabilities: points, margins, distances.")
+    descending: bool = flag("With --raw: low scores mean label 1.")
+    task: Task | None = option(None, "What a row is; default by the shape of the scores.")
+    classes: str | None = option("A,B,C", "Class names, bound to the score columns in order.")
+    positive: str | None = option("VALUE", "The label that means 1.")
+    weight: str | None = option("COL", "Importance weight of a row.")
+    count: str | None = option("COL", "How many identical rows a row stands for.")
+    cluster: str | None = option("COL", "Rows that belong together: a patient, an image.")
+    drop_invalid: bool = flag("Leave out rows without a score or label.")
+    input_format: str | None = option("FORMAT", "Format of standard input: csv, jsonl, parquet, …")
+    key: str | None = option(
+        "COL[,COL]", "Join --labels FILE to the scores by this column of both."
+    )
+    predicted: str | None = option(
+        "COL", "The predicted class, of which --score is the confidence."
+    )
+    votes: str | None = option(
+        "N|COL", "Labels count who said 1, of N annotators or of as many as COL says; 1: shares."
+    )
+    renormalise: bool = flag("Class probabilities were rounded: make them sum to 1.")
 
-    layout: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NCHW|NHWC|CDHW", help="Axes of image stacks (segmentation). [default: NCHW]"
-        ),
-    ] = None
-    ignore_label: Annotated[
-        str | None,
-        typer.Option(metavar="V", help="Leave out rows, or pixels, with this label."),
-    ] = None
-    scale: Annotated[
-        float | None,
-        typer.Option(metavar="S", help="Scores are probabilities times S, such as 255."),
-    ] = None
+    layout: str | None = option(
+        "NCHW|NHWC|CDHW", "Axes of image stacks (segmentation). [default: NCHW]"
+    )
+    ignore_label: str | None = option("V", "Leave out rows, or pixels, with this label.")
+    scale: float | None = option("S", "Scores are probabilities times S, such as 255.")
 
-    images: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="A table of images, by their ids: columns for --group, --cluster, --by, --weight.",
-        ),
-    ] = None
+    images: str | None = option(
+        "FILE", "A table of images, by their ids: columns for --group, --cluster, --by, --weight."
+    )
 
     def spec(
         self,
@@ -184,12 +125,12 @@ class InputOptions:
             of_rows["--votes"] = self.votes
             of_rows["--renormalise"] = self.renormalise or None
             of_rows["--raw"] = self.raw or None
-        for option, value in of_images.items():
+        for name, value in of_images.items():
             if value is not None:
-                raise UsageError(f"{option} is for images", "add --task segmentation")
-        for option, value in of_rows.items():
+                raise UsageError(f"{name} is for images", "add --task segmentation")
+        for name, value in of_rows.items():
             if value is not None:
-                raise UsageError(f"{option} is not for --task {self.task}", "leave it out")
+                raise UsageError(f"{name} is not for --task {self.task}", "leave it out")
         if self.descending and not self.raw:
             raise UsageError("--descending is for raw scores", "add --raw")
         if self.raw and (self.logits or self.scale is not None):
@@ -209,32 +150,21 @@ class InputOptions:
 class GroupOptions:
     """Which slices are shown apart."""
 
-    group: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COL", help="The same again for each value of this column."),
-    ] = None
+    group: list[str] | None = option("COL", "The same again for each value of this column.")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class BinOptions:
     """How scores are binned and how sure intervals are."""
 
-    bins: Annotated[
-        str, typer.Option(metavar="B[,B…]", help="Numbers of bins; the first is the headline.")
-    ] = "15"
-    binning: Annotated[Binned, typer.Option(help="Bins of equal width or of equal mass.")] = (
-        Binned.WIDTH
-    )
-    edges: Annotated[
-        str | None, typer.Option(metavar="0,…,1", help="Bin edges, instead of a number of bins.")
-    ] = None
-    closed: Annotated[Closed, typer.Option(help="Which end a bin holds: right is (lo, hi].")] = (
-        Closed.RIGHT
-    )
-    tolerance: Annotated[float, typer.Option(help="A gap up to this is within tolerance.")] = 0.05
-    confidence: Annotated[float, typer.Option(help="Level of the intervals.")] = 0.95
-    no_ci: Annotated[bool, typer.Option("--no-ci", help="No intervals.")] = False
-    seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 0
+    bins: str = option("B[,B…]", "Numbers of bins; the first is the headline.", default="15")
+    binning: Binned = option(None, "Bins of equal width or of equal mass.", default=Binned.WIDTH)
+    edges: str | None = option("0,…,1", "Bin edges, instead of a number of bins.")
+    closed: Closed = option(None, "Which end a bin holds: right is (lo, hi].", default=Closed.RIGHT)
+    tolerance: float = option(None, "A gap up to this is within tolerance.", default=0.05)
+    confidence: float = option(None, "Level of the intervals.", default=0.95)
+    no_ci: bool = flag("No intervals.")
+    seed: int = option(None, "Seed of everything that is drawn.", default=0)
 
     def conventions(self, **more: Any) -> Any:
         """Return the Conventions of these options."""
@@ -256,34 +186,23 @@ class BinOptions:
 class RunOptions:
     """How a command runs and talks."""
 
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads; default the cores of this process.")
-    ] = None
-    engine: Annotated[
-        EngineName, typer.Option(help="Where files are read: in threads here, or by Dask workers.")
-    ] = EngineName.THREADS
-    scheduler: Annotated[
-        str | None,
-        typer.Option(metavar="tcp://HOST:PORT", help="The Dask scheduler, with --engine dask."),
-    ] = None
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No warnings on stderr.")] = False
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more on stderr.")] = False
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")] = False
-    no_config: Annotated[
-        bool,
-        typer.Option(
-            "--no-config", is_eager=True, callback=project.no_config, help="Read no project file."
-        ),
-    ] = False
-    config: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            is_eager=True,
-            callback=project.config,
-            help="Options as TOML. [default: calibcli.toml or pyproject.toml here or above]",
-        ),
-    ] = None
+    threads: int | None = option(None, "Threads; default the cores of this process.", min=1)
+    engine: EngineName = option(
+        None,
+        "Where files are read: in threads here, or by Dask workers.",
+        default=EngineName.THREADS,
+    )
+    scheduler: str | None = option("tcp://HOST:PORT", "The Dask scheduler, with --engine dask.")
+    quiet: bool = flag("No warnings on stderr.", "-q")
+    verbose: bool = flag("Say more on stderr.", "-v")
+    debug: bool = flag("Show the traceback of a failure.")
+    no_config: bool = flag("Read no project file.", is_eager=True, callback=project.no_config)
+    config: str | None = option(
+        "FILE",
+        "Options as TOML. [default: calibcli.toml or pyproject.toml here or above]",
+        is_eager=True,
+        callback=project.config,
+    )
 
     def complete(self, result: dict[str, Any]) -> None:
         """Say in a result what of the run its workflow does not know.
@@ -312,17 +231,13 @@ RESERVED_TAGS = frozenset(
 class FormatOptions:
     """How a result is printed."""
 
-    format: Annotated[
-        Format,
-        typer.Option(help="How the result is printed; junit shows the gates."),
-    ] = Format.TABLE
-    tag: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=VALUE",
-            help="A label of the result for Prometheus and JUnit, such as model=churn; repeatable.",
-        ),
-    ] = None
+    format: Format = option(
+        None, "How the result is printed; junit shows the gates.", default=Format.TABLE
+    )
+    tag: list[str] | None = option(
+        "NAME=VALUE",
+        "A label of the result for Prometheus and JUnit, such as model=churn; repeatable.",
+    )
 
     def tags(self) -> dict[str, str]:
         """Return the tags by name, before anything is read or written.

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from calibcli.cli.choices import Task
+from calibcli.cli.spread import option
 from calibcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,27 +20,17 @@ _OVERLAP = ("dice", "iou", "mean-dice", "mean_dice")
 class SearchOptions:
     """What is searched together with the cut-off."""
 
-    search: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=V,V",
-            help="Try these values with every cut-off; segmentation: min-area=0,20,50 and "
-            "fill-holes=yes,no; detection: nms-iou=0.3,0.5,0.7.",
-        ),
-    ] = None
-    connectivity: Annotated[
-        int | None,
-        typer.Option(
-            metavar="4|8",
-            help="What a region hangs together by: edges, or corners too. [default: 8]",
-        ),
-    ] = None
-    background: Annotated[
-        str | None,
-        typer.Option(
-            metavar="CLASS", help="The structure that gets the pixels no other claims, uncut."
-        ),
-    ] = None
+    search: list[str] | None = option(
+        "NAME=V,V",
+        "Try these values with every cut-off; segmentation: min-area=0,20,50 and "
+        "fill-holes=yes,no; detection: nms-iou=0.3,0.5,0.7.",
+    )
+    connectivity: int | None = option(
+        "4|8", "What a region hangs together by: edges, or corners too. [default: 8]"
+    )
+    background: str | None = option(
+        "CLASS", "The structure that gets the pixels no other claims, uncut."
+    )
 
     def regions(self, read: InputOptions, maximize: str | None) -> RegionWish | None:
         """Return what to search in images; None where a cut-off of pixels is all.

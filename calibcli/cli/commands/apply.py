@@ -11,7 +11,7 @@ from calibcli.cli import console, options
 from calibcli.cli.choices import Format
 from calibcli.cli.outputs import keep_apart
 from calibcli.cli.project import own_gates
-from calibcli.cli.spread import spread_options
+from calibcli.cli.spread import argument, flag, option, spread_options
 from calibcli.errors import ExitCode, UsageError
 from calibcli.tasks.features import refuse
 
@@ -28,64 +28,34 @@ def command(
     form: options.FormatOptions,
     run: options.RunOptions,
     *,
-    paths: Annotated[
-        list[str] | None, typer.Argument(metavar="SCORES...", help=options.SCORES_HELP)
-    ] = None,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="OUT",
-            help="Parquet, CSV or NPY; JSON for detections; - writes CSV.",
-        ),
-    ] = None,
-    thresholds: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="Add decisions by these thresholds; of detections keep those that they leave.",
-        ),
-    ] = None,
-    prior: Annotated[
-        str | None,
-        typer.Option(
-            metavar="P|em",
-            help="Prevalence where the scores are used (one, or one a class with commas); em "
-            "estimates it from these unlabelled scores and says how sure it is.",
-        ),
-    ] = None,
-    fail_if: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="EXPR",
-            help="Exit 1 and write nothing if this holds, such as 'decision.positive-rate>0.1'.",
-        ),
-    ] = None,
-    provenance: Annotated[
-        bool,
-        typer.Option(
-            "--provenance",
-            help="Write OUT.provenance.json too: by which calibrator and thresholds. Parquet says "
-            "it in its schema.",
-        ),
-    ] = False,
-    interval: Annotated[
-        bool,
-        typer.Option(
-            "--interval",
-            help="Add probability_low and probability_high: how sure the map is of each row.",
-        ),
-    ] = False,
-    emit: Annotated[
-        str | None,
-        typer.Option(
-            metavar="sql|python",
-            help="Print the mapping as SQL expressions of the columns --score or --scores (with "
-            "--thresholds the decisions), or as a Python function that needs the standard library "
-            "only; no SCORES are read.",
-        ),
-    ] = None,
+    paths: list[str] | None = argument("SCORES...", options.SCORES_HELP),
+    output: str | None = option(
+        "OUT", "Parquet, CSV or NPY; JSON for detections; - writes CSV.", short="-o"
+    ),
+    thresholds: str | None = option(
+        "FILE", "Add decisions by these thresholds; of detections keep those that they leave."
+    ),
+    prior: str | None = option(
+        "P|em",
+        "Prevalence where the scores are used (one, or one a class with commas); em "
+        "estimates it from these unlabelled scores and says how sure it is.",
+    ),
+    fail_if: list[str] | None = option(
+        "EXPR", "Exit 1 and write nothing if this holds, such as 'decision.positive-rate>0.1'."
+    ),
+    provenance: bool = flag(
+        "Write OUT.provenance.json too: by which calibrator and thresholds. Parquet says "
+        "it in its schema."
+    ),
+    interval: bool = flag(
+        "Add probability_low and probability_high: how sure the map is of each row."
+    ),
+    emit: str | None = option(
+        "sql|python",
+        "Print the mapping as SQL expressions of the columns --score or --scores (with "
+        "--thresholds the decisions), or as a Python function that needs the standard library "
+        "only; no SCORES are read.",
+    ),
 ) -> int:
     """Add calibrated probabilities, and decisions, to every row.
 
@@ -182,14 +152,14 @@ def _refuse_beside_rows(
         "--tag": bool(form.tag) and "tag" not in taken,
         "--provenance": provenance and "provenance" not in taken,
     }
-    for option, there in given.items():
+    for name, there in given.items():
         if there and emit is not None:
-            raise UsageError(f"{option} is of rows, and --emit reads none", "leave it out")
+            raise UsageError(f"{name} is of rows, and --emit reads none", "leave it out")
         if there:
             what = {"--fail-if": "gates", "--provenance": "a file beside"}
             raise UsageError(
-                f"{option}: rows on standard output leave no room for "
-                f"{what.get(option, 'the summary')}",
+                f"{name}: rows on standard output leave no room for "
+                f"{what.get(name, 'the summary')}",
                 "-o OUT.parquet",
             )
 

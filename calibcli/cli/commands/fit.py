@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -16,7 +16,7 @@ from calibcli.cli.detections import DetectionInput
 from calibcli.cli.outputs import keep_apart
 from calibcli.cli.project import own_gates
 from calibcli.cli.raw import refuse_raw
-from calibcli.cli.spread import spread_options
+from calibcli.cli.spread import argument, flag, option, spread_options
 from calibcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,54 +35,27 @@ def command(
     form: options.FormatOptions,
     run: options.RunOptions,
     *,
-    paths: Annotated[
-        list[str] | None, typer.Argument(metavar="SCORES...", help=options.SCORES_HELP)
-    ] = None,
-    output: Annotated[
-        str | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Where the calibrator goes."),
-    ] = None,
-    method: Annotated[
-        str, typer.Option(metavar="M", help="Method, or auto: chosen by cross-fitting.")
-    ] = "auto",
-    folds: Annotated[
-        str,
-        typer.Option(
-            metavar="N|time:COL[,N]",
-            help="Folds of cross-fitting; time:COL judges each of N blocks of time by fits on the "
-            "rows before it.",
-        ),
-    ] = "5",
-    select: Annotated[
-        str, typer.Option(metavar="SCORE", help="Proper score that auto compares: nll or brier.")
-    ] = "nll",
-    temperatures: Annotated[
-        str | None, typer.Option(metavar="T,T…", help="Try only these temperatures.")
-    ] = None,
-    per_class: Annotated[
-        bool,
-        typer.Option("--per-class", help="One map for each class against the rest, renormalised."),
-    ] = False,
-    per_group: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COL", help="One map for each value of this column; small ones borrow."
-        ),
-    ] = None,
-    ensemble: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COL,COL",
-            help="Pool several models: their score columns or patterns, or files.",
-        ),
-    ] = None,
-    replay: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COL",
-            help="What each way of refitting would have cost, period by period: day:COL, rows:N.",
-        ),
-    ] = None,
+    paths: list[str] | None = argument("SCORES...", options.SCORES_HELP),
+    output: str | None = option("FILE", "Where the calibrator goes.", short="-o"),
+    method: str = option("M", "Method, or auto: chosen by cross-fitting.", default="auto"),
+    folds: str = option(
+        "N|time:COL[,N]",
+        "Folds of cross-fitting; time:COL judges each of N blocks of time by fits on the "
+        "rows before it.",
+        default="5",
+    ),
+    select: str = option("SCORE", "Proper score that auto compares: nll or brier.", default="nll"),
+    temperatures: str | None = option("T,T…", "Try only these temperatures."),
+    per_class: bool = flag("One map for each class against the rest, renormalised."),
+    per_group: str | None = option(
+        "COL", "One map for each value of this column; small ones borrow."
+    ),
+    ensemble: str | None = option(
+        "COL,COL", "Pool several models: their score columns or patterns, or files."
+    ),
+    replay: str | None = option(
+        "COL", "What each way of refitting would have cost, period by period: day:COL, rows:N."
+    ),
 ) -> int:
     """Learn the correction on held-out data, and write it as JSON.
 

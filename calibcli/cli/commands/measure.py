@@ -10,7 +10,7 @@ from calibcli.cli import console, following, options, pictures, raw
 from calibcli.cli.choices import Format
 from calibcli.cli.detections import DetectionInput
 from calibcli.cli.outputs import keep_apart
-from calibcli.cli.spread import spread_options
+from calibcli.cli.spread import flag, option, spread_options
 from calibcli.errors import UsageError
 
 NAME = "measure"
@@ -27,82 +27,40 @@ def command(
     form: options.FormatOptions,
     run: options.RunOptions,
     *,
-    threshold: Annotated[
-        list[float] | None,
-        typer.Option(metavar="T", help="Show the confusion table at this cut-off. [default: 0.5]"),
-    ] = None,
-    thresholds: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Show the cut-offs of this artifact.")
-    ] = None,
-    calibrator: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Figures before and after this calibrator.")
-    ] = None,
-    versus: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COL|FILE",
-            help="A second model on the same rows: paired differences, second less first.",
-        ),
-    ] = None,
-    reference: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="What has drifted from these scores, statistics or calibrator; the rows then "
-            "need no labels.",
-        ),
-    ] = None,
-    by: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COL",
-            help="The same figures for each period of this column, in order, and the first bad "
-            "one; day:COL, week:COL or month:COL cut times, rows:N makes chunks.",
-        ),
-    ] = None,
-    at: Annotated[
-        list[float] | None,
-        typer.Option(metavar="P", help="Read the reliability curve at this confidence."),
-    ] = None,
-    worst: Annotated[
-        int,
-        typer.Option(metavar="N", min=0, help="Show the N rows that are most confidently wrong."),
-    ] = 0,
-    fail_if: Annotated[
-        list[str] | None,
-        typer.Option(metavar="EXPR", help="Exit 1 if this holds, such as 'ece>0.05'."),
-    ] = None,
-    save_stats: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Keep the statistics for later.")
-    ] = None,
-    evidence: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="Add this night to the evidence of all nights against the promises.",
-        ),
-    ] = None,
-    promise: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="BOUND",
-            help="What every night is to keep, such as 'precision>=0.9'; repeatable. "
-            "[default: ece within --tolerance, and the bounds of --thresholds]",
-        ),
-    ] = None,
-    every: Annotated[
-        bool, typer.Option("--all", help="Print every metric, bin, class, group and confusion.")
-    ] = False,
-    plot: Annotated[
-        bool, typer.Option("--plot", help="Draw the reliability diagram below the tables.")
-    ] = False,
-    save_plots: Annotated[
-        str | None,
-        typer.Option(metavar="DIR", help="Write every chart to this folder, as PNG and SVG."),
-    ] = None,
-    output: Annotated[
-        str, typer.Option("--output", "-o", metavar="FILE", help="Write the result here.")
-    ] = "-",
+    threshold: list[float] | None = option(
+        "T", "Show the confusion table at this cut-off. [default: 0.5]"
+    ),
+    thresholds: str | None = option("FILE", "Show the cut-offs of this artifact."),
+    calibrator: str | None = option("FILE", "Figures before and after this calibrator."),
+    versus: str | None = option(
+        "COL|FILE", "A second model on the same rows: paired differences, second less first."
+    ),
+    reference: str | None = option(
+        "FILE",
+        "What has drifted from these scores, statistics or calibrator; the rows then "
+        "need no labels.",
+    ),
+    by: str | None = option(
+        "COL",
+        "The same figures for each period of this column, in order, and the first bad "
+        "one; day:COL, week:COL or month:COL cut times, rows:N makes chunks.",
+    ),
+    at: list[float] | None = option("P", "Read the reliability curve at this confidence."),
+    worst: int = option("N", "Show the N rows that are most confidently wrong.", default=0, min=0),
+    fail_if: list[str] | None = option("EXPR", "Exit 1 if this holds, such as 'ece>0.05'."),
+    save_stats: str | None = option("FILE", "Keep the statistics for later."),
+    evidence: str | None = option(
+        "FILE", "Add this night to the evidence of all nights against the promises."
+    ),
+    promise: list[str] | None = option(
+        "BOUND",
+        "What every night is to keep, such as 'precision>=0.9'; repeatable. "
+        "[default: ece within --tolerance, and the bounds of --thresholds]",
+    ),
+    every: bool = flag("Print every metric, bin, class, group and confusion.", long="--all"),
+    plot: bool = flag("Draw the reliability diagram below the tables."),
+    save_plots: str | None = option("DIR", "Write every chart to this folder, as PNG and SVG."),
+    output: str = option("FILE", "Write the result here.", short="-o", default="-"),
 ) -> int:
     """Is the model honest, and what does its cut-off do?
 

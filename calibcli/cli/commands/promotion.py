@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from math import inf, isnan
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
-
-import typer
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from calibcli.cli import console, options
 from calibcli.cli.choices import Format
+from calibcli.cli.spread import flag, option
 from calibcli.errors import ExitCode, InputError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -29,54 +28,28 @@ class PromotionOptions:
     command: ClassVar[str] = "threshold"
     needs_output: ClassVar[bool] = False
 
-    promote_over: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE", help="Replace this file if what is new is better beyond its interval."
-        ),
-    ] = None
-    rollback: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Put FILE.previous back; again to undo that."),
-    ] = None
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Decide and tell, and write nothing.")
-    ] = False
-    ok_if_kept: Annotated[
-        bool,
-        typer.Option("--ok-if-kept", help="Exit 0 where nothing is wrong and nothing is better."),
-    ] = False
-    fail_if: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="EXPR", help="Exit 1 and write nothing if this holds, such as 'recall.low<0.8'."
-        ),
-    ] = None
-    every: Annotated[
-        bool, typer.Option("--all", help="Print every figure, candidate, class and group.")
-    ] = False
-    min_rows: Annotated[
-        int | None, typer.Option(metavar="N", help="Rows that a dump must have. [default: 1000]")
-    ] = None
-    min_positives: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Rows of the rarer label, or of each class. [default: 50; several classes: 10]",
-        ),
-    ] = None
-    max_shift: Annotated[
-        str | None,
-        typer.Option(
-            metavar="psi=P,odds=F,auc=D",
-            help="Keep the old one if scores, labels or their ranking moved further. "
-            "[default: psi=0.1,odds=2,auc=0.1]",
-        ),
-    ] = None
-    lock_timeout: Annotated[
-        float | None,
-        typer.Option(metavar="SECONDS", min=0, help="Wait for another run on FILE. [default: 600]"),
-    ] = None
+    promote_over: str | None = option(
+        "FILE", "Replace this file if what is new is better beyond its interval."
+    )
+    rollback: str | None = option("FILE", "Put FILE.previous back; again to undo that.")
+    dry_run: bool = flag("Decide and tell, and write nothing.")
+    ok_if_kept: bool = flag("Exit 0 where nothing is wrong and nothing is better.")
+    fail_if: list[str] | None = option(
+        "EXPR", "Exit 1 and write nothing if this holds, such as 'recall.low<0.8'."
+    )
+    every: bool = flag("Print every figure, candidate, class and group.", long="--all")
+    min_rows: int | None = option("N", "Rows that a dump must have. [default: 1000]")
+    min_positives: int | None = option(
+        "N", "Rows of the rarer label, or of each class. [default: 50; several classes: 10]"
+    )
+    max_shift: str | None = option(
+        "psi=P,odds=F,auc=D",
+        "Keep the old one if scores, labels or their ranking moved further. "
+        "[default: psi=0.1,odds=2,auc=0.1]",
+    )
+    lock_timeout: float | None = option(
+        "SECONDS", "Wait for another run on FILE. [default: 600]", min=0
+    )
 
     def check(self, output: str | None, project: Iterable[str] = ()) -> None:
         """Refuse options that have no meaning together.
@@ -157,20 +130,13 @@ class FitPromotionOptions(PromotionOptions):
     command: ClassVar[str] = "fit"
     needs_output: ClassVar[bool] = True
 
-    steps: Annotated[
-        str | None,
-        typer.Option(
-            metavar="S,S…",
-            help="Parts of the way to the new fit that are tried. [default: 1,0.5,0.25]",
-        ),
-    ] = None
+    steps: str | None = option(
+        "S,S…", "Parts of the way to the new fit that are tried. [default: 1,0.5,0.25]"
+    )
 
-    thresholds: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE", help="Cut-offs after the calibrator: both are replaced, or neither."
-        ),
-    ] = None
+    thresholds: str | None = option(
+        "FILE", "Cut-offs after the calibrator: both are replaced, or neither."
+    )
 
     def _more(self) -> dict[str, Any]:
         return {"steps": None if self.steps is None else options.numbers(self.steps, "--steps")}

@@ -14,7 +14,7 @@ from calibcli.cli.choices import Format
 from calibcli.cli.detections import DetectionInput
 from calibcli.cli.outputs import keep_apart
 from calibcli.cli.raw import refuse_raw
-from calibcli.cli.spread import spread_options
+from calibcli.cli.spread import option, spread_options
 from calibcli.errors import UsageError
 
 NAME = "report"
@@ -48,56 +48,28 @@ def command(
     how: options.BinOptions,
     run: options.RunOptions,
     *,
-    output: Annotated[
-        str, typer.Option("--output", "-o", metavar="FILE", help="Where the page goes.")
-    ] = "-",
-    format: Annotated[
-        ReportFormat | None,
-        typer.Option(help="Default by the suffix of FILE, else html; pdf needs a browser."),
-    ] = None,
-    calibrator: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Show before and after this calibrator.")
-    ] = None,
-    thresholds: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Show the cut-offs of this artifact.")
-    ] = None,
-    threshold: Annotated[
-        list[float] | None, typer.Option(metavar="T", help="Show this cut-off. [default: 0.5]")
-    ] = None,
-    versus: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COL|FILE",
-            help="A second model on the same rows: paired differences, second less first.",
-        ),
-    ] = None,
-    reference: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE", help="What has drifted from these scores, statistics or calibrator."
-        ),
-    ] = None,
-    by: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COL",
-            help="Draw and list each period of this column in order, and the first bad one; "
-            "day:COL, week:COL or month:COL cut times, rows:N makes chunks.",
-        ),
-    ] = None,
-    at: Annotated[
-        list[float] | None,
-        typer.Option(metavar="P", help="Read the reliability curve at this confidence."),
-    ] = None,
-    fail_if: Annotated[
-        list[str] | None,
-        typer.Option(metavar="EXPR", help="Exit 1 if this holds, such as 'ece>0.05'."),
-    ] = None,
-    cost: Annotated[
-        str | None,
-        typer.Option(metavar="fp=1,fn=4", help="What errors cost. [default: fp=1,fn=1]"),
-    ] = None,
-    title: Annotated[str | None, typer.Option(help="Title of the page.")] = None,
+    output: str = option("FILE", "Where the page goes.", short="-o", default="-"),
+    format: ReportFormat | None = option(
+        None, "Default by the suffix of FILE, else html; pdf needs a browser."
+    ),
+    calibrator: str | None = option("FILE", "Show before and after this calibrator."),
+    thresholds: str | None = option("FILE", "Show the cut-offs of this artifact."),
+    threshold: list[float] | None = option("T", "Show this cut-off. [default: 0.5]"),
+    versus: str | None = option(
+        "COL|FILE", "A second model on the same rows: paired differences, second less first."
+    ),
+    reference: str | None = option(
+        "FILE", "What has drifted from these scores, statistics or calibrator."
+    ),
+    by: str | None = option(
+        "COL",
+        "Draw and list each period of this column in order, and the first bad one; "
+        "day:COL, week:COL or month:COL cut times, rows:N makes chunks.",
+    ),
+    at: list[float] | None = option("P", "Read the reliability curve at this confidence."),
+    fail_if: list[str] | None = option("EXPR", "Exit 1 if this holds, such as 'ece>0.05'."),
+    cost: str | None = option("fp=1,fn=4", "What errors cost. [default: fp=1,fn=1]"),
+    title: str | None = option(None, "Title of the page."),
 ) -> int:
     """Everything on one page that opens offline."""
     truth = boxes.ground_truth

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -14,7 +14,7 @@ from calibcli.cli.outputs import keep_apart
 from calibcli.cli.project import own_gates
 from calibcli.cli.raw import refuse_raw
 from calibcli.cli.searches import SearchOptions
-from calibcli.cli.spread import spread_options
+from calibcli.cli.spread import argument, flag, option, spread_options
 from calibcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -62,106 +62,53 @@ def command(
     form: options.FormatOptions,
     run: options.RunOptions,
     *,
-    paths: Annotated[
-        list[str] | None, typer.Argument(metavar="SCORES...", help=options.SCORES_HELP)
-    ] = None,
-    output: Annotated[
-        str | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Where the thresholds go."),
-    ] = None,
-    calibrator: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Calibrate first with this.")
-    ] = None,
-    maximize: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FIGURE",
-            help="f1, fbeta:B, youden, balanced-accuracy, accuracy, mcc, precision, recall, dice, "
-            "iou, of images mean-dice; macro-f1 or micro-f1: one cut-off for all classes, "
-            "by the labels of a row row-f1, row-precision, row-recall. "
-            "[default: f1, or what the constraints leave open]",
-        ),
-    ] = None,
-    subject_to: Annotated[
-        list[str] | None,
-        typer.Option(metavar="BOUND", help="Such as 'precision>=0.95'; repeatable."),
-    ] = None,
-    guarantee: Annotated[
-        float | None,
-        typer.Option(
-            metavar="P",
-            help="The bounds hold on new rows or clusters with this confidence.",
-        ),
-    ] = None,
-    cost: Annotated[
-        str | None,
-        typer.Option(metavar="fp=1,fn=4", help="Minimise expected cost; also tp=, tn=, refer=."),
-    ] = None,
-    cost_matrix: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="Costs of deciding each class (columns) for each true one (rows), CSV or JSON; "
-            "one more column is the cost of referring.",
-        ),
-    ] = None,
-    prior: Annotated[
-        str | None,
-        typer.Option(metavar="P[,P…]", help="Prevalence where it will be used; one a class."),
-    ] = None,
-    per_class: Annotated[
-        bool,
-        typer.Option(
-            "--per-class",
-            help="One cut-off a class (what several classes always get), or sets that cover each.",
-        ),
-    ] = False,
-    per_group: Annotated[
-        str | None,
-        typer.Option(metavar="COL", help="One cut-off for each value of this column."),
-    ] = None,
-    equal: Annotated[
-        Equal | None, typer.Option(help="The groups of --per-group get the same recall or fpr.")
-    ] = None,
-    abstain: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TARGET", help="Keep what meets 'accuracy>=0.99', refer the other rows."
-        ),
-    ] = None,
-    coverage: Annotated[
-        float | None,
-        typer.Option(
-            metavar="P",
-            help="Sets of classes that hold the true one with this probability; with --per-class "
-            "or --group in each class or group.",
-        ),
-    ] = None,
-    sets: Annotated[
-        Sets | None, typer.Option(help="How sets are made. [default: lac, the smallest]")
-    ] = None,
-    penalty: Annotated[
-        float | None,
-        typer.Option(
-            metavar="P", help="RAPS: added for each rank beyond the free. [default: 0.01]"
-        ),
-    ] = None,
-    free_rank: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", help="RAPS: ranks without a penalty. [default: 5; half of < 10 classes]"
-        ),
-    ] = None,
-    unreachable: Annotated[
-        Unreachable | None,
-        typer.Option(
-            help="What a class or group gets that cannot meet the bounds: an error that names all "
-            "of them, or a cut-off above every score (the others get theirs). [default: error]",
-        ),
-    ] = None,
-    candidates: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Write every candidate as CSV.")
-    ] = None,
+    paths: list[str] | None = argument("SCORES...", options.SCORES_HELP),
+    output: str | None = option("FILE", "Where the thresholds go.", short="-o"),
+    calibrator: str | None = option("FILE", "Calibrate first with this."),
+    maximize: str | None = option(
+        "FIGURE",
+        "f1, fbeta:B, youden, balanced-accuracy, accuracy, mcc, precision, recall, dice, "
+        "iou, of images mean-dice; macro-f1 or micro-f1: one cut-off for all classes, "
+        "by the labels of a row row-f1, row-precision, row-recall. "
+        "[default: f1, or what the constraints leave open]",
+    ),
+    subject_to: list[str] | None = option("BOUND", "Such as 'precision>=0.95'; repeatable."),
+    guarantee: float | None = option(
+        "P", "The bounds hold on new rows or clusters with this confidence."
+    ),
+    cost: str | None = option("fp=1,fn=4", "Minimise expected cost; also tp=, tn=, refer=."),
+    cost_matrix: str | None = option(
+        "FILE",
+        "Costs of deciding each class (columns) for each true one (rows), CSV or JSON; "
+        "one more column is the cost of referring.",
+    ),
+    prior: str | None = option("P[,P…]", "Prevalence where it will be used; one a class."),
+    per_class: bool = flag(
+        "One cut-off a class (what several classes always get), or sets that cover each."
+    ),
+    per_group: str | None = option("COL", "One cut-off for each value of this column."),
+    equal: Equal | None = option(None, "The groups of --per-group get the same recall or fpr."),
+    abstain: str | None = option(
+        "TARGET", "Keep what meets 'accuracy>=0.99', refer the other rows."
+    ),
+    coverage: float | None = option(
+        "P",
+        "Sets of classes that hold the true one with this probability; with --per-class "
+        "or --group in each class or group.",
+    ),
+    sets: Sets | None = option(None, "How sets are made. [default: lac, the smallest]"),
+    penalty: float | None = option(
+        "P", "RAPS: added for each rank beyond the free. [default: 0.01]"
+    ),
+    free_rank: int | None = option(
+        "N", "RAPS: ranks without a penalty. [default: 5; half of < 10 classes]"
+    ),
+    unreachable: Unreachable | None = option(
+        None,
+        "What a class or group gets that cannot meet the bounds: an error that names all "
+        "of them, or a cut-off above every score (the others get theirs). [default: error]",
+    ),
+    candidates: str | None = option("FILE", "Write every candidate as CSV."),
 ) -> int:
     """Choose the cut-off: every distinct score is a candidate.
 
