@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from calibcli.cli.spread import flag, option
+from calibcli.cli.choices import flag, option
 from calibcli.errors import UsageError
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ from math import isfinite
 from typing import Any
 
 from calibcli.cli import console, project
-from calibcli.cli.choices import Binned, Closed, EngineName, Format, Task
-from calibcli.cli.spread import flag, option
+from calibcli.cli.choices import Binned, Closed, EngineName, Format, Task, flag, option
 from calibcli.errors import UsageError
 
 SCORES_HELP = "Parquet, CSV, JSON Lines, Arrow or NPY files, folders, globs, URIs, or - for stdin."

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from calibcli.cli.choices import Task
-from calibcli.cli.spread import option
+from calibcli.cli.choices import Task, option
 from calibcli.errors import UsageError
 
 if TYPE_CHECKING:

@@ -1,7 +1,4 @@
-"""A command takes dataclasses of options; Typer is given a parameter for each of their fields.
-
-An option is declared as the default value of a field, or of a parameter of a command.
-"""
+"""A command takes dataclasses of options; Typer is given a parameter for each of their fields."""
 
 from __future__ import annotations
 
@@ -13,40 +10,13 @@ from functools import wraps
 from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
-import typer
-
 from calibcli.cli import console, project
-from calibcli.cli.choices import EngineName, Task
+from calibcli.cli.choices import EngineName, Task, declared
 from calibcli.errors import CalibcliError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
-
-
-def option(
-    metavar: str | None,
-    help: str,
-    *,
-    default: Any = None,
-    short: str | None = None,
-    long: str | None = None,
-    **more: Any,
-) -> Any:
-    """Return the declaration of an option, whose long name is that of its field by default."""
-    names = () if short is None and long is None else (long or "", *([short] if short else []))
-    return _declared(typer.Option, default, names, metavar=metavar, help=help, **more)
-
-
-def flag(help: str, short: str | None = None, *, long: str = "", **more: Any) -> Any:
-    """Return the declaration of an option without a value, which is off by default."""
-    names = (long, *([short] if short else []))
-    return _declared(typer.Option, False, names, help=help, **more)
-
-
-def argument(metavar: str, help: str) -> Any:
-    """Return the declaration of an argument, None where it is left out."""
-    return _declared(typer.Argument, None, (), metavar=metavar, help=help)
 
 
 def spread_options(function: Callable[..., int]) -> Callable[..., int]:
@@ -56,7 +26,7 @@ def spread_options(function: Callable[..., int]) -> Callable[..., int]:
     for name, parameter in inspect.signature(function).parameters.items():
         if dataclasses.is_dataclass(hints[name]):
             spread[name] = hints[name]
-        elif (told := _info(parameter.default, name)) is None:
+        elif (told := declared(parameter.default, name)) is None:
             plain.append(parameter.replace(annotation=hints[name]))
         else:
             kind, default = Annotated[hints[name], told], parameter.default.default
@@ -70,7 +40,7 @@ def spread_options(function: Callable[..., int]) -> Callable[..., int]:
                     one.name,
                     inspect.Parameter.KEYWORD_ONLY,
                     default=one.default,
-                    annotation=Annotated[known[one.name], _info(one, one.name)],
+                    annotation=Annotated[known[one.name], declared(one, one.name)],
                 )
             )
 
@@ -141,16 +111,3 @@ def _engine_of(run: Any, paths: Any, read: Any) -> AbstractContextManager[None]:
     from calibcli.cli.engine import engine_for
 
     return engine_for(run, paths or (), read)
-
-
-def _info(declared: Any, name: str) -> Any:
-    """Return what Typer reads of a declaration under a name; None of another default value."""
-    if not isinstance(declared, dataclasses.Field) or "declared" not in declared.metadata:
-        return None
-    kind, names, more = declared.metadata["declared"]
-    long = f"--{name.replace('_', '-')}"
-    return kind(*(one or long for one in names), **more)
-
-
-def _declared(kind: Any, default: Any, names: tuple[str, ...], **more: Any) -> Any:
-    return dataclasses.field(default=default, metadata={"declared": (kind, names, more)})

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from calibcli.cli import console, options
-from calibcli.cli.choices import Format
+from calibcli.cli.choices import Format, argument, flag, option
 from calibcli.cli.outputs import keep_apart
 from calibcli.cli.project import own_gates
-from calibcli.cli.spread import argument, flag, option, spread_options
+from calibcli.cli.spread import spread_options
 from calibcli.errors import ExitCode, UsageError
 from calibcli.tasks.features import refuse
 

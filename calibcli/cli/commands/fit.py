@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from calibcli.cli import console, following, options
-from calibcli.cli.choices import Format
+from calibcli.cli.choices import Format, argument, flag, option
 from calibcli.cli.commands.promotion import FitPromotionOptions, promote, put_back
 from calibcli.cli.commands.replay import refuse_idle, replayed
 from calibcli.cli.detections import DetectionInput
 from calibcli.cli.outputs import keep_apart
 from calibcli.cli.project import own_gates
 from calibcli.cli.raw import refuse_raw
-from calibcli.cli.spread import argument, flag, option, spread_options
+from calibcli.cli.spread import spread_options
 from calibcli.errors import UsageError
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from calibcli.cli import console, following, options, pictures, raw
-from calibcli.cli.choices import Format
+from calibcli.cli.choices import Format, flag, option
 from calibcli.cli.detections import DetectionInput
 from calibcli.cli.outputs import keep_apart
-from calibcli.cli.spread import flag, option, spread_options
+from calibcli.cli.spread import spread_options
 from calibcli.errors import UsageError
 
 NAME = "measure"

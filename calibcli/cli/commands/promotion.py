@@ -7,8 +7,7 @@ from math import inf, isnan
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from calibcli.cli import console, options
-from calibcli.cli.choices import Format
-from calibcli.cli.spread import flag, option
+from calibcli.cli.choices import Format, flag, option
 from calibcli.errors import ExitCode, InputError, UsageError, did_you_mean
 
 if TYPE_CHECKING:

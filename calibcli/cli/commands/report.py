@@ -10,11 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from calibcli.cli import console, options
-from calibcli.cli.choices import Format
+from calibcli.cli.choices import Format, option
 from calibcli.cli.detections import DetectionInput
 from calibcli.cli.outputs import keep_apart
 from calibcli.cli.raw import refuse_raw
-from calibcli.cli.spread import option, spread_options
+from calibcli.cli.spread import spread_options
 from calibcli.errors import UsageError
 
 NAME = "report"

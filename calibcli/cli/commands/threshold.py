@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from calibcli.cli import console, following, options
+from calibcli.cli.choices import argument, flag, option
 from calibcli.cli.commands.promotion import PromotionOptions, promote, put_back
 from calibcli.cli.detections import DetectionInput, refuse
 from calibcli.cli.outputs import keep_apart
 from calibcli.cli.project import own_gates
 from calibcli.cli.raw import refuse_raw
 from calibcli.cli.searches import SearchOptions
-from calibcli.cli.spread import argument, flag, option, spread_options
+from calibcli.cli.spread import spread_options
 from calibcli.errors import UsageError
 
 if TYPE_CHECKING:
