@@ -178,6 +178,12 @@ def _applied(*more: str, cut: bool = False) -> Callable[[World], Trial]:
     return trial
 
 
+def _interval(w: World) -> Trial:
+    name = f"applied.{w.new.out}"
+    before = [[("venn-abers" if one == w.method else one) for one in w.fit()]]
+    return Trial(w.apply(name, "--interval"), before, w.apply(name), w.path(name))
+
+
 def _emit(kind: str) -> Callable[[World], Trial]:
     return lambda w: Trial(["apply", w.path("fit.json"), "--emit", kind], [w.fit()])
 
@@ -272,7 +278,7 @@ TRIALS: Mapping[str, Callable[[World], Trial]] = {
     "apply --thresholds": _applied(cut=True),
     "apply --prior": _applied("--prior", "em"),
     "apply --fail-if": _applied("--fail-if", "n<0"),
-    "apply --interval": _applied("--interval"),
+    "apply --interval": _interval,
     "apply --emit python": _emit("python"),
     "apply --emit sql": _emit("sql"),
     "threshold": lambda w: Trial(w.threshold(), written=w.path("tried.json")),

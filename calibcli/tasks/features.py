@@ -170,11 +170,6 @@ REFUSALS: Final[Mapping[str, tuple[Refusal, ...]]] = {
     ),
     "apply --interval": (
         Refusal(
-            "an artifact of several columns keeps no interval that a row could be looked up in",
-            "fit each class or label by itself: --task binary",
-            ("multiclass", "multilabel"),
-        ),
-        Refusal(
             "images are written as arrays of probabilities alone",
             "apply it to a table of pixels",
             _IMAGES,

@@ -77,7 +77,7 @@ def test_raw_scores_have_one_too(calibcli, files):
     [
         (("--method", "identity"), (), "identity has nothing that was fitted"),
         (("--method", "platt", "--no-ci"), (), "written without the interval of its map"),
-        (("--method", "platt", "--per-group", "site"), (), "not of each site"),
+        (("--method", "platt", "--per-group", "site"), (), "venn-abers, which has one of each"),
         (("--method", "platt"), ("--prior", "0.1"), "--prior moves what it returns"),
     ],
 )
@@ -95,3 +95,78 @@ def test_it_is_of_rows(calibcli, files):
     )
     assert calibcli("apply", "c.json", "--emit", "sql", "--interval").code == 2
     assert calibcli("apply", "c.json", "x.csv", "--interval", "-o", "o.npy").code == 2
+
+
+def by_hand(one, x):
+    """Return p0 and p1 of the maps of all labels, column by column."""
+    ends = [single.interval(column) for single, column in zip(one, x.T, strict=True)]
+    return [np.stack(end, axis=1) for end in zip(*ends, strict=True)]
+
+
+@pytest.mark.parametrize("task", ["multilabel", "multiclass"])
+@pytest.mark.parametrize("group", [False, True])
+def test_each_class_has_one_of_venn_abers(calibcli, tmp_path, monkeypatch, task, group):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(3)
+    z = rng.normal(0, 1.5, (900, 3))
+    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    if task == "multilabel":
+        p = 1 / (1 + np.exp(-z))
+        labels = (rng.random(p.shape) < p).astype(int)
+    else:
+        labels = (rng.random((900, 1)) > p.cumsum(axis=1)).sum(axis=1, keepdims=True)
+    names = [f"y{k}" for k in range(labels.shape[1])]
+    with open("x.csv", "w", newline="") as file:  # noqa: PTH123
+        writer = csv.writer(file)
+        writer.writerow(["s_a", "s_b", "s_c", *names, "site"])
+        rows = zip(p.tolist(), labels.tolist(), rng.integers(0, 2, 900).tolist(), strict=True)
+        writer.writerows([*scores, *truth, f"site{one}"] for scores, truth, one in rows)
+    read = ("--scores", "s_*", "--task", task)
+    of_fit = ("--label", ",".join(names), "--method", "venn-abers", "--no-ci")
+    by = ("--per-group", "site") if group else ()
+    ran = calibcli("fit", "x.csv", *read, *of_fit, *by, "-o", "c.json")
+    assert ran.code == 0, ran.err
+    ran = calibcli("apply", "c.json", "x.csv", *read, "--interval", "-o", "out.csv")
+    assert ran.code == 0, ran.err
+    found = columns("out.csv")
+    low, middle, high = (
+        np.stack([found[f"probability_{name}{end}"] for name in "abc"], axis=1)
+        for end in ("_low", "", "_high")
+    )
+    assert (low <= middle).all()
+    assert (middle <= high).all()
+    assert (low < high).mean() > 0.9
+    assert (high - low).mean() < 0.2
+    if not group:
+        one = calibrator_from_dict(json.loads((tmp_path / "c.json").read_text())["calibrator"])
+        p0, p1 = by_hand(one.calibrators, p)
+        if task == "multiclass":
+            p0, p1 = (
+                end / (end + other.sum(axis=1, keepdims=True) - other)
+                for end, other in ((p0, p1), (p1, p0))
+            )
+        # A score at a step may fall to its other side by the last bit of a logit.
+        assert np.isclose(low, p0, atol=1e-9).mean() > 0.99
+        assert np.isclose(high, p1, atol=1e-9).mean() > 0.99
+
+
+def test_a_map_by_group_has_that_of_its_pool(calibcli, files):
+    fit = ("fit", "x.csv", "--score", "score", "--method", "venn-abers", "--per-group", "site")
+    assert calibcli(*fit, "-o", "c.json").code == 0
+    ran = calibcli("apply", "c.json", "x.csv", "--score", "score", "--interval", "-o", "out.csv")
+    assert ran.code == 0, ran.err
+    found = columns("out.csv")
+    low, p, high = (found[f"probability{end}"] for end in ("_low", "", "_high"))
+    assert (low <= p).all()
+    assert (p <= high).all()
+    assert (low < high).all()
+
+
+def test_other_methods_of_several_classes_are_refused(calibcli, sample_data, tmp_path):
+    digits = (sample_data / "digits_calibration_logits.npy", "--labels",
+              sample_data / "digits_calibration_labels.npy", "--logits")  # fmt: skip
+    fitted = tmp_path / "c.json"
+    assert calibcli("fit", *digits, "--method", "temperature", "-o", fitted).code == 0
+    ran = calibcli("apply", fitted, digits[0], "--logits", "--interval", "-o", tmp_path / "o.csv")
+    assert ran.code == 2
+    assert "--method venn-abers" in ran.err

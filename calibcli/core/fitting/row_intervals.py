@@ -6,8 +6,7 @@ that of the score the standard error is a convex function of it (the square root
 form), which lies below its chords: intervals in between are never narrower than those of the
 bootstrap itself. As those they are about the parameters of the method, not about its form.
 
-Venn-Abers needs no such thing: its two predictions p0 and p1 are the interval (Vovk and Petej 2014,
-*Venn-Abers predictors*), and one of them is calibrated whatever the distribution.
+Venn-Abers needs no such thing: its two predictions p0 and p1 are the interval, see `both_labels`.
 """
 
 from __future__ import annotations
@@ -17,39 +16,63 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from calibcli.core.calibrators import Grouped
+from calibcli.core.fitting.both_labels import both_by_group, both_labels
 from calibcli.core.numeric.scales import expit, logit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from calibcli.core.calibrators.binary.venn_abers import VennAbers
+    from numpy.typing import NDArray
+
+    from calibcli.core.calibrators import Calibrator
     from calibcli.core.calibrators.evidence import FloatArray
     from calibcli.core.fitting.map_intervals import MapPoint
+
+
+class RowGroups(Protocol):
+    """The group of each row."""
+
+    @property
+    def codes(self) -> NDArray[np.integer]:
+        """Places (n,) in `values`; -1 for none."""
+
+    @property
+    def values(self) -> Sequence[str]:
+        """Group values as text."""
 
 
 class RowInterval(Protocol):
     """What tells the interval of rows."""
 
     def __call__(
-        self, scores: FloatArray, p: FloatArray, *, logits: bool
+        self, scores: FloatArray, p: FloatArray, groups: RowGroups | None, *, logits: bool
     ) -> tuple[FloatArray, FloatArray]:
-        """Return low and high (n,) of scores (n,) and their calibrated probabilities p (n,).
+        """Return low and high of scores (n,) or (n, K) and their calibrated probabilities p.
 
-        `logits` tells whether the scores are logits; else they are probabilities.
+        `groups` are those of the rows where the calibrator has maps by group; `logits` tells
+        whether the scores are logits; else they are probabilities.
         """
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BothLabels:
-    """p0 and p1 of Venn-Abers."""
+    """p0 and p1 of Venn-Abers, or what is made of them."""
 
-    calibrator: VennAbers
+    calibrator: Calibrator
 
     def __call__(
-        self, scores: FloatArray, p: FloatArray, *, logits: bool
+        self, scores: FloatArray, p: FloatArray, groups: RowGroups | None, *, logits: bool
     ) -> tuple[FloatArray, FloatArray]:
         """Return the probabilities if the row's label were 0, and 1."""
-        return self.calibrator.interval(expit(scores) if logits else scores)
+        if isinstance(self.calibrator, Grouped):
+            assert groups is not None
+            found = both_by_group(
+                self.calibrator, scores, groups.codes, groups.values, logits=logits
+            )
+        else:
+            found = both_labels(self.calibrator, scores, logits=logits)
+        return np.minimum(found[0], p), np.maximum(found[1], p)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +97,7 @@ class Margins:
         return cls(score[order], (p - low)[order], (high - p)[order])
 
     def __call__(
-        self, scores: FloatArray, p: FloatArray, *, logits: bool
+        self, scores: FloatArray, p: FloatArray, groups: RowGroups | None, *, logits: bool
     ) -> tuple[FloatArray, FloatArray]:
         """Return the probabilities a margin below and above."""
         z, middle = scores if logits else logit(scores), logit(p)

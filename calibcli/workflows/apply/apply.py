@@ -96,7 +96,7 @@ def apply(
         fail_if: gates, on what needs no labels; one that fails leaves the old output.
         provenance: whether a file beside the output says what made it; Parquet and Arrow do
             themselves.
-        interval: whether the interval of each probability stands beside it; one score a row.
+        interval: whether the interval of each probability stands beside it.
         stream: write CSV here instead (standard output).
         threads: how many threads calibrate.
         progress: called with the number of rows written so far.
@@ -233,7 +233,12 @@ def apply(
             notes.strangers.append(rows_of_new_groups(cuts, group.codes, group.values))
         columns = [p] if p.ndim == 1 else list(p.T)
         if sure is not None:
-            columns += sure(np.asarray(batch.scores, np.float64), p, logits=spec.logits)
+            scores = np.asarray(batch.scores, np.float64)
+            own = None if loaded.group is None else batch.groups[spec.groups.index(loaded.group)]
+            ends = sure(scores, p, own, logits=spec.logits)
+            columns += (
+                ends if p.ndim == 1 else [end[:, k] for k in range(p.shape[1]) for end in ends]
+            )
         arrays = [number_array(column) for column in columns]
         if cuts is not None and decided is not None:
             arrays += decision_arrays(cuts, decided, text=text)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from calibcli.errors import InputError
+from calibcli.errors import InputError, UsageError
 from calibcli.io.formats.arrow_arrays import number_array
 from calibcli.workflows.apply.decision_columns import decision_names
-from calibcli.workflows.apply.row_interval import COLUMNS
+from calibcli.workflows.apply.row_interval import end_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,9 @@ def added_names(
 ) -> list[str]:
     """Return the names of the columns: probabilities, their interval, decisions."""
     names = [f"probability_{name}" for name in loaded.classes] or ["probability"]
-    names += COLUMNS if interval else ()
+    names += end_names(loaded.classes) if interval else ()
+    if len(set(names)) < len(names):
+        raise UsageError("--interval: two columns would have one name", "rename the classes")
     return names if cuts is None else names + decision_names(cuts)
 
 

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from calibcli.core.calibrators import VennAbers
+from calibcli.core.fitting.both_labels import tells_both
 from calibcli.core.fitting.map_intervals import MapPoint
 from calibcli.core.fitting.row_intervals import BothLabels, Margins
 from calibcli.core.numeric.scales import expit
 from calibcli.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from calibcli.core.fitting.row_intervals import RowInterval
     from calibcli.core.results.parts.stored import FittedPoint
     from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
 
-COLUMNS = ("probability_low", "probability_high")
+ENDS = ("low", "high")
+
+
+def end_names(classes: Sequence[str]) -> list[str]:
+    """Return the names of the columns: `probability_low`, `probability_<class>_low` and so on."""
+    names = [f"probability_{name}" for name in classes] or ["probability"]
+    return [f"{name}_{end}" for name in names for end in ENDS]
 
 
 def interval_of(loaded: LoadedCalibrator, prior: str | None) -> RowInterval:
-    """Return what tells the interval of rows that a calibrator of one score maps.
+    """Return what tells the interval of rows that a calibrator maps.
 
     Raises:
         UsageError: a calibrator, or a shift, whose interval is not known.
@@ -29,13 +37,19 @@ def interval_of(loaded: LoadedCalibrator, prior: str | None) -> RowInterval:
             "--interval is of the map, and --prior moves what it returns", "leave one of them out"
         )
     one = loaded.calibrator
-    if isinstance(one, VennAbers):
+    if tells_both(one):
         return BothLabels(one)
+    if loaded.classes:
+        raise UsageError(
+            f"--interval: of several classes or labels {one.method} keeps no interval that a row "
+            "could be looked up in",
+            "fit --method venn-abers, which has one of each class",
+        )
     if loaded.group is not None:
         raise UsageError(
             f"--interval: the artifact has the interval of the map of all rows, not of each "
             f"{loaded.group}",
-            "fit without --per-group",
+            "fit without --per-group, or --method venn-abers, which has one of each",
         )
     if one.method == "identity":
         raise UsageError("--interval: identity has nothing that was fitted", "fit a method")
