@@ -29,6 +29,29 @@ def thresholds(score, label, risk, target, confidence):
     return np.array(found)
 
 
+def label_sets(p, y, risk, target, confidence):
+    """Return the cut-off of all labels that the controller finds on each draw, NaN for none.
+
+    Recall by RCPS with the bound of Waudby-Smith and Ramdas, precision by learn-then-test.
+    """
+    from mapie.risk_control import MultiLabelClassificationController
+
+    how = {"method": "rcps", "rcps_bound": "wsr"} if risk == "recall" else {"method": "ltt"}
+    found = []
+    for scores, labels in zip(p, y, strict=True):
+        controller = MultiLabelClassificationController(
+            lambda x: x,
+            risk=risk,
+            target_level=target,
+            confidence_level=confidence,
+            **how,
+        )
+        controller.calibrate(scores, labels)
+        best = np.ravel(controller.best_predict_param)[0]
+        found.append(np.nan if best is None else float(best))
+    return np.array(found)
+
+
 class Frozen:
     """A classifier whose probabilities are its input."""
 
@@ -78,13 +101,18 @@ def main():
     given = np.load(sys.argv[1])
     out = {"sets": lac_sets(given["p"], given["y"], given["fresh"], float(given["coverage"]))}
     for risk in ("precision", "recall"):
-        out[risk] = thresholds(
-            given["score"],
-            given["label"],
-            risk,
-            float(given[f"{risk}_target"]),
-            float(given["confidence"]),
-        )
+        confidence = float(given["confidence"])
+        target = float(given[f"{risk}_target"])
+        out[risk] = thresholds(given["score"], given["label"], risk, target, confidence)
+        # Of clusters: all rows as if they were independent, and the first of each cluster.
+        score, label = given["unit_score"], given["unit_label"]
+        rows = score.reshape(len(score), -1), label.reshape(len(label), -1)
+        out[f"{risk}_all"] = thresholds(*rows, risk, target, confidence)
+        first = score[:, :, 0], label[:, :, 0]
+        out[f"{risk}_first"] = thresholds(*first, risk, target, confidence)
+        target = float(given[f"set_{risk}_target"])
+        sets = given["set_score"], given["set_label"]
+        out[f"set_{risk}"] = label_sets(*sets, risk, target, confidence)
     np.savez(sys.argv[2], **out)
 
 
