@@ -147,6 +147,25 @@ def test_no_detections_are_judged_by_what_they_miss(coco, measured, good, calibc
         assert "bug" not in ran.err
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_table_of_a_header_alone_is_a_detector_that_found_nothing(
+    coco, measured, good, write, suffix
+):
+    found, truth = coco
+    none = found.with_name("none.json")
+    none.write_text("[]")
+    header = ["image_id", "category_id", "x", "y", "w", "h", "score"]
+    empty = write(f"none.{suffix}", {name: np.zeros(0) for name in header})
+    same, told = measured(none, truth), measured(empty, truth)
+    assert {key for key in same if same[key] != told[key]} == {"inputs"}
+    calibrator, out = found.with_name("c.json"), found.with_name(f"out.{suffix}")
+    good("fit", found, *DETECTION, "--ground-truth", truth, "--method", "temperature", "-o",
+         calibrator, "-q")  # fmt: skip
+    good("apply", calibrator, empty, "-o", out, "-q")
+    if suffix == "csv":
+        assert out.read_text().splitlines() == [",".join([*header, "probability"])]
+
+
 def test_objects_of_images_without_any_box_count(measured, tmp_path, monkeypatch):
     """So many images that those without a box are read by themselves."""
     monkeypatch.setattr(dataset, "_FEWEST", 10)

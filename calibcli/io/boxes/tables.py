@@ -118,7 +118,7 @@ def read_table(
         keep: also hand over all columns, as `Boxes.table`.
 
     Raises:
-        InputError: missing columns, text where numbers belong, an empty file.
+        InputError: missing columns, text where numbers belong, a file of no objects.
     """
     if source.kind in ("npy", "npz"):
         raise InputError(
@@ -141,15 +141,18 @@ def read_table(
         for part in reader.parts
         for frame in _frames(reader, part, plan)
     ]
-    if not pieces or not sum(len(piece[0].codes) for piece in pieces):
+    rows = sum(len(piece[0].codes) for piece in pieces)
+    if not rows and not scored:
         raise InputError(
             f"{show(source.name)} holds no rows",
             "it has a header and nothing else: is it the file that was meant?",
         )
+    whole = _kept(reader, plan) if keep else None
+    if not rows:  # a detector that has found nothing
+        return _nothing(source.name, whole)
     image, label, box, values, crowd, ignore, size = (
         [piece[i] for piece in pieces] for i in range(7)
     )
-    rows = sum(len(one) for one in box)
     boxes = Boxes(
         source.name,
         "row",
@@ -161,11 +164,19 @@ def read_table(
         np.concatenate(ignore),
         np.concatenate(size) if columns.box.size else None,
         np.arange(rows),
-        _kept(reader, plan) if keep else None,
+        whole,
     )
     if columns.box.form == "centres":
         boxes = _in_pixels(boxes)
     return boxes if scored else _without_bare(boxes)
+
+
+def _nothing(path: str, table: Any) -> Boxes:
+    """Return no detections."""
+    none, flags = Categories(np.zeros(0, np.int64), []), np.zeros(0, np.bool_)
+    place = np.zeros(0, np.int64)
+    empty = np.zeros((0, 4)), np.zeros(0)
+    return Boxes(path, "row", none, none, *empty, flags, flags, None, place, table)
 
 
 def _in_pixels(boxes: Boxes) -> Boxes:
@@ -185,7 +196,7 @@ def _kept(reader: Reader, plan: ReadPlan) -> Any:
     import pyarrow as pa
 
     batches = [frame.table for part in reader.parts for frame in reader.read(part, plan)]
-    return pa.Table.from_batches(batches)
+    return pa.Table.from_batches(batches, None if batches else reader.schema())
 
 
 def _resolve(reader: Reader, path: str, score: str | None, *, scored: bool) -> _Columns:

@@ -116,7 +116,7 @@ def test_annotations_that_are_none(refused, truth, said):
 @pytest.mark.parametrize(
     ("table", "said"),
     [
-        ("image_id,class,x,y,w,h,score\n", "holds no rows"),
+        ("image_id,class,x,y,w,score\n", "no column h"),
         ("image_id,class,x,y,w,score\n1,cat,0,0,4,0.5\n", "no column h"),
         ("image_id,class,x,y,w,h\n1,cat,0,0,4,4\n", "were the two files swapped?"),
         ("class,x,y,w,h,score\ncat,0,0,4,4,0.5\n", "no column 'image_id'"),
@@ -141,6 +141,7 @@ def test_a_table_of_bad_boxes(refused, table, said):
 def test_objects_in_a_table(refused):
     objects = "image_id,class,x,y,w,h\n1,cat,0,0,4,4\n"
     for truth, options, said in (
+        ("image_id,class,x,y,w,h\n", (), "holds no rows"),
         (objects.replace("\n1,", "\n5,"), (), "no image of the detections is in"),
         (objects.replace("cat", "dog"), (), "the class 'cat' is not in"),
         (objects, ("--classes", "dog,fish"), "does not name"),
