@@ -184,11 +184,46 @@ def test_many_scores_are_counted_exactly_at_cut_offs(good, tmp_path):
     assert found["metrics"]["auc"]["value"] == pytest.approx(exact, abs=1e-6)
 
 
+def test_each_period_is_ranked_by_itself(points, good, calibcli):
+    by = ("measure", points, "--raw", "--by", "site", "--format", "json", "-q")
+    told = good(*by, "--threshold", "600").json["series"]
+    for period in told["periods"]:
+        own = period["value"] == SITE
+        up, down = POINTS[own & (Y == 1)][:, None], POINTS[own & (Y == 0)]
+        by_hand = (up > down).mean() + (up == down).mean() / 2
+        assert list(period["metrics"]) == ["n", "prevalence", "auc", "average_precision"]
+        assert period["metrics"]["auc"]["value"] == pytest.approx(by_hand, abs=1e-12)
+        assert period["metrics"]["n"]["value"] == own.sum()
+    # Without a gate there is nothing to judge by, and that is said.
+    assert (told["first_bad"], told["limits"]) == (None, {})
+    assert told["rule"].startswith("raw scores have no calibration error")
+    value = told["periods"][0]["metrics"]["auc"]["value"]
+    ran = calibcli(*by, "--fail-if", f"auc<={value!r}", "--fail-if", "tp@600<0")
+    assert ran.code == 2  # no such gate
+    ran = calibcli(*by, "--threshold", "600", "--fail-if", f"auc<={value!r}")
+    bad = [one["value"] for one in ran.json["series"]["periods"] if one["bad"]]
+    assert "a" in bad
+    assert ran.json["series"]["limits"] == {}
+
+
+def test_periods_know_groups_and_what_a_calibrator_makes_of_them(points, good, tmp_path):
+    calibrator = tmp_path / "raw.json"
+    good("fit", points, "--raw", "--method", "platt", "-o", calibrator, "-q")
+    by = ("measure", points, "--raw", "--by", "rows:400", "--group", "site", "--format", "json")
+    gate = ("--calibrator", calibrator, "--fail-if", "calibrated.ece>0.9", "-q")
+    told = good(*by, *gate).json["series"]
+    assert len(told["periods"]) == 3
+    assert told["first_bad"] is None
+    groups = told["periods"][0]["groups"]
+    assert [one["slice"]["value"] for one in groups] == ["a", "b"]
+    assert all(one["metrics"]["auc"]["value"] > 0.5 for one in groups)
+    assert "auc" in good(*by[:-2]).out
+
+
 @pytest.mark.parametrize(
     ("command", "options"),
     [
         ("measure", ("--versus", "score")),
-        ("measure", ("--by", "site")),
         ("measure", ("--at", "0.8")),
         ("measure", ("--worst", "3")),
         ("measure", ("--bins", "10")),
@@ -282,7 +317,6 @@ def test_too_few_of_one_label_to_compare_methods(rows, write, good, tmp_path):
 @pytest.mark.parametrize(
     ("command", "options"),
     [
-        ("measure", ("--by", "site")),
         ("measure", ("--reference", "x.csv")),
         ("measure", ("--save-stats", "x.json")),
         ("measure", ("--bins", "10")),

@@ -86,7 +86,7 @@ def command(
     brief = console.read_by_people(form.format) and not (every or plot or worst)
     own = tuple(groups.group or ())
     spec = boxes.into(read.spec(paths, own, calibrator, versus, thresholds))
-    asked = {"--versus": versus, "--reference": reference, "--by": by, "--at": at}
+    asked = {"--versus": versus, "--reference": reference, "--at": at}
     more = {"--worst": worst, "--save-stats": save_stats, "--save-plots": save_plots}
     raw.refuse_raw(spec, asked | more | {"--plot": plot})
     if calibrator is None:

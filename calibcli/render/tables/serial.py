@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from calibcli.core.results.conventions import Conventions
     from calibcli.core.results.measure import MeasureResult
 
-_METRICS = ("prevalence", "accuracy", "mean_score", "ece", "brier", "nll", "auc")
+_METRICS = (
+    "prevalence",
+    "accuracy",
+    "mean_score",
+    "ece",
+    "brier",
+    "nll",
+    "auc",
+    "average_precision",
+)
 _DRIFT = ("psi", "reliability_p")
 
 
@@ -30,10 +39,12 @@ def series_table(result: MeasureResult) -> Table | None:
     drift = [name for name in _DRIFT if any(name in (row.drift or {}) for row in rows)]
     level = tabulate.level(params)
     columns = [Column(visible(found.by), left=True), Column("n")]
-    columns += [Column(name, level if name == "ece" else "") for name in metrics]
+    ranked = "ece" not in metrics  # raw scores: the order is what there is
+    sure = ("auc",) if ranked else ("ece",)
+    columns += [Column(name, level if name in sure else "") for name in metrics]
     columns += [Column("p of labels" if name == "reliability_p" else name) for name in drift]
     columns.append(Column("", left=True))
-    shown = tuple(_row(row, metrics, drift, params) for row in rows)
+    shown = tuple(_row(row, metrics, drift, params, sure) for row in rows)
     caption = f"By {visible(found.by)}"
     return Table(caption, tuple(columns), shown, series_words(found))
 
@@ -51,14 +62,17 @@ def series_words(found: Series) -> str:
 
 
 def _row(
-    row: Period, metrics: list[str], drift: list[str], params: Conventions
+    row: Period,
+    metrics: list[str],
+    drift: list[str],
+    params: Conventions,
+    sure: tuple[str, ...],
 ) -> tuple[Cell, ...]:
     cells = [Cell(visible(row.value)), Cell(figures.count(row.rows))]
     for name in metrics:
         item = row.metrics.get(name)
-        cells.append(
-            Cell(figures.named(name, item), figures.interval(item) if name == "ece" else "")
-        )
+        interval = figures.interval(item) if name in sure else ""
+        cells.append(Cell(figures.named(name, item), interval))
     alpha = 1.0 - params.level
     for name in drift:
         change = (row.drift or {}).get(name)

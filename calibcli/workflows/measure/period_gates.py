@@ -10,6 +10,7 @@ from calibcli.core.results.figures import OVERALL
 from calibcli.core.results.stream import of_decision, of_differences, of_drift, of_slice
 from calibcli.errors import UsageError
 from calibcli.workflows.measure.compared.unlabelled import unlabelled_result
+from calibcli.workflows.measure.ranking import ranking_result
 from calibcli.workflows.measure.slices import slice_result
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def failing(
         UsageError: a gate that cannot be evaluated there.
     """
     found = Findings(chosen=None if applied is None else applied.chosen_cutoff)
-    period = one.value
+    period, scale = one.value, crossed.found.raw_scale
 
     def add(part: Slice, where: Where) -> None:
         judged = slice_result if labelled else unlabelled_result
@@ -72,6 +73,11 @@ def failing(
             if population is not None:
                 after, own = stage == "calibrated", part.where
                 own = OVERALL if part is one else own
+                if scale is not None and not after:
+                    cut = conventions if applied is None else applied.raw_cuts(conventions, own)
+                    told = ranking_result(own, population, cut, scale)
+                    found.add(of_slice(stage, where, told))
+                    continue
                 cut = conventions if applied is None else applied.cut(conventions, own, after=after)
                 found.add(of_slice(stage, where, judged(own, population, cut)))
 

@@ -42,11 +42,15 @@ if TYPE_CHECKING:
     from calibcli.workflows.measure.crossed import Crossed
     from calibcli.workflows.measure.decided.applied import Applied
 
+_RAW_RULE = (
+    "raw scores have no calibration error to judge by: a gate such as --fail-if 'auc.high<0.7' does"
+)
 FAR = 0.2
 """PSI from which scores have moved far, by the usual rule of thumb."""
 _MOST_CELLS = 4096
 _BITS = 8
 _BINARY = ("n", "prevalence", "mean_score", "ece", "brier", "nll", "auc")
+_RANKING = ("n", "prevalence", "auc", "average_precision")
 _CONFIDENCE = ("n", "prevalence", "mean_score", "ece")
 _LIMITED = re.compile(r"(drift\.)?(?P<figure>ece|psi)(\.(low|high|value))?")
 _DATE = re.compile(r"\d{4}(-\d{2}(-\d{2}( \d{2}:00)?)?|-Q\d)?")
@@ -114,7 +118,9 @@ def series(
         warnings.append(Warning("periods", text))
     warnings += order_warnings(periods, by)
     both = labelled and reference is not None and reference.labelled
-    tests = int(labelled) + int(reference is not None) + int(both)
+    raw = crossed.found.raw_scale is not None
+    calibration = labelled and not raw  # what can be looked at without a gate
+    tests = int(calibration) + int(reference is not None) + int(both)
     looks = max(len(periods) * tests, 1)
     level = (1.0 - (conventions.confidence or 0.95)) / looks
     usable = [gate for gate in gates if of_periods(gate, crossed)]
@@ -130,12 +136,12 @@ def series(
                 labelled=labelled,
             )
             if usable
-            else _beyond(one, before, conventions, level, labelled=labelled)
+            else _beyond(one, before, conventions, level, labelled=calibration)
         )  # fmt: skip
         parts = tuple(
             PeriodGroup(
                 part.where,
-                _metrics(part, conventions, labelled=labelled),
+                _metrics(part, conventions, labelled=labelled, raw=raw),
                 crossed.decision_of(one.value, part),
             )
             for part in crossed.groups_of(one.value)
@@ -143,7 +149,7 @@ def series(
         rows.append(
             Period(
                 value=one.value,
-                metrics=_metrics(one, conventions, labelled=labelled),
+                metrics=_metrics(one, conventions, labelled=labelled, raw=raw),
                 drift=moved,
                 bad=bool(why),
                 why=tuple(why),
@@ -158,8 +164,10 @@ def series(
         by=by,
         looks=looks,
         level=level,
-        rule=_rule(usable, conventions, level, looks, reference, labelled=labelled),
-        limits=_limits(usable, conventions, reference, labelled=labelled),
+        rule=_rule(usable, conventions, level, looks, reference, labelled=calibration)
+        if usable or not raw
+        else _RAW_RULE,
+        limits=_limits(usable, conventions, reference, labelled=calibration),
         first_bad=bad[0] if bad else None,
         first_changed=changed_at[0] if changed_at else None,
         metrics={"bad": Figure(len(bad)), "changed": Figure(len(changed_at))},
@@ -201,10 +209,12 @@ def _light(stats: ScoreStats) -> ScoreStats:
     return stats if len(stats.key) <= _MOST_CELLS else stats.coarsened(_BITS)
 
 
-def _metrics(one: Slice, conventions: Conventions, *, labelled: bool) -> dict[str, Figure]:
+def _metrics(
+    one: Slice, conventions: Conventions, *, labelled: bool, raw: bool
+) -> dict[str, Figure]:
     view = View(one.population.pairs, conventions.headline)
     several = one.population.exclusive
-    names: tuple[str, ...] = _CONFIDENCE if several else _BINARY
+    names: tuple[str, ...] = _RANKING if raw else _CONFIDENCE if several else _BINARY
     if not labelled:
         names = ("n", "mean_score")
     found = intervals.measure(
