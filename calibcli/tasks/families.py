@@ -9,6 +9,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import ValidationError
 
 from calibcli.core.statistics.compact import compact
 from calibcli.core.statistics.losses import SUMS, combine
@@ -77,7 +78,7 @@ def whole() -> Iterator[None]:
     """Raise InputError in place of what saved statistics raise that lack something."""
     try:
         yield
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
+    except (ValidationError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise InputError(
             f"the statistics' entries are missing or malformed ({type(error).__name__}: {error})",
             "calibcli writes them; write them again",

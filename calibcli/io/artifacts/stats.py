@@ -6,7 +6,9 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import ValidationError, convert, structs, to_builtins
 
+from calibcli.core.results.base import Number, Record
 from calibcli.core.statistics.buckets import BUCKETS
 from calibcli.core.statistics.cell_table import CellTable
 from calibcli.core.statistics.cells import grid
@@ -21,22 +23,53 @@ if TYPE_CHECKING:
     from calibcli.core.statistics.keys import Keys
 
 
-def stats_to_dict(stats: ScoreStats) -> dict[str, Any]:
-    """Return cells as lists: `score` for those up to one half, `one_minus_score` above it.
+class Cells(Record, frozen=True, kw_only=True):
+    """Cells as lists, one entry a cell.
 
-    Distinct logits are their `logit`, infinite ones as null.
+    Scores are `score` up to one half and `one_minus_score` above it; which of both comes next in a
+    bucket is told by `upper`. Distinct logits are their `logit`, infinite ones as null and then in
+    `infinite`. `bits` are those of a grid, in which `offset` is how far its rows lie off a cell.
     """
-    payload: dict[str, Any] = {
-        "exact": stats.exact,
-        "logits": stats.logits,
-        "weighted": stats.weighted,
-        "edges": list(stats.edges),
-        "losses": list(stats.loss_sums),
-        "cells": _table_to_dict(stats.table, with_slot=False),
-    }
-    if stats.parts is not None:
-        payload["buckets"] = _table_to_dict(stats.parts, with_slot=True)
-    return payload
+
+    bits: int | None
+    logit: list[float | None] | None = None
+    infinite: list[int] | None = None
+    score: list[float] | None = None
+    one_minus_score: list[float] | None = None
+    upper: list[int] | None = None
+    bucket: list[int] | None = None
+    pos: list[Number]
+    neg: list[Number]
+    offset: list[Number] | None = None
+    pos_sq: list[Number] | None = None
+    neg_sq: list[Number] | None = None
+
+
+class Counted(Record, frozen=True, kw_only=True):
+    """`ScoreStats`, of all rows and by bucket."""
+
+    exact: bool
+    logits: bool
+    weighted: bool
+    edges: list[float]
+    losses: list[float]
+    cells: Cells
+    buckets: Cells | None = None
+
+
+def stats_to_dict(stats: ScoreStats) -> dict[str, Any]:
+    """Return statistics as plain lists and numbers, see `Counted`."""
+    whole = Counted(
+        exact=stats.exact,
+        logits=stats.logits,
+        weighted=stats.weighted,
+        edges=list(map(float, stats.edges)),
+        losses=list(map(float, stats.loss_sums)),
+        cells=_cells(stats.table, with_slot=False),
+        buckets=None if stats.parts is None else _cells(stats.parts, with_slot=True),
+    )
+    found: dict[str, Any] = to_builtins(whole)
+    return found
 
 
 def stats_from_dict(payload: dict[str, Any]) -> ScoreStats:
@@ -46,79 +79,80 @@ def stats_from_dict(payload: dict[str, Any]) -> ScoreStats:
         InputError: when the payload is not such a dict, or its columns do not fit together.
     """
     try:
-        edges = tuple(float(e) for e in payload["edges"])
-        squared, log_loss, infinite, *worst = (float(v) for v in payload["losses"])
-        logits, weighted = bool(payload["logits"]), bool(payload["weighted"])
-        table = _table_from_dict(payload["cells"], edges, weighted=weighted)
-        parts = payload.get("buckets")
-        by_bucket = None if parts is None else _table_from_dict(parts, edges, weighted=weighted)
-    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        own = convert(payload, Counted)
+        edges, weighted = tuple(own.edges), own.weighted
+        squared, log_loss, infinite, *worst = own.losses
+        table = _table(own.cells, edges, weighted=weighted)
+        by_bucket = None if own.buckets is None else _table(own.buckets, edges, weighted=weighted)
+    except (ValidationError, LookupError, TypeError, ValueError, OverflowError) as error:
         raise InputError(
             f"the statistics are damaged: {type(error).__name__}: {error}",
             "write them again with 'calibcli measure --save-stats'",
         ) from error
     losses = squared, log_loss, infinite, worst[0] if worst else 0.0
-    return ScoreStats(table, edges, logits, weighted, losses, by_bucket)
+    return ScoreStats(table, edges, own.logits, weighted, losses, by_bucket)
 
 
-def _table_to_dict(table: CellTable, *, with_slot: bool) -> dict[str, Any]:
-    columns: dict[str, Any] = {"bits": table.bits}
+def _cells(table: CellTable, *, with_slot: bool) -> Cells:
+    found = Cells(
+        bits=table.bits,
+        bucket=table.slot.tolist() if with_slot else None,
+        pos=table.pos.tolist(),
+        neg=table.neg.tolist(),
+        offset=None if table.bits is None else table.offset.tolist(),
+        pos_sq=None if table.pos_sq is None else table.pos_sq.tolist(),
+        neg_sq=None if table.neg_sq is None else table.neg_sq.tolist(),
+    )
     if table.logits:
         logit = key_logits(table.key).tolist()
-        columns["logit"] = [None if math.isinf(z) else z for z in logit]
-        columns["infinite"] = [int(math.copysign(1, z)) for z in logit if math.isinf(z)]
-    else:
-        tails, upper = key_tails(table.key)
-        columns["score"] = tails[~upper].tolist()
-        columns["one_minus_score"] = tails[upper].tolist()
-        if with_slot:
-            # Lower cells come first in a bucket; the split of the two lists needs the order.
-            columns["upper"] = upper.astype(int).tolist()
-    if with_slot:
-        columns["bucket"] = table.slot.tolist()
-    columns |= {"pos": table.pos.tolist(), "neg": table.neg.tolist()}
-    if table.bits is not None:
-        columns["offset"] = table.offset.tolist()
-    if table.pos_sq is not None and table.neg_sq is not None:
-        columns |= {"pos_sq": table.pos_sq.tolist(), "neg_sq": table.neg_sq.tolist()}
-    return columns
+        return structs.replace(
+            found,
+            logit=[None if math.isinf(z) else z for z in logit],
+            infinite=[int(math.copysign(1, z)) for z in logit if math.isinf(z)],
+        )
+    tails, upper = key_tails(table.key)
+    return structs.replace(
+        found,
+        score=tails[~upper].tolist(),
+        one_minus_score=tails[upper].tolist(),
+        # Lower cells come first in a bucket; the split of the two lists needs the order.
+        upper=upper.astype(int).tolist() if with_slot else None,
+    )
 
 
-def _table_from_dict(
-    columns: dict[str, Any], edges: tuple[float, ...], *, weighted: bool
-) -> CellTable:
-    key = _logit_keys(columns) if "logit" in columns else _score_keys(columns)
-    nothing = [0] * len(key)
+def _table(cells: Cells, edges: tuple[float, ...], *, weighted: bool) -> CellTable:
+    key = _score_keys(cells) if cells.logit is None else _logit_keys(cells)
+    nothing: list[Any] = [0] * len(key)
     kind = np.float64 if weighted else np.int64
     table = CellTable(
-        np.asarray(columns.get("bucket", nothing), dtype=np.int32),
+        np.asarray(nothing if cells.bucket is None else cells.bucket, dtype=np.int32),
         key,
-        _numbers(columns["pos"], kind),
-        _numbers(columns["neg"], kind),
-        _numbers(columns.get("offset", nothing), kind),
-        _numbers(columns["pos_sq"], np.float64) if weighted else None,
-        _numbers(columns["neg_sq"], np.float64) if weighted else None,
-        columns["bits"],
-        "logit" in columns,
+        _numbers(cells.pos, kind),
+        _numbers(cells.neg, kind),
+        _numbers(nothing if cells.offset is None else cells.offset, kind),
+        _numbers(cells.pos_sq or [], np.float64) if weighted else None,
+        _numbers(cells.neg_sq or [], np.float64) if weighted else None,
+        cells.bits,
+        cells.logit is not None,
     )
     _check(table, edges)
     return table
 
 
-def _logit_keys(columns: dict[str, Any]) -> Keys:
-    signs = list(columns["infinite"])
-    logit = [signs.pop(0) * math.inf if z is None else z for z in columns["logit"]]
+def _logit_keys(cells: Cells) -> Keys:
+    signs = list(cells.infinite or ())
+    logit = [signs.pop(0) * math.inf if z is None else z for z in cells.logit or ()]
     return logit_keys(np.array(logit, dtype=np.float64))
 
 
-def _score_keys(columns: dict[str, Any]) -> Keys:
-    low = np.asarray(columns["score"], dtype=np.float64) + 0.0
-    high = np.asarray(columns["one_minus_score"], dtype=np.float64) + 0.0
+def _score_keys(cells: Cells) -> Keys:
+    low = np.asarray(cells.score, dtype=np.float64) + 0.0
+    high = np.asarray(cells.one_minus_score, dtype=np.float64) + 0.0
     if not (((low >= 0) & (low <= 0.5)).all() and ((high >= 0) & (high < 0.5)).all()):
         raise ValueError("a score is not in its half of [0, 1]")
     upper = np.repeat([False, True], [len(low), len(high)])
-    if "upper" in columns:
-        upper = np.asarray(columns["upper"]).astype(bool)
+    if cells.upper is not None:
+        upper = np.asarray(cells.upper).astype(bool)
     key: Keys = np.empty(len(upper), np.int64)
     key[~upper] = low.view(np.int64)
     key[upper] = ONE_KEY - high.view(np.int64)

@@ -151,8 +151,8 @@ def _map(found: Gathered, calibrator: Calibrator, conventions: Conventions) -> l
     scale = found.raw_scale
     if scale is None:
         return [point.to_dict() for point in points]
-    inner = [point.to_dict() for point in points if 0.0 < point.score < 1.0]
-    shown = [{**one, "score": float(scale.raw(logit(one["score"])))} for one in inner]
+    inner = [point for point in points if 0.0 < point.score < 1.0]
+    shown = [{**one.to_dict(), "score": float(scale.raw(logit(one.score)))} for one in inner]
     return shown[::-1] if scale.descending else shown
 
 
@@ -193,27 +193,25 @@ def artifact_of(found: Gathered, fitted: Fitted, result: Result) -> Result:
             **({} if scale is None else {"raw": scale.to_dict()}),
             **({} if found.dataset is None else medium(found.medium).artifact_input(found.dataset)),
         },
-        "calibrator": result["calibrator"],
-        "params": result["params"],
+        **_of(result, "calibrator", "params"),
         "rows": _rows(found, fitted.calibrator),
-        "inputs": result["inputs"],
-        "data": result["data"],
-        "before": {"metrics": result["before"]["metrics"]},
-        "after": {"metrics": result["after"]["metrics"], "kind": fitted.kind},
-        "groups": [
-            {key: one[key] for key in ("slice", "rows", "weight", "note")}
-            for one in result["groups"]
-        ],
+        **_of(result, "inputs", "data"),
+        "before": _of(result["before"], "metrics"),
+        "after": {**_of(result["after"], "metrics"), "kind": fitted.kind},
+        "groups": [_of(one, "slice", "rows", "weight", "note") for one in result["groups"]],
         "candidates": [
             {key: value for key, value in one.items() if key != "seconds"}
             for one in result["candidates"]
         ],
-        "map": result["map"],
-        "class_map": result["class_map"],
+        **_of(result, "map", "class_map"),
         "stats": compact_stats(found.overall.population),
         "sketch": None if found.watch is None else fitted_rows(found.watch),
-        "warnings": result["warnings"],
+        **_of(result, "warnings"),
     }
+
+
+def _of(whole: Result, *names: str) -> Result:
+    return {name: whole[name] for name in names}
 
 
 def _rows(found: Gathered, calibrator: Calibrator) -> int:

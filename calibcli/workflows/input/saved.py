@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from calibcli._version import __version__
 from calibcli.core.results.base import plain
 from calibcli.core.results.figures import OVERALL, Where
+from calibcli.core.results.parts.stored import SavedStats
 from calibcli.core.results.reading import typed_as
 from calibcli.errors import InputError, UsageError
 from calibcli.io.failures import reading
@@ -68,25 +69,26 @@ def from_stats(sources: Sequence[Source]) -> Gathered:
     total: Population | None = None
     groups: dict[Where, Population] = {}
     seen: dict[str, str] = {}
-    first: Result = {}
+    first: SavedStats | None = None
     inputs: list[Result] = []
     for source in sources:
         path, payload = source.name, _payload(source)
-        first = first or payload
+        with whole():
+            stored = typed_as(payload, SavedStats)
+        first = first or stored
         for name in ("task", "classes", "logits"):
-            if payload[name] != first[name]:
+            if getattr(stored, name) != getattr(first, name):
                 raise InputError(
                     f"{path} and {sources[0].name} differ in {name}", "merge statistics of one kind"
                 )
         with whole():
-            families = payload["families"]
-            own = population_of(payload["task"], families["overall"])
+            own = population_of(stored.task, stored.families.overall)
             parts = [
-                (typed_as(one["slice"], Where), population_of(payload["task"], one))
-                for one in families["groups"]
+                (typed_as(one["slice"], Where), population_of(stored.task, one))
+                for one in stored.families.groups
             ]
-        saved = payload.get("inputs", [])
-        digests = {one["digest"] for one in saved if one.get("digest")} or {own.pairs.digest()}
+        known = {one.digest for one in stored.inputs if one.digest is not None}
+        digests = known or {own.pairs.digest()}
         if twice := digests & seen.keys():
             raise InputError(
                 f"{path} holds the same rows as {seen[min(twice)]}",
@@ -96,16 +98,17 @@ def from_stats(sources: Sequence[Source]) -> Gathered:
         total = own if total is None else merged(total, own)
         for where, one in parts:
             groups[where] = merged(groups[where], one) if where in groups else one
-        inputs += [{name: one[name] for name in ("path", "rows")} for one in saved]
+        inputs += [{"path": one.path, "rows": one.rows} for one in stored.inputs]
     assert total is not None
+    assert first is not None
     return Gathered(
-        first["task"],
-        tuple(first["classes"]),
-        first["logits"],
+        first.task,
+        first.classes,
+        first.logits,
         Slice(OVERALL, total),
         tuple(Slice(where, one) for where, one in groups.items()),
         inputs,
-        first.get("params", {}),
+        first.params,
     )
 
 

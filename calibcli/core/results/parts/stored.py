@@ -1,4 +1,4 @@
-"""What the tool reads of a calibrator's artifact, beside its map."""
+"""What the tool reads of artifacts: of a calibrator beside its map, and of saved statistics."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class FittedPoint(Record, frozen=True):
 
 
 class FittedFile(Record, frozen=True):
-    """A file that a calibrator was fitted on."""
+    """A file that an artifact was made of."""
 
     path: str
     rows: int | None
@@ -85,3 +85,21 @@ class StoredCalibrator(Record, frozen=True, kw_only=True):
     stats: dict[str, Any] | None = None
     sketch: dict[str, Any] | None = None
     digest: str | None = None
+
+
+class SavedFamilies(Record, frozen=True):
+    """Statistics of all rows, and of each group with its `slice`, as `population_of` reads them."""
+
+    overall: dict[str, Any]
+    groups: tuple[dict[str, Any], ...]
+
+
+class SavedStats(Record, frozen=True, kw_only=True):
+    """Saved statistics of some rows."""
+
+    task: str
+    classes: tuple[str, ...]
+    logits: bool
+    inputs: tuple[FittedFile, ...] = ()
+    params: dict[str, Any] = field(default_factory=dict)
+    families: SavedFamilies

@@ -86,8 +86,8 @@ def compared(
     level = conventions.confidence
     found = distances(before.pairs, now.pairs, level)
     if now.exclusive:
-        found["class_psi"] = _mix(before, now, level)
-    found["mean_score"] = _told(change("mean_score", a, b, level))
+        found |= {"class_psi": _mix(before, now, level)}
+    found |= {"mean_score": _told(change("mean_score", a, b, level))}
     if reference.labelled:
         guesses = expected(
             before.pairs,
@@ -158,10 +158,11 @@ def _changes(
         found["auc"] = change("auc", a, b, level)
     fits = recalibration_changes(before.pairs, now.pairs, level)
     joint = fits.pop("recalibration_p")
-    result = {name: _told(one) for name, one in (found | fits).items()}
-    result["recalibration_p"] = Compared(value=joint.p, reason=joint.reason)
-    result["reliability_p"] = reliability(before.pairs, now.pairs)
-    return result
+    return {
+        **{name: _told(one) for name, one in (found | fits).items()},
+        "recalibration_p": Compared(value=joint.p, reason=joint.reason),
+        "reliability_p": reliability(before.pairs, now.pairs),
+    }
 
 
 def reliability(before: ScoreStats, now: ScoreStats) -> Compared:
@@ -209,12 +210,15 @@ def _classes(
     for k, one in enumerate(found.class_slices):
         before, now = one_class(reference.population, k).pairs, one.population.pairs
         a, b = View(before, conventions.headline), View(now, conventions.headline)
-        metrics = distances(before, now, level)
-        metrics["mean_score"] = _told(change("mean_score", a, b, level))
+        moved = {"mean_score": change("mean_score", a, b, level)}
         if labelled:
-            metrics["prevalence"] = _told(change("prevalence", a, b, level))
-            metrics["ece"] = _told(_ece(a, b, conventions))
-            metrics["brier"] = _told(change("brier", a, b, level))
+            moved |= {
+                "prevalence": change("prevalence", a, b, level),
+                "ece": _ece(a, b, conventions),
+                "brier": change("brier", a, b, level),
+            }
+        metrics = distances(before, now, level)
+        metrics |= {name: _told(one) for name, one in moved.items()}
         rows.append(DriftedSlice(one.where, metrics))
     return rows
 
