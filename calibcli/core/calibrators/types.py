@@ -10,7 +10,6 @@ import numpy as np
 from calibcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from calibcli.core.calibrators.classes.rows import RowSource
     from calibcli.core.calibrators.evidence import FloatArray, Limits
     from calibcli.core.calibrators.piecewise import Pieces
     from calibcli.core.statistics.stats import ScoreStats
@@ -141,20 +140,6 @@ class BinaryCalibrator(Calibrator, Protocol):
         """Return the calibrator of these pairs; `InputError` when only one class is present.
 
         Those that are not free-form also take `prior`, the rows of `with_prior`.
-        """
-
-
-class RowCalibrator(Calibrator, Protocol):
-    """A calibrator of several classes that is fitted from whole rows, pass by pass."""
-
-    @classmethod
-    def fit(cls, rows: RowSource, *, start: Self | None = None, prior: float = 0.0) -> Self:
-        """Return the calibrator of these rows; `InputError` when only one class is present.
-
-        Args:
-            rows: source of passes.
-            start: a fit of nearly the same rows, to save passes; the outcome is the same.
-            prior: rows of `with_prior`.
         """
 
 

@@ -92,7 +92,7 @@ def bucket_freedom(*samples: ScoreStats) -> int | None:
 
 
 def class_bins(
-    reference: ScoreStats, current: ScoreStats, bins: int = 2 * BINS
+    reference: ScoreStats, current: ScoreStats
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], int]:
     """Return the bin of each cell of both, where both labels count the same, and how many bins.
 
@@ -113,7 +113,7 @@ def class_bins(
         )
     least = min(float(reference.positives), float(reference.negatives))
     index = _mass_bins(
-        replace(shared, reference=mixed), max(2, min(bins, int(least / FEWEST_ROWS)))
+        replace(shared, reference=mixed), max(2, min(2 * BINS, int(least / FEWEST_ROWS)))
     )
     return index[shared.of_reference], index[shared.of_current], int(index.max()) + 1
 

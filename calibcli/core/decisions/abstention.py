@@ -60,18 +60,6 @@ class RiskCoverage:
         }
 
 
-def binary_confidence(score: Array, pos: Counts, neg: Counts) -> tuple[Array, Counts, Counts]:
-    """Return cells of (confidence, correct, wrong) from cells of probabilities (C,).
-
-    A row is decided positive from 0.5 up, with confidence max(p, 1 - p).
-    """
-    positive = score >= 0.5
-    confidence = np.where(positive, score, 1 - score)
-    distinct, index = np.unique(confidence, return_inverse=True)
-    correct, wrong = np.where(positive, pos, neg), np.where(positive, neg, pos)
-    return distinct, _sums(index, correct, distinct.size), _sums(index, wrong, distinct.size)
-
-
 def abstain(
     curve: Curve,
     constraint: Constraint,

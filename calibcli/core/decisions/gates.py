@@ -194,11 +194,9 @@ def evaluate_gate(gate: Gate, result: Json | Findings) -> GateResult:
     return _verdict(gate, *_value(gate, found, OVERALL, subject, after))
 
 
-def evaluate_gates(
-    gates: Iterable[Gate], result: Json | Findings, chosen: Cutoff | None = None
-) -> list[GateResult]:
-    """Return the verdicts in the order given; `chosen` is the cut-off that stands for a slice."""
-    found = result if isinstance(result, Findings) else Findings.of(result, chosen)
+def evaluate_gates(gates: Iterable[Gate], result: Json | Findings) -> list[GateResult]:
+    """Return the verdicts in the order given."""
+    found = result if isinstance(result, Findings) else Findings.of(result)
     return [evaluate_gate(gate, found) for gate in gates]
 
 

@@ -339,10 +339,3 @@ class CostMatrix:
             p = p / p.sum(axis=1, keepdims=True)
         best = (p @ self.cost).argmin(axis=1)
         return np.where(best == self.cost.shape[0], REFER, best)
-
-    def mean_cost(
-        self, label: NDArray[np.integer], decision: NDArray[np.integer], weight: Array | None = None
-    ) -> float:
-        """Return the mean cost of decisions (n,) given the truth (n,)."""
-        column = np.where(decision == REFER, self.cost.shape[0], decision)
-        return float(np.average(self.cost[label, column], weights=weight))

@@ -1,4 +1,4 @@
-"""How sure a chosen cut-off is: its interval, those of the figures at it, and its optimism.
+"""How sure a chosen cut-off is: its interval, that of the objective at it, and its optimism.
 
 A cut-off chosen on 200 rows is itself a guess. Rows are resampled, the search is run again on each
 resample, and the spread of its answers is the percentile interval of the cut-off. By simulation
@@ -14,19 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calibcli.core.decisions.objectives import FIGURES, Array, Constraint, Objective
+from calibcli.core.decisions.objectives import Array, Constraint, Objective
 from calibcli.core.decisions.thresholds import Choice, Confusion, Counts, Curve, choose
-from calibcli.core.numeric.proportions import clopper_pearson
 
 _BLOCKS = 2000
-_TRIALS = {
-    "precision": ("tp", ("tp", "fp")),
-    "npv": ("tn", ("tn", "fn")),
-    "recall": ("tp", ("tp", "fn")),
-    "fnr": ("fn", ("tp", "fn")),
-    "specificity": ("tn", ("tn", "fp")),
-    "fpr": ("fp", ("tn", "fp")),
-}
 
 Interval = tuple[float, float] | None
 Buckets = tuple[NDArray[np.integer], NDArray[np.integer], Counts, Counts]
@@ -36,15 +27,13 @@ Buckets = tuple[NDArray[np.integer], NDArray[np.integer], Counts, Counts]
 class Stability:
     """What resampling says of a choice.
 
-    threshold: interval of the cut-off. figures: interval of each figure at the chosen cut-off, None
-    where it is undefined. value: the same for the objective. optimism: by how much the objective on
-    the rows it was chosen on flatters it. draws: resamples in which the constraints could be met,
-    of `of`.
+    threshold: interval of the cut-off. value: that of the objective at the chosen cut-off, None
+    where it is undefined. optimism: by how much the objective on the rows it was chosen on flatters
+    it. draws: resamples in which the constraints could be met, of `of`.
     """
 
     threshold: tuple[float, float]
     value: Interval
-    figures: dict[str, Interval]
     optimism: float
     draws: int
     of: int
@@ -58,7 +47,6 @@ def stability(
     objective: Objective,
     constraints: tuple[Constraint, ...] = (),
     *,
-    figures: tuple[str, ...] = ("precision", "recall"),
     prior: float | None = None,
     confidence: float = 0.95,
     draws: int = 200,
@@ -106,16 +94,9 @@ def stability(
         return None
     ends = ((1 - confidence) / 2, (1 + confidence) / 2)
     low, high = np.quantile(thresholds, ends, method="nearest")
-    exact = buckets is None and pos.dtype.kind == "i"
     return Stability(
         threshold=(min(float(low), choice.threshold), max(float(high), choice.threshold)),
         value=_spread(_shifted(tables, prior), objective, ends),
-        figures={
-            name: _exact(choice.confusion, name, confidence)
-            if exact and name in _TRIALS
-            else _spread(tables, Objective(name, FIGURES[name]), ends)
-            for name in figures
-        },
         optimism=float(np.nanmean(flattery)) if np.isfinite(flattery).any() else 0.0,
         draws=len(thresholds),
         of=draws,
@@ -189,14 +170,4 @@ def _spread(tables: list[Confusion], objective: Objective, ends: tuple[float, fl
     if not value.size:
         return None
     low, high = np.quantile(value, ends)
-    return float(low), float(high)
-
-
-def _exact(table: Confusion, name: str, confidence: float) -> Interval:
-    """Return Clopper and Pearson's interval: resampling has width 0 where no error was seen."""
-    successes, both = _TRIALS[name]
-    trials = sum(getattr(table, part) for part in both)
-    if not trials:
-        return None
-    low, high = clopper_pearson(getattr(table, successes), trials, confidence)
     return float(low), float(high)

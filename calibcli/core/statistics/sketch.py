@@ -44,6 +44,7 @@ FEWEST_DISTINCT = 0.05
 """Share of rows that came once, below which rows cannot be told apart."""
 _ALL = 2**64 - 1
 _DIGEST_BITS = 32
+_POWER = 0.95
 _LARGE_MEAN = 500.0
 
 
@@ -267,19 +268,19 @@ def least_matches(fitted: FittedRows, looked_up: int) -> int:
     return high
 
 
-def detectable_share(fitted: FittedRows, looked_up: int, power: float = 0.95) -> float | None:
-    """Return the smallest share of leaked rows that raises the alarm with this probability."""
+def detectable_share(fitted: FittedRows, looked_up: int) -> float | None:
+    """Return the smallest share of leaked rows that raises the alarm with probability `_POWER`."""
     needed, chance = least_matches(fitted, looked_up), fitted.chance()
 
     def caught(share: float) -> float:
         return poisson_sf(needed, looked_up * (chance + share * (fitted.distinct - chance)))
 
-    if caught(1.0) < power:
+    if caught(1.0) < _POWER:
         return None
     low, high = 0.0, 1.0
     for _ in range(50):
         middle = (low + high) / 2.0
-        low, high = (middle, high) if caught(middle) < power else (low, middle)
+        low, high = (middle, high) if caught(middle) < _POWER else (low, middle)
     return high
 
 

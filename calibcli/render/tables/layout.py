@@ -152,20 +152,20 @@ def _line(
     return line
 
 
-def wrapped(text: str, width: int | None, indent: str = "") -> list[str]:
+def wrapped(text: str, width: int | None) -> list[str]:
     """Return `text` as lines of at most `width` columns, broken at spaces; a pipe gets one line.
 
     A single word longer than the width is left whole: a cut number is worse than a long line.
     """
-    if width is None or names.columns(indent) + names.columns(text) <= width:
-        return [indent + text]
+    if width is None or names.columns(text) <= width:
+        return [text]
     lines: list[str] = []
     line = ""
     for word in text.split(" "):
         longer = f"{line} {word}" if line else word
-        if line and names.columns(indent) + names.columns(longer) > width:
-            lines.append(indent + line)
+        if line and names.columns(longer) > width:
+            lines.append(line)
             line = word
         else:
             line = longer
-    return [*lines, indent + line]
+    return [*lines, line]

@@ -12,7 +12,7 @@ from calibcli.engines.threads import map_ordered
 from calibcli.tasks.segmentation.regions import probabilities
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -64,7 +64,6 @@ def count_images(
     *,
     plain: bool = False,
     threads: int | None = None,
-    progress: Callable[[int], None] | None = None,
 ) -> DecidedImages:
     """Decide every image and count its pixels; those without a label count for nothing.
 
@@ -82,8 +81,8 @@ def count_images(
             weighted=dataset.attributes.weight is not None,
         )
 
-    def one(partition: StackPartition) -> tuple[RuleCounts, RuleCounts, list[Image], int]:
-        counts, beside, pixels = empty(), empty(), 0
+    def one(partition: StackPartition) -> tuple[RuleCounts, RuleCounts, list[Image]]:
+        counts, beside = empty(), empty()
         seen: list[Image] = []
         for frame in partition.frames():
             p = probabilities(dataset, frame, calibrate)
@@ -95,22 +94,17 @@ def count_images(
             if plain:
                 _add(beside, frame, p.argmax(axis=0), exclusive)
             seen.append(frame.image)
-            pixels += p[0].size
-        return counts, beside, seen, pixels
+        return counts, beside, seen
 
     total, beside = empty(), empty()
     unit = np.zeros(dataset.images, np.uint64)
     groups: dict[int, tuple[str, ...]] = {}
-    read = 0
-    for counts, other, seen, pixels in map_ordered(one, dataset.partitions, threads):
+    for counts, other, seen in map_ordered(one, dataset.partitions, threads):
         total.merge(counts)
         beside.merge(other)
         for image in seen:
             unit[image.number] = image.unit
             groups[image.number] = tuple(values[code] for code, values in image.groups)
-        read += pixels
-        if progress is not None:
-            progress(read)
     return DecidedImages(total, beside if plain else None, unit, groups)
 
 

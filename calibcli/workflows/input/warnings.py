@@ -125,9 +125,9 @@ def _lost_order(overall: SliceResult) -> list[Warning]:
     return [Warning("coarse", text)]
 
 
-def _some(names: list[str], most: int = 5) -> str:
-    more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more
 
 
 def calibrator_warnings(

@@ -177,7 +177,6 @@ def resample(
         picked.choice,
         wish.objective,
         wish.constraints if wish.guarantee is None else (),
-        figures=(),
         prior=picked.prior,
         lowest=picked.lowest,
         confidence=conventions.confidence,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibcli.core.decisions.abstention import abstain, binary_confidence, risk_coverage
+from calibcli.core.decisions.abstention import abstain, risk_coverage
 from calibcli.core.decisions.guarantees import Certified, Uncertified
 from calibcli.core.decisions.objectives import parse_constraint
 from calibcli.core.decisions.thresholds import Choice, Curve, Unreachable
@@ -64,15 +64,6 @@ def test_weighted_area_is_the_limit_of_many_small_rows() -> None:
 def test_no_rows_have_no_curve() -> None:
     with pytest.raises(ValueError, match="no rows"):
         risk_coverage(np.array([0.5]), np.array([0]), np.array([0]))
-
-
-def test_binary_confidence_of_a_half_is_a_positive_decision() -> None:
-    confidence, correct, wrong = binary_confidence(
-        np.array([0.25, 0.5, 0.75]), np.array([1, 3, 5]), np.array([2, 4, 6])
-    )
-    assert confidence.tolist() == [0.5, 0.75]
-    assert correct.tolist() == [3, 2 + 5]
-    assert wrong.tolist() == [4, 1 + 6]
 
 
 @given(

@@ -72,14 +72,6 @@ def test_decision_is_the_least_expected_cost() -> None:
         assert matrix.decide(p, shift).tolist() == expected
 
 
-def test_mean_cost_counts_referrals_and_weights() -> None:
-    matrix = CostMatrix.from_rows([[0, 1, 0.5], [4, 0, 0.5]])
-    assert matrix.refers
-    label, decision = np.array([0, 1, 1, 0]), np.array([1, 0, REFER, 0])
-    assert matrix.mean_cost(label, decision) == (1 + 4 + 0.5 + 0) / 4
-    assert matrix.mean_cost(label, decision, np.array([1.0, 0, 0, 1])) == 0.5
-
-
 @pytest.mark.parametrize(
     ("rows", "message"),
     [

@@ -6,7 +6,6 @@ import pytest
 from calibcli.core.decisions.objectives import FIGURES, parse_constraint, parse_objective
 from calibcli.core.decisions.stability import Stability, stability
 from calibcli.core.decisions.thresholds import Choice, Curve, choose
-from calibcli.core.numeric.proportions import clopper_pearson
 
 Cells = tuple[np.ndarray, np.ndarray, np.ndarray]
 POINTS = 1000
@@ -75,14 +74,6 @@ def test_optimism_is_positive_and_of_the_size_of_the_true_one() -> None:
     assert 0.4 * np.mean(true) < np.mean(said) < 1.2 * np.mean(true)
 
 
-def test_proportions_have_exact_intervals_that_do_not_collapse() -> None:
-    cells = (np.array([0.1, 0.9]), np.array([0, 20]), np.array([20, 0]))
-    found = resampled(cells, "f1", figures=("precision", "recall", "f1"))
-    low, high = clopper_pearson(20, 20, 0.95)
-    assert found.figures["precision"] == pytest.approx((float(low), float(high)))
-    assert found.figures["f1"] == (1.0, 1.0)
-
-
 def test_same_seed_same_answer_and_cells_beyond_the_blocks_change_little() -> None:
     rng = np.random.default_rng(3)
     score = np.sort(rng.random(20_000))
@@ -107,40 +98,34 @@ def test_whole_clusters_are_resampled() -> None:
     score, pos, neg = draw(rng, 200)
     bucket = rng.integers(0, 60, score.size)
     cell = np.arange(score.size)
-    single = resampled(
-        (score, pos, neg), "f1", buckets=(bucket, cell, pos, neg), figures=("f1",), draws=300
-    )
+    single = resampled((score, pos, neg), "f1", buckets=(bucket, cell, pos, neg), draws=300)
     copied = resampled(
         (score, 30 * pos, 30 * neg),
         "f1",
         buckets=(bucket, cell, 30 * pos, 30 * neg),
-        figures=("f1",),
         draws=300,
     )
-    naive = resampled((score, 30 * pos, 30 * neg), "f1", figures=("f1",), draws=300)
+    naive = resampled((score, 30 * pos, 30 * neg), "f1", draws=300)
     assert copied == single
-    assert copied.figures["f1"] is not None
-    assert naive.figures["f1"] is not None
-    width = copied.figures["f1"][1] - copied.figures["f1"][0]
-    assert width > 3 * (naive.figures["f1"][1] - naive.figures["f1"][0])
+    assert copied.value is not None
+    assert naive.value is not None
+    width = copied.value[1] - copied.value[0]
+    assert width > 3 * (naive.value[1] - naive.value[0])
 
 
 def test_weights_of_one_give_the_intervals_of_rows() -> None:
     score, pos, neg = draw(np.random.default_rng(5), 300)
     squares = (pos.astype(float), neg.astype(float))
-    plain = resampled((score, pos, neg), "f1", figures=("f1",))
-    weighted = resampled(
-        (score, pos.astype(float), neg.astype(float)), "f1", figures=("f1",), squares=squares
-    )
+    plain = resampled((score, pos, neg), "f1")
+    weighted = resampled((score, pos.astype(float), neg.astype(float)), "f1", squares=squares)
     assert weighted.threshold == plain.threshold
-    assert weighted.figures["f1"] == pytest.approx(plain.figures["f1"])
+    assert weighted.value == pytest.approx(plain.value)
     heavy = resampled(
         (score, 9.0 * pos, 9.0 * neg),
         "f1",
-        figures=("f1",),
         squares=(81.0 * pos, 81.0 * neg),
     )
-    assert heavy.figures["f1"] == pytest.approx(plain.figures["f1"])
+    assert heavy.value == pytest.approx(plain.value)
 
 
 def test_prior_moves_value_and_interval_together() -> None:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from calibcli.core.decisions.objectives import parse_constraint
-from calibcli.core.decisions.promises.means import hoeffding_bentkus
 from calibcli.core.decisions.thresholds import Curve
 from calibcli.core.detection.guarantee import FoundByUnit, check, most_alarms, promised
 from calibcli.errors import UsageError
@@ -73,22 +72,6 @@ def test_an_image_counts_at_most_so_many_false_boxes():
     bounds = (bound("fp_per_image<=2"),)
     means = promised(found, curve_of(found), bounds, LEVEL, 20.0).at(0, bounds)
     assert (means.means, means.clipped) == ((11.0,), 1)
-
-
-def test_the_p_value_of_no_error_is_that_of_the_binomial():
-    found = hoeffding_bentkus(np.array([1.0, 1.0, 0.5]), np.array([59, 58, 100]), 0.95)
-    assert found[0] == pytest.approx(0.95**59)
-    assert found[0] <= 0.05 < found[1]
-    assert found[2] == 1.0
-
-
-def test_p_values_are_valid_for_means_at_the_target():
-    rng = np.random.default_rng(0)
-    figures = rng.beta(9, 1, (4000, 80))  # of mean 0.9
-    for target in (0.9, 0.93):
-        p = hoeffding_bentkus(figures.mean(axis=1), np.full(4000, 80), target)
-        for level in (0.05, 0.2):
-            assert (p <= level).mean() <= level
 
 
 def kept(texts, images, draws):

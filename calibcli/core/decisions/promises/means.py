@@ -3,17 +3,16 @@
 The hypothesis is "the expected figure is below the target"; a p-value at most the level lets it be
 rejected, whatever the distribution of the figures.
 
-    hoeffding_bentkus   from the mean alone (Bates, Angelopoulos, Lei, Malik and Jordan 2021,
-                        *Distribution-free, risk-controlling prediction sets*, proposition 5)
-    betting             from every figure in turn (Waudby-Smith and Ramdas 2024, *Estimating means
-                        of bounded random variables by betting*, sections 3 and 4.2)
+They are made by betting on every figure in turn (Waudby-Smith and Ramdas 2024, *Estimating means
+of bounded random variables by betting*, sections 3 and 4.2).
 
 A bettor who starts with 1 and puts a share of the capital on "above the target" before each figure
 is shown has, where the hypothesis is true, an expected capital of at most 1 at every time, so that
 it ever reaches 1/level with probability at most the level (Ville). Shares follow the mean and the
 variance of the figures before. Units with many rows have figures that vary little, which the bettor
-finds out and a bound from the mean alone does not: it certifies with fewer units, and is what
-promises by unit are tested with, always. (The smaller of two p-values would not be one.)
+finds out and a bound from the mean alone (Bates, Angelopoulos, Lei, Malik and Jordan 2021,
+*Distribution-free, risk-controlling prediction sets*, proposition 5) does not: it certifies with
+fewer units.
 """
 
 from __future__ import annotations
@@ -30,32 +29,6 @@ if TYPE_CHECKING:
 
 _MOST_STAKED = 0.75
 """Share of the capital that the worst figure may cost."""
-
-
-def hoeffding_bentkus(mean: Floats, units: NDArray[np.integer], target: float) -> Floats:
-    """Return the p-values of "the expected figure is below `target`", elementwise.
-
-    Args:
-        mean: over the units, of figures in [0, 1].
-        units: how many.
-        target: between 0 and 1.
-    """
-    from scipy.special import betainc, xlogy
-
-    risk = 1.0 - target
-    n = np.asarray(units, np.float64)
-    if risk <= 0.0:
-        return np.ones(np.shape(mean))
-    loss = np.clip(1.0 - mean, 0.0, 1.0)
-    low = np.minimum(loss, risk)
-    kl = xlogy(low, low / risk) + xlogy(1.0 - low, (1.0 - low) / max(target, 1e-300))
-    hoeffding = np.exp(-n * kl)
-    # Sums of shares are a few units of rounding off: 2.0000000000000004 errors are 2.
-    errors = np.ceil(n * loss - 1e-9 * np.maximum(n, 1.0))
-    tail = np.ones(np.shape(mean))
-    some = errors < n
-    tail[some] = betainc((n - errors)[some], errors[some] + 1.0, target)
-    return np.where(n > 0, np.minimum(1.0, np.minimum(hoeffding, math.e * tail)), 1.0)
 
 
 def betting(figures: Floats, target: float, level: float) -> float:
