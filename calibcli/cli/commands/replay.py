@@ -27,7 +27,6 @@ _IDLE = {
     "rollback": _WRITES_NOTHING,
     "dry_run": _WRITES_NOTHING,
     "lock_timeout": _WRITES_NOTHING,
-    "thresholds": ("a replay is of calibrators", "leave it out"),
     "ok_if_kept": _ONE_NIGHT,
     "fail_if": ("a replay has no figures for a gate", "read its JSON: policies[].difference"),
     "bins": _NO_BINS,
@@ -100,6 +99,7 @@ def replayed(
             wanted,
             by,
             rule,
+            thresholds=given.thresholds,
             threads=run.threads,
             progress=progress.callback,
         )

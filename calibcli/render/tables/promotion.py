@@ -29,7 +29,7 @@ _CHECKS: Final = {
     "auc": "change of the AUC",
     "accuracy": "change of the accuracy",
 }
-SCORES: Final = {"nll": "log loss", "brier": "Brier score"}
+SCORES: Final = {"nll": "log loss", "brier": "Brier score", "cost": "cost"}
 
 
 def headline(result: PromotionResult) -> str:

@@ -32,10 +32,11 @@ def headline(result: ReplayResult) -> str:
 
 def facts(result: ReplayResult) -> str:
     """Return what was judged."""
+    what = "pair" if result.score == "cost" else "calibrator"
     word = "period" if result.nights == 1 else "periods"
     return (
         f"{result.nights} {word} of {result.by} after the first, {figures.count(result.rows)} "
-        "rows, each judged by the calibrator in place before it"
+        f"rows, each judged by the {what} in place before it"
     )
 
 

@@ -12,18 +12,17 @@ Those of differences are widened until all hold together (Bonferroni).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
 from msgspec import structs
 
-from calibcli.core.calibrators import Identity
-from calibcli.core.fitting.held_out import HeldOut, map_losses
-from calibcli.core.fitting.online import OnlinePlatt
+from calibcli.core.fitting.held_out import map_losses
 from calibcli.core.results.envelope import Input
-from calibcli.core.results.figures import Figure
-from calibcli.core.results.parts.replay import Acted, Night, Policy, Replayed, ReplayResult
+from calibcli.core.results.parts.replay import Acted, Replayed, ReplayResult
 from calibcli.core.results.reading import typed_as
 from calibcli.core.results.warning import Warning, told
 from calibcli.errors import InputError
@@ -36,12 +35,13 @@ from calibcli.workflows.input.gather import gather, open_input
 from calibcli.workflows.measure.series import order_warnings, split, with_by
 from calibcli.workflows.promote.challenge import contest
 from calibcli.workflows.promote.outcome import checked, limits
+from calibcli.workflows.promote.replay_pair import PairCourse, wished
 from calibcli.workflows.promote.shift import checks_of
+from calibcli.workflows.promote.ways import Ledger, Way
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from calibcli.core.calibrators import Calibrator
     from calibcli.core.comparison.promotion import Rule
     from calibcli.core.results.parts.replay import PolicyName
     from calibcli.core.results.promotion import Outcome
@@ -60,6 +60,7 @@ def replay(
     by: str,
     rule: Rule,
     *,
+    thresholds: str | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> ReplayResult:
@@ -71,6 +72,8 @@ def replay(
         options: what is fitted each time; its `select` is the loss that is counted.
         by: the column of the periods, as `measure --by` takes it.
         rule: what `promote` asks of a challenger; its steps below 1 are policies too.
+        thresholds: path of cut-offs that were chosen by what errors cost: pairs are played, whose
+            loss is that cost.
         threads: to read with.
         progress: is told of rows.
 
@@ -88,8 +91,17 @@ def replay(
     medium(found.medium).check_fit(found.overall.population.pairs, spec)
     found, periods = split(found, by)
     _check(periods, by)
-    course = _Course(found, conventions, options, rule)
-    nights = [course.night(place, one) for place, one in enumerate(periods)]
+    course: _Course | PairCourse
+    more: dict[str, Any] = {}
+    with ExitStack() as stack:
+        if thresholds is None:
+            course = _Course(found, conventions, options, rule)
+        else:
+            folder = stack.enter_context(TemporaryDirectory(prefix="calibcli-"))
+            asked = wished(thresholds, found)
+            course = PairCourse(found, conventions, options, rule, asked, Path(folder), threads)
+            more = {"thresholds_file": thresholds, "cost": asked[1].text}
+        nights = [course.night(place, one) for place, one in enumerate(periods)]
     told_of = [one.place for one in course.ways if one.acts]
     nights = [
         structs.replace(one, policies=tuple(one.policies[place] for place in told_of))
@@ -107,13 +119,14 @@ def replay(
             **limits(rule, found.task),
             "steps": list(rule.steps),
             "replay": by,
+            **more,
         },
         task=found.fitted_task,
         by=by,
-        score=options.select,
+        score="cost" if more else options.select,
         nights=len(periods) - 1,
         rows=sum(one.n for one in nights if one.judged),
-        policies=tuple(course.outcome(course.ways[place]) for place in told_of),
+        policies=tuple(course.ledger.outcome(course.ways[place]) for place in told_of),
         periods=tuple(nights),
         **told(warnings),
     )
@@ -126,37 +139,6 @@ def _check(periods: Sequence[Slice], by: str) -> None:
         raise InputError(
             f"all rows are of one period of {by}", "cut time finer: --replay hour:COL or rows:1000"
         )
-
-
-@dataclass(slots=True, eq=False)
-class _Way:
-    """A policy and the calibrator that it has in place.
-
-    Attributes:
-        place: among the losses; that of `never`, which the others are held against, is 0.
-        calibrator: in place.
-        known: what an artifact of it would carry of the rows it was fitted on.
-        parts: how often there was something between the old and the new calibrator, and `wholes`
-            how often there was nothing.
-        worst: the period of the largest loss so far.
-        line: of `online`.
-    """
-
-    place: int
-    name: PolicyName
-    step: float | None = None
-    calibrator: Calibrator = field(default_factory=Identity)
-    known: dict[str, Any] | None = None
-    replaced: int = 0
-    parts: int = 0
-    wholes: int = 0
-    worst: Night | None = None
-    line: OnlinePlatt = field(default_factory=OnlinePlatt)
-
-    @property
-    def acts(self) -> bool:
-        """Whether it is not `always` under another name."""
-        return self.name != "step" or self.parts > 0 or self.wholes == 0
 
 
 class _Course:
@@ -178,9 +160,9 @@ class _Course:
             ("uncalibrated", None),
         ]
         self.ways = [
-            _Way(place, cast("PolicyName", name), step) for place, (name, step) in enumerate(names)
+            Way(place, cast("PolicyName", name), step) for place, (name, step) in enumerate(names)
         ]
-        self.apart, self.alone = HeldOut(len(names)), HeldOut(1 + len(names))
+        self.ledger = Ledger(self.ways, rule.confidence)
 
     @property
     def warnings(self) -> list[Warning]:
@@ -224,24 +206,15 @@ class _Course:
     def _judge(self, stats: ScoreStats, value: str) -> list[float | None]:
         select = cast("Any", self.options.select)
         losses = [map_losses(one.calibrator, stats, select) for one in self.ways]
-        nothing = np.zeros(len(losses[0][0]))
-        tonight = self.alone.fresh()
-        tonight.add_cells(stats, [(nothing, nothing), *losses])
-        self.alone.merge(tonight)
-        self.apart.add_cells(stats, losses)
-        means = [float(loss) for loss in tonight.differences[1:]]
-        for one, loss in zip(self.ways, means, strict=True):
-            if one.worst is None or loss > one.worst.loss:
-                one.worst = Night(value, loss)
-        return list(means)
+        return self.ledger.judge(stats, value, losses)
 
-    def _begin(self, one: _Way, fitted: Fitted | None, period: Slice) -> bool:
+    def _begin(self, one: Way, fitted: Fitted | None, period: Slice) -> bool:
         if one.name == "uncalibrated" or fitted is None:
             return False
         one.calibrator, one.known = fitted.calibrator, _known(period)
         return True
 
-    def _promote(self, one: _Way, fitted: Fitted | None, period: Slice) -> tuple[bool, Outcome]:
+    def _promote(self, one: Way, fitted: Fitted | None, period: Slice) -> tuple[bool, Outcome]:
         """Do what `fit --promote-over` does."""
         found = replace(self.found, overall=period, groups=())
         try:
@@ -261,28 +234,12 @@ class _Course:
         one.calibrator, one.known = met.fitted.calibrator, _known(period)
         return True, "promoted"
 
-    def outcome(self, one: _Way) -> Policy:
-        """Return what a policy has cost."""
-        confidence = self.rule.confidence
-        together = 1.0 - (1.0 - confidence) / (len(self.ways) - 1)
-        loss = self.alone.interval(1 + one.place, confidence)
-        apart = self.apart.interval(one.place, together) if one.place else (0.0, 0.0)
-        assert one.worst is not None
-        return Policy(
-            name=one.name,
-            step=one.step,
-            replaced=one.replaced,
-            loss=Figure(float(self.alone.differences[1 + one.place]), *loss),
-            difference=Figure(float(self.apart.differences[one.place]), *apart),
-            worst=one.worst,
-        )
-
 
 def _known(period: Slice) -> dict[str, Any]:
     return compact_stats(period.population)
 
 
-def _follow(one: _Way, fitted: Fitted | None) -> bool:
+def _follow(one: Way, fitted: Fitted | None) -> bool:
     """Take the new fit, or go a part of the way to it; return whether anything was replaced."""
     if fitted is None or one.name not in ("always", "step"):
         return False

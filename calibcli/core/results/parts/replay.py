@@ -100,7 +100,7 @@ class ReplayResult(Envelope, frozen=True, kw_only=True):
 
     Attributes:
         by: the column of the periods.
-        score: the loss, "nll" or "brier".
+        score: the loss, "nll" or "brier"; of pairs "cost", that of the decisions.
         nights: how many periods were judged, and their `rows`.
     """
 
