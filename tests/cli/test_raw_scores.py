@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib.resources import files
 from typing import Any
 
@@ -220,6 +221,41 @@ def test_periods_know_groups_and_what_a_calibrator_makes_of_them(points, good, t
     assert "auc" in good(*by[:-2]).out
 
 
+def test_the_page_shows_their_order_and_no_probabilities(points, distances, good, tmp_path):
+    page, cuts = tmp_path / "r.html", tmp_path / "cut.json"
+    good("threshold", points, "--raw", "--maximize", "youden", "-o", cuts)
+    good("report", points, "--group", "site", "--by", "rows:400", "--thresholds", cuts, "-o", page,
+         "-q")  # fmt: skip
+    text = page.read_text()
+    shown = re.sub(r"<[^>]+>", " ", text[text.index("<body") :])
+    assert f"They rank the rows, AUC {auc():.4f}" in shown
+    for part in ("ranking", "cutoff", "periods", "slices0"):
+        assert f'id="{part}"' in text
+    assert 'id="reliability"' not in text
+    assert "ECE per" not in shown
+    assert shown.count("raw scores are no probabilities") == 0
+    data = tmp_path / "r.json"
+    good("report", points, "--raw", "--threshold", "600", "-o", data, "-q")
+    roc = json.loads(data.read_text())["measure"]["overall"]["roc"]
+    # Every point of the curve is what its cut-off does, in the unit of the scores.
+    for at, fpr, tpr in list(zip(roc["threshold"], roc["fpr"], roc["tpr"], strict=True))[1::9]:
+        c = counts(at)
+        assert fpr == pytest.approx(c["fp"] / (c["fp"] + c["tn"]))
+        assert tpr == pytest.approx(c["tp"] / (c["tp"] + c["fn"]))
+    good("report", distances, "--raw", "--descending", "--threshold", "600", "-o", page, "-q")
+    assert "score &lt;= threshold" in page.read_text()
+
+
+def test_the_page_after_a_calibrator_has_its_diagram(points, good, calibcli, tmp_path):
+    out, page = tmp_path / "c.json", tmp_path / "r.html"
+    good("fit", points, "--raw", "--method", "platt", "-o", out, "-q")
+    ran = calibcli("report", points, "--calibrator", out, "--cost", "fp=1,fn=4", "-o", page, "-q")
+    assert ran.code == 0, ran.err
+    text = page.read_text()
+    assert 'id="reliability"' in text
+    assert "After calibration" in text
+
+
 @pytest.mark.parametrize(
     ("command", "options"),
     [
@@ -232,7 +268,11 @@ def test_periods_know_groups_and_what_a_calibrator_makes_of_them(points, good, t
         ("threshold", ("--coverage", "0.9")),
         ("fit", ("--method", "temperature", "-o", "x.json")),
         ("fit", ("--promote-over", "x.json")),
-        ("report", ("-o", "x.html")),
+        ("report", ("--versus", "score", "-o", "x.html")),
+        ("report", ("--reference", "x.csv", "-o", "x.html")),
+        ("report", ("--cost", "fp=1,fn=4", "-o", "x.html")),
+        ("report", ("--at", "0.8", "-o", "x.html")),
+        ("report", ("--bins", "10", "-o", "x.html")),
         ("measure", ("--logits",)),
         ("measure", ("--scale", "100")),
     ],
@@ -321,7 +361,7 @@ def test_too_few_of_one_label_to_compare_methods(rows, write, good, tmp_path):
         ("measure", ("--save-stats", "x.json")),
         ("measure", ("--bins", "10")),
         ("measure", ("--evidence", "x.json")),
-        ("report", ("-o", "x.html")),
+        ("report", ("--cost", "fp=1,fn=4", "-o", "x.html")),
     ],
 )
 def test_thresholds_tell_that_scores_are_raw(

@@ -13,7 +13,7 @@ from calibcli.cli import console, options
 from calibcli.cli.choices import Format, option
 from calibcli.cli.detections import DetectionInput
 from calibcli.cli.outputs import keep_apart
-from calibcli.cli.raw import refuse_raw
+from calibcli.cli.raw import cuts_of, refuse_bins, refuse_raw
 from calibcli.cli.spread import spread_options
 from calibcli.errors import UsageError
 
@@ -41,6 +41,7 @@ _SUFFIXES = {
 
 @spread_options
 def command(
+    context: typer.Context,
     paths: Annotated[list[str], typer.Argument(metavar="SCORES...", help=options.SCORES_HELP)],
     read: options.InputOptions,
     groups: options.GroupOptions,
@@ -90,12 +91,16 @@ def command(
 
         vega.begin()
     with console.Progress(quiet=run.quiet, verbose=run.verbose) as progress:
-        conventions = how.conventions(thresholds=tuple(threshold or [0.5]), at=tuple(at or ()))
         from calibcli.workflows.measure.report import report
 
         own = tuple(groups.group or ())
         spec = boxes.into(read.spec(paths, own, calibrator, versus, thresholds))
-        refuse_raw(spec, {"a report": True})
+        refuse_raw(spec, {"--versus": versus, "--reference": reference, "--at": at})
+        if calibrator is None:
+            refuse_raw(spec, {"--cost": cost})
+            refuse_bins(context, spec)
+        cuts = cuts_of(spec, threshold, calibrator)
+        conventions = how.conventions(at=tuple(at or ()), **cuts)
         result = report(
             spec,
             conventions,

@@ -39,7 +39,8 @@ def all_figures(found: ReportResult | MeasureResult) -> Iterator[Figure]:
     yield from gallery_decisions.decision_figures(whole)
     for place, (kind, parts) in enumerate(words.slices_by_kind(measure).items()):
         identity = gallery_slices.slices_identity(kind, place)
-        yield gallery_slices.dots_figure(kind, parts, measure, identity)
+        if gallery_slices.calibrates(parts):
+            yield gallery_slices.dots_figure(kind, parts, measure, identity)
         yield from gallery_slices.multiple_figures(kind, parts, measure, identity)
     yield from series_figures(measure)
     if whole.calibrator is not None:
@@ -50,7 +51,12 @@ def reliability_figures(result: MeasureResult) -> list[Figure]:
     """Return the reliability diagrams before and after, the CORP curve and ECE by bins."""
     params, task, overall = result.conventions, words.task_of(result), result.overall
     after = overall.calibrated
-    if after is None:
+    if not overall.bins:  # raw scores have none until they are fitted
+        parts = [after] if after is not None and after.bins else []
+        made = [_diagram(one, params, task, "After calibration", color=AFTER) for one in parts]
+        if not parts:
+            return []
+    elif after is None:
         made, parts = [_diagram(overall, params, task, "Reliability diagram")], [overall]
     else:
         made = [_diagram(overall, params, task, "Before calibration")]

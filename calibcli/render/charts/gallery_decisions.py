@@ -101,19 +101,19 @@ def confusion_figures(report: ReportResult) -> list[Figure]:
     # A matrix has four counts; a detector has no true negatives.
     items = [one for one in items if one[1].tn is not None]
     return [
-        _matrix(table, name, f"confusion-{place + 1}")
+        _matrix(table, name, f"confusion-{place + 1}", below=report.measure.conventions.falling)
         for place, (name, table) in enumerate(items[:MATRICES])
     ]
 
 
-def _matrix(table: Confusion, name: str, identity: str) -> Figure:
+def _matrix(table: Confusion, name: str, identity: str, *, below: bool) -> Figure:
     at = figures.short(table.threshold)
     title = f"{name}: cut-off {at}" if name else f"Cut-off {at}"
     counts = ", ".join(f"{key.upper()} {figures.count(n)}" for key, n in table.counts.items())
     shown = (("precision", table.precision), ("recall", table.recall), ("f1", table.f1))
     rates = "; ".join(f"{key} {figures.with_interval(rate)}" for key, rate in shown)
     says = f"Confusion at {at}: {counts}; {rates}"
-    return Figure(identity, maps.confusion(table, title=title), says, (("", rates),))
+    return Figure(identity, maps.confusion(table, title=title, below=below), says, (("", rates),))
 
 
 def search_figures(report: ReportResult) -> list[Figure]:

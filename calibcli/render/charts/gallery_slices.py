@@ -40,6 +40,11 @@ def slices_identity(kind: str, place: int) -> str:
     return f"group-{place}-{letters}".removesuffix("-")
 
 
+def calibrates(parts: Sequence[SliceResult]) -> bool:
+    """Whether any slice has an ECE; raw scores have none."""
+    return any(words.ece_of(part) is not None for part in parts)
+
+
 def dots_figure(
     kind: str, parts: Sequence[SliceResult], result: MeasureResult, identity: str
 ) -> Figure:

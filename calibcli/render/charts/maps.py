@@ -17,12 +17,16 @@ if TYPE_CHECKING:
     Spec = dict[str, Any]
 
 
-def confusion(table: Confusion, *, title: str) -> Spec:
-    """Return a two by two confusion matrix, shaded by the share of each true label."""
+def confusion(table: Confusion, *, title: str, below: bool = False) -> Spec:
+    """Return a two by two confusion matrix, shaded by the share of each true label.
+
+    `below`: low scores are positive.
+    """
     tn = table.tn or 0
     positives, negatives = table.tp + table.fn, table.fp + tn
     at = figures.short(table.threshold)
-    said, not_said = f"score >= {at}", f"score < {at}"
+    signs = ("<=", ">") if below else (">=", "<")
+    said, not_said = (f"score {sign} {at}" for sign in signs)
     cells = [
         ("label 1", said, table.tp, positives, "TP"),
         ("label 1", not_said, table.fn, positives, "FN"),

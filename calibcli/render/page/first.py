@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from calibcli.render.charts import gallery
+from calibcli.render.charts import gallery, gallery_decisions
 from calibcli.render.page.parts import details_html, figure_html
 from calibcli.render.tables import decisions, held
 from calibcli.render.words import answers, figures, verdicts
@@ -32,6 +32,7 @@ def first_screen(report: ReportResult) -> str:
     )
     stages = ("reliability-before", "reliability-after", "reliability")
     drawn = [one for one in gallery.reliability_figures(measure) if one.identity in stages]
+    drawn = drawn or gallery_decisions.ranking_figures(report)[:1]
     figure = figure_html(replace(drawn[-1], identity="first", caption=())) if drawn else ""
     return f'<div class="first">{verdict}{figure}</div>\n'
 

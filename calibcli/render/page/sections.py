@@ -46,16 +46,20 @@ def tiles_html(result: MeasureResult) -> str:
     """Return the headline figures with their intervals."""
     before = result.overall.metrics
     after = result.overall.after
+    told = dict(glossary.HEADLINE)
+    if not result.overall.bins and after is None:  # raw scores: their order is what there is
+        told = {"auc": "ranking", "average_precision": "precision over recall"}
     tiles = [
         tile_html(_title(name), meaning, before[name], None if after is None else after.get(name))
-        for name, meaning in glossary.HEADLINE.items()
+        for name, meaning in told.items()
         if name in before
     ]
     return f'<ul class="tiles">{"".join(tiles)}</ul>\n'
 
 
 def _title(metric: str) -> str:
-    return {"ece": "ECE", "auc": "AUC", "nll": "NLL"}.get(metric, metric.capitalize())
+    known = {"ece": "ECE", "auc": "AUC", "nll": "NLL", "average_precision": "AP"}
+    return known.get(metric, metric.capitalize())
 
 
 def warnings_html(warnings: Sequence[str]) -> str:
@@ -70,6 +74,8 @@ def warnings_html(warnings: Sequence[str]) -> str:
 def reliability(result: MeasureResult) -> str:
     """Return the reliability diagrams before and after, and their numbers."""
     params, task, overall = result.conventions, words.task_of(result), result.overall
+    if not overall.last.bins:
+        return ""
     tables = [
         segmentation.structures_table(result),
         tabulate.bins_table(overall, params, task),
@@ -122,8 +128,10 @@ def slices_section(
     left_out = []
     if len(parts) > limit:
         left_out.append(f"the chart shows the {limit} of {len(parts)} with the highest ECE")
-    dots = figure_html(gallery_slices.dots_figure(kind, parts, result, figure))
-    body = f'<div class="wide">{dots}</div>\n'
+    dots = ""
+    if gallery_slices.calibrates(parts):
+        dots = figure_html(gallery_slices.dots_figure(kind, parts, result, figure))
+    body = f'<div class="wide">{dots}</div>\n' if dots else ""
     shown = gallery_slices.multiple_figures(kind, parts, result, figure)
     if shown:
         if len(parts) > len(shown):

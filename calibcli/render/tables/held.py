@@ -48,7 +48,8 @@ def tables(report: ReportResult, chosen: ThresholdsFile) -> list[Table]:
     made = []
     now = decisions.thresholds_table(here, report.measure.conventions)
     if now:
-        made.append(replace(now, caption="On the rows of this report: score >= threshold"))
+        sign = "<=" if report.measure.conventions.falling else ">="
+        made.append(replace(now, caption=f"On the rows of this report: score {sign} threshold"))
     then = decisions.thresholds_table(chosen.thresholds, chosen.conventions)
     if then:
         made.append(replace(then, caption="On the rows that it was chosen on"))

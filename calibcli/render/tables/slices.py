@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from calibcli.core.results.figures import Figure
 from calibcli.render.tables.common import figure, level, slice_title
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from calibcli.core.results.figures import Reading
     from calibcli.core.results.measure import MeasureResult, SliceResult
 
+T = TypeVar("T", Cell, Column)
 # What a slice's row shows, and which columns go first on a narrow screen.
 _METRICS: Final = {
     "ground_truth": 2,
@@ -46,11 +47,15 @@ def slices_table(
     worst = words.worst_slice(slices)
     kept = _harmful(slices, limit)
     shown = [name for name in _METRICS if any(name in part.metrics for part in slices)]
+    ranked = params.raw is not None and not any(part.bins for part in slices)
+    if ranked:  # raw scores have the figures of their order alone
+        shown = [name for name in shown if any(part.value(name) is not None for part in slices)]
     rates = any(part.confusion for part in slices)
     rows = []
     for part in kept:
         style: Style = "bad" if part is worst and len(slices) > 1 else ""
-        rows.append(_row(part, shown, style, calibrated=calibrated, rates=rates))
+        cells = _row(part, shown, style, calibrated=calibrated, rates=rates)
+        rows.append(_without_ece(cells) if ranked and not calibrated else cells)
     columns = [
         Column(title, left=True),
         Column("n"),
@@ -59,6 +64,8 @@ def slices_table(
         Column("", left=True, rank=1),
         *(Column(name, rank=_METRICS[name]) for name in shown),
     ]
+    if ranked and not calibrated:
+        columns = list(_without_ece(columns))
     if rates:
         columns.append(Column("threshold", rank=7))
         columns += [Column(name, rank=_RATES[name]) for name in _RATES]
@@ -70,6 +77,11 @@ def slices_table(
         )
     caption = "Per class" if title == "class" else f"Per {title}"
     return Table(caption, tuple(columns), tuple(rows), note)
+
+
+def _without_ece(row: Sequence[T]) -> tuple[T, ...]:
+    """Return the columns or cells of a row without the ECE and the mark of the worst."""
+    return tuple(one for place, one in enumerate(row) if place not in (2, 3))
 
 
 def _harmful(slices: Sequence[SliceResult], limit: int | None) -> Sequence[SliceResult]:

@@ -39,6 +39,8 @@ def answer(result: MeasureResult) -> Answer:
     params, task, overall = result.conventions, words.task_of(result), result.overall
     tone = verdicts.slice_verdict(overall, params, task).tone
     after = overall.calibrated
+    if not overall.bins and params.raw is not None:
+        return _ranked(result, after)
     error, ends = _error(overall, params), tone
     parts = [f"{error}, ECE {_ece(overall)}" if error else f"ECE {_ece(overall)}"]
     if after is not None:
@@ -48,6 +50,19 @@ def answer(result: MeasureResult) -> Answer:
     parts += _slices(result)
     sentence = "; ".join(part for part in parts if part)
     return Answer(ends, _WORDS[tone], f"{sentence[:1].upper()}{sentence[1:]}.")
+
+
+def _ranked(result: MeasureResult, after: SliceResult | None) -> Answer:
+    """Return what raw scores are: an order, and probabilities once they are fitted."""
+    params, task = result.conventions, words.task_of(result)
+    auc = figures.with_interval(result.overall.metrics.get("auc"))
+    told = f"They rank the rows, AUC {auc}"
+    if after is None:
+        sentence = f"{told}, and are no probabilities until they are fitted."
+        return Answer("warn", "Raw scores", sentence)
+    ends = verdicts.slice_verdict(after, params, task).tone
+    parts = [told, f"{_after(after, ends, params)}, ECE {_ece(after)}", *_slices(result)]
+    return Answer(ends, "Raw scores", f"{'; '.join(part for part in parts if part)}.")
 
 
 def _ece(part: SliceResult) -> str:

@@ -322,12 +322,13 @@ def measured(
 
     scale = found.raw_scale
 
-    def ranked(one: Slice, scale: RawScale) -> SliceResult:
+    def ranked(one: Slice, scale: RawScale, costs: Costs | None) -> SliceResult:
         from calibcli.workflows.measure.ranking import ranking_result
 
         own = conventions if applied is None else applied.raw_cuts(conventions, one.where)
-        result = ranking_result(one.where, one.population, own, scale)
-        later = partial(slice_result, conventions=cut(one.where, after=True))
+        drawn = costs is not None
+        result = ranking_result(one.where, one.population, own, scale, curves=drawn)
+        later = partial(slice_result, conventions=cut(one.where, after=True), curves=costs)
         return with_after(one, result, later)
 
     def cut(where: Where, *, after: bool) -> Conventions:
@@ -337,7 +338,7 @@ def measured(
         if not found.labelled:
             return unlabelled(one)
         if scale is not None:
-            return ranked(one, scale)
+            return ranked(one, scale, costs)
         own = cut(one.where, after=False)
         before = slice_result(one.where, one.population, own, curves=costs)
         later = partial(slice_result, conventions=cut(one.where, after=True), curves=costs)

@@ -11,12 +11,18 @@ from calibcli.core.metrics import intervals
 from calibcli.core.metrics.binary import View
 from calibcli.core.metrics.further.registry import ALL
 from calibcli.core.metrics.grid_error import grid_error
+from calibcli.core.numeric.scales import logit
 from calibcli.core.results.measure import SliceResult
-from calibcli.workflows.measure.slices import confusion, figure
+from calibcli.core.results.parts.curves import PrecisionRecall, Roc
+from calibcli.core.results.reading import typed_as
+from calibcli.workflows.measure.slices import confusion, figure, ranking_curves
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from calibcli.core.numeric.raw_scale import RawScale
     from calibcli.core.results.figures import Figure, Where
+    from calibcli.core.statistics.stats import ScoreStats
     from calibcli.tasks.population import Population
     from calibcli.workflows.input.conventions import Conventions
 
@@ -41,7 +47,12 @@ def ranking_brief(population: Population, conventions: Conventions) -> Result:
 
 
 def ranking_result(
-    where: Where, population: Population, conventions: Conventions, scale: RawScale
+    where: Where,
+    population: Population,
+    conventions: Conventions,
+    scale: RawScale,
+    *,
+    curves: bool = False,
 ) -> SliceResult:
     """Return the result of a slice of raw scores.
 
@@ -50,6 +61,7 @@ def ranking_result(
         population: its statistics.
         conventions: how sure to be, and the cut-offs in the unit of the scores.
         scale: of the scores.
+        curves: whether to have also the curves of all cut-offs that a report draws.
     """
     view, tables = View(population.pairs, conventions.headline), []
     for raw in conventions.raw_cuts:
@@ -58,10 +70,30 @@ def ranking_result(
             first = int(np.searchsorted(view.stats.cut, float(scale.keyed(raw))))
         table = confusion(view, at, conventions.confidence, first=first)
         tables.append(structs.replace(table, threshold=raw))
+    drawn = ranking_curves(population) if curves else {}
+    for points in drawn.values():
+        points["threshold"] = _in_unit(points["threshold"], view.stats, scale)
     return SliceResult(
         slice=where,
         metrics=ranking_figures(population, conventions),
         confusion=tuple(tables),
         bins=(),
+        roc=None if "roc" not in drawn else typed_as(drawn["roc"], Roc),
+        pr=None if "pr" not in drawn else typed_as(drawn["pr"], PrecisionRecall),
         grid_error=None if population.pairs.exact else grid_error(population.pairs),
     )
+
+
+def _in_unit(
+    thresholds: Sequence[float | None], stats: ScoreStats, scale: RawScale
+) -> list[float | None]:
+    """Return cut-offs that are probabilities to the program in the unit of the scores."""
+    found: list[float | None] = []
+    for at in thresholds:
+        if at is None:
+            found.append(None)
+            continue
+        place = int(np.searchsorted(stats.floor, at))
+        z = float(stats.cut[place]) if stats.exact else float(logit(at))
+        found.append(float(scale.raw(z)))
+    return found

@@ -79,7 +79,7 @@ def slice_result(
     if extra is not None:
         result |= extra.parts()
     if curves is not None and not population.exclusive:
-        result |= _curves(population)
+        result |= ranking_curves(population)
     if curves is not None and where.kind == "class":
         from calibcli.workflows.measure.decided.decision_curves import class_costs
 
@@ -321,7 +321,7 @@ def judge_readings(result: Result, level: float | None) -> None:
         result[IMAGES] = structs.replace(medium, structures=structures)
 
 
-def _curves(population: Population) -> Result:
+def ranking_curves(population: Population) -> Result:
     """Return ROC and precision-recall points, thinned evenly along the curve.
 
     Where something has no score of its own there are no negatives to make a ROC curve of.
