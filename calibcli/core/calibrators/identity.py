@@ -13,7 +13,7 @@ from calibcli.core.calibrators.piecewise import Linear, Logistic, Pieces
 from calibcli.core.calibrators.types import CLASSES, SCORE, Calibrator, Space, Takes
 
 if TYPE_CHECKING:
-    from calibcli.core.calibrators.classes.rows import RowSource
+    from calibcli.core.calibrators.classes.rows import Deal, RowSource
     from calibcli.core.statistics.stats import ScoreStats
 
 
@@ -35,6 +35,13 @@ class Identity(Calibrator):
     ) -> Self:
         """Return the identity; nothing is learned, so one class is enough."""
         return cls()
+
+    @classmethod
+    def fit_folds(
+        cls, rows: RowSource, folds: Deal, whole: Self, *, prior: float = 0.0
+    ) -> tuple[Self, ...]:
+        """Return the identity of each fold."""
+        return (cls(),) * (int(folds.max()) + 1)
 
     def apply(self, x: FloatArray) -> FloatArray:
         """Return the probabilities in float64."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from calibcli.core.calibrators.classes.rows import clipped_log, finite_rows
+from calibcli.core.calibrators.classes.row_scores import clipped_log, finite_rows
 from calibcli.core.numeric.scales import expit, logit, softmax
 from calibcli.errors import InputError, did_you_mean
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from calibcli.core.calibrators.binary.logistic import MANY_CELLS, merged
 from calibcli.core.calibrators.classes.moments import NEAR, Moments, step_of
-from calibcli.core.calibrators.classes.rows import RowSource, finite_rows
+from calibcli.core.calibrators.classes.row_scores import finite_rows
+from calibcli.core.calibrators.classes.rows import RowSource
 from calibcli.core.calibrators.evidence import (
     FloatArray,
     Limits,
@@ -270,7 +271,7 @@ def _search(
 ) -> tuple[_Minimum, Moments]:
     """Return the temperature of least loss, and the sums of the last pass."""
     weight = prior / max(rows.summary.effective, 1e-300)
-    begin = _optimum_of_the_first(rows) if start is None else 1.0 / start.temperature
+    begin = slope_of_the_first(rows) if start is None else 1.0 / start.temperature
     latest = first = rows.scan(Moments(begin, prior=weight))
 
     def derivatives(b: float) -> Derivative:
@@ -284,7 +285,7 @@ def _search(
     return _minimise(derivatives, begin, within, tolerance=NEAR, separated=separated), latest
 
 
-def _optimum_of_the_first(rows: RowSource) -> float:
+def slope_of_the_first(rows: RowSource) -> float:
     """Return 1/T of the first rows, or 1 where they have no optimum inside moderate bounds."""
     batch = rows.head()
     if batch is None or not len(batch):

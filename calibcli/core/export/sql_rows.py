@@ -20,7 +20,7 @@ from calibcli.core.calibrators import (
     Temperature,
     Vector,
 )
-from calibcli.core.calibrators.classes.rows import LOG_FLOOR
+from calibcli.core.calibrators.classes.row_scores import LOG_FLOOR
 from calibcli.core.calibrators.composed.grouped import Grouped
 from calibcli.core.decisions.rules import ByGroup, ClassCuts, Keep, LeastCost
 from calibcli.core.export.sql import by_map, by_value, exactly, identifier, number, quoted

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibcli.core.calibrators import Grouped, Identity, OneVsRest, Shrunk, VennAbers
-from calibcli.core.calibrators.classes.rows import (
+from calibcli.core.calibrators.classes.row_scores import (
     clipped_log,
     finite_rows,
     one_vs_rest_logits,

@@ -253,13 +253,8 @@ class Rows:
         """Return a method fitted outside each fold of a deal."""
         kind: Any = CALIBRATORS[name]
         folds = deal(self.folds, again)
-        if name == "temperature":
-            return tuple(kind.fit_folds(self.source, folds, whole, prior=prior))
         if CLASSES <= kind.takes:
-            return tuple(
-                fitted(kind, self.source.outside(folds, fold), prior, start=whole)
-                for fold in range(self.folds)
-            )
+            return tuple(kind.fit_folds(self.source, folds, whole, prior=prior))
         by_fold = self._by_fold(again)
         found = []
         for fold in range(self.folds):

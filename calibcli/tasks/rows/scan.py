@@ -184,7 +184,7 @@ def probabilities(
         p = expit(scores) if logits else scores.astype(np.float64)
         return np.stack([1.0 - p, p], axis=1)
     if logits:
-        from calibcli.core.calibrators.classes.rows import finite_rows
+        from calibcli.core.calibrators.classes.row_scores import finite_rows
 
         return softmax(finite_rows(scores))
     return np.clip(scores.astype(np.float64), 0.0, 1.0)

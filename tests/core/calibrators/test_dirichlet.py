@@ -7,11 +7,11 @@ from sklearn.linear_model import LogisticRegression
 
 from calibcli.core.calibrators import Dirichlet, Matrix, Temperature
 from calibcli.core.calibrators.classes.dirichlet import odir
-from calibcli.core.calibrators.classes.regression import (
+from calibcli.core.calibrators.classes.regression import minimise
+from calibcli.core.calibrators.classes.regression_problem import (
     Problem,
     identity_map,
     logits_of,
-    minimise,
 )
 from calibcli.errors import InputError
 

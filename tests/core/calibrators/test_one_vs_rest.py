@@ -15,7 +15,8 @@ from calibcli.core.calibrators import (
     calibrate,
 )
 from calibcli.core.calibrators.classes.one_vs_rest import class_stats
-from calibcli.core.calibrators.classes.rows import deal, one_vs_rest_logits
+from calibcli.core.calibrators.classes.row_scores import one_vs_rest_logits
+from calibcli.core.calibrators.classes.rows import deal
 from calibcli.core.fitting.problems import Rows
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import InputError

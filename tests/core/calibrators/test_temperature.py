@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 from scipy.special import expit, log_softmax, softmax
 
 from calibcli.core.calibrators import Temperature
-from calibcli.core.calibrators.classes.rows import clipped_log
+from calibcli.core.calibrators.classes.row_scores import clipped_log
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import InputError, UsageError
 

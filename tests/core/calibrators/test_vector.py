@@ -86,7 +86,7 @@ def test_it_beats_a_temperature_where_classes_differ(row_source):
 
 
 def test_zeros_that_rounding_made_do_not_decide_the_fit(row_source):
-    from calibcli.core.calibrators.classes.rows import clipped_log
+    from calibcli.core.calibrators.classes.row_scores import clipped_log
 
     rng = np.random.default_rng(0)
     z = 4 * rng.standard_normal((6000, 4))

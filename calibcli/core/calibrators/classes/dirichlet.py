@@ -10,27 +10,25 @@ lambda = s K (K - 1) / (2 n) and mu = K / (2 n).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from calibcli.core.calibrators.classes.regression import (
-    Problem,
-    Sums,
-    identity_map,
-    logits_of,
-    minimise,
-)
-from calibcli.core.calibrators.classes.rows import deal, finite_rows, raised
+from calibcli.core.calibrators.classes.regression import minimise, minimise_folds
+from calibcli.core.calibrators.classes.regression_problem import Problem, identity_map, logits_of
+from calibcli.core.calibrators.classes.regression_sums import Sums
+from calibcli.core.calibrators.classes.row_scores import finite_rows, raised
+from calibcli.core.calibrators.classes.rows import deal
 from calibcli.core.calibrators.evidence import FloatArray, array, between
+from calibcli.core.calibrators.temperature import slope_of_the_first
 from calibcli.core.calibrators.types import CLASSES, Calibrator, Space, Takes
 from calibcli.core.numeric.scales import log_softmax, softmax
 from calibcli.errors import InputError
 
 if TYPE_CHECKING:
-    from calibcli.core.calibrators.classes.rows import RowSource
+    from calibcli.core.calibrators.classes.rows import Deal, RowSource
 
 STRENGTHS = (1e5, 1e4, 1e3, 1e2, 1e1, 1e0)
 """Weights of the squared off-diagonal weights that are tried, strongest first."""
@@ -84,31 +82,61 @@ class Matrix(Calibrator):
         Raises:
             InputError: when the labels are all of one class.
         """
-        floor, theta = (rows.floor, None) if start is None else (start.floor, start.theta)
-        weight = prior / max(rows.summary.effective, 1e-300)
-        features = partial(cls.features, floor=floor)
-        centre = identity_map(rows.n_classes)
-
-        def problem(source: RowSource, s: float) -> Problem:
-            return Problem(source, features, odir(rows.n_classes, s), centre, weight)
-
-        if strength is None and start is not None:
-            strength = start.strength
-        if strength is None:
-            inside, outside = rows.outside(deal(_FOLDS), 0), rows.inside(deal(_FOLDS), 0)
-            strength, least, latest = STRENGTHS[0], np.inf, None
-            for tried in STRENGTHS:
-                try:
-                    latest = minimise(problem(inside, tried), latest, tolerance=1e-3)
-                except InputError:
-                    break  # one class without the held-out rows: the strongest is the safest
-                loss = outside.scan(Sums(problem(outside, 0.0), latest)).loss
-                if loss >= least:
-                    break
-                strength, theta, least = tried, latest, loss
+        floor = rows.floor if start is None else start.floor
+        if start is not None:
+            strength, theta = start.strength if strength is None else strength, start.theta
+        else:
+            theta = identity_map(rows.n_classes, slope=slope_of_the_first(rows))
+            if strength is None:
+                strength, theta = cls._best(rows, floor, theta, prior)
         tolerance = 1e-9 if start is None else 1e-6
-        theta = minimise(problem(rows, strength), theta, tolerance=tolerance)
-        return cls(array(theta), strength, floor)
+        weight = prior / max(rows.summary.effective, 1e-300)
+        problem = cls._problem(rows, floor, strength, weight)
+        return cls(array(minimise(problem, theta, tolerance=tolerance)), strength, floor)
+
+    @classmethod
+    def fit_folds(
+        cls, rows: RowSource, folds: Deal, whole: Self, *, prior: float = 0.0
+    ) -> tuple[Self, ...]:
+        """Return the fits of the rows outside each fold, side by side: a pass a step for all.
+
+        Raises:
+            InputError: when the labels outside a fold are all of one class.
+        """
+        problems = []
+        for fold in range(int(folds.max()) + 1):
+            weight = prior / max(rows.outside_summary(folds, fold).effective, 1e-300)
+            problem = cls._problem(rows, whole.floor, whole.strength, weight)
+            problems.append(replace(problem, without=fold))
+        found = minimise_folds(problems, folds, whole.theta)
+        return tuple(cls(array(theta), whole.strength, whole.floor) for theta in found)
+
+    @classmethod
+    def _problem(
+        cls, rows: RowSource, floor: float | None, strength: float, prior: float
+    ) -> Problem:
+        features, centre = partial(cls.features, floor=floor), identity_map(rows.n_classes)
+        return Problem(rows, features, odir(rows.n_classes, strength), centre, prior)
+
+    @classmethod
+    def _best(
+        cls, rows: RowSource, floor: float | None, theta: FloatArray, prior: float
+    ) -> tuple[float, FloatArray]:
+        """Return the strength of least held-out loss, and the parameters that had it."""
+        inside, outside = rows.outside(deal(_FOLDS), 0), rows.inside(deal(_FOLDS), 0)
+        weight = prior / max(rows.summary.effective, 1e-300)
+        best, least, latest = (STRENGTHS[0], theta), np.inf, theta
+        for tried in STRENGTHS:
+            problem = cls._problem(inside, floor, tried, weight)
+            try:
+                latest = minimise(problem, latest, tolerance=1e-3)
+            except InputError:
+                break  # one class without the held-out rows: the strongest is the safest
+            loss = outside.scan(Sums(problem, latest)).loss
+            if loss >= least:
+                break
+            best, least = (tried, latest), loss
+        return best
 
     def apply(self, x: FloatArray) -> FloatArray:
         """Return probabilities (n, K) of rows of logits or log-probabilities (n, K)."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from calibcli.core.calibrators.classes.rows import finite_rows, one_vs_rest_logits, raised
+from calibcli.core.calibrators.classes.row_scores import finite_rows, one_vs_rest_logits, raised
 from calibcli.core.calibrators.evidence import FloatArray
 from calibcli.core.calibrators.identity import Identity
 from calibcli.core.calibrators.registry import calibrator_from_dict

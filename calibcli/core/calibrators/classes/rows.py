@@ -1,4 +1,4 @@
-"""Rows of K scores: where they come from, passes over them, and what infinities stand for.
+"""Rows of K scores: where they come from, and passes over them.
 
 A pass is an accumulator that every row is added to. Whoever makes the passes may read in threads or
 on other machines, so an accumulator can be begun afresh for a part of the rows and merged; memory
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import numpy as np
 
+from calibcli.core.calibrators.classes.row_scores import LOG_FLOOR, clipped_log, finite_rows
 from calibcli.core.calibrators.evidence import require_two_classes
-from calibcli.core.numeric.scales import logit
 from calibcli.core.statistics.buckets import BUCKETS
 
 if TYPE_CHECKING:
@@ -29,65 +29,6 @@ if TYPE_CHECKING:
 
 BLOCK = 1 << 16
 """Numbers in a block: half a megabyte of float64, which stays in a core's cache."""
-LOG_FLOOR = 1e-12
-"""Least probability of a class whose logarithm is fitted. Rounded outputs hold many exact zeros,
-and how low they are put decides the temperature: 1e-12 is what published temperatures used."""
-
-
-# -- what a score stands for -----------------------------------------------------------------------
-
-
-def finite_rows(z: NDArray[np.floating[Any]]) -> FloatArray:
-    """Return float64 rows; a row with an infinity becomes the logarithms that it stands for.
-
-    Such a row is its softmax, clipped at `LOG_FLOOR` like probabilities: -inf is a probability
-    of 0, and +inf of 1 shared by the infinities. Every weight times a logit is then finite.
-    """
-    out: FloatArray = np.asarray(z, dtype=np.float64)
-    infinite = ~np.isfinite(out).all(axis=-1)
-    if not infinite.any():
-        return out
-    out = out.copy()
-    rows = out[infinite]
-    top = np.isposinf(rows)
-    certain = top.any(axis=-1)
-    rows[certain] = np.where(top[certain], 0.0, -np.inf)
-    shifted = rows - rows.max(axis=-1, keepdims=True)
-    p = np.exp(shifted)
-    p /= p.sum(axis=-1, keepdims=True)
-    out[infinite] = np.log(np.maximum(p, LOG_FLOOR))
-    return out
-
-
-def clipped_log(p: NDArray[np.floating[Any]]) -> FloatArray:
-    """Return float64 log-probabilities, clipped at `LOG_FLOOR` whatever the input dtype."""
-    out: FloatArray = np.maximum(np.asarray(p, dtype=np.float64), LOG_FLOOR)
-    return np.log(out, out=out)
-
-
-def raised(z: FloatArray, floor: float | None) -> FloatArray:
-    """Return logits that are no lower than the floor."""
-    return z if floor is None else np.maximum(z, floor)
-
-
-def one_vs_rest_logits(z: NDArray[np.floating[Any]]) -> FloatArray:
-    """Return log(p_k / (1 - p_k)) of softmax rows (n, K), precise when one class is near 1.
-
-    Clipped at the logit of 1 - 1e-15, like a probability.
-    """
-    z = finite_rows(z)
-    weights = np.exp(z - z.max(axis=1, keepdims=True))
-    rest = weights.sum(axis=1, keepdims=True) - weights
-    # Only beside the largest term does the subtraction cancel, so that one is summed afresh.
-    row, top = np.arange(len(z)), z.argmax(axis=1)
-    others = weights.copy()
-    others[row, top] = 0.0
-    rest[row, top] = others.sum(axis=1)
-    tiny = np.finfo(np.float64).tiny
-    limit = float(-logit(0.0))
-    odds = np.log(np.maximum(weights, tiny)) - np.log(np.maximum(rest, tiny))
-    out: FloatArray = np.clip(odds, -limit, limit)
-    return out
 
 
 # -- batches and blocks ----------------------------------------------------------------------------
@@ -182,6 +123,18 @@ class RowBatch:
             )
 
 
+def fold_blocks(rows: RowBatch, folds: Deal | None) -> Iterator[tuple[int | None, Block]]:
+    """Yield blocks of rows of one fold each, and the fold; None where there are none."""
+    if folds is None:
+        yield from ((None, block) for block in rows.blocks())
+        return
+    home = folds[np.asarray(rows.bucket)]
+    for fold in range(int(folds.max()) + 1):
+        own = np.flatnonzero(home == fold)
+        if len(own):
+            yield from ((fold, block) for block in rows.take(own).blocks())
+
+
 class Accumulator(Protocol):
     """What a pass fills."""
 
@@ -243,6 +196,14 @@ class RowSource:
             return None
         told = -float(np.log((self.summary.effective + 1.0) * self.n_classes))
         return max(lowest.least - float(np.log(2.0)), told)
+
+    def outside_summary(self, folds: Deal, fold: int | None) -> Summary:
+        """Return the weights and labels of the rows whose bucket is dealt to another fold."""
+        found = Summary(self.n_classes)
+        others = folds != fold
+        found.mass = self.summary.mass * others[:, None]
+        found.squares = self.summary.squares * others
+        return found
 
     def outside(self, folds: Deal, fold: int) -> RowSource:
         """Return the rows whose bucket is dealt to another fold."""
@@ -325,12 +286,12 @@ def _of_group(rows: RowBatch, *, value: str) -> RowBatch:
 
 
 class Summary:
-    """Weights of the labels by bucket, and their squares."""
+    """Weights of the labels by bucket and class (64, K), and their squares by bucket (64,)."""
 
     def __init__(self, n_classes: int) -> None:
         self.n_classes = n_classes
         self.mass = np.zeros((BUCKETS, n_classes))
-        self.squares = 0.0
+        self.squares = np.zeros(BUCKETS)
 
     def fresh(self) -> Summary:
         """Return one that holds nothing."""
@@ -341,7 +302,7 @@ class Summary:
         cell = np.asarray(rows.bucket).astype(np.int64) * self.n_classes + rows.label
         mass = np.bincount(cell, rows.weight, minlength=self.mass.size)
         self.mass += mass.reshape(self.mass.shape)
-        self.squares += float(len(rows) if rows.square is None else rows.square.sum())
+        self.squares += np.bincount(np.asarray(rows.bucket), rows.square, BUCKETS)
 
     def merge(self, other: Summary) -> None:
         """Take in what other rows hold."""
@@ -351,7 +312,7 @@ class Summary:
     @property
     def effective(self) -> float:
         """Effective rows (Kish)."""
-        return float(self.mass.sum()) ** 2 / max(self.squares, 1e-300)
+        return float(self.mass.sum()) ** 2 / max(float(self.squares.sum()), 1e-300)
 
     @property
     def classes(self) -> FloatArray:

@@ -10,19 +10,14 @@ ones in n, so that no exact zero decides a linear map.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from calibcli.core.calibrators.classes.regression import (
-    Problem,
-    identity_map,
-    logits_of,
-    minimise,
-)
-from calibcli.core.calibrators.classes.rows import finite_rows
+from calibcli.core.calibrators.classes.regression import minimise, minimise_folds
+from calibcli.core.calibrators.classes.regression_problem import Problem, identity_map, logits_of
+from calibcli.core.calibrators.classes.row_scores import finite_rows
 from calibcli.core.calibrators.evidence import FloatArray, array
 from calibcli.core.calibrators.temperature import Temperature
 from calibcli.core.calibrators.types import CLASSES, Calibrator, Space, Takes
@@ -30,7 +25,7 @@ from calibcli.core.numeric.scales import softmax
 from calibcli.errors import InputError
 
 if TYPE_CHECKING:
-    from calibcli.core.calibrators.classes.rows import RowSource
+    from calibcli.core.calibrators.classes.rows import Deal, RowSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +65,47 @@ class StructuredMatrix(Calibrator):
         """
         begin = None if start is None else Temperature(start.temperature)
         scaled = Temperature.fit(rows, start=begin, prior=prior)
+        problem = cls._problem(rows, rows.summary.effective, scaled, prior)
+        theta = None if start is None else start.theta
+        theta = minimise(problem, theta, tolerance=1e-9 if start is None else 1e-6)
+        return cls._of(theta, problem, scaled)
+
+    @classmethod
+    def fit_folds(
+        cls, rows: RowSource, folds: Deal, whole: Self, *, prior: float = 0.0
+    ) -> tuple[Self, ...]:
+        """Return the fits of the rows outside each fold, side by side: a pass a step for all.
+
+        Raises:
+            InputError: when the labels outside a fold are all of one class.
+        """
+        heat = Temperature(whole.temperature, at_bound=whole.at_bound)
+        scaled = Temperature.fit_folds(rows, folds, heat, prior=prior)
+        problems = []
+        for fold, one in enumerate(scaled):
+            effective = rows.outside_summary(folds, fold).effective
+            problems.append(replace(cls._problem(rows, effective, one, prior), without=fold))
+        found = minimise_folds(problems, folds, whole.theta)
+        parts = zip(found, problems, scaled, strict=True)
+        return tuple(cls._of(theta, problem, one) for theta, problem, one in parts)
+
+    @classmethod
+    def _problem(
+        cls, rows: RowSource, effective: float, scaled: Temperature, prior: float
+    ) -> Problem:
         size = rows.n_classes
-        effective = rows.summary.effective
-        share = 1.0 / (effective + 1.0)
         centre = identity_map(size, diagonal=cls.diagonal)
         penalty = np.full(centre.shape, 2.0 * size)
         if not cls.diagonal:
             penalty[:, :-1] += 2.0 * size * (size - 2) * (1.0 - np.eye(size))
-        features = partial(_features, temperature=scaled.temperature, share=share)
-        problem = Problem(rows, features, penalty, centre, prior / max(effective, 1e-300))
-        theta = None if start is None else start.theta
-        theta = minimise(problem, theta, tolerance=1e-9 if start is None else 1e-6)
+        share = 1.0 / (effective + 1.0)
+        features = Warm(scaled.temperature, share)
+        return Problem(rows, features, penalty, centre, prior / max(effective, 1e-300))
+
+    @classmethod
+    def _of(cls, theta: FloatArray, problem: Problem, scaled: Temperature) -> Self:
+        assert isinstance(problem.features, Warm)
+        share = problem.features.share
         return cls(scaled.temperature, share, array(theta), scaled.notes, scaled.at_bound)
 
     def apply(self, x: FloatArray) -> FloatArray:
@@ -89,7 +114,7 @@ class StructuredMatrix(Calibrator):
 
     def logits(self, x: FloatArray) -> FloatArray:
         """Return calibrated rows of logits (n, K)."""
-        features = _features(finite_rows(x), self.temperature, self.share)
+        features = Warm(self.temperature, self.share)(finite_rows(x))
         return logits_of(features, self.theta, diagonal=self.diagonal)
 
     @classmethod
@@ -118,8 +143,16 @@ class StructuredVector(StructuredMatrix):
     diagonal: ClassVar[bool] = True
 
 
-def _features(z: FloatArray, temperature: float, share: float) -> FloatArray:
-    p = softmax(z / temperature)
-    p *= 1.0 - share
-    p += share / p.shape[1]
-    return np.log(p, out=p)
+@dataclass(frozen=True, slots=True)
+class Warm:
+    """The features: u of the temperature and the share."""
+
+    temperature: float
+    share: float
+
+    def __call__(self, z: FloatArray) -> FloatArray:
+        """Return u (n, K) of logits (n, K)."""
+        p = softmax(z / self.temperature)
+        p *= 1.0 - self.share
+        p += self.share / p.shape[1]
+        return np.log(p, out=p)

@@ -5,21 +5,23 @@ Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks" (201
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from calibcli.core.calibrators.classes.regression import Problem, identity_map, minimise
-from calibcli.core.calibrators.classes.rows import finite_rows, raised
+from calibcli.core.calibrators.classes.regression import minimise, minimise_folds
+from calibcli.core.calibrators.classes.regression_problem import Problem, identity_map
+from calibcli.core.calibrators.classes.row_scores import finite_rows, raised
 from calibcli.core.calibrators.evidence import FloatArray, array, between
+from calibcli.core.calibrators.temperature import slope_of_the_first
 from calibcli.core.calibrators.types import CLASSES, Calibrator, Space, Takes
 from calibcli.core.numeric.scales import softmax
 from calibcli.errors import InputError
 
 if TYPE_CHECKING:
-    from calibcli.core.calibrators.classes.rows import RowSource
+    from calibcli.core.calibrators.classes.rows import Deal, RowSource
 
 _PRIOR = 1.0
 
@@ -56,14 +58,35 @@ class Vector(Calibrator):
         Raises:
             InputError: when the labels are all of one class.
         """
-        size, floor = rows.n_classes, rows.floor if start is None else start.floor
-        centre = identity_map(size, diagonal=True)
-        weight = prior / max(rows.summary.effective, 1e-300)
-        problem = Problem(
-            rows, partial(raised, floor=floor), np.full((size, 2), _PRIOR), centre, weight
-        )
-        begin = None if start is None else np.column_stack([start.w, start.c])
-        w, c = minimise(problem, begin).T
+        floor = rows.floor if start is None else start.floor
+        problem = _problem(rows, floor, prior / max(rows.summary.effective, 1e-300))
+        if start is None:
+            begin = identity_map(rows.n_classes, diagonal=True, slope=slope_of_the_first(rows))
+        else:
+            begin = np.column_stack([start.w, start.c])
+        return cls._of(minimise(problem, begin), floor)
+
+    @classmethod
+    def fit_folds(
+        cls, rows: RowSource, folds: Deal, whole: Self, *, prior: float = 0.0
+    ) -> tuple[Self, ...]:
+        """Return the fits of the rows outside each fold, side by side: a pass a step for all.
+
+        Raises:
+            InputError: when the labels outside a fold are all of one class.
+        """
+        problems = []
+        for fold in range(int(folds.max()) + 1):
+            effective = rows.outside_summary(folds, fold).effective
+            weight = prior / max(effective, 1e-300)
+            problems.append(replace(_problem(rows, whole.floor, weight), without=fold))
+        begin = np.column_stack([whole.w, whole.c])
+        found = minimise_folds(problems, folds, begin)
+        return tuple(cls._of(theta, whole.floor) for theta in found)
+
+    @classmethod
+    def _of(cls, theta: FloatArray, floor: float | None) -> Self:
+        w, c = theta.T
         notes: tuple[str, ...] = ()
         if (w <= 0).any():
             worst = int(np.argmin(w))
@@ -102,3 +125,9 @@ class Vector(Calibrator):
         if w.ndim != 1 or w.shape != c.shape:
             raise InputError("a vector calibrator needs a slope and an intercept for each class")
         return cls(w, c, None if floor is None else float(floor), tuple(payload["notes"]))
+
+
+def _problem(rows: RowSource, floor: float | None, prior: float) -> Problem:
+    penalty = np.full((rows.n_classes, 2), _PRIOR)
+    centre = identity_map(rows.n_classes, diagonal=True)
+    return Problem(rows, partial(raised, floor=floor), penalty, centre, prior)

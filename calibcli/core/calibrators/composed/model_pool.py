@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from calibcli.core.calibrators.classes.rows import clipped_log, finite_rows
+from calibcli.core.calibrators.classes.row_scores import clipped_log, finite_rows
 from calibcli.core.calibrators.composed.pooling import Pool, linear_pool, log_pool, log_pool_rows
 from calibcli.core.calibrators.evidence import FloatArray
 from calibcli.core.calibrators.registry import calibrate, calibrator_from_dict

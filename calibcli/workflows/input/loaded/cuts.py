@@ -160,7 +160,7 @@ class LoadedThresholds(OfTask):
         return p
 
     def _probabilities(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
-        from calibcli.core.calibrators.classes.rows import finite_rows
+        from calibcli.core.calibrators.classes.row_scores import finite_rows
         from calibcli.core.numeric.scales import expit, softmax
 
         return softmax(finite_rows(logits)) if self.exclusive else expit(logits)

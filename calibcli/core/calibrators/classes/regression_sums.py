@@ -1,0 +1,225 @@
+"""What a pass over the rows of a multinomial regression adds up: loss, gradient and curvature."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from calibcli.core.calibrators.classes.rows import fold_blocks
+from calibcli.core.numeric.scales import softmax
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from calibcli.core.calibrators.classes.regression_problem import Problem, Step
+    from calibcli.core.calibrators.classes.rows import Block, Deal, RowBatch
+    from calibcli.core.calibrators.evidence import FloatArray
+
+WIDE = 256
+"""From so many classes on products of matrices are of float32, but for what a class gives its own
+logit: what the others add is small, and so is its rounding."""
+
+
+class Sums:
+    """Loss and gradient over rows, and where asked for the Hessian, its blocks or its diagonal.
+
+    Attributes:
+        loss: summed log loss; `gradient` in the shape of theta.
+        hessian: (P, P) of theta.ravel() for "whole"; for "blocks" (K, m, m), m columns of theta.
+    """
+
+    def __init__(self, problem: Problem, theta: FloatArray, curvature: str = "") -> None:
+        self.problem, self.theta, self.curvature = problem, theta, curvature
+        self.loss = 0.0
+        self.gradient = np.zeros_like(theta)
+        size, width = theta.shape
+        shape = {"whole": (theta.size, theta.size), "blocks": (size, width, width)}
+        self.hessian = np.zeros(shape.get(curvature, theta.shape if curvature else (0,)))
+        self.map = _DiagonalMap(theta) if problem.diagonal else _FullMap(theta)
+
+    def fresh(self) -> Self:
+        """Return one that holds nothing."""
+        return type(self)(self.problem, self.theta, self.curvature)
+
+    def add(self, rows: RowBatch) -> None:
+        """Take in rows."""
+        for block in rows.blocks():
+            self.add_block(block)
+
+    def add_block(self, block: Block) -> None:
+        """Take in rows that stay in a core's cache."""
+        problem, prior = self.problem, self.problem.prior
+        x = problem.features(block.z)
+        f = self.map.logits(x)
+        f -= f.max(axis=1)[:, None]
+        # From the logits: the logarithm of a probability that underflows would be flat.
+        truth = f[block.truth]
+        said = softmax(block.z) * (prior * block.weight)[:, None] if prior else None
+        if said is not None:
+            self.loss -= float(np.sum(said * f))
+        np.exp(f, out=f)
+        total = f.sum(axis=1)
+        mass = block.weight * (1.0 + prior)
+        self.loss += float(mass @ np.log(total) - block.weight @ truth)
+        f *= (mass / total)[:, None]
+        if self.curvature:
+            p = f / np.where(mass > 0.0, mass, 1.0)[:, None]
+            _CURVATURES[self.curvature, problem.diagonal](self.hessian, x, p, mass)
+        f[block.truth] -= block.weight
+        if said is not None:
+            f -= said
+        self.map.add_gradient(self.gradient, f, x)
+
+    def step(self) -> Step:
+        """Return the value and the gradient with the penalty."""
+        return self.problem.penalised(self.theta, self.loss, self.gradient)
+
+    def merge(self, other: Self) -> None:
+        """Take in other rows."""
+        self.loss += other.loss
+        self.gradient += other.gradient
+        self.hessian += other.hessian
+
+
+class Together:
+    """Sums of several problems in one pass, each over the rows outside its fold, if it has one."""
+
+    def __init__(self, parts: Sequence[Sums], folds: Deal | None) -> None:
+        self.parts, self.folds = list(parts), folds
+
+    def fresh(self) -> Together:
+        """Return one that holds nothing."""
+        return Together([one.fresh() for one in self.parts], self.folds)
+
+    def add(self, rows: RowBatch) -> None:
+        """Take in rows."""
+        for fold, block in fold_blocks(rows, self.folds):
+            for one in self.parts:
+                if fold is None or one.problem.without != fold:
+                    one.add_block(block)
+
+    def merge(self, other: Together) -> None:
+        """Take in other rows."""
+        for mine, theirs in zip(self.parts, other.parts, strict=True):
+            mine.merge(theirs)
+
+
+# -- logits and gradients --------------------------------------------------------------------------
+
+
+class _DiagonalMap:
+    """w x + c."""
+
+    def __init__(self, theta: FloatArray) -> None:
+        self.slope, self.level = theta[:, 0].copy(), theta[:, 1].copy()
+
+    def logits(self, x: FloatArray) -> FloatArray:
+        """Return them (n, K) of features (n, K)."""
+        f: FloatArray = x * self.slope
+        f += self.level
+        return f
+
+    def add_gradient(self, gradient: FloatArray, residual: FloatArray, x: FloatArray) -> None:
+        """Add rows' residuals (n, K) times what they are of."""
+        gradient[:, 0] += np.einsum("ij,ij->j", residual, x)
+        gradient[:, 1] += residual.sum(axis=0)
+
+
+class _FullMap:
+    """W x + c."""
+
+    def __init__(self, theta: FloatArray) -> None:
+        self.level = theta[:, -1].copy()
+        self.weights = theta[:, :-1].T
+        self.wide = len(theta) >= WIDE
+        if self.wide:
+            self.slope = theta.diagonal().copy()
+            self.weights = self.weights.astype(np.float32)
+            np.fill_diagonal(self.weights, 0.0)
+
+    def logits(self, x: FloatArray) -> FloatArray:
+        """Return them (n, K) of features (n, K)."""
+        f: FloatArray
+        if self.wide:
+            f = x * self.slope
+            f += x.astype(np.float32) @ self.weights
+        else:
+            f = x @ self.weights
+        f += self.level
+        return f
+
+    def add_gradient(self, gradient: FloatArray, residual: FloatArray, x: FloatArray) -> None:
+        """Add rows' residuals (n, K) times what they are of."""
+        gradient[:, -1] += residual.sum(axis=0)
+        if not self.wide:
+            gradient[:, :-1] += residual.T @ x
+            return
+        own = np.einsum("ij,ij->j", residual, x)
+        cross = residual.astype(np.float32).T @ x.astype(np.float32)
+        np.fill_diagonal(cross, 0.0)
+        gradient[:, :-1] += cross
+        at = np.arange(len(own))
+        gradient[at, at] += own
+
+
+# -- curvature -------------------------------------------------------------------------------------
+
+
+def _whole_diagonal(hessian: FloatArray, x: FloatArray, p: FloatArray, mass: FloatArray) -> None:
+    """Columns of theta are interleaved: parameter 2k is the slope of class k."""
+    size = p.shape[1]
+    through = np.stack([p * x, p], axis=2).reshape(len(p), 2 * size)
+    hessian -= (through * mass[:, None]).T @ through
+    own = hessian.reshape(size, 2, size, 2)
+    blocks = np.zeros((size, 2, 2))
+    _blocks_diagonal(blocks, x, p, mass, square=False)
+    at = np.arange(size)
+    own[at, :, at, :] += blocks
+
+
+def _blocks_diagonal(
+    hessian: FloatArray, x: FloatArray, p: FloatArray, mass: FloatArray, *, square: bool = True
+) -> None:
+    weight = p * mass[:, None]
+    if square:
+        weight *= 1.0 - p
+    hessian[:, 1, 1] += weight.sum(axis=0)
+    weight *= x
+    slope = weight.sum(axis=0)
+    hessian[:, 0, 1] += slope
+    hessian[:, 1, 0] += slope
+    hessian[:, 0, 0] += np.einsum("ij,ij->j", weight, x)
+
+
+def _whole_full(hessian: FloatArray, x: FloatArray, p: FloatArray, mass: FloatArray) -> None:
+    size = p.shape[1]
+    x = np.column_stack([x, np.ones(len(x))])
+    through = (p[:, :, None] * x[:, None, :]).reshape(len(x), -1)
+    hessian -= (through * mass[:, None]).T @ through
+    squares = (x[:, :, None] * x[:, None, :]).reshape(len(x), -1)
+    at = np.arange(size)
+    own = hessian.reshape(size, size + 1, size, size + 1)
+    own[at, :, at, :] += ((p * mass[:, None]).T @ squares).reshape(size, size + 1, size + 1)
+
+
+def _blocks_full(hessian: FloatArray, x: FloatArray, p: FloatArray, mass: FloatArray) -> None:
+    x = np.column_stack([x, np.ones(len(x))])
+    for k in range(p.shape[1]):
+        hessian[k] += (x * (mass * p[:, k] * (1.0 - p[:, k]))[:, None]).T @ x
+
+
+def _entries_full(hessian: FloatArray, x: FloatArray, p: FloatArray, mass: FloatArray) -> None:
+    weight = p * (1.0 - p) * mass[:, None]
+    hessian[:, -1] += weight.sum(axis=0)
+    kind = np.float32 if p.shape[1] >= WIDE else np.float64
+    hessian[:, :-1] += weight.astype(kind).T @ (x * x).astype(kind)
+
+
+_CURVATURES: dict[tuple[str, bool], Callable[..., None]] = {
+    ("whole", True): _whole_diagonal,
+    ("whole", False): _whole_full,
+    ("blocks", True): _blocks_diagonal,
+    ("blocks", False): _blocks_full,
+    ("entries", False): _entries_full,
+}
