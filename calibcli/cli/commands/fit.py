@@ -123,6 +123,7 @@ def command(
     from calibcli.workflows.input.gated import Gated
 
     fail_if = own_gates(run.config, promotion.fail_if)
+    brief = console.read_by_people(form.format) and not promotion.every
     with console.Progress(quiet=run.quiet, verbose=run.verbose) as progress:
         result = fit(
             spec,
@@ -131,7 +132,7 @@ def command(
             output=Gated.of(output, fail_if),
             threads=run.threads,
             progress=progress.callback,
-            in_brief=console.read_by_people(form.format) and not fail_if,
+            in_brief=brief and not fail_if,
         )
     run.complete(result)
     if tags:
@@ -139,7 +140,6 @@ def command(
     console.warn(result, form.format, quiet=run.quiet)
     console.summarise(form.format, NAME, result)
     progress.tell(result)
-    brief = console.read_by_people(form.format) and not promotion.every
     hint = following.after_fit(context, output) if brief else None
     console.emit(console.render(form.format.value, NAME, result, hint=hint))
     return console.judge(result, form.format.value, "-", quiet=run.quiet, held=output)

@@ -205,7 +205,8 @@ def summed(name: str, classes: Sequence[View], joint: Joint) -> tuple[float, Spr
     """
     value = _total(name, classes, joint)
     alone = name in _BY_OWN_CLASS and not joint.clustered
-    return value, _spread(classes, _gradients(name, classes, value), joint, alone=alone)
+    near = joint.near(classes)
+    return value, _spread(near, _gradients(name, near, value), joint, alone=alone)
 
 
 def _total(name: str, classes: Sequence[View], joint: Joint) -> float:
@@ -259,15 +260,16 @@ def _skill(name: str, classes: Sequence[View], confidence: float | None, joint: 
     value = 1.0 - loss / base
     if confidence is None:
         return value, None, None, None
+    near = joint.near(classes)
     own, of = (
-        _gradients(part, classes, total) for part, total in zip(losses, (loss, base), strict=True)
+        _gradients(part, near, total) for part, total in zip(losses, (loss, base), strict=True)
     )
     gradients = [
         ((loss / base * b - a) / base, (loss / base * d - c) / base)
         for (a, c), (b, d) in zip(own, of, strict=True)
     ]
     alone = name == "nll_skill" and not joint.clustered
-    spread = _spread(classes, gradients, joint, alone=alone)
+    spread = _spread(near, gradients, joint, alone=alone)
     low, high = spread.ends(value, confidence)
     return value, float(low), min(float(high), 1.0), None
 
@@ -278,7 +280,7 @@ def _sum(name: str, classes: Sequence[View], confidence: float | None, joint: Jo
     value, spread = summed(name, classes, joint)
     centre = value
     if name in ("brier_miscalibration", "brier_discrimination"):
-        centre -= sum(corp_optimism(view) for view in classes)
+        centre -= sum(corp_optimism(view) for view in joint.near(classes))
     low, high = (float(end) for end in spread.ends(centre, confidence))
     most = {"brier": 2.0, "nll": math.inf}.get(name, 1.0)
     return value, max(0.0, min(low, value)), max(min(high, most), value), None
@@ -307,6 +309,7 @@ def _mean(name: str, classes: Sequence[View], confidence: float | None, joint: J
     value = sum(values) / len(values)
     if confidence is None:
         return value, None, None, None
+    used = list(joint.near(used))
     gradients = [
         intervals.gradient(name, view, own) for view, own in zip(used, values, strict=True)
     ]
@@ -329,9 +332,10 @@ def _classwise_ece(classes: Sequence[View], confidence: float | None, joint: Joi
     value = float(np.mean([METRICS["ece"](view) for view in classes]))
     if confidence is None:
         return value, None, None, None
-    gradients = [_signed(view) for view in classes]
-    effect = max(joint.effect(classes, gradients), 1.0 + 1.0 / max(len(classes) - 1, 1))
-    sums = [ece_sum(joint.apart(view)) for view in classes]
+    near = joint.near(classes)
+    gradients = [_signed(view) for view in near]
+    effect = max(joint.effect(near, gradients), 1.0 + 1.0 / max(len(classes) - 1, 1))
+    sums = [ece_sum(joint.apart(view)) for view in near]
     return value, *_ends(sums, [1.0 / len(classes)] * len(classes), effect, value, confidence), None
 
 

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from calibcli.core.statistics.cells import cell_base
 from calibcli.core.statistics.keys import key_places
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from calibcli.core.statistics.cells import Grid
     from calibcli.core.statistics.keys import Keys
 
     Counts = NDArray[Any]  # int64 counts of rows, or float64 sums of weights
@@ -66,23 +68,30 @@ class CellTable:
     @classmethod
     def concatenate(cls, tables: list[Self]) -> Self:
         """Return the union of tables of one grid, equal (slot, key) summed, sorted."""
-        slot = np.concatenate([t.slot for t in tables])
-        key = np.concatenate([t.key for t in tables])
-        order = _sorted(slot, key)
-        slot, key = slot[order], key[order]
-        fresh = np.ones(len(key), dtype=bool)
-        fresh[1:] = (key[1:] != key[:-1]) | (slot[1:] != slot[:-1])
+        both = cls.stacked(tables)
+        return both.rows(_sorted(both.slot, both.key)).summed()
+
+    def summed(self) -> Self:
+        """Return the cells of a sorted table with equal (slot, key) summed."""
+        fresh = np.ones(len(self), dtype=bool)
+        fresh[1:] = (self.key[1:] != self.key[:-1]) | (self.slot[1:] != self.slot[:-1])
+        if fresh.all():
+            return self
         starts = np.flatnonzero(fresh)
+        sums: dict[str, Any] = {}
+        for name in _COLUMNS[2:]:
+            column = getattr(self, name)
+            sums[name] = None if column is None else np.add.reduceat(column, starts)
+        return replace(self, slot=self.slot[starts], key=self.key[starts], **sums)
 
-        def total(name: str) -> Any:
-            columns = [getattr(t, name) for t in tables]
-            if columns[0] is None:
-                return None
-            column = np.concatenate(columns)[order]
-            return np.add.reduceat(column, starts) if len(column) else column
-
-        sums: dict[str, Any] = {name: total(name) for name in _COLUMNS[2:]}
-        return cls(slot[starts], key[starts], **sums, bits=tables[0].bits, logits=tables[0].logits)
+    def coarser(self, cells: Grid) -> Self:
+        """Return the counts in the cells of a grid that is no finer than these."""
+        place = base = self.places
+        if self.bits is not None:
+            place, base = self.key, cell_base(self.key, self.bits)
+        offset = self.offset + cells.offsets(base) * (self.pos + self.neg)
+        key = cells.starts[cells.cells(place)]
+        return replace(self, key=key, offset=offset, bits=cells.bits, logits=False).summed()
 
     def rows(self, which: NDArray[Any] | slice) -> Self:
         """Return the cells that an index, a mask or a slice selects."""

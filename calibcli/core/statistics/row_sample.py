@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Gradient = tuple[Array, Array]
     Hashes = NDArray[np.uint64]
 
-MOST_VALUES = 1 << 22
+MOST_VALUES = 1 << 21
 """Scores in all rows that are kept."""
 LEAST_ROWS = 1024
 _LEAST_SHARE = 0.25
@@ -72,8 +72,9 @@ class RowSample:
     def merge(self, other: RowSample) -> None:
         """Take in what other rows hold."""
         self.rows += other.rows
-        for part in other._parts:
-            self._hold(part)
+        for hashed, key, label, worth in other._parts:
+            some = np.flatnonzero(hashed <= self._limit)
+            self._hold((hashed[some], key[some], label[some], worth[some]))
 
     def _hold(self, part: tuple[Hashes, Keys, NDArray[np.int64], Array]) -> None:
         self._parts.append(part)

@@ -168,15 +168,10 @@ class ScoreStats(ScoredCells):
         """
         if self.table.bits is not None and self.table.bits <= bits:
             return self
-        parts = None if self.parts is None else self._coarser(self.parts, bits, BUCKETS)
-        table = self._coarser(self.table, bits, 1)
+        cells = grid(bits, self.edges)
+        parts = None if self.parts is None else self.parts.coarser(cells)
+        table = self.table.coarser(cells)
         return replace(self, table=table, parts=parts, losses=self.loss_sums)
-
-    def _coarser(self, table: CellTable, bits: int, slots: int) -> CellTable:
-        tally = self._tally(slots, exact=False, by_logit=table.logits)
-        tally.coarsen_to(bits)
-        tally.add_table(table)
-        return tally.table()
 
     def _tally(self, slots: int, *, exact: bool, by_logit: bool) -> Tally:
         options: dict[str, Any] = {"weighted": self.weighted, "logits": self.logits}

@@ -20,7 +20,7 @@ from calibcli.tasks.table import medium
 from calibcli.workflows.input.gathered import Slice
 from calibcli.workflows.input.overlap import fitted_rows
 from calibcli.workflows.measure.ranking import ranking_brief
-from calibcli.workflows.measure.slices import brief_result, shown_class
+from calibcli.workflows.measure.slices import WORST, brief_result, shown_classes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,19 +55,15 @@ def result_of(
     if free_form and scarce and not any_of(notes, "free-form"):
         text = f"{fitted.method} is free-form and needs {FREE_FORM_ROWS:,} rows or more"
         warnings.append(Warning("free-form", text))
-    classes = []
-    short = in_brief and found.exclusive and found.medium == "rows"
     after_slices = replace(found, overall=Slice(OVERALL, fitted.after)).class_slices
-    for own, changed in zip(found.class_slices, after_slices, strict=True):
-        before_after = (
-            shown_class(own.where, one.population, conventions)
-            if short
-            else brief_result(one.population, conventions)
-            for one in (own, changed)
-        )
-        classes.append(
-            {"slice": own.where, **dict(zip(("before", "after"), before_after, strict=True))}
-        )
+    sides = [
+        _classes(some, found, conventions, in_brief=in_brief)
+        for some in (found.class_slices, after_slices)
+    ]
+    classes = [
+        {"slice": own.where, "before": one, "after": other}
+        for own, one, other in zip(found.class_slices, *sides, strict=True)
+    ]
     result = {
         "schema": "calibcli/fit",
         "version": 1,
@@ -100,6 +96,16 @@ def result_of(
         "data": digest_of(found.overall.population),
     }
     return cast(Result, plain(result))
+
+
+def _classes(
+    slices: Sequence[Slice], found: Gathered, conventions: Conventions, *, in_brief: bool
+) -> list[Result]:
+    if in_brief and found.exclusive and found.medium == "rows":
+        return shown_classes(
+            [(one.where, one.population) for one in slices], conventions, most=WORST
+        )
+    return [brief_result(one.population, conventions) for one in slices]
 
 
 def group_rows(

@@ -19,9 +19,10 @@ from calibcli.workflows.input.gathered import Gathered
 from calibcli.workflows.input.saved import stats_payload
 from calibcli.workflows.input.warnings import calibrator_warnings, measure_warnings
 from calibcli.workflows.measure.slices import (
+    WORST,
     change_parts,
     judge_readings,
-    shown_class,
+    shown_classes,
     slice_result,
 )
 
@@ -349,11 +350,14 @@ def measured(
             made.append((whole.calibrated, one.calibrated))
         return whole
 
-    def shown_in_brief(one: Slice) -> Result:
-        result = shown_class(one.where, one.population, conventions)
-        if one.calibrated is not None:
-            result["calibrated"] = shown_class(one.where, one.calibrated, conventions)
-        return result
+    def shown_in_brief() -> list[Result]:
+        slices = found.class_slices
+        before = [(one.where, one.population) for one in slices]
+        after = [(one.where, one.calibrated) for one in slices if one.calibrated is not None]
+        shown, later = (shown_classes(some, conventions, most=WORST) for some in (before, after))
+        for one, calibrated in zip(shown, later, strict=False):
+            one["calibrated"] = calibrated
+        return shown
 
     few = in_brief and found.exclusive and found.labelled and found.medium == "rows"
     stats = found.overall.population.pairs
@@ -369,9 +373,9 @@ def measured(
         },
         "task": found.name,
         "overall": shown(found.overall, curves),
-        "classes": [
-            shown_in_brief(one) if few else shown(one, curves) for one in found.class_slices
-        ],
+        "classes": (
+            shown_in_brief() if few else [shown(one, curves) for one in found.class_slices]
+        ),
         "groups": [shown(one, None) for one in found.groups],
         "gates": [],
         **warned(()),

@@ -20,7 +20,7 @@ from calibcli.core.statistics.curves import threshold_curve
 from calibcli.io.task import IMAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import TypeVar
 
     from numpy.typing import NDArray
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 Result = dict[str, Any]
 CURVE_POINTS = 500
 _SEVERAL = "several labels a row"
+WORST = 10
+"""Classes of the largest ECE, which have intervals where few lines are shown."""
 _SHOWN = ("n", "prevalence", "mean_score", "ece", "nll")
 """Figures of a class that tables for people show."""
 
@@ -93,13 +95,31 @@ def slice_result(
     return typed_as(result, SliceResult)
 
 
-def shown_class(where: Where, population: Population, conventions: Conventions) -> Result:
-    """Return what a table shows of one class against the rest; `slice_result` has the others."""
+def shown_classes(
+    classes: Sequence[tuple[Where, Population]], conventions: Conventions, *, most: int | None
+) -> list[Result]:
+    """Return what a table shows of classes against the rest; `slice_result` has the others.
+
+    Args:
+        classes: their pairs.
+        conventions: how to bin and how sure to be.
+        most: how many have intervals, those of the largest ECE first; None for all.
+    """
+    found = [_shown_class(where, own, conventions, None) for where, own in classes]
+    order = sorted(range(len(found)), key=lambda k: -(found[k]["metrics"]["ece"].value or 0.0))
+    for k in order[:most]:
+        where, own = classes[k]
+        found[k] = _shown_class(where, own, conventions, conventions.confidence)
+    for _, population in classes:
+        View.forget(population.pairs)
+    return found
+
+
+def _shown_class(
+    where: Where, population: Population, conventions: Conventions, confidence: float | None
+) -> Result:
     view = View.of(population.pairs, conventions.headline, seed=conventions.seed)
-    found = intervals.measure(
-        view, confidence=conventions.confidence, seed=conventions.seed, names=_SHOWN
-    )
-    View.forget(population.pairs)
+    found = intervals.measure(view, confidence=confidence, seed=conventions.seed, names=_SHOWN)
     return {"slice": where, "metrics": _figures(found, population, None), "bins": []}
 
 
