@@ -74,7 +74,7 @@ def recover_pair(paths: Pair) -> None:
     if not decided.is_file():
         _clear(paths)
         return
-    other = json.loads(decided.read_text())
+    other = _path_in(decided)
     if other != str(target_of(paths[1])):
         raise InputError(
             f"{show(paths[0])} is being replaced together with {show(other)}",
@@ -83,16 +83,34 @@ def recover_pair(paths: Pair) -> None:
     _finish(paths)
 
 
+def _path_in(note: Path) -> str:
+    """Return the path that a note of a run names.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    try:
+        found = json.loads(note.read_text(encoding="utf-8"))
+    except ValueError:
+        found = None
+    if not isinstance(found, str) or not found or "\0" in found:
+        raise InputError(
+            f"{show(str(note))} is damaged: it says which two files are being replaced together",
+            hint="remove it; the next promotion of both mends a pair that is apart",
+        )
+    return found
+
+
 def refuse_unfinished(path: str) -> None:
     """Raise InputError where a change of this file and another is decided and not finished.
 
     Call it under the lock of the file: while another run has it, nothing is unfinished.
     """
     named = _first_of(path)
-    firsts = [path, *([json.loads(named.read_text())] if named.is_file() else [])]
+    firsts = [path, *([_path_in(named)] if named.is_file() else [])]
     for first in firsts:
         decided = beside(target_of(first), ".pair")
-        second = json.loads(decided.read_text()) if decided.is_file() else None
+        second = _path_in(decided) if decided.is_file() else None
         if second is not None and (first == path or second == str(target_of(path))):
             raise InputError(
                 f"a run that was replacing {show(first)} together with {show(second)} has died",

@@ -175,6 +175,27 @@ def test_a_name_that_cannot_be_given_leaves_both_or_is_given_later(place, tmp_pa
     assert state(tmp_path / "here") == (files(NEW, OLD) if place else files(OLD, OLDEST))
 
 
+@pytest.mark.parametrize("text", ["", "garbage", "[1]", '""', b"\xff\xfe", '"a\\u0000b"'])
+def test_a_damaged_note_is_refused(text, tmp_path):
+    from calibcli.io.output.pair import refuse_unfinished
+
+    paths = laid(tmp_path / "here", OLD, OLDEST)
+    notes = [tmp_path / "here" / name for name in (".cal.json.pair", ".cuts.json.with")]
+    before = state(tmp_path / "here")
+    for note, acts in zip(
+        notes,
+        [[lambda: recover_pair(paths), lambda: refuse_unfinished(paths[0])],
+         [lambda: refuse_unfinished(paths[1])]],
+        strict=True,
+    ):  # fmt: skip
+        note.write_bytes(text if isinstance(text, bytes) else text.encode())
+        for act in acts:
+            with pytest.raises(InputError, match="is damaged"):
+                act()
+        note.unlink()
+    assert state(tmp_path / "here") == before
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_folder_where_the_old_file_would_be_kept_changes_neither(name, tmp_path):
     paths = laid(tmp_path / "here", OLD, OLDEST)
