@@ -13,7 +13,7 @@ from msgspec import structs
 from calibcli.core.results.threshold import ThresholdResult
 from calibcli.render.formats import markdown
 from calibcli.render.formats.junit import failure_words
-from calibcli.render.tables import decisions, documents, promotion
+from calibcli.render.tables import documents, promotion
 from calibcli.render.words import names, verdicts
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from calibcli.core.results.measure import MeasureResult
     from calibcli.core.results.promotion import PromotionResult
 
-    Gated = MeasureResult | FitResult | ThresholdResult | ApplyResult
+    Other = FitResult | ThresholdResult | ApplyResult
+    Gated = MeasureResult | Other
     Result = Gated | PromotionResult
 
 _MOST: Final = 10
@@ -38,11 +39,6 @@ def render_measure(result: MeasureResult) -> str:
     return _gated(result, f"{facts}. {verdicts.verdict(result).headline}")
 
 
-def render_fit(result: FitResult) -> str:
-    """Return the annotations of a fit result."""
-    return _gated(result, documents.fit_headline(result))
-
-
 def render_promotion(result: PromotionResult) -> str:
     """Return the annotations of a promotion: the decision, and each gate and check that failed."""
     failed = [failure_words(gate) for gate in result.gates if not gate.passed]
@@ -50,14 +46,12 @@ def render_promotion(result: PromotionResult) -> str:
     return _commands(result, promotion.headline(result), failed)
 
 
-def render_threshold(result: ThresholdResult) -> str:
-    """Return the annotations of a threshold result."""
-    return _gated(result, decisions.thresholds_headline(result))
+def render_document(result: Other) -> str:
+    """Return the annotations of a result of any other command."""
+    return _gated(result, documents.document(result).headline)
 
 
-def render_apply(result: ApplyResult) -> str:
-    """Return the annotations of what apply wrote."""
-    return _gated(result, documents.apply_headline(result))
+render_apply = render_fit = render_threshold = render_document
 
 
 def render_error(command: str, message: str, *, no: bool) -> str:

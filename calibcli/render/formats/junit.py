@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from calibcli.render.tables import decisions, documents, promotion
+from calibcli.render.tables import documents
 from calibcli.render.tables.common import slice_title
 from calibcli.render.words import figures, names, verdicts, words
 
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from calibcli.core.results.promotion import PromotionResult
     from calibcli.core.results.threshold import ThresholdResult
 
-    Result = MeasureResult | FitResult | ThresholdResult | ApplyResult | PromotionResult
+    Other = FitResult | ThresholdResult | ApplyResult | PromotionResult
+    Result = MeasureResult | Other
     Case = tuple[str, str | None]
     """A test case by its name, and why it failed; None where it passed."""
 
@@ -35,25 +36,17 @@ def render_measure(result: MeasureResult) -> str:
     return _suite(result, "measure", "measured", told, ("conventions", words.conventions(result)))
 
 
-def render_fit(result: FitResult) -> str:
-    """Return a fit result as JUnit XML."""
-    return _suite(result, "fit", "fitted", [documents.fit_headline(result)])
+def render_document(result: Other) -> str:
+    """Return a result of any command but measure as JUnit XML: its checks, then the gates."""
+    told, command = documents.document(result), result.schema.removeprefix("calibcli/")
+    checks = [
+        (one.name, None if one.passed else one.reason or "")
+        for one in getattr(result, "checks", ())
+    ]
+    return _suite(result, command, told.done, [told.headline], checks=checks)
 
 
-def render_threshold(result: ThresholdResult) -> str:
-    """Return a threshold result as JUnit XML."""
-    return _suite(result, "threshold", "chosen", [decisions.thresholds_headline(result)])
-
-
-def render_apply(result: ApplyResult) -> str:
-    """Return what apply wrote as JUnit XML."""
-    return _suite(result, "apply", "applied", [documents.apply_headline(result)])
-
-
-def render_promotion(result: PromotionResult) -> str:
-    """Return what became of a challenger as JUnit XML: the checks of the dump, then the gates."""
-    checks = [(one.name, None if one.passed else one.reason or "") for one in result.checks]
-    return _suite(result, "promotion", "compared", [promotion.headline(result)], checks=checks)
+render_apply = render_fit = render_promotion = render_threshold = render_document
 
 
 def _suite(

@@ -7,21 +7,17 @@ from urllib.parse import quote
 
 from msgspec import structs
 
-from calibcli.render.tables import decisions, documents, held, promotion, replay
+from calibcli.render.tables import decisions, documents, held
 from calibcli.render.words import names, verdicts, words
 from calibcli.render.words.short import evidence_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from calibcli.core.results.apply import ApplyResult
-    from calibcli.core.results.fit import FitResult
     from calibcli.core.results.measure import MeasureResult
-    from calibcli.core.results.parts.replay import ReplayResult
-    from calibcli.core.results.promotion import PromotionResult
     from calibcli.core.results.report import ReportResult
-    from calibcli.core.results.threshold import ThresholdResult
     from calibcli.render.charts.drawing import Figure
+    from calibcli.render.tables.documents import Told
     from calibcli.render.tables.layout import Table
 
 
@@ -42,59 +38,19 @@ def render_measure(result: MeasureResult) -> str:
     return _document(paragraphs, result.warnings, documents.measure_tables(result))
 
 
-def render_fit(result: FitResult) -> str:
-    """Return a fit result as Markdown."""
+def render_document(result: Told) -> str:
+    """Return a result of any command but measure as Markdown."""
+    told = documents.document(result)
     paragraphs = [
-        "## Calibrator",
-        f"**{names.markdown(documents.fit_headline(result))}**",
-        names.markdown(words.after_words(result.after.kind)),
-        names.markdown(decisions.parameters_words(result.calibrator)),
+        f"## {told.title}",
+        f"**{names.markdown(told.headline)}**",
+        *map(names.markdown, told.facts),
         names.markdown(documents.inputs_line(result.inputs)),
     ]
-    return _document(paragraphs, result.warnings, documents.fit_tables(result))
+    return _document(paragraphs, result.warnings, told.tables())
 
 
-def render_promotion(result: PromotionResult) -> str:
-    """Return what became of a challenger as Markdown."""
-    paragraphs = [
-        "## Promotion",
-        f"**{names.markdown(promotion.headline(result))}**",
-        *(names.markdown(fact) for fact in promotion.facts(result)),
-        names.markdown(documents.inputs_line(result.inputs)),
-    ]
-    return _document(paragraphs, result.warnings, promotion.tables(result))
-
-
-def render_replay(result: ReplayResult) -> str:
-    """Return what each way of refitting would have cost as Markdown."""
-    paragraphs = [
-        "## Replay",
-        f"**{names.markdown(replay.headline(result))}**",
-        names.markdown(replay.facts(result)),
-        names.markdown(documents.inputs_line(result.inputs)),
-    ]
-    return _document(paragraphs, result.warnings, replay.tables(result))
-
-
-def render_threshold(result: ThresholdResult) -> str:
-    """Return a threshold result as Markdown."""
-    paragraphs = [
-        "## Thresholds",
-        f"**{names.markdown(decisions.thresholds_headline(result))}**",
-        names.markdown(decisions.kind_words(result)),
-        names.markdown(documents.inputs_line(result.inputs)),
-    ]
-    return _document(paragraphs, result.warnings, documents.threshold_tables(result))
-
-
-def render_apply(result: ApplyResult) -> str:
-    """Return what apply wrote as Markdown."""
-    paragraphs = [
-        "## Applied",
-        f"**{names.markdown(documents.apply_headline(result))}**",
-        names.markdown(documents.inputs_line(result.inputs)),
-    ]
-    return _document(paragraphs, result.warnings, documents.apply_tables(result))
+render_apply = render_fit = render_promotion = render_replay = render_threshold = render_document
 
 
 def render_report(report: ReportResult, pictures: Sequence[tuple[Figure, str]] = ()) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from calibcli.core.results.base import plain
-from calibcli.render.tables import documents, promotion, replay
+from calibcli.render.tables import documents
 from calibcli.render.tables.layout import paint, text_table, wrapped
 from calibcli.render.words import names, verdicts, words
 from calibcli.render.words.short import evidence_lines
@@ -18,11 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from calibcli.core.results.apply import ApplyResult
-    from calibcli.core.results.fit import FitResult
     from calibcli.core.results.measure import MeasureResult
-    from calibcli.core.results.parts.replay import ReplayResult
-    from calibcli.core.results.promotion import PromotionResult
-    from calibcli.core.results.threshold import ThresholdResult
+    from calibcli.render.tables.documents import Told
     from calibcli.render.tables.layout import Style, Table
 
 SLICES_ON_SCREEN: Final = 20
@@ -55,51 +52,17 @@ def render_measure(result: MeasureResult, *, color: bool = False, width: int | N
     return _document(head, documents.measure_tables(result, limit=limit), color, width)
 
 
-def render_fit(result: FitResult, *, color: bool = False, width: int | None = None) -> str:
-    """Return a fit result as text: the method, before and after, the candidates."""
-    from calibcli.render.tables import decisions
-
-    head = _painted(documents.fit_headline(result), "bold", color, width)
-    head += _painted(words.after_words(result.after.kind), "", color, width)
-    parameters = decisions.parameters_words(result.calibrator)
-    head += _painted(parameters, "", color, width)
-    head += _painted(documents.inputs_line(result.inputs), "dim", color, width)
-    blocks = [head, _warnings(result.warnings, color, width)]
-    return _document(blocks, documents.fit_tables(result), color, width)
-
-
-def render_promotion(
-    result: PromotionResult, *, color: bool = False, width: int | None = None
-) -> str:
-    """Return what became of a challenger as text: the decision, its reason, the checks."""
-    head = _painted(promotion.headline(result), "bold", color, width)
-    for fact in promotion.facts(result):
+def render_document(result: Told, *, color: bool = False, width: int | None = None) -> str:
+    """Return a result of a command that chooses or compares as text."""
+    told = documents.document(result)
+    head = _painted(told.headline, "bold", color, width)
+    for fact in told.facts:
         head += _painted(fact, "", color, width)
     head += _painted(documents.inputs_line(result.inputs), "dim", color, width)
-    blocks = [head, _warnings(result.warnings, color, width)]
-    return _document(blocks, promotion.tables(result), color, width)
+    return _document([head, _warnings(result.warnings, color, width)], told.tables(), color, width)
 
 
-def render_replay(result: ReplayResult, *, color: bool = False, width: int | None = None) -> str:
-    """Return what each way of refitting would have cost as text."""
-    head = _painted(replay.headline(result), "bold", color, width)
-    head += _painted(replay.facts(result), "", color, width)
-    head += _painted(documents.inputs_line(result.inputs), "dim", color, width)
-    blocks = [head, _warnings(result.warnings, color, width)]
-    return _document(blocks, replay.tables(result), color, width)
-
-
-def render_threshold(
-    result: ThresholdResult, *, color: bool = False, width: int | None = None
-) -> str:
-    """Return a threshold result as text: each cut-off exactly, what it reaches, and how sure."""
-    from calibcli.render.tables import decisions
-
-    head = _painted(decisions.thresholds_headline(result), "bold", color, width)
-    head += _painted(decisions.kind_words(result), "", color, width)
-    head += _painted(documents.inputs_line(result.inputs), "dim", color, width)
-    blocks = [head, _warnings(result.warnings, color, width)]
-    return _document(blocks, documents.threshold_tables(result), color, width)
+render_fit = render_promotion = render_replay = render_threshold = render_document
 
 
 def render_apply(result: ApplyResult, *, color: bool = False, width: int | None = None) -> str:

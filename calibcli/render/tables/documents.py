@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 from calibcli.render.tables import common as tabulate
 from calibcli.render.tables import drifted, judged, paired, segmentation, serial, slices, worst
 from calibcli.render.words import figures, words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from calibcli.core.results.apply import ApplyResult
     from calibcli.core.results.envelope import Input
     from calibcli.core.results.fit import FitResult
     from calibcli.core.results.measure import MeasureResult, SliceResult
+    from calibcli.core.results.parts.replay import ReplayResult
+    from calibcli.core.results.promotion import PromotionResult
     from calibcli.core.results.threshold import ThresholdResult
     from calibcli.render.tables.layout import Table
+
+    Told = FitResult | ThresholdResult | PromotionResult | ReplayResult | ApplyResult
 
 
 def measure_tables(result: MeasureResult, *, limit: int | None = None) -> list[Table]:
@@ -150,6 +155,71 @@ def measure_facts(result: MeasureResult) -> list[str]:
         if name in shown
     ]
     return [*facts, *segmentation.facts(result), str(result.task)]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What people read of a result of any command but measure, whatever the format.
+
+    Attributes:
+        title: of the result, as a heading; `done` what the command has done, in a word.
+        headline: the answer in a line; `facts` the lines below it.
+        tables: returns what follows.
+    """
+
+    title: str
+    done: str
+    headline: str
+    facts: Sequence[str]
+    tables: Callable[[], list[Table]]
+
+
+def document(result: Told) -> Document:
+    """Return what people read of a result of any command but measure."""
+    return _DOCUMENTS[result.schema](result)
+
+
+def _of_fit(result: FitResult) -> Document:
+    from calibcli.render.tables import decisions
+
+    facts = words.after_words(result.after.kind), decisions.parameters_words(result.calibrator)
+    headline = fit_headline(result)
+    return Document("Calibrator", "fitted", headline, facts, lambda: fit_tables(result))
+
+
+def _of_threshold(result: ThresholdResult) -> Document:
+    from calibcli.render.tables import decisions
+
+    headline, facts = decisions.thresholds_headline(result), [decisions.kind_words(result)]
+    return Document("Thresholds", "chosen", headline, facts, lambda: threshold_tables(result))
+
+
+def _of_promotion(result: PromotionResult) -> Document:
+    from calibcli.render.tables import promotion
+
+    headline, facts = promotion.headline(result), promotion.facts(result)
+    return Document("Promotion", "compared", headline, facts, lambda: promotion.tables(result))
+
+
+def _of_replay(result: ReplayResult) -> Document:
+    from calibcli.render.tables import replay
+
+    headline, facts = replay.headline(result), [replay.facts(result)]
+    return Document("Replay", "replayed", headline, facts, lambda: replay.tables(result))
+
+
+def _of_apply(result: ApplyResult) -> Document:
+    headline = apply_headline(result)
+    return Document("Applied", "applied", headline, (), lambda: apply_tables(result))
+
+
+_DOCUMENTS: Final[Mapping[str, Callable[[Any], Document]]] = {
+    "calibcli/fit": _of_fit,
+    "calibcli/threshold": _of_threshold,
+    "calibcli/promotion": _of_promotion,
+    "calibcli/replay": _of_replay,
+    "calibcli/apply": _of_apply,
+}
 
 
 def fit_headline(result: FitResult) -> str:
