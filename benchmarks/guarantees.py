@@ -165,7 +165,7 @@ def main() -> None:
     p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
     y = (rng.random((3000, 1)) > p.cumsum(axis=1)).sum(axis=1)
     units, everyone = clusters(rng, (draws, *PATIENTS)), clusters(rng, (20_000, PATIENTS[1]))
-    sets, every_row = label_sets(rng, (draws, *SETS)), label_sets(rng, (60_000, SETS[1]))
+    sets, every_row = label_sets(rng, (draws, *SETS)), label_sets(rng, (400_000, SETS[1]))
     given = {"score": score, "label": label, "p": p[:1000], "y": y[:1000], "fresh": p[1000:]}
     given |= {f"{risk}_target": target for risk, target in TARGETS.items()}
     given |= {f"set_{risk}_target": target for risk, target in SET_TARGETS.items()}
