@@ -93,7 +93,32 @@ class Night:
             if table is not None:
                 stats = one.used.pairs if side else one.population.pairs
                 return [Cut(stats, len(stats.pos) - _cells(stats, table.tp + table.fp))]
-        return []
+        return self._groups() if one is self.found.overall else []
+
+    def _groups(self) -> list[Cut]:
+        """Return the score of each group at the cut-off of that group, where they have their own.
+
+        Raises:
+            UsageError: the groups are not asked for.
+        """
+        applied = self.applied
+        column = None if applied is None else applied.chosen.group
+        if applied is None or column is None or self.found.raw_scale is not None:
+            return []
+        own = [one for one in self.found.groups if one.column == column]
+        if not own:
+            raise UsageError(
+                f"{applied.path} has a cut-off for each {column}, and the rows of each are to be "
+                "counted",
+                f"--group {column}",
+            )
+        cuts = []
+        for one in own:
+            stats = (one.used if applied.after else one.population).pairs
+            at = applied.chosen_cutoff(typed_as(one.where, Where), applied.after)
+            assert at is not None
+            cuts.append(Cut(stats, int(np.searchsorted(stats.floor, at))))
+        return cuts
 
     def _table(self, one: Slice, part: SliceResult, *, after: bool) -> Confusion | None:
         """Return the confusion table at the one cut-off on a side; None where there is none."""

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from calibcli.core.comparison.evidence import Promise, rate_gains, unspent
 from calibcli.core.numeric.scales import expit
 from tests.nights import left
 
@@ -241,3 +242,20 @@ def test_a_file_whose_groups_do_not_fit_is_not_whole(weigh, of_sites):
     ran, _, _ = weigh(of_sites(2, ["a"]), "--promise", "ece<=0.08", "--group", "site")
     assert ran.code == 3
     assert "year.json is not whole" in ran.err
+
+
+def test_cut_offs_by_group_are_counted_each_in_its_group(good, calibcli, of_sites, tmp_path):
+    cuts, place = tmp_path / "cuts.json", tmp_path / "year.json"
+    how = ("--per-group", "site", "--subject-to", "recall>=0.7", "--no-ci", "-o", cuts)
+    good("threshold", of_sites(1, ["a", "b"], bad=["b"], n=900), *how)
+    given = ("measure", of_sites(2, ["a", "b"], bad=["b"]), "--thresholds", cuts, "--no-ci")
+    told = good(*given, "--evidence", place, "--group", "site", "--format", "json").json
+    counts = told["decision"]["confusion"]
+    promise = Promise.parse("recall>=0.7")
+    gains = rate_gains(counts["tp"], counts["fn"], promise)
+    kept = next(one for one in json.loads(place.read_text())["promises"] if "recall" in str(one))
+    assert kept["logs"] == pytest.approx((np.log(unspent(0) - unspent(1)) + gains).tolist())
+    ran = calibcli(*given, "--evidence", tmp_path / "other.json")
+    assert ran.code == 2
+    assert "has a cut-off for each site" in ran.err
+    assert "--group site" in ran.err
