@@ -7,9 +7,8 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.matrix.commands import TRIALS, World
-from benchmarks.matrix.page import page
+from benchmarks.matrix.page import COLUMNS, page
 from benchmarks.matrix.run import cluster, tried
-from calibcli.tasks.features import KINDS
 
 PAGE = Path(__file__).parents[2] / "docs" / "matrix.md"
 
@@ -17,13 +16,13 @@ PAGE = Path(__file__).parents[2] / "docs" / "matrix.md"
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.matrix", description=__doc__)
     parser.add_argument("--try", dest="only", metavar="TEXT", help="features with this text")
-    parser.add_argument("--kind", choices=KINDS, help="one kind of scores")
+    parser.add_argument("--kind", choices=COLUMNS, help="one kind of scores")
     given = parser.parse_args()
     if given.only is None:
         PAGE.write_text(page(), encoding="utf-8")
         return
     with tempfile.TemporaryDirectory() as folder, cluster() as scheduler:
-        for kind in (given.kind,) if given.kind else KINDS:
+        for kind in (given.kind,) if given.kind else COLUMNS:
             world = World.make(kind, Path(folder) / kind, scheduler)
             for name, trial in TRIALS.items():
                 if given.only in name:

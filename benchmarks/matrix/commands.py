@@ -77,7 +77,12 @@ class World:
     @property
     def method(self) -> str:
         """A method that every kind has."""
-        return "temperature"
+        return "platt" if self.kind == "raw" else "temperature"
+
+    @property
+    def gate(self) -> str:
+        """A gate on a figure that every kind has."""
+        return "auc<0.99" if self.kind == "raw" else "ece>0.01"
 
     def threshold(self, *more: str, name: str = "tried.json") -> Command:
         """Return `threshold`, which writes cut-offs."""
@@ -109,8 +114,12 @@ def _cut(*more: str, base: tuple[str, ...] = ()) -> Callable[[World], Trial]:
     return lambda w: Trial(w.threshold(*more), base=w.threshold(*base))
 
 
-def _printed(form: str, *more: str) -> Callable[[World], Trial]:
-    return lambda w: Trial(["measure", w.new.scores, *w.new.beside, "--format", form, *more])
+def _printed(form: str, *, gated: bool = False) -> Callable[[World], Trial]:
+    def trial(w: World) -> Trial:
+        gate = ("--fail-if", w.gate) if gated else ()
+        return Trial(["measure", w.new.scores, *w.new.beside, "--format", form, *gate])
+
+    return trial
 
 
 def _reference(kind: str) -> Callable[[World], Trial]:
@@ -144,7 +153,7 @@ def _promoted(w: World, name: str) -> list[Command]:
     """Return a bad fit, and a promotion over it that is better."""
     live = w.path(name)
     least = ("--min-rows", "10", "--min-positives", "10", "--max-shift", "psi=9,odds=99,auc=1")
-    bad = w.fit("--temperatures", "9", name=name)
+    bad = w.fit(*(() if w.kind == "raw" else ("--temperatures", "9")), name=name)
     return [bad, w.on("fit", w.new, "--promote-over", live, "--method", w.method, *least)]
 
 
@@ -159,7 +168,7 @@ def _rollback(w: World) -> Trial:
 
 
 def _search(w: World) -> Trial:
-    search = "nms-iou=0.3,0.7" if w.kind == "boxes" else "min-area=0,4"
+    search = "nms-iou=0.3,0.7" if w.kind in ("boxes", "instances") else "min-area=0,4"
     return Trial(w.threshold("--search", search), base=w.threshold())
 
 
@@ -201,11 +210,11 @@ def _plots(w: World) -> Trial:
 def _ensemble(w: World) -> Trial:
     both = f"{w.fitted.scores},{w.fitted.versus}"
     files = [w.fitted.scores]
-    if w.kind == "binary":
+    if w.kind in ("binary", "raw"):
         both = "score,second"
     elif w.kind in ("multiclass", "multilabel"):
         both = "p_*,q_*"
-    elif w.kind != "boxes":
+    elif w.kind not in ("boxes", "instances"):
         files.append(w.fitted.versus)
     beside = list(w.fitted.beside)
     for name in ("--scores", "--score"):
@@ -226,6 +235,13 @@ def _thresholds(w: World) -> Trial:
     return Trial(w.measure("--thresholds", w.path("cuts.json")), [made], base=w.measure())
 
 
+def _evidence(w: World) -> Trial:
+    kept = w.path("year.json")
+    # Raw scores have no ECE to promise; what a cut-off does can be.
+    more = ("--promise", "precision>=0.2", "--threshold", "600") if w.kind == "raw" else ()
+    return Trial(w.measure("--evidence", kept, *more), written=kept)
+
+
 TRIALS: Mapping[str, Callable[[World], Trial]] = {
     "measure": lambda w: Trial(w.measure()),
     "--logits": _logits,
@@ -244,18 +260,16 @@ TRIALS: Mapping[str, Callable[[World], Trial]] = {
     "--reference CALIBRATOR": _reference("calibrator"),
     "--by": _option("--by", "day"),
     "--at": _option("--at", "0.8"),
-    "--fail-if": _option("--fail-if", "ece>0.01"),
-    "--evidence": lambda w: Trial(
-        w.measure("--evidence", w.path("year.json")), written=w.path("year.json")
-    ),
+    "--fail-if": lambda w: Trial(w.measure("--fail-if", w.gate), base=w.measure()),
+    "--evidence": _evidence,
     "--save-stats": lambda w: Trial(
         w.measure("--save-stats", w.path("new.json")), written=w.path("new.json")
     ),
     "saved statistics as SCORES": _stats,
     "--save-plots": _plots,
     "--format prometheus": _printed("prometheus"),
-    "--format junit": _printed("junit", "--fail-if", "ece>0.01"),
-    "--format github": _printed("github", "--fail-if", "ece>0.01"),
+    "--format junit": _printed("junit", gated=True),
+    "--format github": _printed("github", gated=True),
     "--engine dask": lambda w: Trial(w.measure("--engine", "dask", "--scheduler", w.scheduler)),
     "leak guard": _leak,
     "fit": lambda w: Trial(w.fit(), written=w.path("fit.json")),

@@ -43,8 +43,8 @@ def write(kind: str, folder: Path, seed: int) -> Files:
     """Write a sample of a kind of scores."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
-    if kind == "boxes":
-        return _boxes(folder, rng)
+    if kind in ("boxes", "instances"):
+        return _boxes(folder, rng, masks=kind == "instances")
     if kind in ("masks", "structures"):
         return _images(kind, folder, rng)
     return _rows(kind, folder, rng)
@@ -67,7 +67,7 @@ def _softmax(z: Floats, axis: int) -> Floats:
 
 
 def _rows(kind: str, folder: Path, rng: np.random.Generator) -> Files:
-    several = kind != "binary"
+    several = kind not in ("binary", "raw")
     z, s = _scored(rng, (ROWS, len(NAMES)) if several else (ROWS, 1))
     other = 0.8 * s + rng.normal(0, 0.5, s.shape)
     columns: dict[str, Any] = {}
@@ -80,6 +80,8 @@ def _rows(kind: str, folder: Path, rng: np.random.Generator) -> Files:
         names = [f"y_{name}" for name in NAMES] if several else ["label"]
         columns |= dict(zip(names, truth.T, strict=True))
         p, q = _expit(s), _expit(other)
+    if kind == "raw":  # points
+        p, q = np.round(600 + 40 * s, 1), np.round(600 + 40 * other, 1)
     own = [f"p_{name}" for name in NAMES] if several else ["score"]
     second = [f"q_{name}" for name in NAMES] if several else ["second"]
     columns |= dict(zip(second, q.T, strict=True))
@@ -96,11 +98,14 @@ def _rows(kind: str, folder: Path, rng: np.random.Generator) -> Files:
     for path, values in zip(paths, (p, s, holed), strict=True):
         _table(path, dict(zip(own, values.T, strict=True)) | columns)
     named = ["--scores", ",".join(own)] if several else ["--score", "score"]
-    label = {"binary": "label", "multiclass": "label"}.get(kind, "y_a,y_b,y_c")
-    beside = (*named, "--label", label, "--task", kind)
+    label = "y_a,y_b,y_c" if kind == "multilabel" else "label"
+    task = "binary" if kind == "raw" else kind
+    beside = (*named, "--label", label, "--task", task)
+    if kind == "raw":
+        named, beside = [*named, "--raw"], (*beside, "--raw")
     versus = ",".join(second)
     return Files(
-        str(paths[0]), beside, str(paths[1]), str(paths[2]), versus, (*named, "--task", kind), "csv"
+        str(paths[0]), beside, str(paths[1]), str(paths[2]), versus, (*named, "--task", task), "csv"
     )
 
 
@@ -155,7 +160,13 @@ def _files(
     return Files(scores, beside, logits, holed, second, of_apply, out)
 
 
-def _boxes(folder: Path, rng: np.random.Generator) -> Files:
+def _outline(box: Floats) -> list[list[float]]:
+    """Return the polygon of a box with one corner cut off."""
+    x, y, w, h = box.tolist()
+    return [[x, y, x + w, y, x + w, y + h, x + w / 2, y + h, x, y + h / 2]]
+
+
+def _boxes(folder: Path, rng: np.random.Generator, *, masks: bool = False) -> Files:
     objects: list[dict[str, Any]] = []
     found: list[dict[str, Any]] = []
     for image in range(1, 2 * IMAGES + 1):
@@ -165,12 +176,15 @@ def _boxes(folder: Path, rng: np.random.Generator) -> Files:
             there = rng.random() < 0.6
             if there:
                 one = {"id": len(objects) + 1, "image_id": image, "category_id": kind + 1}
-                objects.append({**one, "bbox": box.tolist(), "area": 900.0, "iscrowd": 0})
+                shape = {"segmentation": _outline(box)} if masks else {}
+                whole = {"bbox": box.tolist(), "area": 900.0, "iscrowd": 0}
+                objects.append({**one, **whole, **shape})
             for _ in range(rng.choice([0, 1, 1, 2])):
                 near = np.abs(box + rng.normal(0, 0.05, 4) * np.tile(size, 2))
                 score = round(float(rng.beta(4, 2) if there else rng.beta(2, 4)), 3)
                 one = {"image_id": image, "category_id": kind + 1, "bbox": near.tolist()}
-                found.append({**one, "score": score})
+                shape = {"segmentation": _outline(near)} if masks else {}
+                found.append({**one, **shape, "score": score})
     truth = {
         "images": [{"id": i, "width": 400, "height": 400} for i in range(1, 2 * IMAGES + 1)],
         "categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}],
@@ -190,5 +204,6 @@ def _boxes(folder: Path, rng: np.random.Generator) -> Files:
     (folder / "truth.json").write_text(json.dumps(truth), encoding="utf-8")
     table = _attributes(folder, rng, list(range(1, 2 * IMAGES + 1)))
     beside = ("--task", "detection", "--ground-truth", str(folder / "truth.json"), *table)
+    beside += ("--masks",) if masks else ()
     paths = {name: str(folder / f"{name}.json") for name in sides}
     return _files(paths, beside, (), "json")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from calibcli.tasks.features import FEATURES, KINDS, REFUSALS, refusal
+from calibcli.tasks.features import FEATURES, FURTHER, KINDS, REFUSALS, refusal
+
+COLUMNS = KINDS | FURTHER
 
 HEAD = """# What works for which scores
 
@@ -15,6 +17,7 @@ is printed.
 NOT_YET: frozenset[tuple[str, str]] = frozenset(
     {
         ("threshold --per-group", "boxes"),
+        ("threshold --per-group", "instances"),
     }
 )
 """Cells that neither act nor are refused with their reason."""
@@ -22,28 +25,35 @@ NOT_YET: frozenset[tuple[str, str]] = frozenset(
 
 def page() -> str:
     """Return the page."""
-    reasons = {id(one): n for n, one in enumerate((r for rs in REFUSALS.values() for r in rs), 1)}
-    lines = [HEAD, f"| feature | {' | '.join(KINDS.values())} |", f"| --- |{' --- |' * len(KINDS)}"]
-    acts = dict.fromkeys(KINDS, 0)
+    told: dict[tuple[str, str], list[str]] = {}  # a reason is listed once, with all it is of
+    for feature, found in REFUSALS.items():
+        for one in found:
+            told.setdefault((one.reason, one.hint), []).append(f"`{feature}`")
+    numbers = {reason: n for n, reason in enumerate(told, 1)}
+    lines = [
+        HEAD,
+        f"| feature | {' | '.join(COLUMNS.values())} |",
+        f"| --- |{' --- |' * len(COLUMNS)}",
+    ]
+    acts = dict.fromkeys(COLUMNS, 0)
     for feature in FEATURES:
         cells = []
-        for kind in KINDS:
-            found = refusal(feature, kind)
+        for kind in COLUMNS:
+            why = refusal(feature, kind)
             if (feature, kind) in NOT_YET:
                 cells.append("not yet")
-            elif found is None:
+            elif why is None:
                 cells.append("yes")
                 acts[kind] += 1
             else:
-                cells.append(str(reasons[id(found)]))
+                cells.append(str(numbers[why.reason, why.hint]))
         lines.append(f"| `{feature}` | {' | '.join(cells)} |")
     counts = " | ".join(f"{n} of {len(FEATURES)}" for n in acts.values())
     lines += [f"| acts | {counts} |", ""]
     lines.append(
-        f"{sum(acts.values())} of {len(FEATURES) * len(KINDS)} act. What is refused, and why:\n"
+        f"{sum(acts.values())} of {len(FEATURES) * len(COLUMNS)} act. What is refused, and why:\n"
     )
-    for n, (feature, one) in enumerate(
-        ((feature, one) for feature, rs in REFUSALS.items() for one in rs), 1
-    ):
-        lines.append(f"{n}. `{feature}`: {one.reason}. Instead: {one.hint}.")
+    for (reason, hint), features in told.items():
+        n = numbers[reason, hint]
+        lines.append(f"{n}. {', '.join(features)}: {reason}. Instead: {hint}.")
     return "\n".join(lines) + "\n"

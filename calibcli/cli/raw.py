@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from calibcli.cli.strict import typed
 from calibcli.errors import UsageError
+from calibcli.tasks.features import RAW
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
 
     from calibcli.io.rows.recipe import InputSpec
 
-HINT = (
-    "calibcli fit SCORES --raw -o CAL.json, then calibcli apply CAL.json SCORES -o FILE, read FILE"
-)
 _BINNED = ("bins", "binning", "edges", "closed", "tolerance")
 
 
@@ -30,7 +28,7 @@ def refuse_raw(spec: InputSpec, given: Mapping[str, object]) -> None:
         return
     for name, value in given.items():
         if value:
-            raise UsageError(f"{name} needs probabilities, and raw scores are none", HINT)
+            raise UsageError(f"{name} {RAW[0]}", RAW[1])
 
 
 def refuse_bins(context: typer.Context, spec: InputSpec) -> None:

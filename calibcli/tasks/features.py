@@ -23,6 +23,14 @@ KINDS: Final = {
     "boxes": "boxes",
 }
 """The kinds of scores, and how they are headed."""
+FURTHER: Final = {"raw": "raw scores", "instances": "boxes, by masks"}
+"""Kinds that are read by an option, `--raw` and `--masks`, and headed so."""
+_LIKE: Final = {"raw": "binary", "instances": "boxes"}
+RAW: Final = (
+    "needs probabilities, and raw scores are none",
+    "calibcli fit SCORES --raw -o CAL.json, then calibcli apply CAL.json SCORES -o FILE, read FILE",
+)
+"""Why raw scores are refused, and what makes them probabilities."""
 FEATURES: Final = (
     "measure",
     "--logits",
@@ -89,7 +97,28 @@ class Refusal:
 
 _ROWS = ("binary", "multiclass", "multilabel")
 _IMAGES = ("masks", "structures")
-REFUSALS: Final[Mapping[str, tuple[Refusal, ...]]] = {
+_OF_RAW = (
+    "--versus",
+    "--reference SCORES",
+    "--reference STATISTICS",
+    "--reference CALIBRATOR",
+    "--at",
+    "--save-stats",
+    "saved statistics as SCORES",
+    "--save-plots",
+    "fit --replay",
+    "fit --ensemble",
+    "fit --promote-over",
+    "fit --rollback",
+    "threshold --cost",
+    "threshold --abstain",
+    "threshold --coverage",
+    "report --cost",
+)
+_OF_KINDS: Final[Mapping[str, tuple[Refusal, ...]]] = {
+    "--logits": (
+        Refusal("--raw and --logits say different things of scores", "give one", ("raw",)),
+    ),
     "--count": (
         Refusal("an image stands for itself", "--weight COL of --images FILE", _IMAGES),
         Refusal("a box stands for itself", "--weight COL of --images FILE", ("boxes",)),
@@ -217,6 +246,14 @@ REFUSALS: Final[Mapping[str, tuple[Refusal, ...]]] = {
         ),
     ),
 }
+REFUSALS: Final[Mapping[str, tuple[Refusal, ...]]] = {
+    feature: (
+        *_OF_KINDS.get(feature, ()),
+        *([Refusal(*RAW, ("raw",))] if feature in _OF_RAW else []),
+    )
+    for feature in FEATURES
+    if feature in _OF_KINDS or feature in _OF_RAW
+} | {feature: found for feature, found in _OF_KINDS.items() if feature not in FEATURES}
 """Why a feature is refused, for which kinds."""
 
 
@@ -256,7 +293,10 @@ def kind_of(task: str, medium: str = "rows") -> str:
 
 def refusal(feature: str, kind: str) -> Refusal | None:
     """Return why a feature is refused for a kind of scores; None where it acts."""
-    of_kind: Iterator[Refusal] = (one for one in REFUSALS.get(feature, ()) if kind in one.kinds)
+    alike = (kind, _LIKE.get(kind, kind))
+    of_kind: Iterator[Refusal] = (
+        one for name in alike for one in REFUSALS.get(feature, ()) if name in one.kinds
+    )
     return next(of_kind, None)
 
 
