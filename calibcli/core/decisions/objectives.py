@@ -291,6 +291,8 @@ def parse_constraint(text: str, *, boxes: bool = False) -> Constraint:
     """
     worst = _WORST.fullmatch(text)
     if worst is not None:
+        if _WORST.fullmatch(worst["rest"]):
+            raise UsageError(f"two columns of groups in one bound: {text!r}", "give one of them")
         return replace(parse_constraint(worst["rest"], boxes=boxes), within=worst["column"])
     match = _CONSTRAINT.fullmatch(text)
     if match is None:

@@ -154,8 +154,6 @@ def choose_cuts(
     """
     conventions, shown = asked.conventions, asked.spec.groups
     asked = replace(asked, spec=with_groups(asked.spec, wish))
-    if wish.within is not None:
-        shown = tuple(dict.fromkeys((*shown, wish.within)))
     if opened is None:
         opened = asked.open()
     dataset = opened[0]
@@ -165,6 +163,8 @@ def choose_cuts(
     if dataset is None:
         asked = replace(asked, spec=replace(asked.spec, groups=shown))
     else:
+        if wish.within is not None:
+            shown = tuple(dict.fromkeys((*shown, wish.within)))
         if per_class:
             refuse("threshold --per-class", kind_of(dataset.task, dataset.medium))
         check_task(dataset, wish)

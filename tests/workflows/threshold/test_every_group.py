@@ -48,6 +48,16 @@ def test_one_cut_off_is_certified_in_every_group(capsys, rows):
     assert item["guarantee"]["high"] == min(highest)
 
 
+def test_saved_statistics_of_groups_do(capsys, rows, tmp_path):
+    bound = ("--subject-to", "worst(group.site).recall>=0.7", "--guarantee", "0.9")
+    stats = tmp_path / "s.json"
+    run(capsys, "measure", rows, "--group", "site", "--save-stats", stats)
+    found = run(capsys, "threshold", stats, *bound)["thresholds"][0]
+    plain = run(capsys, "threshold", rows, *bound)["thresholds"][0]
+    assert found["threshold"] == plain["threshold"]
+    assert found["guarantee"] == plain["guarantee"]
+
+
 def test_several_bounds_and_units(capsys, rows):
     found = run(
         capsys, "threshold", rows, "--cluster", "patient", "--guarantee", "0.8",
@@ -76,6 +86,16 @@ def test_what_makes_no_sense_is_refused(capsys, rows, sample_data, tmp_path):
         ((rows, *sure, "--per-group", "site"), "--per-group"),
         ((rows, *sure, "--subject-to", "worst(group.patient).fpr<=0.5"), "one column"),
         ((rows, *sure, "--subject-to", "worst(group.site).f2>=0.5"), "fbeta:2"),
+        (
+            (
+                rows,
+                "--subject-to",
+                "worst(group.a).worst(group.b).recall>=0.5",
+                "--guarantee",
+                "0.9",
+            ),
+            "two columns",
+        ),
         ((rows, *sure, "--promote-over", tmp_path / "t.json"), "--promote-over"),
         ((*boxes, *sure), "worst(…)"),
         ((*exclusive, *sure), "--positive CLASS"),

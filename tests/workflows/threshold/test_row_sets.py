@@ -50,11 +50,13 @@ def test_a_bound_of_the_set_of_a_row(capsys, labels, tmp_path):
     assert [item["threshold"] for item in kept["thresholds"]] == [cut] * 4
 
 
-def test_a_promise_of_the_set_of_a_row(capsys, labels):
+def test_a_promise_of_the_set_of_a_row(capsys, labels, tmp_path):
     _, _, files = labels
     bound = ("--subject-to", "row-recall>=0.7", "--subject-to", "row-precision>=0.5")
     sure = (*bound, "--guarantee", "0.9", "--no-ci")
-    found = run(capsys, "threshold", *files, *sure)
+    found = run(capsys, "threshold", *files, *sure, "-o", tmp_path / "t.json")
+    kept = json.loads((tmp_path / "t.json").read_text())
+    assert [one["guarantee"]["unit"] for one in kept["thresholds"]] == ["row"] * 4
     assert found["kind"] == "certified"
     promise = found["common"]["guarantee"]
     assert (promise["unit"], promise["units"]) == ("row", 700)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import structs
 
 from calibcli.core.decisions.cross_fit import FOLDS, cut_at
 from calibcli.core.decisions.guarantees import Uncertified
@@ -226,7 +227,9 @@ def chosen_of_rows(
         stats = one.used.pairs
         curve = curve_of(stats)
         picked = at_common(curve, stats, own, curve.index(best.threshold), best)
-        chosen.append(describe_common(one.where, picked, conventions, own, again=False))
+        made = describe_common(one.where, picked, conventions, own, again=False)
+        # The file of cut-offs holds those of labels alone: each tells what all are certified for.
+        chosen.append(replace(made, item=structs.replace(made.item, guarantee=promise)))
     return chosen, warnings, {"common": common}
 
 
