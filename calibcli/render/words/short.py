@@ -247,7 +247,8 @@ def _group_evidence(groups: Sequence[GatheredGroup]) -> list[tuple[str, Tone]]:
         bad = [pair for pair in ranked if pair[0] < SURE]
         for p, one in bad:
             where = names.visible(f"{one.slice.column}={one.slice.title}")
-            said = f"{promise.promise} is broken in {where} over {one.nights:,} nights"
+            over = f"{one.nights:,} night{'' if one.nights == 1 else 's'}"
+            said = f"{promise.promise} is broken in {where} over {over}"
             told.append((f"{said}: p {p:.2g} for all groups together", "bad"))
         if not bad:
             said = f"is not shown to be broken in any of {len(groups):,} groups"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from calibcli.core.comparison.evidence import ECE, RATES
 from calibcli.core.decisions.gates import Findings, evaluate_gate
 from calibcli.core.results.figures import OVERALL
 from calibcli.core.results.stream import of_decision, of_differences, of_drift, of_slice
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from calibcli.workflows.measure.decided.applied import Applied
 
 _ELSEWHERE = re.compile(r"(overlap|series|evidence)\b")
+_OF_NIGHTS = re.compile(rf".*\.evidence\.({'|'.join((ECE, *RATES))})(\.p|\.value)?")
 _OF_GROUPS = re.compile(r"group\b|worst\(group\b")
 _OF_CLASSES = re.compile(r"class\b|worst\(class\b")
 _OF_TWO = re.compile(r"(?P<scope>.*\.)?versus\.")
@@ -35,7 +37,7 @@ def of_periods(gate: Gate, crossed: Crossed) -> bool:
     """Whether a gate is evaluated in each period, beside all rows."""
     if crossed.whole and _OF_GROUPS.match(gate.subject):
         return False
-    return not _ELSEWHERE.match(gate.subject)
+    return not (_ELSEWHERE.match(gate.subject) or _OF_NIGHTS.fullmatch(gate.subject))
 
 
 def failing(

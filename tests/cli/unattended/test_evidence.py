@@ -185,6 +185,15 @@ def test_the_broken_group_is_named_and_the_others_are_not(weigh, of_sites, more)
     assert ran.code == 1
 
 
+def test_a_gate_on_the_evidence_of_a_group_is_of_the_night_not_of_its_periods(weigh, of_sites):
+    how = ("--promise", "precision>=0.9", "--group", "site", "--by", "rows:400")
+    gates = ("--fail-if", "group.site.b.evidence.precision.p<0.05", "--fail-if", "ece>0.9")
+    ran, _, _ = weigh(of_sites(3, ["a", "b"], bad=["b"]), *how, *gates)
+    assert ran.code == 1, ran.err
+    assert "group.site.b.evidence.precision.p<0.05" in ran.err
+    assert [period["bad"] for period in ran.json["series"]["periods"]] == [False, False]
+
+
 def test_rows_of_a_unit_are_no_independent_evidence(weigh, write):
     """Each patient is wholly right or wrong: forty rows tell no more than one."""
     rng = np.random.default_rng(4)
