@@ -212,7 +212,7 @@ def test_a_promise_by_image(good, calibcli, scene, tmp_path):
         "precision>=0.95", "--guarantee", "0.95", "-o", tmp_path / "none.json",
     )  # fmt: skip
     assert ran.code == 1
-    assert "on 10 images" in ran.err
+    assert "on 10 images: " in ran.err
     assert not (tmp_path / "none.json").exists()
 
 

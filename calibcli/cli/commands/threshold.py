@@ -73,7 +73,11 @@ def command(
         "by the labels of a row row-f1, row-precision, row-recall. "
         "[default: f1, or what the constraints leave open]",
     ),
-    subject_to: list[str] | None = option("BOUND", "Such as 'precision>=0.95'; repeatable."),
+    subject_to: list[str] | None = option(
+        "BOUND",
+        "Such as 'precision>=0.95'; of boxes fp_per_image, of the labels of a row row-recall and "
+        "row-precision, in every group 'worst(group.COL).recall>=0.9'. Repeatable.",
+    ),
     guarantee: float | None = option(
         "P", "The bounds hold on new rows or clusters with this confidence."
     ),

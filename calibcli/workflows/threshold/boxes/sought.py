@@ -9,6 +9,7 @@ import numpy as np
 
 from calibcli.core.decisions.cross_fit import FOLDS, CellFamily, parted
 from calibcli.core.decisions.objectives import TOLERANCE
+from calibcli.core.decisions.promises.by_unit import units_needed_for
 from calibcli.core.decisions.thresholds import Choice, Unreachable, choose
 from calibcli.core.detection.guarantee import FoundByUnit, most_alarms, promised
 from calibcli.core.numeric.mixing import mixed
@@ -147,11 +148,18 @@ def refused(one: Sought, wish: Wish, images: int) -> Refused:
     if wish.guarantee is None:
         hint = "no thresholds were written"
         return Refused(nearest.message(), hint, unreachable=True, best=nearest.nearest())
+    known = [sure for sure in one.promised if sure is not None]
+    level = 1.0 - (1.0 - wish.guarantee) / max(len(known), 1)
+    each = [units_needed_for(sure.table, wish.constraints, level) for sure in known]
+    needed = min((number for number in each if number is not None), default=None)
+    more = "no margin over the target shows"
+    if needed is not None:
+        more = f"about {needed:,} like these would be needed"
     return Refused(
         f"no cut-off can be certified for {wish.target} with confidence {wish.guarantee:g} on "
-        f"{images:,} images",
+        f"{images:,} images: {more}",
         "no thresholds were written; without --guarantee, or with a lower target or more images, "
         "there may be one",
         unreachable=True,
-        best=f"not certified on {images:,} images",
+        best=f"not certified on {images:,} images, {more}",
     )
