@@ -168,7 +168,7 @@ def _certify(
     from calibcli.core.decisions.guarantees import Uncertified, certify
     from calibcli.core.decisions.promises.by_unit import certify_by_unit
 
-    claims, wanted = _claims(curve, stats), (wish.objective, wish.constraints, confidence)
+    claims, wanted = claims_of(curve, stats), (wish.objective, wish.constraints, confidence)
     if units is None or units.single:
         apart = clustered and units is None
         found = certify(curve, *wanted, probability=claims, clustered=apart, prior=prior,
@@ -190,7 +190,7 @@ def _certify(
     return found
 
 
-def _claims(curve: Curve, stats: ScoreStats) -> NDArray[np.float64] | None:
+def claims_of(curve: Curve, stats: ScoreStats) -> NDArray[np.float64] | None:
     """Return what the scores claim for the rows at each candidate, None where cells have merged."""
     below = int(np.searchsorted(stats.cut, curve.threshold[0])) if len(curve.threshold) else 0
     claims = np.append(stats.score, 1.0)[below:]

@@ -77,6 +77,10 @@ def test_logits_are_cut_as_they_are(capsys, labels, tmp_path):
     found = run(capsys, "threshold", *logits, *bound)["common"]
     assert found["threshold"] == pytest.approx(plain["threshold"])
     assert found["value"] == pytest.approx(plain["value"])
+    sure = (*bound, "--guarantee", "0.9", "--no-ci")
+    plain = run(capsys, "threshold", *files, *sure)["common"]
+    found = run(capsys, "threshold", *logits, *sure)["common"]
+    assert found["threshold"] == pytest.approx(plain["threshold"])
 
 
 def test_clusters_are_units(capsys, labels, tmp_path):

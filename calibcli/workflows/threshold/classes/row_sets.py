@@ -26,7 +26,7 @@ from calibcli.core.results.threshold import CommonCut, CommonValue, Guarantee
 from calibcli.core.results.warning import Warning
 from calibcli.errors import AnswerNoError, UsageError
 from calibcli.tasks.rows.row_sets import SetUnits
-from calibcli.workflows.threshold.choosing import curve_of
+from calibcli.workflows.threshold.choosing import claims_of, curve_of
 from calibcli.workflows.threshold.classes.common import at_common, describe_common
 from calibcli.workflows.threshold.honest import with_move
 from calibcli.workflows.threshold.promised import share_of_units
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from calibcli.core.decisions.objectives import Constraint
     from calibcli.core.decisions.promises.row_sets import RowChoice
     from calibcli.core.decisions.promises.tables import UnitTable
-    from calibcli.core.decisions.thresholds import Curve
+    from calibcli.core.statistics.stats import ScoreStats
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gathered import Slice
     from calibcli.workflows.input.passes import RowPass
@@ -59,9 +59,10 @@ class RowSets:
         means: of each figure over them.
     """
 
-    def __init__(self, rows: RowPass, pooled: Curve, wish: Wish) -> None:
+    def __init__(self, rows: RowPass, stats: ScoreStats, wish: Wish) -> None:
         self.wish, self.unit = wish, rows.dataset.unit.name
-        self.curve = pooled
+        self.curve = pooled = curve_of(stats)
+        self.claims = claims_of(pooled, stats)
         self.at = steps(pooled) if wish.guarantee is not None else steps(pooled, MOST)
         self.threshold = pooled.threshold[self.at]
         self.table: UnitTable = rows.scan(lambda: SetUnits(self.threshold)).table()
@@ -105,7 +106,9 @@ class RowSets:
             return None
         units = ByUnit(self.table, self.at, self.unit)
         bounds = _of_units(self.wish.constraints)
-        return allowed_by_unit(self.curve, units, bounds, self.wish.guarantee)[self.at]
+        sure = self.wish.guarantee
+        found = allowed_by_unit(self.curve, units, bounds, sure, probability=self.claims)
+        return found[self.at]
 
     def _promise(self, index: int, allowed: NDArray[np.bool_] | None) -> Guarantee | None:
         if allowed is None or self.wish.guarantee is None:
@@ -194,7 +197,7 @@ def chosen_of_rows(
             f"{wish.by_rows} is a mean in which every row counts once",
             "leave out --weight and --count",
         )
-    sets = RowSets(rows, curve_of(whole.used.pairs), wish)
+    sets = RowSets(rows, whole.used.pairs, wish)
     warnings = []
     if sets.table.share < 1.0:
         warnings.append(share_of_units(sets.table.share, "mean over rows"))
