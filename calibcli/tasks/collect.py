@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from calibcli.core.statistics.row_sample import Limit
 from calibcli.errors import InputError
 from calibcli.tasks.mapping import map_logits, mapping_of
 from calibcli.tasks.pairs import WholeRows, no_labels, pairs_of, row_buckets, row_units
@@ -50,6 +51,7 @@ class Counts:
         calibrator: one, or one for each fold of the rows' buckets.
         columns: the batches' group columns, where a calibrator reads one.
         hopeless: families that are known to outgrow distinct scores.
+        limit: which rows are not kept whole.
         to_logits: count calibrated logits as logits, where the calibrator has them: figures then
             are of one form before and after. What `apply` decides is of probabilities.
     """
@@ -60,12 +62,14 @@ class Counts:
         calibrator: Calibrator | tuple[Calibrator, ...] | None = None,
         columns: tuple[str, ...] = (),
         hopeless: set[str] | None = None,
+        limit: Limit | None = None,
         *,
         to_logits: bool = False,
     ) -> None:
         self.layout, self.calibrator, self.columns = layout, calibrator, columns
         self.to_logits = to_logits
         self.hopeless: set[str] = set() if hopeless is None else hopeless
+        self.limit = Limit() if limit is None else limit
         self.units = Units() if layout.clustered else None
         self.before = self._side(layout, None)
         self.after: Side | None = None
@@ -82,7 +86,11 @@ class Counts:
         self._counter: Counter = medium(layout.medium).counter(self)
 
     def _side(self, layout: Layout, like: Side | None) -> Side:
-        options: dict[str, Any] = {"hopeless": self.hopeless, "units": self.units}
+        options: dict[str, Any] = {
+            "hopeless": self.hopeless,
+            "limit": self.limit,
+            "units": self.units,
+        }
         groups = tuple(
             Scope(
                 layout, grouped=True, like=None if like is None else like.groups[place], **options
@@ -109,7 +117,12 @@ class Counts:
     def fresh(self) -> Counts:
         """Return one that holds nothing, for a partition."""
         return Counts(
-            self.layout, self.calibrator, self.columns, self.hopeless, to_logits=self.to_logits
+            self.layout,
+            self.calibrator,
+            self.columns,
+            self.hopeless,
+            self.limit,
+            to_logits=self.to_logits,
         )
 
     def add(self, batch: Batch) -> None:

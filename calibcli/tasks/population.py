@@ -11,7 +11,7 @@ import numpy as np
 from calibcli.core.statistics.cell_table import CellTable
 from calibcli.core.statistics.counting.tally import Tally
 from calibcli.core.statistics.losses import SUMS, combine, slot_losses
-from calibcli.core.statistics.row_sample import RowSample
+from calibcli.core.statistics.row_sample import Limit, RowSample
 from calibcli.core.statistics.stats import BUCKETS, ScoreStats, confidence_pairs
 from calibcli.io.task import LABELS, SINGLE, OfTask
 from calibcli.tasks.pairs import CLASSES, FAMILIES, PAIRS, TOP, Pairs, WholeRows, width
@@ -221,6 +221,7 @@ class Scope:
         *,
         grouped: bool,
         hopeless: set[str],
+        limit: Limit | None = None,
         units: Units | None = None,
         like: Scope | None = None,
     ) -> None:
@@ -232,7 +233,7 @@ class Scope:
         self.families: dict[str, _Family] = {}
         self.rows: RowSample | None = None
         if layout.sampled and not grouped:
-            self.rows = RowSample(len(layout.classes), weighted=layout.weighted)
+            self.rows = RowSample(len(layout.classes), weighted=layout.weighted, limit=limit)
         for name in FAMILIES[layout.task]:
             slots = 0 if grouped else self.width(name)
             several = name == CLASSES and layout.intervals and not grouped and not layout.sampled

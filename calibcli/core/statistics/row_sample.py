@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from calibcli.core.statistics.keys import Keys
     from calibcli.core.statistics.stats import ScoreStats
 
     Array = NDArray[np.float64]
@@ -34,6 +33,13 @@ _LEAST_SHARE = 0.25
 """Of what the sample alone says, below which its correction may not bring a variance."""
 
 
+class Limit:
+    """The hash above which no row is kept, as parts of the rows have shown it to each other."""
+
+    def __init__(self) -> None:
+        self.value = np.uint64(2**64 - 1)
+
+
 class RowSample:
     """Whole rows, as many as are kept of K classes. Mergeable.
 
@@ -41,13 +47,13 @@ class RowSample:
         rows: how many rows there were in all.
     """
 
-    def __init__(self, classes: int, *, weighted: bool) -> None:
+    def __init__(self, classes: int, *, weighted: bool, limit: Limit | None = None) -> None:
         self.weighted = weighted
+        self.limit = Limit() if limit is None else limit
         self.most = max(MOST_VALUES // max(classes, 1), LEAST_ROWS)
         self.rows = 0
-        self._limit = np.uint64(2**64 - 1)
         self._held = 0
-        self._parts: list[tuple[Hashes, Keys, NDArray[np.int64], Array]] = []
+        self._parts: list[tuple[Hashes, Array, NDArray[np.int64], Array]] = []
         self._cells: dict[int, NDArray[np.intp]] = {}
 
     def add(
@@ -63,37 +69,36 @@ class RowSample:
         """
         self.rows += len(unit)
         hashed = mixed(unit)
-        some = np.flatnonzero(hashed <= self._limit)
+        some = np.flatnonzero(hashed <= self.limit.value)
         if len(some):
             worth = np.ones(len(some)) if mass is None else mass[some].astype(np.float64)
-            own = probability_keys(p[some])
-            self._hold((hashed[some], own, label[some].astype(np.int64), worth))
+            self._hold((hashed[some], p[some], label[some].astype(np.int64), worth))
 
     def merge(self, other: RowSample) -> None:
         """Take in what other rows hold."""
         self.rows += other.rows
-        for hashed, key, label, worth in other._parts:
-            some = np.flatnonzero(hashed <= self._limit)
-            self._hold((hashed[some], key[some], label[some], worth[some]))
+        for hashed, p, label, worth in other._parts:
+            some = np.flatnonzero(hashed <= self.limit.value)
+            self._hold((hashed[some], p[some], label[some], worth[some]))
 
-    def _hold(self, part: tuple[Hashes, Keys, NDArray[np.int64], Array]) -> None:
+    def _hold(self, part: tuple[Hashes, Array, NDArray[np.int64], Array]) -> None:
         self._parts.append(part)
         self._held += len(part[0])
         self._cells.clear()
         if self._held > 2 * self.most:
             self._settle()
 
-    def _settle(self) -> tuple[Hashes, Keys, NDArray[np.int64], Array]:
+    def _settle(self) -> tuple[Hashes, Array, NDArray[np.int64], Array]:
         """Return the rows of the smallest hashes, in their order, and keep no others."""
         if len(self._parts) == 1 and not self._parts[0][0].flags.writeable:
             return self._parts[0]
         columns = [np.concatenate(column) for column in zip(*self._parts, strict=True)]
         order = np.argsort(columns[0], kind="stable")[: self.most]
         if len(columns[0]) > self.most:
-            self._limit = columns[0][order[-1]]
-        hashed, key, label, worth = (column[order] for column in columns)
+            self.limit.value = min(self.limit.value, columns[0][order[-1]])
+        hashed, p, label, worth = (column[order] for column in columns)
         hashed.flags.writeable = False  # in order, until another part comes
-        self._parts, self._held = [(hashed, key, label, worth)], len(hashed)
+        self._parts, self._held = [(hashed, p, label, worth)], len(hashed)
         return self._parts[0]
 
     def together(
@@ -115,11 +120,12 @@ class RowSample:
             gradients: by the positives and the negatives of each cell.
             apart: the sum over all rows and classes of the squared influences.
         """
-        _, key, label, worth = self._settle()
+        _, p, label, worth = self._settle()
         whole, squares = np.zeros(len(label)), np.zeros(len(label))
         for number, stats, (positive, negative) in zip(numbers, classes, gradients, strict=True):
             if number not in self._cells:
-                own = np.searchsorted(stats.key, key[:, number], side="right") - 1
+                key = probability_keys(p[:, number])
+                own = np.searchsorted(stats.key, key, side="right") - 1
                 self._cells[number] = np.maximum(own, 0)
             cell = self._cells[number]
             influence = negative[cell]
