@@ -6,10 +6,16 @@ import json
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from calibcli.core.fitting.problems import ROW_CANDIDATES
 from calibcli.core.results.reading import typed
+from calibcli.io.rows.recipe import InputSpec
 from calibcli.render.formats import short, text
+from calibcli.render.words import answers
+from calibcli.workflows.input.conventions import Conventions
+from calibcli.workflows.measure.classes import DRAWN
+from calibcli.workflows.measure.report import report
 
 K = 4
 
@@ -57,3 +63,26 @@ def test_candidates_of_equal_rank_keep_the_order_of_their_names(good, files, tmp
     found = good("fit", *files, "-o", tmp_path / "c.json", "--format", "json", "--quiet").json
     names = [one["method"] for one in found["candidates"]]
     assert names == [name for name in ROW_CANDIDATES if name in names]
+
+
+def test_a_page_of_many_classes_says_the_same_of_all_and_everything_of_the_worst(write):
+    rng = np.random.default_rng(5)
+    many = DRAWN + 5
+    z = rng.normal(0.0, 2.0, (900, many))
+    label = (z / 3.0 + rng.gumbel(size=z.shape)).argmax(axis=1)
+    spec = InputSpec(
+        (str(write("z.npy", z)),), labels=str(write("y.npy", label)), logits=True, task="multiclass"
+    )
+    brief, full = (
+        typed(report(spec, Conventions(), in_brief=in_brief)).measure for in_brief in (True, False)
+    )
+    assert answers.answer(brief) == answers.answer(full)
+    error = sorted((one.ece.value for one in full.classes), reverse=True)
+    for short_one, whole in zip(brief.classes, full.classes, strict=True):
+        assert short_one.bins == whole.bins
+        assert short_one.cost_curve == whole.cost_curve
+        for name, figure in short_one.metrics.items():
+            assert figure.value == whole.metrics[name].value
+        if whole.ece.value >= error[DRAWN - 1]:
+            short_one, whole = (structs.replace(one, cutoffs=None) for one in (short_one, whole))
+            assert short_one == whole

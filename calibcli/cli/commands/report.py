@@ -114,6 +114,7 @@ def command(
             by=by,
             threads=run.threads,
             progress=progress.callback,
+            in_brief=chosen in (ReportFormat.HTML, ReportFormat.PDF) and not (fail_if or at),
         )
         run.complete(result)
         page = _page(result, chosen, output)

@@ -19,8 +19,9 @@ from calibcli.tasks.families import compact_stats, digest_of
 from calibcli.tasks.table import medium
 from calibcli.workflows.input.gathered import Slice
 from calibcli.workflows.input.overlap import fitted_rows
+from calibcli.workflows.measure.classes import WORST, shown_classes
 from calibcli.workflows.measure.ranking import ranking_brief
-from calibcli.workflows.measure.slices import WORST, brief_result, shown_classes
+from calibcli.workflows.measure.slices import brief_result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,11 +18,10 @@ from calibcli.workflows.input.gather import gather, with_group_of
 from calibcli.workflows.input.gathered import Gathered
 from calibcli.workflows.input.saved import stats_payload
 from calibcli.workflows.input.warnings import calibrator_warnings, measure_warnings
+from calibcli.workflows.measure.classes import brief_classes, class_row, worst_classes
 from calibcli.workflows.measure.slices import (
-    WORST,
     change_parts,
     judge_readings,
-    shown_classes,
     slice_result,
 )
 
@@ -350,16 +349,25 @@ def measured(
             made.append((whole.calibrated, one.calibrated))
         return whole
 
-    def shown_in_brief() -> list[Result]:
+    def shown_on_page() -> list[SliceResult]:
         slices = found.class_slices
-        before = [(one.where, one.population) for one in slices]
-        after = [(one.where, one.calibrated) for one in slices if one.calibrated is not None]
-        shown, later = (shown_classes(some, conventions, most=WORST) for some in (before, after))
-        for one, calibrated in zip(shown, later, strict=False):
-            one["calibrated"] = calibrated
-        return shown
+        drawn = worst_classes([one.used for one in slices], conventions)
 
-    few = in_brief and found.exclusive and found.labelled and found.medium == "rows"
+        def row(where: Where, population: Population) -> SliceResult:
+            return class_row(where, population, conventions, curves=curves)
+
+        return [
+            shown(one, curves)
+            if k in drawn
+            else with_after(one, row(one.where, one.population), row)
+            for k, one in enumerate(slices)
+        ]
+
+    def of_classes() -> list[Any]:
+        if not (in_brief and found.exclusive and found.labelled and found.medium == "rows"):
+            return [shown(one, curves) for one in found.class_slices]
+        return brief_classes(found, conventions) if curves is None else shown_on_page()
+
     stats = found.overall.population.pairs
     whole: Result = {
         "schema": "calibcli/measure",
@@ -373,9 +381,7 @@ def measured(
         },
         "task": found.name,
         "overall": shown(found.overall, curves),
-        "classes": (
-            shown_in_brief() if few else [shown(one, curves) for one in found.class_slices]
-        ),
+        "classes": of_classes(),
         "groups": [shown(one, None) for one in found.groups],
         "gates": [],
         **warned(()),

@@ -20,7 +20,7 @@ from calibcli.core.statistics.curves import threshold_curve
 from calibcli.io.task import IMAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from typing import TypeVar
 
     from numpy.typing import NDArray
@@ -40,10 +40,6 @@ if TYPE_CHECKING:
 Result = dict[str, Any]
 CURVE_POINTS = 500
 _SEVERAL = "several labels a row"
-WORST = 10
-"""Classes of the largest ECE, which have intervals where few lines are shown."""
-_SHOWN = ("n", "prevalence", "mean_score", "ece", "nll")
-"""Figures of a class that tables for people show."""
 
 
 def slice_result(
@@ -66,7 +62,7 @@ def slice_result(
     extra = population.extra
     result: Result = {
         "slice": where,
-        "metrics": _figures(found, population, conventions.confidence),
+        "metrics": told_figures(found, population, conventions.confidence),
     }
     if not population.exclusive:
         result["confusion"] = [
@@ -93,34 +89,6 @@ def slice_result(
         result |= report_curves(view, conventions)
         result |= decision_curves(population, curves, conventions.confidence)
     return typed_as(result, SliceResult)
-
-
-def shown_classes(
-    classes: Sequence[tuple[Where, Population]], conventions: Conventions, *, most: int | None
-) -> list[Result]:
-    """Return what a table shows of classes against the rest; `slice_result` has the others.
-
-    Args:
-        classes: their pairs.
-        conventions: how to bin and how sure to be.
-        most: how many have intervals, those of the largest ECE first; None for all.
-    """
-    found = [_shown_class(where, own, conventions, None) for where, own in classes]
-    order = sorted(range(len(found)), key=lambda k: -(found[k]["metrics"]["ece"].value or 0.0))
-    for k in order[:most]:
-        where, own = classes[k]
-        found[k] = _shown_class(where, own, conventions, conventions.confidence)
-    for _, population in classes:
-        View.forget(population.pairs)
-    return found
-
-
-def _shown_class(
-    where: Where, population: Population, conventions: Conventions, confidence: float | None
-) -> Result:
-    view = View.of(population.pairs, conventions.headline, seed=conventions.seed)
-    found = intervals.measure(view, confidence=confidence, seed=conventions.seed, names=_SHOWN)
-    return {"slice": where, "metrics": _figures(found, population, None), "bins": []}
 
 
 def metrics_of(
@@ -154,14 +122,15 @@ def brief_result(population: Population, conventions: Conventions) -> Result:
     found = metrics_of(population, conventions, conventions.confidence)
     view = View(population.pairs, conventions.headline)
     return {
-        "metrics": _figures(found, population, conventions.confidence),
+        "metrics": told_figures(found, population, conventions.confidence),
         "bins": bin_rows(view, conventions.confidence),
     }
 
 
-def _figures(
+def told_figures(
     found: dict[str, Found], population: Population, confidence: float | None
 ) -> dict[str, Figure]:
+    """Return what was found as figures, with the medium's own, in display order."""
     figures = {name: figure(one) for name, one in found.items()}
     if population.extra is not None:
         figures = population.extra.metrics(figures, confidence)
