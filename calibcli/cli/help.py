@@ -52,9 +52,9 @@ EXAMPLES = {
         "calibcli apply calibrator.json --emit sql",
     ),
     "threshold": (
-        "calibcli threshold held_out.csv --calibrator calibrator.json -o cutoff.json",
+        "calibcli threshold held_out.csv --cost fp=1,fn=5 -o cutoff.json",
         "calibcli threshold held_out.csv --maximize precision --subject-to 'recall>=0.8'",
-        "calibcli threshold held_out.csv --cost fp=1,fn=5",
+        "calibcli threshold held_out.csv --calibrator calibrator.json -o cutoff.json",
     ),
     "report": (
         "calibcli report test.csv -o report.html",
@@ -68,6 +68,10 @@ _METAVARS = {"float": "X", "float range": "X", "int": "N", "int range": "N", "st
 def arrange(command: Any) -> None:
     """Give a command, or the program, the help of this module."""
     if hasattr(command, "commands"):
+        for parameter in command.params:  # all of it fits the screen of a terminal
+            parameter.hidden = getattr(parameter, "hidden", False) or (
+                parameter.name == "show_completion"
+            )
         command.format_commands = MethodType(_commands, command)
         return
     command.format_options = MethodType(_options, command)

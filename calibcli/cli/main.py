@@ -98,7 +98,7 @@ def program(
         ),
     ] = False,
 ) -> None:
-    """Is the model honest? Measure, correct and threshold the scores of a classifier."""
+    """Is the model honest? Measure, correct and threshold a classifier's scores."""
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -48,6 +48,7 @@ def test_help_fits_eighty_columns_and_ends_with_examples(good, name, monkeypatch
 def test_the_program_alone_shows_an_example_of_each_command(calibcli, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     shown = calibcli().err
+    assert len(shown.splitlines()) < 24
     joined = shown.replace("\\\n", " ").split("\n")
     for name in COMMANDS:
         assert any(line.split() == EXAMPLES[name][0].split() for line in joined)

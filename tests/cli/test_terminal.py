@@ -79,6 +79,12 @@ def commands(folder: Path) -> dict[str, tuple[tuple[str, ...], ...]]:
             ("measure", "sample_data/detection_test.json",
              *(word.format("test") for word in DETECTION)),
         ),
+        "decided_boxes": (
+            ("threshold", "sample_data/detection_calibration.json", "--per-class",
+             *(word.format("calibration") for word in DETECTION), "-o", cutoff),
+            ("measure", "sample_data/detection_test.json",
+             *(word.format("test") for word in DETECTION), "--thresholds", cutoff),
+        ),
         "raw": (("measure", "points.csv", "--raw", "--threshold", "620"),),
         "fit_binary": (
             ("fit", CANCER.format("calibration"), *read, "--fail-if", "ece>0.5", "-o", calibrator),
@@ -168,7 +174,7 @@ def shown(name: str, folder: Path) -> str:
 
 
 SCREENS = (
-    "binary", "classes", "labels", "images", "boxes", "raw",
+    "binary", "classes", "labels", "images", "boxes", "decided_boxes", "raw",
     "fit_binary", "fit_groups", "fit_classes", "fit_labels", "fit_images", "fit_boxes", "fit_raw",
     "cut_binary", "cut_classes", "cut_labels", "cut_images", "cut_boxes", "cut_raw", "cut_sets",
     "cut_abstain",

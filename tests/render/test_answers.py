@@ -56,7 +56,7 @@ def test_the_tone_is_that_of_the_scores_as_they_will_be_used():
 
 def test_a_group_is_named_wrong_only_beyond_chance():
     groups = [part(-0.3, 0.05, ece=0.3, name="Ulm"), part(-0.1, 0.5, ece=0.1, name="Jena")]
-    assert answer(result(part(0.0, 0.02), groups)).sentence.endswith("; not for Ulm (city).")
+    assert answer(result(part(0.0, 0.02), groups)).sentence.endswith("; not honest for Ulm (city).")
     told = answer(result(part(0.0, 0.02), groups[1:])).sentence
     assert told.endswith("; not shown yet for Jena (city), ECE 0.1000 [0.0000, 0.2000].")
 
@@ -65,5 +65,5 @@ def test_the_level_is_shared_among_the_groups():
     # z of a group's run is 0.1 / (0.09 / 1.96) * sqrt(3) = 3.8: beyond chance for one group alone
     # (6 runs, 2.6), not among 2,000 of them (12,000 runs, 4.6).
     alone, many = ([part(-0.1, 0.09, name=f"c{k}") for k in range(n)] for n in (1, 2000))
-    assert "not for c0" in answer(result(part(0.0, 0.02), alone)).sentence
+    assert "not honest for c0" in answer(result(part(0.0, 0.02), alone)).sentence
     assert "not shown yet for c0" in answer(result(part(0.0, 0.02), many)).sentence

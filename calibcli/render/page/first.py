@@ -12,6 +12,7 @@ from calibcli.render.page.parts import details_html, figure_html
 from calibcli.render.tables import decisions, held
 from calibcli.render.words import answers, figures, verdicts
 from calibcli.render.words.names import html
+from calibcli.tasks.words import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from calibcli.core.results.figures import Confusion, Figure
     from calibcli.core.results.measure import MeasureResult
     from calibcli.core.results.parts.curves import OutcomeCosts
+    from calibcli.core.results.parts.decided import Decided
     from calibcli.core.results.report import ReportResult
 
 
@@ -83,9 +85,23 @@ def _decided(measure: MeasureResult) -> str:
     """Return how often the decisions of several classes are right; empty where none are made."""
     decision, metrics = measure.decision, measure.overall.metrics
     if decision is None and "accuracy" in metrics:
+        what = words_of(measure.task).rows
         rows = figures.count(measure.overall.value("n"))
-        facts = [("right", f"{_share(metrics['accuracy'])} of {rows} rows")]
+        facts = [("right", f"{_share(metrics['accuracy'])} of {rows} {what}")]
+        told = measure.confusions
+        if told is not None and told.worst:
+            one = told.worst[0]
+            share = figures.percent(one.share)
+            facts.append(("confused", f"{one.truth} taken for {one.decided}: {share} of it"))
         return _block("The most probable class", facts)
+    if (
+        decision is not None
+        and decision.confusion is not None
+        and "accuracy" not in decision.metrics
+    ):
+        kept = _kept(decision)
+        if kept:
+            return _block("Boxes that the cut-offs keep", kept)
     right = None if decision is None else decision.metrics.get("accuracy")
     if decision is None or right is None:
         return ""
@@ -96,6 +112,23 @@ def _decided(measure: MeasureResult) -> str:
         _, recall, name = min(known, key=lambda one: one[0])
         facts.append(("least found", f"{name}: {_share(recall)} of it"))
     return _block("Decisions of all classes", facts)
+
+
+def _kept(decision: Decided) -> list[tuple[str, str]]:
+    """Return what the boxes that are kept find, how many are right, and false alarms an image."""
+    counts, shown = decision.confusion, decision.metrics
+    recall, precision = shown.get("recall"), shown.get("precision")
+    if counts is None or recall is None or precision is None:
+        return []
+    there, given = (figures.count(counts.tp + n) for n in (counts.fn, counts.fp))
+    facts = [
+        ("finds", f"{figures.count(counts.tp)} of {there}: {_share(recall)}"),
+        ("alerts", f"{given}; {_share(precision)} of them right"),
+    ]
+    false = shown.get("fp_per_image")
+    if false is not None and false.value is not None:
+        facts.append(("false", f"{false.value:.3g} an image"))
+    return facts
 
 
 def _finds(table: Confusion) -> str:

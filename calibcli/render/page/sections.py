@@ -136,7 +136,7 @@ def slices_section(
     if shown:
         if len(parts) > len(shown):
             left_out.append(f"diagrams are drawn for the {len(shown)} with the highest ECE")
-        body += f"<h3>{'The worst first' if len(parts) > 1 else 'Diagram'}</h3>\n"
+        body += f"<h3>{'The worst first, with its ECE' if len(parts) > 1 else 'Diagram'}</h3>\n"
         body += figures_html((figure_html(one) for one in shown), "multiples")
     if left_out:
         body += f'<p class="note">Left out here: {html("; ".join(left_out))}.</p>\n'

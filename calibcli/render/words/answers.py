@@ -114,7 +114,7 @@ def _slices(result: MeasureResult) -> Iterator[str]:
             told = ", ".join(names.cut(names.visible(name), 30) for name in wrong[:_NAMED])
             more = f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
             classes = ("class " if len(wrong) == 1 else "classes ") if of_class else ""
-            yield f"not for {classes}{told}{more}{of_column}"
+            yield f"not honest for {classes}{told}{more}{of_column}"
         elif above:
             name, used = above[0]
             yield (

@@ -197,6 +197,8 @@ def chosen_line(result: MeasureResult) -> str:
     tables, asked = result.overall.last.confusion or (), result.conventions.thresholds
     if result.decision is None or not tables or not asked or tables[0].threshold != asked[0]:
         return ""
+    if result.decision.classes:  # each class has a cut-off of its own
+        return ""
     return f"  {found_line(tables[0], result.conventions.cost, words_of(result.task).rows)}"
 
 
@@ -212,12 +214,21 @@ def found_line(table: Confusion, cost: str | None, rows: str = "rows") -> str:
 
 def decision_line(result: MeasureResult) -> str:
     """Return what the decisions of `--thresholds` are worth; empty without any."""
-    metrics = {} if result.decision is None else result.decision.metrics
+    decision = result.decision
+    if decision is None:
+        return ""
+    counts, metrics = decision.confusion, decision.metrics
     shown = {"accuracy": "accuracy", "undecided": "undecided", "macro_f1": "mean F1"}
+    boxes = counts is not None and "accuracy" not in metrics
+    if boxes:
+        shown = {"precision": "precision"}
     told = [
         f"{name} {with_interval(metrics[key])}" for key, name in shown.items() if key in metrics
-    ]
-    return f"decisions: {', '.join(told[:2])}" if told else ""
+    ][:2]
+    if boxes and counts is not None:
+        found = f"finds {count(counts.tp)} of {count(counts.tp + counts.fn)}"
+        told = [found, f"alerts {count(counts.tp + counts.fp)}", *told]
+    return f"decisions: {', '.join(told)}" if told else ""
 
 
 def evidence_lines(result: MeasureResult) -> list[tuple[str, Tone]]:
