@@ -1,7 +1,6 @@
 """How often chance looks like a difference, where 200 draws of docs/reliability.md show much.
 
-Shares of 200 draws are 1.5 % off by chance alone, and some of sixty are by more; of a thousand they
-are 0.7 % off.
+Shares of 200 draws are 1.5 % off by chance alone, and some of sixty are by more.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from calibcli.core.statistics.keys import probability_keys
 from calibcli.core.statistics.stats import ScoreStats
 
 pytestmark = pytest.mark.slow
-DRAWS, MOST = 1000, 0.065
+DRAWS, MOST = 600, 0.07
 BINNING = Binning("width", 15, "right")
 NAMES = ("calibration_slope", "calibration_intercept", "oe_ratio")
 
