@@ -241,6 +241,22 @@ def test_false_boxes_an_image_are_bounded(good, scene):
     assert "an image counts at most 10 false boxes" in words
 
 
+def test_images_of_a_patient_are_one_unit(good, scene, write):
+    results, annotations = scene(images=400, classes=1)
+    named = json.loads(annotations.read_text())["images"]
+    lines = [f"{one['id']},{place // 2}" for place, one in enumerate(named)]
+    images = write("p.csv", "\n".join(["id,patient", *lines, ""]))
+    found = good(
+        "threshold", results, *DETECTION, "--ground-truth", annotations, "--images", images,
+        "--cluster", "patient", "--subject-to", "fp_per_image<=1.5", "--guarantee", "0.8",
+        "--no-ci", "--format", "json", "-q",
+    ).json  # fmt: skip
+    promise = found["thresholds"][0]["guarantee"]
+    assert (promise["unit"], promise["units"]) == ("patient", 200)
+    shown = found["decision"]["metrics"]["fp_per_image"]["value"]
+    assert promise["clipped"] or promise["means"]["fp_per_image"] == pytest.approx(shown)
+
+
 def test_a_guarantee_of_boxes_refuses_weights(calibcli, scene, write):
     results, annotations = scene(images=20, classes=1)
     named = json.loads(annotations.read_text())["images"]

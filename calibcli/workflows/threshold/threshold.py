@@ -301,7 +301,8 @@ def _write_candidates(
     from calibcli.workflows.threshold.candidates import write_candidates
 
     rates = {name: FIGURES[name] for name in ("precision", "recall", "fpr")}
-    rates[wish.objective.name] = wish.objective.function
+    if not wish.by_rows:  # a figure of rows is none of one label
+        rates[wish.objective.name] = wish.objective.function
     header = ["threshold", "tp", "fp", "fn", "tn", *rates]
     slices = []
     for one in chosen:

@@ -35,7 +35,11 @@ def labels(tmp_path):
 def test_a_bound_of_the_set_of_a_row(capsys, labels, tmp_path):
     p, y, files = labels
     bound = ("--subject-to", "row-recall>=0.8")
-    found = run(capsys, "threshold", *files, *bound, "-o", tmp_path / "t.json")
+    curve = tmp_path / "c.csv"
+    found = run(
+        capsys, "threshold", *files, *bound, "-o", tmp_path / "t.json", "--candidates", curve
+    )
+    assert curve.read_text().splitlines()[0] == "slice,threshold,tp,fp,fn,tn,precision,recall,fpr"
     common = found["common"]
     cut = common["threshold"]
     assert (common["unit"], common["units"]) == ("row", 700)

@@ -116,7 +116,7 @@ def _guarantee(one: Sought, setting: int, wish: Wish) -> Guarantee | None:
         tuple(map(str, wish.constraints)),
         plain(float(among[0])),
         float(among[-1]),
-        unit="image",
+        unit=one.unit,
         images=means.having,
         mean_precision=means.precision,
         units=means.units,

@@ -112,9 +112,11 @@ def threshold_boxes(
     bounds = tuple(per_image(one, images) for one in wish.constraints)
     wish = replace(wish, objective=_objective(wish, images), constraints=bounds)
     level = None if wish.guarantee is None else (1.0 - wish.guarantee) / len(whole)
+    unit = first.dataset.unit.name
     limit = spec.max_detections * (1 if per_class else len(names))
     sought = [
-        seek(where, each, limits, wish, level, conventions.seed, limit) for where, each in wanted
+        seek(where, each, limits, wish, level, conventions.seed, limit, unit)
+        for where, each in wanted
     ]
     slices = [
         Found(where, partial(undescribed, where, each), empty=True)
@@ -122,7 +124,7 @@ def threshold_boxes(
         else Found(
             where,
             partial(described, one, wish, conventions),
-            refused(one, wish, images) if one.best(wish.objective) is None else None,
+            refused(one, wish) if one.best(wish.objective) is None else None,
         )
         for (where, each), one in zip(wanted, sought, strict=True)
     ]

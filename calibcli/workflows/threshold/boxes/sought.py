@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibcli.core.decisions.cross_fit import FOLDS, CellFamily, parted
+from calibcli.core.decisions.guarantees import units
 from calibcli.core.decisions.objectives import TOLERANCE
 from calibcli.core.decisions.promises.by_unit import units_needed_for
 from calibcli.core.decisions.thresholds import Choice, Unreachable, choose
@@ -39,6 +40,7 @@ class Sought:
         choices: the best under each, or why there is none.
         promised: what is certified under each, where there is a guarantee.
         limits: the NMS IoUs; () without suppression.
+        unit: what is independent: "image", or what images are clustered by.
     """
 
     where: Where
@@ -47,6 +49,7 @@ class Sought:
     choices: tuple[Choice | Unreachable, ...]
     promised: tuple[Promised | None, ...]
     limits: tuple[float, ...] = ()
+    unit: str = "image"
 
     def best(self, objective: Objective) -> tuple[int, Choice] | None:
         """Return the best of the NMS IoUs, of equal ones that with the fewest false alarms."""
@@ -67,6 +70,7 @@ def seek(
     level: float | None,
     seed: int,
     limit: int,
+    unit: str,
 ) -> Sought | None:
     """Return a slice's candidates and the best of each NMS IoU; None where there are none.
 
@@ -78,6 +82,7 @@ def seek(
         level: error probability of each NMS IoU, where there is a guarantee.
         seed: of the folds.
         limit: how many boxes of the slice an image can have.
+        unit: what is independent.
     """
     if reason(each[0]) is not None:
         return None
@@ -97,7 +102,7 @@ def seek(
         able = None if sure is None else sure.allowed
         choices.append(choose(curve, wish.objective, wish.constraints, allowed=able))
         certain.append(sure)
-    return Sought(where, each, family, tuple(choices), tuple(certain), limits)
+    return Sought(where, each, family, tuple(choices), tuple(certain), limits, unit)
 
 
 def reason(one: Population) -> str | None:
@@ -109,7 +114,7 @@ def reason(one: Population) -> str | None:
 
 def _by_unit(boxes: Detections) -> FoundByUnit:
     """Return the boxes by what is independent: the units of the images."""
-    units, place = np.unique(mixed(boxes.whole.unit), return_inverse=True)
+    own_units, place = np.unique(mixed(boxes.whole.unit), return_inverse=True)
     rows = boxes.rows(boxes.only)
     own = boxes.whole.object_label
     mine = np.ones(len(own), np.bool_) if boxes.only is None else own == boxes.only
@@ -117,8 +122,8 @@ def _by_unit(boxes: Detections) -> FoundByUnit:
         boxes.whole.score[rows],
         boxes.right(rows),
         place[boxes.whole.image[rows]],
-        np.bincount(place[boxes.whole.object_image[mine]], minlength=len(units)),
-        np.bincount(place, minlength=len(units)),
+        np.bincount(place[boxes.whole.object_image[mine]], minlength=len(own_units)),
+        np.bincount(place, minlength=len(own_units)),
     )
 
 
@@ -142,12 +147,14 @@ def best_of(
     return best
 
 
-def refused(one: Sought, wish: Wish, images: int) -> Refused:
+def refused(one: Sought, wish: Wish) -> Refused:
     """Return why a slice has no cut-off."""
     nearest = next(choice for choice in one.choices if isinstance(choice, Unreachable))
     if wish.guarantee is None:
         hint = "no thresholds were written"
         return Refused(nearest.message(), hint, unreachable=True, best=nearest.nearest())
+    size = len(np.unique(boxes_of(one.each[0]).whole.unit))
+    here = units(size, one.unit)
     known = [sure for sure in one.promised if sure is not None]
     level = 1.0 - (1.0 - wish.guarantee) / max(len(known), 1)
     each = [units_needed_for(sure.table, wish.constraints, level) for sure in known]
@@ -157,9 +164,9 @@ def refused(one: Sought, wish: Wish, images: int) -> Refused:
         more = f"about {needed:,} like these would be needed"
     return Refused(
         f"no cut-off can be certified for {wish.target} with confidence {wish.guarantee:g} on "
-        f"{images:,} images: {more}",
+        f"{here}: {more}",
         "no thresholds were written; without --guarantee, or with a lower target or more images, "
         "there may be one",
         unreachable=True,
-        best=f"not certified on {images:,} images, {more}",
+        best=f"not certified on {here}, {more}",
     )
