@@ -40,6 +40,11 @@ def cases(ours: Path, python: Path, data: Path, out: Path) -> list[Case]:
     z10k = [str(data / "z10k.npy"), "--labels", str(data / "y10k.npy"), "--logits"]
     z1000 = [str(data / "z1000.npy"), "--labels", str(data / "y1000.npy"), "--logits"]
     temperature = [cli, "fit", *z100, "--method", "temperature", "-o", str(out / "t.json")]
+    image_fit = [cli, "fit", *z50k, "--no-ci", "-o", str(out / "m50k.json"), "--method"]
+    some = {
+        width: [str(data / f"z{width}few.npy"), "--labels", str(data / f"y{width}few.npy")]
+        for width in (10, 20)
+    }
     b100k, truth = str(data / "b100k.parquet"), str(data / "truth.json")
 
     def peer(script: str, *arguments: str) -> Command:
@@ -185,6 +190,35 @@ def cases(ours: Path, python: Path, data: Path, out: Path) -> list[Case]:
             "scikit-learn's temperature",
             1.2,
             needs="scikit-learn",
+        ),
+        *(
+            Case(
+                f"fit {method} --no-ci, 50,000 x 1,000",
+                [*image_fit, method],
+                [*image_fit, "temperature"],
+                "fit temperature --no-ci",
+                5.0,
+            )
+            for method in ("vector", "sms")
+        ),
+        *(
+            Case(
+                f"fit, {rows} x {width}",
+                [cli, "fit", *some[width], "--logits", "-o", str(out / "f.json")],
+                [
+                    cli,
+                    "fit",
+                    *some[width],
+                    "--logits",
+                    "--method",
+                    "identity",
+                    "-o",
+                    str(out / "i.json"),
+                ],
+                "fit --method identity",
+                extra=more,
+            )
+            for rows, width, more in (("5,000", 10, 1.5), ("3,766", 20, 3.5))
         ),
         Case(
             "measure, 10,000 x 100",

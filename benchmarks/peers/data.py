@@ -79,6 +79,20 @@ def images(folder):
     np.save(path, z)
 
 
+def few(folder):
+    """Thousands of rows of some classes, each with its own confidence."""
+    for rows, width, seed in ((5000, 10, 5), (3766, 20, 6)):
+        path = folder / f"z{width}few.npy"
+        if path.exists():
+            continue
+        rng = np.random.default_rng(seed)
+        y = rng.integers(0, width, rows)
+        z = rng.normal(0, 2, (rows, width)).astype(np.float32)
+        z[np.arange(rows), y] += rng.normal(4, 2.5, rows).astype(np.float32)
+        np.save(folder / f"y{width}few.npy", y)
+        np.save(path, z)
+
+
 def boxes(folder):
     """Images of 1 to 20 boxes of 20 classes, detected with jitter, misses and false alarms."""
     path = folder / "detections.json"
@@ -123,4 +137,5 @@ if __name__ == "__main__":
     binary(base)
     classes(base)
     images(base)
+    few(base)
     boxes(base)

@@ -30,7 +30,8 @@ SCORES = re.compile(r"\.(csv|tsv|jsonl|ndjson|parquet|parq|pq|arrow|feather|ipc|
 """What a name of score files ends in."""
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
 _interrupted: list[int] = []
-_LINEAR_ALGEBRA = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+LINEAR_ALGEBRA = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""What tells NumPy's products of matrices how many threads they may use."""
 
 
 class Terminated(BaseException):
@@ -112,7 +113,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.modules["calibcli.io.artifacts.artifacts"].UNSEALED.clear()  # of an earlier call
     # Products of a few columns: threads of the library's own spin longer than they multiply (three
     # times the processor time of a fit), and the rows are read in threads already.
-    for name in _LINEAR_ALGEBRA:
+    for name in LINEAR_ALGEBRA:
         os.environ.setdefault(name, "1")
     debug = "--debug" in given or any(map(os.environ.get, _debug_variables(given)))
     try:

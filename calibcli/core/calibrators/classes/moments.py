@@ -50,22 +50,27 @@ class Moments:
     def add(self, rows: RowBatch) -> None:
         """Take in rows."""
         for block in rows.blocks():
-            d = block.z - block.z.max(axis=1, keepdims=True)
+            top = block.z.max(axis=1)
+            width = block.z.shape[1]
+            self.distance += float(block.weight @ (width * top - block.z.sum(axis=1))) / max(
+                width - 1, 1
+            )
+            d = block.z - top[:, None]
             truth = d[block.truth]
             self.weight += float(block.weight.sum())
             self.shortfall -= float(block.weight @ truth)
-            others = max(d.shape[1] - 1, 1)
-            self.distance -= float(block.weight @ d.sum(axis=1)) / others
             target, mass = truth, 1.0
             if self.prior:
                 said = np.einsum("ij,ij->i", softmax(d), d)
                 target, mass = truth + self.prior * said, 1.0 + self.prior
-            e = np.exp(self.b * d)
+            e = self.b * d
+            np.exp(e, out=e)
             s0 = e.sum(axis=1)
+            square = d * d
             raw = np.empty((4, len(d)))
-            for order in range(4):
-                e *= d
-                raw[order] = e.sum(axis=1)
+            raw[0], raw[1] = np.vecdot(e, d), np.vecdot(e, square)
+            e *= square
+            raw[2], raw[3] = np.vecdot(e, d), np.vecdot(e, square)
             m1, m2, m3, m4 = raw / s0
             k2 = m2 - m1**2
             k3 = m3 - 3.0 * m1 * m2 + 2.0 * m1**3

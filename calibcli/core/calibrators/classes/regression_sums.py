@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 WIDE = 256
 """From so many classes on products of matrices are of float32, but for what a class gives its own
 logit: what the others add is small, and so is its rounding."""
+_PRODUCTS = 1 << 16
+"""Products of parameters of rows that are made at once."""
 
 
 class Sums:
@@ -194,13 +196,19 @@ def _blocks_diagonal(
 
 def _whole_full(hessian: FloatArray, x: FloatArray, p: FloatArray, mass: FloatArray) -> None:
     size = p.shape[1]
-    x = np.column_stack([x, np.ones(len(x))])
-    through = (p[:, :, None] * x[:, None, :]).reshape(len(x), -1)
-    hessian -= (through * mass[:, None]).T @ through
-    squares = (x[:, :, None] * x[:, None, :]).reshape(len(x), -1)
     at = np.arange(size)
     own = hessian.reshape(size, size + 1, size, size + 1)
-    own[at, :, at, :] += ((p * mass[:, None]).T @ squares).reshape(size, size + 1, size + 1)
+    height = max(_PRODUCTS // (size * (size + 1)), 1)
+    for start in range(0, len(x), height):
+        rows = slice(start, start + height)
+        some = np.ones((len(x[rows]), size + 1))
+        some[:, :-1] = x[rows]
+        root = p[rows] * np.sqrt(mass[rows])[:, None]
+        through = (root[:, :, None] * some[:, None, :]).reshape(len(some), -1)
+        hessian -= through.T @ through
+        squares = (some[:, :, None] * some[:, None, :]).reshape(len(some), -1)
+        found = (p[rows] * mass[rows, None]).T @ squares
+        own[at, :, at, :] += found.reshape(size, size + 1, size + 1)
 
 
 def _blocks_full(hessian: FloatArray, x: FloatArray, p: FloatArray, mass: FloatArray) -> None:
