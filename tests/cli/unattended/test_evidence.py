@@ -268,3 +268,20 @@ def test_cut_offs_by_group_are_counted_each_in_its_group(good, calibcli, of_site
     assert ran.code == 2
     assert "has a cut-off for each site" in ran.err
     assert "--group site" in ran.err
+
+
+def test_boxes_of_groups_of_images_have_evidence_of_their_own(good, tmp_path, root):
+    for name in ("calibration", "test"):
+        truth = json.loads((root / f"sample_data/detection_{name}_truth.json").read_text())
+        table = tmp_path / f"{name}.csv"
+        rows = [f"{one['id']},{'ab'[k % 2]}\n" for k, one in enumerate(truth["images"])]
+        table.write_text("image,site\n" + "".join(rows))
+        told = good(
+            "measure", f"sample_data/detection_{name}.json", "--task", "detection", "--no-ci",
+            "--ground-truth", f"sample_data/detection_{name}_truth.json", "--images", table,
+            "--group", "site", "--evidence", tmp_path / "year.json",
+            "--promise", "precision>=0.7", "--format", "json",
+        ).json["evidence"]  # fmt: skip
+    assert [one["slice"]["value"] for one in told["groups"]] == ["a", "b"]
+    assert told["promises"][0]["p"] < 0.001
+    assert all(0.001 < one["promises"][0]["p"] < 0.5 for one in told["groups"])
