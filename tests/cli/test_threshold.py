@@ -182,3 +182,13 @@ def test_decide_in_python_needs_no_other_tool(calibcli, scores, binary, tmp_path
     decided = loaded.decide(binary["score"])
     assert decided.dtype == np.bool_
     assert (decided == (binary["score"] >= loaded.values[0])).all()
+
+
+def test_costs_stand_in_every_form_of_the_cut_off_that_was_chosen_by_them(good, scores, tmp_path):
+    """Also after they were kept, and where nothing is referred."""
+    cuts, page = tmp_path / "cuts.json", tmp_path / "page.html"
+    chosen = ("threshold", scores, "--cost", "fp=1,fn=4", "-o", cuts)
+    assert "closed form threshold" in good(*chosen, "--all").out
+    assert "closed_form_cost" in good(*chosen, "--format", "csv", "-q").out
+    good("report", scores, "--thresholds", cuts, "-o", page, "-q")
+    assert "closed form threshold" in page.read_text()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
+from calibcli.core.results.base import UNSET
 from calibcli.core.results.figures import RATES, Figure
 from calibcli.core.results.fit import FittedGroup, Side
 from calibcli.core.results.threshold import ReferralBand
@@ -318,7 +319,8 @@ def costs_table(result: Choice) -> Table | None:
 def costs_of(cost: CutCost) -> dict[str, float | tuple[float, float] | ReferralBand | None]:
     """Return the costs at a cut-off by name; a band only where rows can be referred."""
     found = structs.asdict(cost)
-    return {k: v for k, v in found.items() if v is not None or k == "p_value"}
+    told = {k: v for k, v in found.items() if v is not UNSET}
+    return {k: v for k, v in told.items() if v is not None or k == "p_value"}
 
 
 def _cost_cell(value: float | tuple[float, float] | ReferralBand | None) -> Cell:
