@@ -21,6 +21,7 @@ from calibcli.core.metrics.further.recalibration import common_limits, recalibra
 from calibcli.core.metrics.further.registry import ALL
 from calibcli.core.metrics.spread import squared_weights
 from calibcli.core.numeric.special import betainc, chi2_sf, norm_ppf, norm_sf_two_sided, t_ppf
+from calibcli.core.results.comparisons import Compared
 
 if TYPE_CHECKING:
     from calibcli.core.metrics.further.recalibration import Recalibration
@@ -36,49 +37,30 @@ class Estimate:
     df: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A figure of the current sample less that of the reference.
+def changed(
+    reference: float | None = None,
+    current: float | None = None,
+    low: float | None = None,
+    high: float | None = None,
+    p: float | None = None,
+    reason: str | None = None,
+) -> Compared:
+    """Return a change: the figure of the current sample less that of the reference.
 
-    Attributes:
-        reference: the figure there; `current` here.
-        low: lower end of the interval of the difference; `high` the upper one.
-        p: two-sided p-value of no difference.
-        reason: why something is missing.
+    It is None where one of both is; `low` and `high` are the ends of its interval, `p` is the
+    two-sided p-value of no difference.
     """
-
-    reference: float | None = None
-    current: float | None = None
-    low: float | None = None
-    high: float | None = None
-    p: float | None = None
-    reason: str | None = None
-
-    @property
-    def value(self) -> float | None:
-        """Current less reference, or None where one of them is undefined."""
-        if self.reference is None or self.current is None:
-            return None
-        return self.current - self.reference
-
-    def to_dict(self) -> dict[str, float | str | None]:
-        """Return plain JSON types."""
-        found: dict[str, float | str | None] = {
-            "value": self.value,
-            "low": self.low,
-            "high": self.high,
-            "reference": self.reference,
-            "current": self.current,
-            "p": self.p,
-        }
-        return found if self.reason is None else found | {"reason": self.reason}
+    value = None if reference is None or current is None else current - reference
+    return Compared(
+        value=value, low=low, high=high, reference=reference, current=current, p=p, reason=reason
+    )
 
 
-def difference(reference: Estimate, current: Estimate, confidence: float | None) -> Change:
+def difference(reference: Estimate, current: Estimate, confidence: float | None) -> Compared:
     """Return the difference of two independent estimates."""
     spread = reference.variance + current.variance
     if confidence is None or not math.isfinite(spread):
-        return Change(reference.value, current.value)
+        return changed(reference.value, current.value)
     value, error = current.value - reference.value, math.sqrt(max(spread, 0.0))
     df = _welch(reference, current)
     upper = (1.0 + confidence) / 2.0
@@ -86,7 +68,7 @@ def difference(reference: Estimate, current: Estimate, confidence: float | None)
     p = 1.0 if value == 0.0 else 0.0
     if error > 0.0:
         p = _two_sided(value / error, df)
-    return Change(reference.value, current.value, value - reach, value + reach, p)
+    return changed(reference.value, current.value, value - reach, value + reach, p)
 
 
 def _two_sided(z: float, df: int | None) -> float:
@@ -150,20 +132,20 @@ def estimate(view: View, name: str) -> Estimate:
     return Estimate(value, variance, freedom(view.stats))
 
 
-def change(name: str, reference: View, current: View, confidence: float | None) -> Change:
+def change(name: str, reference: View, current: View, confidence: float | None) -> Compared:
     """Return the change of a smooth metric or of the prevalence."""
     found: list[Estimate] = []
     for view, where in ((reference, " in the reference"), (current, "")):
         try:
             found.append(estimate(view, name))
         except Undefined as undefined:
-            return Change(reason=f"{undefined}{where}")
+            return changed(reason=f"{undefined}{where}")
     return difference(found[0], found[1], confidence)
 
 
 def recalibration_changes(
     reference: ScoreStats, current: ScoreStats, confidence: float | None
-) -> dict[str, Change]:
+) -> dict[str, Compared]:
     """Return the change of the calibration slope and intercept, and the joint test of both.
 
     `recalibration_p` is the p-value that slope and intercept, fitted together, are what they were
@@ -176,7 +158,7 @@ def recalibration_changes(
         try:
             fits.append(recalibrate(stats, limits))
         except Undefined as undefined:
-            return dict.fromkeys(names, Change(reason=f"{undefined}{where}"))
+            return dict.fromkeys(names, changed(reason=f"{undefined}{where}"))
     a, b = fits
     slope = difference(
         of_labels(reference, a.slope, float(a.covariance[0, 0])),
@@ -211,6 +193,6 @@ def _wald(statistic: float, df: int | None) -> float:
     return float(betainc((df - 1) / 2.0, 1.0, (df - 1) / (df - 1 + 2.0 * f)))
 
 
-def _test(p: float) -> Change:
+def _test(p: float) -> Compared:
     """Return a test, whose p-value is its only figure."""
-    return Change(0.0, p, p=p)
+    return changed(0.0, p, p=p)

@@ -18,6 +18,7 @@ import numpy as np
 
 from calibcli.core.comparison.shared_bins import BINS, Shares, binned, distributions
 from calibcli.core.numeric.special import norm_ppf, scaled_chi2_sf
+from calibcli.core.results.comparisons import Compared
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,16 +50,16 @@ class Distance:
     p: float
     bins: int = 0
 
-    def to_dict(self) -> dict[str, float | int]:
-        """Return plain JSON types."""
-        found: dict[str, float | int] = {
-            "value": self.value,
-            "low": self.low,
-            "high": self.high,
-            "expected": self.expected,
-            "p": self.p,
-        }
-        return found | {"bins": self.bins} if self.bins else found
+    def told(self) -> Compared:
+        """Return it as a result holds it."""
+        return Compared(
+            value=self.value,
+            low=self.low,
+            high=self.high,
+            expected=self.expected,
+            p=self.p,
+            bins=self.bins or None,
+        )
 
 
 def psi(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibcli.core.comparison.change import Change
+from calibcli.core.comparison.change import changed
 from calibcli.core.metrics.inversion import freedom_of, last_within, quantile, upper_tail
 from calibcli.core.numeric.special import t_ppf
 
@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibcli.core.metrics.absolute_sums import AbsoluteSum, Moments
+    from calibcli.core.results.comparisons import Compared
 
     Array = NDArray[np.float64]
 
 
 def norm_change(
     reference: AbsoluteSum, current: AbsoluteSum, values: tuple[float, float], confidence: float
-) -> Change:
+) -> Compared:
     """Return the change of a norm, current less reference.
 
     Args:
@@ -60,7 +61,7 @@ def norm_change(
         same = last_within(current.gaps, now, larger)
         above = upper_tail(_less(current.moments(same), before), observed, df)
         p = max(p, min(2.0 * min(above, 1.0 - above), 1.0))
-    return Change(values[0], values[1], low, high, p)
+    return changed(values[0], values[1], low, high, p)
 
 
 def _less(moments: Moments, others: Moments) -> Moments:

@@ -26,6 +26,7 @@ from calibcli.core.metrics.absolute_sums import AbsoluteSum, Gaps, Shared
 from calibcli.core.metrics.binary import Undefined
 from calibcli.core.metrics.inversion import interval as absolute_interval
 from calibcli.core.metrics.spread import MANY, effective_n
+from calibcli.core.results.comparisons import Compared
 from calibcli.core.statistics.curves import reliability
 
 if TYPE_CHECKING:
@@ -40,27 +41,6 @@ if TYPE_CHECKING:
 CURVE_BINS = 20
 ROWS_A_BIN = 50
 """Rows of the reference that a bin of its curve has on average; fewer rows, fewer bins."""
-
-
-@dataclass(frozen=True, slots=True)
-class Guess:
-    """A figure that labels would give, estimated without them, and the same in the reference."""
-
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    reference: float | None = None
-    reason: str | None = None
-
-    def to_dict(self) -> dict[str, float | str | None]:
-        """Return plain JSON types."""
-        found: dict[str, float | str | None] = {
-            "value": self.value,
-            "low": self.low,
-            "high": self.high,
-            "reference": self.reference,
-        }
-        return found if self.reason is None else found | {"reason": self.reason}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +85,7 @@ def expected(
     *,
     threshold: float | None,
     confidence: float | None,
-) -> dict[str, Guess]:
+) -> dict[str, Compared]:
     """Return the expected accuracy, Brier score and ECE of the current scores.
 
     Args:
@@ -119,7 +99,7 @@ def expected(
     try:
         curve = _Curve.of(reference, current)
     except Undefined as undefined:
-        return dict.fromkeys(names, Guess(reason=str(undefined)))
+        return dict.fromkeys(names, _guess(reason=str(undefined)))
 
     def right(stats: ScoreStats) -> tuple[Array, Array]:
         """What a row with label 1 and one with label 0 add to the accuracy."""
@@ -147,13 +127,13 @@ def _mean(
     values: tuple[Array, Array],
     confidence: float | None,
     before: float,
-) -> Guess:
+) -> Compared:
     """Return the mean of a value by cell and label, with the labels that the curve expects."""
     frequency = curve.frequency
     mean = frequency * values[0] + (1.0 - frequency) * values[1]
     value = float(curve.share @ mean)
     if confidence is None:
-        return Guess(value, reference=before)
+        return _guess(value, reference=before)
     spread = [
         Estimate(0.0, _row_variance(current, mean - value), freedom(current)),
         Estimate(
@@ -164,7 +144,7 @@ def _mean(
     ]
     reach = difference(spread[0], spread[1], confidence).high
     assert reach is not None
-    return Guess(value, max(0.0, value - reach), min(1.0, value + reach), before)
+    return _guess(value, max(0.0, value - reach), min(1.0, value + reach), before)
 
 
 def _row_variance(current: ScoreStats, centred: Array) -> float:
@@ -186,7 +166,7 @@ def _ece(
     current: ScoreStats,
     binning: Binning,
     confidence: float | None,
-) -> Guess:
+) -> Compared:
     bins = reliability(current, binning)
     size = len(bins.count)
     gap = curve.share * (curve.frequency - current.score)
@@ -195,7 +175,7 @@ def _ece(
     there = reliability(reference, binning)
     before = float(there.weight @ np.abs(there.gap))
     if confidence is None:
-        return Guess(value, reference=before)
+        return _guess(value, reference=before)
     table = np.zeros((size, len(curve.gap)))
     np.add.at(table, (bins.index, curve.bin), curve.share)
     one_bin = np.eye(len(curve.gap))
@@ -218,18 +198,18 @@ def _ece(
         Shared(noise[:, used] / share, np.ones((1000, len(share))), MANY),
     )
     ends = absolute_interval(noisy, AbsoluteSum(noisy, share, shares=False), confidence, 0.0)
-    return Guess(value, min(ends[0], value), max(ends[1], value), before)
+    return _guess(value, min(ends[0], value), max(ends[1], value), before)
 
 
 def prevalence(
     reference: ScoreStats, current: ScoreStats, confidence: float | None
-) -> dict[str, Guess]:
+) -> dict[str, Compared]:
     """Return the prevalence of label 1 that the current scores tell (see the module)."""
     name = "estimated_prevalence"
     if not reference.positives or not reference.negatives:
-        return {name: Guess(reason="one label only in the reference")}
+        return {name: _guess(reason="one label only in the reference")}
     if not current.n:
-        return {name: Guess(reason="no rows")}
+        return {name: _guess(reason="no rows")}
     home, now, size = class_bins(reference, current)
 
     def shares(counts: Array, home: NDArray[np.intp]) -> Array:
@@ -246,12 +226,12 @@ def prevalence(
     value = falling_root(slope, 0.0, 1.0)
     before = float(reference.positives) / float(reference.n)
     if confidence is None:
-        return {name: Guess(value, reference=before)}
+        return {name: _guess(value, reference=before)}
     mixed = value * one + (1.0 - value) * zero
     lean = (one - zero) / mixed
     information = float(seen @ lean**2)
     if information <= 0.0:
-        return {name: Guess(reason="the scores do not tell the labels apart", reference=before)}
+        return {name: _guess(reason="the scores do not tell the labels apart", reference=before)}
     rows = lean / information / float(current.n)
     by_one, by_zero = seen * zero / mixed**2, -seen * one / mixed**2
     by_one = (by_one - one @ by_one) / information / float(reference.positives)
@@ -266,8 +246,19 @@ def prevalence(
     reach = spread.high
     assert reach is not None
     low, high = max(0.0, value - reach), min(1.0, value + reach)
-    return {name: Guess(value, low, high, before)}
+    return {name: _guess(value, low, high, before)}
 
 
 def _variance(current: ScoreStats, slope: Array) -> float:
     return max(intervals.variance(current, (slope, slope)), 0.0)
+
+
+def _guess(
+    value: float | None = None,
+    low: float | None = None,
+    high: float | None = None,
+    reference: float | None = None,
+    reason: str | None = None,
+) -> Compared:
+    """Return a figure that labels would give, estimated without them, and that of the reference."""
+    return Compared(value=value, low=low, high=high, reference=reference, reason=reason)

@@ -22,7 +22,8 @@ import numpy as np
 from calibcli.core.calibrators import Identity
 from calibcli.core.calibrators.evidence import FREE_FORM_ROWS
 from calibcli.core.calibrators.types import Calibrator
-from calibcli.core.fitting.choice import Candidate, one_standard_error
+from calibcli.core.fitting.choice import one_standard_error
+from calibcli.core.results.fit import Candidate
 from calibcli.errors import InputError
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,41 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from calibcli.core.calibrators.evidence import FloatArray
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One row of the table of candidates.
-
-    Attributes:
-        method: its name.
-        score: mean held-out loss of a row; None when it was no candidate.
-        difference: score minus the best candidate's.
-        se: standard error of that paired difference; 0 for the best itself.
-        seconds: time of its fits, where a clock was given.
-        chosen: whether it is the outcome.
-        note: why it was no candidate, or warnings of its fit on all rows.
-    """
-
-    method: str
-    score: float | None
-    difference: float | None
-    se: float | None
-    seconds: float | None
-    chosen: bool
-    note: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types, in fixed order."""
-        row: dict[str, Any] = {
-            "method": self.method,
-            "score": self.score,
-            "difference": self.difference,
-            "se": self.se,
-        }
-        if self.seconds is not None:
-            row["seconds"] = self.seconds
-        return row | {"chosen": self.chosen, "note": self.note}
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ import numpy as np
 
 from calibcli.core.calibrators import CALIBRATORS, calibrate
 from calibcli.core.calibrators.types import CLASSES
-from calibcli.core.fitting.map_intervals import MapPoint
 from calibcli.core.numeric.scales import expit, logit
 from calibcli.core.numeric.special import t_ppf
+from calibcli.core.results.parts.stored import MapPoint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

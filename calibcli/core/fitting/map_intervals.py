@@ -9,7 +9,7 @@ method: that the true curve may have another shape is not in it, and of methods 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy as np
 from calibcli.core.calibrators import CALIBRATORS, calibrate
 from calibcli.core.numeric.scales import expit, logit
 from calibcli.core.numeric.special import norm_ppf
+from calibcli.core.results.parts.stored import MapPoint
 from calibcli.core.statistics.compact import compact
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import InputError
@@ -34,25 +35,6 @@ FEW_DRAWS = {"spline": 40}
 FINE_CELLS = 600
 """Cells that are drawn from; statistics of more are coarsened first."""
 _QUANTILES = 14
-
-
-@dataclass(frozen=True, slots=True)
-class MapPoint:
-    """The calibrated probability at one score, and its interval where there is one."""
-
-    score: float
-    probability: float
-    low: float | None
-    high: float | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON types."""
-        return {
-            "score": self.score,
-            "probability": self.probability,
-            "low": self.low,
-            "high": self.high,
-        }
 
 
 def map_points(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from calibcli.core.calibrators import Calibrator
     from calibcli.core.calibrators.evidence import FloatArray
-    from calibcli.core.fitting.map_intervals import MapPoint
+    from calibcli.core.results.parts.stored import MapPoint
 
 
 class RowGroups(Protocol):

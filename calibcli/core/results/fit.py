@@ -7,6 +7,7 @@ from typing import Any, Literal
 from calibcli.core.results.base import Number, Record, always, field
 from calibcli.core.results.envelope import Envelope, GateResult
 from calibcli.core.results.figures import Bin, Figure, Where
+from calibcli.core.results.parts.stored import MapPoint
 from calibcli.core.results.warning import Code
 
 After = Literal["cross-fitted", "in-sample", "unchanged"]
@@ -51,7 +52,7 @@ class FittedGroup(Record, frozen=True, kw_only=True):
     after: Side | None = None
 
 
-class Candidate(Record, frozen=True, kw_only=True):
+class Candidate(Record, frozen=True):
     """A method that was compared.
 
     Attributes:
@@ -70,15 +71,6 @@ class Candidate(Record, frozen=True, kw_only=True):
     seconds: float | None = None
     chosen: bool = always(False)
     note: str = always("")
-
-
-class MapPoint(Record, frozen=True):
-    """The calibrated probability at a score, and its interval."""
-
-    score: float
-    probability: float
-    low: float | None
-    high: float | None
 
 
 class ClassMap(Record, frozen=True):

@@ -7,8 +7,9 @@ from typing import Any, Literal
 from calibcli.core.results.base import Record, always, field
 from calibcli.core.results.conventions import Conventions
 from calibcli.core.results.envelope import Envelope, GateResult, Input, conventions_of
-from calibcli.core.results.fit import Candidate, FittedGroup, MapPoint, Side
+from calibcli.core.results.fit import Candidate, FittedGroup, Side
 from calibcli.core.results.measure import MeasureResult
+from calibcli.core.results.parts.stored import MapPoint
 from calibcli.core.results.threshold import ThresholdsFile
 from calibcli.core.results.warning import Code
 

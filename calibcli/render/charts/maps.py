@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from calibcli.core.results.figures import Confusion
-    from calibcli.core.results.fit import MapPoint
+    from calibcli.core.results.parts.stored import MapPoint
 
     Spec = dict[str, Any]
 

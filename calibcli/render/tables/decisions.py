@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from calibcli.core.results.conventions import Conventions
-    from calibcli.core.results.fit import Candidate, FittedClass, MapPoint
+    from calibcli.core.results.fit import Candidate, FittedClass
+    from calibcli.core.results.parts.stored import MapPoint
     from calibcli.core.results.threshold import Choice, CutCost, CutOff
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from calibcli.core.fitting.both_labels import tells_both
-from calibcli.core.fitting.map_intervals import MapPoint
 from calibcli.core.fitting.row_intervals import BothLabels, Margins
 from calibcli.core.numeric.scales import expit
 from calibcli.errors import UsageError
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from calibcli.core.fitting.row_intervals import RowInterval
-    from calibcli.core.results.parts.stored import FittedPoint
+    from calibcli.core.results.parts.stored import MapPoint
     from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
 
 ENDS = ("low", "high")
@@ -62,9 +63,8 @@ def interval_of(loaded: LoadedCalibrator, prior: str | None) -> RowInterval:
     return found
 
 
-def _point(point: FittedPoint, loaded: LoadedCalibrator) -> MapPoint:
+def _point(point: MapPoint, loaded: LoadedCalibrator) -> MapPoint:
     """Return a point of the map, its score as a probability."""
-    score = point.score
-    if loaded.raw_scale is not None:
-        score = float(expit(loaded.raw_scale.keyed(score)))
-    return MapPoint(score, point.probability, point.low, point.high)
+    if loaded.raw_scale is None:
+        return point
+    return structs.replace(point, score=float(expit(loaded.raw_scale.keyed(point.score))))

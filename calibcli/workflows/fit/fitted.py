@@ -13,9 +13,9 @@ from calibcli.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from calibcli.core.calibrators import Calibrator
-    from calibcli.core.fitting.choice import Candidate
     from calibcli.core.fitting.held_out import HeldOut
     from calibcli.core.results.figures import Where
+    from calibcli.core.results.fit import Candidate
     from calibcli.tasks.collect import Population
 
 

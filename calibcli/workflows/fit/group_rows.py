@@ -14,10 +14,10 @@ from calibcli.core.calibrators.composed.grouped import GroupMap
 from calibcli.core.calibrators.composed.pooling import log_pool_rows
 from calibcli.core.calibrators.types import CLASSES
 from calibcli.core.fitting.auto import auto
-from calibcli.core.fitting.choice import Candidate
 from calibcli.core.fitting.families import FEWEST, PRIOR_ROWS, choose_prior
 from calibcli.core.fitting.held_out import HeldOut, row_probabilities
 from calibcli.core.fitting.problems import ROW_CANDIDATES, Rows, fitted
+from calibcli.core.results.fit import Candidate
 from calibcli.errors import InputError
 from calibcli.tasks.collect import count
 from calibcli.workflows.fit.fitted import Fitted, GroupOutcome

@@ -9,9 +9,9 @@ from calibcli.core.calibrators import Identity, OneVsRest
 from calibcli.core.calibrators.composed.grouped import Grouped, GroupMap
 from calibcli.core.calibrators.evidence import label_evidence
 from calibcli.core.fitting.auto import auto
-from calibcli.core.fitting.choice import Candidate
 from calibcli.core.fitting.families import deal, fit_family, merged
 from calibcli.core.fitting.problems import BINARY_CANDIDATES, Pairs
+from calibcli.core.results.fit import Candidate
 from calibcli.errors import InputError, UsageError
 from calibcli.tasks.population import of_pairs
 from calibcli.workflows.fit.fitted import Fitted, GroupOutcome, check_method

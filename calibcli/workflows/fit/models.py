@@ -13,10 +13,11 @@ from calibcli.core.calibrators.classes.rows import deal
 from calibcli.core.calibrators.composed.model_pool import ModelPool, averaged, logits_of, pooled
 from calibcli.core.calibrators.evidence import label_evidence
 from calibcli.core.fitting.auto import auto
-from calibcli.core.fitting.choice import Candidate, one_standard_error
+from calibcli.core.fitting.choice import one_standard_error
 from calibcli.core.fitting.families import merged
 from calibcli.core.fitting.held_out import HeldOut, cell_losses, label_losses
 from calibcli.core.fitting.problems import BINARY_CANDIDATES, ROW_CANDIDATES, Pairs, Rows
+from calibcli.core.results.fit import Candidate
 from calibcli.core.statistics.buckets import BUCKETS
 from calibcli.core.statistics.counting.tally import Tally
 from calibcli.core.statistics.keys import logit_keys, probability_keys

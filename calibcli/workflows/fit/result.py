@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
+from msgspec import structs
+
 from calibcli._version import __version__
 from calibcli.core.calibrators import CALIBRATORS, OneVsRest
 from calibcli.core.calibrators.composed.grouped import Grouped
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from calibcli.core.calibrators import Calibrator
+    from calibcli.core.results.parts.stored import MapPoint
     from calibcli.tasks.collect import Population
     from calibcli.workflows.fit.fitted import FitOptions, Fitted, GroupOutcome
     from calibcli.workflows.input.conventions import Conventions
@@ -90,7 +93,7 @@ def result_of(
         "after": {**after, "kind": fitted.kind},
         "classes": classes,
         "groups": group_rows(fitted.groups, conventions, found.medium, raw=raw),
-        "candidates": [candidate.to_dict() for candidate in fitted.candidates],
+        "candidates": fitted.candidates,
         "map": _map(found, fitted.calibrator, conventions),
         "class_map": _class_map(found, fitted, conventions),
         **warned(warnings),
@@ -142,7 +145,7 @@ def _brief(
     return result
 
 
-def _map(found: Gathered, calibrator: Calibrator, conventions: Conventions) -> list[Result]:
+def _map(found: Gathered, calibrator: Calibrator, conventions: Conventions) -> list[MapPoint]:
     """Return the calibrated probability at chosen scores with its interval; binary scores only."""
     if not found.single:
         return []
@@ -157,9 +160,9 @@ def _map(found: Gathered, calibrator: Calibrator, conventions: Conventions) -> l
     )
     scale = found.raw_scale
     if scale is None:
-        return [point.to_dict() for point in points]
+        return points
     inner = [point for point in points if 0.0 < point.score < 1.0]
-    shown = [{**one.to_dict(), "score": float(scale.raw(logit(one.score)))} for one in inner]
+    shown = [structs.replace(one, score=float(scale.raw(logit(one.score)))) for one in inner]
     return shown[::-1] if scale.descending else shown
 
 
@@ -179,7 +182,7 @@ def _class_map(found: Gathered, fitted: Fitted, conventions: Conventions) -> lis
     return [
         {
             "class": None if k is None else found.classes[k],
-            "points": [point.to_dict() for point in points],
+            "points": points,
         }
         for k, points in maps
     ]

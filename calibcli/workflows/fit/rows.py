@@ -14,6 +14,7 @@ from calibcli.core.fitting.choice import one_standard_error
 from calibcli.core.fitting.families import fit_family
 from calibcli.core.fitting.held_out import FoldLosses, HeldOut
 from calibcli.core.fitting.problems import BINARY_CANDIDATES, ROW_CANDIDATES, Rows
+from calibcli.core.results.fit import Candidate
 from calibcli.errors import InputError, UsageError
 from calibcli.tasks.collect import count
 from calibcli.workflows.fit.fitted import Fitted, less_accurate
@@ -24,7 +25,6 @@ from calibcli.workflows.input.row_passes import DataRows
 
 if TYPE_CHECKING:
     from calibcli.core.calibrators import Calibrator
-    from calibcli.core.fitting.choice import Candidate
     from calibcli.core.fitting.held_out import Score
     from calibcli.core.results.warning import Warning
     from calibcli.io.dataset import Dataset

@@ -9,12 +9,12 @@ from scipy.stats import f as f_distribution
 from scipy.stats import t, ttest_ind_from_stats
 
 from calibcli.core.comparison.change import (
-    Change,
     Estimate,
     _two_sided,
     _wald,
     _welch,
     change,
+    changed,
     difference,
     recalibration_changes,
 )
@@ -127,7 +127,7 @@ def test_undefined_metrics_say_where():
     assert "in the reference" in change("auc", one, full, 0.95).reason
     assert "in the reference" not in change("auc", full, one, 0.95).reason
     assert change("brier", full, full, None).low is None
-    assert Change(reason="x").to_dict()["value"] is None
+    assert changed(reason="x").value is None
 
 
 def simulated(runs, pair, truth):

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from calibcli.core.calibrators import Beta, Platt, Temperature, calibrate
-from calibcli.core.fitting.map_intervals import MapPoint, map_points, redrawn
+from calibcli.core.fitting.map_intervals import map_points, redrawn
 from calibcli.core.fitting.row_intervals import Margins
 from calibcli.core.numeric.scales import expit, logit
+from calibcli.core.results.parts.stored import MapPoint
 from calibcli.core.statistics.stats import ScoreStats
 
 

@@ -32,8 +32,8 @@ class FittedParams(Record, frozen=True, kw_only=True):
     confidence: float | None = None
 
 
-class FittedPoint(Record, frozen=True):
-    """The map at one score, with its interval where that is known."""
+class MapPoint(Record, frozen=True):
+    """The calibrated probability at a score, and its interval."""
 
     score: float
     probability: float
@@ -81,7 +81,7 @@ class StoredCalibrator(Record, frozen=True, kw_only=True):
     inputs: tuple[FittedFile, ...] = ()
     data: str | None = None
     before: FittedFigures = FittedFigures()
-    map: tuple[FittedPoint, ...] = ()
+    map: tuple[MapPoint, ...] = ()
     stats: dict[str, Any] | None = None
     sketch: dict[str, Any] | None = None
     digest: str | None = None

@@ -8,9 +8,9 @@ import numpy as np
 from msgspec.structs import replace
 
 from calibcli.core.comparison.change import (
-    Change,
     Estimate,
     change,
+    changed,
     difference,
     freedom,
     recalibration_changes,
@@ -19,13 +19,13 @@ from calibcli.core.comparison.drift import Distance, jensen_shannon, ks, psi, ps
 from calibcli.core.comparison.norm_change import norm_change
 from calibcli.core.comparison.reliability_test import reliability_p
 from calibcli.core.comparison.shared_bins import Shares
-from calibcli.core.comparison.unlabelled import Guess, expected, prevalence
+from calibcli.core.comparison.unlabelled import expected, prevalence
 from calibcli.core.metrics import multiclass
 from calibcli.core.metrics.binary import METRICS, Undefined, View
 from calibcli.core.metrics.gaps import ece_sum
 from calibcli.core.metrics.joint import Joint
+from calibcli.core.results.base import UNSET
 from calibcli.core.results.comparisons import Compared, Drift, DriftedFigures, DriftedSlice
-from calibcli.core.results.reading import typed_as
 from calibcli.workflows.input.gathered import one_class
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def compared(
     found = distances(before.pairs, now.pairs, level)
     if now.exclusive:
         found |= {"class_psi": _mix(before, now, level)}
-    found |= {"mean_score": _told(change("mean_score", a, b, level))}
+    found |= {"mean_score": change("mean_score", a, b, level)}
     if reference.labelled:
         guesses = expected(
             before.pairs,
@@ -100,15 +100,10 @@ def compared(
             del guesses["expected_brier"]
         if now.single:
             guesses |= prevalence(before.pairs, now.pairs, level)
-        found |= {name: _told(guess) for name, guess in guesses.items()}
+        found |= guesses
     if labelled:
         found |= _changes(before, now, a, b, conventions)
     return found
-
-
-def _told(one: Change | Distance | Guess) -> Compared:
-    """Return a change, a distance or an estimate as a result holds it."""
-    return typed_as(one.to_dict(), Compared)
 
 
 def distances(before: ScoreStats, now: ScoreStats, level: float | None) -> Figures:
@@ -117,7 +112,7 @@ def distances(before: ScoreStats, now: ScoreStats, level: float | None) -> Figur
     found: Figures = {}
     for name, measure in measures.items():
         try:
-            one = _told(measure(before, now, confidence=level or 0.95))
+            one = measure(before, now, confidence=level or 0.95).told()
         except Undefined as undefined:
             found[name] = Compared(value=None, reason=str(undefined))
         else:
@@ -140,7 +135,7 @@ def _mix(before: Population, now: Population, level: float | None) -> Compared:
         rows.append(total**2 / kish if kish else total)
     p, q = (np.array(share) for share in shares)
     used = (p > 0) | (q > 0)
-    return _told(psi_of(Shares(p[used], q[used], rows[0], rows[1]), level or 0.95))
+    return psi_of(Shares(p[used], q[used], rows[0], rows[1]), level or 0.95).told()
 
 
 def _changes(
@@ -159,8 +154,11 @@ def _changes(
     fits = recalibration_changes(before.pairs, now.pairs, level)
     joint = fits.pop("recalibration_p")
     return {
-        **{name: _told(one) for name, one in (found | fits).items()},
-        "recalibration_p": Compared(value=joint.p, reason=joint.reason),
+        **found,
+        **fits,
+        "recalibration_p": Compared(
+            value=None if joint.p is UNSET else joint.p, reason=joint.reason
+        ),
         "reliability_p": reliability(before.pairs, now.pairs),
     }
 
@@ -173,25 +171,25 @@ def reliability(before: ScoreStats, now: ScoreStats) -> Compared:
         return Compared(value=None, reason=str(undefined))
 
 
-def _ece(a: View, b: View, conventions: Conventions) -> Change:
+def _ece(a: View, b: View, conventions: Conventions) -> Compared:
     for view, where in ((a, " in the reference"), (b, "")):
         if not view.stats.n:
-            return Change(reason=f"no rows{where}")
+            return changed(reason=f"no rows{where}")
     values = METRICS["ece"](a), METRICS["ece"](b)
     if conventions.confidence is None:
-        return Change(*values)
+        return changed(*values)
     return norm_change(ece_sum(a), ece_sum(b), values, conventions.confidence)
 
 
-def _summed(name: str, before: Population, now: Population, conventions: Conventions) -> Change:
+def _summed(name: str, before: Population, now: Population, conventions: Conventions) -> Compared:
     """Return the change of a score that sums over classes."""
     if len(before.classes) != len(now.classes):
-        return Change(reason="the reference does not keep the statistics of each class")
+        return changed(reason="the reference does not keep the statistics of each class")
     sides = []
     for one in (before, now):
         views = [View(stats, conventions.headline) for stats in one.classes]
         if not one.pairs.n:
-            return Change(reason="no rows")
+            return changed(reason="no rows")
         value, spread = multiclass.summed(
             name, views, Joint(one.pairs.parts is not None, one.rows, one.losses)
         )
@@ -218,7 +216,7 @@ def _classes(
                 "brier": change("brier", a, b, level),
             }
         metrics = distances(before, now, level)
-        metrics |= {name: _told(one) for name, one in moved.items()}
+        metrics |= moved
         rows.append(DriftedSlice(one.where, metrics))
     return rows
 
