@@ -26,12 +26,12 @@ def test_at_the_points_of_the_map_it_is_theirs_and_between_it_lies_between():
     margins = Margins.of(points)
     z = logit(np.array([point.score for point in points]))
     p = np.array([point.probability for point in points])
-    low, high = margins(z, p, logits=True)
+    low, high = margins(z, p, None, logits=True)
     np.testing.assert_allclose(low, [point.low for point in points], atol=1e-12)
     np.testing.assert_allclose(high, [point.high for point in points], atol=1e-12)
     between = np.linspace(-4, 4, 200)
     p = calibrate(one, between, logits=True)
-    low, high = margins(between, p, logits=True)
+    low, high = margins(between, p, None, logits=True)
     assert (low < p).all()
     assert (p < high).all()
 
@@ -47,7 +47,7 @@ def test_it_is_not_narrower_than_the_bootstrap_and_hardly_wider(method):
     spread = np.std([logit(calibrate(own, z, logits=True)) for own in curves], axis=0, ddof=1)
     margins = Margins.of(map_points(one, stats, seed=0, draws=60))
     p = calibrate(one, z, logits=True)
-    low, high = margins(z, p, logits=True)
+    low, high = margins(z, p, None, logits=True)
     width = (logit(high) - logit(low)) / (2 * 1.959964)
     assert (width >= spread * 0.98).all()
     assert np.median(width / spread) < 1.1
@@ -62,7 +62,7 @@ def test_the_interval_holds_the_true_probability_of_a_row():
         stats = ScoreStats.from_arrays(score, label)
         one = Platt.fit(stats)
         p = calibrate(one, z, logits=True)
-        low, high = Margins.of(map_points(one, stats))(z, p, logits=True)
+        low, high = Margins.of(map_points(one, stats))(z, p, None, logits=True)
         held.append((low <= expit(0.7 * z - 0.3)) & (expit(0.7 * z - 0.3) <= high))
     assert np.mean(held) >= 0.92
 
