@@ -12,6 +12,8 @@ from calibcli.core.numeric.scales import softmax
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from numpy.typing import NDArray
+
     from calibcli.core.calibrators.classes.regression_problem import Problem, Step
     from calibcli.core.calibrators.classes.rows import Block, Deal, RowBatch
     from calibcli.core.calibrators.evidence import FloatArray
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 WIDE = 256
 """From so many classes on products of matrices are of float32, but for what a class gives its own
 logit: what the others add is small, and so is its rounding."""
+_HEIGHT = 1024
+"""Rows that are multiplied at once where classes are many."""
 _PRODUCTS = 1 << 16
 """Products of parameters of rows that are made at once."""
 
@@ -39,6 +43,8 @@ class Sums:
         shape = {"whole": (theta.size, theta.size), "blocks": (size, width, width)}
         self.hessian = np.zeros(shape.get(curvature, theta.shape if curvature else (0,)))
         self.map = _DiagonalMap(theta) if problem.diagonal else _FullMap(theta)
+        wide = size >= WIDE and curvature == "entries"
+        self.squares = _Products(size) if wide else None
 
     def fresh(self) -> Self:
         """Return one that holds nothing."""
@@ -48,6 +54,13 @@ class Sums:
         """Take in rows."""
         for block in rows.blocks():
             self.add_block(block)
+        self.finish()
+
+    def finish(self) -> None:
+        """Add up what waits to be multiplied."""
+        self.map.finish(self.gradient)
+        if self.squares is not None:
+            self.hessian[:, :-1] += self.squares.finish()
 
     def add_block(self, block: Block) -> None:
         """Take in rows that stay in a core's cache."""
@@ -67,7 +80,12 @@ class Sums:
         f *= (mass / total)[:, None]
         if self.curvature:
             p = f / np.where(mass > 0.0, mass, 1.0)[:, None]
-            _CURVATURES[self.curvature, problem.diagonal](self.hessian, x, p, mass)
+            if self.squares is not None:
+                weight = p * (1.0 - p) * mass[:, None]
+                self.hessian[:, -1] += weight.sum(axis=0)
+                self.hessian[:, :-1] += self.squares.add(weight, x * x)
+            else:
+                _CURVATURES[self.curvature, problem.diagonal](self.hessian, x, p, mass)
         f[block.truth] -= block.weight
         if said is not None:
             f -= said
@@ -100,6 +118,8 @@ class Together:
             for one in self.parts:
                 if fold is None or one.problem.without != fold:
                     one.add_block(block)
+        for one in self.parts:
+            one.finish()
 
     def merge(self, other: Together) -> None:
         """Take in other rows."""
@@ -127,6 +147,9 @@ class _DiagonalMap:
         gradient[:, 0] += np.einsum("ij,ij->j", residual, x)
         gradient[:, 1] += residual.sum(axis=0)
 
+    def finish(self, gradient: FloatArray) -> None:
+        """Nothing waits."""
+
 
 class _FullMap:
     """W x + c."""
@@ -139,6 +162,7 @@ class _FullMap:
             self.slope = theta.diagonal().copy()
             self.weights = self.weights.astype(np.float32)
             np.fill_diagonal(self.weights, 0.0)
+            self.products = _Products(len(theta))
 
     def logits(self, x: FloatArray) -> FloatArray:
         """Return them (n, K) of features (n, K)."""
@@ -157,12 +181,52 @@ class _FullMap:
         if not self.wide:
             gradient[:, :-1] += residual.T @ x
             return
-        own = np.einsum("ij,ij->j", residual, x)
-        cross = residual.astype(np.float32).T @ x.astype(np.float32)
-        np.fill_diagonal(cross, 0.0)
-        gradient[:, :-1] += cross
-        at = np.arange(len(own))
-        gradient[at, at] += own
+        at = np.arange(len(self.slope))
+        gradient[at, at] += np.einsum("ij,ij->j", residual, x)
+        self._add_cross(gradient, self.products.add(residual, x))
+
+    def finish(self, gradient: FloatArray) -> None:
+        """Add up what waits to be multiplied."""
+        if self.wide:
+            self._add_cross(gradient, self.products.finish())
+
+    def _add_cross(self, gradient: FloatArray, found: NDArray[np.float32] | float) -> None:
+        if not isinstance(found, float):
+            np.fill_diagonal(found, 0.0)
+            gradient[:, :-1] += found
+
+
+class _Products:
+    """Sums of products of two columns over rows, in float32, of many rows at once.
+
+    One block of rows has fewer numbers than what it is multiplied to.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size, self.filled = size, 0
+        self.left = self.right = np.empty((0, size), np.float32)
+
+    def add(self, left: FloatArray, right: FloatArray) -> NDArray[np.float32] | float:
+        """Take in rows (n, K), (n, K); return the sums (K, K) of those that waited before, or 0."""
+        found: NDArray[np.float32] | float = 0.0
+        if self.filled + len(left) > len(self.left):
+            found = self.finish()
+            if len(left) > len(self.left):
+                height = max(len(left), _HEIGHT)
+                self.left = np.empty((height, self.size), np.float32)
+                self.right = np.empty((height, self.size), np.float32)
+        rows = slice(self.filled, self.filled + len(left))
+        self.left[rows], self.right[rows] = left, right
+        self.filled = rows.stop
+        return found
+
+    def finish(self) -> NDArray[np.float32] | float:
+        """Return the sums (K, K) of what waits, or 0 where nothing does."""
+        if not self.filled:
+            return 0.0
+        found = self.left[: self.filled].T @ self.right[: self.filled]
+        self.filled = 0
+        return np.asarray(found, np.float32)
 
 
 # -- curvature -------------------------------------------------------------------------------------
@@ -220,8 +284,7 @@ def _blocks_full(hessian: FloatArray, x: FloatArray, p: FloatArray, mass: FloatA
 def _entries_full(hessian: FloatArray, x: FloatArray, p: FloatArray, mass: FloatArray) -> None:
     weight = p * (1.0 - p) * mass[:, None]
     hessian[:, -1] += weight.sum(axis=0)
-    kind = np.float32 if p.shape[1] >= WIDE else np.float64
-    hessian[:, :-1] += weight.astype(kind).T @ (x * x).astype(kind)
+    hessian[:, :-1] += weight.T @ (x * x)
 
 
 _CURVATURES: dict[tuple[str, bool], Callable[..., None]] = {
