@@ -46,7 +46,7 @@ class RowInterval(Protocol):
     """What tells the interval of rows."""
 
     def __call__(
-        self, scores: FloatArray, p: FloatArray, groups: RowGroups | None, *, logits: bool
+        self, scores: FloatArray, p: FloatArray, groups: RowGroups | None = None, *, logits: bool
     ) -> tuple[FloatArray, FloatArray]:
         """Return low and high of scores (n,) or (n, K) and their calibrated probabilities p.
 
@@ -62,7 +62,7 @@ class BothLabels:
     calibrator: Calibrator
 
     def __call__(
-        self, scores: FloatArray, p: FloatArray, groups: RowGroups | None, *, logits: bool
+        self, scores: FloatArray, p: FloatArray, groups: RowGroups | None = None, *, logits: bool
     ) -> tuple[FloatArray, FloatArray]:
         """Return the probabilities if the row's label were 0, and 1."""
         if isinstance(self.calibrator, Grouped):
@@ -97,7 +97,7 @@ class Margins:
         return cls(score[order], (p - low)[order], (high - p)[order])
 
     def __call__(
-        self, scores: FloatArray, p: FloatArray, groups: RowGroups | None, *, logits: bool
+        self, scores: FloatArray, p: FloatArray, groups: RowGroups | None = None, *, logits: bool
     ) -> tuple[FloatArray, FloatArray]:
         """Return the probabilities a margin below and above."""
         z, middle = scores if logits else logit(scores), logit(p)
