@@ -197,7 +197,8 @@ class RowCounter:
         side.overall.add(pairs, mass, bucket)
         whole = pairs[-1]
         if side.overall.rows is not None and isinstance(whole, WholeRows):
-            side.overall.rows.add(row_units(batch), whole.rows.p, labels, mass)
+            groups = [(own.codes, own.values) for own in batch.groups[: len(side.groups)]]
+            side.overall.rows.add(row_units(batch), whole.rows.p, labels, mass, groups)
         # A calibrator may read one more group column than is shown.
         for scope, group in zip(side.groups, batch.groups, strict=False):
             scope.add(pairs, mass, bucket, scope.members(group.codes, group.values))

@@ -352,8 +352,10 @@ class Scope:
         base = np.array(members, np.int64)[:, None] * self.width(name)
         return (base + np.arange(self.width(name))).reshape(-1)
 
-    def population(self, member: int = 0, extra: Extra | None = None) -> Population:
-        """Return the statistics of one member."""
+    def population(
+        self, member: int = 0, extra: Extra | None = None, rows: RowSample | None = None
+    ) -> Population:
+        """Return the statistics of one member; `rows` are some of its own, whole."""
         task, size = self.layout.task, len(self.layout.classes)
         units = None if self.units is None else self.units.ordered()
         extra = None if extra is None else extra.numbered(units)
@@ -369,7 +371,9 @@ class Scope:
         pooled = self._stats(TOP, member * size, size)
         own, first = self.families[CLASSES].own, member * size
         losses = own[first : first + size] if own is not None and len(own) >= first + size else None
-        return Population(task, pooled, top, classes, apart, units, extra, self.rows, losses)
+        return Population(
+            task, pooled, top, classes, apart, units, extra, rows or self.rows, losses
+        )
 
     def _stats(self, name: str, slot: int, slots: int) -> ScoreStats:
         family = self.families[name]

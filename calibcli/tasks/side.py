@@ -67,7 +67,9 @@ class Side:
         """Return the statistics of one value of a group column."""
         scope = self.groups[column]
         extra = None if self.extra is None else self.extra.of_group(column, value)
-        return scope.population(scope.member(value), extra)
+        rows = self.overall.rows
+        rows = None if rows is None else rows.of_group(column, value)
+        return scope.population(scope.member(value), extra, rows)
 
 
 class Counting(Protocol):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 from sklearn import metrics as sk
 
 from calibcli.core.metrics import multiclass
 from calibcli.core.metrics.binary import View
+from calibcli.core.statistics import row_sample
 from calibcli.core.statistics.curves import Binning
 from calibcli.tasks.collect import Layout, Scope
 from calibcli.tasks.pairs import pairs_of
@@ -310,3 +312,30 @@ def test_log_loss_and_brier_are_exact_also_in_a_grid(good, write, monkeypatch, t
         assert figures["brier"]["value"] == pytest.approx(brier, abs=1e-12)
     low, high = (intervals["overall"]["metrics"]["nll"][end] for end in ("low", "high"))
     assert low < loss < high
+
+
+@pytest.mark.parametrize("most", [None, 300, 60])
+def test_a_group_has_the_intervals_of_its_rows_by_themselves(good, tmp_path, monkeypatch, most):
+    """Of a sample of the rows nearly: its group's where they are many, else all of it."""
+    rng = np.random.default_rng(7)
+    n, k = 1500, 5
+    z = rng.normal(0, 1.5, (n, k))
+    frame = pd.DataFrame(z, columns=[f"z{j}" for j in range(k)])
+    frame["y"] = (z / 1.5 + rng.gumbel(size=z.shape)).argmax(axis=1)
+    frame["site"] = np.where(rng.random(n) < 0.4, "a", "b")
+    if most is not None:
+        monkeypatch.setattr(row_sample, "MOST_VALUES", most * k)
+        monkeypatch.setattr(row_sample, "LEAST_ROWS", 1)
+    paths = {"all": tmp_path / "all.csv", "a": tmp_path / "a.csv"}
+    frame.to_csv(paths["all"], index=False)
+    frame[frame.site == "a"].to_csv(paths["a"], index=False)
+    asked = ("--scores", "z*", "--label", "y", "--logits", "--format", "json", "--quiet")
+    together = good("measure", paths["all"], *asked, "--group", "site").json["groups"]
+    found = next(one["metrics"] for one in together if one["slice"]["value"] == "a")
+    alone = good("measure", paths["a"], *asked).json["overall"]["metrics"]
+    for name in ("brier", "nll", "auc", "average_precision", "brier_skill", "classwise_ece"):
+        assert found[name]["value"] == pytest.approx(alone[name]["value"], rel=1e-12)
+        for end in ("low", "high"):
+            gap = found[name][end] - alone[name][end]
+            width = alone[name]["high"] - alone[name]["low"]
+            assert abs(gap) <= (1e-9 if most is None else 0.12) * width

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 MOST_VALUES = 1 << 21
 """Scores in all rows that are kept."""
 LEAST_ROWS = 1024
+LEAST_OF_GROUP = 100
+"""Rows of a group from which on they alone tell how its classes go together."""
 _LEAST_SHARE = 0.25
 """Of what the sample alone says, below which its correction may not bring a variance."""
 
@@ -45,6 +47,7 @@ class RowSample:
 
     Attributes:
         rows: how many rows there were in all.
+        borrowed: whether the rows that are kept are not those of which there were `rows`.
     """
 
     def __init__(self, classes: int, *, weighted: bool, limit: Limit | None = None) -> None:
@@ -52,12 +55,18 @@ class RowSample:
         self.limit = Limit() if limit is None else limit
         self.most = max(MOST_VALUES // max(classes, 1), LEAST_ROWS)
         self.rows = 0
+        self.borrowed = False
         self._held = 0
-        self._parts: list[tuple[Hashes, Array, NDArray[np.int64], Array]] = []
+        self._parts: list[tuple[NDArray[Any], ...]] = []
         self._cells: dict[int, NDArray[np.intp]] = {}
 
     def add(
-        self, unit: Hashes, p: Array, label: NDArray[np.integer[Any]], mass: NDArray[Any] | None
+        self,
+        unit: Hashes,
+        p: Array,
+        label: NDArray[np.integer[Any]],
+        mass: NDArray[Any] | None,
+        groups: Sequence[tuple[NDArray[np.integer[Any]], list[str]]] = (),
     ) -> None:
         """Take in rows.
 
@@ -66,29 +75,44 @@ class RowSample:
             p: (n, K) probabilities.
             label: (n,) classes.
             mass: (n,) weights, or numbers of rows that each stands for; None for one each.
+            groups: codes (n,) and the values they stand for, of each group column.
         """
         self.rows += len(unit)
         hashed = mixed(unit)
         some = np.flatnonzero(hashed <= self.limit.value)
         if len(some):
             worth = np.ones(len(some)) if mass is None else mass[some].astype(np.float64)
-            self._hold((hashed[some], p[some], label[some].astype(np.int64), worth))
+            values = [np.array(names, dtype=object)[codes[some]] for codes, names in groups]
+            self._hold((hashed[some], p[some], label[some].astype(np.int64), worth, *values))
 
     def merge(self, other: RowSample) -> None:
         """Take in what other rows hold."""
         self.rows += other.rows
-        for hashed, p, label, worth in other._parts:
-            some = np.flatnonzero(hashed <= self.limit.value)
-            self._hold((hashed[some], p[some], label[some], worth[some]))
+        for part in other._parts:
+            some = np.flatnonzero(part[0] <= self.limit.value)
+            self._hold(tuple(column[some] for column in part))
 
-    def _hold(self, part: tuple[Hashes, Array, NDArray[np.int64], Array]) -> None:
+    def of_group(self, column: int, value: str) -> RowSample:
+        """Return the rows of one value of a group column, or all where those are too few.
+
+        All tell how the classes of a row go together, though not how many rows there are.
+        """
+        rows = self._settle()
+        some, kept = np.flatnonzero(rows[4 + column] == value), len(rows[0])
+        found = RowSample(rows[1].shape[1], weighted=self.weighted)
+        found.rows = round(len(some) * max(self.rows / max(kept, 1), 1.0))
+        found.borrowed = len(some) < LEAST_OF_GROUP and self.rows > kept
+        found._hold(rows if found.borrowed else tuple(own[some] for own in rows))
+        return found
+
+    def _hold(self, part: tuple[NDArray[Any], ...]) -> None:
         self._parts.append(part)
         self._held += len(part[0])
         self._cells.clear()
         if self._held > 2 * self.most:
             self._settle()
 
-    def _settle(self) -> tuple[Hashes, Array, NDArray[np.int64], Array]:
+    def _settle(self) -> tuple[NDArray[Any], ...]:
         """Return the rows of the smallest hashes, in their order, and keep no others."""
         if len(self._parts) == 1 and not self._parts[0][0].flags.writeable:
             return self._parts[0]
@@ -96,9 +120,9 @@ class RowSample:
         order = np.argsort(columns[0], kind="stable")[: self.most]
         if len(columns[0]) > self.most:
             self.limit.value = min(self.limit.value, columns[0][order[-1]])
-        hashed, p, label, worth = (column[order] for column in columns)
-        hashed.flags.writeable = False  # in order, until another part comes
-        self._parts, self._held = [(hashed, p, label, worth)], len(hashed)
+        part = tuple(column[order] for column in columns)
+        part[0].flags.writeable = False  # in order, until another part comes
+        self._parts, self._held = [part], len(part[0])
         return self._parts[0]
 
     def together(
@@ -120,7 +144,7 @@ class RowSample:
             gradients: by the positives and the negatives of each cell.
             apart: the sum over all rows and classes of the squared influences.
         """
-        _, p, label, worth = self._settle()
+        _, p, label, worth, *_ = self._settle()
         whole, squares = np.zeros(len(label)), np.zeros(len(label))
         for number, stats, (positive, negative) in zip(numbers, classes, gradients, strict=True):
             if number not in self._cells:
@@ -135,10 +159,12 @@ class RowSample:
             squares += influence * influence
         whole *= whole
         rows = worth * worth if self.weighted else worth
-        if self.rows <= len(label):
+        if self.rows <= len(label) and not self.borrowed:
             return float(rows @ whole)
         scale = self.rows / len(label)
         joint, alone = rows * whole, rows * squares
+        if self.borrowed:
+            return apart * float(joint.sum()) / max(float(alone.sum()), 1e-300)
         centred = alone - alone.mean()
         slope = float(centred @ joint) / max(float(centred @ alone), 1e-300)
         direct = scale * float(joint.sum())
