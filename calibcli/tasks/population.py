@@ -58,10 +58,16 @@ class Layout(OfTask):
     medium: str = "rows"
 
     @property
-    def sampled(self) -> bool:
-        """Whether some rows are kept whole in place of counts by bucket."""
-        apart = self.medium == "rows" and not (self.clustered or self.by_bucket)
-        return self.exclusive and self.intervals and apart
+    def keeps_rows(self) -> bool:
+        """Whether some rows are kept whole: of exclusive classes, without clusters."""
+        return self.exclusive and self.intervals and self.medium == "rows" and not self.clustered
+
+    def by_unit(self, *, grouped: bool) -> bool:
+        """Whether pairs of a row that are of several classes or labels are counted by bucket too.
+
+        Of groups those of classes are not: rows that are kept whole tell as much.
+        """
+        return self.intervals and (not self.keeps_rows or (self.by_bucket and not grouped))
 
 
 class Extra(Protocol):
@@ -232,11 +238,11 @@ class Scope:
             self.values = {} if like is None else like.values
         self.families: dict[str, _Family] = {}
         self.rows: RowSample | None = None
-        if layout.sampled and not grouped:
+        if layout.keeps_rows and not grouped:
             self.rows = RowSample(len(layout.classes), weighted=layout.weighted, limit=limit)
         for name in FAMILIES[layout.task]:
             slots = 0 if grouped else self.width(name)
-            several = name == CLASSES and layout.intervals and not grouped and not layout.sampled
+            several = name == CLASSES and layout.by_unit(grouped=grouped)
             whole = name == CLASSES and layout.exclusive and layout.medium == "rows"
             self.families[name] = _Family(
                 layout,
