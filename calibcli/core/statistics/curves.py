@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibcli.core.statistics.cell_table import Counts
+    from calibcli.core.statistics.keys import Keys
     from calibcli.core.statistics.stats import ScoreStats
 
 
@@ -119,10 +121,11 @@ def reliability(stats: ScoreStats, binning: Binning) -> Reliability:
         last = np.searchsorted(index, np.arange(size), side="right") - 1
         low, high = stats.floor[first], stats.score[last]
     else:
-        edges = np.array(binning.edges)
-        side: Literal["left", "right"] = "left" if binning.closed == "right" else "right"
-        index = np.searchsorted(probability_keys(edges[1:-1]), stats.place, side=side)
+        edges, inner = _edges(binning)
+        # Cells are in order: the few edges are looked up among them, not they among edges.
+        ends = np.searchsorted(stats.place, inner, side=binning.closed)
         size, low, high = len(edges) - 1, edges[:-1], edges[1:]
+        index = np.repeat(np.arange(size), np.diff(ends, prepend=0, append=len(stats.place)))
     count = _binned(index, total, size)
     effective = count.astype(np.float64)
     if stats.table.pos_sq is not None and stats.table.neg_sq is not None:
@@ -137,6 +140,13 @@ def reliability(stats: ScoreStats, binning: Binning) -> Reliability:
         _binned(index, total * stats.score, size),
         effective,
     )
+
+
+@lru_cache(maxsize=64)
+def _edges(binning: Binning) -> tuple[NDArray[np.float64], Keys]:
+    """Return the edges, and the keys of those between bins."""
+    edges = np.array(binning.edges)
+    return edges, probability_keys(edges[1:-1])
 
 
 def _binned(index: NDArray[np.intp], values: Counts, size: int) -> Counts:
