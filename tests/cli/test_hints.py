@@ -6,6 +6,7 @@ import shlex
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
 import pytest
 
 N = 400
@@ -150,3 +151,13 @@ def test_arrays_and_lists(calibcli, write):
     path = write("x.parquet", {"probs_v2": pa.array(Q.tolist()), "species": K})
     ran = calibcli("measure", path)
     assert ran.err.splitlines()[-1].endswith("--scores probs_v2 --label species")
+
+
+def test_nothing_is_left_out_where_nothing_is_missing(calibcli, tmp_path):
+    labels = (RNG.random((N, 3)) < Q).astype(int)
+    path = tmp_path / "rows.csv"
+    columns = {**several("s_"), **several("y_", labels)}
+    pa.csv.write_csv(pa.table(columns), path)
+    hint = calibcli("measure", path).err
+    assert "--scores 's_*' --label 'y_*'" in hint
+    assert "--drop-invalid" not in hint

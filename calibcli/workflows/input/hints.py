@@ -41,6 +41,7 @@ TRIED_ROWS = 20_000
 _MOST_TRIALS = 60
 _MOST_VALUES = 100
 _SHOWN = 3
+_DROPPING: Options = (("--drop-invalid", None),)
 _NO_BETTER = 2.0
 """How many times the log loss of no scores at all a kind of score may have, to be believed."""
 _SCALES = ("100", "255")
@@ -72,6 +73,8 @@ def found_options(spec: InputSpec, topic: str, *, need_labels: bool = True) -> l
     for number, options in enumerate(_candidates(spec, topic, need_labels)):
         if number == _MOST_TRIALS:
             break
+        if options[-1:] == _DROPPING and any(one.options == options[:-1] for one in trials):
+            continue  # nothing has to be left out
         tried = _tried(spec, options, need_labels=need_labels)
         if tried is not None:
             trials.append(tried)
@@ -197,7 +200,7 @@ def _columns(
         columns = {part for _, value in score for part in (value or "").split(",")}
         for several in _labels_like(score, labels) if topic == "scores" else ():
             yield (*score, ("--label", several))
-            yield (*score, ("--label", several), ("--drop-invalid", None))
+            yield (*score, ("--label", several), *_DROPPING)
         for label in wanted_labels:
             if label and label[0][1] in columns:
                 continue
