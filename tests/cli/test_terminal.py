@@ -122,6 +122,10 @@ def commands(folder: Path) -> dict[str, tuple[tuple[str, ...], ...]]:
         "cut_labels": (
             ("threshold", "scores.npy", "--labels", "labels.npy", "--task", "multilabel"),
         ),
+        "cut_common": (
+            ("threshold", "scores.npy", "--labels", "labels.npy", "--task", "multilabel",
+             "--maximize", "row-f1"),
+        ),
         "cut_images": (
             ("threshold", "images.npy", "--labels", "masks.npy", "--task", "segmentation",
              "--search", "min-area=0,3", "-o", cutoff),
@@ -176,8 +180,8 @@ def shown(name: str, folder: Path) -> str:
 SCREENS = (
     "binary", "classes", "labels", "images", "boxes", "decided_boxes", "raw",
     "fit_binary", "fit_groups", "fit_classes", "fit_labels", "fit_images", "fit_boxes", "fit_raw",
-    "cut_binary", "cut_classes", "cut_labels", "cut_images", "cut_boxes", "cut_raw", "cut_sets",
-    "cut_abstain",
+    "cut_binary", "cut_classes", "cut_labels", "cut_common", "cut_images", "cut_boxes", "cut_raw",
+    "cut_sets", "cut_abstain",
 )  # fmt: skip
 
 

@@ -39,7 +39,9 @@ def lines(result: ThresholdResult, columns: int) -> Iterator[tuple[str, Style]]:
         for line in _only(chosen[0], result):
             yield f"  {line}", ""
     else:
-        for line in _each(chosen, result.objective or "value", columns - 2):
+        # One cut-off for all is chosen by a figure of all; of each there is its F1.
+        figure = "f1" if result.common is not None else result.objective or "value"
+        for line in _each(chosen, figure, columns - 2):
             yield f"  {line}", ""
     for line in _other(result):
         yield f"  {line}", ""
@@ -120,7 +122,6 @@ def _filter(item: CutOff) -> str:
 
 def _each(chosen: Sequence[CutOff], objective: str, columns: int) -> Iterator[str]:
     """Yield a line for each cut-off; of many for those that reach least, in their order."""
-    objective = objective.removeprefix("macro-").removeprefix("micro-")
 
     def worth(one: CutOff) -> float:
         reached = None if one.reached is None else one.reached.value
@@ -133,7 +134,7 @@ def _each(chosen: Sequence[CutOff], objective: str, columns: int) -> Iterator[st
         worst = sorted(chosen, key=worth)[:_CUTS]
         shown = [one for one in chosen if one in worst]
     titles = [names.cut(names.visible(one.slice.title), 24) for one in shown]
-    cuts = ["" if one.threshold is None else f">= {figures.short(one.threshold)}" for one in shown]
+    cuts = ["" if one.threshold is None else f">= {_cut(one.threshold)}" for one in shown]
     size, wide = (max(map(names.columns, found), default=0) for found in (titles, cuts))
     for title, cut, one in zip(titles, cuts, shown, strict=True):
         line = f"{title}{' ' * (size - names.columns(title))}  {cut:<{wide}}"
@@ -142,6 +143,12 @@ def _each(chosen: Sequence[CutOff], objective: str, columns: int) -> Iterator[st
         yield line.rstrip()
     if len(chosen) > len(shown):
         yield f"and {len(chosen) - len(shown)} more, which reach more"
+
+
+def _cut(threshold: float) -> str:
+    """Return six digits, or all where six would be 1 and the cut-off is below it."""
+    text = figures.short(threshold)
+    return figures.exact(threshold) if text == "1" and threshold < 1.0 else text
 
 
 def _reached(one: CutOff, objective: str) -> Iterator[str]:
