@@ -68,6 +68,21 @@ def test_the_fit_is_the_constrained_optimum(penalty):
     assert loss(theta)[0] <= oracle.fun * (1 + 1e-7)
 
 
+@pytest.mark.parametrize("penalty", [1e5, 1.0, 0.01])
+def test_problems_side_by_side_have_the_optima_that_each_has_alone(penalty):
+    rng = np.random.default_rng(3)
+    z = 2 * rng.standard_normal(400)
+    design = _Design.of(ScoreStats.from_arrays(z, rng.random(400) < 0.5, logits=True))
+    label = rng.random((4, 400)) < expit(np.outer([1.0, -1.0, 0.2, 3.0], np.sin(z)))
+    grouped = [design.grouped(ScoreStats.from_arrays(z, y, logits=True)) for y in label]
+    pos, neg = (np.stack([one[side] for one in grouped]) for side in (0, 1))
+    start = design.start(pos[0], neg[0])
+    together = design.minimise(pos, neg, penalty, np.repeat(start[None], 4, axis=0))
+    for one, ones, zeros in zip(together, pos, neg, strict=True):
+        alone = design.minimise(ones, zeros, penalty, start)
+        assert design.line.basis @ one == pytest.approx(design.line.basis @ alone, abs=1e-6)
+
+
 @pytest.mark.parametrize("scale", [1.0, 30.0, 150.0])
 def test_saturated_scores_do_not_stop_the_search_short(scale):
     for seed in range(12):
