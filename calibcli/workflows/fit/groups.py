@@ -119,6 +119,7 @@ def _labels(found: Gathered, slices: list[Slice], column: str, options: FitOptio
     """Fit each label of a multi-label task by group, each with an n0 of its own."""
     families: list[Family] = []
     notes: list[str] = []
+    apart = found.overall.population.rows_apart
     for k, name in enumerate(found.classes):
         stats = [one.population.classes[k] for one in slices]
         try:
@@ -143,9 +144,9 @@ def _labels(found: Gathered, slices: list[Slice], column: str, options: FitOptio
         rows = fits[0].rows
         calibrator = OneVsRest(own, normalize=False) if any(weight) else None
         groups[one.value] = GroupMap(calibrator, rows, weight, note)
-        held = label_population([family.held_out[place] for family in families])
+        held = label_population([family.held_out[place] for family in families], apart=apart)
         outcomes.append(GroupOutcome(one.where, rows, weight, note, one.population, held))
-    after = label_population([merged(family.held_out) for family in families])
+    after = label_population([merged(family.held_out) for family in families], apart=apart)
     return Fitted(
         f"{options.method} by {column}",
         Grouped(column, overall, groups, notes=tuple(notes)),

@@ -107,7 +107,8 @@ def fit_multilabel(found: Gathered, options: FitOptions) -> Fitted:
     """Each label is a binary problem of its own, chosen and fitted apart."""
     classes, notes, after, kinds, methods = [], [], [], set(), []
     warnings: list[Warning] = []
-    for name, one in zip(found.classes, found.class_slices, strict=True):
+    whole = found.overall.population
+    for k, (name, one) in enumerate(zip(found.classes, found.class_slices, strict=True)):
         stats = one.population.pairs
         if not stats.positives or not stats.negatives:
             unchanged = of_pairs(stats)
@@ -118,18 +119,42 @@ def fit_multilabel(found: Gathered, options: FitOptions) -> Fitted:
             notes += [f"label {name!r}: {note}" for note in fitted.notes]
             warnings += [warning.about(f"label {name!r}: ") for warning in fitted.warnings]
         classes.append(fitted.calibrator)
-        after.append(fitted.after.pairs)
+        after.append(
+            _by_row(whole.classes[k], fitted, options) if whole.rows_apart else fitted.after.pairs
+        )
         kinds.add(fitted.kind)
         methods.append(fitted.method)
     method = methods[0] if len(set(methods)) == 1 else OneVsRest.method
     kind = "cross-fitted" if "cross-fitted" in kinds else kinds.pop()
     calibrator = OneVsRest(tuple(classes), normalize=False, notes=())
-    population = label_population(after)
+    population = label_population(after, apart=whole.rows_apart)
     return Fitted(method, calibrator, (), population, kind, tuple(notes), warnings=tuple(warnings))
 
 
-def label_population(after: list[ScoreStats]) -> Population:
-    """Return the population of a multi-label task from the pairs of each label."""
-    bare = [replace(stats, parts=None, edges=(), logits=False) for stats in after]
-    pooled = reduce(lambda a, b: a.merge(b), bare)
-    return of_labels(pooled, tuple(after))
+def _by_row(stats: ScoreStats, fitted: Fitted, options: FitOptions) -> ScoreStats:
+    """Return the pairs of a label after its fit, by bucket: the labels of a row then go together.
+
+    Cross-fitted again, so that all pairs of a row are in the same fold.
+    """
+    if fitted.kind != "cross-fitted":
+        return mapped(stats, fitted.calibrator)
+    pairs = Pairs(stats, folds=options.folds, seed=options.seed)
+    folds = _folds(pairs, fitter(fitted.method, options))
+    return pairs.after(folds) if folds else fitted.after.pairs
+
+
+def label_population(after: list[ScoreStats], *, apart: bool) -> Population:
+    """Return the population of a multi-label task from the pairs of each label.
+
+    Where each label has its pairs by bucket, all of them together have: the labels of a row go
+    together. `apart` tells that buckets are of rows, so that one label has none.
+    """
+    whole = all(stats.parts is not None for stats in after)
+    own = [stats if whole else replace(stats, parts=None) for stats in after]
+    pooled = reduce(lambda a, b: a.merge(b), (_by_probability(stats) for stats in own))
+    return replace(of_labels(pooled, tuple(own)), rows_apart=apart)
+
+
+def _by_probability(stats: ScoreStats) -> ScoreStats:
+    """Return pairs that can be merged with those of other labels."""
+    return replace(stats.by_place(), edges=(), logits=False)

@@ -97,7 +97,7 @@ def _cells(
     place = steps.index(best.step)
     after = [pairs.after([maps[place] for maps in folds]) for pairs, folds in challengers]
     if found.overall.population.labels:
-        population = label_population(after)
+        population = label_population(after, apart=found.overall.population.rows_apart)
     else:
         population = of_pairs(after[0])
     clustered = held.units is not None
