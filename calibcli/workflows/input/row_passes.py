@@ -76,13 +76,17 @@ class DataRows(RowSource):
         return found
 
     def _again(self, accumulator: Filled, kept: list[RowBatch]) -> Filled:
-        def one(rows: RowBatch) -> Filled:
+        def one(some: list[RowBatch]) -> Filled:
             found = accumulator.fresh()
-            found.add(rows)
+            for rows in some:
+                found.add(rows)
             return found
 
+        # What is merged can be large, so that it is not begun for every batch.
+        size = max(len(kept) // _PARTS, 1)
+        parts = [kept[start : start + size] for start in range(0, len(kept), size)]
         small = sum(rows.scores.size for rows in kept) < _SMALL
-        for found in map_ordered(one, kept, 1 if small else self.threads):
+        for found in map_ordered(one, parts, 1 if small else self.threads):
             accumulator.merge(found)
         return accumulator
 
@@ -117,6 +121,8 @@ class DataRows(RowSource):
 
 
 _SMALL = 1 << 18
+_PARTS = 16
+"""Parts at least that rows in memory are shared out in, whatever the number of threads."""
 
 
 class _Reader:

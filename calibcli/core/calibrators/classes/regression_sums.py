@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -35,20 +36,27 @@ class Sums:
         hessian: (P, P) of theta.ravel() for "whole"; for "blocks" (K, m, m), m columns of theta.
     """
 
-    def __init__(self, problem: Problem, theta: FloatArray, curvature: str = "") -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        theta: FloatArray,
+        curvature: str = "",
+        like: _DiagonalMap | _FullMap | None = None,
+    ) -> None:
         self.problem, self.theta, self.curvature = problem, theta, curvature
         self.loss = 0.0
         self.gradient = np.zeros_like(theta)
         size, width = theta.shape
         shape = {"whole": (theta.size, theta.size), "blocks": (size, width, width)}
         self.hessian = np.zeros(shape.get(curvature, theta.shape if curvature else (0,)))
-        self.map = _DiagonalMap(theta) if problem.diagonal else _FullMap(theta)
+        kind = _DiagonalMap if problem.diagonal else _FullMap
+        self.map = kind(theta) if like is None else like.fresh()
         wide = size >= WIDE and curvature == "entries"
         self.squares = _Products(size) if wide else None
 
     def fresh(self) -> Self:
         """Return one that holds nothing."""
-        return type(self)(self.problem, self.theta, self.curvature)
+        return type(self)(self.problem, self.theta, self.curvature, self.map)
 
     def add(self, rows: RowBatch) -> None:
         """Take in rows."""
@@ -136,6 +144,10 @@ class _DiagonalMap:
     def __init__(self, theta: FloatArray) -> None:
         self.slope, self.level = theta[:, 0].copy(), theta[:, 1].copy()
 
+    def fresh(self) -> _DiagonalMap:
+        """Return the same."""
+        return self
+
     def logits(self, x: FloatArray) -> FloatArray:
         """Return them (n, K) of features (n, K)."""
         f: FloatArray = x * self.slope
@@ -163,6 +175,13 @@ class _FullMap:
             self.weights = self.weights.astype(np.float32)
             np.fill_diagonal(self.weights, 0.0)
             self.products = _Products(len(theta))
+
+    def fresh(self) -> _FullMap:
+        """Return the same, with nothing that waits."""
+        found = copy(self)
+        if self.wide:
+            found.products = _Products(len(self.level))
+        return found
 
     def logits(self, x: FloatArray) -> FloatArray:
         """Return them (n, K) of features (n, K)."""
