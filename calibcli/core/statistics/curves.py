@@ -123,9 +123,10 @@ def reliability(stats: ScoreStats, binning: Binning) -> Reliability:
     else:
         edges, inner = _edges(binning)
         # Cells are in order: the few edges are looked up among them, not they among edges.
-        ends = np.searchsorted(stats.place, inner, side=binning.closed)
         size, low, high = len(edges) - 1, edges[:-1], edges[1:]
-        index = np.repeat(np.arange(size), np.diff(ends, prepend=0, append=len(stats.place)))
+        ends = np.zeros(size + 1, np.intp)
+        ends[1:-1], ends[-1] = np.searchsorted(stats.place, inner, binning.closed), len(stats.place)
+        index = np.repeat(np.arange(size), ends[1:] - ends[:-1])
     count = _binned(index, total, size)
     effective = count.astype(np.float64)
     if stats.table.pos_sq is not None and stats.table.neg_sq is not None:
