@@ -313,8 +313,7 @@ class Scope:
             if isinstance(counts, Tally):
                 tally.merge(counts, at)
             else:
-                slot = at[counts.slot].astype(np.int32)
-                tally.add_table(CellTable.concatenate([replace(counts, slot=slot)]))
+                tally.add_table(counts.in_slots(at))
 
     def members(self, codes: NDArray[np.integer[Any]], values: list[str]) -> Ints:
         """Return the member of each row from a batch's codes; new values get new members."""

@@ -112,6 +112,12 @@ class CellTable:
         own = replace(own, slot=own.slot % np.int32(keep))
         return own if stop - first <= keep else self.concatenate([own])
 
+    def in_slots(self, slot: NDArray[np.integer[Any]] | None) -> Self:
+        """Return the same counts in other slots, by slot; None for the same ones."""
+        if slot is None:
+            return self
+        return self.concatenate([replace(self, slot=slot[self.slot].astype(np.int32))])
+
     def moved(self, key: Keys, *, logits: bool = False) -> Self:
         """Return the same counts at other scores (C,), equal ones summed."""
         offset = np.zeros_like(self.offset)

@@ -8,7 +8,6 @@ counts and offsets are integers, any split of the rows merges to the same tally.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -135,6 +134,10 @@ class Tally:
             self._count_in(key, label, slot, weight, score)
             return
         self._distinct.add(key, label, slot, weight)
+        self._stop_in_time()
+
+    def _stop_in_time(self) -> None:
+        """Sum equal cells where so many are held that they may be too many."""
         if self._distinct.held > 8 * EXACT_CELLS or self._distinct.waiting > 1.5 * EXACT_CELLS:
             self._compact()
             if self._grid is None:
@@ -162,6 +165,9 @@ class Tally:
                 parted = self._dense.part(some)
                 combine(own, parted.losses(clip=not self.logits))
                 self._dense.add_parted(parted, first)
+        elif self._grid is None:
+            self._distinct.add_table(rows.cells(first, weighted=self.weighted))
+            self._stop_in_time()
         else:
             key, label, column, mass = rows.pairs()
             self.add(key, label, column + first, mass)
@@ -191,14 +197,14 @@ class Tally:
                     other._count_here()
                 self._dense.add(other._dense)
             else:
-                self.add_table(_mapped(other.table(), slot_map))
+                self.add_table(other.table().in_slots(slot_map))
             if ranks is not None and other._ranks is not None:
                 ranks.merge(other._ranks, slot_map)
                 self._ranks = ranks  # the cells of a grid have brought no finer ones
             else:
                 self._drop_ranks()
             return
-        self.add_table(_mapped(other.table(), slot_map))
+        self.add_table(other.table().in_slots(slot_map))
 
     def add_table(self, table: CellTable) -> None:
         """Add counts in sparse form, exact or of any grid; a grid's bring no losses with them."""
@@ -381,13 +387,6 @@ class Tally:
         else:
             self._count_here()
         self._dense.add_cells(table, only_at_edges=self._in_ranks)
-
-
-def _mapped(table: CellTable, slot_map: Slots | None) -> CellTable:
-    """Return a table under other slots."""
-    if slot_map is None:
-        return table
-    return CellTable.concatenate([replace(table, slot=slot_map[table.slot].astype(np.int32))])
 
 
 def _restored(
