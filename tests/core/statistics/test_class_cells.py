@@ -98,6 +98,13 @@ def test_whole_rows_and_their_pairs_are_in_the_same_cells():
     assert same(pairs.table(), counted().table())
 
 
+def test_rows_that_lie_column_by_column_in_memory_are_the_same_rows():
+    found = Tally(K, classes=K, edges=EDGES, start_exact=False)
+    found.add_rows(ClassRows(np.asfortranarray(P), LABEL))
+    assert same(found.table(), counted().table())
+    assert found.losses == pytest.approx(counted().losses, rel=1e-12)
+
+
 def test_rows_wait_until_their_pairs_are_too_many(monkeypatch):
     monkeypatch.setattr(tallies, "EXACT_CELLS", 5000)
     few = counted(exact=True)

@@ -96,20 +96,17 @@ class ClassCells:
     def part(self, rows: ClassRows) -> Parted:
         """Part the pairs of rows."""
         bits = rows.p.view(np.int64)
-        place = bits >> self._shift
         fine = bits >= self._large
         if self._split is not None:
-            fine |= self._split.take(place - (self._first - 2), mode="clip")
+            fine |= self._split.take((bits >> self._shift) - (self._first - 2), mode="clip")
         known = np.flatnonzero(rows.label >= 0)
         fine[known, rows.label[known]] = True
-        flat = np.flatnonzero(fine)
-        row, column = np.divmod(flat, rows.classes)
-        value = rows.p.reshape(-1)[flat]
-        small = rows.p.copy()
-        small.reshape(-1)[flat] = STAND_IN
-        place.reshape(-1)[flat] = self._first
+        row, column = np.nonzero(fine)
+        value = rows.p[row, column]
+        small = np.array(rows.p, order="C")
+        small[row, column] = STAND_IN
         key, label = probability_keys(value), column == rows.label[row]
-        return Parted(small, place, row, column, key, label, rows.mass)
+        return Parted(small, row, column, key, label, rows.mass)
 
     def add_parted(self, parted: Parted, first: int) -> None:
         """Count parted rows, whose classes are the slots from `first` on."""
@@ -135,7 +132,8 @@ class ClassCells:
         """Return cell and offset of the wide pairs; those of stand-ins are taken off later."""
         bits = parted.small.view(np.int64)
         base = (np.arange(parted.small.shape[1]) + first) * self._width
-        index = parted.place + (base - (self._first - 2))
+        index = bits >> self._shift
+        index += base - (self._first - 2)
         offset = bits & self.cells.mask
         offset >>= UNIT_SHIFT
         flat, distance = index.reshape(-1), offset.reshape(-1)

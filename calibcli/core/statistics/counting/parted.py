@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from calibcli.core.statistics.keys import Keys
 
-    Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
 
 _PRODUCT = 1024
@@ -29,14 +28,12 @@ class Parted:
 
     Attributes:
         small: (n, K) probabilities, with `STAND_IN` in place of the fine pairs.
-        place: (n, K) bits of `small`, shifted to number wide cells.
         row: (m,) of each fine pair, `column` its class, `key` of its probability, and whether it
             is the `label`.
         mass: (n,) of the rows, or None.
     """
 
     small: Floats
-    place: Ints
     row: NDArray[np.intp]
     column: NDArray[np.intp]
     key: Keys
