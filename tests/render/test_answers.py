@@ -67,3 +67,16 @@ def test_the_level_is_shared_among_the_groups():
     alone, many = ([part(-0.1, 0.09, name=f"c{k}") for k in range(n)] for n in (1, 2000))
     assert "not honest for c0" in answer(result(part(0.0, 0.02), alone)).sentence
     assert "not shown yet for c0" in answer(result(part(0.0, 0.02), many)).sentence
+
+
+def test_regions_side_by_side_are_named_from_end_to_end():
+    """Of the runs of one side the worst is found first, and those that it lies next to."""
+    overall = part(-0.15, 0.05)
+    for k, (gap, half) in enumerate([(-0.15, 0.005), (-0.08, 0.02), (-0.02, 0.5)]):
+        one = overall["bins"][k]
+        frequency = one["score"] + gap
+        one |= {
+            "gap": gap, "frequency": frequency,
+            "frequency_low": frequency - half, "frequency_high": frequency + half,
+        }  # fmt: skip
+    assert answer(result(overall)).sentence.startswith("Too high from 0 to 0.6667, ")

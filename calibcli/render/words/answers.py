@@ -72,11 +72,21 @@ def _ece(part: SliceResult) -> str:
 def _error(part: SliceResult, params: Conventions) -> str:
     """Return on which sides the scores err; empty where no gap is beyond chance."""
     sides = [
-        f"{look} from {figures.edge(found[0].low)} to {figures.edge(found[0].high)}"
+        "{} from {} to {}".format(look, *map(figures.edge, _around(found)))
         for look, found in _by_side(verdicts.beyond_chance(part, params))
         if found
     ]
     return " and ".join(sides)
+
+
+def _around(found: Sequence[regions.Region]) -> tuple[float, float]:
+    """Return the ends of the worst region and of those that it lies next to, on one side."""
+    low, high = found[0].low, found[0].high
+    for one in sorted(found, key=lambda region: region.low):
+        high = one.high if one.low == high else high
+    for one in sorted(found, key=lambda region: -region.high):
+        low = one.low if one.high == low else low
+    return low, high
 
 
 def _by_side(found: Sequence[regions.Region]) -> Iterator[tuple[str, list[regions.Region]]]:
