@@ -1,5 +1,7 @@
 """Whole rows of many classes: counted in wide and fine cells, beside what rows say one by one."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -127,3 +129,13 @@ def test_more_pairs_are_never_met_than_there_are():
         waiting.add(ClassRows(P, LABEL), 0)
     met = int(np.count_nonzero(waiting._met))
     assert 0.99 * len(distinct(P)) < met <= len(distinct(P))
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_counts_travel(exact):
+    first, second = counted(slice(0, 300), exact=exact), counted(slice(300, None), exact=exact)
+    first.merge(pickle.loads(pickle.dumps(second)))
+    whole = counted(exact=exact)
+    assert same(first.table(), whole.table())
+    assert first.losses == pytest.approx(whole.losses, rel=1e-12)
+    assert first.exact is exact
