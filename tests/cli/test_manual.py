@@ -17,8 +17,16 @@ PAGE = Path(__file__).parents[2] / "docs" / "calibcli.1"
 
 
 def test_the_page_is_that_of_the_options():
-    """`python -m calibcli.cli.manual.page > docs/calibcli.1` writes it again."""
-    assert PAGE.read_text(encoding="utf-8") == manual()
+    """`python -m calibcli.cli.manual.page > docs/calibcli.1` writes it again.
+
+    Versions of Typer differ in how they write choices and numbers.
+    """
+    assert of_any_version(PAGE.read_text(encoding="utf-8")) == of_any_version(manual())
+
+
+def of_any_version(text):
+    choices = re.sub(r"<([^<>\s]+\|[^<>\s]+)>", r"[\1]", text)
+    return re.sub(r"INTEGER( RANGE)?\\fR", r"N\\fR", choices)
 
 
 def test_every_option_of_every_command_stands_in_it():
