@@ -69,16 +69,16 @@ def test_decisions_are_those_after_the_calibrator(good, write, rows, tmp_path):
 
 def test_of_many_classes_the_worst_twenty(good, write):
     rng = np.random.default_rng(5)
-    p = rng.dirichlet(np.full(120, 0.05), 2000)
-    y = np.where(rng.random(2000) < 0.5, p.argmax(1), rng.integers(0, 120, 2000))
+    p = rng.dirichlet(np.full(105, 0.05), 900)
+    y = np.where(rng.random(900) < 0.5, p.argmax(1), rng.integers(0, 105, 900))
     given = files(write, p, y)
-    told = good("measure", *given, "--all", "--format", "json", "-q").json["confusions"]
+    told = good("measure", *given, "--all", "--no-ci", "--format", "json", "-q").json["confusions"]
     assert "matrix" not in told or told["matrix"] is None
     assert len(told["worst"]) == 20
     by_hand = counted(p, y)
     np.fill_diagonal(by_hand, 0)
     assert [one["count"] for one in told["worst"]] == sorted(by_hand.ravel())[::-1][:20]
-    assert "of the true class" in good("measure", *given, "--all", "-q").out
+    assert "of the true class" in good("measure", *given, "--all", "--no-ci", "-q").out
 
 
 def test_pixels_are_decided_for_a_structure(good, write):
