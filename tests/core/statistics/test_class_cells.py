@@ -94,6 +94,18 @@ def test_a_row_that_stands_for_three_is_three_rows():
     assert weighed.neg_sq == pytest.approx(3 * weighed.neg)
 
 
+def test_cells_of_weighted_rows_have_the_weights_of_their_rows():
+    mass = rng.uniform(0.1, 3.0, ROWS)
+    table = counted(mass=mass, weighted=True).table()
+    assert (table.pos + table.neg > 0.01).all()  # no remainder of a sum in a cell without rows
+    assert min(table.pos.min(), table.neg.min()) >= 0.0
+    assert np.bincount(table.slot, table.pos + table.neg) == pytest.approx(np.full(K, mass.sum()))
+    assert np.bincount(table.slot, table.pos) == pytest.approx(np.bincount(LABEL, mass, K))
+    assert np.bincount(table.slot, table.pos_sq + table.neg_sq) == pytest.approx(
+        np.full(K, (mass**2).sum())
+    )
+
+
 def test_whole_rows_and_their_pairs_are_in_the_same_cells():
     pairs = Tally(K, classes=K, edges=EDGES, start_exact=False)
     pairs.add(*ClassRows(P, LABEL).pairs()[:3])

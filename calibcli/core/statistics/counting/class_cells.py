@@ -112,19 +112,20 @@ class ClassCells:
         """Count parted rows, whose classes are the slots from `first` on."""
         self._read = None
         index, offset = self._small(parted, first)
-        taken = (parted.column + first) * self._width + 2
         if parted.mass is None:
+            taken = (parted.column + first) * self._width + 2
             self._pack(index, offset, taken, len(parted.small))
         else:
-            mass = np.repeat(parted.mass, parted.small.shape[1])
-            away = parted.mass[parted.row]
+            mass = np.repeat(parted.mass[:, None], parted.small.shape[1], axis=1)
+            mass[parted.row, parted.column] = (
+                0  # what is taken off again may leave a rounding error
+            )
+            mass = mass.reshape(-1)
             counts, offsets, *squares = self._sums()
             np.add.at(counts, index, mass)
-            np.subtract.at(counts, taken, away)
             np.add.at(offsets, index, offset * mass)
             for sums in squares:
                 np.add.at(sums, index, mass * mass)
-                np.subtract.at(sums, taken, away * away)
         weight = None if parted.mass is None else parted.mass[parted.row]
         self._add_fine(parted.key, parted.label, parted.column + first, weight)
 
