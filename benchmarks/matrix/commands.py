@@ -189,8 +189,10 @@ def _applied(*more: str, cut: bool = False) -> Callable[[World], Trial]:
 
 def _interval(w: World) -> Trial:
     name = f"applied.{w.new.out}"
-    before = [[("venn-abers" if one == w.method else one) for one in w.fit()]]
-    return Trial(w.apply(name, "--interval"), before, w.apply(name), w.path(name))
+    own = "venn-abers.json"
+    before = [[("venn-abers" if one == w.method else one) for one in w.fit(name=own)]]
+    base = [w.path(own) if one == w.path("fit.json") else one for one in w.apply(name)]
+    return Trial([*base, "--interval"], before, base, w.path(name))
 
 
 def _emit(kind: str) -> Callable[[World], Trial]:

@@ -201,7 +201,9 @@ def test_classes_have_the_probabilities_and_the_decision_of_apply(made, run, met
         made.choose(*options)
         wanted = made.apply(new, "--thresholds", "t.json")["decision"]
         got = [one for (one,) in run(made.sql("--thresholds", "t.json"), new)]
-        assert sum(a != b for a, b in zip(got, wanted, strict=True)) <= (method != "identity")
+        # A row whose probability is a cut-off may be decided otherwise by its last digit.
+        different = sum(a != b for a, b in zip(got, wanted, strict=True))
+        assert different <= (0 if method == "identity" else 3)
     broken = {name: [None, *values[1:3]] for name, values in new.items() if name != "site"}
     assert run(made.sql("--thresholds", "t.json").replace("site", "'a'"), broken)[0] == (None,)
 
