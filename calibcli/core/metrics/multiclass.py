@@ -21,6 +21,7 @@ from calibcli.core.metrics.further.registry import FURTHER
 from calibcli.core.metrics.gaps import ece_sum
 from calibcli.core.metrics.inversion import interval as absolute_interval
 from calibcli.core.metrics.joint import Joint
+from calibcli.core.metrics.rankings import unflattered
 from calibcli.core.metrics.spread import Spread, spread_of
 from calibcli.core.statistics.losses import own_log_loss
 
@@ -319,9 +320,12 @@ def _mean(name: str, classes: Sequence[View], confidence: float | None, joint: J
     ]
     size = len(used)
     effect = math.sqrt(joint.effect(used, gradients, numbers))
-    down = math.hypot(*(v - (e or (v, v))[0] for v, e in zip(values, ends, strict=True)))
+    centres = values
+    if name == "average_precision":  # what flatters every class is in their mean undiminished
+        centres = [unflattered(view, own) for view, own in zip(used, values, strict=True)]
+    down = math.hypot(*(c - (e or (c, c))[0] for c, e in zip(centres, ends, strict=True)))
     up = math.hypot(*((e or (v, v))[1] - v for v, e in zip(values, ends, strict=True)))
-    low, high = value - effect * down / size, value + effect * up / size
+    low, high = sum(centres) / size - effect * down / size, value + effect * up / size
     return value, max(low, 0.0), min(high, 1.0), None
 
 

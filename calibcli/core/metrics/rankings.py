@@ -69,7 +69,12 @@ def average_precision_interval(view: View, value: float, confidence: float) -> t
 def _average_precision_interval(view: View, value: float, confidence: float) -> tuple[float, float]:
     implied = (lambda at: at * (1.0 - at), lambda _: 0.0)
     test = _Test.of(view, "average_precision", value, implied, confidence)
-    return test.end((value + _without_itself(view.stats)) / 2.0, 0.0), test.end(value, 1.0)
+    return test.end(unflattered(view, value), 0.0), test.end(value, 1.0)
+
+
+def unflattered(view: View, value: float) -> float:
+    """Return the middle of the average precision and of that without each positive's own hit."""
+    return (value + _without_itself(view.stats)) / 2.0
 
 
 def _without_itself(stats: ScoreStats) -> float:
@@ -174,4 +179,4 @@ def _sides(
     return found[0], found[1]
 
 
-__all__ = ["auc_interval", "average_precision_interval"]
+__all__ = ["auc_interval", "average_precision_interval", "unflattered"]

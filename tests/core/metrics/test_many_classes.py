@@ -48,3 +48,30 @@ def test_every_figure_of_many_classes_is_that_of_the_rows(kind):
     assert found["classwise_ece"] == pytest.approx(np.abs(gaps).sum() / K / ROWS, abs=1e-10)
     assert found["auc"] == pytest.approx(roc_auc_score(truth, p), abs=2e-6)
     assert found["average_precision"] == pytest.approx(average_precision_score(truth, p), abs=2e-5)
+
+
+@pytest.mark.slow
+def test_the_mean_average_precision_of_rare_classes_is_covered():
+    """Each positive counts itself among the hits at its score: of every class, so of their mean."""
+    classes, binning = 30, Binning()
+
+    def figure(rng, rows, level):
+        z = rng.normal(0, 2.0, (rows, classes))
+        p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+        y = (rng.random((rows, 1)) > p.cumsum(axis=1)).sum(axis=1).clip(0, classes - 1)
+        layout = Layout("multiclass", tuple(map(str, range(classes))), logits=True)
+        scope = Scope(layout, grouped=False, hopeless=set())
+        pairs = pairs_of("multiclass", z, y, logits=True)
+        scope.add(pairs, None, None)
+        scope.rows.add(np.arange(rows, dtype=np.uint64), pairs[-1].rows.p, y, None)
+        found = scope.population()
+        top, own = ([View(one, binning) for one in some] for some in (found.top, found.classes))
+        whole = View(found.pairs, binning)
+        told = multiclass.measure(
+            whole, top, own, confidence=level, rows=found.rows, losses=found.losses
+        )
+        return told["average_precision"][:3]
+
+    truth = figure(np.random.default_rng(0), 60_000, None)[0]
+    held = [figure(np.random.default_rng(k), 900, 0.95) for k in range(1, 121)]
+    assert np.mean([low <= truth <= high for _, low, high in held]) >= 0.9
