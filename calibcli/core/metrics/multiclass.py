@@ -60,7 +60,14 @@ _OF_CONFIDENCE = (
 _SKILLS = {"brier_skill": ("brier", "brier_uncertainty"), "nll_skill": ("nll", "nll_uncertainty")}
 _OF_PAIRS_ONLY = ("nll_miscalibration", "nll_discrimination", "nll_uncertainty", "cllr", "cllr_min")
 _SUMS = ("brier", "brier_miscalibration", "brier_discrimination", "brier_uncertainty", "nll")
-_MEANS = ("auc", "average_precision")
+_MEANS: dict[str, Callable[[View, float], float]] = {
+    "auc": lambda _, value: value,
+    "average_precision": unflattered,
+}
+"""Means over classes: from where, of a class and its value, the lower end is taken.
+
+What that takes off every class is no chance, so it is in their mean undiminished.
+"""
 
 MULTICLASS_METRICS = (
     "n",
@@ -144,19 +151,13 @@ def _rows(view: View) -> float:
 
 def _log_loss(view: View) -> float:
     """A row's log loss is that of its own class, so only the positives of each class count."""
-    used = np.flatnonzero(view.stats.pos)
     positive, _ = view.stats.cell_losses()
-    return float(np.dot(view.stats.pos[used], positive[used])) / _rows(view)
+    return float(view.stats.pos @ positive) / _rows(view)
 
 
 def _log_loss_gradient(view: View, _: float) -> Gradient:
     positive = view.stats.cell_losses()[0]
     return positive / _rows(view), np.zeros(len(positive))
-
-
-def _uncertainty(view: View) -> float:
-    share = view.stats.positives / view.stats.n
-    return share * (1.0 - share)
 
 
 def _uncertainty_gradient(view: View, _: float) -> Gradient:
@@ -188,7 +189,7 @@ _TERMS: dict[str, tuple[Callable[[View], float], Callable[[View, float], Gradien
     "brier": (METRICS["brier"], lambda view, value: intervals.gradient("brier", view, value)),
     "brier_miscalibration": (METRICS["brier_miscalibration"], _corp("brier_miscalibration")),
     "brier_discrimination": (METRICS["brier_discrimination"], _corp("brier_discrimination")),
-    "brier_uncertainty": (_uncertainty, _uncertainty_gradient),
+    "brier_uncertainty": (METRICS["brier_uncertainty"], _uncertainty_gradient),
     "nll_uncertainty": (_entropy, _entropy_gradient),
 }
 """The term of a class in a sum over classes, and its gradient by the counts of each cell."""
@@ -320,9 +321,7 @@ def _mean(name: str, classes: Sequence[View], confidence: float | None, joint: J
     ]
     size = len(used)
     effect = math.sqrt(joint.effect(used, gradients, numbers))
-    centres = values
-    if name == "average_precision":  # what flatters every class is in their mean undiminished
-        centres = [unflattered(view, own) for view, own in zip(used, values, strict=True)]
+    centres = [_MEANS[name](view, own) for view, own in zip(used, values, strict=True)]
     down = math.hypot(*(c - (e or (c, c))[0] for c, e in zip(centres, ends, strict=True)))
     up = math.hypot(*((e or (v, v))[1] - v for v, e in zip(values, ends, strict=True)))
     low, high = sum(centres) / size - effect * down / size, value + effect * up / size
