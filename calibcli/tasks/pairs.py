@@ -73,18 +73,10 @@ class Pairs:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class WholeRows:
-    """Pairs of rows of classes that exclude each other: one of each row for each class.
-
-    It has what `Pairs` has, made where it is asked for.
-    """
+    """Pairs of rows of classes that exclude each other: one of each row for each class."""
 
     rows: ClassRows
     family: str = CLASSES
-
-    @property
-    def repeat(self) -> int:
-        """Pairs of a row."""
-        return self.rows.classes
 
     @cached_property
     def flat(self) -> Pairs:

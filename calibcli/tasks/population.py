@@ -267,7 +267,6 @@ class Scope:
         """Count pairs; `member` (rows,) is the group of each row."""
         for found in pairs:
             family = self.families[found.family]
-            whole = isinstance(found, WholeRows)
             if isinstance(found, WholeRows):
                 self._add_rows(family, replace(found.rows, mass=weight), member)
                 if family.parts is None:
@@ -278,7 +277,7 @@ class Scope:
                 base = own.spread(member) * self.width(own.family)
                 slot = base if slot is None else base + slot
             mass = None if weight is None else own.spread(weight)
-            if not whole:
+            if own is found:
                 family.tally.add(own.key, own.label, slot, mass, own.score)
             if family.parts is not None:
                 assert bucket is not None
@@ -391,5 +390,4 @@ def rebucketed(stats: ScoreStats, moved: Ints) -> ScoreStats:
     """Return statistics whose bucket b is counted as bucket moved[b]."""
     if stats.parts is None or not len(stats.parts):
         return stats
-    parts = replace(stats.parts, slot=moved[stats.parts.slot].astype(np.int32))
-    return replace(stats, parts=CellTable.concatenate([parts]))
+    return replace(stats, parts=stats.parts.in_slots(moved))

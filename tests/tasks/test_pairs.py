@@ -29,7 +29,7 @@ def test_a_row_of_classes_is_its_confidence_and_one_pair_a_class():
     assert probabilities(top).tolist() == [0.5, 0.8]
     assert top.label.tolist() == [True, False]
     assert top.slot.tolist() == [0, 2]  # by predicted class
-    assert classes.repeat == 3
+    assert classes.flat.repeat == 3
     np.testing.assert_allclose(probabilities(classes), rows.reshape(-1), rtol=0, atol=0)
     assert classes.flat.slot.tolist() == [0, 1, 2, 0, 1, 2]
     assert classes.flat.label.tolist() == [True, False, False, False, True, False]

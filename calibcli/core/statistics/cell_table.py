@@ -57,6 +57,19 @@ class CellTable:
         return cls(slot, key, none, none, none, squares, squares, logits=logits)
 
     @classmethod
+    def of_pairs(
+        cls,
+        slot: NDArray[np.integer[Any]],
+        key: Keys,
+        label: NDArray[np.bool_],
+        mass: NDArray[Any],
+    ) -> Self:
+        """Return pairs (n,) one by one, unsorted; masses are int64 counts, or float64 weights."""
+        pos, neg = mass * label, mass * ~label
+        squares = (pos * mass, neg * mass) if mass.dtype == np.float64 else (None, None)
+        return cls(slot.astype(np.int32), key, pos, neg, np.zeros_like(mass), *squares)
+
+    @classmethod
     def stacked(cls, tables: list[Self]) -> Self:
         """Return tables of one grid one after another."""
         columns: dict[str, Any] = {}
@@ -84,13 +97,15 @@ class CellTable:
             sums[name] = None if column is None else np.add.reduceat(column, starts)
         return replace(self, slot=self.slot[starts], key=self.key[starts], **sums)
 
+    def offsets_in(self, cells: Grid) -> Counts:
+        """Return the summed distances of the rows into the cells of a grid that is no finer."""
+        base = self.places if self.bits is None else cell_base(self.key, self.bits)
+        offsets: Counts = self.offset + cells.offsets(base) * (self.pos + self.neg)
+        return offsets
+
     def coarser(self, cells: Grid) -> Self:
         """Return the counts in the cells of a grid that is no finer than these."""
-        place = base = self.places
-        if self.bits is not None:
-            place, base = self.key, cell_base(self.key, self.bits)
-        offset = self.offset + cells.offsets(base) * (self.pos + self.neg)
-        key = cells.starts[cells.cells(place)]
+        key, offset = cells.starts[cells.cells(self.places)], self.offsets_in(cells)
         return replace(self, key=key, offset=offset, bits=cells.bits, logits=False).summed()
 
     def rows(self, which: NDArray[Any] | slice) -> Self:
@@ -207,10 +222,8 @@ def _sparse_cells(
 ) -> CellTable:
     """Do the same by sorting: better where most (slot, key) pairs do not occur."""
     mass = np.ones(len(key), np.int64) if weight is None else weight
-    slots = np.zeros(len(key), np.int32) if slot is None else slot.astype(np.int32)
-    pos, neg = mass * label, mass * ~label
-    squares = (pos * mass, neg * mass) if mass.dtype == np.float64 else (None, None)
-    cells = CellTable(slots, key, pos, neg, np.zeros_like(mass), *squares)
+    slots = np.zeros(len(key), np.int32) if slot is None else slot
+    cells = CellTable.of_pairs(slots, key, label, mass)
     return CellTable.concatenate([cells.rows(mass != 0)])
 
 

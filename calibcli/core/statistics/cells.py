@@ -83,9 +83,7 @@ class Grid:
 
     def located(self, key: Keys) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
         """Return the index of the cell of each key, and which keys' cells were split at edges."""
-        shift = _MANTISSA - self.bits
-        raw = key >> shift
-        raw -= (TINY_KEY >> shift) - 1
+        raw = self._raw(key)
         cell = self._first.take(raw, mode="clip")
         at_edge = np.flatnonzero(cell < 0)
         if at_edge.size:
@@ -93,6 +91,13 @@ class Grid:
             inside = np.searchsorted(self._inner, key[at_edge], side="right")
             cell[at_edge] = inside - self._inner_before[subset] + ~cell[at_edge]
         return cell, at_edge
+
+    def _raw(self, key: Keys) -> Keys:
+        """Return the number of the cell of each key as if no edge split any; below 0 for tails."""
+        shift = _MANTISSA - self.bits
+        raw = key >> shift
+        raw -= (TINY_KEY >> shift) - 1
+        return raw
 
     def offsets(self, key: Keys) -> Keys:
         """Return how far each key lies into its cell, in units of 2**UNIT_SHIFT keys."""
@@ -114,8 +119,7 @@ class Grid:
             mean[ends] = cell_base(start[ends], self.bits)
             share[ends] *= float(1 << (_END_SHIFT - UNIT_SHIFT))
         mean += share.astype(np.int64)
-        raw = (start >> (_MANTISSA - self.bits)) - ((TINY_KEY >> (_MANTISSA - self.bits)) - 1)
-        split = np.flatnonzero(self._first.take(raw, mode="clip") < 0)
+        split = np.flatnonzero(self._first.take(self._raw(start), mode="clip") < 0)
         if split.size:
             own = start[split]
             following = np.append(self.starts, ONE_KEY + 1)[

@@ -106,6 +106,14 @@ def test_cells_of_weighted_rows_have_the_weights_of_their_rows():
     )
 
 
+@pytest.mark.parametrize("exact", [True, False])
+def test_rows_without_weights_among_weighted_ones_weigh_one(exact):
+    one = counted(weighted=True, exact=exact).table()
+    assert same(one, counted(mass=np.ones(ROWS), weighted=True, exact=exact).table())
+    assert one.neg_sq is not None
+    assert one.neg_sq.sum() + one.pos_sq.sum() == ROWS * K
+
+
 def test_whole_rows_and_their_pairs_are_in_the_same_cells():
     pairs = Tally(K, classes=K, edges=EDGES, start_exact=False)
     pairs.add(*ClassRows(P, LABEL).pairs()[:3])

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli.core.statistics.cell_table import CellTable
-from calibcli.core.statistics.cells import TINY_KEY, UNIT_SHIFT, cell_base, grid
-from calibcli.core.statistics.counting.dense import COARSEST_BITS, FINEST_BITS, capacity
+from calibcli.core.statistics.cells import TINY_KEY, UNIT_SHIFT, grid
+from calibcli.core.statistics.counting.dense import FINEST_BITS, capacity, grid_bits
 from calibcli.core.statistics.counting.parted import STAND_IN, Parted
 from calibcli.core.statistics.keys import probability_keys
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from calibcli.core.statistics.cell_table import Counts
@@ -46,8 +48,7 @@ _PENDING = 1 << 18
 
 def class_bits(slots: int) -> int:
     """Return the mantissa bits of the wide cells that keep the counts of this many slots small."""
-    surplus = max(capacity(slots) // _SLOTS, 1).bit_length() - 1
-    return max(_BITS - surplus, COARSEST_BITS)
+    return grid_bits(slots, _BITS, _SLOTS)
 
 
 def large_from(classes: int) -> float:
@@ -64,8 +65,8 @@ class ClassCells:
 
     def __init__(self, cells: Grid, slots: int, classes: int, *, weighted: bool) -> None:
         self.cells = cells
-        self.classes = classes
         self.weighted = weighted
+        self._kind = np.float64 if weighted else np.int64
         self._shift = _MANTISSA - cells.bits
         self._first = TINY_KEY >> self._shift  # cells 0 and 1 are that of 0 and of what is below
         self._large = int(np.float64(large_from(classes)).view(np.int64))
@@ -117,17 +118,14 @@ class ClassCells:
             self._pack(index, offset, taken, len(parted.small))
         else:
             mass = np.repeat(parted.mass[:, None], parted.small.shape[1], axis=1)
-            mass[parted.row, parted.column] = (
-                0  # what is taken off again may leave a rounding error
-            )
+            mass[parted.row, parted.column] = 0  # taken off again they would leave a remainder
             mass = mass.reshape(-1)
             counts, offsets, *squares = self._sums()
             np.add.at(counts, index, mass)
             np.add.at(offsets, index, offset * mass)
             for sums in squares:
                 np.add.at(sums, index, mass * mass)
-        weight = None if parted.mass is None else parted.mass[parted.row]
-        self._add_fine(parted.key, parted.label, parted.column + first, weight)
+        self.add_rows(parted.key, parted.label, parted.column + first, parted.weight)
 
     def _small(self, parted: Parted, first: int) -> tuple[Ints, Ints]:
         """Return cell and offset of the wide pairs; those of stand-ins are taken off later."""
@@ -172,8 +170,9 @@ class ClassCells:
         They take the memory of cells that are used.
         """
         if self._wide is None:
-            kind = np.float64 if self.weighted else np.int64
-            self._wide = [np.zeros(self._size, kind) for _ in range(3 if self.weighted else 2)]
+            self._wide = [
+                np.zeros(self._size, self._kind) for _ in range(3 if self.weighted else 2)
+            ]
         return self._wide
 
     def _unpack(self) -> None:
@@ -186,25 +185,9 @@ class ClassCells:
     def _unpacked(self, cells: NDArray[np.intp]) -> tuple[Counts, Counts]:
         """Return what is packed of some cells: counts and summed offsets."""
         if self._packed is None:
-            kind = np.float64 if self.weighted else np.int64
-            return np.zeros(len(cells), kind), np.zeros(len(cells), kind)
+            return np.zeros(len(cells), self._kind), np.zeros(len(cells), self._kind)
         packed = self._packed[cells]
         return packed >> self._offset_bits, packed & ((1 << self._offset_bits) - 1)
-
-    def _add_fine(
-        self,
-        place: Keys,
-        label: NDArray[np.bool_],
-        slot: NDArray[np.integer[Any]],
-        weight: NDArray[Any] | None,
-    ) -> None:
-        """Count pairs one by one."""
-        kind = np.float64 if self.weighted else np.int64
-        mass = np.ones(len(place), kind) if weight is None else weight.astype(kind, copy=False)
-        pos, neg = mass * label, mass * ~label
-        squares = (pos * mass, neg * mass) if self.weighted else (None, None)
-        offset = self.cells.offsets(place) * mass
-        self._hold(slot, self._starts(place), pos, neg, offset, *squares)
 
     def _starts(self, place: Keys) -> Keys:
         wide = self.cells.starts[self.cells.cells(place)]
@@ -212,27 +195,15 @@ class ClassCells:
         starts: Keys = np.where(place >= self._large, fine, wide)
         return starts
 
-    def _hold(self, slot: NDArray[np.integer[Any]], key: Keys, *columns: Any) -> None:
-        if len(slot):
-            self._pending.append(self._cell_table(slot, key, *columns))
-            self._settle(max(_PENDING, sum(map(len, self._tables))))
+    def _hold(self, tables: Sequence[CellTable]) -> None:
+        """Take in cells, and sum equal ones once as many wait for it as there are others."""
+        self._pending += tables
+        waiting = sum(map(len, self._pending))
+        if waiting > max(_PENDING, sum(map(len, self._tables))):
+            self._settle()
 
-    def _cell_table(
-        self,
-        slot: NDArray[np.integer[Any]],
-        key: Keys,
-        pos: Counts,
-        neg: Counts,
-        offset: Counts,
-        pos_sq: Floats | None = None,
-        neg_sq: Floats | None = None,
-    ) -> CellTable:
-        own = slot.astype(np.int32)
-        return CellTable(own, key, pos, neg, offset, pos_sq, neg_sq, self.cells.bits)
-
-    def _settle(self, most: int = 0) -> None:
-        """Sum equal cells, where more than `most` wait for it."""
-        if sum(map(len, self._pending)) > most:
+    def _settle(self) -> None:
+        if self._pending:
             self._tables = [CellTable.concatenate([*self._tables, *self._pending])]
             self._pending = []
 
@@ -245,16 +216,12 @@ class ClassCells:
         slot: NDArray[np.integer[Any]] | None,
         weight: NDArray[Any] | None,
         *,
-        only_at_edges: bool,
+        only_at_edges: bool = False,
     ) -> None:
-        """Count pairs (n,), n > 0, of any slots."""
+        """Count pairs (n,) of any slots."""
         slots = np.zeros(len(place), np.int32) if slot is None else slot
-        kind = np.float64 if self.weighted else np.int64
-        mass = np.ones(len(place), kind) if weight is None else weight
-        pos, neg = mass * label, mass * ~label
-        squares = (pos * mass, neg * mass) if self.weighted else (None, None)
-        zeros = np.zeros(len(place), kind)
-        cells = CellTable(slots.astype(np.int32), place, pos, neg, zeros, *squares)
+        mass = np.ones(len(place), self._kind) if weight is None else weight
+        cells = CellTable.of_pairs(slots, place, label, mass)
         self.add_cells(cells, only_at_edges=only_at_edges)
 
     def add(self, other: ClassCells) -> None:
@@ -270,19 +237,18 @@ class ClassCells:
         if other._wide is not None:
             for mine, theirs in zip(self._sums(), other._wide, strict=True):
                 mine += theirs
-        self._pending += [*other._tables, *other._pending]
-        self._settle(max(_PENDING, sum(map(len, self._tables))))
+        self._hold([*other._tables, *other._pending])
 
-    def add_cells(self, table: CellTable, *, only_at_edges: bool) -> None:
-        """Add cells that are no coarser: distinct scores, or a finer grid's."""
+    def add_cells(self, table: CellTable, *, only_at_edges: bool = False) -> None:
+        """Add cells that are no coarser: distinct scores, or a finer grid's.
+
+        `only_at_edges` is that of `Dense`, where others are counted elsewhere; here none are.
+        """
+        assert not only_at_edges
         self._read = None
-        place = base = table.places
-        if table.bits is not None:
-            place, base = table.key, cell_base(table.key, table.bits)
-        offset = table.offset + self.cells.offsets(base) * (table.pos + table.neg)
-        start = self._starts(place)
-        squares = () if table.pos_sq is None else (table.pos_sq, table.neg_sq)
-        self._hold(table.slot, start, table.pos, table.neg, offset, *squares)
+        key, offset = self._starts(table.places), table.offsets_in(self.cells)
+        bits = self.cells.bits
+        self._hold([replace(table, key=key, offset=offset, bits=bits, logits=False)])
 
     def table(self) -> CellTable:
         """Return the cells that hold rows."""
@@ -305,10 +271,10 @@ class ClassCells:
         No cell is in both, and of a slot the others follow unless an edge splits a wide cell.
         """
         if self._read is None:
-            self._read = self._sorted()
+            self._read = self._held()
         return self._read
 
-    def _sorted(self) -> tuple[CellTable, CellTable]:
+    def _held(self) -> tuple[CellTable, CellTable]:
         self._settle()
         fine = self._tables[0] if self._tables else CellTable.empty(weighted=self.weighted)
         wide, at = self._in_wide(fine)
@@ -331,7 +297,8 @@ class ClassCells:
                 mine[home] += others
         slot, cell = np.divmod(used, self._width)
         start = np.where(cell > 1, (cell + self._first - 2) << self._shift, cell)
-        return self._cell_table(slot, start, *sums), fine.rows(~wide)
+        found = CellTable(slot.astype(np.int32), start, *sums, self.cells.bits)
+        return found, fine.rows(~wide)
 
     def _in_wide(self, fine: CellTable) -> tuple[NDArray[np.bool_], Ints]:
         """Return which of the cells that were counted one by one are wide, and where these are."""

@@ -65,21 +65,19 @@ class ClassRows:
         key = probability_keys(self.p.reshape(-1))
         return key, truth.reshape(-1), np.tile(columns, len(self)), mass
 
-    def cells(self, first: int, *, weighted: bool) -> CellTable:
+    def cells(self, first: int) -> CellTable:
         """Return the pairs by distinct score; the slots of the classes begin at `first`."""
         rows = self if self.mass is None else self.take(self.mass != 0)
         key = probability_keys(np.ascontiguousarray(rows.p.T))
         order = np.argsort(key, axis=1)
         key = np.take_along_axis(key, order, axis=1)
-        slot = np.arange(first, first + rows.classes, dtype=np.int32)
-        truth = rows.label[order] == (slot - first)[:, None]
-        kind = np.float64 if weighted else np.int64
-        mass = np.ones(key.shape, kind) if rows.mass is None else rows.mass.astype(kind)[order]
-        pos, neg = (mass * truth).reshape(-1), (mass * ~truth).reshape(-1)
-        squares = (pos * pos, neg * neg) if weighted else (None, None)
-        nothing = np.zeros(key.size, kind)
-        slots = np.repeat(slot, len(rows))
-        return CellTable(slots, key.reshape(-1), pos, neg, nothing, *squares).summed()
+        column = np.arange(rows.classes)
+        truth = rows.label[order] == column[:, None]
+        mass = np.ones(key.size, np.int64)
+        if rows.mass is not None:
+            mass = rows.mass[order].reshape(-1)
+        slot = np.repeat(column + first, len(rows))
+        return CellTable.of_pairs(slot, key.reshape(-1), truth.reshape(-1), mass).summed()
 
     def of_labels(self) -> tuple[Keys, Ints, NDArray[Any] | None]:
         """Return keys (m,), classes and masses of the pairs of each row's own label."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli.core.statistics.cell_table import CellTable, count_by, squares_by
-from calibcli.core.statistics.cells import cell_base
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,10 +26,13 @@ def capacity(slots: int) -> int:
     return 1 << max(slots - 1, 0).bit_length()
 
 
-def grid_bits(slots: int) -> int:
-    """Return the mantissa bits that keep the counts of this many slots small."""
-    surplus = max(capacity(slots) // _SLOTS, 1).bit_length() - 1
-    return max(FINEST_BITS - surplus, COARSEST_BITS)
+def grid_bits(slots: int, finest: int = FINEST_BITS, few: int = _SLOTS) -> int:
+    """Return the mantissa bits that keep the counts of this many slots small.
+
+    They are the `finest` up to `few` slots, and one less where there are twice as many.
+    """
+    surplus = max(capacity(slots) // few, 1).bit_length() - 1
+    return max(finest - surplus, COARSEST_BITS)
 
 
 class Dense:
@@ -91,22 +93,19 @@ class Dense:
 
     def add_cells(self, table: CellTable, *, only_at_edges: bool) -> None:
         """Add cells that are no coarser: distinct scores, or a finer grid's."""
-        place = base = table.places
-        if table.bits is not None:
-            place, base = table.key, cell_base(table.key, table.bits)
-        index, at_edge = self.cells.located(place)
+        index, at_edge = self.cells.located(table.places)
         index += table.slot * np.int64(len(self.cells))
-        offset = table.offset + self.cells.offsets(base) * (table.pos + table.neg)
         counted = at_edge if only_at_edges else slice(None)
         np.add.at(self.counts[:, 1], index[counted], table.pos[counted])
         np.add.at(self.counts[:, 0], index[counted], table.neg[counted])
-        np.add.at(self.offsets, index, offset)
+        np.add.at(self.offsets, index, table.offsets_in(self.cells))
         if self.squares is not None and table.pos_sq is not None and table.neg_sq is not None:
             np.add.at(self.squares[:, 1], index, table.pos_sq)
             np.add.at(self.squares[:, 0], index, table.neg_sq)
 
-    def table(self, counts: Counts) -> CellTable:
-        """Return the cells that hold rows, of these counts (size, 2)."""
+    def table(self, counts: Counts | None = None) -> CellTable:
+        """Return the cells that hold rows, of these counts (size, 2); default its own."""
+        counts = self.counts if counts is None else counts
         used = np.flatnonzero((counts[:, 0] != 0) | (counts[:, 1] != 0))
         slot, cell = np.divmod(used, len(self.cells))
         squares = self.squares

@@ -40,13 +40,17 @@ class Parted:
     label: NDArray[np.bool_]
     mass: NDArray[Any] | None
 
+    @property
+    def weight(self) -> NDArray[Any] | None:
+        """The mass of each fine pair (m,), or None."""
+        return None if self.mass is None else self.mass[self.row]
+
     def losses(self, *, clip: bool) -> Floats:
         """Return the sums of losses by class (K, 4); see `losses.SUMS`."""
         classes = self.small.shape[1]
         found = np.zeros((classes, SUMS))
-        weight = None if self.mass is None else self.mass[self.row]
         if len(self.key):
-            fine = slot_losses(self.key, self.label, self.column, weight, classes, clip=clip)
+            fine = slot_losses(self.key, self.label, self.column, self.weight, classes, clip=clip)
             combine(found, fine)
         if self.mass is not None:
             found[:, 0] += self.mass @ np.square(self.small)

@@ -8,6 +8,7 @@ counts and offsets are integers, any split of the rows merges to the same tally.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,13 +21,7 @@ from calibcli.core.statistics.counting.dense import Dense, capacity, grid_bits
 from calibcli.core.statistics.counting.distinct import Distinct
 from calibcli.core.statistics.counting.ranks import Ranks
 from calibcli.core.statistics.keys import key_logits, key_places
-from calibcli.core.statistics.losses import (
-    SUMS,
-    combine,
-    row_losses,
-    slot_losses,
-    table_losses,
-)
+from calibcli.core.statistics.losses import SUMS, combine, row_losses, slot_losses, table_losses
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -123,11 +118,7 @@ class Tally:
         """
         if not len(key):
             return
-        label = label.astype(bool, copy=False)
-        if self.weighted:
-            weight = np.ones(len(key)) if weight is None else weight.astype(np.float64, copy=False)
-        elif weight is not None:
-            weight = weight.astype(np.int64, copy=False)
+        label, weight = label.astype(bool, copy=False), self._mass(weight, len(key))
         if slot is not None:
             self._make_room(int(slot.max()) + 1)
         if self._grid is not None:
@@ -135,6 +126,12 @@ class Tally:
             return
         self._distinct.add(key, label, slot, weight)
         self._stop_in_time()
+
+    def _mass(self, weight: NDArray[Any] | None, rows: int) -> NDArray[Any] | None:
+        """Return the mass of each row in the type of the counts; None for one each of counts."""
+        if weight is None:
+            return np.ones(rows) if self.weighted else None
+        return weight.astype(np.float64 if self.weighted else np.int64, copy=False)
 
     def _stop_in_time(self) -> None:
         """Sum equal cells where so many are held that they may be too many."""
@@ -149,6 +146,7 @@ class Tally:
         Rows of many classes wait until so many pairs differ that a grid is needed.
         """
         self._make_room(first + rows.classes)
+        rows = replace(rows, mass=self._mass(rows.mass, len(rows)))
         if self._waiting is None:
             self._count_rows(rows, first)
         elif self._waiting.add(rows, first):
@@ -166,7 +164,7 @@ class Tally:
                 combine(own, parted.losses(clip=not self.logits))
                 self._dense.add_parted(parted, first)
         elif self._grid is None:
-            self._distinct.add_table(rows.cells(first, weighted=self.weighted))
+            self._distinct.add_table(rows.cells(first))
             self._stop_in_time()
         else:
             key, label, column, mass = rows.pairs()
@@ -242,8 +240,10 @@ class Tally:
         if self._grid is None:
             return self._distinct.table()
         if self._read is None:
-            own = (self._all_counts(self._dense),) if isinstance(self._dense, Dense) else ()
-            self._read = self._dense.table(*own)
+            if self._in_ranks:
+                self._read = self._dense.table(self._all_counts())
+            else:
+                self._read = self._dense.table()
         return self._read
 
     def of_slots(self, first: int, stop: int) -> CellTable:
@@ -281,10 +281,10 @@ class Tally:
             self._count_in(key, label, None, weight)
         self._release_rows()
 
-    def _all_counts(self, dense: Dense) -> Counts:
+    def _all_counts(self) -> Counts:
         """Return the counts by cell (size, 2), with those that `_ranks` alone holds."""
-        if self._ranks is None or not self._in_ranks:
-            return dense.counts
+        assert self._ranks is not None
+        dense: Dense = self._dense
         counts = dense.counts.copy()
         _, place, pos, neg = self._ranks.sparse()
         index, at_edge = dense.cells.located(place)
@@ -295,8 +295,8 @@ class Tally:
 
     def _count_here(self) -> None:
         """Count everything in the grid itself from now on."""
-        if isinstance(self._dense, Dense) and self._in_ranks:
-            self._dense.counts = self._all_counts(self._dense)
+        if self._in_ranks:
+            self._dense.counts = self._all_counts()
             self._in_ranks = False
 
     def _drop_ranks(self) -> None:
