@@ -21,7 +21,7 @@ from calibcli.tasks.families import compact_stats, digest_of
 from calibcli.tasks.table import medium
 from calibcli.workflows.input.gathered import Slice
 from calibcli.workflows.input.overlap import fitted_rows
-from calibcli.workflows.measure.classes import WORST, shown_classes
+from calibcli.workflows.measure.classes import shown_classes
 from calibcli.workflows.measure.ranking import ranking_brief
 from calibcli.workflows.measure.slices import brief_result
 
@@ -106,9 +106,8 @@ def _classes(
     slices: Sequence[Slice], found: Gathered, conventions: Conventions, *, in_brief: bool
 ) -> list[Result]:
     if in_brief and found.exclusive and found.medium == "rows":
-        return shown_classes(
-            [(one.where, one.population) for one in slices], conventions, most=WORST
-        )
+        shown = shown_classes([(one.where, one.population) for one in slices], conventions)
+        return [{"metrics": one.metrics, "bins": one.bins} for one in shown]
     return [brief_result(one.population, conventions) for one in slices]
 
 

@@ -6,8 +6,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from msgspec import structs
-
 from calibcli._version import __version__
 from calibcli.core.results.base import plain
 from calibcli.core.results.reading import typed
@@ -18,15 +16,16 @@ from calibcli.workflows.input.gather import gather, with_group_of
 from calibcli.workflows.input.gathered import Gathered
 from calibcli.workflows.input.saved import stats_payload
 from calibcli.workflows.input.warnings import calibrator_warnings, measure_warnings
-from calibcli.workflows.measure.classes import brief_classes, class_row, worst_classes
+from calibcli.workflows.measure.classes import brief_classes, page_classes
 from calibcli.workflows.measure.slices import (
     change_parts,
     judge_readings,
     slice_result,
+    with_after,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from calibcli.core.calibrators import Calibrator
     from calibcli.core.comparison.evidence import Promise
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
     from calibcli.workflows.measure.compared.reference import Reference
     from calibcli.workflows.measure.decided.applied import Applied, Decisions
 
-    Judge = Callable[[Where, Population], SliceResult]
 
 Result = dict[str, Any]
 
@@ -308,12 +306,6 @@ def measured(
     """
     made: list[tuple[SliceResult, Population]] = []
 
-    def with_after(one: Slice, before: SliceResult, judged: Judge) -> SliceResult:
-        if one.calibrated is None:
-            return before
-        after = structs.replace(judged(one.where, one.calibrated), slice=None)
-        return structs.replace(before, calibrated=after)
-
     def unlabelled(one: Slice) -> SliceResult:
         from calibcli.workflows.measure.compared.unlabelled import unlabelled_result
 
@@ -349,24 +341,12 @@ def measured(
             made.append((whole.calibrated, one.calibrated))
         return whole
 
-    def shown_on_page() -> list[SliceResult]:
-        slices = found.class_slices
-        drawn = worst_classes([one.used for one in slices], conventions)
-
-        def row(where: Where, population: Population) -> SliceResult:
-            return class_row(where, population, conventions, curves=curves)
-
-        return [
-            shown(one, curves)
-            if k in drawn
-            else with_after(one, row(one.where, one.population), row)
-            for k, one in enumerate(slices)
-        ]
-
-    def of_classes() -> list[Any]:
+    def of_classes() -> list[SliceResult]:
         if not (in_brief and found.exclusive and found.labelled and found.medium == "rows"):
             return [shown(one, curves) for one in found.class_slices]
-        return brief_classes(found, conventions) if curves is None else shown_on_page()
+        if curves is None:
+            return brief_classes(found, conventions)
+        return page_classes(found, conventions, curves, partial(shown, costs=curves))
 
     stats = found.overall.population.pairs
     whole: Result = {

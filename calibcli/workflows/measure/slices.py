@@ -32,9 +32,11 @@ if TYPE_CHECKING:
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.tasks.collect import Population
     from calibcli.workflows.input.conventions import Conventions
+    from calibcli.workflows.input.gathered import Slice
 
     Array = NDArray[np.float64]
     Cells = tuple[Array, Array]
+    Judge = Callable[[Where, Population], SliceResult]
     Part = TypeVar("Part", SliceResult, Structure)
 
 Result = dict[str, Any]
@@ -89,6 +91,14 @@ def slice_result(
         result |= report_curves(view, conventions)
         result |= decision_curves(population, curves, conventions.confidence)
     return typed_as(result, SliceResult)
+
+
+def with_after(one: Slice, before: SliceResult, judged: Judge) -> SliceResult:
+    """Return a slice with what `judged` says of it after the calibrator, where there is one."""
+    if one.calibrated is None:
+        return before
+    after = structs.replace(judged(one.where, one.calibrated), slice=None)
+    return structs.replace(before, calibrated=after)
 
 
 def metrics_of(
