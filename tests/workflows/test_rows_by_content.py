@@ -77,6 +77,24 @@ def test_order_shards_and_counts_are_nothing_to_intervals_and_folds(
         assert other == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
+@pytest.mark.parametrize("task", list(OPTIONS))
+def test_a_counted_row_with_a_weight_is_as_many_rows_of_that_weight(good, write, task):
+    columns = part(drawn(task), slice(150))
+    rng = np.random.default_rng(3)
+    rows, weight = rng.integers(0, 4, 150), rng.lognormal(0.0, 1.0, 150)
+    rows[:2] = 60, 5
+    files = (
+        write("counts.csv", columns | {"w": weight, "rows": rows}),
+        write("rows.csv", part(columns | {"w": weight}, np.repeat(np.arange(150), rows))),
+    )
+    counted, repeated = (
+        figures(good("measure", file, *OPTIONS[task], "--weight", "w", *more,
+                     "--format", "json", "--quiet").json["overall"])
+        for file, more in zip(files, (["--count", "rows"], []), strict=True)
+    )  # fmt: skip
+    assert counted == pytest.approx(repeated, rel=1e-9, abs=1e-12)
+
+
 def test_weights_in_another_unit_are_nothing_to_intervals(good, write):
     columns = drawn("multiclass")
     weight = np.random.default_rng(2).lognormal(0.0, 1.0, ROWS)

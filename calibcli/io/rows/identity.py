@@ -70,7 +70,12 @@ class Copies:
             where = slice(begin[row], begin[row] + BUCKETS)
             unit[where] = _OF_BUCKET
             count[where] = self._spread(hashes[row], int(before[row]), int(batch.count[row]))
-        return replace(batch.take(rows), unit=unit, count=count)
+        found = replace(batch.take(rows), unit=unit, count=count)
+        if found.weight is None:
+            return found
+        # The weight is of all rows that a row stands for.
+        share = count / np.maximum(batch.count, 1)[rows]
+        return replace(found, weight=found.weight * share)
 
     def _spread(self, hashed: np.uint64, before: int, rows: int) -> Ints:
         """Return how many of the copies of a row are in each bucket (64,)."""
@@ -143,7 +148,7 @@ def copies_of(partitions: Sequence[Part], width: int) -> list[Copies] | None:
         return None
     every, count = np.concatenate(hashes), np.concatenate(counts)
     # Copies of other weights are numbered by them, so that the unit of weights is nothing.
-    order = np.lexsort((np.concatenate(weights), every))
+    order = np.lexsort((np.concatenate(weights) / np.maximum(count, 1), every))
     whole = np.cumsum(count[order]) - count[order]
     first = np.flatnonzero(np.r_[True, np.diff(every[order]) != 0]) if len(order) else order
     start = np.repeat(whole[first], np.diff(np.r_[first, len(order)]))
