@@ -102,6 +102,13 @@ def test_the_best_cut_off_is_that_of_all_scores_tried(points, distances, good, t
     assert low.startswith(f"threshold {1200 - best}.0 or below: maximises youden")
 
 
+def test_cut_offs_of_groups_say_which_side_is_positive(points, distances, good):
+    for sign, path, options in ((">=", points, ()), ("<=", distances, ("--descending",))):
+        out = good("threshold", path, "--raw", *options, "--per-group", "site").out
+        lines = [line.split() for line in out.splitlines()[2:5]]
+        assert [line[:2] for line in lines] == [[name, sign] for name in ("overall", "a", "b")]
+
+
 def test_guarantees_groups_and_candidates(distances, good, calibcli, tmp_path):
     out, curve = tmp_path / "cut.json", tmp_path / "curve.csv"
     found = good("threshold", distances, "--raw", "--descending", "--subject-to", "precision>=0.7",

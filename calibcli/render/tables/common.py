@@ -147,8 +147,8 @@ def confusion_table(parts: Sequence[tuple[str, SliceResult]], params: Convention
         bare.add(0)
     columns = tuple(column for i, column in enumerate(columns) if i not in bare)
     kept = (tuple(cell for i, cell in enumerate(row) if i not in bare) for row in rows)
-    sign = "<=" if params.falling else ">="
-    return Table(f"Confusion: positive means score {sign} threshold", columns, tuple(kept))
+    caption = f"Confusion: positive means score {words.cut_sign(params)} threshold"
+    return Table(caption, columns, tuple(kept))
 
 
 def count_cells(table: Confusion) -> list[Cell]:

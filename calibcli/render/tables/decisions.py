@@ -13,7 +13,7 @@ from calibcli.core.results.threshold import ReferralBand
 from calibcli.render.tables import choices
 from calibcli.render.tables.common import count_cells, figure, level, short_level, slice_title
 from calibcli.render.tables.layout import Cell, Column, Style, Table
-from calibcli.render.words import figures
+from calibcli.render.words import figures, words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -258,8 +258,8 @@ def thresholds_table(chosen: Sequence[CutOff], params: Conventions) -> Table | N
         *(Column(key) for key in counts),
         *(Column(key, short_level(params), rank=ranks.get(key, 0)) for key in shown),
     )
-    sign = "<=" if params.falling else ">="
-    return Table(f"Chosen thresholds: positive means score {sign} threshold", columns, tuple(rows))
+    caption = f"Chosen thresholds: positive means score {words.cut_sign(params)} threshold"
+    return Table(caption, columns, tuple(rows))
 
 
 def _cut_interval(item: CutOff) -> str:

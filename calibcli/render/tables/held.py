@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from calibcli.core.results.threshold import CutOff, ThresholdsFile
 from calibcli.render.tables import choices, decisions
+from calibcli.render.words import words
 
 if TYPE_CHECKING:
     from calibcli.core.results.figures import Confusion, Where
@@ -48,7 +49,7 @@ def tables(report: ReportResult, chosen: ThresholdsFile) -> list[Table]:
     made = []
     now = decisions.thresholds_table(here, report.measure.conventions)
     if now:
-        sign = "<=" if report.measure.conventions.falling else ">="
+        sign = words.cut_sign(report.measure.conventions)
         made.append(replace(now, caption=f"On the rows of this report: score {sign} threshold"))
     then = decisions.thresholds_table(chosen.thresholds, chosen.conventions)
     if then:

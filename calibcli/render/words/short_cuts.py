@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from calibcli.core.results.figures import RATES
 from calibcli.render.tables import decisions
-from calibcli.render.words import figures, names, short
+from calibcli.render.words import figures, names, short, words
 from calibcli.tasks.words import words_of
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def lines(result: ThresholdResult, columns: int) -> Iterator[tuple[str, Style]]:
     else:
         # One cut-off for all is chosen by a figure of all; of each there is its F1.
         figure = "f1" if result.common is not None else result.objective or "value"
-        for line in _each(chosen, figure, columns - 2):
+        for line in _each(chosen, figure, words.cut_sign(result.conventions), columns - 2):
             yield f"  {line}", ""
     for line in _other(result):
         yield f"  {line}", ""
@@ -120,7 +120,7 @@ def _filter(item: CutOff) -> str:
     return ", ".join(told)
 
 
-def _each(chosen: Sequence[CutOff], objective: str, columns: int) -> Iterator[str]:
+def _each(chosen: Sequence[CutOff], objective: str, sign: str, columns: int) -> Iterator[str]:
     """Yield a line for each cut-off; of many for those that reach least, in their order."""
 
     def worth(one: CutOff) -> float:
@@ -134,7 +134,7 @@ def _each(chosen: Sequence[CutOff], objective: str, columns: int) -> Iterator[st
         worst = sorted(chosen, key=worth)[:_CUTS]
         shown = [one for one in chosen if one in worst]
     titles = [names.cut(names.visible(one.slice.title), 24) for one in shown]
-    cuts = ["" if one.threshold is None else f">= {_cut(one.threshold)}" for one in shown]
+    cuts = ["" if one.threshold is None else f"{sign} {_cut(one.threshold)}" for one in shown]
     size, wide = (max(map(names.columns, found), default=0) for found in (titles, cuts))
     for title, cut, one in zip(titles, cuts, shown, strict=True):
         line = f"{title}{' ' * (size - names.columns(title))}  {cut:<{wide}}"

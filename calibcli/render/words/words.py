@@ -109,6 +109,11 @@ def _listed(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def cut_sign(how: Conventions) -> str:
+    """Return which side of a cut-off is positive: `>=`, or `<=` where low scores mean label 1."""
+    return "<=" if how.falling else ">="
+
+
 def task_of(result: MeasureResult) -> Words:
     """Return the words of what a row is: of the task, or of that of a pixel."""
     told = result.segmentation
