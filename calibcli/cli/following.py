@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from calibcli.cli.detections import DetectionInput
+from calibcli.cli.options import InputOptions
 from calibcli.cli.strict import typed
 
 if TYPE_CHECKING:
     import typer
 
-_READING = (
-    "score", "scores", "label", "labels", "logits", "raw", "descending", "task", "classes",
-    "positive", "weight", "count",
-    "cluster", "drop_invalid", "input_format", "key", "predicted", "renormalise",
-    "layout", "ignore_label", "scale", "images", "ground_truth", "iou", "nms_iou",
-    "masks", "max_detections",
-)  # fmt: skip
+_READING = {one.name for group in (InputOptions, DetectionInput) for one in fields(group)}
 """Options that say how files are read, which every command has."""
 _BESIDE = frozenset({"labels", "images", "ground_truth"})
 """Options of those that name a file beside the scores."""

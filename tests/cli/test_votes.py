@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import numpy as np
 import pytest
 
@@ -68,6 +70,16 @@ def test_shares_are_weights(columns, overall, write):
     assert found["prevalence"] == pytest.approx(share.mean())
     p = columns["score"]
     assert found["brier"] == pytest.approx((share * (1 - p) ** 2 + (1 - share) * p**2).mean())
+
+
+def test_what_is_to_be_typed_next_counts_votes_too(columns, good, write, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = write("votes.csv", columns | {"score": columns["score"] ** 4})
+    out = good("measure", path, "--votes", "n").out
+    typed = out.partition("next: calibcli ")[2].partition("(--all")[0].replace("\\\n", " ")
+    assert "--votes n" in " ".join(typed.split())
+    good(*shlex.split(typed))
+    assert (tmp_path / "calibrator.json").exists()
 
 
 def test_a_map_is_that_of_the_rows_of_annotators(columns, calibcli, good, write, tmp_path):
