@@ -142,6 +142,13 @@ def test_what_follows_a_fit_and_a_choice_works_on_other_files(
     assert (tmp_path / "thresholds.json").exists()
 
 
+def test_a_file_that_is_called_new_is_no_other_data(calibcli, tasks, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "NEW.csv").write_bytes(tasks["binary"][0].read_bytes())
+    out = calibcli("measure", "NEW.csv").out
+    assert "next: calibcli fit NEW.csv -o calibrator.json\n(--all: " in out
+
+
 def test_a_failed_gate_has_nothing_to_type_next(calibcli, tasks, tmp_path):
     out = tmp_path / "c.json"
     ran = calibcli("fit", *tasks["multiclass"], "--fail-if", "ece>0.0001", "-o", out)

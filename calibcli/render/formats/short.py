@@ -49,9 +49,8 @@ def render_fit(
     from calibcli.render.words import short_fit
 
     columns, fold = _columns(width)
-    shown = [*short_fit.lines(result, columns), (_files(result), "dim"), *_warned(result.warnings)]
-    last = _last(result.gates, short_fit.more_line(result), _kept(result, hint), fold, color=color)
-    return "\n".join([*_painted(shown, fold, color), *last]) + "\n"
+    shown = [*short_fit.lines(result, columns), (_files(result), "dim")]
+    return _written(result, shown, short_fit.more_line(result), hint, fold, color=color)
 
 
 def render_threshold(
@@ -62,14 +61,26 @@ def render_threshold(
 
     columns, fold = _columns(width)
     read = ": ".join(filter(None, [_files(result), short_cuts.rows_words(result)]))
-    shown = [*short_cuts.lines(result, columns), (read, "dim"), *_warned(result.warnings)]
-    last = _last(result.gates, short_cuts.more_line(result), _kept(result, hint), fold, color=color)
-    return "\n".join([*_painted(shown, fold, color), *last]) + "\n"
+    shown = [*short_cuts.lines(result, columns), (read, "dim")]
+    return _written(result, shown, short_cuts.more_line(result), hint, fold, color=color)
 
 
-def _kept(result: FitResult | ThresholdResult, hint: str) -> str:
-    """Return what to type next; nothing where a gate has kept the file from its place."""
-    return hint if all(gate.passed for gate in result.gates) else ""
+def _written(
+    result: FitResult | ThresholdResult,
+    shown: Sequence[tuple[str, Style]],
+    more: str,
+    hint: str,
+    fold: int | None,
+    *,
+    color: bool,
+) -> str:
+    """Return a result that is kept in a file; nothing follows where a gate has kept it out."""
+    if not all(gate.passed for gate in result.gates):
+        hint = ""
+    if _NEW in hint:
+        more = f"NEW: other data than this; {more}"
+    lines = _painted([*shown, *_warned(result.warnings)], fold, color)
+    return "\n".join([*lines, *_last(result.gates, more, hint, fold, color=color)]) + "\n"
 
 
 def _columns(width: int | None) -> tuple[int, int | None]:
@@ -86,8 +97,6 @@ def _last(
     if hint:
         # What is to be typed is not folded at spaces: a shell would run each line.
         last.append(f"next: {hint}")
-    if _NEW in hint:
-        more = f"NEW: other data than this; {more}"
     return [*last, *_painted([(f"({more})", "dim")], fold, color)]
 
 
