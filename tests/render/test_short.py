@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from msgspec import structs
 
+from calibcli.core.results.figures import Where
 from calibcli.core.results.fit import Candidate
 from calibcli.core.results.reading import typed
+from calibcli.core.results.threshold import CutOff
 from calibcli.render.formats.short import render_measure
+from calibcli.render.words import short_cuts
 from calibcli.render.words.short import count, digits_of, number
 from calibcli.render.words.short_fit import choice_words
 
@@ -140,6 +144,27 @@ def test_what_follows_a_fit_and_a_choice_works_on_other_files(
         assert ran.code == 0, ran.err
         out = ran.out
     assert (tmp_path / "thresholds.json").exists()
+
+
+def test_of_many_cut_offs_the_worst_are_shown(good, tasks):
+    found = typed(good("threshold", *tasks["binary"], "--format", "json", "-q").json)
+    costs = {"a": 3.0, "b": 0.5, "c": 7.0, "d": None, "e": 5.0, "f": 4.0, "g": 1.0}
+    chosen = tuple(
+        CutOff(
+            slice=Where("class", name=name),
+            threshold=None if cost is None else 0.5,
+            value=cost,
+        )
+        for name, cost in costs.items()
+    )
+    for objective, worst, rest in (
+        ("cost", "acdef", "cost less"),
+        ("f1", "abdfg", "reach more"),
+    ):
+        result = structs.replace(found, thresholds=chosen, objective=objective)
+        told = [text.split() for text, _ in short_cuts.lines(result, 80)][2:8]
+        assert [line[0] for line in told] == [*worst, "and"]
+        assert " ".join(told[-1]) == f"and 2 more, which {rest}"
 
 
 def test_a_file_that_is_called_new_is_no_other_data(calibcli, tasks, tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ Of many cut-offs those that reach least are shown.
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from calibcli.core.results.figures import RATES
@@ -126,7 +127,7 @@ def _each(chosen: Sequence[CutOff], objective: str, sign: str, columns: int) -> 
     def worth(one: CutOff) -> float:
         reached = None if one.reached is None else one.reached.value
         if reached is None:
-            return -1.0
+            return -inf
         return -reached if objective == "cost" else reached
 
     shown = list(chosen)
@@ -142,7 +143,8 @@ def _each(chosen: Sequence[CutOff], objective: str, sign: str, columns: int) -> 
             line += f"  {part}" if names.columns(line) + len(part) + 2 <= columns else ""
         yield line.rstrip()
     if len(chosen) > len(shown):
-        yield f"and {len(chosen) - len(shown)} more, which reach more"
+        rest = "cost less" if objective == "cost" else "reach more"
+        yield f"and {len(chosen) - len(shown)} more, which {rest}"
 
 
 def _cut(threshold: float) -> str:
