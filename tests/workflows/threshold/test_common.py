@@ -77,6 +77,17 @@ def test_of_classes_the_most_probable_one_is_kept_or_none(capsys, tmp_path, aver
     assert f1(found["common"]["threshold"]) == pytest.approx(found["common"]["value"], abs=1e-12)
 
 
+def test_of_many_labels_no_label_is_cross_fitted_by_a_choice_of_its_own(capsys, tmp_path):
+    rng = np.random.default_rng(3)
+    p = rng.random((60, 101)).round(2)
+    np.save(tmp_path / "p.npy", p)
+    np.save(tmp_path / "y.npy", (rng.random(p.shape) < p).astype(int))
+    files = (tmp_path / "p.npy", "--labels", tmp_path / "y.npy", "--task", "multilabel")
+    found = run(capsys, "threshold", *files, "--maximize", "macro-f1")
+    assert "cross_fitted" not in found["common"]
+    assert not any("cross_fitted" in item for item in found["thresholds"])
+
+
 def test_the_cross_fitted_figure_is_that_of_fresh_rows():
     rng = np.random.default_rng(3)
     wish, conventions = Wish.parse("macro-f1"), Conventions()

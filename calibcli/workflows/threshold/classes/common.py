@@ -113,7 +113,9 @@ def choose_common(
         stats, index = family.settings[0][0], places[k][1]
         cross = None if crosses is None else (family, crosses[k], places[k])
         picked = at_common(curve, stats, own, index, best, family.lowest)
-        chosen.append(describe_common(where, picked, conventions, own, cross=cross))
+        # Without folds nothing is cross-fitted: on its own a class would choose another cut-off.
+        again = cross is not None
+        chosen.append(describe_common(where, picked, conventions, own, cross=cross, again=again))
     cut = cut_at(families[0].settings[0][0], best.threshold)
     told = CommonCut(
         threshold=cut.threshold,
