@@ -10,13 +10,14 @@ from calibcli.errors import UsageError
 from calibcli.tasks.rows.by_unit import as_read
 from calibcli.workflows.threshold.by_group import members
 from calibcli.workflows.threshold.choosing import Within, curve_of
-from calibcli.workflows.threshold.promised import units_of_curves
+from calibcli.workflows.threshold.promised import evenly_kept, units_of_curves
 from calibcli.workflows.threshold.slices import chosen_of_slices, named_slices
 
 if TYPE_CHECKING:
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gathered import Gathered
     from calibcli.workflows.input.passes import RowPass
+    from calibcli.workflows.threshold.promised import Units
     from calibcli.workflows.threshold.slices import Parts
     from calibcli.workflows.threshold.wish import Wish
 
@@ -45,25 +46,26 @@ def chosen_for_every_group(
         [aligned(stats[k], part[k].used.pairs, -float("inf")) for k in range(len(whole))]
         for part in parts
     ]
-    units = None
+    counted: Units = []
     scopes: list[tuple[Scope, ...]] = [()] * len(whole)
     if found.clustered and rows is not None:
         # All have the cut-offs of all rows, so that groups can be tested side by side.
         same, place = [curves] * (1 + len(own)), rows.columns.index(wish.within)
         values = [str(member.where.value) for member in own]
         counted = units_of_curves(rows, as_read, same, place, values)
-        units = counted[0]
         scopes = [
             tuple(Scope(mine[k], theirs[k]) for mine, theirs in zip(each, counted[1:], strict=True))
             for k in range(len(whole))
         ]
     within = [Within(tuple(part[k] for part in each), scopes[k]) for k in range(len(whole))]
-    return chosen_of_slices(
+    made = chosen_of_slices(
         whole,
         conventions,
         wish,
         found.classes,
         clustered=found.clustered,
-        units=units,
+        units=counted[0] if counted else None,
         within=within,
     )
+    made.warnings.extend(evenly_kept(counted))
+    return made

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from calibcli.cli.main import main
+from calibcli.core.decisions.promises.counts import UnitCounts
 
 
 def run(capsys, *arguments, code=0):
@@ -71,6 +72,14 @@ def test_several_bounds_and_units(capsys, rows):
     said = run(capsys, "threshold", rows, "--subject-to", "worst(group.site).precision>=0.99",
                "--guarantee", "0.9", code=1)  # fmt: skip
     assert "worst(group.site).precision>=0.99" in said
+
+
+def test_a_promise_that_rests_on_a_share_of_the_units_says_so(capsys, rows, monkeypatch):
+    monkeypatch.setattr(UnitCounts.__init__, "__defaults__", (500,))
+    bound = ("--subject-to", "worst(group.site).recall>=0.3", "--guarantee", "0.9")
+    found = run(capsys, "threshold", rows, "--cluster", "patient", *bound)
+    told = "the guarantee rests on an even share of 0.0625 of the units, chosen by a hash"
+    assert found["warnings"] == [told]
 
 
 def test_what_makes_no_sense_is_refused(capsys, rows, sample_data, tmp_path):
