@@ -44,6 +44,11 @@ class Refused:
     best: str = ""
     short: float = 0.0
 
+    @property
+    def words(self) -> str:
+        """What the cut-off above every score that stands in its place says."""
+        return f"the target is not met: {self.best}"
+
 
 @dataclass(frozen=True, slots=True)
 class Picked:

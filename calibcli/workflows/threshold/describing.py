@@ -143,7 +143,7 @@ def never(where: Where, stats: ScoreStats, refused: Refused, conventions: Conven
         n=stats.n,
         value=undefined("the target is not met"),
         confusion=confusion(View(stats, conventions.headline), NEVER, conventions.confidence),
-        reason=f"the target is not met: {refused.best}",
+        reason=refused.words,
     )
     return Chosen(item, curve)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
+from calibcli.cli.main import main
 from calibcli.core.decisions.thresholds import Curve
 from calibcli.core.results.figures import Where
 from calibcli.core.results.threshold import CutOff
@@ -67,3 +70,14 @@ def test_guarantees_of_several_slices_hold_one_by_one():
     wish = Wish.parse(None, ("precision>=0.9",), guarantee=0.95)
     assert codes([found("a"), found("b")], wish) == ["each-apart"]
     assert codes([found("a")], wish) == []
+
+
+def test_boxes_without_a_certified_cut_off_say_that(capsys, sample_data):
+    boxes = [sample_data / f"detection_calibration{name}.json" for name in ("", "_truth")]
+    bound = ("--subject-to", "recall>=0.7", "--guarantee", "0.8", "--unreachable", "never")
+    run = ("threshold", boxes[0], "--task", "detection", "--ground-truth", boxes[1], "--per-class")
+    assert main([*map(str, (*run, *bound, "--no-ci", "--format", "json"))]) == 0
+    items = json.loads(capsys.readouterr().out)["thresholds"]
+    reasons = [item["reason"] for item in items if "reason" in item]
+    assert len(reasons) == 2
+    assert all("not met: not certified on 60 images" in reason for reason in reasons)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from calibcli.tasks.population import Population
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.threshold.boxes.sought import Sought
+    from calibcli.workflows.threshold.choosing import Refused
     from calibcli.workflows.threshold.wish import Wish
 
 _SHOWN = ("precision", "recall", "f1")
@@ -41,8 +42,10 @@ def undescribed(where: Where, each: Sequence[Population], _: int) -> Chosen:
     return nothing(where, each[0].pairs, reason(each[0]), n=0)
 
 
-def described(one: Sought, wish: Wish, conventions: Conventions, draws: int) -> Chosen:
-    """Return the cut-off of a slice, one above every score if refused."""
+def described(
+    one: Sought, lost: Refused | None, wish: Wish, conventions: Conventions, draws: int
+) -> Chosen:
+    """Return the cut-off of a slice; one above every score if it is `lost`."""
     best, level = one.best(wish.objective), conventions.confidence if draws else None
     setting = 0 if best is None else best[0]
     found, stats = one.each[setting], one.family.settings[setting][0]
@@ -59,9 +62,8 @@ def described(one: Sought, wish: Wish, conventions: Conventions, draws: int) -> 
         confusion=cut_table(found, threshold, replace(conventions, confidence=level)),
     )
     if best is None:
-        nearest = next(choice for choice in one.choices if isinstance(choice, Unreachable))
-        reason = f"the target is not met: {nearest.nearest()}"
-        return Chosen(structs.replace(item, reason=reason), curve)
+        assert lost is not None
+        return Chosen(structs.replace(item, reason=lost.words), curve)
     if level is not None:
         picked = Picked(curve, best[1], None, stats, lowest=LOWEST)
         item = resample(item, picked, wish, conventions, draws)

@@ -118,16 +118,13 @@ def threshold_boxes(
         seek(where, each, limits, wish, level, conventions.seed, limit, unit)
         for where, each in wanted
     ]
-    slices = [
-        Found(where, partial(undescribed, where, each), empty=True)
-        if one is None
-        else Found(
-            where,
-            partial(described, one, wish, conventions),
-            refused(one, wish) if one.best(wish.objective) is None else None,
-        )
-        for (where, each), one in zip(wanted, sought, strict=True)
-    ]
+    slices = []
+    for (where, each), one in zip(wanted, sought, strict=True):
+        if one is None:
+            slices.append(Found(where, partial(undescribed, where, each), empty=True))
+            continue
+        lost = refused(one, wish) if one.best(wish.objective) is None else None
+        slices.append(Found(where, partial(described, one, lost, wish, conventions), lost))
     chosen, said = settled(slices, conventions, wish, _NO_OBJECTS)
     items = [one.item for one in chosen]
     warnings += said

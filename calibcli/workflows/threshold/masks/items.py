@@ -234,8 +234,7 @@ class MaskItem:
             mean_dice=told["mean_dice"],
         )
         if isinstance(one.choice, Refused):
-            reason = f"the target is not met: {one.choice.best}"
-            return structs.replace(item, reason=reason)
+            return structs.replace(item, reason=one.choice.words)
         if self.wish.guarantee is None:
             self._check(item)
         else:
