@@ -71,9 +71,7 @@ def settled(
     warnings = refuse_unreachable(refused, len(found), wish, len(nothing))
     draws = DRAWS if len(found) <= MOST_RESAMPLED else 0
     chosen = [one.described(draws) for one in found]
-    for one in chosen:
-        name = named(one.item.slice)
-        warnings += [warning.about(f"{name}: " if name else "") for warning in one.warnings]
+    warnings += said_of(chosen)
     warnings += not_shown([one.item for one in chosen], wish)
     if nothing:
         shown = ", ".join(nothing[:5]) + (" …" if len(nothing) > 5 else "")
@@ -84,6 +82,12 @@ def settled(
     if wish.guarantee is not None and len(found) > 1:
         warnings.append(_each_apart(len(found), wish.guarantee))
     return chosen, warnings
+
+
+def said_of(chosen: Sequence[Chosen]) -> list[Warning]:
+    """Return what is to be said of cut-offs, each by the name of its slice."""
+    titled = [(named(one.item.slice), one.warnings) for one in chosen]
+    return [warning.about(f"{name}: " if name else "") for name, own in titled for warning in own]
 
 
 def no_intervals() -> Warning:

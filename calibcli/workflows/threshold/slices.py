@@ -23,8 +23,8 @@ from calibcli.workflows.threshold.settling import (
     MOST_RESAMPLED,
     Empty,
     Found,
-    named,
     no_intervals,
+    said_of,
     settled,
 )
 
@@ -121,9 +121,7 @@ def chosen_of_labels(slices: Sequence[Slice], conventions: Conventions, wish: Wi
 
 
 def _common_parts(found: CommonChoice, slices: int, conventions: Conventions) -> Parts:
-    warnings = [
-        one.about(f"{named(made.item.slice)}: ") for made in found.chosen for one in made.warnings
-    ]
+    warnings = said_of(found.chosen)
     if conventions.confidence is not None and slices > MOST_RESAMPLED:
         warnings.append(no_intervals())
     return Parts(found.chosen, warnings, {"common": found.told})

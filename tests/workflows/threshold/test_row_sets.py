@@ -73,6 +73,16 @@ def test_a_promise_of_the_set_of_a_row(capsys, labels, tmp_path):
     assert "holds in the mean over new rows like these" in capsys.readouterr().out
 
 
+def test_a_label_that_never_occurs_is_named(capsys, labels, tmp_path):
+    _, y, files = labels
+    y[:, 3] = 0
+    np.save(tmp_path / "y.npy", y)
+    one = "class '3': only label 0 occurs: the cut-off says nothing about the other label"
+    for objective in ("macro-f1", "row-f1"):
+        found = run(capsys, "threshold", *files, "--maximize", objective, "--no-ci")
+        assert found["warnings"] == [one]
+
+
 def test_logits_are_cut_as_they_are(capsys, labels, tmp_path):
     _, _, files = labels
     bound = ("--subject-to", "row-precision>=0.6")

@@ -30,6 +30,7 @@ from calibcli.workflows.threshold.choosing import claims_of, curve_of
 from calibcli.workflows.threshold.classes.common import at_common, describe_common
 from calibcli.workflows.threshold.honest import with_move
 from calibcli.workflows.threshold.promised import share_of_units
+from calibcli.workflows.threshold.settling import said_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -233,6 +234,7 @@ def chosen_of_rows(
         made = describe_common(one.where, picked, conventions, own, again=False)
         # The file of cut-offs holds those of labels alone: each tells what all are certified for.
         chosen.append(replace(made, item=structs.replace(made.item, guarantee=promise)))
+    warnings += said_of(chosen)
     return chosen, warnings, {"common": common}
 
 
