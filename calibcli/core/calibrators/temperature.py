@@ -144,7 +144,7 @@ class Temperature(Calibrator):
         one that does not is searched for by itself.
         """
         b = 1.0 / whole.temperature
-        sums = rows.scan(Moments(b, folds, prior / max(rows.summary.effective, 1e-300)))
+        sums = rows.scan(Moments(b, folds, rows.summary.share(prior)))
         found = []
         for fold in range(len(sums.sums)):
             step = step_of(sums.outside(fold))
@@ -270,7 +270,7 @@ def _search(
     start: Temperature | None,
 ) -> tuple[_Minimum, Moments]:
     """Return the temperature of least loss, and the sums of the last pass."""
-    weight = prior / max(rows.summary.effective, 1e-300)
+    weight = rows.summary.share(prior)
     begin = slope_of_the_first(rows) if start is None else 1.0 / start.temperature
     latest = first = rows.scan(Moments(begin, prior=weight))
 

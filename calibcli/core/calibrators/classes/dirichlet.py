@@ -10,14 +10,19 @@ lambda = s K (K - 1) / (2 n) and mu = K / (2 n).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from calibcli.core.calibrators.classes.regression import minimise, minimise_folds
-from calibcli.core.calibrators.classes.regression_problem import Problem, identity_map, logits_of
+from calibcli.core.calibrators.classes.regression_problem import (
+    Problem,
+    identity_map,
+    logits_of,
+    without_each,
+)
 from calibcli.core.calibrators.classes.regression_sums import Sums
 from calibcli.core.calibrators.classes.row_scores import finite_rows, raised
 from calibcli.core.calibrators.classes.rows import deal
@@ -28,7 +33,7 @@ from calibcli.core.numeric.scales import log_softmax, softmax
 from calibcli.errors import InputError
 
 if TYPE_CHECKING:
-    from calibcli.core.calibrators.classes.rows import Deal, RowSource
+    from calibcli.core.calibrators.classes.rows import Deal, RowSource, Summary
 
 STRENGTHS = (1e5, 1e4, 1e3, 1e2, 1e1, 1e0)
 """Weights of the squared off-diagonal weights that are tried, strongest first."""
@@ -90,8 +95,7 @@ class Matrix(Calibrator):
             if strength is None:
                 strength, theta = cls._best(rows, floor, theta, prior)
         tolerance = 1e-9 if start is None else 1e-6
-        weight = prior / max(rows.summary.effective, 1e-300)
-        problem = cls._problem(rows, floor, strength, weight)
+        problem = cls._problem(rows, floor, strength, rows.summary.share(prior))
         return cls(array(minimise(problem, theta, tolerance=tolerance)), strength, floor)
 
     @classmethod
@@ -103,12 +107,11 @@ class Matrix(Calibrator):
         Raises:
             InputError: when the labels outside a fold are all of one class.
         """
-        problems = []
-        for fold in range(int(folds.max()) + 1):
-            weight = prior / max(rows.outside_summary(folds, fold).effective, 1e-300)
-            problem = cls._problem(rows, whole.floor, whole.strength, weight)
-            problems.append(replace(problem, without=fold))
-        found = minimise_folds(problems, folds, whole.theta)
+
+        def problem(_: int, rest: Summary) -> Problem:
+            return cls._problem(rows, whole.floor, whole.strength, rest.share(prior))
+
+        found = minimise_folds(without_each(rows, folds, problem), folds, whole.theta)
         return tuple(cls(array(theta), whole.strength, whole.floor) for theta in found)
 
     @classmethod
@@ -124,7 +127,7 @@ class Matrix(Calibrator):
     ) -> tuple[float, FloatArray]:
         """Return the strength of least held-out loss, and the parameters that had it."""
         inside, outside = rows.outside(deal(_FOLDS), 0), rows.inside(deal(_FOLDS), 0)
-        weight = prior / max(rows.summary.effective, 1e-300)
+        weight = rows.summary.share(prior)
         best, least, latest = (STRENGTHS[0], theta), np.inf, theta
         for tried in STRENGTHS:
             problem = cls._problem(inside, floor, tried, weight)

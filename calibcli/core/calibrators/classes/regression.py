@@ -59,21 +59,16 @@ def minimise(
 def minimise_folds(
     problems: Sequence[Problem], folds: Deal, start: FloatArray, *, tolerance: float = 1e-6
 ) -> list[FloatArray]:
-    """Return the parameters of least loss of problems that leave out a fold each.
+    """Return the parameters of least loss of problems of the same rows, see `without_each`.
 
     Args:
-        problems: of the same rows, one a fold.
+        problems: one a fold.
         folds: (64,) the fold of each bucket.
         start: where to begin.
         tolerance: see `minimise`.
-
-    Raises:
-        InputError: when the labels outside a fold are all of one class.
     """
-    rows = problems[0].rows
-    for one in problems:
-        rows.outside_summary(folds, one.without).require_two_classes()
-    return _settled(rows, [_search(one, start, tolerance) for one in problems], folds)
+    searches = [_search(one, start, tolerance) for one in problems]
+    return _settled(problems[0].rows, searches, folds)
 
 
 def _settled(rows: RowSource, searches: list[Search], folds: Deal | None) -> list[FloatArray]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from calibcli.core.calibrators.classes.rows import RowSource
+    from calibcli.core.calibrators.classes.rows import Deal, RowSource, Summary
     from calibcli.core.calibrators.evidence import FloatArray
 
 Features = Callable[["FloatArray"], "FloatArray"]
@@ -56,6 +56,27 @@ class Step:
     theta: FloatArray
     value: float
     gradient: FloatArray
+
+
+def without_each(
+    rows: RowSource, folds: Deal, problem: Callable[[int, Summary], Problem]
+) -> list[Problem]:
+    """Return the problems of the rows outside each fold.
+
+    Args:
+        rows: source of passes.
+        folds: (64,) the fold of each bucket.
+        problem: makes one of all rows from the number of a fold and the weights outside it.
+
+    Raises:
+        InputError: when the labels outside a fold are all of one class.
+    """
+    found = []
+    for fold in range(int(folds.max()) + 1):
+        rest = rows.outside_summary(folds, fold)
+        rest.require_two_classes()
+        found.append(replace(problem(fold, rest), without=fold))
+    return found
 
 
 def identity_map(n_classes: int, *, diagonal: bool = False, slope: float = 1.0) -> FloatArray:

@@ -314,6 +314,10 @@ class Summary:
         """Effective rows (Kish)."""
         return float(self.mass.sum()) ** 2 / max(float(self.squares.sum()), 1e-300)
 
+    def share(self, prior: float) -> float:
+        """Return the weight of so many rows more for a weight of 1 of these."""
+        return prior / max(self.effective, 1e-300)
+
     @property
     def classes(self) -> FloatArray:
         """Weight of the rows of each class (K,)."""

@@ -10,13 +10,18 @@ ones in n, so that no exact zero decides a linear map.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from calibcli.core.calibrators.classes.regression import minimise, minimise_folds
-from calibcli.core.calibrators.classes.regression_problem import Problem, identity_map, logits_of
+from calibcli.core.calibrators.classes.regression_problem import (
+    Problem,
+    identity_map,
+    logits_of,
+    without_each,
+)
 from calibcli.core.calibrators.classes.row_scores import finite_rows
 from calibcli.core.calibrators.evidence import FloatArray, array
 from calibcli.core.calibrators.temperature import Temperature
@@ -25,7 +30,7 @@ from calibcli.core.numeric.scales import softmax
 from calibcli.errors import InputError
 
 if TYPE_CHECKING:
-    from calibcli.core.calibrators.classes.rows import Deal, RowSource
+    from calibcli.core.calibrators.classes.rows import Deal, RowSource, Summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,7 @@ class StructuredMatrix(Calibrator):
         """
         begin = None if start is None else Temperature(start.temperature)
         scaled = Temperature.fit(rows, start=begin, prior=prior)
-        problem = cls._problem(rows, rows.summary.effective, scaled, prior)
+        problem = cls._problem(rows, rows.summary, scaled, prior)
         theta = None if start is None else start.theta
         theta = minimise(problem, theta, tolerance=1e-9 if start is None else 1e-6)
         return cls._of(theta, problem, scaled)
@@ -81,26 +86,27 @@ class StructuredMatrix(Calibrator):
         """
         heat = Temperature(whole.temperature, at_bound=whole.at_bound)
         scaled = Temperature.fit_folds(rows, folds, heat, prior=prior)
-        problems = []
-        for fold, one in enumerate(scaled):
-            effective = rows.outside_summary(folds, fold).effective
-            problems.append(replace(cls._problem(rows, effective, one, prior), without=fold))
+
+        def problem(fold: int, rest: Summary) -> Problem:
+            return cls._problem(rows, rest, scaled[fold], prior)
+
+        problems = without_each(rows, folds, problem)
         found = minimise_folds(problems, folds, whole.theta)
         parts = zip(found, problems, scaled, strict=True)
-        return tuple(cls._of(theta, problem, one) for theta, problem, one in parts)
+        return tuple(cls._of(theta, made, one) for theta, made, one in parts)
 
     @classmethod
     def _problem(
-        cls, rows: RowSource, effective: float, scaled: Temperature, prior: float
+        cls, rows: RowSource, summary: Summary, scaled: Temperature, prior: float
     ) -> Problem:
         size = rows.n_classes
         centre = identity_map(size, diagonal=cls.diagonal)
         penalty = np.full(centre.shape, 2.0 * size)
         if not cls.diagonal:
             penalty[:, :-1] += 2.0 * size * (size - 2) * (1.0 - np.eye(size))
-        share = 1.0 / (effective + 1.0)
+        share = 1.0 / (summary.effective + 1.0)
         features = Warm(scaled.temperature, share)
-        return Problem(rows, features, penalty, centre, prior / max(effective, 1e-300))
+        return Problem(rows, features, penalty, centre, summary.share(prior))
 
     @classmethod
     def _of(cls, theta: FloatArray, problem: Problem, scaled: Temperature) -> Self:

@@ -5,14 +5,14 @@ Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks" (201
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from calibcli.core.calibrators.classes.regression import minimise, minimise_folds
-from calibcli.core.calibrators.classes.regression_problem import Problem, identity_map
+from calibcli.core.calibrators.classes.regression_problem import Problem, identity_map, without_each
 from calibcli.core.calibrators.classes.row_scores import finite_rows, raised
 from calibcli.core.calibrators.evidence import FloatArray, array, between
 from calibcli.core.calibrators.temperature import slope_of_the_first
@@ -21,7 +21,7 @@ from calibcli.core.numeric.scales import softmax
 from calibcli.errors import InputError
 
 if TYPE_CHECKING:
-    from calibcli.core.calibrators.classes.rows import Deal, RowSource
+    from calibcli.core.calibrators.classes.rows import Deal, RowSource, Summary
 
 _PRIOR = 1.0
 
@@ -59,7 +59,7 @@ class Vector(Calibrator):
             InputError: when the labels are all of one class.
         """
         floor = rows.floor if start is None else start.floor
-        problem = _problem(rows, floor, prior / max(rows.summary.effective, 1e-300))
+        problem = _problem(rows, floor, rows.summary.share(prior))
         if start is None:
             begin = identity_map(rows.n_classes, diagonal=True, slope=slope_of_the_first(rows))
         else:
@@ -75,13 +75,12 @@ class Vector(Calibrator):
         Raises:
             InputError: when the labels outside a fold are all of one class.
         """
-        problems = []
-        for fold in range(int(folds.max()) + 1):
-            effective = rows.outside_summary(folds, fold).effective
-            weight = prior / max(effective, 1e-300)
-            problems.append(replace(_problem(rows, whole.floor, weight), without=fold))
+
+        def problem(_: int, rest: Summary) -> Problem:
+            return _problem(rows, whole.floor, rest.share(prior))
+
         begin = np.column_stack([whole.w, whole.c])
-        found = minimise_folds(problems, folds, begin)
+        found = minimise_folds(without_each(rows, folds, problem), folds, begin)
         return tuple(cls._of(theta, whole.floor) for theta in found)
 
     @classmethod
