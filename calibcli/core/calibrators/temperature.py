@@ -104,7 +104,7 @@ class Temperature(Calibrator):
         if temperatures is not None:
             losses = [float(data.scan(Moments(b)).total[0]) for b in _inverses(temperatures)]
             return cls(float(temperatures[int(np.argmin(losses))]))
-        return cls._of(_search(data, bounds, prior, start)[0])
+        return cls._of(_search(data, bounds, prior, start))
 
     @classmethod
     def _fit_pairs(
@@ -268,8 +268,8 @@ def _search(
     bounds: tuple[float, float] | None,
     prior: float,
     start: Temperature | None,
-) -> tuple[_Minimum, Moments]:
-    """Return the temperature of least loss, and the sums of the last pass."""
+) -> _Minimum:
+    """Return the temperature of least loss."""
     weight = rows.summary.share(prior)
     begin = slope_of_the_first(rows) if start is None else 1.0 / start.temperature
     latest = first = rows.scan(Moments(begin, prior=weight))
@@ -282,7 +282,7 @@ def _search(
 
     within = bounds_of(first.spread) if bounds is None else bounds
     separated = first.shortfall == 0.0 and not prior
-    return _minimise(derivatives, begin, within, tolerance=NEAR, separated=separated), latest
+    return _minimise(derivatives, begin, within, tolerance=NEAR, separated=separated)
 
 
 def slope_of_the_first(rows: RowSource) -> float:
