@@ -6,6 +6,7 @@ Both are fitted on all rows and outside each fold, and scored on the fold; `auto
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import reduce
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, cast
@@ -139,10 +140,31 @@ class Pairs:
 
     def after(self, maps: Sequence[Calibrator]) -> ScoreStats:
         """Return every pair under the map that has not seen it."""
-        parts = zip(self.split(), maps, strict=True)
-        logits = all(one.has_logits for one in maps)
-        after = [mapped(held, one, logits=logits) for (_, held), one in parts]
-        return reduce(lambda a, b: a.merge(b), after)
+        return _after(self.split(), maps)
+
+
+class OfRows(Pairs):
+    """Pairs of one label of rows that have several: the labels of a row are in the same fold.
+
+    The buckets are of rows, so that pairs are kept by bucket `after` the fit, for figures of all
+    labels together. One label has a pair a row: its own fits and losses are of independent pairs.
+    """
+
+    def __init__(self, stats: ScoreStats, *, folds: int = 5, seed: int = 0) -> None:
+        super().__init__(replace(stats, parts=None), folds=folds, seed=seed)
+        self._by_row = stats
+
+    def split(self, again: int = 0) -> list[tuple[ScoreStats, ScoreStats]]:
+        """Return (rows to fit, rows held out) of each fold."""
+        if again not in self._splits:
+            dealt = folds_of(self._by_row, self.folds, self.seed + again)
+            bare = [(replace(rest, parts=None), replace(held, parts=None)) for rest, held in dealt]
+            self._splits = {again: bare}
+        return self._splits[again]
+
+    def after(self, maps: Sequence[Calibrator]) -> ScoreStats:
+        """Return every pair, by bucket, under the map that has not seen it."""
+        return _after(folds_of(self._by_row, self.folds, self.seed), maps)
 
 
 class Forward(Pairs):
@@ -175,6 +197,15 @@ def folds_of(stats: ScoreStats, folds: int, seed: int) -> list[tuple[ScoreStats,
         if others:
             pairs.append((reduce(lambda a, b: a.merge(b), others), held_out))
     return pairs
+
+
+def _after(
+    parts: Sequence[tuple[ScoreStats, ScoreStats]], maps: Sequence[Calibrator]
+) -> ScoreStats:
+    logits = all(one.has_logits for one in maps)
+    pairs = zip(parts, maps, strict=True)
+    after = [mapped(held, one, logits=logits) for (_, held), one in pairs]
+    return reduce(lambda a, b: a.merge(b), after)
 
 
 def cross_fit(stats: ScoreStats, fit: Fit, *, folds: int = 5, seed: int = 0) -> ScoreStats:

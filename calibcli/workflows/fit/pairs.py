@@ -10,7 +10,7 @@ from calibcli.core.calibrators import CALIBRATORS, Identity, OneVsRest, Temperat
 from calibcli.core.calibrators.evidence import label_evidence
 from calibcli.core.fitting.auto import auto
 from calibcli.core.fitting.held_out import HeldOut, map_losses, mapped
-from calibcli.core.fitting.problems import BINARY_CANDIDATES, Forward, Pairs
+from calibcli.core.fitting.problems import BINARY_CANDIDATES, Forward, OfRows, Pairs
 from calibcli.errors import InputError
 from calibcli.io.task import SINGLE
 from calibcli.tasks.collect import Population
@@ -108,20 +108,19 @@ def fit_multilabel(found: Gathered, options: FitOptions) -> Fitted:
     classes, notes, after, kinds, methods = [], [], [], set(), []
     warnings: list[Warning] = []
     whole = found.overall.population
-    for k, (name, one) in enumerate(zip(found.classes, found.class_slices, strict=True)):
-        stats = one.population.pairs
+    dealt = OfRows if whole.rows_apart else Pairs
+    for name, stats in zip(found.classes, whole.classes, strict=True):
         if not stats.positives or not stats.negatives:
             unchanged = of_pairs(stats)
             fitted = Fitted(Identity.method, Identity(), (), unchanged, "unchanged", ())
             notes.append(f"label {name!r} has one value only: its scores are kept")
         else:
-            fitted = fit_binary(stats, options)
+            pairs = dealt(stats, folds=options.folds, seed=options.seed)
+            fitted = _fit(pairs.stats, options, pairs)
             notes += [f"label {name!r}: {note}" for note in fitted.notes]
             warnings += [warning.about(f"label {name!r}: ") for warning in fitted.warnings]
         classes.append(fitted.calibrator)
-        after.append(
-            _by_row(whole.classes[k], fitted, options) if whole.rows_apart else fitted.after.pairs
-        )
+        after.append(_after(stats, fitted))
         kinds.add(fitted.kind)
         methods.append(fitted.method)
     method = methods[0] if len(set(methods)) == 1 else OneVsRest.method
@@ -131,16 +130,11 @@ def fit_multilabel(found: Gathered, options: FitOptions) -> Fitted:
     return Fitted(method, calibrator, (), population, kind, tuple(notes), warnings=tuple(warnings))
 
 
-def _by_row(stats: ScoreStats, fitted: Fitted, options: FitOptions) -> ScoreStats:
-    """Return the pairs of a label after its fit, by bucket: the labels of a row then go together.
-
-    Cross-fitted again, so that all pairs of a row are in the same fold.
-    """
-    if fitted.kind != "cross-fitted":
-        return mapped(stats, fitted.calibrator)
-    pairs = Pairs(stats, folds=options.folds, seed=options.seed)
-    folds = _folds(pairs, fitter(fitted.method, options))
-    return pairs.after(folds) if folds else fitted.after.pairs
+def _after(stats: ScoreStats, fitted: Fitted) -> ScoreStats:
+    """Return the pairs of a label after its fit, by bucket where those before it are."""
+    if fitted.kind == "cross-fitted":
+        return fitted.after.pairs
+    return stats if fitted.kind == "unchanged" else mapped(stats, fitted.calibrator)
 
 
 def label_population(after: list[ScoreStats], *, apart: bool) -> Population:
