@@ -11,16 +11,15 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-import venv
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 
+from benchmarks.harness import environment
 from benchmarks.promises import answer
 
-ROOT = Path(__file__).parent.parent
-HOME = ROOT / "build" / "mcgrad"
+HOME = Path(__file__).parent.parent / "build" / "mcgrad"
 METHODS = ("auto", "spline", "beta")
 GROUP, LEAST = "RAC1P", 5000
 THEIRS = """
@@ -34,18 +33,6 @@ found = methods.MCGrad()
 found.fit(df_train=fit, label_column_name="employed", **read)
 np.save(sys.argv[3], found.predict(df=new, **read))
 """
-
-
-def environment() -> Path:
-    """Return the interpreter that has MCGrad; the first time it is installed."""
-    python = HOME / "bin" / "python"
-    if not python.exists():
-        venv.create(HOME, with_pip=True)
-    known = subprocess.run([python, "-c", "import mcgrad"], capture_output=True, check=False)
-    if known.returncode:
-        install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*install, "mcgrad"], check=True)
-    return python
 
 
 def ours(fit, new, folder, method, *more):
@@ -66,6 +53,9 @@ def losses(p, label):
 
 
 def main() -> None:
+    python = environment(HOME, "mcgrad")
+    if python is None:
+        sys.exit("MCGrad could not be installed")
     data = Path(sys.argv[1]) / "employment"
     fit, new = (data / f"{name}.parquet" for name in ("reference_2015", "production_2016_2018"))
     table = pq.read_table(new)
@@ -80,9 +70,7 @@ def main() -> None:
         script = folder / "theirs.py"
         script.write_text(THEIRS)
         out = folder / "p.npy"
-        told = subprocess.run(
-            [environment(), script, fit, new, out], capture_output=True, check=False
-        )
+        told = subprocess.run([python, script, fit, new, out], capture_output=True, check=False)
         if told.returncode:
             sys.exit(told.stderr.decode())
         found["MCGrad"] = np.load(out)

@@ -13,12 +13,12 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-import venv
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.harness import environment
 from calibcli.core.decisions.conformal import ConformalSets
 from calibcli.core.decisions.guarantees import Certified, certify
 from calibcli.core.decisions.objectives import default_objective, parse_constraint
@@ -28,8 +28,7 @@ from calibcli.core.decisions.promises.tables import UnitRows, UnitTable
 from calibcli.core.decisions.thresholds import Curve
 from calibcli.core.statistics.stats import ScoreStats
 
-ROOT = Path(__file__).parent.parent
-HOME = ROOT / "build" / "mapie"
+HOME = Path(__file__).parent.parent / "build" / "mapie"
 CONFIDENCE = 0.9
 TARGETS = {"precision": 0.8, "recall": 0.8}
 ROWS = 1000
@@ -37,18 +36,6 @@ COVERAGE = 0.9
 PATIENTS = 80, 25
 SETS = 500, 6
 SET_TARGETS = {"precision": 0.6, "recall": 0.7}
-
-
-def environment() -> Path:
-    """Return the interpreter that has MAPIE; the first time it is installed."""
-    python = HOME / "bin" / "python"
-    if not python.exists():
-        venv.create(HOME, with_pip=True)
-    known = subprocess.run([python, "-c", "import mapie"], capture_output=True, check=False)
-    if known.returncode:
-        install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*install, "mapie>=1.2"], check=True)
-    return python
 
 
 def draw(rng, shape):
@@ -157,6 +144,9 @@ def line(what, name, risk, target, thresholds, promised, of_units):
 
 
 def main() -> None:
+    python = environment(HOME, "mapie>=1.2")
+    if python is None:
+        sys.exit("MAPIE could not be installed")
     draws = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     rng = np.random.default_rng(0)
     score, label = draw(rng, (draws, ROWS))
@@ -175,7 +165,7 @@ def main() -> None:
         path, out = Path(folder) / "in.npz", Path(folder) / "out.npz"
         np.savez(path, coverage=COVERAGE, confidence=CONFIDENCE, **given)
         runner = Path(__file__).parent / "_mapie_runner.py"
-        subprocess.run([environment(), runner, path, out], check=True)
+        subprocess.run([python, runner, path, out], check=True)
         theirs = dict(np.load(out))
     print(f"{draws} draws, confidence {CONFIDENCE}\n")
     print("| of | promise | by | kept | nothing certified | the other figure |")
