@@ -88,10 +88,8 @@ class Sums:
         f *= (mass / total)[:, None]
         if self.curvature:
             p = f / np.where(mass > 0.0, mass, 1.0)[:, None]
-            if self.squares is not None:
-                weight = p * (1.0 - p) * mass[:, None]
-                self.hessian[:, -1] += weight.sum(axis=0)
-                self.hessian[:, :-1] += self.squares.add(weight, x * x)
+            if self.curvature == "entries":
+                _entries_full(self.hessian, x, p, mass, self.squares)
             else:
                 _CURVATURES[self.curvature, problem.diagonal](self.hessian, x, p, mass)
         f[block.truth] -= block.weight
@@ -300,10 +298,12 @@ def _blocks_full(hessian: FloatArray, x: FloatArray, p: FloatArray, mass: FloatA
         hessian[k] += (x * (mass * p[:, k] * (1.0 - p[:, k]))[:, None]).T @ x
 
 
-def _entries_full(hessian: FloatArray, x: FloatArray, p: FloatArray, mass: FloatArray) -> None:
-    weight = p * (1.0 - p) * mass[:, None]
+def _entries_full(
+    hessian: FloatArray, x: FloatArray, p: FloatArray, mass: FloatArray, waiting: _Products | None
+) -> None:
+    weight, square = p * (1.0 - p) * mass[:, None], x * x
     hessian[:, -1] += weight.sum(axis=0)
-    hessian[:, :-1] += weight.T @ (x * x)
+    hessian[:, :-1] += weight.T @ square if waiting is None else waiting.add(weight, square)
 
 
 _CURVATURES: dict[tuple[str, bool], Callable[..., None]] = {
@@ -311,5 +311,4 @@ _CURVATURES: dict[tuple[str, bool], Callable[..., None]] = {
     ("whole", False): _whole_full,
     ("blocks", True): _blocks_diagonal,
     ("blocks", False): _blocks_full,
-    ("entries", False): _entries_full,
 }
