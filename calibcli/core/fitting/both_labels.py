@@ -3,7 +3,8 @@
 A map of one score returns p1 / (1 - p0 + p1). What is made of such maps is monotone in each of
 them, so putting p0 in place of every map, and then p1, gives ends that hold the probability:
 
-    by group    the pools of the p0 of the group's own map and of the overall one, and of the p1
+    by group    the pools of the p0 of the group's own map and of the overall one, and of the p1;
+                of classes divided by a sum as below
     labels      those of each label
     classes     p0 of a class over the sum of it and the p1 of all others, and the other way round
 
@@ -25,7 +26,7 @@ from calibcli.core.calibrators.classes.row_scores import (
     one_vs_rest_logits,
     raised,
 )
-from calibcli.core.calibrators.composed.pooling import log_pool
+from calibcli.core.calibrators.composed.pooling import log_pool, mean_logs
 from calibcli.core.numeric.scales import expit
 
 if TYPE_CHECKING:
@@ -95,10 +96,15 @@ def both_by_group(
             continue
         rows = np.flatnonzero(codes == code)
         own = both_labels(group.own, scores[rows], logits=logits)
-        share = np.array(group.weight if len(group.weight) > 1 else group.weight[0])
-        ends = own if (share == 1.0).all() else _pooled(own, (low[rows], high[rows]), share)
-        if calibrator.exclusive and scores.ndim == 2:
-            ends = _of_sum(*ends)
+        weight, overall = np.array(group.weight), (low[rows], high[rows])
+        if (weight == 1.0).all():
+            ends = own
+        elif calibrator.exclusive and scores.ndim == 2:
+            share = float(weight[0])
+            pairs = zip(own, overall, strict=True)
+            ends = _of_sum(*(np.exp(mean_logs(pair, (share, 1.0 - share))) for pair in pairs))
+        else:
+            ends = _pooled(own, overall, weight if len(weight) > 1 else weight[0])
         low[rows], high[rows] = ends
     return low, high
 

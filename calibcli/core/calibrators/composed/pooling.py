@@ -42,11 +42,17 @@ def log_pool(
     return expit(total)
 
 
-def log_pool_rows(parts: Sequence[FloatArray], weights: Sequence[float]) -> FloatArray:
-    """Return the normalised weighted geometric mean of rows of class probabilities (n, K)."""
+def mean_logs(parts: Sequence[FloatArray], weights: Sequence[float]) -> FloatArray:
+    """Return the weighted mean of the logarithms of parts of one shape."""
     total = np.zeros(np.shape(parts[0]))
     for part, weight in zip(parts, weights, strict=True):
         total += weight * np.log(np.maximum(part, _TINIEST))
+    return total
+
+
+def log_pool_rows(parts: Sequence[FloatArray], weights: Sequence[float]) -> FloatArray:
+    """Return the normalised weighted geometric mean of rows of class probabilities (n, K)."""
+    total = mean_logs(parts, weights)
     total -= total.max(axis=1, keepdims=True)
     np.exp(total, out=total)
     total /= total.sum(axis=1, keepdims=True)
