@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from calibcli.core.detection.average_precision import Bools, Floats, Ints
 
+_FOLDS = 5
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LrpCurve:
@@ -90,6 +92,39 @@ class LrpCurve:
             "false": alarms / (hits + alarms),
             "missed": (self.objects - hits) / self.objects if self.objects else None,
         }
+
+
+def held_out_lrp(
+    score: Floats, right: Bools, iou: Floats, bucket: Ints, objects: Ints, tau: float
+) -> float:
+    """Return LRP where the cut-off of each fifth of the buckets is the best of the others.
+
+    The least error of any cut-off on the same boxes is flattered, most where they are few; this one
+    is chosen on fewer boxes than there are, so the error of the best cut-off lies between.
+
+    Args:
+        score: (n,) of the detections of a class, decreasing.
+        right: (n,) whether each is a hit.
+        iou: (n,) with the object that it hits.
+        bucket: (n,) of its image.
+        objects: int64 (buckets,), how many there are to find.
+        tau: the matching IoU.
+    """
+    errors, rows = 0.0, 0
+
+    def curve(own: Bools, count: int) -> LrpCurve:
+        return LrpCurve.of(score[own], right[own], iou[own], count, tau)
+
+    for fold in range(_FOLDS):
+        held = bucket % _FOLDS == fold
+        found = int(objects[fold::_FOLDS].sum())
+        others, own = curve(~held, int(objects.sum()) - found), curve(held, found)
+        best = others.best()
+        place = None if best is None else own.place(float(others.score[best]))
+        alarms = 0 if place is None else int(own.alarms[place])
+        errors += float(own.value[place]) * (found + alarms) if place is not None else found
+        rows += found + alarms
+    return errors / max(rows, 1)
 
 
 def bucket_residuals(

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import structs
 
 from calibcli.core.detection.average_precision import (
     average_precision,
@@ -13,7 +14,7 @@ from calibcli.core.detection.average_precision import (
     without_each_bucket,
 )
 from calibcli.core.detection.box_calibration import BINS, box_calibration
-from calibcli.core.detection.lrp import LrpCurve, bucket_residuals
+from calibcli.core.detection.lrp import LrpCurve, bucket_residuals, held_out_lrp
 from calibcli.core.metrics.shares import of_variance
 from calibcli.core.results.figures import Figure, LrpFigure, undefined
 from calibcli.core.statistics.buckets import BUCKETS
@@ -122,15 +123,15 @@ def with_ends(value: float, spread: float, buckets: int, level: float) -> Figure
 class Lrp:
     """Optimal LRP of one class: its curve, the best place, what each bucket adds."""
 
-    def __init__(self, curve: LrpCurve, residual: Floats, place: int | None) -> None:
-        self.curve, self.residual, self.place = curve, residual, place
+    def __init__(self, found: FoundBoxes, k: int, curve: LrpCurve, residual: Floats) -> None:
+        self.curve, self.residual, self.place = curve, residual, curve.best()
+        self._found, self._k = found, k
 
     @classmethod
     def of(cls, found: FoundBoxes, k: int) -> Lrp:
         """Return that of class k."""
-        curve, place = lrp_curve(found, k), None
-        place = curve.best()
-        own = found.rows(k)
+        curve = lrp_curve(found, k)
+        place, own = curve.best(), found.rows(k)
         stop = 0 if place is None else int(curve.hits[place] + curve.alarms[place])
         residual = bucket_residuals(
             np.arange(len(own)) < stop,
@@ -141,7 +142,20 @@ class Lrp:
             curve.tau,
             float(curve.at(place)["value"] or 0.0),
         )
-        return cls(curve, residual, place)
+        return cls(found, k, curve, residual)
+
+    @property
+    def held_out(self) -> float:
+        """The error of cut-offs that were chosen on other images."""
+        found, own = self._found, self._found.rows(self._k)
+        return held_out_lrp(
+            found.whole.score[own],
+            found.right(own),
+            found.whole.iou[own],
+            found.buckets(own),
+            found.objects[self._k],
+            self.curve.tau,
+        )
 
     @property
     def value(self) -> float:
@@ -186,7 +200,10 @@ def _mean_lrp(errors: Sequence[Lrp], found: FoundBoxes, level: float | None) -> 
     residual = np.mean([one.residual for one in known], axis=0)[buckets]
     size = len(buckets)
     spread = float((residual**2).sum()) * size / max(size - 1, 1)
-    return with_ends(value, spread, size, level)
+    # What flatters the least error of every class is no chance that would even out in their mean.
+    unseen = float(np.mean([one.held_out for one in known]))
+    high = with_ends(max(value, unseen), spread, size, level).high
+    return structs.replace(with_ends(value, spread, size, level), high=high)
 
 
 def _by_place(found: FoundBoxes, confidence: float | None) -> dict[str, Figure]:
