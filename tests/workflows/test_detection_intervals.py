@@ -12,10 +12,11 @@ from calibcli.core.detection.average_precision import (
     jackknife_variance,
     without_each_bucket,
 )
-from calibcli.core.detection.lrp import LrpCurve, bucket_residuals
+from calibcli.core.detection.lrp import LrpCurve, bucket_residuals, held_out_lrp
 from calibcli.core.numeric.mixing import mixed
 from calibcli.core.statistics.buckets import BUCKETS
-from calibcli.tasks.detection.figures import with_ends
+from calibcli.tasks.detection.figures import box_figures, with_ends
+from calibcli.tasks.detection.found import RIGHT, WRONG, FoundBoxes, Piece
 from calibcli.tasks.units import buckets_of_all
 
 RUNS = 160
@@ -80,3 +81,59 @@ def test_intervals_cover(images):
         held += [one.low <= right <= one.high for one, right in zip(found, truth, strict=True)]
     # Three standard errors of a share of 160 below 95%.
     assert (held / RUNS >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / RUNS)).all(), held / RUNS
+
+
+def test_the_error_of_unseen_images_is_that_of_loops():
+    image, right, score, overlap, objects = drawn(np.random.default_rng(4), 40)
+    bucket, fold = image % BUCKETS, np.arange(40) % BUCKETS % 5
+    counts = np.bincount(np.arange(40) % BUCKETS, weights=objects, minlength=BUCKETS).astype(int)
+    errors = rows = 0.0
+    for f in range(5):
+        known, own = bucket % 5 != f, bucket % 5 == f
+        best, at = 1.0, np.inf
+        for cut in np.unique(score[known]):
+            kept = known & (score >= cut)
+            alarms, missed = (kept & ~right).sum(), objects[fold != f].sum() - (kept & right).sum()
+            off = (1 - overlap[kept & right]).sum() / 0.5
+            error = (off + alarms + missed) / (objects[fold != f].sum() + alarms)
+            best, at = min((best, at), (error, cut))
+        kept = own & (score >= at)
+        alarms, missed = (kept & ~right).sum(), objects[fold == f].sum() - (kept & right).sum()
+        errors += (1 - overlap[kept & right]).sum() / 0.5 + alarms + missed
+        rows += objects[fold == f].sum() + alarms
+    found = held_out_lrp(score, right, overlap, bucket, counts, 0.5)
+    assert found == pytest.approx(errors / rows, rel=1e-12)
+
+
+@pytest.mark.slow
+def test_the_interval_of_a_mean_over_rare_classes_covers():
+    """The least error of any cut-off flatters every class, and their mean as much as each."""
+    classes, images, runs = 30, 100, 60
+
+    def rare(rng, images):
+        """Boxes of one class of which few images have an object."""
+        image, right, score, overlap, objects = drawn(rng, images)
+        kept = rng.uniform(size=images) < 0.1
+        own = kept[image]
+        return image[own], right[own], score[own], overlap[own], objects * kept
+
+    def figures(rng):
+        made = [rare(rng, images) for _ in range(classes)]
+        label = np.concatenate([np.full(len(one[0]), k) for k, one in enumerate(made)])
+        image, right, score, overlap = (np.concatenate([one[j] for one in made]) for j in range(4))
+        objects = [np.repeat(np.arange(images), one[4]) for one in made]
+        piece = Piece(
+            label, image, score, score, np.where(right, RIGHT, WRONG)[:, None], overlap,
+            np.full((len(label), 4), np.nan),
+            np.concatenate([np.full(len(one), k) for k, one in enumerate(objects)]),
+            np.concatenate(objects), np.arange(images, dtype=np.uint64), None, (),
+        )  # fmt: skip
+        found = FoundBoxes(tuple(map(str, range(classes))), (0.5,), pieces=[piece])
+        return box_figures(found, confidence=0.95)
+
+    _, right, score, overlap, objects = rare(np.random.default_rng(0), 300_000)
+    curve = LrpCurve.of(score, right, overlap, int(objects.sum()), 0.5)
+    truth = curve.at(curve.best())["value"]
+    found = [figures(np.random.default_rng(k))["lrp"] for k in range(1, runs + 1)]
+    assert np.mean([one.value for one in found]) < truth - 0.02
+    assert np.mean([one.low <= truth <= one.high for one in found]) >= 0.9
