@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibcli.core.decisions.cross_fit import FOLDS
-from calibcli.core.decisions.objectives import TOLERANCE
+from calibcli.core.decisions.objectives import ROWS, TOLERANCE
 from calibcli.core.decisions.thresholds import Shortfall, Unreachable
 
 if TYPE_CHECKING:
@@ -70,34 +70,10 @@ class RowMeans:
     counts: Floats
 
     @classmethod
-    def of(cls, name: str, table: UnitTable) -> RowMeans:
-        """Return the means of a table of what units have."""
-        size, fold = table.steps, folds_of(len(table.rows))
-        order = np.lexsort((-table.step, table.place))
-        place, step = table.place[order], table.step[order]
-        count = table.count[order]
-        first = np.append(True, place[1:] != place[:-1])[: len(place)]
-        selected = _within(count, first)
-        true = _within(count * table.right[order], first)
-        last = np.append((place[1:] != place[:-1]) | (step[1:] != step[:-1]), True)[: len(place)]
-        place, step, selected, true = (one[last] for one in (place, step, selected, true))
-        value, there = row_figure(name, table.positives[place], selected, true)
-        none = np.zeros(len(table.rows), np.int64)
-        start, begun = row_figure(name, table.positives, none, none)
-        fresh = np.append(True, place[1:] != place[:-1])[: len(place)]
-        home = fold[place] * size + step
-
-        def total(now: Floats, before: Floats) -> Floats:
-            was = np.where(fresh, before[place], np.append(0.0, now[:-1])[: len(now)])
-            moved = np.bincount(home, now - was, FOLDS * size).reshape(FOLDS, size)
-            base = np.bincount(fold, before, FOLDS)[:, None]
-            return np.asarray(np.cumsum(moved[:, ::-1], axis=1)[:, ::-1] + base, np.float64)
-
-        return cls(
-            name,
-            total(np.where(there, value, 0.0), np.where(begun, start, 0.0)),
-            np.rint(total(there.astype(np.float64), begun.astype(np.float64))),
-        )
+    def of(cls, table: UnitTable) -> dict[str, RowMeans]:
+        """Return the means of every figure, by its name, of a table of what units have."""
+        runs = _Runs.of(table)
+        return {name: runs.means(name, table) for name in sorted(ROWS)}
 
     @cached_property
     def whole(self) -> Floats:
@@ -108,6 +84,54 @@ class RowMeans:
         """Return the mean over the units of all folds but one (S,)."""
         sums, counts = self.sums.sum(axis=0), self.counts.sum(axis=0)
         return _ratio(sums - self.sums[fold], counts - self.counts[fold])
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class _Runs:
+    """What units have selected, at each step that selects more of them.
+
+    Attributes:
+        place, step: (m,) unit and step, by unit and from the highest step down.
+        selected, true: (m,) what it has selected there, and what of it is right.
+        fresh: (m,) which are the first of their unit.
+    """
+
+    place: Ints
+    step: Ints
+    selected: Ints
+    true: Ints
+    fresh: Bools
+
+    @classmethod
+    def of(cls, table: UnitTable) -> _Runs:
+        order = np.lexsort((-table.step, table.place))
+        place, step, count = table.place[order], table.step[order], table.count[order]
+        fresh = _fresh(place)
+        selected = _within(count, fresh)
+        true = _within(count * table.right[order], fresh)
+        last = np.append((place[1:] != place[:-1]) | (step[1:] != step[:-1]), True)[: len(place)]
+        place, step, selected, true = (one[last] for one in (place, step, selected, true))
+        return cls(place, step, selected, true, _fresh(place))
+
+    def means(self, name: str, table: UnitTable) -> RowMeans:
+        """Return the means of a figure, by what it changes at each step."""
+        size, fold, place = table.steps, folds_of(len(table.rows)), self.place
+        value, there = row_figure(name, table.positives[place], self.selected, self.true)
+        none = np.zeros(len(table.rows), np.int64)
+        start, begun = row_figure(name, table.positives, none, none)
+        home = fold[place] * size + self.step
+
+        def total(now: Floats, before: Floats) -> Floats:
+            was = np.where(self.fresh, before[place], np.append(0.0, now[:-1])[: len(now)])
+            moved = np.bincount(home, now - was, FOLDS * size).reshape(FOLDS, size)
+            base = np.bincount(fold, before, FOLDS)[:, None]
+            return np.asarray(np.cumsum(moved[:, ::-1], axis=1)[:, ::-1] + base, np.float64)
+
+        return RowMeans(
+            name,
+            total(np.where(there, value, 0.0), np.where(begun, start, 0.0)),
+            np.rint(total(there.astype(np.float64), begun.astype(np.float64))),
+        )
 
 
 def folds_of(units: int) -> Ints:
@@ -176,6 +200,11 @@ def _ratio(sums: Floats, counts: Floats) -> Floats:
     found = np.full(len(sums), np.nan)
     np.divide(sums, counts, out=found, where=counts > 0)
     return found
+
+
+def _fresh(place: Ints) -> Bools:
+    """Return which entries (m,), by unit, are the first of theirs."""
+    return np.append(True, place[1:] != place[:-1])[: len(place)]
 
 
 def _within(values: NDArray[np.integer], first: Bools) -> Ints:

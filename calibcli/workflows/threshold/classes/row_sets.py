@@ -10,7 +10,7 @@ from msgspec import structs
 
 from calibcli.core.decisions.cross_fit import FOLDS, cut_at
 from calibcli.core.decisions.guarantees import Uncertified
-from calibcli.core.decisions.objectives import ROWS, parse_objective
+from calibcli.core.decisions.objectives import parse_objective
 from calibcli.core.decisions.promises.by_unit import (
     ByUnit,
     allowed_by_unit,
@@ -67,7 +67,7 @@ class RowSets:
         self.at = steps(pooled) if wish.guarantee is not None else steps(pooled, MOST)
         self.threshold = pooled.threshold[self.at]
         self.table: UnitTable = rows.scan(lambda: SetUnits(self.threshold)).table()
-        self.means = {name: RowMeans.of(name, self.table) for name in sorted(ROWS)}
+        self.means = RowMeans.of(self.table)
 
     def best(self) -> tuple[RowChoice, Guarantee | None]:
         """Return the best cut-off, and what is promised of it.
@@ -129,7 +129,7 @@ class RowSets:
         """Return the mean of each figure at a cut-off, with its interval over units."""
         selected, true = self.table.at(index)
         found = {}
-        for name in sorted(ROWS):
+        for name in self.means:
             value, there = row_figure(name, self.table.positives, selected, true)
             found[name] = mean_figure(value[there], level)
         return found
@@ -140,7 +140,7 @@ class RowSets:
         None where the others of some fold find no choice.
         """
         fold, places = folds_of(len(self.table.rows)), []
-        values: dict[str, list[NDArray[np.float64]]] = {name: [] for name in sorted(ROWS)}
+        values: dict[str, list[NDArray[np.float64]]] = {name: [] for name in self.means}
         for held in range(FOLDS):
             rest = {name: one.without(held) for name, one in self.means.items()}
             found = choose_rows(

@@ -61,7 +61,7 @@ def plainly(name, p, y, cut):
 def test_means_are_those_of_rows_one_by_one(name):
     p, y = draw(np.random.default_rng(1), 40, 4)
     curve, _, table = read(p, y)
-    whole = RowMeans.of(name, table).whole
+    whole = RowMeans.of(table)[name].whole
     for index in [*range(0, len(curve.threshold), 7), len(curve.threshold) - 1]:
         wanted = plainly(name, p, y, curve.threshold[index])
         assert whole[index] == pytest.approx(wanted, abs=1e-12, nan_ok=True)
@@ -70,7 +70,7 @@ def test_means_are_those_of_rows_one_by_one(name):
 def test_a_unit_may_be_a_cluster_of_rows():
     p, y = draw(np.random.default_rng(2), 30, 3)
     curve, _, table = read(p, y, unit=np.arange(30) // 3)
-    means = RowMeans.of("row-recall", table).whole
+    means = RowMeans.of(table)["row-recall"].whole
     wanted = plainly("row-recall", p.reshape(10, 9), y.reshape(10, 9), curve.threshold[5])
     assert means[5] == pytest.approx(wanted, abs=1e-12)
 
@@ -79,7 +79,7 @@ def test_a_unit_may_be_a_cluster_of_rows():
 def test_without_a_fold_is_without_its_rows(name):
     p, y = draw(np.random.default_rng(3), 60, 3)
     _, at, table = read(p, y)
-    means = RowMeans.of(name, table)
+    means = RowMeans.of(table)[name]
     assert means.counts.sum(axis=0).max() <= 60
     for fold in (0, FOLDS - 1):
         kept = folds_of(60) != fold
@@ -88,13 +88,13 @@ def test_without_a_fold_is_without_its_rows(name):
             np.where(kept, table.positives, 0), table.rows, table.step[keep], table.place[keep],
             table.right[keep], table.count[keep], len(at),
         )  # fmt: skip
-        np.testing.assert_allclose(means.without(fold), RowMeans.of(name, part).whole, atol=1e-12)
+        np.testing.assert_allclose(means.without(fold), RowMeans.of(part)[name].whole, atol=1e-12)
 
 
 def test_the_best_cut_off_is_that_of_every_score():
     p, y = draw(np.random.default_rng(4), 50, 4)
     curve, _, table = read(p, y)
-    means = {name: RowMeans.of(name, table).whole for name in NAMES}
+    means = {name: one.whole for name, one in RowMeans.of(table).items()}
     bound = parse_constraint("row-recall>=0.7")
     found = choose_rows(curve.threshold, means, "row-precision", (bound,))
     every = [
@@ -124,7 +124,7 @@ def kept(texts, rows, labels, draws, base=-1.0, confidence=0.9):
     as_units = tuple(parse_constraint(text.removeprefix("row-")) for text in texts)
     rng = np.random.default_rng([rows, labels])
     population = read(*draw(rng, 60_000, labels, base))
-    truth = {one.name: RowMeans.of(one.name, population[2]).whole for one in bounds}
+    truth = {name: one.whole for name, one in RowMeans.of(population[2]).items()}
     certified = broken = 0
     for _ in range(draws):
         curve, at, table = read(*draw(rng, rows, labels, base), most=512)
