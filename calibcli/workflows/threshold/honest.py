@@ -25,6 +25,8 @@ from calibcli.workflows.measure.decided.judged import table_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import ArrayLike
+
     from calibcli.core.decisions.cross_fit import CrossFitted as Folds
     from calibcli.core.decisions.cross_fit import Family, Place
     from calibcli.core.decisions.objectives import Constraint
@@ -77,6 +79,13 @@ def honest(
         if one.name in figures
     }
     return CrossFitted(FOLDS, value, **figures, rows_needed=needed or None)
+
+
+def move_between(gaps: ArrayLike) -> float:
+    """Return how far a figure moves between choices: the root mean square of the gaps known."""
+    every = np.asarray(gaps, np.float64)
+    known = every[np.isfinite(every)]
+    return float(np.sqrt(np.mean(known**2))) if known.size else 0.0
 
 
 def with_move(figure: Figure, move: float, level: float, *, share: bool = True) -> Figure:

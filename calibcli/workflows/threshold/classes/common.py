@@ -20,7 +20,7 @@ from calibcli.workflows.measure.decided.judged import macro_f1
 from calibcli.workflows.threshold.choosing import Picked
 from calibcli.workflows.threshold.classes.folds import counted, together
 from calibcli.workflows.threshold.describing import describe
-from calibcli.workflows.threshold.honest import ended, with_move
+from calibcli.workflows.threshold.honest import ended, move_between, with_move
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,8 +103,8 @@ def choose_common(
         whole = Judged(together([families], [by_class], exclusive=exclusive))
         parts = [table_counts(whole.of_class(k)) for k in range(len(families))]
         figure = macro_f1(whole, parts, level, pooled=pooled)
-        there = [common_value(curves, at, pooled=pooled) for at, _ in folds]
-        move = float(np.sqrt(np.mean((np.array(there) - best.value) ** 2)))
+        there = np.array([common_value(curves, at, pooled=pooled) for at, _ in folds])
+        move = move_between(there - best.value)
         value = CommonValue(FOLDS, with_move(figure, move, level))
     # Of each class F1 is shown, whose mean or whose pool was made as large as it can be.
     own = replace(wish, objective=parse_objective("f1"))

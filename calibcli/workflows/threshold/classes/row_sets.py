@@ -28,7 +28,7 @@ from calibcli.errors import AnswerNoError, UsageError
 from calibcli.tasks.rows.row_sets import SetUnits
 from calibcli.workflows.threshold.choosing import claims_of, curve_of
 from calibcli.workflows.threshold.classes.common import at_common, describe_common
-from calibcli.workflows.threshold.honest import with_move
+from calibcli.workflows.threshold.honest import move_between, with_move
 from calibcli.workflows.threshold.promised import share_of_units
 from calibcli.workflows.threshold.settling import said_of
 
@@ -155,9 +155,8 @@ class RowSets:
                 own.append(value[there & (fold == held)])
         told = {}
         for name, own in values.items():
-            gaps = self.means[name].whole[places] - self.means[name].whole[index]
-            known = gaps[~np.isnan(gaps)]
-            move = float(np.sqrt(np.mean(known**2))) if len(known) else 0.0
+            every = self.means[name].whole
+            move = move_between(every[places] - every[index])
             told[name] = with_move(mean_figure(np.concatenate(own), level), move, level)
         return told
 

@@ -23,7 +23,7 @@ from calibcli.errors import AnswerNoError
 from calibcli.workflows.measure.slices import figure
 from calibcli.workflows.threshold.choosing import Refused
 from calibcli.workflows.threshold.describing import DRAWS, NEVER
-from calibcli.workflows.threshold.honest import crossed, ended, with_move
+from calibcli.workflows.threshold.honest import crossed, ended, move_between, with_move
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -175,8 +175,7 @@ def _moves(
     for name in _OVERLAP:
         values = curve.value(_MEAN) if name == "mean_dice" else curve.figure(FIGURES[name])
         gaps = [values[one.index] - values[here.index] for one in choices if one is not None]
-        known = np.array(gaps)[np.isfinite(gaps)]
-        found[name] = float(np.sqrt(np.mean(known**2))) if known.size else 0.0
+        found[name] = move_between(gaps)
     return found
 
 
