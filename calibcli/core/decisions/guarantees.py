@@ -277,17 +277,11 @@ def _start(trials: NDArray[np.int64], claimed: Array, target: float, level: floa
     fewest = smallest_selection(level, target)
     joining = np.diff(trials, prepend=0)
     claim = np.cumsum(joining * claimed)
-    meets = np.flatnonzero((claim >= target * trials) & (trials >= fewest))
-    deepest = int(trials[meets[-1]]) if meets.size else fewest
-    aim = math.isqrt(fewest * deepest)
+    aim = _aim(trials, claim >= target * trials, fewest)
     while_passing = np.arange(aim + 1)
     tail = binomial_tail(aim - while_passing, np.full(aim + 1, aim), target)
     errors = int(np.flatnonzero(tail <= level)[-1]) if tail[0] <= level else 0
-    aim = smallest_selection(level, target, errors)
-    start = max(int(np.searchsorted(trials, aim, side="right")) - 1, 0)
-    if trials[start] < fewest and start + 1 < trials.size:
-        start = int(np.searchsorted(trials, fewest, side="left"))
-    return min(start, trials.size - 1)
+    return _reached(trials, smallest_selection(level, target, errors), fewest)
 
 
 def _rows_needed(tests: list[_Test], level: float, rows: int) -> int | None:
@@ -328,9 +322,18 @@ def first_step(sizes: NDArray[np.int64], claim: Array, target: float, fewest: in
         target: what is to be met.
         fewest: with which a test can pass at all.
     """
-    meets = np.flatnonzero((claim >= target) & (sizes >= fewest))
+    return _reached(sizes, _aim(sizes, claim >= target, fewest), fewest)
+
+
+def _aim(sizes: NDArray[np.int64], claimed: NDArray[np.bool_], fewest: int) -> int:
+    """Return the size between the fewest and the largest that is `claimed` to meet the target."""
+    meets = np.flatnonzero(claimed & (sizes >= fewest))
     deepest = int(sizes[meets[-1]]) if meets.size else fewest
-    aim = math.isqrt(fewest * deepest)
+    return math.isqrt(fewest * deepest)
+
+
+def _reached(sizes: NDArray[np.int64], aim: int, fewest: int) -> int:
+    """Return the last selection no larger than `aim`; the first of the fewest if it has fewer."""
     start = max(int(np.searchsorted(sizes, aim, side="right")) - 1, 0)
     if sizes[start] < fewest:
         start = int(np.searchsorted(sizes, fewest, side="left"))
