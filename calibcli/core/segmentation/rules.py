@@ -51,20 +51,6 @@ class ImageRule(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class MostProbable:
-    """The structure of the largest probability, of equal ones the first."""
-
-    @property
-    def column(self) -> None:
-        """Every image is decided alike."""
-        return
-
-    def decide(self, p: Floats, group: str | None = None, image: int = 0) -> Codes:
-        """Return the decision of each pixel."""
-        return np.asarray(p.argmax(axis=0), np.int64)
-
-
-@dataclass(frozen=True, slots=True)
 class MaskRule:
     """Cut-offs and cleaned regions.
 

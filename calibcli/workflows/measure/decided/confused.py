@@ -10,7 +10,7 @@ import numpy as np
 from calibcli.core.decisions.judged import Judged
 from calibcli.core.decisions.rules import MostProbable
 from calibcli.core.results.parts.decided import Confused, Confusions, DecisionMatrix
-from calibcli.core.segmentation.rules import MostProbable as MostProbablePixel
+from calibcli.core.segmentation.rules import PixelRule
 from calibcli.tasks.rows.decided import DecidedRows
 from calibcli.tasks.segmentation.decided import count_images
 from calibcli.workflows.input.asked import Asked
@@ -45,12 +45,13 @@ def confusions(
     dataset: Any = found.dataset
     if dataset is None or not found.exclusive or not found.labelled or len(found.classes) < 2:
         return None
+    rule = MostProbable()
     if dataset.medium == "images":
         calibrate = None if loaded is None else partial(loaded.apply, logits=found.logits)
-        counts = count_images(dataset, MostProbablePixel(), calibrate, threads=threads).counts
+        pixels = PixelRule(rule, binary=False)
+        counts = count_images(dataset, pixels, calibrate, threads=threads).counts
     else:
         rows = RowPass.over(dataset, Asked(spec, conventions, loaded, threads=threads))
-        rule = MostProbable()
         counts = rows.scan(lambda: DecidedRows(rule, rows.layout, rows.columns)).counts
     return confused(counts, found.classes)
 
