@@ -14,8 +14,10 @@ from calibcli.workflows.threshold.promised import evenly_kept, units_of_curves
 from calibcli.workflows.threshold.slices import chosen_of_slices, named_slices
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from calibcli.workflows.input.conventions import Conventions
-    from calibcli.workflows.input.gathered import Gathered
+    from calibcli.workflows.input.gathered import Gathered, Slice
     from calibcli.workflows.input.passes import RowPass
     from calibcli.workflows.threshold.promised import Units
     from calibcli.workflows.threshold.slices import Parts
@@ -23,9 +25,20 @@ if TYPE_CHECKING:
 
 
 def chosen_for_every_group(
-    found: Gathered, conventions: Conventions, wish: Wish, rows: RowPass | None
+    found: Gathered,
+    whole: Sequence[Slice],
+    conventions: Conventions,
+    wish: Wish,
+    rows: RowPass | None,
 ) -> Parts:
     """Choose one cut-off, or one of each label, whose bounds are certified in each group.
+
+    Args:
+        found: what was counted.
+        whole: the slice of all rows, or of each label.
+        conventions: the level of the intervals.
+        wish: what to achieve.
+        rows: what is read; None for saved statistics.
 
     Raises:
         AnswerNoError: none is certified.
@@ -33,7 +46,6 @@ def chosen_for_every_group(
     """
     assert wish.within is not None
     own = members(found, wish.within)
-    whole = named_slices(found.overall, found.classes)
     parts = [named_slices(member, found.classes) for member in own]
     if not all(one.used.pairs.exact for part in (whole, *parts) for one in part):
         raise UsageError(

@@ -242,7 +242,7 @@ def _of_populations(
     """Choose in populations that were counted: of all rows, and of each group."""
     if found.exclusive:
         return chosen_of_classes(found, conventions, wish)
-    clustered = found.clustered
+    clustered, whole = found.clustered, named_slices(found.overall, found.classes)
 
     def chosen(slices: Any, units: Any = None) -> Parts:
         return chosen_of_slices(
@@ -250,13 +250,11 @@ def _of_populations(
         )
 
     if wish.within is not None:
-        return chosen_for_every_group(found, conventions, wish, rows)
+        return chosen_for_every_group(found, whole, conventions, wish, rows)
     if wish.by_rows:
-        labels = named_slices(found.overall, found.classes)
-        return Parts(*chosen_of_rows(rows, labels, found.overall, conventions, wish))
+        return Parts(*chosen_of_rows(rows, whole, found.overall, conventions, wish))
     if wish.objective.common is not None:
-        return chosen_of_labels(named_slices(found.overall, found.classes), conventions, wish)
-    whole = named_slices(found.overall, found.classes)
+        return chosen_of_labels(whole, conventions, wish)
     own = [] if wish.per_group is None else members(found, wish.per_group)
     units: list[Any] = [None] * (1 + len(own))
     if wish.guarantee is not None and clustered and rows is not None:

@@ -39,7 +39,7 @@ from calibcli.core.decisions.thresholds import Unreachable, choose
 from calibcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -164,7 +164,7 @@ def certify_by_unit(
         curve, units, constraints, confidence, probability=probability, within=within
     )
     tests = _scoped(Scope(curve, units), constraints, within)
-    level, table = _level(tests, confidence), units.table
+    level, table = _level((one for _, one in tests), confidence), units.table
     choice = choose(curve, objective, prior=prior, allowed=allowed)
     if isinstance(choice, Unreachable):
         needed = _needed(table, [(scope.units.table, one) for scope, one in tests], level)
@@ -187,7 +187,7 @@ def allowed_by_unit(
 ) -> Bools:
     """Return which candidates keep all constraints, together with this confidence; see above."""
     tests = _scoped(Scope(curve, units), constraints, within)
-    level = _level(tests, confidence)
+    level = _level((one for _, one in tests), confidence)
     claimed = np.clip(curve.threshold if probability is None else probability, 0.0, 1.0)
     allowed = np.ones(len(curve.threshold), np.bool_)
     for downward in {one.downward for _, one in tests}:
@@ -215,13 +215,12 @@ def units_needed_for(
 ) -> int | None:
     """Return about how many units would certify some step; None where no margin shows."""
     tests = [_as_test(one, table) for one in constraints]
-    level = (1.0 - confidence) / len({one.downward for one in tests})
-    return _needed(table, [(table, one) for one in tests], level)
+    return _needed(table, [(table, one) for one in tests], _level(tests, confidence))
 
 
-def _level(tests: Sequence[_Scoped], confidence: float) -> float:
+def _level(tests: Iterable[_Test], confidence: float) -> float:
     """Return the error probability of each direction."""
-    return (1.0 - confidence) / len({one.downward for _, one in tests})
+    return (1.0 - confidence) / len({one.downward for one in tests})
 
 
 def _as_test(constraint: Constraint, table: Table) -> _Test:
