@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 Pair = tuple[str, str]
 """Paths of a calibrator and of its cut-offs."""
 KINDS = ("calibrator", "thresholds")
+_MENDED = "the next promotion of both mends a pair that is apart"
 
 
 @contextmanager
@@ -62,8 +63,8 @@ def recover_pair(paths: Pair) -> None:
     """Finish what a killed run has decided, or clear what it has not; call it under the locks.
 
     Raises:
-        InputError: a folder cannot be written to; a change that was decided together with another
-            file than the second.
+        InputError: a folder cannot be written to; one of both is in a change that was decided
+            together with another file; what was to be put in place is damaged.
     """
     decided = _decided_of(paths)
     for path in paths:
@@ -72,6 +73,8 @@ def recover_pair(paths: Pair) -> None:
     clear_left_behind(decided)
     clear_left_behind(_first_of(paths[1]))
     if not decided.is_file():
+        for path in paths:
+            refuse_unfinished(path)  # what waits beside it is another pair's
         _clear(paths)
         return
     other = _path_in(decided)
@@ -80,7 +83,23 @@ def recover_pair(paths: Pair) -> None:
             f"{show(paths[0])} is being replaced together with {show(other)}",
             hint=f"finish that first: name {show(other)} as --thresholds",
         )
+    _refuse_damaged(paths)
     _finish(paths)
+
+
+def _refuse_damaged(paths: Pair) -> None:
+    """Raise InputError where a file that waits to be put in place is no whole artifact."""
+    for path, kind in zip(paths, KINDS, strict=True):
+        fresh = _next_of(path)
+        if not os.path.lexists(fresh):
+            continue
+        try:
+            read_artifact(str(fresh), kind)
+        except InputError as error:
+            raise InputError(
+                f"{error.message}; a run that has died was to put it in place",
+                hint=f"remove {show(str(_decided_of(paths)))}; {_MENDED}",
+            ) from error
 
 
 def _path_in(note: Path) -> str:
@@ -91,14 +110,15 @@ def _path_in(note: Path) -> str:
     """
     try:
         found = json.loads(note.read_text(encoding="utf-8"))
-    except ValueError:
-        found = None
-    if not isinstance(found, str) or not found or "\0" in found:
+        whole = Path(found).is_absolute() and b"\0" not in os.fsencode(found)
+    except (ValueError, TypeError, RecursionError):
+        whole = False
+    if not whole:
         raise InputError(
             f"{show(str(note))} is damaged: it says which two files are being replaced together",
-            hint="remove it; the next promotion of both mends a pair that is apart",
+            hint=f"remove it; {_MENDED}",
         )
-    return found
+    return str(found)
 
 
 def refuse_unfinished(path: str) -> None:

@@ -175,7 +175,13 @@ def test_a_name_that_cannot_be_given_leaves_both_or_is_given_later(place, tmp_pa
     assert state(tmp_path / "here") == (files(NEW, OLD) if place else files(OLD, OLDEST))
 
 
-@pytest.mark.parametrize("text", ["", "garbage", "[1]", '""', b"\xff\xfe", '"a\\u0000b"'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "garbage", "[1]", '""', b"\xff\xfe", '"/a\\u0000b"', '"/\\ud800"', '"cuts.json"',
+        pytest.param("[" * 200_000, id="deep"),
+    ],
+)  # fmt: skip
 def test_a_damaged_note_is_refused(text, tmp_path):
     from calibcli.io.output.pair import refuse_unfinished
 
@@ -194,6 +200,48 @@ def test_a_damaged_note_is_refused(text, tmp_path):
                 act()
         note.unlink()
     assert state(tmp_path / "here") == before
+
+
+def decide(folder, now, second="cuts.json"):
+    """Leave what a run leaves that is killed once a change is decided."""
+    first = folder / NAMES[0]
+    for name, text in zip((NAMES[0], second), now, strict=True):
+        (folder / f".{name}.next").write_text(text)
+    (folder / f".{second}.with").write_text(json.dumps(str(first)))
+    (folder / f".{NAMES[0]}.pair").write_text(json.dumps(str(folder / second)))
+
+
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("text", ["", "{", NEW[1][:-20], "other kind"])
+def test_a_damaged_file_takes_no_place(place, text, tmp_path):
+    folder = tmp_path / "here"
+    paths, fresh = laid(folder, OLD, OLDEST), list(NEW)
+    fresh[place] = NEW[1 - place] if text == "other kind" else text
+    decide(folder, fresh)
+    before = state(folder)
+    for act in (recover_pair, roll_back_pair, lambda both: install_pair(both, NEW)):
+        with pytest.raises(InputError, match=rf"\.{NAMES[place]}\.next is .*has died") as refused:
+            act(paths)
+        assert f"remove {folder / '.cal.json.pair'}" in str(refused.value.hint)
+        assert state(folder) == before
+    (folder / ".cal.json.pair").unlink()
+    recover_pair(paths)
+    assert state(folder) == files(OLD, OLDEST)
+
+
+def test_what_waits_for_another_pair_is_left_to_it(tmp_path):
+    """Two calibrators share their cut-offs, and the pair of one of them is unfinished."""
+    folder = tmp_path / "here"
+    paths = laid(folder, OLD, OLDEST)
+    (folder / "second.json").write_text(OLD[0])
+    decide(folder, NEW)
+    before = state(folder)
+    for other in ((str(folder / "second.json"), paths[1]), (paths[1], str(folder / "third.json"))):
+        with pytest.raises(InputError, match="has died"):
+            recover_pair(other)
+        assert state(folder) == before
+    recover_pair(paths)
+    assert state(folder) == files(NEW, OLD) | {"second.json": OLD[0]}
 
 
 @pytest.mark.parametrize("name", NAMES)
