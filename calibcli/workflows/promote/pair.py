@@ -20,7 +20,13 @@ from calibcli.core.results.promotion import CutsPromoted
 from calibcli.core.results.reading import typed_as
 from calibcli.errors import AnswerNoError, InputError, UsageError
 from calibcli.io.failures import show
-from calibcli.io.output.pair import install_pair, pair_lock, recover_pair, roll_back_pair
+from calibcli.io.output.pair import (
+    install_pair,
+    pair_lock,
+    recover_pair,
+    refuse_unfinished,
+    roll_back_pair,
+)
 from calibcli.io.output.succession import previous_of
 from calibcli.tasks.rows.rivals import Decider
 from calibcli.tasks.share import Share
@@ -92,7 +98,10 @@ def promote_pair(
     gates = parsed(attempt.fail_if)
     paths = (attempt.path, thresholds)
     with ExitStack() as stack:
-        if not attempt.dry_run:
+        if attempt.dry_run:
+            for path in paths:
+                refuse_unfinished(path)
+        else:
             stack.enter_context(pair_lock(paths, attempt.lock_timeout))
             recover_pair(paths)
         cuts_in_use = champion_of(thresholds)

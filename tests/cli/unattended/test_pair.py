@@ -116,7 +116,7 @@ def test_a_pair_that_is_apart_is_mended(night, pair, dump, good, valid):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("alone", ["fit", "threshold", "rollback"])
+@pytest.mark.parametrize("alone", ["fit", "threshold", "rollback", "dry run"])
 def test_one_file_alone_knows_that_the_pair_is_unfinished(
     night, pair, dump, calibcli, monkeypatch, alone
 ):
@@ -140,6 +140,7 @@ def test_one_file_alone_knows_that_the_pair_is_unfinished(
         "fit": lambda: calibcli("fit", fresh, *SURE, "--promote-over", pair[0]),
         "threshold": lambda: calibcli("threshold", fresh, "--promote-over", pair[1]),
         "rollback": lambda: calibcli("threshold", "--rollback", pair[1]),
+        "dry run": lambda: night(fresh, "--dry-run"),
     }[alone]()
     assert ran.code == 3
     assert "has died" in ran.err
