@@ -21,9 +21,9 @@ from calibcli.core.results.parts.evidence import (
     Kept,
     KeptGroup,
 )
-from calibcli.core.results.reading import typed, typed_as
+from calibcli.core.results.reading import typed
 from calibcli.errors import InputError, UsageError
-from calibcli.io.artifacts.artifacts import read_artifact, write_artifact
+from calibcli.io.artifacts.artifacts import read_as, write_artifact
 from calibcli.io.failures import show
 from calibcli.io.output.lock import FileLock
 from calibcli.tasks.families import digest_of
@@ -93,7 +93,7 @@ class Year:
         self.past = self._nothing()
         if not Path(self.path).exists():
             return
-        kept = typed_as(read_artifact(self.path, "evidence"), EvidenceFile)
+        _, kept = read_as(self.path, "evidence", EvidenceFile)
         own, there = [str(one) for one in self.promises], [one.promise for one in kept.promises]
         if own != there or self.bins != kept.bins:
             raise InputError(
@@ -106,10 +106,11 @@ class Year:
         for one in kept.groups:
             past = self._restored(one.promises, one.nights)
             self.groups[one.column, one.value] = OfGroup(one.late, past)
-        first = sum(one.late == 0 for one in kept.groups)
-        if sorted(one.late for one in kept.groups if one.late) != list(
-            range(1, len(kept.groups) - first + 1)
-        ) or (kept.groups and not first):
+        late = sorted(one.late for one in kept.groups if one.late)
+        first = len(kept.groups) - len(late)
+        numbered = late == list(range(1, len(late) + 1)) and (first > 0 or not late)
+        once = (len(set(self.known)), len(self.groups)) == (len(self.known), len(kept.groups))
+        if not (numbered and once):
             raise self._not_whole()
 
     def _nothing(self) -> dict[Promise, Evidence]:
@@ -123,7 +124,8 @@ class Year:
             size = found[promise]
             fits = (len(one.logs), len(one.sides)) == (len(size.logs), len(size.sides))
             sided = len(one.largest) in (0, 3 if promise.figure == ECE else 1)
-            if not fits or not sided:
+            counted = 0 < nights <= len(self.known) and one.highest >= 0.0
+            if not (fits and sided and counted):
                 raise self._not_whole()
             found[promise] = Evidence(one.logs, nights, one.highest, one.sides, one.largest)
         return found

@@ -240,17 +240,32 @@ def test_a_detector_has_no_true_negatives_to_promise(calibcli, tmp_path):
     assert not (tmp_path / "year.json").exists()
 
 
-def test_a_file_whose_groups_do_not_fit_is_not_whole(weigh, of_sites):
+DAMAGED = {
+    "late": lambda kept: kept["groups"][0].update(late=7),
+    "group twice": lambda kept: kept["groups"].append(kept["groups"][0]),
+    "more nights than there were": lambda kept: kept["groups"][0].update(nights=10**30),
+    "night twice": lambda kept: kept["nights"].append(kept["nights"][0]),
+    "no night": lambda kept: kept["nights"].clear(),
+    "less than there was": lambda kept: kept["promises"][0].update(highest=-1e308),
+    "no double": lambda kept: kept["promises"][0]["logs"].__setitem__(0, 10**400),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGED)
+def test_a_file_that_does_not_fit_is_not_whole(what, weigh, of_sites):
     from calibcli.io.artifacts.artifacts import write_artifact
 
     _, _, place = weigh(of_sites(1, ["a", "b"]), "--promise", "ece<=0.08", "--group", "site")
     kept = json.loads(place.read_text())
-    kept["groups"][0]["late"] = 7
+    DAMAGED[what](kept)
     body = {k: v for k, v in kept.items() if k not in ("schema", "version", "digest")}
     write_artifact(str(place), "evidence", body)
+    before = place.read_bytes()
     ran, _, _ = weigh(of_sites(2, ["a"]), "--promise", "ece<=0.08", "--group", "site")
     assert ran.code == 3
-    assert "year.json is not whole" in ran.err
+    kind = "a whole evidence file: Number out of range" if what == "no double" else "whole"
+    assert f"year.json is not {kind}" in ran.err
+    assert place.read_bytes() == before
 
 
 def test_cut_offs_by_group_are_counted_each_in_its_group(good, calibcli, of_sites, tmp_path):
