@@ -164,20 +164,19 @@ class Year:
         found = night.found
         whole = typed(result)
         begun = bool(self.groups)
+        late = max((one.late for one in self.groups.values()), default=0)
         for one, part in zip(
             (found.overall, *found.groups), (whole.overall, *whole.groups), strict=True
         ):
             past = self.past
             if one is not found.overall:
-                late = self._late + 1 if begun else 0
                 place = one.column, one.value
-                past = self.groups.setdefault(place, OfGroup(late, self._nothing())).past
+                if place not in self.groups:
+                    late += begun
+                    self.groups[place] = OfGroup(late, self._nothing())
+                past = self.groups[place].past
             for promise in self.promises:
                 past[promise] = night.after(promise, past[promise], one, part)
-
-    @property
-    def _late(self) -> int:
-        return max((one.late for one in self.groups.values()), default=0)
 
     def _told(self) -> Gathered:
         family = Family(sum(one.late == 0 for one in self.groups.values()))

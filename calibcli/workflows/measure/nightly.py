@@ -10,7 +10,6 @@ import numpy as np
 from calibcli.core.comparison.evidence import ECE, RATES, ece_gains, rate_gains
 from calibcli.core.comparison.evidence_by_unit import Cut, after_unit_pairs, after_units
 from calibcli.core.results.figures import Where
-from calibcli.core.results.reading import typed_as
 from calibcli.core.statistics.curves import reliability
 from calibcli.errors import UsageError
 from calibcli.tasks.features import kind_of, refuse
@@ -115,7 +114,7 @@ class Night:
         cuts = []
         for one in own:
             stats = (one.used if applied.after else one.population).pairs
-            at = applied.chosen_cutoff(typed_as(one.where, Where), applied.after)
+            at = applied.chosen_cutoff(one.where, applied.after)
             assert at is not None
             cuts.append(Cut(stats, int(np.searchsorted(stats.floor, at))))
         return cuts
@@ -125,7 +124,7 @@ class Night:
         tables = (part.last if after else part).confusion or ()
         if self.applied is None:
             return tables[0] if len(tables) == 1 else None
-        at = self.applied.chosen_cutoff(typed_as(one.where, Where), after)
+        at = self.applied.chosen_cutoff(one.where, after)
         return next((one for one in tables if at is not None and one.threshold == at), None)
 
     def _boxes(self, one: Slice) -> list[Cut]:
@@ -145,7 +144,7 @@ class Night:
         if self.applied is None:
             cuts = self.conventions.thresholds
             return cuts[0] if len(cuts) == 1 else None
-        for where in (Where("class", name=name), typed_as(one.where, Where)):
+        for where in (Where("class", name=name), one.where):
             at = self.applied.chosen_cutoff(where, after)
             if at is not None:
                 return None if at != at else at
