@@ -148,17 +148,19 @@ def recalibration_changes(
 ) -> dict[str, Compared]:
     """Return the change of the calibration slope and intercept, and the joint test of both.
 
-    `recalibration_p` is the p-value that slope and intercept, fitted together, are what they were
-    (Wald, two degrees of freedom).
+    The value of `recalibration_p` is the p-value that slope and intercept, fitted together, are
+    what they were (Wald, two degrees of freedom).
     """
     limits = common_limits(reference, current)
-    names = ("slope", "intercept", "recalibration_p")
     fits: list[Recalibration] = []
     for stats, where in ((reference, " in the reference"), (current, "")):
         try:
             fits.append(recalibrate(stats, limits))
         except Undefined as undefined:
-            return dict.fromkeys(names, changed(reason=f"{undefined}{where}"))
+            reason = f"{undefined}{where}"
+            unknown = changed(reason=reason)
+            joint = Compared(value=None, reason=reason)
+            return {"slope": unknown, "intercept": unknown, "recalibration_p": joint}
     a, b = fits
     slope = difference(
         of_labels(reference, a.slope, float(a.covariance[0, 0])),
@@ -180,8 +182,8 @@ def recalibration_changes(
         for side, fit in zip(sides, fits, strict=True)
     ]
     statistic = float(gap @ np.linalg.pinv(grown[0] + grown[1]) @ gap)
-    df = _welch(*sides)
-    return {"slope": slope, "intercept": intercept, "recalibration_p": _test(_wald(statistic, df))}
+    joint = Compared(value=_wald(statistic, _welch(*sides)))
+    return {"slope": slope, "intercept": intercept, "recalibration_p": joint}
 
 
 def _wald(statistic: float, df: int | None) -> float:
@@ -191,8 +193,3 @@ def _wald(statistic: float, df: int | None) -> float:
     # Hotelling: (df - 1) / (2 df) T^2 is F with 2 and df - 1 degrees of freedom.
     f = statistic * (df - 1) / (2.0 * df)
     return float(betainc((df - 1) / 2.0, 1.0, (df - 1) / (df - 1 + 2.0 * f)))
-
-
-def _test(p: float) -> Compared:
-    """Return a test, whose p-value is its only figure."""
-    return changed(0.0, p, p=p)

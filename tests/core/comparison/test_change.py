@@ -144,7 +144,7 @@ def simulated(runs, pair, truth):
                 ece.p < 0.05,
                 reliability_p(a.stats, b.stats) < 0.05,
                 slope["slope"].p < 0.05,
-                slope["recalibration_p"].p < 0.05,
+                slope["recalibration_p"].value < 0.05,
                 change("nll", a, b, 0.95).p < 0.05,
                 ece.value,
             )

@@ -24,7 +24,6 @@ from calibcli.core.metrics import multiclass
 from calibcli.core.metrics.binary import METRICS, Undefined, View
 from calibcli.core.metrics.gaps import ece_sum
 from calibcli.core.metrics.joint import Joint
-from calibcli.core.results.base import UNSET
 from calibcli.core.results.comparisons import Compared, Drift, DriftedFigures, DriftedSlice
 from calibcli.workflows.input.gathered import one_class
 
@@ -151,14 +150,9 @@ def _changes(
         found[name] = one
     if not several:
         found["auc"] = change("auc", a, b, level)
-    fits = recalibration_changes(before.pairs, now.pairs, level)
-    joint = fits.pop("recalibration_p")
     return {
         **found,
-        **fits,
-        "recalibration_p": Compared(
-            value=None if joint.p is UNSET else joint.p, reason=joint.reason
-        ),
+        **recalibration_changes(before.pairs, now.pairs, level),
         "reliability_p": reliability(before.pairs, now.pairs),
     }
 
