@@ -162,8 +162,11 @@ def objective_words(result: Choice) -> str:
     return f"{text}, subject to {limits}" if limits else text
 
 
-def thresholds_headline(result: Choice) -> str:
-    """Return the answer in a line: the cut-off exactly, and what it is best at."""
+def thresholds_headline(result: Choice, *, reached: bool = True) -> str:
+    """Return the answer in a line: the cut-off exactly, and what it is best at.
+
+    `reached`: also what it reaches, where it is the only one.
+    """
     other = choices.headline(result)
     if other:
         return other
@@ -180,10 +183,11 @@ def thresholds_headline(result: Choice) -> str:
     of_logit = "" if only.logit is None else f" (logit {figures.exact(only.logit)})"
     threshold = figures.exact(only.threshold)
     below = " or below" if result.conventions.falling else ""
-    return f"threshold {threshold}{of_logit}{below}: {objective_words(result)}{reached_words(only)}"
+    told = f"threshold {threshold}{of_logit}{below}: {objective_words(result)}"
+    return f"{told}{_reached(only)}" if reached else told
 
 
-def reached_words(item: CutOff) -> str:
+def _reached(item: CutOff) -> str:
     """Return what was reached; the interval is of new rows and may not hold what these gave."""
     best, crossed = item.reached, item.crossed
     if best is None or best.value is None:
@@ -199,8 +203,8 @@ def reached_words(item: CutOff) -> str:
     return f" ({figures.metric(best.value)} here, cross-fitted {figures.with_interval(crossed)})"
 
 
-def kind_words(result: Choice) -> str:
-    """Return how far the choice can be trusted."""
+def kind_words(result: Choice, *, advice: bool = True) -> str:
+    """Return how far the choice can be trusted, with what would make it certain."""
     params = result.conventions
     confidence, unit = params.guarantee, params.cluster
     if result.kind == "conformal":
@@ -221,7 +225,8 @@ def kind_words(result: Choice) -> str:
                 level_words += f"; an image counts at most {figures.short(most)} false boxes"
             return f"certified: holds in the mean over new {named} like these{level_words}"
         return f"certified: the constraint holds on new rows like these{level_words}"
-    return "empirical: best on these rows; new rows will do somewhat worse (--guarantee certifies)"
+    told = "empirical: best on these rows; new rows will do somewhat worse"
+    return f"{told} (--guarantee certifies)" if advice else told
 
 
 def thresholds_table(chosen: Sequence[CutOff], params: Conventions) -> Table | None:

@@ -32,11 +32,12 @@ _FIGURES_DECIDED = 2
 
 def lines(result: ThresholdResult, columns: int) -> Iterator[tuple[str, Style]]:
     """Yield the lines above the files."""
-    yield _answer(result), "bold"
+    yield names.visible(decisions.thresholds_headline(result, reached=False)), "bold"
     sure: Style = "dim" if result.kind == "empirical" else ""
-    yield decisions.kind_words(result).partition(" (--guarantee")[0], sure
+    yield decisions.kind_words(result, advice=False), sure
     chosen = result.thresholds
-    if len(chosen) == 1 and result.common is None:
+    alone = len(chosen) == 1 and result.common is None
+    if alone:
         for line in _only(chosen[0], result):
             yield f"  {line}", ""
     else:
@@ -46,17 +47,10 @@ def lines(result: ThresholdResult, columns: int) -> Iterator[tuple[str, Style]]:
             yield f"  {line}", ""
     for line in _other(result):
         yield f"  {line}", ""
-    for line in () if len(chosen) == 1 and result.common is None else _decided(result.decision):
-        yield line, ""
+    if not alone:
+        for line in _decided(result.decision):
+            yield line, ""
     yield from _groups(result)
-
-
-def _answer(result: Choice) -> str:
-    only = result.thresholds[0] if len(result.thresholds) == 1 else None
-    whole = names.visible(decisions.thresholds_headline(result))
-    if only is None or only.threshold is None or result.common is not None:
-        return whole
-    return whole.removesuffix(decisions.reached_words(only))
 
 
 def rows_words(result: Choice) -> str:
