@@ -64,17 +64,19 @@ def option(
     *,
     default: Any = None,
     short: str | None = None,
-    long: str | None = None,
     **more: Any,
 ) -> Any:
-    """Return the declaration of an option, whose long name is that of its field by default."""
-    names = () if short is None and long is None else (long or "", *([short] if short else []))
+    """Return the declaration of an option, whose long name is that of its field."""
+    names = ("", short) if short else ("",)
     return _declared(typer.Option, default, names, metavar=metavar, help=help, **more)
 
 
-def flag(help: str, short: str | None = None, *, long: str = "", **more: Any) -> Any:
-    """Return the declaration of an option without a value, which is off by default."""
-    names = (long, *([short] if short else []))
+def flag(help: str, *, short: str | None = None, long: str = "", **more: Any) -> Any:
+    """Return the declaration of an option without a value, which is off by default.
+
+    Its long name is that of its field where none is given.
+    """
+    names = (long, short) if short else (long,)
     return _declared(typer.Option, False, names, help=help, **more)
 
 

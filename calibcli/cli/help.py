@@ -68,10 +68,9 @@ _METAVARS = {"float": "X", "float range": "X", "int": "N", "int range": "N", "st
 def arrange(command: Any) -> None:
     """Give a command, or the program, the help of this module."""
     if hasattr(command, "commands"):
-        for parameter in command.params:  # all of it fits the screen of a terminal
-            parameter.hidden = getattr(parameter, "hidden", False) or (
-                parameter.name == "show_completion"
-            )
+        for parameter in command.params:
+            if parameter.name == "show_completion":  # all else fits the screen of a terminal
+                parameter.hidden = True
         command.format_commands = MethodType(_commands, command)
         return
     command.format_options = MethodType(_options, command)

@@ -192,8 +192,8 @@ class RunOptions:
         default=EngineName.THREADS,
     )
     scheduler: str | None = option("tcp://HOST:PORT", "The Dask scheduler, with --engine dask.")
-    quiet: bool = flag("No warnings on stderr.", "-q")
-    verbose: bool = flag("Say more on stderr.", "-v")
+    quiet: bool = flag("No warnings on stderr.", short="-q")
+    verbose: bool = flag("Say more on stderr.", short="-v")
     debug: bool = flag("Show the traceback of a failure.")
     no_config: bool = flag("Read no project file.", is_eager=True, callback=project.no_config)
     config: str | None = option(
