@@ -8,6 +8,7 @@ from calibcli.core.results.conventions import Conventions
 from calibcli.render.tables.common import gates_table, level
 from calibcli.render.tables.layout import Cell, Column, Table
 from calibcli.render.words import figures
+from calibcli.render.words.words import LOSSES
 
 if TYPE_CHECKING:
     from calibcli.core.results.figures import Figure
@@ -29,7 +30,6 @@ _CHECKS: Final = {
     "auc": "change of the AUC",
     "accuracy": "change of the accuracy",
 }
-SCORES: Final = {"nll": "log loss", "brier": "Brier score", "cost": "cost"}
 
 
 def headline(result: PromotionResult) -> str:
@@ -70,7 +70,7 @@ def _steps(result: PromotionResult) -> Table | None:
     compared = result.comparison
     if compared is None:
         return None
-    title = SCORES.get(compared.score, compared.score)
+    title = LOSSES.get(compared.score, compared.score)
     interval = level(Conventions(confidence=compared.confidence))
     if not compared.steps:
         return _pair(compared, title, interval)

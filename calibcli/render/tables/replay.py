@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from calibcli.render.tables.common import level, sure_style
 from calibcli.render.tables.layout import Cell, Column, Table
-from calibcli.render.tables.promotion import SCORES
 from calibcli.render.words import figures
 from calibcli.render.words.names import visible
+from calibcli.render.words.words import LOSSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,7 @@ def headline(result: ReplayResult) -> str:
     best = result.best
     if best is None:
         return "No way of refitting was better for sure than never"
-    score = SCORES[result.score]
+    score = LOSSES[result.score]
     apart = best.difference
     ends = figures.signed_ends(apart.low, apart.high)
     return (
@@ -43,7 +43,7 @@ def facts(result: ReplayResult) -> str:
 def tables(result: ReplayResult) -> list[Table]:
     """Return the policies."""
     interval = level(result.conventions)
-    score = SCORES[result.score]
+    score = LOSSES[result.score]
     columns = (
         Column("policy", left=True),
         Column("replaced"),

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from calibcli.core.results.fit import Candidate, FitResult, FittedClass, FittedGroup, Side
     from calibcli.render.tables.layout import Style
 
-_LOSSES: Final = {"nll": "log loss", "brier": "Brier score"}
 _CHANGES: Final = {"accuracy": "accuracy", "nll": "log loss", "brier": "Brier", "auc": "AUC"}
 
 
@@ -79,7 +78,7 @@ def choice_words(candidates: Sequence[Candidate], select: str) -> str:
     chosen = next((one for one in scored if one.chosen), None)
     if chosen is None or len(scored) < 2:
         return ""
-    loss = f"lowest cross-fitted {_LOSSES.get(select, select)}"
+    loss = f"lowest cross-fitted {words.LOSSES.get(select, select)}"
     lowest = min(scored, key=lambda one: one.score or 0.0)
     name, other = names.visible(chosen.method), names.visible(lowest.method)
     of = f"of {len(scored)} candidates {other} has the {loss}, {figures.metric(lowest.score)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from calibcli.render.words import figures, names
 from calibcli.tasks.words import words_of
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from calibcli.core.results.figures import Bin, BinnedEce, Figure
     from calibcli.core.results.measure import MeasureResult, SliceResult
     from calibcli.tasks.words import Words
+
+LOSSES: Final = {"nll": "log loss", "brier": "Brier score", "cost": "cost"}
+"""What is compared between maps, by its name in results."""
 
 
 def made_by(result: MeasureResult) -> str:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from calibcli.core.results.figures import Where
     from calibcli.core.results.parts.decided import Decided
     from calibcli.io.rows.recipe import InputSpec
-    from calibcli.tasks.population import Population
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gathered import Gathered, Slice
     from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
@@ -132,9 +131,7 @@ class BoxesKept:
     after: bool
 
     def _counted(self, one: Slice) -> Decided:
-        population: Population = one.population
-        if self.after and one.calibrated is not None:
-            population = one.calibrated
+        population = one.used if self.after else one.population
         return box_decisions(
             [population] * len(self.cuts), self.cuts, self.found.classes, self.level
         )
