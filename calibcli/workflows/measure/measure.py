@@ -168,7 +168,7 @@ def measure(
         decided = applied.decisions(found, whole, conventions, loaded, threads)
         if decided is not None:
             result["decision"] = decided.shown(spec.groups)
-    elif confusions and applied is None:
+    elif confusions and applied is None and found.exclusive:
         from calibcli.workflows.measure.decided.confused import confusions as confused
 
         told = confused(found, whole, conventions, loaded, threads)

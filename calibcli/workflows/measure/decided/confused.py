@@ -39,11 +39,11 @@ def confusions(
 ) -> Confusions | None:
     """Read the rows once more, after the calibrator if any, and count who is taken for whom.
 
-    None where one row has no single class, or where there are no rows to read: of saved statistics,
-    of labels that only say whether the predicted class is right.
+    The classes exclude each other. None where there are no rows to read: of saved statistics, of
+    labels that only say whether the predicted class is right.
     """
     dataset: Any = found.dataset
-    if dataset is None or not found.exclusive or not found.labelled or len(found.classes) < 2:
+    if dataset is None or not found.labelled or len(found.classes) < 2:
         return None
     rule = MostProbable()
     if dataset.medium == "images":
