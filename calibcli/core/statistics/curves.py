@@ -187,13 +187,27 @@ def precision_at_cells(stats: ScoreStats) -> NDArray[np.float64]:
     total = pos + ranked.neg[::-1]
     tp, alerts = np.cumsum(pos), np.cumsum(total)
     inside = ranked.mixed[::-1] & (pos > 0)
-    one = 1.0
-    if stats.table.pos_sq is not None and stats.table.neg_sq is not None:
-        one = float(stats.table.pos_sq.sum() + stats.table.neg_sq.sum()) / float(stats.n)
+    one = _own_weight(stats)
     tp -= np.where(inside, (pos - one) / 2.0, 0.0)
     alerts -= np.where(inside, (total - one) / 2.0, 0.0)
     precision: NDArray[np.float64] = tp / alerts
     return precision
+
+
+def _own_weight(stats: ScoreStats) -> NDArray[np.float64] | float:
+    """Return the mean weight of a positive, weighted by it, in each cell (C,), highest first.
+
+    The finer cells of a grid keep no squares, and have the mean of the cell that they lie in.
+    """
+    pos_sq = stats.table.pos_sq
+    if pos_sq is None:
+        return 1.0
+    pos = stats.pos.astype(np.float64)
+    own = np.divide(pos_sq, pos, out=np.zeros(len(pos)), where=pos > 0)
+    if stats.ranks is not None:
+        home = np.searchsorted(stats.place, stats.ranks.start, side="right") - 1
+        own = own[np.maximum(home, 0)]
+    return own[::-1]
 
 
 def pav(

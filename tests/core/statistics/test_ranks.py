@@ -191,3 +191,26 @@ def test_no_row_is_lost_whatever_comes_after_the_grid(later: str) -> None:
             counted.merge(other)
         table = counted.table()
     assert (table.pos.sum(), table.neg.sum()) == (2 * label.sum(), 2 * (~label).sum())
+
+
+@pytest.mark.parametrize("ranked", [True, False])
+@pytest.mark.parametrize("kind", ["heavy tails", "by label", "by score"])
+def test_a_weighted_positive_counts_itself_by_its_own_weight(kind: str, ranked: bool) -> None:
+    metrics = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(2)
+    score = rng.beta(0.3, 3, 40_000)
+    label = rng.random(len(score)) < score
+    weight = {
+        "heavy tails": rng.lognormal(0.0, 1.5, len(score)),
+        "by label": np.where(label, 20.0, 1.0) * rng.random(len(score)),
+        "by score": rng.lognormal(0.0, 1.0, len(score)) * (0.01 + score**2),
+    }[kind]
+    wanted = metrics.average_precision_score(label, score, sample_weight=weight)
+    exact = of(score, label, weight=weight, exact=True)
+    assert figures(exact)["average_precision"] == pytest.approx(wanted, abs=1e-12)
+    rough = of(score, label, weight=weight) if ranked else exact.coarsened(10)
+    assert not rough.exact
+    assert (rough.ranks is not None) == ranked
+    found = figures(rough)["average_precision"]
+    assert abs(found - wanted) < (1e-5 if ranked else 4e-5)
+    assert abs(found - wanted) <= grid_error(rough)["average_precision"]
