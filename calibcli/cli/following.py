@@ -36,7 +36,8 @@ def after_measure(context: typer.Context, result: dict[str, Any]) -> str:
     answer = verdicts.slice_verdict(found.overall, found.conventions, words.task_of(found))
     given = context.params.get("calibrator")
     if context.params["raw"]:
-        return "" if given else _line("fit", context, "-o calibrator.json")
+        unknown = given or found.overall.value("auc") is None
+        return "" if unknown else _line("fit", context, "-o calibrator.json")
     if answer.tone == "bad" and given is None:
         return _line("fit", context, "-o calibrator.json")
     if answer.tone == "good" and not context.params.get("thresholds"):

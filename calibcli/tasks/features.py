@@ -98,18 +98,13 @@ class Refusal:
 _ROWS = ("binary", "multiclass", "multilabel")
 _IMAGES = ("masks", "structures")
 _OF_RAW = (
-    "--versus",
-    "--reference SCORES",
     "--reference STATISTICS",
-    "--reference CALIBRATOR",
     "--at",
     "--save-stats",
     "saved statistics as SCORES",
     "--save-plots",
     "fit --replay",
     "fit --ensemble",
-    "fit --promote-over",
-    "fit --rollback",
     "threshold --cost",
     "threshold --abstain",
     "threshold --coverage",

@@ -266,7 +266,6 @@ def test_the_page_after_a_calibrator_has_its_diagram(points, good, calibcli, tmp
 @pytest.mark.parametrize(
     ("command", "options"),
     [
-        ("measure", ("--versus", "score")),
         ("measure", ("--at", "0.8")),
         ("measure", ("--worst", "3")),
         ("measure", ("--bins", "10")),
@@ -274,9 +273,6 @@ def test_the_page_after_a_calibrator_has_its_diagram(points, good, calibcli, tmp
         ("threshold", ("--abstain", "accuracy>=0.9")),
         ("threshold", ("--coverage", "0.9")),
         ("fit", ("--method", "temperature", "-o", "x.json")),
-        ("fit", ("--promote-over", "x.json")),
-        ("report", ("--versus", "score", "-o", "x.html")),
-        ("report", ("--reference", "x.csv", "-o", "x.html")),
         ("report", ("--cost", "fp=1,fn=4", "-o", "x.html")),
         ("report", ("--at", "0.8", "-o", "x.html")),
         ("report", ("--bins", "10", "-o", "x.html")),
@@ -364,7 +360,6 @@ def test_too_few_of_one_label_to_compare_methods(rows, write, good, tmp_path):
 @pytest.mark.parametrize(
     ("command", "options"),
     [
-        ("measure", ("--reference", "x.csv")),
         ("measure", ("--save-stats", "x.json")),
         ("measure", ("--bins", "10")),
         ("measure", ("--evidence", "x.json")),

@@ -78,8 +78,7 @@ def command(
     files = [output, promotion.promote_over, promotion.thresholds]
     keep_apart([*paths, read.labels, boxes.ground_truth], files=files)
     spec = boxes.into(read.spec(paths, joined=ensemble))
-    over = promotion.promote_over
-    refuse_raw(spec, {"--promote-over": over, "--ensemble": ensemble, "--replay": replay})
+    refuse_raw(spec, {"--ensemble": ensemble, "--replay": replay})
     conventions = how.conventions()
     from calibcli.workflows.fit.fitted import FitOptions
 

@@ -86,9 +86,8 @@ def command(
     brief = console.read_by_people(form.format) and not (every or plot or worst)
     own = tuple(groups.group or ())
     spec = boxes.into(read.spec(paths, own, calibrator, versus, thresholds))
-    asked = {"--versus": versus, "--reference": reference, "--at": at}
-    more = {"--worst": worst, "--save-stats": save_stats, "--save-plots": save_plots}
-    raw.refuse_raw(spec, asked | more | {"--plot": plot})
+    asked = {"--at": at, "--worst": worst, "--save-stats": save_stats}
+    raw.refuse_raw(spec, asked | {"--save-plots": save_plots, "--plot": plot})
     if calibrator is None:
         raw.refuse_bins(context, spec)
     cuts = raw.cuts_of(spec, threshold, calibrator)

@@ -95,7 +95,7 @@ def command(
 
         own = tuple(groups.group or ())
         spec = boxes.into(read.spec(paths, own, calibrator, versus, thresholds))
-        refuse_raw(spec, {"--versus": versus, "--reference": reference, "--at": at})
+        refuse_raw(spec, {"--at": at})
         if calibrator is None:
             refuse_raw(spec, {"--cost": cost})
             refuse_bins(context, spec)

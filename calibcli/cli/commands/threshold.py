@@ -171,7 +171,6 @@ def command(
                 "--abstain": abstain,
                 "--equal": equal,
                 "--unreachable": unreachable,
-                "--promote-over": promotion.promote_over,
             },
         )
 

@@ -47,6 +47,7 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
 }
 _EXPRESSION = re.compile(r"(?P<subject>.*\S)\s*(?P<op>>=|<=|>|<)\s*(?P<target>[^\s<>=]+)\s*", re.S)
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+_AT_CUT = re.compile(rf"(?P<figure>\w+)@(?P<cut>{_NUMBER.pattern})(?P<beside>\.[a-z]+)?")
 _WORST = re.compile(r"worst\((?P<of>class|group(?:\.(?P<column>.+?))?)\)\.(?P<figure>.+)", re.S)
 _SECTIONS: Final = {
     "drift": "--reference FILE",
@@ -133,10 +134,13 @@ class Findings:
             after = "calibrated" in one.stage or one.table == "versus, calibrated"
             key = section, after and section != "overlap"
             named = self._found.setdefault(key, {}).setdefault(one.where, {})
+            name = one.name
             if one.table == "drift" and one.at:
-                one, name = one._replace(at=""), f"{one.name}.{one.at}"
-            else:
-                name = one.name
+                one, name = one._replace(at=""), f"{name}.{one.at}"
+            cut = _AT_CUT.fullmatch(name) if section in ("drift", "versus") else None
+            if cut is not None:  # of raw scores, at a cut-off of theirs
+                name = cut["figure"] + (cut["beside"] or "")
+                one = one._replace(at=float(cut["cut"]), name=name)
             if all(one.at != other.at for other in named.setdefault(name, [])):
                 named[name].append(one)
 

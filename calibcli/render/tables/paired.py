@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from calibcli.core.results.measure import MeasureResult
 
 PROPER = ("nll", "brier")
+RANKING = ("auc", "average_precision")
 
 
 def versus_table(result: MeasureResult) -> Table | None:
@@ -58,16 +59,20 @@ def _rows(metrics: Mapping[str, Difference]) -> tuple[tuple[Cell, ...], ...]:
 
 
 def slices_table(result: MeasureResult) -> Table | None:
-    """Return the differences of the proper scores in each class and group; None without any."""
+    """Return the differences of the proper scores in each class and group; None without any.
+
+    Of raw scores they are those of the ranking figures.
+    """
     found = result.versus
     if found is None or not found.slices:
         return None
+    shown = PROPER if PROPER[0] in found.metrics else RANKING
     rows = tuple(
-        (Cell(part.slice.title), *(_difference(score, part.metrics[score]) for score in PROPER))
+        (Cell(part.slice.title), *(_difference(score, part.metrics[score]) for score in shown))
         for part in found.slices
     )
     level = tabulate.level(result.conventions)
-    columns = (Column("slice", left=True), *(Column(score, level) for score in PROPER))
+    columns = (Column("slice", left=True), *(Column(score, level) for score in shown))
     return Table(f"Versus {found.score}, by slice: second less first", columns, rows)
 
 

@@ -199,13 +199,19 @@ def names_of(task: str) -> tuple[str, ...]:
 
 
 class Model:
-    """One model's influences, looked up by row."""
+    """One model's influences, looked up by row.
 
-    def __init__(self, population: Population, binning: Binning) -> None:
+    `names` are the metrics of one score, where not all of `names_of` are meant.
+    """
+
+    def __init__(
+        self, population: Population, binning: Binning, names: tuple[str, ...] | None = None
+    ) -> None:
         self.task = population.task
+        self.names = names or names_of(self.task)
         several = self.task == "multiclass"
         pairs = View(population.pairs, binning, confidence=several)
-        self.pairs = influences(pairs, OF_CONFIDENCE if several else OF_PAIRS)
+        self.pairs = influences(pairs, OF_CONFIDENCE if several else self.names)
         self.classes: list[Influences] = []
         self.shares = np.zeros((0, len(OF_CLASSES)))
         if several:
@@ -237,7 +243,7 @@ class Model:
     def at(
         self, scores: NDArray[Any], labels: NDArray[Any], *, logits: bool
     ) -> NDArray[np.float64]:
-        """Return the influence of each row on each of `names_of(task)` (n, m)."""
+        """Return the influence of each row on each of `names` (n, m)."""
         columns = []
         for found in pairs_of(self.task, scores, labels, logits=logits):
             pairs = found.flat
@@ -262,7 +268,7 @@ def paired_sums(
     first, second = models
 
     def one(side: Side) -> PairedSums:
-        found = PairedSums(len(names_of(layout.task)))
+        found = PairedSums(len(first.names))
         for batch, other in side.both():
             mass = batch.weight if layout.weighted else batch.count
             rows = None if mass is None or (mass > 0).all() else mass > 0
@@ -277,7 +283,7 @@ def paired_sums(
             found.add(difference, row_buckets(a), **weights)
         return found
 
-    total = PairedSums(len(names_of(layout.task)))
+    total = PairedSums(len(first.names))
     for found in map_ordered(one, parts, threads):
         total.merge(found)
     return total

@@ -138,8 +138,9 @@ def measure(
     if reference is None:
         found = gather(whole, reading, **options)
     else:
-        from calibcli.workflows.measure.compared.reference import gather_current
+        from calibcli.workflows.measure.compared.reference import gather_current, scaled_as
 
+        spec, whole = scaled_as(spec, reference), scaled_as(whole, reference)
         found, absent = gather_current(whole, reading, **options)
     if by is not None:
         from calibcli.workflows.measure.series import split
@@ -310,7 +311,8 @@ def measured(
         from calibcli.workflows.measure.compared.unlabelled import unlabelled_result
 
         judged = partial(unlabelled_result, conventions=conventions)
-        return with_after(one, judged(one.where, one.population), judged)
+        before = unlabelled_result(one.where, one.population, conventions, raw=scale is not None)
+        return with_after(one, before, judged)
 
     scale = found.raw_scale
 

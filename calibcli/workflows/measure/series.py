@@ -165,7 +165,7 @@ def series(
         looks=looks,
         level=level,
         rule=_rule(usable, conventions, level, looks, reference, labelled=calibration)
-        if usable or not raw
+        if usable or not raw or reference is not None
         else _RAW_RULE,
         limits=_limits(usable, conventions, reference, labelled=calibration),
         first_bad=bad[0] if bad else None,
@@ -216,7 +216,7 @@ def _metrics(
     several = one.population.exclusive
     names: tuple[str, ...] = _RANKING if raw else _CONFIDENCE if several else _BINARY
     if not labelled:
-        names = ("n", "mean_score")
+        names = ("n",) if raw else ("n", "mean_score")
     found = intervals.measure(
         view, confidence=conventions.confidence, seed=conventions.seed, names=names
     )

@@ -18,6 +18,7 @@ from calibcli.io.artifacts.artifacts import artifact_text
 from calibcli.io.failures import listing, show
 from calibcli.io.output.succession import target_of
 from calibcli.io.rows.hashing import with_digest
+from calibcli.tasks.features import RAW
 from calibcli.tasks.rows.rivals import Decider
 from calibcli.tasks.table import TASKS
 from calibcli.workflows.input.asked import Asked
@@ -25,6 +26,7 @@ from calibcli.workflows.input.gated import parsed
 from calibcli.workflows.input.gather import gather, open_input
 from calibcli.workflows.input.loaded.loading import load_calibrator, load_thresholds
 from calibcli.workflows.input.overlap import found_overlap
+from calibcli.workflows.input.remembered import with_scale
 from calibcli.workflows.promote.duel import duel
 from calibcli.workflows.promote.outcome import (
     blank,
@@ -102,6 +104,10 @@ def promote_cuts(
                 f"{show(attempt.path)} cuts calibrated probabilities", "add --calibrator FILE"
             )
         wish = wish or wish_of(champion)
+        if champion is not None and loaded is None:  # raw scores are read as they were
+            spec = with_scale(spec, champion.raw_scale, f"{show(attempt.path)} was chosen")
+        if spec.raw and loaded is None and (wish.costs is not None or wish.equal or wish.never):
+            raise UsageError(f"such a choice {RAW[0]}", RAW[1])
         apart = wish.by_rows or ("worst(…)" if wish.within else "")
         if apart:
             raise UsageError(f"--promote-over does not compare {apart}", "use -o FILE")

@@ -122,6 +122,7 @@ def promote_pair(
                 "choose them after the calibrator: calibcli threshold --calibrator FILE",
             )
         same_kind(cuts_in_use, tried.found)
+        spec, options = tried.spec, replace(options, raw=tried.spec.raw)
         pair = _Pair(spec, conventions, options, attempt, tried, cuts_in_use, threads)
         return pair.settled(gates, beside)
 
@@ -151,7 +152,7 @@ class _Pair:
         self.fresh = LoadedCalibrator(
             stored.task,
             stored.classes,
-            stored.input.logits,
+            stored.input.logits or stored.input.raw is not None,
             tried.met.fitted.calibrator,
             payload,
         )

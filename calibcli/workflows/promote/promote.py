@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
-from calibcli.core.calibrators import Identity
+from calibcli.core.calibrators import Identity, Platt
+from calibcli.core.numeric.scales import logit
 from calibcli.core.results.base import plain
 from calibcli.core.results.envelope import Input
 from calibcli.core.results.promotion import Comparison, Contender
@@ -26,6 +27,7 @@ from calibcli.workflows.input.gated import parsed
 from calibcli.workflows.input.gather import gather
 from calibcli.workflows.input.loaded.loading import load_calibrator
 from calibcli.workflows.input.overlap import found_overlap
+from calibcli.workflows.input.remembered import with_scale
 from calibcli.workflows.input.warnings import check_fits
 from calibcli.workflows.promote.challenge import contest
 from calibcli.workflows.promote.outcome import (
@@ -44,6 +46,7 @@ from calibcli.workflows.promote.shift import checks_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from calibcli.core.calibrators import Calibrator
     from calibcli.core.comparison.promotion import Rule
     from calibcli.core.decisions.gates import Findings, Gate
     from calibcli.core.results.comparisons import Overlap
@@ -142,6 +145,9 @@ def challenge(
         options = replace(options, method="temperature")
     champion = _champion(attempt.path)
     spec = replace(spec, groups=())
+    if champion is not None:  # raw scores are read as they were
+        spec = with_scale(spec, champion.raw_scale, "the champion was fitted")
+    options = replace(options, raw=spec.raw)
     watch = Watch(CAPACITY)
     found = gather(spec, conventions, threads=threads, progress=progress, watch=watch)
     found = found.as_pairs()
@@ -214,7 +220,7 @@ def _challenged(
     """Fit, compare and decide."""
     outcome, found, spec, champion = tried.result, tried.found, tried.spec, tried.champion
     fitted = fit_gathered(found, spec, conventions, options, threads)
-    old = Identity() if champion is None else champion.calibrator
+    old = opponent(found, options) if champion is None else champion.calibrator
     rule = attempt.rule if champion is not None else replace(attempt.rule, steps=(1.0,))
     met = contest(found, spec, conventions, options, old, fitted, rule, threads)
     result = result_of(found, conventions, options, met.fitted)
@@ -245,6 +251,18 @@ def _challenged(
     if met.best.better or (champion is None and met.best.low <= 0.0):
         decision = "would-promote", "promoted", _better(met, options, champion)
     return replace(tried, met=met, text=text, result=judged(outcome, verdicts, decision))
+
+
+def opponent(found: Gathered, options: FitOptions) -> Calibrator:
+    """Return what a first calibrator is held against: the scores as they are.
+
+    Raw scores say no probability by themselves: there it is the share of label 1 in all rows.
+    """
+    if not options.raw:
+        return Identity()
+    stats = found.overall.population.pairs
+    share = float(stats.positives) / float(stats.n)
+    return Platt(0.0, -float(logit(share)))
 
 
 def rolled_back(path: str, *, lock_timeout: float = 600.0) -> PromotionResult:
@@ -349,11 +367,14 @@ def _difference(met: Contest, options: FitOptions) -> str:
 
 def _better(met: Contest, options: FitOptions, champion: LoadedCalibrator | None) -> str:
     if champion is None:
-        return f"the first calibrator here, against none: {_difference(met, options)}"
+        against = "the share of label 1" if options.raw else "none"
+        return f"the first calibrator here, against {against}: {_difference(met, options)}"
     return f"the challenger is better: {_difference(met, options)}"
 
 
 def _not_better(met: Contest, options: FitOptions, champion: LoadedCalibrator | None) -> str:
+    if champion is None and options.raw:
+        return f"the share of label 1 alone is better: {_difference(met, options)}"
     if champion is None:
         return f"the scores are better without a calibrator: {_difference(met, options)}"
     if met.best.low > 0.0:

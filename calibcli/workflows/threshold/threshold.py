@@ -123,8 +123,8 @@ def threshold(
 class Cuts:
     """Cut-offs: the result, what is behind it, and the classes that it is about.
 
-    `cuts` are those of the result; `stats` the scores before the calibrator, as an artifact keeps
-    them, where they were counted by themselves.
+    `cuts` are those of the result, of raw scores as they are keyed; `stats` the scores before the
+    calibrator, as an artifact keeps them, where they were counted by themselves.
     """
 
     result: Result
@@ -202,8 +202,7 @@ def choose_cuts(
             groups = in_raw_unit(groups, items, wish.scale)
         more["groups"] = groups
         read.warnings.extend(said)
-    if wish.scale is not None:
-        items = in_raw_unit(items, items, wish.scale)
+    told = items if wish.scale is None else in_raw_unit(items, items, wish.scale)
     kind = kind_promised("certified", read.warnings, given=wish.guarantee is not None)
     result = outcome(
         inputs=read.inputs,
@@ -223,7 +222,7 @@ def choose_cuts(
         objective=wish.objective.name,
         constraints=[str(constraint) for constraint in wish.constraints],
         kind=kind,
-        thresholds=items,
+        thresholds=told,
         warnings=read.warnings,
         **more,
     )

@@ -26,10 +26,12 @@ from calibcli.core.metrics.gaps import ece_sum
 from calibcli.core.metrics.joint import Joint
 from calibcli.core.results.comparisons import Compared, Drift, DriftedFigures, DriftedSlice
 from calibcli.workflows.input.gathered import one_class
+from calibcli.workflows.measure.compared.drift_raw import ranking_changes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from calibcli.core.numeric.raw_scale import RawScale
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.tasks.collect import Population
     from calibcli.workflows.input.conventions import Conventions
@@ -54,7 +56,10 @@ def drift(found: Gathered, reference: Reference, conventions: Conventions) -> Dr
     """Return how far the rows are from the reference: the "drift" of a measure result."""
     labelled = found.labelled and reference.labelled
     population = found.overall.population
-    metrics = compared(reference.population, population, conventions, reference, labelled=labelled)
+    scale = found.raw_scale
+    metrics = compared(
+        reference.population, population, conventions, reference, labelled=labelled, scale=scale
+    )
     after, before = found.overall.calibrated, reference.calibrated
     later = None
     if after is not None and before is not None:
@@ -79,13 +84,29 @@ def compared(
     reference: Reference,
     *,
     labelled: bool,
+    scale: RawScale | None = None,
 ) -> Figures:
-    """Return every figure of the change from one population to another."""
+    """Return every figure of the change from one population to another.
+
+    `scale` is that of raw scores, of which only those remain that need no probabilities.
+    """
     a, b = View(before.pairs, conventions.headline), View(now.pairs, conventions.headline)
     level = conventions.confidence
     found = distances(before.pairs, now.pairs, level)
     if now.exclusive:
         found |= {"class_psi": _mix(before, now, level)}
+    if scale is not None:
+        found |= ranking_changes(
+            before.pairs,
+            now.pairs,
+            conventions,
+            scale,
+            reference_labelled=reference.labelled,
+            labelled=labelled,
+            cut_exactly=reference.kind == "scores",
+        )
+        curve = {"reliability_p": reliability(before.pairs, now.pairs)} if labelled else {}
+        return found | curve
     found |= {"mean_score": change("mean_score", a, b, level)}
     if reference.labelled:
         guesses = expected(
@@ -226,7 +247,9 @@ def _groups(
     for one in found.groups:
         before, now = known.get((one.column, one.value)), one.population
         if before is not None:
-            metrics = compared(before, now, conventions, reference, labelled=labelled)
+            metrics = compared(
+                before, now, conventions, reference, labelled=labelled, scale=found.raw_scale
+            )
             rows.append(DriftedSlice(one.where, metrics))
     return tuple(rows)
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from calibcli.core.numeric.raw_scale import stored_scale
 from calibcli.core.results.base import plain
 from calibcli.core.results.comparisons import Sample
 from calibcli.core.results.figures import OVERALL
 from calibcli.core.results.parts.stored import StoredCalibrator
 from calibcli.core.results.warning import Warning
-from calibcli.errors import InputError
+from calibcli.errors import InputError, UsageError
 from calibcli.io.artifacts.artifacts import kind_of, read_as
+from calibcli.io.failures import show
 from calibcli.io.formats.sources import expand
 from calibcli.io.rows.columns import NoColumnError
 from calibcli.tasks.families import digest_of, population_of
 from calibcli.workflows.input.gather import gather, is_artifact
 from calibcli.workflows.input.gathered import Gathered, Slice
+from calibcli.workflows.input.remembered import with_scale
 from calibcli.workflows.input.saved import calibrated_cells
 
 if TYPE_CHECKING:
@@ -57,6 +60,26 @@ class Reference:
         return Sample(
             self.path, self.kind, self.population.pairs.n, self.labelled, digest=self.digest
         )
+
+
+def scaled_as(spec: InputSpec, reference: str) -> InputSpec:
+    """Return input options that read raw scores as the calibrator does that they are held against.
+
+    Raises:
+        InputError: a file that cannot be read.
+        UsageError: raw scores held against a calibrator of others, or the reverse.
+    """
+    sources = expand((reference,), spec.input_format)
+    if len(sources) != 1 or not is_artifact(sources[0]) or kind_of(reference) != "calibrator":
+        return spec
+    _, stored = read_as(reference, "calibrator", StoredCalibrator)
+    scale = stored_scale(stored.input.raw)
+    if scale is not None and not spec.raw:
+        raise UsageError(
+            f"{show(reference)} was fitted on raw scores, and these are read as probabilities",
+            "add --raw --descending" if scale.descending else "add --raw",
+        )
+    return with_scale(spec, scale, f"{show(reference)} was fitted")
 
 
 def gather_current(
@@ -104,10 +127,16 @@ def load_reference(
     if len(sources) == 1 and is_artifact(sources[0]):
         kind = "calibrator" if kind_of(path) == "calibrator" else "stats"
     digest: str | None
+    scale = found.raw_scale
+    if scale is not None and kind == "stats":
+        raise InputError(
+            f"{path} holds statistics of probabilities, and these are raw scores",
+            "compare with the scores, or with the calibrator that was fitted on them",
+        )
     if kind == "calibrator":
         there, digest = _of_calibrator(path)
     else:
-        bare = replace(spec, paths=(path,), labels=None)
+        bare = replace(spec, paths=(path,), labels=None, raw_scale=scale)
         options: dict[str, Any] = {"threads": threads, "labels": None, "to_logits": True}
         options["calibrator"] = calibrator if kind == "scores" else None
         there = _with_groups(bare, conventions, options, stats=kind == "stats")

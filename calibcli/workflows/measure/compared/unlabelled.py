@@ -23,12 +23,18 @@ _KNOWN = ("n", "mean_score")
 
 
 def unlabelled_result(
-    where: Where, population: Population, conventions: Conventions
+    where: Where, population: Population, conventions: Conventions, *, raw: bool = False
 ) -> SliceResult:
-    """Return the result of a slice without labels: rows and mean score, and empty places."""
+    """Return the result of a slice without labels: rows and mean score, and empty places.
+
+    Raw scores have neither a mean that means something here, nor bins.
+    """
     view = View(population.pairs, conventions.headline)
     known = intervals.measure(
-        view, confidence=conventions.confidence, seed=conventions.seed, names=_KNOWN
+        view,
+        confidence=conventions.confidence,
+        seed=conventions.seed,
+        names=_KNOWN[:1] if raw else _KNOWN,
     )
     absent = None, None, None, REASON
     return SliceResult(
@@ -38,5 +44,7 @@ def unlabelled_result(
             for name in (MULTICLASS_METRICS if population.exclusive else ALL)
         },
         confusion=None if population.exclusive else (),
-        bins=tuple(Bin(one.low, one.high, one.count, one.score) for one in bin_rows(view, None)),
+        bins=()
+        if raw
+        else tuple(Bin(one.low, one.high, one.count, one.score) for one in bin_rows(view, None)),
     )

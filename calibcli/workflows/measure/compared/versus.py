@@ -16,13 +16,20 @@ from calibcli.core.comparison.paired import (
 )
 from calibcli.core.results.comparisons import Contrast, Difference, Versus
 from calibcli.errors import InputError, UsageError
+from calibcli.io.dataset import raw_scale_of
 from calibcli.io.rows.dataset import RowDataset
 from calibcli.io.rows.dataset import open_dataset as open_rows
 from calibcli.tasks.collect import count
 from calibcli.tasks.rows.models import ModelDataset
-from calibcli.tasks.rows.versus import Model, Sides, names_of, paired_sums, sides
+from calibcli.tasks.rows.versus import Model, Sides, paired_sums, sides
 from calibcli.tasks.table import open_dataset
 from calibcli.workflows.input.gather import gather, layout_of
+from calibcli.workflows.measure.compared.versus_raw import (
+    RANKING,
+    Ranked,
+    ranking_of,
+    ranking_verdict,
+)
 from calibcli.workflows.measure.compared.versus_slices import calibrated_first, of_class, of_group
 from calibcli.workflows.measure.slices import metrics_of
 
@@ -103,12 +110,16 @@ def versus(
         drop_invalid=spec.drop_invalid or spec.key is not None,
     )
     parts = sides(first, second, layout, (first.paths[0], name))
-    pair = _Pair(parts, spec, conventions, threads, found.clustered)
+    scales = raw_scale_of(first), raw_scale_of(second)
+    ranked = None
+    if scales[0] is not None and scales[1] is not None:
+        ranked = Ranked(scales[0], scales[1])
+    pair = _Pair(parts, spec, conventions, threads, found.clustered, ranked)
     overall = pair.compared(layout, found.overall.population, None, name)
     if warnings is not None and spec.key is not None:
         warnings += second.remarks
     calibrated = None
-    if calibrator is not None and found.overall.calibrated is not None:
+    if calibrator is not None and found.overall.calibrated is not None and ranked is None:
         change, after = calibrated_first(calibrator, columns, layout)
         calibrated = pair.compared(after, found.overall.calibrated, change, name)
 
@@ -134,10 +145,14 @@ def versus(
     for k, own in enumerate(slices):
         change, one_class = of_class(k, layout)
         classes.append(pair.compared(one_class, own.population, change, name).of(own.where))
-    note = f"more than {MOST_SLICES} periods are not compared one by one"
+    untold = None
+    if periods and not few:
+        untold = f"more than {MOST_SLICES} periods are not compared one by one"
+    elif ranked is not None and calibrator is not None:
+        untold = "raw scores are compared as they are, not after the calibrator"
     return structs.replace(
         whole,
-        note=note if periods and not few else None,
+        note=untold,
         classes=tuple(classes),
         groups=tuple(map(apart, found.groups)),
     )
@@ -162,6 +177,7 @@ class _Pair:
     conventions: Conventions
     threads: int | None
     clustered: bool
+    ranked: Ranked | None = None
 
     def compared(
         self, layout: Layout, before: Population, change: Change | None, name: str
@@ -171,10 +187,45 @@ class _Pair:
         after = _counted(parts, layout, self.threads, second=True)
         if layout.drop_invalid:  # the rows that both models have
             before = _counted(parts, layout, self.threads, second=False)
-        metrics = _differences(
-            parts, before, after, layout, self.conventions, self.threads, clustered=self.clustered
-        )
-        return Contrast(metrics, verdict(metrics, name))
+        metrics = self._differences(parts, before, after, layout)
+        if self.ranked is None:
+            return Contrast(metrics, verdict(metrics, name))
+        metrics |= self.ranked.cut(parts, layout, self.conventions, self.threads)
+        return Contrast(metrics, ranking_verdict(metrics, name))
+
+    def _differences(
+        self, parts: list[Side], before: Population, after: Population, layout: Layout
+    ) -> dict[str, Difference]:
+        level, binning = self.conventions.confidence, self.conventions.headline
+        names = None
+        if self.ranked is None:
+            first, second = (metrics_of(one, self.conventions, level) for one in (before, after))
+        else:
+            first, second = (ranking_of(one, self.conventions) for one in (before, after))
+            names = RANKING
+        errors: dict[str, float] = {}
+        quantile = 0.0
+        if level is not None:
+            models = Model(before, binning, names), Model(after, binning, names)
+            sums = paired_sums(parts, models, layout, self.threads)
+            values = sums.errors(clustered=self.clustered).tolist()
+            errors = dict(zip(models[0].names, values, strict=True))
+            quantile = sums.quantile(level, clustered=self.clustered)
+        found: dict[str, Difference] = {}
+        for name in first:
+            if name in _SAME:
+                continue
+            both = first[name], second[name]
+            sides, reason = (both[0][0], both[1][0]), both[0][3] or both[1][3]
+            ends = None
+            one = Difference.of(*sides)
+            if one.value is not None and level is not None:
+                if name in errors and (name not in NEAR_ZERO or all(map(surely_wrong, both))):
+                    ends = bounds(one.value, errors[name], quantile)
+                ends = ends or bounds_apart(*both)
+                reason = reason or (_NO_INTERVAL if ends is None else None)
+            found[name] = Difference.of(*sides, ends, reason)
+        return found
 
 
 def _second(
@@ -192,6 +243,7 @@ def _second(
         count=None,
         cluster=None,
         groups=(),
+        raw_scale=None,  # another model has a unit of its own
     )
     bare = replace(bare, task=first.task, classes=first.classes or None)
     names = tuple(part.strip() for part in other.split(","))
@@ -222,43 +274,6 @@ def _second(
 def _counted(parts: list[Side], layout: Layout, threads: int | None, *, second: bool) -> Population:
     side = Sides([replace(part, second=second) for part in parts])
     return count(side, layout, threads=threads).overall.population()
-
-
-def _differences(
-    parts: list[Side],
-    before: Population,
-    after: Population,
-    layout: Layout,
-    conventions: Conventions,
-    threads: int | None,
-    *,
-    clustered: bool,
-) -> dict[str, Difference]:
-    level = conventions.confidence
-    first, second = (metrics_of(one, conventions, level) for one in (before, after))
-    errors: dict[str, float] = {}
-    quantile = 0.0
-    if level is not None:
-        models = Model(before, conventions.headline), Model(after, conventions.headline)
-        sums = paired_sums(parts, models, layout, threads)
-        values = sums.errors(clustered=clustered).tolist()
-        errors = dict(zip(names_of(layout.task), values, strict=True))
-        quantile = sums.quantile(level, clustered=clustered)
-    found: dict[str, Difference] = {}
-    for name in first:
-        if name in _SAME:
-            continue
-        both = first[name], second[name]
-        values, reason = (both[0][0], both[1][0]), both[0][3] or both[1][3]
-        ends = None
-        one = Difference.of(*values)
-        if one.value is not None and level is not None:
-            if name in errors and (name not in NEAR_ZERO or all(map(surely_wrong, both))):
-                ends = bounds(one.value, errors[name], quantile)
-            ends = ends or bounds_apart(*both)
-            reason = reason or (_NO_INTERVAL if ends is None else None)
-        found[name] = Difference.of(*values, ends, reason)
-    return found
 
 
 def verdict(metrics: dict[str, Difference], name: str) -> str:
