@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.numeric.mixing import FACTOR, mixed
+from calibcli.core.numeric.mixing import FACTOR, mix, mixed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _FOLD = np.uint64(32)
+_BLOCK = 1 << 15
+"""Rows that are hashed at once: what is worked on then stays in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -24,12 +26,14 @@ class Content:
         counts: int64 (m,) how many identical ones each stands for, or None.
         digits: bits of the scores' floating point type.
         certain: whether only copies are equal, so much is each known by.
+        rows: how many there are, where those with hashes above a limit are left out.
     """
 
     hashes: NDArray[np.uint64]
     counts: NDArray[np.int64] | None = None
     digits: int = 64
     certain: bool = False
+    rows: int | None = None
 
 
 def rounded(scores: NDArray[Any], digits: int | None) -> tuple[NDArray[Any], int]:
@@ -42,7 +46,7 @@ def rounded(scores: NDArray[Any], digits: int | None) -> tuple[NDArray[Any], int
 
 def row_hashes(scores: NDArray[Any]) -> NDArray[np.uint64]:
     """Return a 64-bit hash of each row of scores, (n,) or (n, K), of any float type."""
-    values = scores.astype(np.float64) + 0.0  # -0.0 is 0.0
+    values = np.add(scores, 0.0, dtype=np.float64)  # -0.0 is 0.0
     bits = values.view(np.uint64)
     if bits.ndim == 1:
         return mixed(bits)
@@ -52,3 +56,15 @@ def row_hashes(scores: NDArray[Any]) -> NDArray[np.uint64]:
     with np.errstate(over="ignore"):
         folded *= factors
         return mixed(folded.sum(axis=1, dtype=np.uint64) ^ FACTOR)
+
+
+def low_hashes(scores: NDArray[Any], limit: int) -> NDArray[np.uint64]:
+    """Return those of `row_hashes` of scores (n,) that are at most `limit`, in the same order."""
+    size = min(len(scores), _BLOCK)
+    values, work, found = np.empty(size), np.empty(size, np.uint64), []
+    for start in range(0, len(scores), _BLOCK):
+        some = scores[start : start + _BLOCK]
+        hashes = np.add(some, 0.0, out=values[: len(some)], dtype=np.float64).view(np.uint64)
+        mix(hashes, work[: len(some)])
+        found.append(hashes[hashes <= np.uint64(limit)])
+    return np.concatenate(found) if found else np.zeros(0, np.uint64)

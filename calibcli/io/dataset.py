@@ -122,8 +122,11 @@ class Batch(Protocol):
     def row(self, i: int) -> int:
         """Return the 0-based row in the source of row `i` of this batch."""
 
-    def content(self, digits: int | None = None) -> Content:
-        """Return what its rows are known by, with scores rounded to a type of fewer bits."""
+    def content(self, digits: int | None = None, limit: int | None = None) -> Content:
+        """Return what its rows are known by, with scores rounded to a type of fewer bits.
+
+        Rows of hashes above `limit` may be left out.
+        """
 
     def take(self, rows: Rows) -> Batch:
         """Return some rows, which keep their places."""

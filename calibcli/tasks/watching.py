@@ -41,9 +41,9 @@ class Watch:
 
     def add(self, batch: Batch) -> None:
         """Take in a batch."""
-        found = batch.content(self.digits)
+        found = batch.content(self.digits, self.sketch.limit)
         self.seen, self.certain = max(self.seen, found.digits), found.certain
-        self.sketch.add(found.hashes, found.counts)
+        self.sketch.add(found.hashes, found.counts, found.rows)
 
     def finish(self) -> None:
         """Take note that a partition has ended."""

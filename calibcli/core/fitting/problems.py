@@ -193,9 +193,8 @@ def folds_of(stats: ScoreStats, folds: int, seed: int) -> list[tuple[ScoreStats,
     parts = [part for part in stats.split(folds, seed) if part.n > 0]
     pairs = []
     for index, held_out in enumerate(parts):
-        others = parts[:index] + parts[index + 1 :]
-        if others:
-            pairs.append((reduce(lambda a, b: a.merge(b), others), held_out))
+        if len(parts) > 1:
+            pairs.append((stats.rest(parts, index), held_out))
     return pairs
 
 

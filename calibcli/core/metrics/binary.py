@@ -80,6 +80,10 @@ class View:
             self._kept[name] = compute()
         return self._kept[name]
 
+    def let_go(self, name: str) -> None:
+        """Keep no longer what `kept` has computed under a name."""
+        self._kept.pop(name, None)
+
     @cached_property
     def bins(self) -> Reliability:
         """The reliability bins under this view's binning."""

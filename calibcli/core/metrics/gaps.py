@@ -144,7 +144,10 @@ def _statistic(view: View, name: str) -> tuple[Gaps, Statistic, float]:
 
 def bin_gaps(view: View) -> Gaps:
     """Return the gaps of the bins that hold rows."""
-    return gaps_of(view.stats, view.bins.index, len(view.bins.count))
+    gaps: Gaps = view.kept(
+        "gaps of bins", lambda: gaps_of(view.stats, view.bins.index, len(view.bins.count))
+    )
+    return gaps
 
 
 def ece_sum(view: View) -> AbsoluteSum:

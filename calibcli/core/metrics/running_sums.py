@@ -67,7 +67,7 @@ class _Steps:
 
 def running_interval(view: View, name: str, value: float, confidence: float) -> tuple[float, float]:
     """Return the interval of "ks" or "kuiper"."""
-    steps = _steps(view)
+    steps: _Steps = view.kept("steps of running sums", lambda: _steps(view))
     t = t_ppf((1.0 + confidence) / 2.0, steps.df)
     sums = np.concatenate([[0.0], np.cumsum(steps.sums)])
     if name == "ks":

@@ -16,6 +16,7 @@ removal of skewness by transformation", 1992).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -98,8 +99,12 @@ def effective_n(stats: ScoreStats) -> float:
     return float(stats.n) ** 2 / float(pos_sq.sum() + neg_sq.sum())
 
 
+@lru_cache(maxsize=2)
 def squared_weights(stats: ScoreStats) -> Gradient:
-    """Return the sum of squared weights of the positives and of the negatives of each cell."""
+    """Return the sum of squared weights of the positives and of the negatives of each cell.
+
+    Kept for the next figure of the same statistics: not to be written to.
+    """
     pos_sq = stats.pos if stats.table.pos_sq is None else stats.table.pos_sq
     neg_sq = stats.neg if stats.table.neg_sq is None else stats.table.neg_sq
     return pos_sq.astype(np.float64), neg_sq.astype(np.float64)
@@ -202,19 +207,34 @@ def unforeseen(stats: ScoreStats, slope: Gradient) -> tuple[tuple[float, float],
     Which row that is goes by the score's own doubt, p (1 - p), and by one row of any score.
     """
     flip = slope[0] - slope[1]
-    n = effective_n(stats)
-    doubt = stats.score * (1.0 - stats.score) + 1.0 / n
-    one = float(stats.n) / n
-    rows = stats.neg * doubt, stats.pos * doubt
-    total = float(rows[0].sum() + rows[1].sum())
-    up, down = one * np.maximum(flip, 0.0), one * np.maximum(-flip, 0.0)
-    up2, down2 = up * up, down * down
-    up3, down3 = up2 * up, down2 * down
+    one = float(stats.n) / effective_n(stats)
+    rows, total = _doubtful(stats)
+    up, down = np.maximum(flip, 0.0), np.minimum(flip, 0.0)
+    np.negative(down, out=down)
+    if one != 1.0:
+        up *= one
+        down *= one
 
     def mean(one: Array, other: Array) -> float:
         return float(rows[0] @ one + rows[1] @ other) / total
 
-    return (mean(up2, down2), mean(up3, down3)), (mean(down2, up2), mean(down3, up3))
+    up2, down2 = up * up, down * down
+    second = mean(up2, down2), mean(down2, up2)
+    up2 *= up
+    down2 *= down
+    third = mean(up2, down2), mean(down2, up2)
+    return (second[0], third[0]), (second[1], third[1])
+
+
+@lru_cache(maxsize=2)
+def _doubtful(stats: ScoreStats) -> tuple[Gradient, float]:
+    """Return by cell (C,), (C,) how likely a negative and a positive were otherwise; their sum.
+
+    Kept for the next figure of the same statistics.
+    """
+    doubt = stats.score * (1.0 - stats.score) + 1.0 / effective_n(stats)
+    rows = stats.neg * doubt, stats.pos * doubt
+    return rows, float(rows[0].sum() + rows[1].sum())
 
 
 def totals(index: NDArray[np.intp], weights: Any, size: int) -> Array:

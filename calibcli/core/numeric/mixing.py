@@ -14,9 +14,17 @@ FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 def mixed(values: NDArray[Any]) -> NDArray[np.uint64]:
     """Return SplitMix64's output function of 64-bit integers (Steele, Lea, Flood 2014)."""
-    with np.errstate(over="ignore"):
-        z = values.astype(np.uint64) + FACTOR
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        hashed: NDArray[np.uint64] = z ^ (z >> np.uint64(31))
+    hashed = values.astype(np.uint64)
+    mix(hashed, np.empty_like(hashed))
     return hashed
+
+
+def mix(z: NDArray[np.uint64], work: NDArray[np.uint64]) -> None:
+    """Mix integers where they stand; `work` is an array of their shape, written over."""
+    with np.errstate(over="ignore"):
+        z += FACTOR
+        z ^= np.right_shift(z, np.uint64(30), out=work)
+        z *= np.uint64(0xBF58476D1CE4E5B9)
+        z ^= np.right_shift(z, np.uint64(27), out=work)
+        z *= np.uint64(0x94D049BB133111EB)
+        z ^= np.right_shift(z, np.uint64(31), out=work)

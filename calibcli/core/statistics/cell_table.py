@@ -116,6 +116,18 @@ class CellTable:
         }
         return replace(self, **kept)
 
+    def without(self, held: Self) -> Self:
+        """Return the counts less those of some of the rows, in cells of the same grid; one slot.
+
+        Of counts only: weights would leave what rounding makes of them.
+        """
+        place = np.searchsorted(self.key, held.key)
+        left: dict[str, Any] = {}
+        for name in ("pos", "neg", "offset"):
+            left[name] = getattr(self, name).copy()
+            left[name][place] -= getattr(held, name)
+        return replace(self, **left).rows((left["pos"] > 0) | (left["neg"] > 0))
+
     def between(self, first: int, stop: int) -> Self:
         """Return the cells of slots `first` to `stop`."""
         low, high = np.searchsorted(self.slot, np.array([first, stop], self.slot.dtype))

@@ -115,7 +115,9 @@ def reliability(stats: ScoreStats, binning: Binning) -> Reliability:
     if binning.kind == "mass":
         twice_rank = 2 * np.cumsum(total) - total  # of the middle of the tied rows
         place = binning.bins * twice_rank // max(2 * stats.n, 1e-300)
-        index = np.unique(np.minimum(place, binning.bins - 1), return_inverse=True)[1]
+        place = np.minimum(place, binning.bins - 1)
+        # Cells are in order, and so are their places: bins that hold any are numbered anew.
+        index = np.cumsum(np.append(place[:1] != place[:1], place[1:] != place[:-1]))
         size = int(index.max(initial=-1)) + 1
         first = np.searchsorted(index, np.arange(size), side="left")
         last = np.searchsorted(index, np.arange(size), side="right") - 1

@@ -63,9 +63,14 @@ class RowSketch:
         self._pending: list[tuple[Hashes, Counts]] = []
         self._held = 0
 
-    def add(self, hashes: Hashes, counts: Counts | None = None) -> None:
-        """Add rows by their hash (n,); `counts` (n,) how many identical rows each stands for."""
-        self.rows += len(hashes) if counts is None else int(counts.sum())
+    def add(self, hashes: Hashes, counts: Counts | None = None, rows: int | None = None) -> None:
+        """Add rows by their hash (n,); `counts` (n,) how many identical rows each stands for.
+
+        `rows` is how many there are, where some of hashes above the limit were left out.
+        """
+        if rows is None:
+            rows = len(hashes) if counts is None else int(counts.sum())
+        self.rows += rows
         if self.limit < _ALL:
             low = hashes <= np.uint64(self.limit)
             hashes = hashes[low]
@@ -101,14 +106,33 @@ class RowSketch:
         hashes = np.concatenate([self._hashes, *(h for h, _ in self._pending)])
         counts = np.concatenate([self._counts, *(c for _, c in self._pending)])
         self._pending, self._held = [], 0
-        distinct, index = np.unique(hashes, return_inverse=True)
-        totals = np.zeros(len(distinct), np.int64)
-        np.add.at(totals, index, counts)
+        distinct, totals = _summed(*self._fewest(hashes, counts))
         if len(distinct) > self.capacity:
             distinct, totals = distinct[: self.capacity], totals[: self.capacity]
             self.limit = min(self.limit, int(distinct[-1]))
         keep = distinct <= np.uint64(self.limit)
         self._hashes, self._counts = distinct[keep], totals[keep]
+
+    def _fewest(self, hashes: Hashes, counts: Counts) -> tuple[Hashes, Counts]:
+        """Return the rows of small hashes, where they alone hold `capacity` distinct ones."""
+        some = 2 * self.capacity
+        if len(hashes) <= 2 * some:
+            return hashes, counts
+        low = hashes <= np.partition(hashes, some)[some]
+        few = hashes[low]
+        if len(_summed(few, few)[0]) <= self.capacity:
+            return hashes, counts
+        return few, counts[low]
+
+
+def _summed(hashes: Hashes, counts: Counts) -> tuple[Hashes, Counts]:
+    """Return distinct hashes, sorted, and the sum of the counts of each."""
+    if not len(hashes):
+        return hashes, counts
+    order = np.argsort(hashes)
+    hashes, counts = hashes[order], counts[order]
+    starts = np.flatnonzero(np.append(True, hashes[1:] != hashes[:-1]))
+    return hashes[starts], np.add.reduceat(counts, starts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ Large data has the cells of a fixed grid, each with the mean score of its rows.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -220,6 +220,19 @@ class ScoreStats(ScoredCells):
             replace(self, table=part.slots(0, BUCKETS), parts=part, ranks=None)._exact_losses()
             for part in parts
         ]
+
+    def rest(self, parts: list[ScoreStats], held: int) -> ScoreStats:
+        """Return the rows of disjoint parts of these but one (see `split`); of two or more."""
+        others = parts[:held] + parts[held + 1 :]
+        if self.parts is not None or self.weighted:
+            return reduce(lambda a, b: a.merge(b), others)
+        table = self.table.without(parts[held].table)
+        if self.exact:
+            return replace(self, table=table)
+        losses = np.array(others[0].losses)
+        for one in others[1:]:
+            combine(losses, np.array(one.losses))
+        return replace(self, table=table, losses=loss_tuple(losses), ranks=None)
 
     def _exact_losses(self) -> ScoreStats:
         """Return these statistics with losses summed from the cells."""

@@ -118,7 +118,7 @@ class BoxBatch:
         """The unit of each box's image (n,)."""
         return self.units[self.found.image]
 
-    def content(self, digits: int | None = None) -> Content:
+    def content(self, digits: int | None = None, limit: int | None = None) -> Content:
         """Return what the boxes are known by: where they lie and their scores, to single precision.
 
         Text and the types of tables round to it alike.

@@ -136,7 +136,7 @@ class Block:
         """By how much each probability may have been rounded."""
         return self.rule.rounding(self.planes)
 
-    def content(self, digits: int | None = None) -> Content:
+    def content(self, digits: int | None = None, limit: int | None = None) -> Content:
         """Return what the image is known by, once an image: its first scores.
 
         An image of one score throughout can be like another, and is not looked at.

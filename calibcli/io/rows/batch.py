@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli.core.numeric.mixing import mixed
-from calibcli.io.content import Content, rounded, row_hashes
+from calibcli.io.content import Content, low_hashes, rounded, row_hashes
 from calibcli.io.formats.buffers import BadValueError
 from calibcli.io.formats.decode import numbers
 from calibcli.io.rows.keys import Categories, categories
@@ -83,10 +83,12 @@ class RowBatch:
         """Return the 0-based row in the source of row `i` of this batch."""
         return self.first_row + (i if self.kept is None else int(self.kept[i]))
 
-    def content(self, digits: int | None = None) -> Content:
+    def content(self, digits: int | None = None, limit: int | None = None) -> Content:
         """Return what the rows are known by: their scores, of several models those of the first."""
         scores = self.scores if self.models is None else self.models[:, 0]
         scores, own = rounded(scores, digits)
+        if limit is not None and scores.ndim == 1 and self.count is None:
+            return Content(low_hashes(scores, limit), None, own, rows=len(scores))
         return Content(row_hashes(scores), self.count, own)
 
     def take(self, rows: Rows) -> RowBatch:

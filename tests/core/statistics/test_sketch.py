@@ -21,6 +21,7 @@ from calibcli.core.statistics.sketch import (
     overlap,
     poisson_sf,
 )
+from calibcli.io.content import low_hashes, row_hashes
 
 
 def sketch(values, capacity=CURRENT_CAPACITY, counts=None):
@@ -194,3 +195,25 @@ def test_chance_of_matches_is_the_conditional_binomial():
         assert chance_of(matches, one, 900) == pytest.approx(oracle, rel=1e-9)
     k = least_matches(one, 900)
     assert chance_of(k, one, 900) < ALARM <= chance_of(k - 1, one, 900)
+
+
+@pytest.mark.parametrize("distinct", [5, 90, 3000])
+def test_many_rows_at_once_are_the_same_as_few_after_another(distinct):
+    values = np.random.default_rng(distinct).integers(0, distinct, 5000)
+    whole, parts = sketch(values, 40), RowSketch(40)
+    for some in np.split(values, 200):
+        parts.add(mixed(some))
+    hashes, counts = np.unique(mixed(values), return_counts=True)
+    for one in (whole, parts):
+        np.testing.assert_array_equal(one.sample()[0], hashes[:40])
+        np.testing.assert_array_equal(one.sample()[1], counts[:40])
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.float16])
+def test_hashes_up_to_a_limit_are_those_of_all_rows(kind):
+    scores = np.random.default_rng(3).random(70_000).astype(kind)
+    scores[:3] = 0.0, -0.0, 1.0
+    for limit in (0, 2**60, 2**64 - 1):
+        found = row_hashes(scores)
+        np.testing.assert_array_equal(low_hashes(scores, limit), found[found <= np.uint64(limit)])
+    assert len(low_hashes(scores[:0], 2**64 - 1)) == 0

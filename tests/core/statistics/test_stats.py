@@ -360,6 +360,25 @@ def test_parts_sum_to_the_whole(options: dict[str, Any], limit: int) -> None:
             assert (part.total > 0).all()
 
 
+@limits
+@split_cases()
+def test_the_rest_of_the_rows_is_the_other_parts_merged(
+    options: dict[str, Any], limit: int
+) -> None:
+    with mock.patch.object(tally, "EXACT_CELLS", limit):
+        options = dict(options)
+        if options.get("weight"):
+            options["weight"] = np.random.default_rng(1).integers(1, 9, 3000) / 8
+        stats = random_stats(3000, **options)
+        parts = stats.split(5, seed=1)
+        for held in range(5):
+            found = stats.rest(parts, held)
+            merged = reduce(ScoreStats.merge, parts[:held] + parts[held + 1 :])
+            assert same(found, merged)
+            assert found.loss_sums == merged.loss_sums
+            np.testing.assert_array_equal(found.score, merged.score)
+
+
 def test_parts_are_the_same_for_the_same_seed_only() -> None:
     for clusters in (0, 300):
         stats = random_stats(2000, clusters=clusters)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -25,16 +25,24 @@ def aurc(view: View) -> float:
     confidence are kept or referred together. Source: Geifman and El-Yaniv, "Selective
     classification for deep neural networks", 2017.
     """
-    return _Curve(view.stats, folded=not view.confidence).value
+    return _Curve.of(view).value
 
 
 def aurc_gradient(view: View, value: float) -> Gradient:
     """Return the gradient of `aurc` by the counts of each cell."""
-    return _Curve(view.stats, folded=not view.confidence).gradient(value)
+    found = _Curve.of(view).gradient(value)
+    view.let_go(_Curve.__name__)
+    return found
 
 
 class _Curve:
     """Rows by falling confidence, of one confidence together."""
+
+    @classmethod
+    def of(cls, view: View) -> Self:
+        """Return the curve of a slice, worked out once for its area and the gradient of that."""
+        found: Self = view.kept(cls.__name__, lambda: cls(view.stats, folded=not view.confidence))
+        return found
 
     def __init__(self, stats: ScoreStats, *, folded: bool) -> None:
         """Read the cells; `folded` where the score is that of label 1, not of the decision."""
