@@ -197,7 +197,7 @@ def check_form(text: str) -> None:
     """Nothing is cut or wraps but sentences, and all of it fits beside the prompt."""
     lines = text.splitlines()
     assert max(map(len, lines)) <= COLUMNS
-    assert len(lines) <= 20
+    assert len(lines) <= 15
     assert "…" not in text
     wrapped = [
         (before, line)

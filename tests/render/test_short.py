@@ -162,7 +162,7 @@ def test_of_many_cut_offs_the_worst_are_shown(good, tasks):
         ("f1", "abdfg", "reach more"),
     ):
         result = structs.replace(found, thresholds=chosen, objective=objective)
-        told = [text.split() for text, _ in short_cuts.lines(result, 80)][2:8]
+        told = [line.text.split() for line in short_cuts.lines(result, 80)][2:8]
         assert [line[0] for line in told] == [*worst, "and"]
         assert " ".join(told[-1]) == f"and 2 more, which {rest}"
 

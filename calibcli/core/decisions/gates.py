@@ -139,8 +139,9 @@ class Findings:
                 one, name = one._replace(at=""), f"{name}.{one.at}"
             cut = _AT_CUT.fullmatch(name) if section in ("drift", "versus") else None
             if cut is not None:  # of raw scores, at a cut-off of theirs
-                name = cut["figure"] + (cut["beside"] or "")
-                one = one._replace(at=float(cut["cut"]), name=name)
+                figure, at, beside = cut.group("figure", "cut", "beside")
+                name = figure + (beside or "")
+                one = one._replace(at=float(at), name=name)
             if all(one.at != other.at for other in named.setdefault(name, [])):
                 named[name].append(one)
 

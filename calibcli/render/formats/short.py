@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from calibcli.render.tables import drifted, paired, segmentation, serial, slices
-from calibcli.render.tables.layout import paint, text_table, wrapped
+from calibcli.render.formats.screen import Asked, Screen
+from calibcli.render.tables import paired, segmentation, serial, slices
+from calibcli.render.tables.drifted import drift_tables as drift_of
 from calibcli.render.words import names, short, verdicts, words
+from calibcli.render.words.lines import ASIDE, DETAIL, KEPT, MORE, Line, ranked
 from calibcli.tasks.words import words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from calibcli.core.results.envelope import Envelope, GateResult
+    from calibcli.core.results.envelope import Envelope
     from calibcli.core.results.fit import FitResult
     from calibcli.core.results.measure import MeasureResult
     from calibcli.core.results.threshold import ThresholdResult
-    from calibcli.render.tables.layout import Style, Table
 
-_WARNINGS = 3
+_FIGURES = ("nll", "brier", "ece", "auc", "average_precision")
+_DRIFT = ("psi", "reliability_p", "ece", "auc", "prevalence", "accuracy", "class_psi")
+"""Figures that count most, in that order."""
 _NEW = " NEW"  # names files that are to be put there
 
 
@@ -34,12 +38,18 @@ def render_measure(
         hint: the command to type next.
     """
     columns, fold = _columns(width)
-    blocks = [_painted(_lines(result, columns, folding=fold is not None), fold, color)]
-    blocks += [text_table(table, color=color, width=width) for table in _asked(result)]
-    last = _last(result.gates, short.more_line(result), hint, fold, color=color)
-    if len(blocks) == 1:
-        return "\n".join([*blocks[0], *last]) + "\n"
-    return "\n\n".join("\n".join(block) for block in [*blocks, last]) + "\n"
+    screen = Screen(
+        list(_lines(result, columns, folding=fold is not None)),
+        result.warnings,
+        result.warning_codes,
+        result.gates,
+        hint,
+        short.more_line(result),
+        fold,
+        color,
+    )
+    screen.tables = _asked(result, notes=fold is None)
+    return screen.text()
 
 
 def render_fit(
@@ -49,7 +59,7 @@ def render_fit(
     from calibcli.render.words import short_fit
 
     columns, fold = _columns(width)
-    shown = [*short_fit.lines(result, columns), (_files(result), "dim")]
+    shown = [*short_fit.lines(result, columns), Line(_files(result), "dim", ASIDE)]
     return _written(result, shown, short_fit.more_line(result), hint, fold, color=color)
 
 
@@ -61,13 +71,13 @@ def render_threshold(
 
     columns, fold = _columns(width)
     read = ": ".join(filter(None, [_files(result), short_cuts.rows_words(result)]))
-    shown = [*short_cuts.lines(result, columns), (read, "dim")]
+    shown = [*short_cuts.lines(result, columns), Line(read, "dim", ASIDE)]
     return _written(result, shown, short_cuts.more_line(result), hint, fold, color=color)
 
 
 def _written(
     result: FitResult | ThresholdResult,
-    shown: Sequence[tuple[str, Style]],
+    shown: Sequence[Line],
     more: str,
     hint: str,
     fold: int | None,
@@ -79,8 +89,8 @@ def _written(
         hint = ""
     if _NEW in hint:
         more = f"NEW: other data than this; {more}"
-    lines = _painted([*shown, *_warned(result.warnings)], fold, color)
-    return "\n".join([*lines, *_last(result.gates, more, hint, fold, color=color)]) + "\n"
+    codes = result.warning_codes
+    return Screen(list(shown), result.warnings, codes, result.gates, hint, more, fold, color).text()
 
 
 def _columns(width: int | None) -> tuple[int, int | None]:
@@ -89,45 +99,36 @@ def _columns(width: int | None) -> tuple[int, int | None]:
     return columns, None if width is None else columns
 
 
-def _last(
-    gates: Sequence[GateResult], more: str, hint: str, fold: int | None, *, color: bool
-) -> list[str]:
-    """Return the gates, what to type next, and what `--all` would add."""
-    last = _painted(short.gate_lines(gates), fold, color)
-    if hint:
-        # What is to be typed is not folded at spaces: a shell would run each line.
-        last.append(f"next: {hint}")
-    return [*last, *_painted([(f"({more})", "dim")], fold, color)]
+def _asked(result: MeasureResult, *, notes: bool) -> list[Asked]:
+    """Return the tables that an option has asked for, and which of their rows count most.
 
-
-def _painted(lines: Iterable[tuple[str, Style]], columns: int | None, color: bool) -> list[str]:
-    found = []
-    for text, style in lines:
-        for place, line in enumerate(_folded(text, columns)):
-            indent = "  " if place and not line.startswith(" ") else ""
-            found += [paint(indent + line, style, color)] if line else []
-    return found
-
-
-def _folded(text: str, columns: int | None) -> list[str]:
-    """Return a line, or where it is too long its parts, which leave room for an indent."""
-    whole = wrapped(text, columns)
-    return whole if columns is None or len(whole) == 1 else wrapped(text, columns - 2)
-
-
-def _asked(result: MeasureResult) -> list[Table]:
-    """Return the tables that an option has asked for, which are shown as a whole."""
-    found = [
-        *drifted.drift_tables(result),
-        serial.series_table(result),
-        paired.versus_table(result),
-        paired.calibrated_table(result),
-        segmentation.at_table(result) or slices.at_table(result),
+    Without `notes` what is said of a drift stands above its table only.
+    """
+    found: list[Asked | None] = [
+        *(Asked.of(one if notes else replace(one, note=""), _DRIFT) for one in drift_of(result)),
+        _periods(result),
+        Asked.of(paired.versus_table(result), _FIGURES),
+        Asked.of(paired.calibrated_table(result), _FIGURES),
+        Asked.of(segmentation.at_table(result) or slices.at_table(result)),
     ]
     return [table for table in found if table is not None]
 
 
-def _lines(result: MeasureResult, columns: int, *, folding: bool) -> Iterator[tuple[str, Style]]:
+def _periods(result: MeasureResult) -> Asked | None:
+    """Return the table of periods: bad ones count most, then changed ones, then the latest."""
+    found, table = result.series, serial.series_table(result)
+    if found is None or table is None:
+        return None
+    order = sorted(
+        range(len(found.periods)),
+        key=lambda i: (not found.periods[i].bad, not found.periods[i].changed, -i),
+    )
+    first = [i for i, one in enumerate(found.periods) if one.bad][:1]
+    order = [*first, *(i for i in order if i not in first)]
+    return Asked(table, tuple(order))
+
+
+def _lines(result: MeasureResult, columns: int, *, folding: bool) -> Iterator[Line]:
     params, task, overall = result.conventions, words.task_of(result), result.overall
     answer, last = verdicts.slice_verdict(overall, params, task), overall.last
     what = words_of(result.task).rows
@@ -135,49 +136,36 @@ def _lines(result: MeasureResult, columns: int, *, folding: bool) -> Iterator[tu
     if overall.ece is not None and overall.ece.value is not None:
         told = f"ECE {short.with_interval(overall.ece)}   {told}"
     gap = columns - len(told)
-    yield f"{answer.phrase:<{gap}}{told}" if len(answer.phrase) < gap else told, answer.tone
+    yield Line(f"{answer.phrase:<{gap}}{told}" if len(answer.phrase) < gap else told, answer.tone)
     if answer.tone == "warn":
-        yield answer.headline, ""
-    for line in short.region_lines(answer.regions, what):
-        yield line, ""
+        yield Line(answer.headline, "", MORE)
+    first = KEPT if last is overall else MORE
+    yield from ranked(short.region_lines(answer.regions, what), first, ASIDE)
     if last is not overall:
         answer = verdicts.slice_verdict(last, params, task)
         said = f", ECE {short.with_interval(last.ece)}" if last.ece is not None else ""
-        yield f"calibrated: {answer.phrase[:1].lower()}{answer.phrase[1:]}{said}", answer.tone
-        for line in short.region_lines(answer.regions, what):
-            yield line, ""
-    bias = short.bias_line(last.metrics)
-    if bias:
-        yield bias, ""
-    yield "   ".join(short.headline_figures(last.metrics, raw=params.raw is not None)), ""
+        phrase = f"{answer.phrase[:1].lower()}{answer.phrase[1:]}"
+        yield Line(f"calibrated: {phrase}{said}", answer.tone)
+        yield from ranked(short.region_lines(answer.regions, what), DETAIL, ASIDE)
+    yield Line(short.bias_line(last.metrics), "", ASIDE)
+    yield Line("   ".join(short.headline_figures(last.metrics, raw=params.raw is not None)))
     cuts, chosen = short.cut_lines(last, below=params.falling), short.chosen_line(result)
-    for line in [*cuts[:1], *([chosen] if chosen else []), *cuts[1:]]:
-        yield line, ""
-    decided = short.decision_line(result)
-    if decided:
-        yield decided, ""
-    for line in short.structure_lines(result):
-        yield line, ""
-    for line in short.worst_lines(result):
-        yield line, ""
+    yield from ranked([*cuts[:1], *([chosen] if chosen else [])], KEPT, DETAIL)
+    yield from ranked(cuts[1:], MORE, MORE)
+    yield Line(short.decision_line(result), "", DETAIL)
+    yield from ranked(short.structure_lines(result), DETAIL, MORE)
+    yield from ranked(short.worst_lines(result), DETAIL, MORE)
     if result.drift is not None:
-        yield f"Against the reference {names.visible(result.drift.verdict)}.", ""
-    yield from short.evidence_lines(result)
+        yield Line(f"Against the reference {names.visible(result.drift.verdict)}.")
+    for text, tone in short.evidence_lines(result):
+        yield Line(text, tone, MORE if tone == "good" else KEPT)
     made_so, files = names.visible(words.conventions(result)), _files(result)
     apart = folding and len(made_so) + len(files) + 2 > columns
     for line in [made_so, files] if apart else [f"{made_so}; {files}"]:
-        yield line, "dim"
+        yield Line(line, "dim", ASIDE)
     made = words.made_by(result)
     if made:
-        yield names.visible(made), "dim"
-    yield from _warned(result.warnings)
-
-
-def _warned(warnings: Sequence[str]) -> Iterator[tuple[str, Style]]:
-    for text in warnings[:_WARNINGS]:
-        yield f"warning: {names.visible(text)}", "warn"
-    if len(warnings) > _WARNINGS:
-        yield f"and {len(warnings) - _WARNINGS} more warnings", "warn"
+        yield Line(names.visible(made), "dim", ASIDE)
 
 
 def _files(result: Envelope) -> str:

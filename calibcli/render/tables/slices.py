@@ -128,9 +128,9 @@ def at_table(result: MeasureResult) -> Table | None:
     columns = (
         Column("slice", left=True),
         Column("at"),
-        Column("bin", left=True),
-        Column("rows"),
-        Column("score"),
+        Column("bin", left=True, rank=3),
+        Column("rows", rank=2),
+        Column("score", rank=2),
         Column("correctness"),
         Column("gap"),
         Column("verdict", left=True),

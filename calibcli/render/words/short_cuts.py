@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from calibcli.core.results.figures import RATES
 from calibcli.render.tables import decisions
 from calibcli.render.words import figures, names, short, words
+from calibcli.render.words.lines import DETAIL, KEPT, MORE, Line, ranked
 from calibcli.tasks.words import words_of
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from calibcli.render.tables.layout import Style
 
 _CUTS: Final = 5
+_FIRST: Final = 3
 _GROUPS: Final = 3
 _DECIDED: Final = {
     "accuracy": "accuracy", "undecided": "undecided", "precision": "precision",
@@ -30,27 +32,28 @@ _DECIDED: Final = {
 _FIGURES_DECIDED = 2
 
 
-def lines(result: ThresholdResult, columns: int) -> Iterator[tuple[str, Style]]:
+def lines(result: ThresholdResult, columns: int) -> Iterator[Line]:
     """Yield the lines above the files."""
-    yield names.visible(decisions.thresholds_headline(result, reached=False)), "bold"
+    yield Line(names.visible(decisions.thresholds_headline(result, reached=False)), "bold")
     sure: Style = "dim" if result.kind == "empirical" else ""
-    yield decisions.kind_words(result, advice=False), sure
+    yield Line(decisions.kind_words(result, advice=False), sure, MORE if sure else KEPT)
     chosen = result.thresholds
     alone = len(chosen) == 1 and result.common is None
     if alone:
-        for line in _only(chosen[0], result):
-            yield f"  {line}", ""
+        for place, line in enumerate(_only(chosen[0], result)):
+            yield Line(f"  {line}", "", KEPT if place < _FIRST else MORE)
     else:
         # One cut-off for all is chosen by a figure of all; of each there is its F1.
         figure = "f1" if result.common is not None else result.objective or "value"
-        for line in _each(chosen, figure, words.cut_sign(result.conventions), columns - 2):
-            yield f"  {line}", ""
+        each = _each(chosen, figure, words.cut_sign(result.conventions), columns - 2)
+        for place, line in enumerate(each):
+            yield Line(f"  {line}", "", KEPT if place < _FIRST else MORE)
     for line in _other(result):
-        yield f"  {line}", ""
+        yield Line(f"  {line}", "", DETAIL)
     if not alone:
-        for line in _decided(result.decision):
-            yield line, ""
-    yield from _groups(result)
+        yield from ranked(_decided(result.decision), DETAIL, MORE)
+    for place, (text, style) in enumerate(_groups(result)):
+        yield Line(text, style, MORE if place else DETAIL)
 
 
 def rows_words(result: Choice) -> str:

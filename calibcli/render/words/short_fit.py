@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from calibcli.core.results.measure import SliceResult
 from calibcli.render.tables.decisions import parameters_words
 from calibcli.render.words import figures, names, short, verdicts, words
+from calibcli.render.words.lines import ASIDE, DETAIL, MORE, Line, ranked
 from calibcli.tasks.words import words_of
 
 if TYPE_CHECKING:
@@ -14,37 +15,28 @@ if TYPE_CHECKING:
 
     from calibcli.core.results.figures import Figure
     from calibcli.core.results.fit import Candidate, FitResult, FittedClass, FittedGroup, Side
-    from calibcli.render.tables.layout import Style
 
 _CHANGES: Final = {"accuracy": "accuracy", "nll": "log loss", "brier": "Brier", "auc": "AUC"}
 
 
-def lines(result: FitResult, columns: int) -> Iterator[tuple[str, Style]]:
+def lines(result: FitResult, columns: int) -> Iterator[Line]:
     """Yield the lines above the files: the answer, the verdict on it, the choice, the worst."""
     before, after = result.before, result.after
     rows = before.value("n") or after.value("n")
     told = f"{short.count(rows)} {words_of(result.task).rows}"
     done = f"{names.visible(result.method)}: {_change(before, after)}"
-    yield from short.ends_of_line(done, told, columns, "bold")
-    yield words.after_words(after.kind), ""
+    yield from (Line(*one) for one in short.ends_of_line(done, told, columns, "bold"))
+    yield Line(words.after_words(after.kind), "", MORE)
     yield from _left(result)
-    bias = short.bias_line(after.metrics)
-    if bias:
-        yield bias, ""
-    why = choice_words(result.candidates, result.conventions.select)
-    if why:
-        yield why, ""
+    yield Line(short.bias_line(after.metrics), "", ASIDE)
+    yield Line(choice_words(result.candidates, result.conventions.select), "", MORE)
     changes = "   ".join(_changes(before.metrics, after.metrics))
     while len(changes) > columns:
         changes = changes.rpartition("   ")[0]
-    yield changes, ""
-    parameters = _parameters(result)
-    if parameters:
-        yield parameters, "dim"
+    yield Line(changes, "", DETAIL)
+    yield Line(_parameters(result), "dim", ASIDE)
     for what, parts in (("group", result.groups), ("class", result.classes)):
-        worst = _worst(what, parts, words_of(result.task).rows)
-        if worst:
-            yield worst, ""
+        yield Line(_worst(what, parts, words_of(result.task).rows), "", DETAIL)
 
 
 def _change(before: Side, after: Side) -> str:
@@ -55,7 +47,7 @@ def _change(before: Side, after: Side) -> str:
     return f"ECE {short.with_interval(before.ece)} to {later}"
 
 
-def _left(result: FitResult) -> Iterator[tuple[str, Style]]:
+def _left(result: FitResult) -> Iterator[Line]:
     """Yield whether scores are honest after the map; of one that has seen the rows nothing."""
     bins = result.after.bins
     if not bins or result.after.kind == "in-sample":
@@ -63,9 +55,9 @@ def _left(result: FitResult) -> Iterator[tuple[str, Style]]:
     part = SliceResult(metrics=result.after.metrics, bins=bins)
     answer = verdicts.slice_verdict(part, result.conventions, words_of(result.task))
     told = answer.headline if answer.tone == "warn" else answer.phrase
-    yield f"calibrated: {told[:1].lower()}{told[1:]}", answer.tone
-    for line in short.region_lines(answer.regions, words_of(result.task).rows):
-        yield line, ""
+    yield Line(f"calibrated: {told[:1].lower()}{told[1:]}", answer.tone)
+    regions = short.region_lines(answer.regions, words_of(result.task).rows)
+    yield from ranked(regions, DETAIL, ASIDE)
 
 
 def choice_words(candidates: Sequence[Candidate], select: str) -> str:
