@@ -152,9 +152,31 @@ def _holed(w: World) -> Trial:
 def _promoted(w: World, name: str) -> list[Command]:
     """Return a bad fit, and a promotion over it that is better."""
     live = w.path(name)
-    least = ("--min-rows", "10", "--min-positives", "10", "--max-shift", "psi=9,odds=99,auc=1")
     bad = w.fit(*(() if w.kind == "raw" else ("--temperatures", "9")), name=name)
-    return [bad, w.on("fit", w.new, "--promote-over", live, "--method", w.method, *least)]
+    return [bad, w.on("fit", w.new, "--promote-over", live, "--method", w.method, *LEAST)]
+
+
+LEAST = ("--min-rows", "10", "--min-positives", "10", "--max-shift", "psi=9,odds=99,auc=1")
+"""What a small sample passes."""
+
+
+def _promote_groups(w: World) -> Trial:
+    bad, command = _promoted(w, "groups.json")
+    return Trial([*command, "--per-group", "g"], [bad], written=w.path("groups.json"))
+
+
+def _promote_pair(w: World) -> Trial:
+    bad, command = _promoted(w, "pair.json")
+    cuts = w.path("pair.cuts.json")
+    before = [bad, w.threshold("--calibrator", w.path("pair.json"), name="pair.cuts.json")]
+    return Trial([*command, "--thresholds", cuts], before, written=cuts)
+
+
+def _promote_cuts(w: World) -> Trial:
+    live = w.path("live.cuts.json")
+    before = [w.threshold("--maximize", "recall", name="live.cuts.json")]
+    command = w.on("threshold", w.new, "--promote-over", live, "--maximize", "accuracy", *LEAST)
+    return Trial(command, before)
 
 
 def _promote(w: World) -> Trial:
@@ -289,6 +311,8 @@ TRIALS: Mapping[str, Callable[[World], Trial]] = {
     ),
     "fit --ensemble": _ensemble,
     "fit --promote-over": _promote,
+    "fit --promote-over --per-group": _promote_groups,
+    "fit --promote-over --thresholds": _promote_pair,
     "fit --rollback": _rollback,
     "apply": _applied(),
     "apply --thresholds": _applied(cut=True),
@@ -310,6 +334,7 @@ TRIALS: Mapping[str, Callable[[World], Trial]] = {
     "threshold --candidates": lambda w: Trial(
         w.threshold("--candidates", w.path("all.csv")), written=w.path("all.csv")
     ),
+    "threshold --promote-over": _promote_cuts,
     "report --cost": lambda w: Trial(w.report("--cost", "fp=1,fn=9"), base=w.report()),
 }
 """The features, in the order of the table."""

@@ -64,6 +64,8 @@ FEATURES: Final = (
     "fit --replay",
     "fit --ensemble",
     "fit --promote-over",
+    "fit --promote-over --per-group",
+    "fit --promote-over --thresholds",
     "fit --rollback",
     "apply",
     "apply --thresholds",
@@ -81,6 +83,7 @@ FEATURES: Final = (
     "threshold --abstain",
     "threshold --coverage",
     "threshold --candidates",
+    "threshold --promote-over",
     "report --cost",
 )
 """What commands can do, in the order of the table; an option alone is that of `measure` too."""
@@ -109,6 +112,11 @@ _OF_RAW = (
     "threshold --abstain",
     "threshold --coverage",
     "report --cost",
+)
+_OF_BOXES = Refusal(
+    "two rules are compared on the rows that both decide, and a box that one suppresses is no row",
+    "threshold -o NEW.json, and measure --thresholds NEW.json --fail-if EXPR before it is copied",
+    ("boxes",),
 )
 _OF_KINDS: Final[Mapping[str, tuple[Refusal, ...]]] = {
     "--logits": (
@@ -161,6 +169,8 @@ _OF_KINDS: Final[Mapping[str, tuple[Refusal, ...]]] = {
             ("boxes",),
         ),
     ),
+    "fit --promote-over --thresholds": (_OF_BOXES,),
+    "threshold --promote-over": (_OF_BOXES,),
     "threshold --per-class": (
         Refusal(
             "one score a row has one cut-off",

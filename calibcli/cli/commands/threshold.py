@@ -191,8 +191,11 @@ def command(
         )
 
     if promotion.promote_over is not None:
+        if detection:
+            from calibcli.tasks.features import refuse as refuse_feature
+
+            refuse_feature("threshold --promote-over", "boxes")
         refuse_kinds = {
-            "--task detection": detection or None,
             "--search": regions,
             "--coverage": coverage,
             "--abstain": abstain,

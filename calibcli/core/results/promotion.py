@@ -110,10 +110,26 @@ class CutsPromoted(Record, frozen=True):
     previous: str | None
 
 
+Why = Literal["missing", "few", "worse"]
+
+
+class GroupKept(Record, frozen=True):
+    """A group that keeps the map that it has in use, and why.
+
+    Attributes:
+        why: "missing" from the dump, too "few" rows to be checked, or "worse" with the new map.
+    """
+
+    slice: Where
+    why: Why
+    reason: str
+
+
 class PromotionResult(Envelope, frozen=True, kw_only=True):
     """What became of a challenger.
 
-    `previous` is where the calibrator is kept that was replaced.
+    `previous` is where the calibrator is kept that was replaced; `kept_groups`, of maps by group,
+    are those whose map stays as it is.
     """
 
     schema: Literal["calibcli/promotion"] = always("calibcli/promotion")
@@ -133,3 +149,4 @@ class PromotionResult(Envelope, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = always(())
     warning_codes: tuple[Code, ...] = always(())
     thresholds: CutsPromoted | None = None
+    kept_groups: tuple[GroupKept, ...] | None = None

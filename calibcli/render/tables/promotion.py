@@ -29,6 +29,10 @@ _CHECKS: Final = {
     "class_psi": "PSI of the classes",
     "auc": "change of the AUC",
     "accuracy": "change of the accuracy",
+    "group_psi": "PSI of the scores, worst group",
+    "group_odds": "odds of label 1, worst group",
+    "group_auc": "change of the AUC, worst group",
+    "group_accuracy": "change of the accuracy, worst group",
 }
 
 
@@ -62,7 +66,13 @@ def _named(one: Contender) -> str:
 
 def tables(result: PromotionResult) -> list[Table]:
     """Return the steps that were compared, the checks, and the gates."""
-    found = [_steps(result), _constraints(result), _checks(result), gates_table(result.gates)]
+    found = [
+        _steps(result),
+        _kept(result),
+        _constraints(result),
+        _checks(result),
+        gates_table(result.gates),
+    ]
     return [table for table in found if table is not None]
 
 
@@ -93,6 +103,18 @@ def _steps(result: PromotionResult) -> Table | None:
         )
     note = "The intervals hold together." if len(compared.steps) > 1 else ""
     return Table("Held out", columns, tuple(rows), note)
+
+
+def _kept(result: PromotionResult) -> Table | None:
+    """Return the groups that keep the map that they have."""
+    if not result.kept_groups:
+        return None
+    columns = (Column("keeps its map", left=True), Column("why", left=True))
+    rows = tuple(
+        (Cell(f"{one.slice.column}={one.slice.title}"), Cell(one.reason))
+        for one in result.kept_groups
+    )
+    return Table("Groups", columns, rows)
 
 
 def _difference(one: Step | Comparison, *, better: bool) -> Cell:

@@ -116,7 +116,8 @@ class Fitted:
         kind: "cross-fitted", "in-sample" or "unchanged".
         notes: warnings.
         groups: what became of each group.
-        folds: several classes: the map at index f has not seen the rows with bucket % folds = f.
+        folds: several classes: the map at index f has not seen the rows with bucket % folds = f;
+            maps by group of pairs: it has not seen those that `families.deal` deals to f.
         warnings: with codes of their own.
         before: the rows that `after` is of, where these are not all.
     """

@@ -125,7 +125,9 @@ def fit_group_rows(
         ),
     )
     title = f"{method} (one map for every {column})" if common else f"{own_method} by {column}"
-    return Fitted(title, calibrator, candidates, after, "cross-fitted", notes, outcomes)
+    return Fitted(
+        title, calibrator, candidates, after, "cross-fitted", notes, outcomes, folds=by_fold
+    )
 
 
 def _overall(rows: RowSource, options: FitOptions) -> tuple[Calibrator, str]:

@@ -20,7 +20,8 @@ from calibcli.workflows.fit.pairs import fitter, label_population
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from calibcli.core.fitting.families import Family
+    from calibcli.core.calibrators import Calibrator
+    from calibcli.core.fitting.families import Family, SliceFit
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.workflows.fit.fitted import FitOptions
     from calibcli.workflows.input.gathered import Gathered, Slice
@@ -94,6 +95,7 @@ def _family(stats: Sequence[ScoreStats], options: FitOptions) -> tuple[Family, t
 def _binary(slices: list[Slice], column: str, family: Family, notes: tuple[str, ...]) -> Fitted:
     groups: dict[str, GroupMap] = {}
     outcomes = []
+    values = [one.value for one in slices]
     for one, fit, held in zip(slices, family.slices, family.held_out, strict=True):
         note = fit.note
         groups[one.value] = GroupMap(fit.own, fit.rows, (fit.weight,), note)
@@ -112,7 +114,31 @@ def _binary(slices: list[Slice], column: str, family: Family, notes: tuple[str, 
         "cross-fitted",
         (*notes, *_common_note(family, column)),
         tuple(outcomes),
+        folds=tuple(
+            _fold_maps(column, values, overall, [(fit,) for fit in fits])
+            for overall, fits in family.folds
+        ),
     )
+
+
+def _fold_maps(
+    column: str,
+    values: Sequence[str],
+    overall: Calibrator,
+    fits: Sequence[Sequence[SliceFit]],
+) -> Grouped:
+    """Return the maps that have not seen a fold; `fits` are those of each value, by label."""
+    groups = {}
+    for value, own in zip(values, fits, strict=True):
+        weight = tuple(fit.weight for fit in own)
+        maps = [fit.own for fit in own]
+        one = maps[0]
+        if isinstance(overall, OneVsRest):
+            labels = zip(maps, overall.calibrators, strict=True)
+            both = tuple(whole if fit is None else fit for fit, whole in labels)
+            one = OneVsRest(both, normalize=False)
+        groups[value] = GroupMap(one if any(weight) else None, own[0].rows, weight)
+    return Grouped(column, overall, groups)
 
 
 def _labels(found: Gathered, slices: list[Slice], column: str, options: FitOptions) -> Fitted:
@@ -155,6 +181,15 @@ def _labels(found: Gathered, slices: list[Slice], column: str, options: FitOptio
         "cross-fitted",
         tuple(notes),
         tuple(outcomes),
+        folds=tuple(
+            _fold_maps(
+                column,
+                [one.value for one in slices],
+                OneVsRest(tuple(overall for overall, _ in parts), normalize=False),
+                list(zip(*(fits for _, fits in parts), strict=True)),
+            )
+            for parts in zip(*(family.folds for family in families), strict=True)
+        ),
     )
 
 

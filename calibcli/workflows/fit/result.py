@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from calibcli.workflows.input.gathered import Gathered
 
 Result = dict[str, Any]
+GROUP_CELLS, FEWEST_CELLS = 2000, 40
+"""Cells of the statistics of all groups in a calibrator together, and of each at least."""
 
 
 def result_of(
@@ -207,7 +209,10 @@ def artifact_of(found: Gathered, fitted: Fitted, result: Result) -> Result:
         **_of(result, "inputs", "data"),
         "before": _of(result["before"], "metrics"),
         "after": {**_of(result["after"], "metrics"), "kind": fitted.kind},
-        "groups": [_of(one, "slice", "rows", "weight", "note") for one in result["groups"]],
+        "groups": [
+            {**_of(one, "slice", "rows", "weight", "note"), "stats": stats}
+            for one, stats in zip(result["groups"], _group_stats(fitted), strict=True)
+        ],
         "candidates": [
             {key: value for key, value in one.items() if key != "seconds"}
             for one in result["candidates"]
@@ -217,6 +222,12 @@ def artifact_of(found: Gathered, fitted: Fitted, result: Result) -> Result:
         "sketch": None if found.watch is None else fitted_rows(found.watch),
         **_of(result, "warnings"),
     }
+
+
+def _group_stats(fitted: Fitted) -> list[Result]:
+    """Return the statistics of each group's rows, which a promotion holds later ones against."""
+    cells = max(GROUP_CELLS // max(len(fitted.groups), 1), FEWEST_CELLS)
+    return [compact_stats(one.before, cells) for one in fitted.groups]
 
 
 def _of(whole: Result, *names: str) -> Result:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from calibcli.core.calibrators import Identity, OneVsRest
@@ -19,12 +20,12 @@ from calibcli.workflows.fit.pairs import fitter, label_population
 from calibcli.workflows.fit.rows import counted, rows_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from calibcli.core.calibrators import Calibrator
     from calibcli.core.comparison.promotion import Rule
-    from calibcli.core.results.promotion import Step
+    from calibcli.core.results.promotion import GroupKept, Step
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.workflows.fit.fitted import FitOptions, Fitted
@@ -41,12 +42,16 @@ class Contest:
         best: the one that would take its place.
         fitted: that challenger, with the rows after it, held out.
         clustered: whether whole buckets of rows were compared.
+        way: what another fresh fit becomes when it goes as far from the champion.
+        kept: of maps by group, the groups that keep the map that they have.
     """
 
     steps: tuple[Step, ...]
     best: Step
     fitted: Fitted
     clustered: bool
+    way: Callable[[Calibrator], Calibrator]
+    kept: tuple[GroupKept, ...] | None = None
 
 
 def contest(
@@ -101,7 +106,8 @@ def _cells(
     else:
         population = of_pairs(after[0])
     clustered = held.units is not None
-    return Contest(tried, best, _outcome(fitted, champion, best.step, population), clustered)
+    outcome = _outcome(fitted, champion, best.step, population)
+    return Contest(tried, best, outcome, clustered, partial(_toward, champion, best.step))
 
 
 def _member(one: Calibrator, place: int) -> Calibrator:
@@ -163,10 +169,14 @@ def _rows(
     chosen = tuple(own[place] for own in maps)
     _, after = counted(found.dataset, spec, conventions, chosen, threads)
     outcome = _outcome(fitted, champion, best.step, after)
-    return Contest(tried, best, outcome, found.clustered)
+    return Contest(tried, best, outcome, found.clustered, partial(_toward, champion, best.step))
+
+
+def _toward(champion: Calibrator, step: float, fresh: Calibrator) -> Calibrator:
+    return champion.toward(fresh, step) or fresh
 
 
 def _outcome(fitted: Fitted, champion: Calibrator, step: float, after: Population) -> Fitted:
-    calibrator = champion.toward(fitted.calibrator, step) or fitted.calibrator
+    calibrator = _toward(champion, step, fitted.calibrator)
     kind = "unchanged" if isinstance(calibrator, Identity) else "cross-fitted"
     return replace(fitted, calibrator=calibrator, after=after, kind=kind)

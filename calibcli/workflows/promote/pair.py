@@ -28,8 +28,10 @@ from calibcli.io.output.pair import (
     roll_back_pair,
 )
 from calibcli.io.output.succession import previous_of
+from calibcli.tasks.features import refuse
 from calibcli.tasks.rows.rivals import Decider
 from calibcli.tasks.share import Share
+from calibcli.tasks.table import TASKS
 from calibcli.workflows.fit.fit import fit_gathered
 from calibcli.workflows.input.asked import Asked
 from calibcli.workflows.input.gated import parsed
@@ -94,6 +96,8 @@ def promote_pair(
         InputError: see `promote`; there are no cut-offs yet.
         UsageError: options that do not go together, a gate that cannot be evaluated.
     """
+    if TASKS.get(spec.task) == "boxes":
+        refuse("fit --promote-over --thresholds", "boxes")
     check_options(options, conventions)
     gates = parsed(attempt.fail_if)
     paths = (attempt.path, thresholds)
@@ -145,7 +149,6 @@ class _Pair:
         self.threads = threads
         self.wish: Wish = wish_of(cuts_in_use)
         self.stale = is_stale(cuts_in_use, tried.champion)
-        self.dataset, self.sources = self._opened()
         payload = json.loads(tried.text)
         stored = typed_as(payload, StoredCalibrator)
         assert tried.met is not None
@@ -156,9 +159,10 @@ class _Pair:
             tried.met.fitted.calibrator,
             payload,
         )
+        self.dataset, self.sources = self._opened()
 
     def _opened(self) -> tuple[Dataset, Any]:
-        dataset, sources = open_input(with_groups(self.spec, self.wish))
+        dataset, sources = open_input(with_groups(self.spec, self.wish), self.fresh.calibrator)
         if dataset is None:
             raise UsageError(
                 "--thresholds needs whole rows", "give the score files, not statistics"
@@ -274,20 +278,21 @@ class _Pair:
 
     def _without(self, fold: int) -> Calibrator:
         """Return the challenger as it would be without the rows of a fold."""
-        met, tried = self.tried.met, self.tried
+        met = self.tried.met
         assert met is not None
+        column = self.options.per_group
         method = met.fitted.method.removesuffix(" per class")
         folds = self.options.folds if self.options.folds % FOLDS else 5
-        options = replace(self.options, method=method, folds=folds)
+        options = replace(self.options, folds=folds)
+        if column is None:
+            options = replace(options, method=method)
         if isinstance(met.fitted.calibrator, Identity):
             return Identity()
         part = cast("Any", Share(self.dataset, outside(fold)))
         plain = replace(self.conventions, confidence=None)
-        spec = replace(self.spec, groups=())
+        spec = replace(self.spec, groups=() if column is None else (column,))
         found = gather(spec, plain, threads=self.threads, opened=(part, ()))
-        fitted = fit_gathered(found, spec, plain, options, self.threads).calibrator
-        old: Calibrator = Identity() if tried.champion is None else tried.champion.calibrator
-        return old.toward(fitted, met.best.step) or fitted
+        return met.way(fit_gathered(found, spec, plain, options, self.threads).calibrator)
 
     @staticmethod
     def _unseen(loaded: LoadedCalibrator, maps: Calibrator) -> LoadedCalibrator:

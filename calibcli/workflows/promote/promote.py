@@ -11,12 +11,13 @@ from calibcli.core.calibrators import Identity, Platt
 from calibcli.core.numeric.scales import logit
 from calibcli.core.results.base import plain
 from calibcli.core.results.envelope import Input
-from calibcli.core.results.promotion import Comparison, Contender
+from calibcli.core.results.promotion import Contender
 from calibcli.core.results.reading import typed_as
-from calibcli.core.results.warning import Warning, told
+from calibcli.core.results.warning import told
 from calibcli.core.statistics.sketch import CAPACITY
 from calibcli.errors import InputError, UsageError
 from calibcli.io.artifacts.artifacts import artifact_text
+from calibcli.io.boxes.dataset import CLASS
 from calibcli.io.failures import show
 from calibcli.io.output.succession import target_of
 from calibcli.tasks.table import TASKS
@@ -24,12 +25,14 @@ from calibcli.tasks.watching import Watch
 from calibcli.workflows.fit.fit import fit_gathered
 from calibcli.workflows.fit.result import artifact_of, result_of
 from calibcli.workflows.input.gated import parsed
-from calibcli.workflows.input.gather import gather
+from calibcli.workflows.input.gather import gather, reads_stats
 from calibcli.workflows.input.loaded.loading import load_calibrator
 from calibcli.workflows.input.overlap import found_overlap
 from calibcli.workflows.input.remembered import with_scale
 from calibcli.workflows.input.warnings import check_fits
 from calibcli.workflows.promote.challenge import contest
+from calibcli.workflows.promote.group_shift import group_checks, stats_of_groups, with_kept
+from calibcli.workflows.promote.of_groups import contest_groups
 from calibcli.workflows.promote.outcome import (
     blank,
     checked,
@@ -42,12 +45,12 @@ from calibcli.workflows.promote.outcome import (
     rollback,
 )
 from calibcli.workflows.promote.shift import checks_of
+from calibcli.workflows.promote.words import better, comparison_of, not_better, same_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from calibcli.core.calibrators import Calibrator
-    from calibcli.core.comparison.promotion import Rule
     from calibcli.core.decisions.gates import Findings, Gate
     from calibcli.core.results.comparisons import Overlap
     from calibcli.core.results.promotion import PromotionResult
@@ -79,8 +82,6 @@ def promote(
         UsageError: options that do not go together, a gate that cannot be evaluated.
     """
     check_options(options, conventions)
-    if options.per_class and TASKS.get(spec.task) == "boxes":
-        raise UsageError("--promote-over takes one map for all boxes", "leave out --per-class")
     gates = parsed(attempt.fail_if)
     target_of(attempt.path)
     with held(attempt):
@@ -93,10 +94,8 @@ def promote(
 
 def check_options(options: FitOptions, conventions: Conventions) -> None:
     """Raise UsageError for what cannot be promoted."""
-    if options.models or options.per_group is not None:
-        raise UsageError(
-            "--promote-over takes one map for all rows", "leave out --ensemble and --per-group"
-        )
+    if options.models:
+        raise UsageError("--promote-over takes one model's scores", "leave out --ensemble")
     if conventions.confidence is None:
         raise UsageError("--promote-over decides by an interval", "leave out --no-ci")
 
@@ -143,8 +142,11 @@ def challenge(
     """
     if options.temperatures:
         options = replace(options, method="temperature")
-    champion = _champion(attempt.path)
-    spec = replace(spec, groups=())
+    if options.per_class and TASKS.get(spec.task) == "boxes":
+        options = replace(options, per_class=False, per_group=CLASS)
+    column = options.per_group
+    champion = _champion(attempt.path, column)
+    spec = replace(spec, groups=() if column is None or reads_stats(spec) else (column,))
     if champion is not None:  # raw scores are read as they were
         spec = with_scale(spec, champion.raw_scale, "the champion was fitted")
     options = replace(options, raw=spec.raw)
@@ -155,6 +157,10 @@ def challenge(
         _same_kind(champion, found)
     known = None if champion is None else champion.stored.stats or {}
     checks = checks_of(found, known, attempt.rule)
+    if column is not None and champion is not None:
+        checks += group_checks(
+            found, column, stats_of_groups(champion.stored, column), attempt.rule
+        )
     code, reason = checked(checks)
     outcome = blank(
         attempt.path,
@@ -168,6 +174,7 @@ def challenge(
             "method": options.method,
             "folds": options.folds,
             "select": options.select,
+            "per_group": column,
             **limits(attempt.rule, found.task),
             "steps": list(attempt.rule.steps),
         },
@@ -183,19 +190,31 @@ def challenge(
     return _challenged(tried, conventions, options, attempt, gates, threads)
 
 
-def _champion(path: str) -> LoadedCalibrator | None:
+def _champion(path: str, column: str | None) -> LoadedCalibrator | None:
     """Read the champion; None on a first run.
 
+    Args:
+        path: where it is.
+        column: what the challenger has a map for each value of, if anything.
+
     Raises:
-        InputError: it cannot be read, or it is gone although it has been replaced before.
+        InputError: it cannot be read, has maps by another column, or is gone although it has been
+            replaced before.
     """
     if target_of(path).exists():
         champion = load_calibrator(path)
-        if champion.calibrator.method in ("grouped", "pool"):
+        if champion.calibrator.method == "pool":
             raise InputError(
-                f"{show(path)} is a {champion.calibrator.method} calibrator: only one map for all "
-                "rows can be promoted over",
+                f"{show(path)} is a pool of several models: only the map of one can be promoted "
+                "over",
                 hint="fit it again with calibcli fit -o",
+            )
+        if champion.group is not None and champion.group != column:
+            one = "--per-class" if champion.group == CLASS else f"--per-group {champion.group}"
+            raise InputError(
+                f"{show(path)} has a map for each value of {champion.group!r}, which a challenger "
+                "without them would lose",
+                hint=f"add {one}",
             )
         return champion
     refuse_gone(path, "fit")
@@ -222,12 +241,15 @@ def _challenged(
     fitted = fit_gathered(found, spec, conventions, options, threads)
     old = opponent(found, options) if champion is None else champion.calibrator
     rule = attempt.rule if champion is not None else replace(attempt.rule, steps=(1.0,))
-    met = contest(found, spec, conventions, options, old, fitted, rule, threads)
+    against = contest if options.per_group is None else contest_groups
+    met = against(found, spec, conventions, options, old, fitted, rule, threads)
     result = result_of(found, conventions, options, met.fitted)
-    outcome = structs.replace(outcome, comparison=_comparison(met, options, rule))
+    outcome = structs.replace(outcome, comparison=comparison_of(met, options, rule))
     shared = None if champion is None else found_overlap(champion, found.watch)
     verdicts = _verdicts(gates, found, conventions, met, outcome, shared)
     payload = artifact_of(found, met.fitted, result)
+    if met.kept and champion is not None:
+        payload = with_kept(payload, met.kept, champion.stored)
     payload["promotion"] = {
         "over": None if champion is None else champion.stored.digest,
         "step": met.best.step,
@@ -235,7 +257,7 @@ def _challenged(
     }
     text, digest = artifact_text("calibrator", payload)
     inputs = typed_as(result["inputs"], tuple[Input, ...])
-    more = told(_same_rows(shared, champion, inputs))
+    more = told(same_rows(shared, champion, inputs))
     outcome = structs.replace(
         outcome,
         challenger=Contender(
@@ -245,11 +267,12 @@ def _challenged(
             digest=digest,
         ),
         inputs=inputs,
+        kept_groups=met.kept,
         **{key: (*result[key], *values) for key, values in more.items()},
     )
-    decision: Decided = "kept", "not-better", _not_better(met, options, champion)
+    decision: Decided = "kept", "not-better", not_better(met, options, champion)
     if met.best.better or (champion is None and met.best.low <= 0.0):
-        decision = "would-promote", "promoted", _better(met, options, champion)
+        decision = "would-promote", "promoted", better(met, options, champion)
     return replace(tried, met=met, text=text, result=judged(outcome, verdicts, decision))
 
 
@@ -279,21 +302,6 @@ def described(one: LoadedCalibrator) -> Contender:
     """Return what a promotion says of a calibrator."""
     stored = one.stored
     return Contender(method=one.calibrator.method, rows=stored.rows, digest=stored.digest)
-
-
-def _comparison(met: Contest, options: FitOptions, rule: Rule) -> Comparison:
-    best = met.best
-    return Comparison(
-        score=options.select,
-        champion=best.loss - best.difference,
-        challenger=best.loss,
-        difference=best.difference,
-        low=best.low,
-        high=best.high,
-        confidence=rule.confidence,
-        clustered=met.clustered,
-        steps=met.steps,
-    )
 
 
 def _verdicts(
@@ -326,7 +334,9 @@ def held_out_figures(
     from calibcli.workflows.measure.measure import measured
 
     after = replace(found.overall, calibrated=met.fitted.after)
-    shown = measured(replace(found, overall=after), conventions)
+    of_group = {one.where: one.after for one in met.fitted.groups}
+    groups = tuple(replace(one, calibrated=of_group.get(one.where)) for one in found.groups)
+    shown = measured(replace(found, overall=after, groups=groups), conventions)
     if shared is not None:
         shown["overlap"] = shared
     figures = Findings.of(shown)
@@ -337,46 +347,3 @@ def held_out_figures(
     shifts = [one for one in outcome.checks if one.name not in ("rows", "positives")]
     figures.add(Numbered("drift", OVERALL, "drift", "", one.name, one.value) for one in shifts)
     return figures
-
-
-def _same_rows(
-    shared: Overlap | None, champion: LoadedCalibrator | None, now: Sequence[Input]
-) -> list[Warning]:
-    """Warn of rows that the champion was fitted on: it is then judged on its own rows."""
-    if champion is None:
-        return []
-    share = None
-    if shared is not None and shared.value:
-        share = f"{100 * shared.value:.3g} % of these rows"
-    before = {one.digest for one in champion.stored.inputs}
-    if before & ({one.digest for one in now} - {None}):
-        share = "this very dump"
-    if share is None:
-        return []
-    return [Warning("champion-rows", f"the champion was fitted on {share}: that favours it")]
-
-
-_WORDS = {"nll": "log loss", "brier": "Brier score"}
-
-
-def _difference(met: Contest, options: FitOptions) -> str:
-    best = met.best
-    interval = f"[{best.low:+.2g}, {best.high:+.2g}]"
-    return f"{_WORDS[options.select]} {best.difference:+.2g} {interval}"
-
-
-def _better(met: Contest, options: FitOptions, champion: LoadedCalibrator | None) -> str:
-    if champion is None:
-        against = "the share of label 1" if options.raw else "none"
-        return f"the first calibrator here, against {against}: {_difference(met, options)}"
-    return f"the challenger is better: {_difference(met, options)}"
-
-
-def _not_better(met: Contest, options: FitOptions, champion: LoadedCalibrator | None) -> str:
-    if champion is None and options.raw:
-        return f"the share of label 1 alone is better: {_difference(met, options)}"
-    if champion is None:
-        return f"the scores are better without a calibrator: {_difference(met, options)}"
-    if met.best.low > 0.0:
-        return f"the champion is better: {_difference(met, options)}"
-    return f"the challenger is not better for sure: {_difference(met, options)}"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from calibcli.core.calibrators.classes.one_vs_rest import OneVsRest
 from calibcli.core.calibrators.composed.pooling import log_pool, log_pool_rows
-from calibcli.core.calibrators.composed.shrunk import checked_weight
+from calibcli.core.calibrators.composed.shrunk import Shrunk, checked_weight
 from calibcli.core.calibrators.evidence import FloatArray
 from calibcli.core.calibrators.registry import calibrate, calibrator_from_dict
 from calibcli.core.calibrators.types import CLASSES, SCORE, Calibrator, Space, Takes
@@ -96,12 +97,11 @@ class Grouped(Calibrator):
                 continue
             rows = np.flatnonzero(codes == code)
             own = calibrate(found.own, scores[rows], logits=logits)
-            p[rows] = self._pooled(own, p[rows], found.weight)
+            p[rows] = self.pooled(own, p[rows], found.weight)
         return p
 
-    def _pooled(
-        self, own: FloatArray, overall: FloatArray, weight: tuple[float, ...]
-    ) -> FloatArray:
+    def pooled(self, own: FloatArray, overall: FloatArray, weight: tuple[float, ...]) -> FloatArray:
+        """Return the pool of a group's own probabilities and the overall ones (n,) or (n, K)."""
         if all(one == 1.0 for one in weight):
             return own
         if self.exclusive and own.ndim == 2:
@@ -113,6 +113,17 @@ class Grouped(Calibrator):
         """Return how many rows have a value that the calibrator was not fitted on."""
         known = np.array([value in self.groups for value in values] + [False])
         return int(np.count_nonzero(~known[codes]))
+
+    def of(self, value: str) -> Calibrator | None:
+        """Return the map of a value's rows as one calibrator; None where there is no such one.
+
+        Maps of several classes are pooled where the pool is a map of their kind (weights of
+        logits); binary ones, and those of each label, always.
+        """
+        found = self.groups.get(value)
+        if found is None or found.own is None:
+            return self.overall
+        return _joined(found.own, self.overall, found.weight, exclusive=self.exclusive)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -138,6 +149,30 @@ class Grouped(Calibrator):
             None if prior is None else float(prior),
             tuple(payload["notes"]),
         )
+
+
+def _joined(
+    own: Calibrator, overall: Calibrator, weight: tuple[float, ...], *, exclusive: bool
+) -> Calibrator | None:
+    if all(one == 1.0 for one in weight):
+        return own
+    if all(one == 0.0 for one in weight):
+        return overall
+    if not exclusive and isinstance(own, OneVsRest) and isinstance(overall, OneVsRest):
+        shares = weight if len(weight) > 1 else weight * len(own.calibrators)
+        parts = zip(own.calibrators, overall.calibrators, shares, strict=True)
+        return replace(own, calibrators=tuple(_pair(*part) for part in parts))
+    if not exclusive:
+        return _pair(own, overall, weight[0])
+    # One map a class against the rest is normalised after it, so its pool is no such map.
+    of_classes = isinstance(own, OneVsRest) or isinstance(overall, OneVsRest)
+    return None if of_classes else overall.toward(own, weight[0])
+
+
+def _pair(own: Calibrator, overall: Calibrator, weight: float) -> Calibrator:
+    if weight in (0.0, 1.0):
+        return own if weight else overall
+    return Shrunk(own, overall, weight)
 
 
 def _map_to_dict(one: GroupMap) -> dict[str, Any]:

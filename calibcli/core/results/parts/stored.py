@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from calibcli.core.results.base import Record, field
+from calibcli.core.results.base import Number, Record, field
+from calibcli.core.results.figures import Where
 
 
 class FittedInput(Record, frozen=True, kw_only=True):
@@ -60,6 +61,22 @@ class FittedFigures(Record, frozen=True):
         return found
 
 
+class StoredGroup(Record, frozen=True, kw_only=True):
+    """One value of the group column of a fit.
+
+    Attributes:
+        weight: of its own map; one number, or one for each label.
+        note: why it fell back, or nothing.
+        stats: of its rows, as they are saved.
+    """
+
+    slice: Where
+    rows: Number
+    weight: Number | list[Number] = 0
+    note: str = ""
+    stats: dict[str, Any] | None = None
+
+
 class StoredCalibrator(Record, frozen=True, kw_only=True):
     """A calibrator's artifact.
 
@@ -81,6 +98,7 @@ class StoredCalibrator(Record, frozen=True, kw_only=True):
     inputs: tuple[FittedFile, ...] = ()
     data: str | None = None
     before: FittedFigures = FittedFigures()
+    groups: tuple[StoredGroup, ...] = ()
     map: tuple[MapPoint, ...] = ()
     stats: dict[str, Any] | None = None
     sketch: dict[str, Any] | None = None
