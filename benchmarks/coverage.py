@@ -1,4 +1,6 @@
-"""How often a 95% interval holds the truth: `python -m benchmarks.coverage [draws [worlds]]`.
+"""How often a 95% interval holds the truth.
+
+    python -m benchmarks.coverage [DRAWS [WORLDS [SEED]]]
 
 Prints, as Markdown, the share of draws whose interval holds the truth, by world and figure, over
 the draws in which the figure is defined, and how often honest scores are called miscalibrated.
@@ -41,8 +43,8 @@ def figures(stats, seed):
     found = measure(view, seed=seed, names=PAIRS[: -len(AT_CUT_OFF)])
     table = confusion(view, CUT_OFF, 0.95)
     for name in AT_CUT_OFF:
-        one = table[name]
-        found[name] = one["value"], one["low"], one["high"], one.get("reason")
+        one = getattr(table, name)
+        found[name] = one.value, one.low, one.high, one.reason
     return view, found
 
 
@@ -52,12 +54,12 @@ def truth(stats):
     table = confusion(view, CUT_OFF, None)
     known = {name: METRICS[name](view) for name in PAIRS if name in METRICS}
     known["ece_debiased"] = math.sqrt(view.bins.weight @ view.bins.gap**2)
-    return known | {name: table[name]["value"] for name in AT_CUT_OFF}, np.abs(view.bins.gap)
+    return known | {name: getattr(table, name).value for name in AT_CUT_OFF}, np.abs(view.bins.gap)
 
 
-def of_world(draws, world):
+def of_world(draws, seed, world):
     """Return {figure: (draws whose interval holds the truth, draws with one, alarms)}."""
-    rng = np.random.default_rng(zlib.crc32(world.title.encode()))
+    rng = np.random.default_rng([zlib.crc32(world.title.encode()), seed])
     counts = {}
 
     def count(name, found, right):
@@ -71,14 +73,14 @@ def of_world(draws, world):
 
     if isinstance(world, WorldOfClasses):
         known = world.truth()
-        for seed in range(draws):
-            for name, found in world.measured(rng, seed).items():
+        for draw in range(draws):
+            for name, found in world.measured(rng, draw).items():
                 if name in known:
                     count(name, found, known[name])
         return counts
     known, gaps = truth(world.population)
-    for seed in range(draws):
-        view, found = figures(world.draw(rng), seed)
+    for draw in range(draws):
+        view, found = figures(world.draw(rng), draw)
         # Largest and mean gap are of the bins that hold rows, here those of the sample.
         used = gaps[view.bins.used]
         own = known | {"mce": used.max(), "ace": used.mean()}
@@ -110,10 +112,11 @@ def table(results, titles, names, *, alarms=False):
 def main():
     draws = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     part = sys.argv[2] if len(sys.argv) > 2 else ""
+    seed = int(sys.argv[3]) if len(sys.argv) > 3 else 0
     known: dict[str, World | WorldOfClasses] = {**WORLDS, **WORLDS_OF_CLASSES}
     every = {title: world for title, world in known.items() if part in title}
     with ProcessPoolExecutor() as pool:
-        found = pool.map(partial(of_world, draws), every.values())
+        found = pool.map(partial(of_world, draws, seed), every.values())
         results = {}
         for title, counts in zip(every, found, strict=True):
             print(title, counts, file=sys.stderr)

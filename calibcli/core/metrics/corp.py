@@ -1,9 +1,10 @@
 """Intervals of CORP's terms of the Brier score: miscalibration, discrimination, uncertainty.
 
 The isotonic fit looks better on the rows that it was made of than it is, so both terms are
-centred at what is left after that optimism. Miscalibration is a squared norm, and its lower end
-is above 0 only where the squared gaps of the bins are beyond chance too: recalibration can only
-find more than bins do.
+centred at what is left after that optimism, the lower end at what would be left if all that rows
+of a cluster have in common were noise of the fit. Miscalibration is a squared norm, and its lower
+end is above 0 only where the squared gaps of the bins are beyond chance too: recalibration can
+only find more than bins do.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from calibcli.core.metrics.binary import METRICS
 from calibcli.core.metrics.gaps import norm_interval
 from calibcli.core.metrics.gradients import GRADIENTS, corp_gradient
 from calibcli.core.metrics.shares import proportion
-from calibcli.core.metrics.spread import spread_of, unforeseen
+from calibcli.core.metrics.spread import by_bucket, spread_of, squared_weights, unforeseen
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,6 +57,24 @@ def block_noise(view: View) -> NDArray[np.float64]:
     return noise
 
 
+def _effect_of_clusters(view: View) -> float:
+    """Return how many times as noisy levels may be as those of independent rows, at least 1.
+
+    Of all blocks together: what buckets of clusters differ from the levels, over what rows do.
+    What clusters have in common over all scores is in it too, so it is a bound.
+    """
+    stats = view.stats
+    if stats.parts is None:
+        return 1.0
+    fit, block = view.isotonic
+    positive, rows = by_bucket(stats, block, int(block[-1]) + 1, residual=False)
+    level = positive.sum(axis=0) / np.maximum(rows.sum(axis=0), 1e-300)
+    apart = float(((positive - level * rows) ** 2).sum())
+    squares = sum(squared_weights(stats))
+    alone = float(squares @ (fit * (1.0 - fit)))
+    return max(apart / alone, 1.0) if alone > 0.0 else 1.0
+
+
 def miscalibration_interval(
     view: View, value: float, confidence: float, seed: int
 ) -> tuple[float, float]:
@@ -89,7 +108,9 @@ def _centred(view: View, name: str, value: float, confidence: float) -> tuple[fl
         spread = replace(spread, more=(more[0], more[1]))
     twice = 2.0 * float((block_noise(view) ** 2).sum())
     spread = replace(spread, variance=spread.variance + twice)
-    low, high = spread.ends(value - corp_optimism(view), confidence)
+    optimism = corp_optimism(view)
+    _, high = spread.ends(value - optimism, confidence)
+    low, _ = spread.ends(value - optimism * _effect_of_clusters(view), confidence)
     return max(0.0, min(float(low), value)), max(float(high), value)
 
 

@@ -113,20 +113,22 @@ def squared_weights(stats: ScoreStats) -> Gradient:
 def independent_moments(stats: ScoreStats, slope: Gradient) -> tuple[float, float]:
     """Return the variance and the third moment of an estimate if its rows were independent.
 
-    The cube of a weight is taken from the mean square of its cell, which has that of few rows.
+    The cube of a weight is the square of what weights of its label are on average, by weight: that
+    of its own row would let the heaviest one decide which tail is the long one.
     """
     variance = third = 0.0
     weighted = stats.table.pos_sq is not None
     for counts, squares, one in zip(
         (stats.pos, stats.neg), squared_weights(stats), slope, strict=True
     ):
-        cubes = squares
-        if weighted:
-            cubes = np.divide(squares**2, counts, out=np.zeros(len(squares)), where=counts > 0)
         square = one * one
         variance += float(squares @ square)
         square *= one  # NumPy's own third power costs fifty times as much
-        third += float(cubes @ square)
+        mass = float(counts.sum()) if weighted else 0.0
+        if mass > 0.0:
+            third += (float(squares.sum()) / mass) ** 2 * float(counts @ square)
+        else:
+            third += float(squares @ square)
     return variance, third
 
 
@@ -197,8 +199,10 @@ def spread_of(stats: ScoreStats, slope: Gradient) -> Spread:
         doubt = max(square, 1e-300)
         effect = (clustered + doubt * rows**2) / (variance + doubt)
         together.append((square * effect, cube * effect**1.5))
-    third = float((sums**3).sum())
-    return Spread(clustered, third, together[0], together[1], freedom(share, between))
+    # Of few clusters the largest would decide alone which tail is the long one. That of rows is
+    # exact for rows in m copies, whose variance is m times and third moment m^2 times theirs.
+    effect = max(clustered / variance, 1.0) if variance > 0.0 else 1.0
+    return Spread(clustered, third * effect**2, together[0], together[1], freedom(share, between))
 
 
 def unforeseen(stats: ScoreStats, slope: Gradient) -> tuple[tuple[float, float], ...]:
