@@ -129,7 +129,8 @@ class StoredThresholds(Record, frozen=True, kw_only=True):
     Attributes:
         calibrated: whether calibrated probabilities are cut, of the `calibrator` of this digest.
         sets: as `ConformalSets.from_dict` reads them.
-        stats: the scores that it was chosen on, as statistics.
+        stats: the scores that it was chosen on, as statistics; `group_stats` those of each value
+            of the group column.
     """
 
     task: str
@@ -147,6 +148,7 @@ class StoredThresholds(Record, frozen=True, kw_only=True):
     rows: int = 0
     params: StoredParams = StoredParams()
     stats: dict[str, Any] | None = None
+    group_stats: dict[str, dict[str, Any]] | None = None
     digest: str | None = None
 
     @property

@@ -100,6 +100,21 @@ class CheckResult(Record, frozen=True):
     reason: str | None = None
 
 
+Why = Literal["missing", "few", "worse"]
+
+
+class GroupKept(Record, frozen=True):
+    """A group that keeps the map, or the cut-off, that it has in use, and why.
+
+    Attributes:
+        why: "missing" from the dump, too "few" rows to be checked, or "worse" with the new one.
+    """
+
+    slice: Where
+    why: Why
+    reason: str
+
+
 class CutsPromoted(Record, frozen=True):
     """The cut-offs that are replaced together with a calibrator."""
 
@@ -108,21 +123,7 @@ class CutsPromoted(Record, frozen=True):
     challenger: Contender | None
     comparison: Comparison | None
     previous: str | None
-
-
-Why = Literal["missing", "few", "worse"]
-
-
-class GroupKept(Record, frozen=True):
-    """A group that keeps the map that it has in use, and why.
-
-    Attributes:
-        why: "missing" from the dump, too "few" rows to be checked, or "worse" with the new map.
-    """
-
-    slice: Where
-    why: Why
-    reason: str
+    kept_groups: tuple[GroupKept, ...] | None = None
 
 
 class PromotionResult(Envelope, frozen=True, kw_only=True):

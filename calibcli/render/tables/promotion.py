@@ -107,13 +107,12 @@ def _steps(result: PromotionResult) -> Table | None:
 
 def _kept(result: PromotionResult) -> Table | None:
     """Return the groups that keep the map that they have."""
-    if not result.kept_groups:
+    beside = () if result.thresholds is None else result.thresholds.kept_groups or ()
+    every = dict.fromkeys((*(result.kept_groups or ()), *beside))
+    if not every:
         return None
-    columns = (Column("keeps its map", left=True), Column("why", left=True))
-    rows = tuple(
-        (Cell(f"{one.slice.column}={one.slice.title}"), Cell(one.reason))
-        for one in result.kept_groups
-    )
+    columns = (Column("keeps what it has", left=True), Column("why", left=True))
+    rows = tuple((Cell(f"{one.slice.column}={one.slice.title}"), Cell(one.reason)) for one in every)
     return Table("Groups", columns, rows)
 
 

@@ -10,7 +10,7 @@ from msgspec import structs
 from calibcli.core.decisions.stored import CUT, StoredThresholds
 from calibcli.core.results.base import plain
 from calibcli.core.results.envelope import Input
-from calibcli.core.results.promotion import Comparison, Contender
+from calibcli.core.results.promotion import Contender
 from calibcli.core.results.reading import typed_as
 from calibcli.core.results.warning import Warning, told
 from calibcli.errors import AnswerNoError, InputError, UsageError
@@ -28,6 +28,11 @@ from calibcli.workflows.input.loaded.loading import load_calibrator, load_thresh
 from calibcli.workflows.input.overlap import found_overlap
 from calibcli.workflows.input.remembered import with_scale
 from calibcli.workflows.promote.duel import duel
+from calibcli.workflows.promote.group_cuts import (
+    checks_of_cuts,
+    cuts_of_groups,
+    stats_by_group,
+)
 from calibcli.workflows.promote.outcome import (
     blank,
     checked,
@@ -40,6 +45,7 @@ from calibcli.workflows.promote.outcome import (
     rollback,
 )
 from calibcli.workflows.promote.shift import checks_of
+from calibcli.workflows.promote.words import cuts_compared, difference_words
 from calibcli.workflows.threshold.outcome import artifact_of, cut_stats
 from calibcli.workflows.threshold.threshold import choose_cuts, with_groups
 from calibcli.workflows.threshold.wish import Wish
@@ -48,7 +54,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from calibcli.core.decisions.gates import Gate
-    from calibcli.core.results.promotion import Outcome, PromotionResult
+    from calibcli.core.results.promotion import Comparison, Outcome, PromotionResult
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.workflows.input.asked import Options
     from calibcli.workflows.input.conventions import Conventions
@@ -57,6 +63,7 @@ if TYPE_CHECKING:
     from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
     from calibcli.workflows.input.loaded.cuts import LoadedThresholds
     from calibcli.workflows.promote.duel import Met
+    from calibcli.workflows.promote.group_cuts import CutsOfGroups
     from calibcli.workflows.promote.outcome import Attempt, Decided
     from calibcli.workflows.promote.promote import Tried
     from calibcli.workflows.threshold.threshold import Cuts
@@ -118,11 +125,14 @@ def promote_cuts(
             raise UsageError(
                 "--promote-over needs whole rows", "give the score files, not statistics"
             )
-        found = gather(replace(spec, groups=()), conventions, threads=threads, progress=progress)
+        column = wish.per_group
+        plain_spec = replace(spec, groups=() if column is None else (column,))
+        found = gather(plain_spec, conventions, threads=threads, progress=progress)
         if champion is not None:
             same_kind(champion, found)
         reference = _reference(champion, loaded)
         checks = checks_of(found, reference, attempt.rule)
+        checks += checks_of_cuts(found, column, champion, attempt.rule)
         code, reason = checked(checks)
         result = blank(
             attempt.path,
@@ -152,20 +162,28 @@ def promote_cuts(
             cuts = choose_cuts(asked, wish, opened=opened)
         except AnswerNoError as error:
             return structs.replace(result, code="unreachable", reason=error.message)
+        stale = is_stale(champion, loaded)
+        least = attempt.rule.least_of_a_label(exclusive=found.exclusive)
+        own = cuts_of_groups(champion, column, cuts, least, same_map=lambda _: not stale)
+        if own.lost:
+            return structs.replace(result, code="few-rows", reason=own.reason)
+        cuts = own.carried(cuts)
         new = Decider(cuts.rule, mapping)
         old = new if champion is None else Decider(champion.decider, mapping)
-        met = duel(opened[0], spec, conventions, wish, old, new, lambda _: loaded, threads)
-        stale = is_stale(champion, loaded)
+        met = duel(
+            opened[0], spec, conventions, wish, old, new, lambda _: loaded, own.carried, threads
+        )
         if champion is not None:
             level = conventions.confidence
-            result = structs.replace(result, comparison=comparison(met, wish, level))
+            result = structs.replace(result, comparison=cuts_compared(met, wish, level))
         said = verdicts(gates, found, conventions, met)
         result = judged(result, said, decided(met, wish, champion is None, stale))
         text, challenger = cut_artifact(
-            cuts, loaded, found, champion, result.inputs, result.comparison
+            cuts, loaded, found, champion, result.inputs, result.comparison, own
         )
+        kept = None if column is None else own.kept
         every = told([*found.warnings, *_new_warnings(cuts, found)])
-        result = structs.replace(result, challenger=challenger, **every)
+        result = structs.replace(result, challenger=challenger, kept_groups=kept, **every)
         result, previous = put_in_place(result, attempt.path, text, dry_run=attempt.dry_run)
         return structs.replace(result, previous=previous)
 
@@ -263,12 +281,13 @@ def cut_artifact(
     champion: LoadedThresholds | None,
     inputs: Sequence[Input],
     compared: Comparison | None,
+    own: CutsOfGroups,
 ) -> tuple[str, Contender]:
     """Return the artifact of cut-offs that may take the place of others, and what is said of it."""
     stats = cut_stats(found.overall.population)
-    payload = artifact_of(
-        cuts.result | {"inputs": plain(list(inputs))}, cuts.classes, CUT, loaded, stats
-    )
+    by_group = stats_by_group(found, own, champion)
+    result = cuts.result | {"inputs": plain(list(inputs))}
+    payload = artifact_of(result, cuts.classes, CUT, loaded, stats, by_group)
     payload["promotion"] = {
         "over": None if champion is None else champion.stored.digest,
         "comparison": plain(compared),
@@ -349,33 +368,6 @@ def decided(met: Met, wish: Wish, first: bool, stale: bool) -> Decided:
     if met.worse:
         return "kept", code, f"the cut-offs in use are better: {gap}"
     return "kept", code, f"the new cut-offs are not better for sure: {gap}"
-
-
-def difference_words(met: Met, wish: Wish) -> str:
-    """Return the difference of the objective with its interval."""
-    if met.compared is None:
-        return f"{wish.objective.name} is undefined"
-    gap = met.compared.difference
-    return f"{wish.objective.name} {gap.value:+.2g} [{gap.low:+.2g}, {gap.high:+.2g}]"
-
-
-def comparison(met: Met, wish: Wish, confidence: float) -> Comparison:
-    """Return what is compared of the cut-offs in use and of the new ones."""
-    pair = met.compared
-    gap = None if pair is None else pair.difference
-    return Comparison(
-        score=wish.objective.name,
-        champion=None if pair is None else pair.old,
-        challenger=None if pair is None else pair.new,
-        difference=None if gap is None else gap.value,
-        low=None if gap is None else gap.low,
-        high=None if gap is None else gap.high,
-        confidence=confidence,
-        clustered=met.clustered,
-        steps=(),
-        larger_is_better=met.larger_is_better,
-        constraints=tuple(one.result for one in met.constraints),
-    )
 
 
 def _new_warnings(cuts: Cuts, found: Gathered) -> list[Warning]:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
+    from calibcli.workflows.threshold.threshold import Cuts
     from calibcli.workflows.threshold.wish import Wish
 
 FOLDS = 7
@@ -157,6 +158,7 @@ def duel(
     incumbent: Decider,
     chosen: Decider,
     calibrated: Callable[[int], LoadedCalibrator | None],
+    carried: Callable[[Cuts], Cuts],
     threads: int | None,
 ) -> Met:
     """Compare the rule in use with the choices that the folds leave.
@@ -169,6 +171,7 @@ def duel(
         incumbent: the rule in use.
         chosen: the choice of all rows, which stands in where a fold leaves too little to choose.
         calibrated: the calibrator before the choice that leaves out a fold.
+        carried: what of the rule in use stays in a choice.
         threads: how many threads read.
     """
     whole = with_groups(spec, wish)
@@ -179,7 +182,7 @@ def duel(
         try:
             part: Any = Share(dataset, outside(fold))
             asked = Asked.after(loaded, spec, quick, {"threads": threads})
-            own = choose_cuts(asked, wish, opened=(part, ()))
+            own = carried(choose_cuts(asked, wish, opened=(part, ())))
         except (AnswerNoError, InputError):
             challengers, held_out = [chosen] * FOLDS, False
             break

@@ -68,13 +68,14 @@ def _held_back(champion: Calibrator, found: Gathered, column: str, least: int) -
         if own.own is None:
             continue
         if value not in here:
-            kept.append(_kept(column, value, "missing"))
+            kept.append(kept_group(column, value, "missing"))
         elif not enough(here[value], least):
-            kept.append(_kept(column, value, "few"))
+            kept.append(kept_group(column, value, "few"))
     return kept
 
 
-def _kept(column: str, value: str, why: Why) -> GroupKept:
+def kept_group(column: str, value: str, why: Why) -> GroupKept:
+    """Return what a result says of a group that keeps what it has."""
     return GroupKept(Where("group", column=column, value=value), why, KEEPS[why])
 
 
@@ -198,7 +199,7 @@ def contest_groups(
     best = best_step(tried)
     worse = _worse(by_value, 1 + steps.index(best.step), rule.confidence)
     if worse:
-        back += [_kept(column, value, "worse") for value in worse]
+        back += [kept_group(column, value, "worse") for value in worse]
         by_value, maps = run(_names(back))
         tried = compared(_total(by_value), steps, rule.confidence)
         best = best_step(tried)

@@ -40,23 +40,23 @@ from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
 from calibcli.workflows.input.loaded.loading import load_calibrator, load_thresholds
 from calibcli.workflows.promote.cuts import (
     champion_of,
-    comparison,
     cut_artifact,
     described,
-    difference_words,
     is_stale,
     same_kind,
     wish_of,
     with_decisions,
 )
 from calibcli.workflows.promote.duel import FOLDS, duel, outside
-from calibcli.workflows.promote.outcome import blank, judged, put_in_place, shown
+from calibcli.workflows.promote.group_cuts import checks_of_cuts, cuts_of_groups
+from calibcli.workflows.promote.outcome import blank, checked, judged, put_in_place, shown
 from calibcli.workflows.promote.promote import challenge, check_options
 from calibcli.workflows.promote.promote import described as described_calibrator
+from calibcli.workflows.promote.words import cuts_compared, difference_words
 from calibcli.workflows.threshold.threshold import choose_cuts, with_groups
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from calibcli.core.calibrators import Calibrator
     from calibcli.core.decisions.gates import Gate
@@ -67,8 +67,10 @@ if TYPE_CHECKING:
     from calibcli.workflows.input.asked import Options
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gather import Progress
+    from calibcli.workflows.input.gathered import Gathered
     from calibcli.workflows.input.loaded.cuts import LoadedThresholds
     from calibcli.workflows.promote.duel import Met
+    from calibcli.workflows.promote.group_cuts import CutsOfGroups
     from calibcli.workflows.promote.outcome import Attempt, Decided
     from calibcli.workflows.promote.promote import Tried
     from calibcli.workflows.threshold.threshold import Cuts
@@ -160,6 +162,16 @@ class _Pair:
             payload,
         )
         self.dataset, self.sources = self._opened()
+        self.found = self._by_group()
+
+    def _by_group(self) -> Gathered:
+        """Return the rows, and those of each group that has a cut-off of its own."""
+        column = self.wish.per_group
+        if column in (None, self.options.per_group):
+            return self.tried.found
+        spec = replace(self.spec, groups=(str(column),))
+        plain = replace(self.conventions, confidence=None)
+        return gather(spec, plain, threads=self.threads)
 
     def _opened(self) -> tuple[Dataset, Any]:
         dataset, sources = open_input(with_groups(self.spec, self.wish), self.fresh.calibrator)
@@ -172,6 +184,15 @@ class _Pair:
     def settled(self, gates: Sequence[Gate], beside: CutsPromoted) -> PromotionResult:
         """Choose, compare, decide, and put in place what is decided."""
         result = self.tried.result
+        column, rule = self.wish.per_group, self.attempt.rule
+        if column != self.options.per_group:
+            more = checks_of_cuts(self.found, column, self.cuts_in_use, rule)
+            every = (*result.checks, *(one.result for one in more))
+            result = structs.replace(result, checks=every)
+            code, reason = checked(more)
+            if code:
+                return structs.replace(result, decision="kept", code=code, reason=reason)
+        self.tried = replace(self.tried, result=result)
         maps = [self._without(fold) for fold in range(FOLDS)]
         crossed = self._unseen(self.fresh, cast("Calibrator", tuple(maps)))
         try:
@@ -179,6 +200,10 @@ class _Pair:
         except AnswerNoError as error:
             result = structs.replace(result, code="unreachable", reason=error.message)
             return self._ended(result, beside, again=False)
+        own = self._own(cuts, _same_maps(self.tried, stale=self.stale))
+        if own.lost:
+            return structs.replace(result, decision="kept", code="few-rows", reason=own.reason)
+        cuts = own.carried(cuts)
         champion = self.tried.champion
         in_use = Identity() if champion is None else champion.calibrator
         met = duel(
@@ -189,11 +214,12 @@ class _Pair:
             Decider(self.cuts_in_use.decider, in_use),
             Decider(cuts.rule, self.fresh.calibrator),
             lambda fold: self._unseen(self.fresh, maps[fold]),
+            own.carried,
             self.threads,
         )
         assert self.conventions.confidence is not None
         beside = structs.replace(
-            beside, comparison=comparison(met, self.wish, self.conventions.confidence)
+            beside, comparison=cuts_compared(met, self.wish, self.conventions.confidence)
         )
         verdicts = with_decisions(gates, self.tried, self.conventions, met)
         result = structs.replace(judged(result, verdicts, self._decided(met)), thresholds=beside)
@@ -202,12 +228,14 @@ class _Pair:
         text, challenger = cut_artifact(
             cuts,
             self.fresh,
-            self.tried.found,
+            self.found,
             self.cuts_in_use,
             result.inputs,
             result.comparison,
+            own,
         )
-        beside = structs.replace(beside, challenger=challenger)
+        kept = None if column is None else own.kept
+        beside = structs.replace(beside, challenger=challenger, kept_groups=kept)
         if not self.attempt.dry_run:
             paths = (self.attempt.path, beside.path)
             install_pair(paths, (self.tried.text, text))
@@ -215,6 +243,11 @@ class _Pair:
             result = structs.replace(result, decision="promoted", previous=previous)
             beside = structs.replace(beside, previous=shown(paths[1], previous_of(paths[1])))
         return structs.replace(result, thresholds=beside)
+
+    def _own(self, cuts: Cuts, same_map: Callable[[str], bool]) -> CutsOfGroups:
+        least = self.attempt.rule.least_of_a_label(exclusive=self.found.exclusive)
+        column = self.wish.per_group
+        return cuts_of_groups(self.cuts_in_use, column, cuts, least, same_map=same_map)
 
     def _ended(
         self, result: PromotionResult, beside: CutsPromoted, *, again: bool
@@ -231,13 +264,17 @@ class _Pair:
         except AnswerNoError as error:
             said = f"the cut-offs of another calibrator remain: {error.message}"
             return structs.replace(result, reason=f"{result.reason}; {said}")
+        own = self._own(cuts, lambda _: False)
+        if own.lost:
+            return structs.replace(result, reason=f"{result.reason}; {own.reason}")
         text, challenger = cut_artifact(
             cuts,
             champion,
-            self.tried.found,
+            self.found,
             self.cuts_in_use,
             result.inputs,
             result.comparison,
+            own,
         )
         said = "the cut-offs were of another calibrator, and are chosen again after the one in use"
         result = structs.replace(
@@ -299,6 +336,13 @@ class _Pair:
         """Return a calibrator whose maps have not seen the rows that they are applied to."""
         payload = loaded.payload | {"sketch": None, "inputs": []}
         return replace(loaded, calibrator=maps, payload=payload)
+
+
+def _same_maps(tried: Tried, *, stale: bool) -> Callable[[str], bool]:
+    """Return what tells of which groups the calibrator stays as it is."""
+    assert tried.met is not None
+    kept = {str(one.slice.value) for one in tried.met.kept or ()}
+    return lambda value: not stale and value in kept
 
 
 def rolled_back_pair(path: str, thresholds: str, *, lock_timeout: float = 600.0) -> PromotionResult:

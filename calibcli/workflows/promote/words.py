@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from calibcli.workflows.fit.fitted import FitOptions
     from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
     from calibcli.workflows.promote.challenge import Contest
+    from calibcli.workflows.promote.duel import Met
+    from calibcli.workflows.threshold.wish import Wish
 
 
 def comparison_of(met: Contest, options: FitOptions, rule: Rule) -> Comparison:
@@ -77,3 +79,30 @@ def not_better(met: Contest, options: FitOptions, champion: LoadedCalibrator | N
     if met.best.low > 0.0:
         return f"the champion is better: {_difference(met, options)}"
     return f"the challenger is not better for sure: {_difference(met, options)}"
+
+
+def difference_words(met: Met, wish: Wish) -> str:
+    """Return the difference of the objective with its interval."""
+    if met.compared is None:
+        return f"{wish.objective.name} is undefined"
+    gap = met.compared.difference
+    return f"{wish.objective.name} {gap.value:+.2g} [{gap.low:+.2g}, {gap.high:+.2g}]"
+
+
+def cuts_compared(met: Met, wish: Wish, confidence: float) -> Comparison:
+    """Return what is compared of the cut-offs in use and of the new ones."""
+    pair = met.compared
+    gap = None if pair is None else pair.difference
+    return Comparison(
+        score=wish.objective.name,
+        champion=None if pair is None else pair.old,
+        challenger=None if pair is None else pair.new,
+        difference=None if gap is None else gap.value,
+        low=None if gap is None else gap.low,
+        high=None if gap is None else gap.high,
+        confidence=confidence,
+        clustered=met.clustered,
+        steps=(),
+        larger_is_better=met.larger_is_better,
+        constraints=tuple(one.result for one in met.constraints),
+    )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from calibcli.core.results.threshold import CutOff
     from calibcli.tasks.population import Population
     from calibcli.workflows.input.gated import Gated
+    from calibcli.workflows.input.gathered import Gathered
     from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
 
 Result = dict[str, Any]
@@ -29,6 +30,8 @@ curves and tables stay in the result."""
 _SHOWN = frozenset({"curve", "counts"})
 STATS_CELLS = 200
 """Cells of the scores that are kept with cut-offs."""
+GROUP_CELLS, FEWEST_CELLS = 2000, 40
+"""Cells of the statistics of all groups beside cut-offs together, and of each at least."""
 
 
 def outcome(
@@ -68,6 +71,7 @@ def keep(
     rule: str,
     loaded: LoadedCalibrator | None,
     stats: Result | None = None,
+    by_group: dict[str, Result] | None = None,
 ) -> None:
     """Write the artifact of a result, where a path is given and no gate holds it back.
 
@@ -76,7 +80,9 @@ def keep(
     """
     path = place(output, result)
     if path is not None:
-        write_artifact(path, "thresholds", artifact_of(result, classes, rule, loaded, stats))
+        write_artifact(
+            path, "thresholds", artifact_of(result, classes, rule, loaded, stats, by_group)
+        )
 
 
 def artifact_of(
@@ -85,8 +91,12 @@ def artifact_of(
     rule: str,
     loaded: LoadedCalibrator | None,
     stats: Result | None = None,
+    by_group: dict[str, Result] | None = None,
 ) -> Result:
-    """Return the artifact of a result; `stats` are the scores that it was chosen on."""
+    """Return the artifact of a result; `stats` are the scores that it was chosen on.
+
+    `by_group` are those of each group that has a cut-off of its own.
+    """
     return {
         "calibcli": __version__,
         "task": result["task"],
@@ -107,6 +117,7 @@ def artifact_of(
         "inputs": result["inputs"],
         "params": result["params"],
         **({} if stats is None else {"stats": stats}),
+        **({"group_stats": by_group} if by_group else {}),
         "warnings": result["warnings"],
     }
 
@@ -114,6 +125,13 @@ def artifact_of(
 def cut_stats(population: Population) -> Result:
     """Return the scores as an artifact of cut-offs keeps them, to tell a shift by."""
     return compact_stats(population, cells=STATS_CELLS)
+
+
+def group_stats(found: Gathered, column: str | None) -> dict[str, Result]:
+    """Return the scores of each group that has a cut-off of its own, as an artifact keeps them."""
+    own = [one for one in found.groups if one.column == column]
+    cells = max(GROUP_CELLS // max(len(own), 1), FEWEST_CELLS)
+    return {one.value: compact_stats(one.population, cells) for one in own}
 
 
 def kind_promised(

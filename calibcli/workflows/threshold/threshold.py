@@ -23,7 +23,13 @@ from calibcli.workflows.threshold.by_group import check_task, equal_slices, in_g
 from calibcli.workflows.threshold.classes.cuts import gather_cuts
 from calibcli.workflows.threshold.classes.row_sets import chosen_of_rows
 from calibcli.workflows.threshold.every_group import chosen_for_every_group
-from calibcli.workflows.threshold.outcome import cut_stats, keep, kind_promised, outcome
+from calibcli.workflows.threshold.outcome import (
+    cut_stats,
+    group_stats,
+    keep,
+    kind_promised,
+    outcome,
+)
 from calibcli.workflows.threshold.promised import evenly_kept, units_of_slices
 from calibcli.workflows.threshold.raw_unit import in_raw_unit
 from calibcli.workflows.threshold.slices import (
@@ -112,7 +118,8 @@ def threshold(
     """
     asked = Asked.of(spec, conventions, options)
     found = choose_cuts(asked, wish, per_class=per_class)
-    keep(output, found.result, found.classes, CUT, asked.loaded, found.stats)
+    stats = found.stats, found.group_stats
+    keep(output, found.result, found.classes, CUT, asked.loaded, *stats)
     if candidates is not None:
         scale = found.scale if asked.loaded is None else None
         _write_candidates(candidates, found.chosen, wish, scale)
@@ -124,7 +131,8 @@ class Cuts:
     """Cut-offs: the result, what is behind it, and the classes that it is about.
 
     `cuts` are those of the result, of raw scores as they are keyed; `stats` the scores before the
-    calibrator, as an artifact keeps them, where they were counted by themselves.
+    calibrator, as an artifact keeps them, where they were counted by themselves, `group_stats`
+    those of each group that has a cut-off.
     """
 
     result: Result
@@ -133,6 +141,7 @@ class Cuts:
     chosen: list[Chosen]
     stats: Result | None
     scale: RawScale | None = None
+    group_stats: dict[str, Result] | None = None
 
     @property
     def rule(self) -> Rule:
@@ -169,7 +178,7 @@ def choose_cuts(
             refuse("threshold --per-class", kind_of(dataset.task, dataset.medium))
         check_task(dataset, wish)
         rows = RowPass.over(dataset, asked)
-    stats = None
+    stats, by_group = None, None
     if rows is not None and rows.dataset.exclusive:
         few = len(rows.dataset.classes) <= STATS_CLASSES
         plain = Counts(replace(rows.layout, groups=(), clustered=False, intervals=False))
@@ -185,6 +194,7 @@ def choose_cuts(
         parts = _of_populations(found, conventions, wish, rows)
         if not found.exclusive and found.overall.population.pairs.n:
             stats = cut_stats(found.overall.population)
+        by_group = group_stats(found, wish.per_group)
     items = [one.item for one in parts.chosen]
     read.warnings.extend(parts.warnings)
     counts = _counted(read, items, shown, wish)
@@ -226,7 +236,7 @@ def choose_cuts(
         warnings=read.warnings,
         **more,
     )
-    return Cuts(result, items, read.classes, parts.chosen, stats, wish.scale)
+    return Cuts(result, items, read.classes, parts.chosen, stats, wish.scale, by_group)
 
 
 def with_groups(spec: InputSpec, wish: Wish) -> InputSpec:
