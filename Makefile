@@ -15,6 +15,9 @@ PYTEST_ARGS ?=
 # What is installed for the tests; with `dev,browser` and chromium the report is tried in a browser.
 EXTRAS ?= dev
 
+# The tests start the program a hundred times: without bytecode each start would compile it again.
+test test-slow test-minimum test-other-processor: export PYTHONDONTWRITEBYTECODE :=
+
 # The commands below are then the ones that a user types, and make shows each before it runs it.
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 # Naming the flags makes every recipe run in a shell, so that the PATH above is the one searched.

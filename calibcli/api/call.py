@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -27,13 +26,6 @@ EITHER = ("label", "versus")
 
 PREFIX = "calibcli-of-a-call-"
 _FOLDER = re.compile(rf"[^\s'\",;()]*/{PREFIX}[^/]+/")
-
-
-@cache
-def _command(name: str) -> Any:
-    from calibcli.cli.main import commands
-
-    return commands(name)
 
 
 def run(name: str, sources: Sequence[Any], options: Mapping[str, Any]) -> Any:
@@ -73,12 +65,14 @@ def _role(value: Any, place: int, many: int) -> str:
 
 
 def _run(name: str, given: list[str]) -> None:
+    from calibcli.cli.main import commands
+
     quiet = ["--quiet"]
     if not any(word.startswith("--config=") for word in given):
         quiet.append("--no-config")
     try:
         with _one_thread_a_product():
-            _command(name).main(
+            commands(name).main(
                 [name, *quiet, *given],
                 prog_name="calibcli",
                 standalone_mode=False,
@@ -110,7 +104,9 @@ def _one_thread_a_product() -> AbstractContextManager[Any]:
 
 def _words(name: str, options: Mapping[str, Any], folder: Folder) -> Iterator[str]:
     """Yield options as words of a command line."""
-    known = {one.name: one for one in _command(name).commands[name].params}
+    from calibcli.cli.main import commands
+
+    known = {one.name: one for one in commands(name).commands[name].params}
     for key, value in options.items():
         if value is None or value is False:
             continue

@@ -11,6 +11,7 @@ import sys
 import warnings
 from contextlib import suppress
 from errno import EIO
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -67,7 +68,18 @@ def build(wanted: str | None = None) -> typer.Typer:
 
 
 def commands(wanted: str | None = None) -> Any:
-    """Return the program as Typer runs it, or with the one command that is wanted."""
+    """Return the program as Typer runs it, or with the one command that is wanted.
+
+    It is built once a process, however often calls and project files ask for it.
+    """
+    root = _built(wanted if wanted in COMMANDS else None)
+    for command in root.commands.values():
+        complete_columns(command)
+    return root
+
+
+@cache
+def _built(wanted: str | None) -> Any:
     root = get_command(build(wanted))
     for command in (root, *getattr(root, "commands", {}).values()):
         for parameter in command.params:
@@ -77,7 +89,6 @@ def commands(wanted: str | None = None) -> Any:
                 parameter.envvar = [f"CALIBCLI_{command.name.upper()}_CONFIG", "CALIBCLI_CONFIG"]
             guard(parameter)
         arrange(command)
-        complete_columns(command)
     return root
 
 

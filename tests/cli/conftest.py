@@ -5,12 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import numpy as np
 import pytest
 
 from calibcli.core.numeric.scales import expit
 from tests.nights import SURE
+from tests.schemas import fits_schema
 
 
 @pytest.fixture
@@ -18,14 +18,26 @@ def scores(write: Callable[..., Path], binary: dict[str, np.ndarray]) -> Path:
     return write("scores.csv", binary)
 
 
+@pytest.fixture(scope="session")
+def made() -> dict[str, bytes]:
+    """Artifacts that have been fitted or chosen already, by name: those of each test are copies."""
+    return {}
+
+
 @pytest.fixture
 def calibrator(
-    calibcli: Callable[..., Any], write: Callable[..., Path], binary: dict[str, np.ndarray]
+    calibcli: Callable[..., Any],
+    write: Callable[..., Path],
+    binary: dict[str, np.ndarray],
+    made: dict[str, bytes],
 ) -> Path:
     """A temperature fitted on the binary scores."""
     out = write("fitted.csv", binary).with_name("calibrator.json")
-    ran = calibcli("fit", out.with_name("fitted.csv"), "--method", "temperature", "-o", out)
-    assert ran.code == 0, ran.err
+    if "temperature" not in made:
+        ran = calibcli("fit", out.with_name("fitted.csv"), "--method", "temperature", "-o", out)
+        assert ran.code == 0, ran.err
+        made["temperature"] = out.read_bytes()
+    out.write_bytes(made["temperature"])
     return out
 
 
@@ -52,26 +64,20 @@ def dump(write: Callable[..., Path]) -> Callable[..., Path]:
     return run
 
 
-@pytest.fixture(scope="session")
-def champions() -> dict[str, bytes]:
-    """Champions that have been fitted already, by name."""
-    return {}
-
-
 @pytest.fixture
 def current(
     tmp_path: Path,
     dump: Callable[..., Path],
     calibcli: Callable[..., Any],
-    champions: dict[str, bytes],
+    made: dict[str, bytes],
 ) -> Path:
     """A champion that was fitted on an ordinary night."""
     path = tmp_path / "current.json"
-    if "ordinary" not in champions:
+    if "champion of an ordinary night" not in made:
         first = dump("first.csv", seed=0, n=3000)
         assert calibcli("fit", first, *SURE, "-o", path).code == 0
-        champions["ordinary"] = path.read_bytes()
-    path.write_bytes(champions["ordinary"])
+        made["champion of an ordinary night"] = path.read_bytes()
+    path.write_bytes(made["champion of an ordinary night"])
     return path
 
 
@@ -86,13 +92,12 @@ def promote(calibcli: Callable[..., Any], current: Path) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def valid(root: Path) -> Callable[[str], Any]:
+def valid() -> Callable[[str], Any]:
     """Check the line that a promotion prints, and return what it says."""
-    schema = json.loads((root / "calibcli" / "schemas" / "promotion.json").read_text())
 
     def run(text: str) -> Any:
         value = json.loads(text)
-        jsonschema.validate(value, schema)
+        fits_schema(value, "promotion")
         return value
 
     return run

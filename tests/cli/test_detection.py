@@ -6,11 +6,11 @@ import contextlib
 import io
 import json
 import warnings
-from importlib.resources import files
 
-import jsonschema
 import numpy as np
 import pytest
+
+from tests.schemas import fits_schema
 
 DETECTION = ("--task", "detection")
 
@@ -153,8 +153,7 @@ def test_the_json_keeps_to_its_schema_and_its_order(good, scene):
     results, annotations = scene()
     run = ("measure", results, *DETECTION, "--ground-truth", annotations, "--format", "json", "-q")
     result = good(*run).json
-    schema = json.loads((files("calibcli") / "schemas" / "measure.json").read_text("utf-8"))
-    jsonschema.Draft202012Validator(schema).validate(result)
+    fits_schema(result, "measure")
     assert tuple(result) == (
         "schema", "version", "calibcli", "inputs", "params", "task", "overall", "classes",
         "groups", "gates", "warnings", "warning_codes",

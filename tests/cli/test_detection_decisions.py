@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-from importlib.resources import files
 
-import jsonschema
 import numpy as np
 import pytest
 
 import calibcli as package
 from calibcli.tasks.detection.matching import iou
+from tests.schemas import fits_schema
 
 DETECTION = ("--task", "detection")
 SEARCH = ("--search", "nms-iou=0.2,0.5,0.8")
@@ -19,8 +18,7 @@ SEARCH = ("--search", "nms-iou=0.2,0.5,0.8")
 
 def valid(path, kind):
     payload = json.loads(path.read_text())
-    schema = json.loads((files("calibcli") / "schemas" / f"{kind}.json").read_text("utf-8"))
-    jsonschema.Draft202012Validator(schema).validate(payload)
+    fits_schema(payload, kind)
     return payload
 
 
@@ -81,8 +79,7 @@ def test_the_search_is_that_of_every_cut_off_and_nms(good, scene, tmp_path):
         assert (table["tp"], table["fp"], table["fn"]) == expected
         assert len(item["searched"]) == 3
     valid(path, "thresholds")
-    schema = json.loads((files("calibcli") / "schemas" / "threshold.json").read_text("utf-8"))
-    jsonschema.Draft202012Validator(schema).validate(result)
+    fits_schema(result, "threshold")
 
 
 @pytest.mark.parametrize("suffix", [".json", ".csv", ".parquet"])

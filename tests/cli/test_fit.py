@@ -4,11 +4,11 @@ import json
 import re
 import sys
 
-import jsonschema
 import numpy as np
 import pytest
 
 from calibcli.cli.main import main
+from tests.schemas import fits_schema
 
 SECONDS = re.compile(r"\bseconds\b")
 
@@ -30,10 +30,6 @@ def calibcli(monkeypatch, capsys):
     return lambda *arguments: ran(monkeypatch, capsys, *arguments)
 
 
-def schema(root, name):
-    return json.loads((root / "calibcli" / "schemas" / f"{name}.json").read_text())
-
-
 def test_parameters_of_platt_are_readable(calibcli, scores, tmp_path):
     out = str(tmp_path / "c.json")
     _, text, _ = calibcli("fit", scores, "--method", "platt", "--no-ci", "-o", out)
@@ -52,7 +48,7 @@ def test_seconds_are_shown_only_to_who_watches(calibcli, scores, tmp_path):
     assert all("seconds" not in row for row in json.loads(found)["candidates"])
 
 
-def test_per_group_names_weights_and_fallbacks(calibcli, write, binary, tmp_path, root):
+def test_per_group_names_weights_and_fallbacks(calibcli, write, binary, tmp_path):
     camera = binary["camera"].copy()
     camera[:5] = "lab"
     path = str(write("g.csv", {**binary, "camera": camera}))
@@ -63,7 +59,7 @@ def test_per_group_names_weights_and_fallbacks(calibcli, write, binary, tmp_path
     assert (code, err) == (0, "")
     assert re.search(r"^lab +5 +0%.*the overall map$", text, re.MULTILINE)
     artifact = json.loads((tmp_path / "c.json").read_text())
-    jsonschema.validate(artifact, schema(root, "calibrator"))
+    fits_schema(artifact, "calibrator")
     assert artifact["calibrator"]["groups"]["lab"]["weight"] == 0
     for form in ("json", "csv", "md"):
         code, text, _ = calibcli(
@@ -71,7 +67,7 @@ def test_per_group_names_weights_and_fallbacks(calibcli, write, binary, tmp_path
         )
         assert code == 0
         if form == "json":
-            jsonschema.validate(json.loads(text), schema(root, "fit"))
+            fits_schema(json.loads(text), "fit")
 
 
 def test_apply_measure_threshold_and_report_take_a_calibrator_by_group(calibcli, scores, tmp_path):
@@ -88,7 +84,7 @@ def test_apply_measure_threshold_and_report_take_a_calibrator_by_group(calibcli,
     assert "The calibrator&#39;s map" in text or "Numbers of the map" in text
 
 
-def test_ensemble_of_columns(calibcli, write, binary, tmp_path, root):
+def test_ensemble_of_columns(calibcli, write, binary, tmp_path):
     rng = np.random.default_rng(0)
     z = np.log(np.clip(binary["score"], 1e-3, 0.999) / np.clip(1 - binary["score"], 1e-3, 1))
     noisy = [1 / (1 + np.exp(-(z / 2 + rng.normal(0, 0.5, len(z))))) for _ in range(2)]
@@ -98,7 +94,7 @@ def test_ensemble_of_columns(calibcli, write, binary, tmp_path, root):
     assert (code, err) == (0, "")
     assert "models: a, b" in text
     assert "a alone" in text
-    jsonschema.validate(json.loads((tmp_path / "c.json").read_text()), schema(root, "calibrator"))
+    fits_schema(json.loads((tmp_path / "c.json").read_text()), "calibrator")
     code, _, err = calibcli("fit", path, "--ensemble", "a,nope", "-o", out)
     assert code == 3
     assert "nope" in err

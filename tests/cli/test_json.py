@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from importlib.resources import files
 
-import jsonschema
 import pytest
 
 from calibcli._version import __version__
+from tests.schemas import fits_schema
 
 BINARY = (
     "n", "prevalence", "mean_score", "ece", "ece_debiased", "mce", "ace", "smooth_ece", "ks",
@@ -34,9 +33,7 @@ MEASURE = (
 
 def valid(result):
     kind = result["schema"].removeprefix("calibcli/")
-    schema = json.loads((files("calibcli") / "schemas" / f"{kind}.json").read_text("utf-8"))
-    jsonschema.Draft202012Validator.check_schema(schema)
-    jsonschema.Draft202012Validator(schema).validate(result)
+    fits_schema(result, kind)
     assert result["version"] == 1
     assert result["calibcli"] == __version__
     return kind

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import pytest
 from calibcli import load
 from calibcli.core.calibrators import Platt
 from calibcli.core.statistics.stats import ScoreStats
+from tests.schemas import fits_schema
 
 RNG = np.random.default_rng(5)
 N = 1200
@@ -310,11 +310,9 @@ def test_the_wrong_way_up_is_told(points, distances, calibcli):
     [("measure", ("--threshold", "600")), ("fit", ("-o", "cal.json")), ("threshold", ())],
 )
 def test_results_keep_to_their_schemas(command, options, distances, good, tmp_path, monkeypatch):
-    jsonschema = pytest.importorskip("jsonschema")
     monkeypatch.chdir(tmp_path)
     given = ("--raw", "--descending", *options, "--format", "json", "-q")
-    schema = json.loads((files("calibcli") / "schemas" / f"{command}.json").read_text())
-    jsonschema.validate(good(command, distances, *given).json, schema)
+    fits_schema(good(command, distances, *given).json, command)
 
 
 def test_gates_are_of_the_figures_that_there_are(points, calibcli):

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from importlib.resources import files
 
-import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,8 +19,8 @@ from calibcli.workflows.input.conventions import Conventions
 from calibcli.workflows.measure.measure import measure
 from calibcli.workflows.threshold.threshold import threshold
 from calibcli.workflows.threshold.wish import Wish
+from tests.schemas import fits_schema
 
-SCHEMA = json.loads(files("calibcli").joinpath("schemas/measure.json").read_text())
 DAYS = ("2026-01-01", "2026-01-02", "2026-01-03")
 PLAIN = Conventions(confidence=None)
 
@@ -59,7 +56,7 @@ def spec(path, **more):
 
 def run(asked, conventions=PLAIN, **options):
     found = measure(asked, conventions, by="day", **options)
-    jsonschema.validate(json.loads(json.dumps(found, allow_nan=False)), SCHEMA)
+    fits_schema(found, "measure")
     for render in (tables.render_measure, markdown.render_measure, csvout.render_measure):
         assert render(typed(found))
     return found
@@ -191,7 +188,7 @@ def test_a_group_drifts_from_the_same_group_of_the_reference(frame, tmp_path):
     gates = ["group.g.a.drift.psi>0.5", "group.g.b.drift.psi>0.5"]
     for reference in (then, str(tmp_path / "then.json")):
         found = measure(spec(now), Conventions(), reference=reference, fail_if=gates)
-        jsonschema.validate(json.loads(json.dumps(found, allow_nan=False)), SCHEMA)
+        fits_schema(found, "measure")
         assert [one["passed"] for one in found["gates"]] == [True, False]
         told = found["drift"]["groups"][1]["metrics"]
         assert list(told) == list(alone)

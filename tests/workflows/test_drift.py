@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from importlib.resources import files
 from pathlib import Path
 
-import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,9 +21,9 @@ from calibcli.workflows.fit.fit import FitOptions, fit
 from calibcli.workflows.input.conventions import Conventions
 from calibcli.workflows.measure.compared.drift import verdict
 from calibcli.workflows.measure.measure import measure
+from tests.schemas import fits_schema
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
-SCHEMA = json.loads(files("calibcli").joinpath("schemas/measure.json").read_text())
 
 
 def frame(seed, n, slope=1.0, mean=0.0):
@@ -53,7 +51,7 @@ def run(path, reference, conventions=None, **options):
         reference=str(reference),
         **options,
     )
-    jsonschema.validate(json.loads(json.dumps(result, allow_nan=False)), SCHEMA)
+    fits_schema(result, "measure")
     return result
 
 

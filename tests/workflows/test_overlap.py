@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from importlib.resources import files
 
-import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,8 +20,8 @@ from calibcli.workflows.measure.measure import measure
 from calibcli.workflows.measure.report import report
 from calibcli.workflows.threshold.threshold import threshold
 from calibcli.workflows.threshold.wish import Wish
+from tests.schemas import fits_schema
 
-SCHEMA = json.loads(files("calibcli").joinpath("schemas/measure.json").read_text())
 PLAIN = Conventions(confidence=None)
 
 
@@ -52,7 +50,7 @@ def run(folder, name, **options):
     result = measure(
         InputSpec((str(folder / name),)), PLAIN, calibrator=str(folder / "c.json"), **options
     )
-    jsonschema.validate(json.loads(json.dumps(result, allow_nan=False)), SCHEMA)
+    fits_schema(result, "measure")
     return result
 
 

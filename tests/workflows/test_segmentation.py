@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
-import jsonschema
 import numpy as np
 import pytest
 
@@ -12,6 +9,7 @@ from calibcli.core.segmentation.overlap import overlap
 from calibcli.io.rows.dataset import InputSpec
 from calibcli.workflows.input.conventions import Conventions
 from calibcli.workflows.measure.measure import measure
+from tests.schemas import fits_schema
 
 NAMES = ("background", "gamma", "resistivity")
 
@@ -88,9 +86,8 @@ def test_reading_at_a_confidence(logs, result):
         assert item["verdict"] == ("within tolerance" if abs(gap) <= 0.05 else wanted)
 
 
-def test_result_fits_its_schema(result, root):
-    schema = json.loads((root / "calibcli/schemas/measure.json").read_text())
-    jsonschema.validate(json.loads(json.dumps(result)), schema)
+def test_result_fits_its_schema(result):
+    fits_schema(result, "measure")
 
 
 def test_gates_know_the_structures(logs):

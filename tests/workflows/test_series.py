@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from importlib.resources import files
 from pathlib import Path
 
-import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,9 +16,9 @@ from calibcli.render.formats import csvout, markdown
 from calibcli.render.formats import text as tables
 from calibcli.workflows.input.conventions import Conventions
 from calibcli.workflows.measure.measure import measure
+from tests.schemas import fits_schema
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
-SCHEMA = json.loads(files("calibcli").joinpath("schemas/measure.json").read_text())
 DAYS = pd.date_range("2024-02-20", periods=14, freq="D")
 
 
@@ -40,7 +37,7 @@ def run(path, by="at", *, tolerance=0.05, spec=None, **options):
     result = measure(
         InputSpec((str(path),), **(spec or {})), Conventions(tolerance=tolerance), by=by, **options
     )
-    jsonschema.validate(json.loads(json.dumps(result, allow_nan=False)), SCHEMA)
+    fits_schema(result, "measure")
     return result
 
 

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
-import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
 
-import calibcli
 from calibcli.core.decisions.gates import evaluate_gate, parse_gate
 from calibcli.core.results.reading import typed
 from calibcli.errors import InputError, UsageError
@@ -21,6 +16,7 @@ from calibcli.workflows.apply.apply import apply
 from calibcli.workflows.fit.fit import FitOptions, fit
 from calibcli.workflows.input.conventions import Conventions
 from calibcli.workflows.measure.measure import measure
+from tests.schemas import fits_schema
 
 
 def softmax(z):
@@ -193,10 +189,7 @@ def test_verdict_gates_and_every_format(frame, tmp_path):
     assert result["gates"][0]["passed"]
     assert evaluate_gate(parse_gate("versus.nll.high<0"), result).passed is False
     assert result["versus"]["verdict"].startswith("the second model (other) has the better")
-    schema = Path(calibcli.__file__).parent / "schemas" / "measure.json"
-    jsonschema.validate(
-        json.loads(json.dumps(result, allow_nan=False)), json.loads(schema.read_text())
-    )
+    fits_schema(result, "measure")
     assert "second (other)" in tables.render_measure(typed(result))
     assert "Versus other" in markdown.render_measure(typed(result))
     assert "difference,overall,,,versus,other,nll" in csvout.render_measure(typed(result))

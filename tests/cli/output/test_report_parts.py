@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import html
-import json
-from importlib.resources import files
 
-import jsonschema
 import numpy as np
 import pytest
+
+from tests.schemas import fits_schema
 
 DETECTION = ("--task", "detection")
 
@@ -27,8 +26,7 @@ def test_a_report_compares_and_tells_periods_as_measure_does(good, dated, tmp_pa
     found = good("report", dated, *options, "--format", "json").json["measure"]
     assert found["series"] == plain["series"]
     assert found["versus"] == plain["versus"]
-    schema = json.loads((files("calibcli") / "schemas" / "measure.json").read_text("utf-8"))
-    jsonschema.validate(plain, schema)
+    fits_schema(plain, "measure")
     assert plain["series"]["limits"] == {"ece": 0.05, "psi": 0.2}
     for name, escaped in (("r.html", html.escape), ("r.md", str)):
         page = tmp_path / name

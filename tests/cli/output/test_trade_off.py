@@ -6,13 +6,12 @@ import csv
 import html
 import json
 from collections import Counter, defaultdict
-from importlib.resources import files
 
-import jsonschema
 import pytest
 
 from calibcli.core.results.reading import typed
 from calibcli.render.charts import gallery, gallery_decisions, vega
+from tests.schemas import fits_schema
 
 DETECTION = ("--task", "detection")
 
@@ -34,8 +33,7 @@ def searched(good, scene, tmp_path):
 def test_the_trade_off_is_of_the_worst_classes_and_of_real_candidates(searched):
     candidates, path, _ = searched
     chosen = json.loads(path.read_text())
-    schema = json.loads((files("calibcli") / "schemas" / "thresholds.json").read_text("utf-8"))
-    jsonschema.Draft202012Validator(schema).validate(chosen)
+    fits_schema(chosen, "thresholds")
     found = chosen["trade_off"]
     items = {one["slice"]["name"]: one for one in chosen["thresholds"]}
     worst = sorted(items, key=lambda name: items[name]["value"]["value"])[:6]

@@ -16,13 +16,18 @@ BOTH = [*NAMES, "cal.json.previous", "cuts.json.previous"]
 
 
 @pytest.fixture
-def pair(good, dump, tmp_path):
+def pair(good, dump, tmp_path, made):
     """A calibrator and cut-offs after it, of an ordinary night."""
     cal, cuts = (tmp_path / name for name in NAMES)
-    night = dump("first.csv", seed=0, n=4000, slope=1.0, level=0.0)
-    good("fit", night, *SURE, "-o", cal)
-    fresh = dump("second.csv", seed=9, n=4000, slope=1.0, level=0.0)
-    good("threshold", fresh, "--calibrator", cal, *TARGET, "-o", cuts)
+    if "calibrator of a pair" not in made:
+        night = dump("first.csv", seed=0, n=4000, slope=1.0, level=0.0)
+        good("fit", night, *SURE, "-o", cal)
+        fresh = dump("second.csv", seed=9, n=4000, slope=1.0, level=0.0)
+        good("threshold", fresh, "--calibrator", cal, *TARGET, "-o", cuts)
+        made["calibrator of a pair"] = cal.read_bytes()
+        made["cut-offs of a pair"] = cuts.read_bytes()
+    cal.write_bytes(made["calibrator of a pair"])
+    cuts.write_bytes(made["cut-offs of a pair"])
     return cal, cuts
 
 

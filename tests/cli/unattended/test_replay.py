@@ -7,7 +7,6 @@ import io
 import json
 from statistics import NormalDist
 
-import jsonschema
 import numpy as np
 import pytest
 
@@ -16,6 +15,7 @@ from calibcli.core.fitting.online import OnlinePlatt
 from calibcli.core.numeric.scales import expit
 from calibcli.core.statistics.stats import ScoreStats
 from tests.nights import SURE
+from tests.schemas import fits_schema
 
 
 def nights(slopes, n=1200, seed=5):
@@ -50,12 +50,12 @@ def losses_of(p, label, score):
 
 
 @pytest.mark.parametrize("score", ["nll", "brier"])
-def test_losses_are_those_of_fits_to_earlier_rows(replay, write, root, score):
+def test_losses_are_those_of_fits_to_earlier_rows(replay, write, score):
     rows = nights(JUMP)
     shuffled = np.random.default_rng(0).permutation(len(rows["label"]))
     path = write("dump.csv", {key: column[shuffled] for key, column in rows.items()})
     found = replay(path, "--select", score)
-    jsonschema.validate(found, json.loads((root / "calibcli/schemas/replay.json").read_text()))
+    fits_schema(found, "replay")
     days = np.unique(rows["at"])
     parts = [(rows["score"][rows["at"] == d], rows["label"][rows["at"] == d]) for d in days]
     fits = [CALIBRATORS["platt"].fit(ScoreStats.from_arrays(*part)) for part in parts]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 
-import jsonschema
 import numpy as np
 import pytest
 
 from tests.cli.unattended.test_replay import JUMP, STILL, by_name, nights
 from tests.nights import SURE
+from tests.schemas import fits_schema
 
 LIMITS = ("--max-shift", "psi=1,odds=9,auc=0.5")
 
@@ -35,12 +35,12 @@ def replay(good, priced):
     "cluster", [(), pytest.param(("--cluster", "unit"), marks=pytest.mark.slow)]
 )
 def test_pairs_do_what_the_commands_do_night_by_night(
-    replay, calibcli, good, write, tmp_path, root, cluster, priced
+    replay, calibcli, good, write, tmp_path, cluster, priced
 ):
     rows = nights(JUMP[:4])
     rows["unit"] = np.arange(len(rows["label"])) // 3
     found = replay(write("dump.csv", rows), *cluster)
-    jsonschema.validate(found, json.loads((root / "calibcli/schemas/replay.json").read_text()))
+    fits_schema(found, "replay")
     assert (found["score"], found["params"]["cost"]) == ("cost", "fp=1.0,fn=4.0")
     assert [one["name"] for one in found["policies"]] == ["never", "always", "promote"]
     cal, cuts = tmp_path / "cal.json", tmp_path / "cuts.json"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 
-import jsonschema
 import numpy as np
 import pytest
 
@@ -19,6 +18,7 @@ from calibcli.workflows.threshold.masks.search import search_regions
 from calibcli.workflows.threshold.search import RegionWish
 from calibcli.workflows.threshold.wish import Wish
 from tests.flood import cleaned
+from tests.schemas import fits_schema
 
 AREAS, FILLS = (0, 3, 6), (False, True)
 
@@ -209,13 +209,12 @@ def three(tmp_path_factory):
     return folder, spec, labels
 
 
-def test_artifact_and_result_fit_their_schemas(three, root, tmp_path):
+def test_artifact_and_result_fit_their_schemas(three, tmp_path):
     folder, spec, _ = three
     artifact = json.loads((folder / "t.json").read_text())
-    schema = json.loads((root / "calibcli/schemas/thresholds.json").read_text())
-    jsonschema.validate(artifact, schema)
+    fits_schema(artifact, "thresholds")
     result = search_regions(spec, Conventions(), Wish.parse("dice"), RegionWish((0, 4)))
-    jsonschema.validate(result, json.loads((root / "calibcli/schemas/threshold.json").read_text()))
+    fits_schema(result, "threshold")
     for item in result["thresholds"]:
         assert item["threshold_low"] <= item["threshold"] <= item["threshold_high"]
         for name in ("pooled_dice", "mean_dice"):
