@@ -2,6 +2,7 @@
 #
 #   make demo   the five commands on sample_data/, ending in build/demo/report.html
 #   make test   the tests but the long ones: under five minutes on two cores
+#   make test-spark   exported SQL in a local Spark; needs Java
 #   make docs   the documentation as a site, build/site/index.html
 #   make check  everything: lint, types, demo, and every test; continuous integration runs
 #               all of it but the longest simulations
@@ -26,7 +27,7 @@ export PATH := $(abspath $(VENV))/bin:$(PATH)
 CANCER := sample_data/breast_cancer
 DEMO := build/demo
 
-.PHONY: demo docs test test-slow test-minimum test-other-processor lint types bench check clean
+.PHONY: demo docs test test-slow test-spark test-minimum test-other-processor lint types bench check clean
 
 demo: $(VENV)/.installed
 	@mkdir -p $(DEMO)
@@ -44,6 +45,11 @@ test: $(VENV)/.installed-dev
 # examples of every page and recipe, the report in a browser, workers of Dask.
 test-slow: $(VENV)/.installed-dev
 	python -m pytest -n $(JOBS) -m slow $(PYTEST_ARGS)
+
+# Exported SQL and counts from SQL in a local Spark, which needs Java and half a gigabyte of pyspark.
+test-spark: $(VENV)-spark/.installed
+	$(VENV)-spark/bin/python -m pytest -k spark tests/core/export/test_sql.py \
+		tests/workflows/test_sql_of_decisions.py tests/workflows/test_shards.py $(PYTEST_ARGS)
 
 docs: $(VENV)/.installed-docs
 	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict
@@ -74,7 +80,7 @@ test-other-processor: export OPENBLAS_CORETYPE ?= Nehalem
 test-other-processor: test
 
 clean:
-	rm -rf build dist $(VENV) $(VENV)-minimum
+	rm -rf build dist $(VENV) $(VENV)-minimum $(VENV)-spark
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find calibcli tests sample_data benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -105,4 +111,10 @@ $(VENV)-minimum/.installed: pyproject.toml tests/minimum-versions.txt
 	$(call new-venv,$(VENV)-minimum)
 	$(VENV)-minimum/bin/python -m pip install --quiet --disable-pip-version-check \
 		--constraint tests/minimum-versions.txt --editable '.[test]'
+	@touch $@
+
+$(VENV)-spark/.installed: pyproject.toml
+	$(call new-venv,$(VENV)-spark)
+	$(VENV)-spark/bin/python -m pip install --quiet --disable-pip-version-check \
+		--editable '.[test]' 'pyspark>=4'
 	@touch $@

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.sql_engines import DUCKDB, SPARK, spark_session
+
 DOC = Path(__file__).parents[2] / "docs" / "scale.md"
 
 
@@ -124,15 +126,29 @@ def query(engine):
     return dict(blocks)[engine]
 
 
+def counts_of_duckdb(shards):
+    import duckdb
+
+    duckdb.sql(query("DuckDB").replace("dump/*.parquet", f"{shards}/*.parquet"))
+    return "counts.parquet"
+
+
+def counts_of_spark(shards):
+    spark = spark_session()
+    spark.read.parquet(*map(str, sorted(shards.glob("*.parquet")))).createOrReplaceTempView("dump")
+    spark.sql(query("Spark").replace("s3a://bucket/counts/", f"{Path('counts').resolve()}/"))
+    return "counts/*.parquet"
+
+
 @pytest.mark.slow
-def test_the_documented_sql_counts_as_reading_the_rows_does(shards, capsys, tmp_path, monkeypatch):
-    duckdb = pytest.importorskip("duckdb")
+@pytest.mark.parametrize("engine", [DUCKDB, SPARK])
+def test_the_documented_sql_counts_as_reading_the_rows_does(
+    engine, shards, capsys, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
-    sql = query("DuckDB").replace("dump/*.parquet", f"{shards}/*.parquet")
-    duckdb.sql(sql)
-    assert (tmp_path / "counts.parquet").exists()
+    counts = {"duckdb": counts_of_duckdb, "spark": counts_of_spark}[engine](shards)
     rows = run(capsys, "measure", f"{shards}/*.parquet", "--group", "camera")
-    counted = run(capsys, "measure", "counts.parquet", "--count", "rows", "--group", "camera")
+    counted = run(capsys, "measure", counts, "--count", "rows", "--group", "camera")
     for one, other in zip(
         [rows["overall"], *rows["groups"]], [counted["overall"], *counted["groups"]], strict=True
     ):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -10,41 +9,14 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-duckdb = pytest.importorskip("duckdb")
+from tests.sql_engines import ENGINES, RUN
 
 ROWS = 700
 
 
-def in_duckdb(sql: str, columns: dict[str, list]) -> list[tuple]:
-    connection = duckdb.connect(config={"threads": 1})
-    connection.register("t", pa.table(columns))
-    found = connection.sql(f"select {sql} from t").fetchall()
-    connection.close()
-    return found
-
-
-def in_sqlite(sql: str, columns: dict[str, list]) -> list[tuple]:
-    connection = sqlite3.connect(":memory:")
-    try:
-        connection.execute("select exp(1.0), ln(1.0)")
-    except sqlite3.OperationalError:
-        pytest.skip("this SQLite was built without math functions")
-    kinds = ["text" if isinstance(v[0], str) else "real" for v in columns.values()]
-    named = ", ".join(f'"{name}" {kind}' for name, kind in zip(columns, kinds, strict=True))
-    connection.execute(f"create table t ({named})")
-    marks = ", ".join("?" * len(columns))
-    connection.executemany(f"insert into t values ({marks})", zip(*columns.values(), strict=True))
-    found = connection.execute(f"select {sql} from t order by rowid").fetchall()
-    connection.close()
-    return found
-
-
-ENGINES = {"duckdb": in_duckdb, "sqlite": in_sqlite}
-
-
 @pytest.fixture(params=ENGINES)
 def run(request):
-    return ENGINES[request.param]
+    return RUN[request.param]
 
 
 def expit(z):
@@ -166,6 +138,19 @@ def test_cuts_by_a_group_that_the_map_does_not_know(made, run):
     whole = {"score": new["score"][:5], "site": ["a", "c", "c", "c", "c"]}
     text = made.sql("--thresholds", "t.json")
     assert run(text, gone) == run(text, whole)
+
+
+def test_names_of_groups_are_read_as_they_are_written(made, run):
+    rows = binary(8)
+    names = {"a": "C:\\new", "it's": "it's \\\\'", "b": 'b "b"'}
+    rows["site"] = [names[one] for one in rows["site"]]
+    made.fit(rows, "--method", "platt", "--per-group", "site")
+    new = {name: rows[name][:60] for name in ("score", "site")}
+    found = np.array([one for (one,) in run(made.sql(), new)], float)
+    np.testing.assert_allclose(found, made.apply(new)["probability"], rtol=0, atol=1e-12)
+    made.choose("--per-group", "site")
+    wanted = made.apply(new, "--thresholds", "t.json")["decision"]
+    assert [one for (one,) in run(made.sql("--thresholds", "t.json"), new)] == wanted
 
 
 def several(seed, n=ROWS, *, logits=False):

@@ -152,8 +152,15 @@ def below(s: str, start: float, *, exact: bool = True) -> str:
 
 
 def quoted(text: str) -> str:
-    """Return a text literal."""
-    return "'" + text.replace("'", "''") + "'"
+    """Return a text literal.
+
+    A backslash is one in standard SQL and begins an escape in Spark and MySQL, where two are one.
+    """
+    parts = ["'" + part.replace("'", "''") + "'" for part in text.split("\\")]
+    if len(parts) == 1:
+        return parts[0]
+    backslash = r" || SUBSTR('\\', 1, 1) || "
+    return f"({backslash.join(parts)})"
 
 
 def by_value(column: str, own: Mapping[str, str], rest: str, missing: str) -> str:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
 import sqlite3
 
 import numpy as np
@@ -10,41 +9,13 @@ from calibcli.core.calibrators import Isotonic, OneVsRest, Platt, calibrate
 from calibcli.core.export.sql import emit_sql, exactly, identifier, number
 from calibcli.errors import UsageError
 from tests.core.export.export_cases import cases, scores
+from tests.sql_engines import ENGINES, RUN
 
 KINDS = [(logits, name) for logits in (False, True) for name in cases(logits=logits)]
-ENGINES = [
-    "sqlite",
-    pytest.param(
-        "duckdb",
-        marks=pytest.mark.skipif(
-            importlib.util.find_spec("duckdb") is None, reason="duckdb is not installed"
-        ),
-    ),
-]
 
 
 def run(engine: str, expression: str, values: list[float | None], column: str = "score") -> list:
-    name = '"' + column.replace('"', '""') + '"'
-    if engine == "sqlite":
-        connection = sqlite3.connect(":memory:")
-        try:
-            connection.execute("select exp(1.0), ln(1.0)")
-        except sqlite3.OperationalError:
-            pytest.skip("this SQLite was built without math functions")
-        connection.execute(f"create table t (i integer, {name} real)")
-    else:
-        import duckdb
-
-        connection = duckdb.connect(config={"threads": 1})
-        connection.execute(f"create table t (i integer, {name} double)")
-    rows = (list(range(len(values))), values)
-    if engine == "duckdb":
-        connection.execute("insert into t select unnest(?), unnest(?)", rows)
-    else:
-        connection.executemany("insert into t values (?, ?)", zip(*rows, strict=True))
-    found = connection.execute(f"select ({expression}) from t order by i").fetchall()
-    connection.close()
-    return [row[0] for row in found]
+    return [row[0] for row in RUN[engine](f"({expression})", {column: values})]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
