@@ -28,6 +28,9 @@ _NAMES = {
     "recall": "recall",
     "macro_f1": "mean F1",
     "fp_per_image": "false alarms an image",
+    "row-precision": "precision by row",
+    "row-recall": "recall by row",
+    "row-f1": "F1 by row",
 }
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from calibcli.core.decisions.conformal import ConformalSets
 from calibcli.core.decisions.counts import RuleCounts, units_of
 from calibcli.core.decisions.rules import of_logits
+from calibcli.tasks.rows.row_sets import DecidedSets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,6 +96,9 @@ class DecidedRows:
         self.counts = self._empty()
         self.groups = {name: self._empty() for name in shown}
         self.plain = self._empty() if plain else None
+        several = layout.task == "multilabel" and not self.sets
+        self.row_sets = DecidedSets() if several else None
+        self.group_sets = {name: DecidedSets() for name in shown if several}
 
     def _empty(self) -> RuleCounts:
         size = max(len(self.layout.classes), 2)
@@ -114,9 +118,13 @@ class DecidedRows:
         p = rows.p if self.layout.classes else rows.p[:, 1]
         decision = decisions(self.rule, rows, self.place, several=bool(self.layout.classes))
         self._count(self.counts, rows, decision, None)
+        if self.row_sets is not None:
+            self.row_sets.add(rows, decision, None)
         for name, place in self.shown.items():
             member = self.members[name].of(*rows.groups[place])
             self._count(self.groups[name], rows, decision, member)
+            if name in self.group_sets:
+                self.group_sets[name].add(rows, decision, member)
         if self.plain is not None:
             self._count(self.plain, rows, p.argmax(axis=1), None)
 
@@ -151,18 +159,34 @@ class DecidedRows:
 
     def ordered(self, column: str) -> tuple[RuleCounts, list[str]]:
         """Return the counts of a column of groups, one member a value, and the values in order."""
-        members = self.members[column].values
-        values = sorted(members, key=natural)
-        place = np.zeros(len(values), np.int64)
-        place[[members[value] for value in values]] = np.arange(len(values))
+        values, place = self._order(column)
         counts = self._empty()
         counts.merge(self.groups[column], place)
         return counts, values
 
+    def ordered_sets(self, column: str) -> DecidedSets:
+        """Return the label sets of a column of groups, one member a value, in the same order."""
+        sets = DecidedSets()
+        sets.merge(self.group_sets[column], self._order(column)[1])
+        return sets
+
+    def _order(self, column: str) -> tuple[list[str], NDArray[np.int64]]:
+        """Return the values of a column in order, and the place there of each member."""
+        members = self.members[column].values
+        values = sorted(members, key=natural)
+        place = np.zeros(len(values), np.int64)
+        place[[members[value] for value in values]] = np.arange(len(values))
+        return values, place
+
     def merge(self, other: DecidedRows) -> None:
         """Add a later partition."""
         self.counts.merge(other.counts)
+        if self.row_sets is not None and other.row_sets is not None:
+            self.row_sets.merge(other.row_sets)
         for name, counts in self.groups.items():
-            counts.merge(other.groups[name], self.members[name].joined(other.members[name]))
+            joined = self.members[name].joined(other.members[name])
+            counts.merge(other.groups[name], joined)
+            if name in self.group_sets:
+                self.group_sets[name].merge(other.group_sets[name], joined)
         if self.plain is not None and other.plain is not None:
             self.plain.merge(other.plain)

@@ -22,6 +22,7 @@ from calibcli.workflows.input.remembered import with_scale
 from calibcli.workflows.input.warnings import thresholds_warnings
 from calibcli.workflows.measure.decided.counted import counted_cells, counted_images, counted_rows
 from calibcli.workflows.measure.decided.judged import decision_result, groups_result
+from calibcli.workflows.measure.decided.row_sets import with_row_sets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -208,11 +209,9 @@ class DecidedRows:
         """Return the figures of all rows, and of each value of the group columns asked for."""
         counted = self.counted
         result = decision_result(counted.counts, self.classes, self.level, plain=counted.plain)
+        result = with_row_sets(result, counted.row_sets, 0, self.level)
         parts = tuple(
-            part
-            for column, (counts, values) in counted.groups.items()
-            if column in columns
-            for part in groups_result(counts, column, values, self.classes, self.level)
+            part for column in counted.groups if column in columns for part in self._groups(column)
         )
         return structs.replace(result, groups=parts) if parts else result
 
@@ -221,8 +220,15 @@ class DecidedRows:
         column = periods[0].column if periods else ""
         if column not in self.counted.groups:
             return {}
+        return by_value(self._groups(column))
+
+    def _groups(self, column: str) -> list[Decided]:
         counts, values = self.counted.groups[column]
-        return by_value(groups_result(counts, column, values, self.classes, self.level))
+        parts = groups_result(counts, column, values, self.classes, self.level)
+        if column not in self.counted.group_sets:
+            return parts
+        sets = self.counted.group_sets[column]
+        return [with_row_sets(part, sets, k, self.level) for k, part in enumerate(parts)]
 
 
 def by_value(parts: Sequence[Decided]) -> dict[str, Decided]:

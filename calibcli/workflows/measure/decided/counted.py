@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from calibcli.core.segmentation.rules import ImageRule
     from calibcli.io.images.stacks import StackDataset
     from calibcli.tasks.collect import Population
+    from calibcli.tasks.rows.row_sets import DecidedSets
     from calibcli.tasks.segmentation.regions import Calibrate
     from calibcli.workflows.input.gathered import Gathered, Slice
     from calibcli.workflows.input.passes import RowPass
@@ -34,11 +35,14 @@ class CountedRule:
         counts: of all rows.
         groups: of each column the counts of its values, and these in order.
         plain: of the most probable class, where there are several.
+        row_sets: what the sets of labels of rows are worth; `group_sets` those of each column.
     """
 
     counts: RuleCounts
     groups: Mapping[str, tuple[RuleCounts, Sequence[str]]] = field(default_factory=dict)
     plain: RuleCounts | None = None
+    row_sets: DecidedSets | None = None
+    group_sets: Mapping[str, DecidedSets] = field(default_factory=dict)
 
 
 def counted_rows(rows: RowPass, rule: Rule, shown: Sequence[str] = ()) -> CountedRule:
@@ -46,7 +50,8 @@ def counted_rows(rows: RowPass, rule: Rule, shown: Sequence[str] = ()) -> Counte
     plain = rows.dataset.exclusive and not isinstance(rule, ConformalSets)
     found = rows.scan(lambda: DecidedRows(rule, rows.layout, rows.columns, shown, plain=plain))
     groups = {column: found.ordered(column) for column in shown}
-    return CountedRule(found.counts, groups, found.plain)
+    sets = {column: found.ordered_sets(column) for column in found.group_sets}
+    return CountedRule(found.counts, groups, found.plain, found.row_sets, sets)
 
 
 def counted_images(

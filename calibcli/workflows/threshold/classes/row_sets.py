@@ -19,13 +19,11 @@ from calibcli.core.decisions.promises.by_unit import (
 )
 from calibcli.core.decisions.promises.row_sets import RowMeans, choose_rows, folds_of, row_figure
 from calibcli.core.decisions.thresholds import Choice, Unreachable
-from calibcli.core.numeric.proportions import clopper_pearson
-from calibcli.core.numeric.special import t_ppf
-from calibcli.core.results.figures import Figure, undefined
 from calibcli.core.results.threshold import CommonCut, CommonValue, Guarantee
 from calibcli.core.results.warning import Warning
 from calibcli.errors import AnswerNoError, UsageError
 from calibcli.tasks.rows.row_sets import SetUnits
+from calibcli.workflows.measure.decided.row_sets import mean_figure
 from calibcli.workflows.threshold.choosing import claims_of, curve_of
 from calibcli.workflows.threshold.classes.common import at_common, describe_common
 from calibcli.workflows.threshold.honest import move_between, with_move
@@ -40,6 +38,7 @@ if TYPE_CHECKING:
     from calibcli.core.decisions.objectives import Constraint
     from calibcli.core.decisions.promises.row_sets import RowChoice
     from calibcli.core.decisions.promises.tables import UnitTable
+    from calibcli.core.results.figures import Figure
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gathered import Slice
@@ -131,7 +130,7 @@ class RowSets:
         found = {}
         for name in self.means:
             value, there = row_figure(name, self.table.positives, selected, true)
-            found[name] = mean_figure(value[there], level)
+            found[name] = _mean(value[there], level)
         return found
 
     def cross_fitted(self, index: int, level: float) -> dict[str, Figure] | None:
@@ -157,7 +156,7 @@ class RowSets:
         for name, own in values.items():
             every = self.means[name].whole
             move = move_between(every[places] - every[index])
-            told[name] = with_move(mean_figure(np.concatenate(own), level), move, level)
+            told[name] = with_move(_mean(np.concatenate(own), level), move, level)
         return told
 
 
@@ -237,22 +236,9 @@ def chosen_of_rows(
     return chosen, warnings, {"common": common}
 
 
-def mean_figure(values: NDArray[np.float64], level: float | None) -> Figure:
-    """Return a mean of figures (n,) of units with its interval, by Student's t.
-
-    Where all are 0, or all 1, the interval is that of as many trials.
-    """
-    n = len(values)
-    if not n:
-        return undefined("no row has one")
-    mean = float(values.mean())
-    if level is None or n < 2:
-        return Figure(mean)
-    if mean in (0.0, 1.0):
-        low, high = (float(end) for end in clopper_pearson(mean * n, n, level))
-        return Figure(mean, low, high)
-    reach = t_ppf((1.0 + level) / 2.0, n - 1) * float(values.std(ddof=1)) / n**0.5
-    return Figure(mean, max(mean - reach, 0.0), min(mean + reach, 1.0))
+def _mean(values: NDArray[np.float64], level: float | None) -> Figure:
+    """Return a mean of figures (n,) of units with its interval."""
+    return mean_figure(len(values), float(values.sum()), float(values @ values), level)
 
 
 def _of_units(constraints: Sequence[Constraint]) -> tuple[Constraint, ...]:
