@@ -10,7 +10,7 @@ import typer
 
 from calibcli.cli import console, following, options
 from calibcli.cli.choices import Format, argument, flag, option
-from calibcli.cli.commands.promotion import FitPromotionOptions, promote, put_back
+from calibcli.cli.commands.promotion import FitPromotionOptions, promote, put_back, refusals
 from calibcli.cli.commands.replay import refuse_idle, replayed
 from calibcli.cli.detections import DetectionInput
 from calibcli.cli.outputs import keep_apart
@@ -76,8 +76,9 @@ def command(
     if replay is None:
         promotion.check(output, project)
     files = [output, promotion.promote_over, promotion.thresholds]
-    keep_apart([*paths, read.labels, boxes.ground_truth], files=files)
-    spec = boxes.into(read.spec(paths, joined=ensemble))
+    with refusals(promotion.promote_over, form):
+        keep_apart([*paths, read.labels, boxes.ground_truth], files=files)
+        spec = boxes.into(read.spec(paths, joined=ensemble))
     refuse_raw(spec, {"--ensemble": ensemble, "--replay": replay})
     conventions = how.conventions()
     from calibcli.workflows.fit.fitted import FitOptions

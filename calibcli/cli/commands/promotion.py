@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from math import inf, isnan
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,7 +12,7 @@ from calibcli.cli.choices import Format, flag, option
 from calibcli.errors import ExitCode, InputError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from calibcli.core.comparison.promotion import Rule
     from calibcli.core.results.promotion import PromotionResult
@@ -159,6 +160,24 @@ def _limits(text: str | None) -> dict[str, float]:
     return found
 
 
+@contextmanager
+def refusals(path: str | None, form: options.FormatOptions) -> Iterator[None]:
+    """Print the line of a log also where input cannot be used; `path` is the file in use, if any.
+
+    Raises:
+        InputError: as it came.
+    """
+    from calibcli.core.results.base import plain
+    from calibcli.workflows.promote.outcome import refused
+
+    try:
+        yield
+    except InputError as error:
+        if path is not None:
+            _log(plain(refused(path, error)), form)
+        raise
+
+
 def promote(
     run_it: Callable[[Any, Any], PromotionResult],
     given: PromotionOptions,
@@ -169,18 +188,16 @@ def promote(
 ) -> int:
     """Run a promotion, an attempt and a progress bar to its result; return the exit code."""
     from calibcli.core.results.base import plain
-    from calibcli.workflows.promote.outcome import refused
 
     assert given.promote_over is not None
     if conventions.confidence is None:
         raise UsageError("--promote-over decides by an interval", "leave out --no-ci")
     attempt = given.attempt(conventions.confidence)
-    try:
-        with console.Progress(quiet=run.quiet, verbose=run.verbose) as progress:
-            result = plain(run_it(attempt, progress.callback))
-    except InputError as error:
-        _log(plain(refused(given.promote_over, error)), form)
-        raise
+    with (
+        refusals(given.promote_over, form),
+        console.Progress(quiet=run.quiet, verbose=run.verbose) as progress,
+    ):
+        result = plain(run_it(attempt, progress.callback))
     run.complete(result)
     if tags:
         result["params"]["tags"] = tags
@@ -196,13 +213,12 @@ def put_back(given: PromotionOptions, form: options.FormatOptions, run: options.
     from importlib import import_module
 
     from calibcli.core.results.base import plain
-    from calibcli.workflows.promote.outcome import refused
 
     assert given.rollback is not None
     module = "promote" if given.command == "fit" else "cuts"
     wait = {} if given.lock_timeout is None else {"lock_timeout": given.lock_timeout}
     thresholds = getattr(given, "thresholds", None)
-    try:
+    with refusals(given.rollback, form):
         if thresholds is not None:
             from calibcli.workflows.promote.pair import rolled_back_pair
 
@@ -210,9 +226,6 @@ def put_back(given: PromotionOptions, form: options.FormatOptions, run: options.
         else:
             rolled_back = import_module(f"calibcli.workflows.promote.{module}").rolled_back
             result = plain(rolled_back(given.rollback, **wait))
-    except InputError as error:
-        _log(plain(refused(given.rollback, error)), form)
-        raise
     _show(result, form, run)
     return int(ExitCode.OK)
 

@@ -9,7 +9,7 @@ import typer
 
 from calibcli.cli import console, following, options
 from calibcli.cli.choices import argument, flag, option
-from calibcli.cli.commands.promotion import PromotionOptions, promote, put_back
+from calibcli.cli.commands.promotion import PromotionOptions, promote, put_back, refusals
 from calibcli.cli.detections import DetectionInput, refuse
 from calibcli.cli.outputs import keep_apart
 from calibcli.cli.project import own_gates
@@ -133,10 +133,12 @@ def command(
         raise UsageError("no score files are named", "calibcli threshold SCORES... -o FILE")
     promotion.check(output, project)
     truth = boxes.ground_truth
-    keep_apart(
-        [*paths, read.labels, calibrator, cost_matrix, truth],
-        files=[output, candidates, promotion.promote_over],
-    )
+    over = promotion.promote_over
+    with refusals(over, form):
+        keep_apart(
+            [*paths, read.labels, calibrator, cost_matrix, truth],
+            files=[output, candidates, over],
+        )
     detection = read.task is not None and TASKS[read.task.value] == "boxes"
     if detection:
         refuse({"--coverage": coverage, "--abstain": abstain, "--cost-matrix": cost_matrix})
@@ -161,7 +163,8 @@ def command(
     conventions = how.conventions()
     regions = more.regions(read, maximize)
     shares = options.numbers(prior, "--prior") if prior is not None else None
-    spec = boxes.into(read.spec(paths, tuple(groups.group or ()), calibrator))
+    with refusals(over, form):
+        spec = boxes.into(read.spec(paths, tuple(groups.group or ()), calibrator))
     if calibrator is None:
         refuse_raw(
             spec,

@@ -28,6 +28,7 @@ _CHECKS: Final = {
     "odds": "odds of label 1, changed by a factor of",
     "class_psi": "PSI of the classes",
     "auc": "change of the AUC",
+    "first_auc": "AUC, above one half on a first run",
     "accuracy": "change of the accuracy",
     "group_psi": "PSI of the scores, worst group",
     "group_odds": "odds of label 1, worst group",

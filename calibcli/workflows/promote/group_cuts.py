@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
-from calibcli.core.results.base import plain
+from calibcli.core.results.base import Record, plain
 from calibcli.core.results.reading import typed_as
 from calibcli.core.results.threshold import CutOff
 from calibcli.workflows.promote.group_shift import group_checks
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from calibcli.workflows.input.gathered import Gathered
     from calibcli.workflows.input.loaded.cuts import LoadedThresholds
     from calibcli.workflows.threshold.threshold import Cuts
+
+
+class _Shown(Record, frozen=True):
+    """The cut-offs of an artifact, or of a result, as they are shown."""
+
+    thresholds: tuple[CutOff, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,7 @@ class CutsOfGroups:
         if not values:
             return cuts
         old = [one for one in self.old if _of(one, values)]
-        told = typed_as(cuts.result["thresholds"], tuple[CutOff, ...])
+        told = typed_as(cuts.result, _Shown).thresholds
         shown = [*(one for one in told if not _of(one, values)), *old]
         items = [*(one for one in cuts.cuts if not _of(one, values)), *_keyed(old, cuts.scale)]
         return replace(cuts, cuts=items, result=cuts.result | {"thresholds": plain(shown)})
@@ -102,7 +108,7 @@ def cuts_of_groups(
     nothing = CutsOfGroups(column, (), (), ())
     if champion is None or column is None or champion.group != column:
         return nothing
-    stored = typed_as(list(champion.payload["thresholds"]), tuple[CutOff, ...])
+    stored = typed_as(champion.payload, _Shown).thresholds
     old = tuple(one for one in stored if one.slice.kind == "group")
     fresh: dict[str, float] = {}
     for one in cuts.cuts:

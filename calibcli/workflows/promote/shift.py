@@ -67,7 +67,18 @@ def checks_of(found: Gathered, known: Mapping[str, Any] | None, rule: Rule) -> l
             f"{rarest:,g} rows of the rarest {which}, fewer than --min-positives {least:,}",
         ),
     ]
-    return checks if known is None else checks + shift_checks(found, known, rule)
+    return checks + (_first(found, rule) if known is None else shift_checks(found, known, rule))
+
+
+def _first(found: Gathered, rule: Rule) -> list[Check]:
+    """Return what stands in for a comparison on a first run: one score ranks its labels at all."""
+    if not found.single or rule.auc == float("inf"):
+        return []
+    value = _auc(found.overall.population.pairs)
+    ranks = value is not None and value > 0.5
+    area = "undefined" if value is None else f"{value:.3g}"
+    said = f"the scores do not rank the labels: AUC {area}, and a first run asks for more than 0.5"
+    return [Check("first_auc", value, 0.5, ranks, said)]
 
 
 def _number(rows: float) -> int | float:
