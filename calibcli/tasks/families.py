@@ -16,7 +16,7 @@ from calibcli.core.statistics.losses import SUMS, combine
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import InputError
 from calibcli.io.artifacts.stats import stats_from_dict, stats_to_dict
-from calibcli.tasks.population import Population, rebucketed
+from calibcli.tasks.population import Population
 from calibcli.tasks.units import Units
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def _rebucketed(population: Population, moved: Ints | None) -> Population:
         return population
 
     def one(stats: ScoreStats) -> ScoreStats:
-        return rebucketed(stats, moved)
+        return stats.rebucketed(moved)
 
     return replace(
         population,

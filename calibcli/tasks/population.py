@@ -12,6 +12,7 @@ from calibcli.core.statistics.cell_table import CellTable
 from calibcli.core.statistics.counting.tally import Tally
 from calibcli.core.statistics.losses import SUMS, combine, slot_losses
 from calibcli.core.statistics.row_sample import Limit, RowSample
+from calibcli.core.statistics.side_by_side import of_slots
 from calibcli.core.statistics.stats import BUCKETS, ScoreStats, confidence_pairs
 from calibcli.io.task import LABELS, SINGLE, OfTask
 from calibcli.tasks.pairs import CLASSES, FAMILIES, PAIRS, TOP, Pairs, WholeRows, width
@@ -366,12 +367,12 @@ class Scope:
         if task == "binary":
             pairs = self._stats(PAIRS, member, 1)
             return Population(task, pairs, units=units, extra=extra)
-        classes = tuple(self._stats(CLASSES, member * size + k, 1) for k in range(size))
+        classes = self._side_by_side(CLASSES, member)
         apart = not self.layout.clustered
         if task != "multiclass":
             pooled = self._stats(CLASSES, member * size, size)
             return Population(task, pooled, (), classes, apart, units, extra)
-        top = tuple(self._stats(TOP, member * size + k, 1) for k in range(size))
+        top = self._side_by_side(TOP, member)
         pooled = self._stats(TOP, member * size, size)
         own, first = self.families[CLASSES].own, member * size
         losses = own[first : first + size] if own is not None and len(own) >= first + size else None
@@ -381,13 +382,14 @@ class Scope:
 
     def _stats(self, name: str, slot: int, slots: int) -> ScoreStats:
         family = self.families[name]
-        stats = ScoreStats.from_tally(family.tally, slot, family.parts, slots=slots)
+        return self._ranked(ScoreStats.from_tally(family.tally, slot, family.parts, slots=slots))
+
+    def _side_by_side(self, name: str, member: int) -> tuple[ScoreStats, ...]:
+        """Return the statistics of each class of a member."""
+        family, size = self.families[name], len(self.layout.classes)
+        own = of_slots(family.tally, member * size, (member + 1) * size, family.parts)
+        return tuple(map(self._ranked, own))
+
+    def _ranked(self, stats: ScoreStats) -> ScoreStats:
         rank = None if self.units is None else self.units.rank()
-        return stats if rank is None else rebucketed(stats, rank)
-
-
-def rebucketed(stats: ScoreStats, moved: Ints) -> ScoreStats:
-    """Return statistics whose bucket b is counted as bucket moved[b]."""
-    if stats.parts is None or not len(stats.parts):
-        return stats
-    return replace(stats, parts=stats.parts.in_slots(moved))
+        return stats if rank is None else stats.rebucketed(rank)

@@ -16,13 +16,16 @@ from calibcli.core.numeric.special import chi2_sf, norm_sf_two_sided
 from calibcli.core.statistics.curves import (
     Binning,
     Reliability,
+    cells_of,
+    joined,
     pav,
     precision_at_cells,
+    reliabilities,
     reliability,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -54,6 +57,7 @@ class View:
         self.binning = binning
         self.seed = seed
         self.confidence = confidence
+        self.near: View | None = None  # of the same rows in wider cells, where these are many
         self._kept: dict[str, Any] = {}
 
     @classmethod
@@ -68,6 +72,23 @@ class View:
         if key not in known:
             known[key] = cls(stats, binning, seed=seed)
         return known[key]
+
+    @classmethod
+    def of_each(cls, many: Sequence[ScoreStats], binning: Binning, *, seed: int = 0) -> list[Self]:
+        """Return the views of many statistics, with what their figures share."""
+        views = [cls.of(stats, binning, seed=seed) for stats in many]
+        fresh = [view for view in views if "bins" not in vars(view)]
+        if not fresh:
+            return views
+        stats = [view.stats for view in fresh]
+        for view, bins in zip(fresh, reliabilities(stats, binning), strict=True):
+            view.bins = bins
+        total, cells = joined(stats, "total"), cells_of(stats)
+        if (total > 0).all():
+            fit, block = pav(joined(stats, "pos"), total, cells)
+            for view, own in zip(fresh, cells, strict=True):
+                view.isotonic = fit[own], block[own] - block[own][:1]
+        return views
 
     @staticmethod
     def forget(stats: ScoreStats) -> None:

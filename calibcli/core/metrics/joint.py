@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from calibcli.core.metrics import intervals
 from calibcli.core.metrics.binary import View
 from calibcli.core.metrics.spread import leverage, without_each
+from calibcli.core.statistics.side_by_side import coarsened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +54,10 @@ class Joint:
         """
         if sum(len(view.stats.key) for view in classes) <= _MOST_CELLS:
             return classes
-        return [_near(view) for view in classes]
+        fresh = [view for view in classes if view.near is None]
+        for view, near in zip(fresh, _coarsened(fresh), strict=True):
+            view.near = near
+        return [view.near or view for view in classes]
 
     def apart(self, view: View) -> View:
         """Return a class as it is by itself: of independent rows, or of its clusters."""
@@ -95,9 +99,13 @@ class Joint:
         return sum(math.sqrt(v) for v in variances) ** 2 / alone
 
 
-def _near(view: View) -> View:
-    def coarsened() -> View:
-        return View(view.stats.coarsened(_BITS), view.binning, seed=view.seed)
-
-    found: View = view.kept("near", coarsened)
-    return found
+def _coarsened(views: Sequence[View]) -> list[View]:
+    stats = [view.stats for view in views]
+    if not stats:
+        return []
+    alike = {(one.table.bits, one.table.logits, one.edges, one.parts is None) for one in stats}
+    if len(alike) == 1 and stats[0].parts is None and (stats[0].table.bits or 99) > _BITS:
+        wide = coarsened(stats, _BITS)
+    else:
+        wide = [one.coarsened(_BITS) for one in stats]
+    return View.of_each(wide, views[0].binning, seed=views[0].seed)

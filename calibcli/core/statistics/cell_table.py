@@ -78,6 +78,19 @@ class CellTable:
             columns[name] = None if parts[0] is None else np.concatenate(parts)
         return cls(**columns, bits=tables[0].bits, logits=tables[0].logits)
 
+    def among(self, others: Self, at: NDArray[np.intp]) -> Self:
+        """Return these cells at places `at` of all, and others of one grid at the places left."""
+        size = len(self) + len(others)
+        left = np.ones(size, np.bool_)
+        left[at] = False
+        columns: dict[str, Any] = {}
+        for name in _COLUMNS:
+            mine, theirs = getattr(self, name), getattr(others, name)
+            if mine is not None:
+                columns[name] = np.empty(size, mine.dtype)
+                columns[name][at], columns[name][left] = mine, theirs
+        return replace(self, **columns)
+
     @classmethod
     def concatenate(cls, tables: list[Self]) -> Self:
         """Return the union of tables of one grid, equal (slot, key) summed, sorted."""

@@ -119,14 +119,28 @@ class Grid:
             mean[ends] = cell_base(start[ends], self.bits)
             share[ends] *= float(1 << (_END_SHIFT - UNIT_SHIFT))
         mean += share.astype(np.int64)
-        split = np.flatnonzero(self._first.take(self._raw(start), mode="clip") < 0)
+        split = self._split(start)
         if split.size:
             own = start[split]
-            following = np.append(self.starts, ONE_KEY + 1)[
-                np.searchsorted(self.starts, own, side="right")
-            ]
-            mean[split] = np.clip(mean[split], own, following - 1)
+            mean[split] = np.clip(mean[split], own, self._following(own) - 1)
         return mean
+
+    def mixed(self, start: Keys) -> NDArray[np.bool_]:
+        """Return whether each cell may hold several distinct scores; edges never do."""
+        mixed = np.ones(len(start), np.bool_)
+        split = self._split(start)
+        mixed[split] = self._following(start[split]) > start[split] + 1
+        return mixed
+
+    def _split(self, start: Keys) -> NDArray[np.intp]:
+        """Return which cells are parts of one that an edge splits."""
+        return np.flatnonzero(self._first.take(self._raw(start), mode="clip") < 0)
+
+    def _following(self, start: Keys) -> Keys:
+        following: Keys = np.append(self.starts, ONE_KEY + 1)[
+            np.searchsorted(self.starts, start, side="right")
+        ]
+        return following
 
 
 @lru_cache(maxsize=64)

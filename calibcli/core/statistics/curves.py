@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -12,11 +13,15 @@ from calibcli.core.statistics.keys import probability_keys
 from calibcli.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from calibcli.core.statistics.cell_table import Counts
     from calibcli.core.statistics.keys import Keys
     from calibcli.core.statistics.stats import ScoreStats
+
+    Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,38 +116,75 @@ class Reliability:
 
 def reliability(stats: ScoreStats, binning: Binning) -> Reliability:
     """Cut the cells into bins. Equal-mass bins that tied scores leave empty are dropped."""
-    total = stats.total
+    return reliabilities([stats], binning)[0]
+
+
+def reliabilities(many: Sequence[ScoreStats], binning: Binning) -> list[Reliability]:
+    """Cut the cells of each of many statistics into bins, all at once where edges are given."""
     if binning.kind == "mass":
-        twice_rank = 2 * np.cumsum(total) - total  # of the middle of the tied rows
-        place = binning.bins * twice_rank // max(2 * stats.n, 1e-300)
-        place = np.minimum(place, binning.bins - 1)
-        # Cells are in order, and so are their places: bins that hold any are numbered anew.
-        index = np.cumsum(np.append(place[:1] != place[:1], place[1:] != place[:-1]))
-        size = int(index.max(initial=-1)) + 1
-        first = np.searchsorted(index, np.arange(size), side="left")
-        last = np.searchsorted(index, np.arange(size), side="right") - 1
-        low, high = stats.floor[first], stats.score[last]
-    else:
-        edges, inner = _edges(binning)
-        # Cells are in order: the few edges are looked up among them, not they among edges.
-        size, low, high = len(edges) - 1, edges[:-1], edges[1:]
-        ends = np.zeros(size + 1, np.intp)
-        ends[1:-1], ends[-1] = np.searchsorted(stats.place, inner, binning.closed), len(stats.place)
-        index = np.repeat(np.arange(size), ends[1:] - ends[:-1])
-    count = _binned(index, total, size)
+        return [_binned([stats], *_mass_bins(stats, binning))[0] for stats in many]
+    edges, inner = _edges(binning)
+    size = len(edges) - 1
+    # Cells are in order: the few edges are looked up among them, not they among edges.
+    ends = np.zeros((len(many), size + 1), np.intp)
+    for own, stats in zip(ends, many, strict=True):
+        own[1:-1], own[-1] = np.searchsorted(stats.place, inner, binning.closed), len(stats.place)
+    index = np.repeat(np.arange(len(many) * size), np.diff(ends).reshape(-1))
+    return _binned(many, index, edges[:-1], edges[1:])
+
+
+def _mass_bins(stats: ScoreStats, binning: Binning) -> tuple[NDArray[np.intp], Floats, Floats]:
+    """Return the bin of each cell, and the lower and upper ends of the bins."""
+    total = stats.total
+    twice_rank = 2 * np.cumsum(total) - total  # of the middle of the tied rows
+    place = binning.bins * twice_rank // max(2 * stats.n, 1e-300)
+    place = np.minimum(place, binning.bins - 1)
+    # Cells are in order, and so are their places: bins that hold any are numbered anew.
+    index = np.cumsum(np.append(place[:1] != place[:1], place[1:] != place[:-1]))
+    bins = np.arange(int(index.max(initial=-1)) + 1)
+    first = np.searchsorted(index, bins, side="left")
+    last = np.searchsorted(index, bins, side="right") - 1
+    return index, stats.floor[first], stats.score[last]
+
+
+def _binned(
+    many: Sequence[ScoreStats], index: NDArray[np.intp], low: Floats, high: Floats
+) -> list[Reliability]:
+    """Return the bins of statistics from the bin of each cell, counted on from one to the next."""
+    size, shape = len(low), (len(many), len(low))
+
+    def summed(values: Counts) -> Counts:
+        found = np.bincount(index, weights=values, minlength=len(many) * size)
+        return found.astype(values.dtype, copy=False).reshape(shape)
+
+    total = joined(many, "total")
+    count = summed(total)
     effective = count.astype(np.float64)
-    if stats.table.pos_sq is not None and stats.table.neg_sq is not None:
-        squares = _binned(index, stats.table.pos_sq + stats.table.neg_sq, size)
-        effective = np.divide(effective**2, squares, out=np.zeros(size), where=squares > 0)
-    return Reliability(
-        index,
-        low,
-        high,
-        count,
-        _binned(index, stats.pos, size),
-        _binned(index, total * stats.score, size),
-        effective,
-    )
+    if many[0].weighted:
+        squares = summed(joined(many, "squares"))
+        effective = np.divide(effective**2, squares, out=np.zeros(shape), where=squares > 0)
+    positive, score_sum = summed(joined(many, "pos")), summed(total * joined(many, "score"))
+    cells = cells_of(many)
+    return [
+        Reliability(index[own] - k * size, low, high, *sums)
+        for k, (own, sums) in enumerate(
+            zip(cells, zip(count, positive, score_sum, effective, strict=True), strict=True)
+        )
+    ]
+
+
+def joined(many: Sequence[ScoreStats], name: str) -> NDArray[Any]:
+    """Return what is known of each cell, of one after another of many statistics."""
+    if len(many) == 1:
+        found: NDArray[Any] = getattr(many[0], name)
+        return found
+    return np.concatenate([getattr(stats, name) for stats in many])
+
+
+def cells_of(many: Sequence[ScoreStats]) -> list[slice]:
+    """Return where the cells of each of many statistics are among those of all."""
+    ends = np.cumsum([0, *(len(stats.key) for stats in many)]).tolist()
+    return [slice(*own) for own in pairwise(ends)]
 
 
 @lru_cache(maxsize=64)
@@ -150,11 +192,6 @@ def _edges(binning: Binning) -> tuple[NDArray[np.float64], Keys]:
     """Return the edges, and the keys of those between bins."""
     edges = np.array(binning.edges)
     return edges, probability_keys(edges[1:-1])
-
-
-def _binned(index: NDArray[np.intp], values: Counts, size: int) -> Counts:
-    found = np.bincount(index, weights=values, minlength=size)
-    return found.astype(values.dtype, copy=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -213,16 +250,19 @@ def _own_weight(stats: ScoreStats) -> NDArray[np.float64] | float:
 
 
 def pav(
-    successes: NDArray[np.number], totals: NDArray[np.number]
+    successes: NDArray[np.number], totals: NDArray[np.number], apart: Sequence[slice] = ()
 ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
     """Return the isotonic (non-decreasing) least-squares fit of successes / totals.
 
     Args:
         successes: (C,) weighted sum of the response at each distinct score, in score order.
         totals: (C,) weights, positive.
+        apart: cells of sequences that are fitted each by itself, one after another; by default
+            all cells are of one.
 
     Returns:
-        The fitted value of each cell (C,) and the block each cell belongs to (C,).
+        The fitted value of each cell (C,) and the block each cell belongs to (C,), counted on
+        from one sequence to the next.
 
     Source: pool adjacent violators (Ayer et al., 1955; Barlow et al., 1972). Violators may be
     pooled in any order, so whole decreasing runs are pooled at once; a stack finishes the rest.
@@ -231,30 +271,38 @@ def pav(
     sums = np.asarray(successes, dtype=np.float64)
     masses = np.asarray(totals, dtype=np.float64)
     block = np.arange(size)
+    first = np.array([own.start for own in apart if own.start < size], np.intp)
     for _ in range(30):
         mean = sums / masses
-        starts = np.flatnonzero(np.append(True, mean[1:] > mean[:-1])) if len(mean) else block
+        rises = np.append(True, mean[1:] > mean[:-1])[:size]
+        rises[first] = True
+        starts = np.flatnonzero(rises)
         if len(starts) == len(mean):
             break
-        home = np.zeros(len(mean), dtype=np.intp)
-        home[starts[1:]] = 1
-        block = np.cumsum(home)[block]
+        home = np.cumsum(rises) - 1
+        block, first = home[block], home[first]
         sums, masses = np.add.reduceat(sums, starts), np.add.reduceat(masses, starts)
     else:
-        sums, masses, home = _pool_by_stack(sums, masses)
+        sums, masses, home = _pool_by_stack(sums, masses, set(first.tolist()))
         block = home[block]
     return (sums / masses)[block], block
 
 
 def _pool_by_stack(
-    sums: NDArray[np.float64], masses: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
+    sums: Floats, masses: Floats, first: set[int]
+) -> tuple[Floats, Floats, NDArray[np.intp]]:
+    """Pool cells one by one, none with those before where a sequence begins."""
+    done: list[tuple[float, float, int]] = []
     stack: list[tuple[float, float, int]] = []
-    for value, mass in zip(sums.tolist(), masses.tolist(), strict=True):
+    for at, (value, mass) in enumerate(zip(sums.tolist(), masses.tolist(), strict=True)):
+        if at in first:
+            done += stack
+            stack = []
         cells = 1
         while stack and stack[-1][0] * mass >= value * stack[-1][1]:
             before = stack.pop()
             value, mass, cells = value + before[0], mass + before[1], cells + before[2]
         stack.append((value, mass, cells))
-    pooled = np.array([s[0] for s in stack]), np.array([s[1] for s in stack])
-    return *pooled, np.repeat(np.arange(len(stack)), [s[2] for s in stack])
+    done += stack
+    pooled = np.array([s[0] for s in done]), np.array([s[1] for s in done])
+    return *pooled, np.repeat(np.arange(len(done)), [s[2] for s in done])

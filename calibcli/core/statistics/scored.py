@@ -11,7 +11,7 @@ import numpy as np
 
 from calibcli.core.numeric.scales import EPS
 from calibcli.core.statistics.cells import grid
-from calibcli.core.statistics.keys import ONE_KEY, key_logits, key_probabilities, key_tails
+from calibcli.core.statistics.keys import key_logits, key_probabilities, key_tails
 from calibcli.core.statistics.losses import CLIPPED, log_loss_sum, table_losses
 
 if TYPE_CHECKING:
@@ -73,6 +73,13 @@ class ScoredCells:
         return self.table.pos + self.table.neg
 
     @property
+    def squares(self) -> NDArray[np.float64]:
+        """Sums of the squared weights of the rows in each cell: their number when unweighted."""
+        if self.table.pos_sq is None or self.table.neg_sq is None:
+            return self.total.astype(np.float64)
+        return self.table.pos_sq + self.table.neg_sq
+
+    @property
     def exact(self) -> bool:
         """Whether the cells are the distinct scores."""
         return self.table.bits is None
@@ -105,10 +112,7 @@ class ScoredCells:
         """Whether each cell may hold several distinct scores; edges of a grid never do."""
         if self.table.bits is None:
             return np.zeros(len(self.key), dtype=bool)
-        starts = grid(self.table.bits, self.edges).starts
-        following = np.append(starts, ONE_KEY + 1)[np.searchsorted(starts, self.key, "right")]
-        mixed: NDArray[np.bool_] = following > self.key + 1
-        return mixed
+        return grid(self.table.bits, self.edges).mixed(self.key)
 
     @cached_property
     def logit(self) -> NDArray[np.float64]:

@@ -91,7 +91,7 @@ class ScoreStats(ScoredCells):
             tally.weighted,
             loss_tuple(losses),
             by_bucket,
-            _parted(tally.ranks(slot, slots), own, tally.edges),
+            parted_ranks(tally.ranks(slot, slots), own, tally.edges),
         )
 
     def merge(self, other: ScoreStats) -> ScoreStats:
@@ -118,7 +118,7 @@ class ScoreStats(ScoredCells):
         combine(losses, np.array(other.loss_sums))
         ranks = None
         if table.bits is not None and self.ranks is not None and other.ranks is not None:
-            ranks = _parted(self.ranks.merge(other.ranks), table, self.edges)
+            ranks = parted_ranks(self.ranks.merge(other.ranks), table, self.edges)
         return replace(self, table=table, losses=loss_tuple(losses), parts=parts, ranks=ranks)
 
     def _summed(self, tables: list[CellTable], slots: int, *, exact: bool = True) -> CellTable:
@@ -154,6 +154,12 @@ class ScoreStats(ScoredCells):
             parts = self.parts.moved(lowest[places.index], logits=logits)
         table = self.table.moved(key, logits=logits)
         return replace(self, table=table, parts=parts, logits=logits, edges=(), ranks=None)
+
+    def rebucketed(self, moved: NDArray[np.int64]) -> ScoreStats:
+        """Return statistics whose bucket b is counted as bucket moved[b]."""
+        if self.parts is None or not len(self.parts):
+            return self
+        return replace(self, parts=self.parts.in_slots(moved))
 
     def by_place(self) -> ScoreStats:
         """Return the same pairs kept by probability, as logits in a grid are already."""
@@ -247,9 +253,10 @@ class ScoreStats(ScoredCells):
         return replace(self, losses=(squared, log_loss, infinite, self.losses[3]))
 
 
-def _parted(
+def parted_ranks(
     ranks: RankCells | None, table: CellTable, edges: tuple[float, ...]
 ) -> RankCells | None:
+    """Return finer cells split at the edges, where `table` is in a grid that is exact there."""
     if ranks is None or table.bits is None:
         return None
     return ranks.parted(table, probability_keys(np.array(edges)))

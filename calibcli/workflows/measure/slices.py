@@ -109,11 +109,8 @@ def metrics_of(
         view = View(population.pairs, conventions.headline, seed=conventions.seed, confidence=True)
         return multiclass.measure(
             view,
-            [View(stats, conventions.headline) for stats in population.top],
-            [
-                View.of(stats, conventions.headline, seed=conventions.seed)
-                for stats in population.classes
-            ],
+            View.of_each(population.top, conventions.headline),
+            View.of_each(population.classes, conventions.headline, seed=conventions.seed),
             confidence=confidence,
             seed=conventions.seed,
             rows=population.rows,

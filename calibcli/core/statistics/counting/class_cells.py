@@ -79,7 +79,6 @@ class ClassCells:
         self._rows = 0
         self._tables: list[CellTable] = []
         self._pending: list[CellTable] = []
-        self._read: tuple[CellTable, CellTable] | None = None
 
     def _split_cells(self) -> NDArray[np.bool_] | None:
         """Return which wide cells an edge splits, None where it splits none."""
@@ -111,7 +110,6 @@ class ClassCells:
 
     def add_parted(self, parted: Parted, first: int) -> None:
         """Count parted rows, whose classes are the slots from `first` on."""
-        self._read = None
         index, offset = self._small(parted, first)
         if parted.mass is None:
             taken = (parted.column + first) * self._width + 2
@@ -226,7 +224,6 @@ class ClassCells:
 
     def add(self, other: ClassCells) -> None:
         """Add the counts of as many slots in the same grid."""
-        self._read = None
         if self._rows + other._rows > self._most_rows:
             self._unpack()
         if other._packed is not None:
@@ -245,36 +242,25 @@ class ClassCells:
         `only_at_edges` is that of `Dense`, where others are counted elsewhere; here none are.
         """
         assert not only_at_edges
-        self._read = None
         key, offset = self._starts(table.places), table.offsets_in(self.cells)
         bits = self.cells.bits
         self._hold([replace(table, key=key, offset=offset, bits=bits, logits=False)])
 
     def table(self) -> CellTable:
         """Return the cells that hold rows."""
-        both = CellTable.stacked(list(self.tables()))
+        wide, fine = self._held()
         if self._split is not None:
-            return CellTable.concatenate([both])
-        return both.rows(np.argsort(both.slot, kind="stable"))
+            return CellTable.concatenate([wide, fine])
+        # Of a slot the fine cells follow the wide ones.
+        own = np.bincount(fine.slot, minlength=self._size // self._width)
+        before = np.cumsum(own) - own
+        return wide.among(fine, np.arange(len(wide)) + before[wide.slot])
 
-    def slots(self, first: int, stop: int) -> CellTable:
-        """Return the cells of some slots as those of one."""
-        both = CellTable.stacked([table.between(first, stop) for table in self.tables()])
-        both = replace(both, slot=np.zeros_like(both.slot))
-        if self._split is None and stop - first <= 1:
-            return both
-        return CellTable.concatenate([both])
-
-    def tables(self) -> tuple[CellTable, CellTable]:
+    def _held(self) -> tuple[CellTable, CellTable]:
         """Return the wide cells that hold rows, and the others, sorted by slot and key each.
 
         No cell is in both, and of a slot the others follow unless an edge splits a wide cell.
         """
-        if self._read is None:
-            self._read = self._held()
-        return self._read
-
-    def _held(self) -> tuple[CellTable, CellTable]:
         self._settle()
         fine = self._tables[0] if self._tables else CellTable.empty(weighted=self.weighted)
         wide, at = self._in_wide(fine)

@@ -248,9 +248,6 @@ class Tally:
 
     def of_slots(self, first: int, stop: int) -> CellTable:
         """Return the cells of some slots, as those of one slot."""
-        self._compact()
-        if isinstance(self._dense, ClassCells):
-            return self._dense.slots(first, stop)
         return self.table().slots(first, stop)
 
     def leave_logits(self) -> None:
