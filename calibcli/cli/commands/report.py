@@ -154,10 +154,10 @@ def _page(result: dict[str, Any], chosen: ReportFormat, output: str) -> str:
         return render_json(result)
     from calibcli.core.results.reading import typed
 
-    shown, params = typed(result), result["params"]
     if chosen is ReportFormat.MD:
         from calibcli.render.formats.markdown import render_report
 
+        shown, params = typed(result), result["params"]
         if output == "-":
             return console.beneath_settings(params, render_report(shown), marked=True)
         from calibcli.cli.pictures import save
@@ -169,5 +169,6 @@ def _page(result: dict[str, Any], chosen: ReportFormat, output: str) -> str:
         pictures = [(one, f"{folder.name}/{one.identity}.png") for one in drawn]
         return console.beneath_settings(params, render_report(shown, pictures), marked=True)
     from calibcli.render.formats.html import render_report_html
+    from calibcli.render.page.paths import by_name
 
-    return render_report_html(shown)
+    return render_report_html(typed(by_name(result)))
