@@ -22,7 +22,7 @@ from typer.main import get_command
 from calibcli._version import __version__
 from calibcli.cli.console import complain, edited, emit, explain, open_closed
 from calibcli.cli.help import arrange
-from calibcli.cli.manual.completion import complete_columns
+from calibcli.cli.manual.completion import ASKED, complete_at_once, complete_columns
 from calibcli.cli.strict import guard
 from calibcli.errors import CalibcliError, ExitCode, InputError, UsageError
 
@@ -132,6 +132,7 @@ def main(arguments: list[str] | None = None) -> int:
             _version(True)
         if given:
             _refuse_file(given)
+            complete_at_once(given)
         code = commands(given[0] if given else None).main(
             given, prog_name="calibcli", standalone_mode=False
         )
@@ -152,7 +153,9 @@ def main(arguments: list[str] | None = None) -> int:
     except Terminated as end:
         complain("calibcli: terminated")
         return 128 + end.number
-    except (BrokenPipeError, SystemExit):  # Typer leaves so when the reader of its help has left
+    except SystemExit as left:  # Typer's answer to a shell that asks, and where help is not read
+        return left.code if ASKED in os.environ and isinstance(left.code, int) else 0
+    except BrokenPipeError:
         return int(ExitCode.OK)
     except MemoryError:
         explain(InputError("out of memory", "fewer rows are in flight with --threads 1"))

@@ -6,6 +6,7 @@ A shell asks in a process of its own, so nothing here costs a run of the program
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -13,6 +14,23 @@ from calibcli.errors import CalibcliError
 
 ASKED = "_CALIBCLI_COMPLETE"
 """Variable of the environment by which a shell asks."""
+
+
+_ZSH = "compdef %(complete_func)s %(prog_name)s"
+_FIRST = '[[ $funcstack[1] != _%(prog_name)s ]] || %(complete_func)s "$@"'
+
+
+def complete_at_once(given: list[str]) -> None:
+    """Let the script that is installed for zsh answer the first TAB of a session.
+
+    zsh loads it at that TAB as the very function that completes, and Typer's only defines another.
+    """
+    if not any(one.endswith("-completion") for one in given):
+        return
+    from typer import _completion_shared as shared
+
+    scripts = shared._completion_scripts
+    scripts["zsh"] = scripts["zsh"].replace(f"{_ZSH}\n", f"{_ZSH}\n{_FIRST}\n")
 
 
 def complete_columns(command: Any) -> None:
@@ -34,7 +52,15 @@ def columns(context: Any, parameter: Any, incomplete: str) -> list[str]:
     if comma and "," not in parameter.metavar:
         return []
     names = [name for name in found if name.startswith(last) and name.isprintable()]
-    return [f"{before}{comma}{name}" for name in names]
+    return [_word(f"{before}{comma}{name}") for name in names]
+
+
+def _word(name: str) -> str:
+    """Return a name as a shell takes it in: bash puts it into the line as it is."""
+    typed = os.environ.get("COMP_WORDS", "").rpartition(" ")[2]
+    if os.environ[ASKED] != "complete_bash" or typed[:1] in ("'", '"'):
+        return name
+    return re.sub(r"[^\w@%+=:,./-]", r"\\\g<0>", name)
 
 
 def _first(paths: list[str]) -> list[str]:
