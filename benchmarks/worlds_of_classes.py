@@ -77,7 +77,7 @@ class WorldOfClasses:
         scope.add(pairs, None, bucket)
         if scope.rows is not None:
             scope.rows.most = self.whole
-            scope.rows.add(np.arange(self.n, dtype=np.uint64), pairs[-1].key, label, None)
+            scope.rows.add(np.arange(self.n, dtype=np.uint64), p, label, None)
         rows = scope.population()
         top, classes = ([View(one, BINNING) for one in s] for s in (rows.top, rows.classes))
         view = View(rows.pairs, BINNING)

@@ -7,8 +7,13 @@ import json
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
-from calibcli.core.calibrators import calibrator_from_dict
+from calibcli.core.calibrators import CALIBRATORS, calibrate, calibrator_from_dict
+from calibcli.core.calibrators.classes.rows import Batches, RowBatch
+from calibcli.core.fitting.problems import cross_fit_rows
+from calibcli.core.fitting.row_intervals import OfFolds
+from calibcli.core.numeric.scales import logit
 
 
 @pytest.fixture
@@ -162,11 +167,75 @@ def test_a_map_by_group_has_that_of_its_pool(calibcli, files):
     assert (low < high).all()
 
 
-def test_other_methods_of_several_classes_are_refused(calibcli, sample_data, tmp_path):
+@pytest.mark.parametrize("method", ["temperature", "vector", "matrix"])
+def test_parametric_maps_of_several_classes_have_that_of_their_folds(
+    calibcli, sample_data, tmp_path, method
+):
     digits = (sample_data / "digits_calibration_logits.npy", "--labels",
               sample_data / "digits_calibration_labels.npy", "--logits")  # fmt: skip
     fitted = tmp_path / "c.json"
-    assert calibcli("fit", *digits, "--method", "temperature", "-o", fitted).code == 0
+    assert calibcli("fit", *digits, "--method", method, "-o", fitted).code == 0
+    ran = calibcli("apply", fitted, digits[0], "--logits", "--interval", "-o", tmp_path / "o.csv")
+    assert ran.code == 0, ran.err
+    found = columns(tmp_path / "o.csv")
+    low, p, high = (
+        np.stack([found[f"probability_{k}{end}"] for k in range(10)], axis=1)
+        for end in ("_low", "", "_high")
+    )
+    assert (low <= p).all()
+    assert (p <= high).all()
+    folds = json.loads(fitted.read_text())["folds"]
+    assert len(folds) == 5
+    z = np.load(digits[0]).astype(np.float64)
+    without = logit(np.array([calibrator_from_dict(one).apply(z) for one in folds]))
+    error = np.sqrt(4 / 5 * ((without - without.mean(axis=0)) ** 2).sum(axis=0))
+    reach = 2.7764451 * error  # t with 4 degrees of freedom
+    inside = (low > 1e-7) & (high < 1 - 1e-7)
+    assert inside.any()
+    for far in (logit(high) - logit(p), logit(p) - logit(low)):
+        np.testing.assert_allclose(far[inside], reach[inside], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "of_fit", [("--method", "histogram"), ("--method", "temperature", "--no-ci")]
+)
+def test_other_fits_of_several_classes_are_refused(calibcli, sample_data, tmp_path, of_fit):
+    digits = (sample_data / "digits_calibration_logits.npy", "--labels",
+              sample_data / "digits_calibration_labels.npy", "--logits")  # fmt: skip
+    fitted = tmp_path / "c.json"
+    assert calibcli("fit", *digits, *of_fit, "-o", fitted).code == 0
+    assert "folds" not in json.loads(fitted.read_text())
     ran = calibcli("apply", fitted, digits[0], "--logits", "--interval", "-o", tmp_path / "o.csv")
     assert ran.code == 2
     assert "--method venn-abers" in ran.err
+
+
+def centred(z):
+    return z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "rows", "copies"),
+    [("temperature", 300, 1), ("temperature", 600, 5), ("vector", 400, 1), ("vector", 1500, 5),
+     ("matrix", 500, 1), ("dirichlet", 2000, 1), ("sms", 2000, 1)],
+)  # fmt: skip
+def test_they_hold_the_true_probabilities(name, rows, copies):
+    """Of a true map of the method's form, also where rows come in clusters of copies."""
+    rng = np.random.default_rng(1)
+    slope, shift = (1 / 1.7, 0.0)
+    if name != "temperature":
+        slope, shift = np.linspace(0.5, 1.2, 3), np.linspace(-0.4, 0.4, 3)
+    at = centred(2 * rng.standard_normal((40, 3)))
+    truth, held = softmax(at * slope + shift, axis=1), []
+    for _ in range(100):
+        z = centred(2 * rng.standard_normal((rows // copies, 3)))
+        y = (z * slope + shift + rng.gumbel(size=z.shape)).argmax(axis=1)
+        bucket = rng.integers(0, 60, len(z)).astype(np.uint8)
+        z, y, bucket = (np.repeat(one, copies, axis=0) for one in (z, y, bucket))
+        source = Batches([RowBatch(z, True, y, None, None, bucket)], 3, logits=True)
+        whole = CALIBRATORS[name].fit(source)
+        folds = OfFolds(tuple(cross_fit_rows(source, name, folds=5)), 0.95)
+        low, high = folds(at, calibrate(whole, at, logits=True), logits=True)
+        held.append(((low <= truth) & (truth <= high)).mean())
+    assert np.mean(held) >= 0.91

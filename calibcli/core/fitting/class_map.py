@@ -10,7 +10,7 @@ of this method's parameters, not of its form.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,10 +28,26 @@ if TYPE_CHECKING:
 
 SCORES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 MOST_CLASSES = 20
+KEPT = ("temperature", "vector", "matrix", "svs", "sms", "dirichlet")
+"""Methods whose maps without each fold stand in the artifact; that they cover is simulated."""
+MOST_NUMBERS = 20_000
+"""Numbers that the maps of the folds may have in an artifact."""
 SAME_FOR_ALL = ("temperature",)
 """Methods that treat every class alike, so one class shows them all."""
 OF_SHIFTED_LOGITS = ("vector", "matrix")
 """Methods for which adding a constant to a row's logits is another row."""
+
+
+def jackknife_margin(without: FloatArray, confidence: float) -> FloatArray:
+    """Return how far the logit of probabilities may be off, from those of the maps of the folds.
+
+    Args:
+        without: probabilities (F, ...) of the F > 1 maps that are fitted without a fold.
+        confidence: level.
+    """
+    size = len(without)
+    spread = np.sqrt((size - 1) ** 2 / size * logit(without).var(axis=0, ddof=1))
+    return np.asarray(t_ppf((1.0 + confidence) / 2.0, size - 1) * spread)
 
 
 def class_map(
@@ -61,6 +77,26 @@ def class_map(
     return [(k, _points(calibrator, folds, k or 0, n_classes, confidence)) for k in shown]
 
 
+def kept_folds(
+    calibrator: Calibrator, folds: Sequence[Calibrator], *, confidence: float | None
+) -> list[dict[str, Any]]:
+    """Return the maps without each fold as an artifact keeps them for the intervals of rows.
+
+    Args:
+        calibrator: fitted on all rows.
+        folds: the same method fitted without each fold.
+        confidence: level of the intervals; None for none.
+
+    Returns:
+        [] for other methods than `KEPT`, and where they would be more than `MOST_NUMBERS` numbers.
+    """
+    if calibrator.method not in KEPT or confidence is None or len(folds) < 2:
+        return []
+    kept = [one.to_dict() for one in folds]
+    numbers = sum(np.size(value) for one in kept for value in one.values())
+    return kept if numbers <= MOST_NUMBERS else []
+
+
 def _points(
     calibrator: Calibrator,
     folds: Sequence[Calibrator],
@@ -78,11 +114,8 @@ def _points(
     fitted = curve(calibrator)
     low: list[float | None] = [None] * len(p)
     high = list(low)
-    size = len(folds)
-    if confidence is not None and size > 1:
-        curves = logit(np.array([curve(one) for one in folds]))
-        spread = np.sqrt((size - 1) ** 2 / size * curves.var(axis=0, ddof=1))
-        margin = t_ppf((1.0 + confidence) / 2.0, size - 1) * spread
+    if confidence is not None and len(folds) > 1:
+        margin = jackknife_margin(np.array([curve(one) for one in folds]), confidence)
         low = np.minimum(expit(logit(fitted) - margin), fitted).tolist()
         high = np.maximum(expit(logit(fitted) + margin), fitted).tolist()
     columns = zip(p.tolist(), fitted.tolist(), low, high, strict=True)

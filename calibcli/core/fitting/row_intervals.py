@@ -7,6 +7,8 @@ form), which lies below its chords: intervals in between are never narrower than
 bootstrap itself. As those they are about the parameters of the method, not about its form.
 
 Venn-Abers needs no such thing: its two predictions p0 and p1 are the interval, see `both_labels`.
+Of parametric maps of several classes an artifact holds the maps without each fold; a row goes
+through all of them, and the interval of each class is that of `class_map`.
 """
 
 from __future__ import annotations
@@ -16,8 +18,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from calibcli.core.calibrators import Grouped
+from calibcli.core.calibrators import Grouped, calibrate
 from calibcli.core.fitting.both_labels import both_by_group, both_labels
+from calibcli.core.fitting.class_map import jackknife_margin
 from calibcli.core.numeric.scales import expit, logit
 
 if TYPE_CHECKING:
@@ -73,6 +76,22 @@ class BothLabels:
         else:
             found = both_labels(self.calibrator, scores, logits=logits)
         return np.minimum(found[0], p), np.maximum(found[1], p)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OfFolds:
+    """The delete-a-group jackknife of the maps that are fitted without a fold, at a level."""
+
+    folds: tuple[Calibrator, ...]
+    confidence: float
+
+    def __call__(
+        self, scores: FloatArray, p: FloatArray, groups: RowGroups | None = None, *, logits: bool
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return the probabilities a margin below and above, each class by itself."""
+        without = np.array([calibrate(one, scores, logits=logits) for one in self.folds])
+        middle, margin = logit(p), jackknife_margin(without, self.confidence)
+        return np.minimum(expit(middle - margin), p), np.maximum(expit(middle + margin), p)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

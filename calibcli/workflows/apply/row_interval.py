@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from calibcli.core.calibrators import calibrator_from_dict
 from calibcli.core.fitting.both_labels import tells_both
-from calibcli.core.fitting.row_intervals import BothLabels, Margins
+from calibcli.core.fitting.row_intervals import BothLabels, Margins, OfFolds
 from calibcli.core.numeric.scales import expit
 from calibcli.errors import UsageError
 
@@ -41,10 +42,14 @@ def interval_of(loaded: LoadedCalibrator, prior: str | None) -> RowInterval:
     if tells_both(one):
         return BothLabels(one)
     if loaded.classes:
+        level, folds = loaded.stored.params.confidence, loaded.stored.folds
+        if folds and level is not None:
+            return OfFolds(tuple(map(calibrator_from_dict, folds)), level)
         raise UsageError(
             f"--interval: of several classes or labels {one.method} keeps no interval that a row "
             "could be looked up in",
-            "fit --method venn-abers, which has one of each class",
+            "fit --method venn-abers, which has one of each class; temperature, vector and their "
+            "like have one of classes that exclude each other, without --no-ci",
         )
     if loaded.group is not None:
         raise UsageError(

@@ -92,7 +92,9 @@ def fit(
     result = result_of(found, conventions, options, fitted, in_brief=in_brief)
     path = place(output, result)
     if path is not None:
-        write_artifact(path, "calibrator", artifact_of(found, fitted, result))
+        write_artifact(
+            path, "calibrator", artifact_of(found, fitted, result, conventions.confidence)
+        )
     return result
 
 

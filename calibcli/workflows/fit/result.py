@@ -189,8 +189,13 @@ def _class_map(found: Gathered, fitted: Fitted, conventions: Conventions) -> lis
     ]
 
 
-def artifact_of(found: Gathered, fitted: Fitted, result: Result) -> Result:
-    """Return the calibrator artifact: the same for the same rows, however long the fit took."""
+def artifact_of(
+    found: Gathered, fitted: Fitted, result: Result, confidence: float | None
+) -> Result:
+    """Return the calibrator artifact: the same for the same rows, however long the fit took.
+
+    `confidence` is the level of the intervals of its maps; None for none.
+    """
     scale = found.raw_scale
     return {
         "calibcli": __version__,
@@ -218,10 +223,21 @@ def artifact_of(found: Gathered, fitted: Fitted, result: Result) -> Result:
             for one in result["candidates"]
         ],
         **_of(result, "map", "class_map"),
+        **_folds(found, fitted, confidence),
         "stats": compact_stats(found.overall.population),
         "sketch": None if found.watch is None else fitted_rows(found.watch),
         **_of(result, "warnings"),
     }
+
+
+def _folds(found: Gathered, fitted: Fitted, confidence: float | None) -> Result:
+    """Return the maps of several classes without each fold, where rows' intervals need them."""
+    if not found.exclusive or found.medium != "rows":
+        return {}
+    from calibcli.core.fitting.class_map import kept_folds
+
+    folds = kept_folds(fitted.calibrator, fitted.folds, confidence=confidence)
+    return {"folds": folds} if folds else {}
 
 
 def _group_stats(fitted: Fitted) -> list[Result]:

@@ -168,7 +168,7 @@ def _rows(
     place = 1 + steps.index(best.step)
     chosen = tuple(own[place] for own in maps)
     _, after = counted(found.dataset, spec, conventions, chosen, threads)
-    outcome = _outcome(fitted, champion, best.step, after)
+    outcome = replace(_outcome(fitted, champion, best.step, after), folds=chosen)
     return Contest(tried, best, outcome, found.clustered, partial(_toward, champion, best.step))
 
 

@@ -247,7 +247,7 @@ def _challenged(
     outcome = structs.replace(outcome, comparison=comparison_of(met, options, rule))
     shared = None if champion is None else found_overlap(champion, found.watch)
     verdicts = _verdicts(gates, found, conventions, met, outcome, shared)
-    payload = artifact_of(found, met.fitted, result)
+    payload = artifact_of(found, met.fitted, result, conventions.confidence)
     if met.kept and champion is not None:
         payload = with_kept(payload, met.kept, champion.stored)
     payload["promotion"] = {

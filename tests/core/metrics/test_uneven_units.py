@@ -10,6 +10,7 @@ from scipy.special import expit, logit, ndtr
 
 from benchmarks.coverage import PAIRS, of_world
 from benchmarks.worlds import WORLDS
+from benchmarks.worlds_of_classes import WORLDS_OF_CLASSES
 from calibcli.core.metrics.binary import METRICS, View
 from calibcli.core.metrics.gradients import GRADIENTS
 from calibcli.core.metrics.intervals import measure
@@ -123,3 +124,5 @@ def test_the_coverage_table_can_be_made() -> None:
     counts = of_world(2, 0, WORLDS["8 clusters of 50, honest"])
     assert set(counts) == set(PAIRS)
     assert all(0 <= held <= defined == 2 for held, defined, _ in counts.values())
+    counts = of_world(2, 0, WORLDS_OF_CLASSES["3 classes, honest, 200"])
+    assert counts["classwise_ece"][1] == counts["average_precision"][1] == 2

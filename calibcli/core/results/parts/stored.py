@@ -82,6 +82,7 @@ class StoredCalibrator(Record, frozen=True, kw_only=True):
 
     Attributes:
         calibrator: the map, as `calibrator_from_dict` reads it.
+        folds: the maps without each fold, of several classes, for the intervals of rows.
         data: digest of the rows, whatever their order; `digest` that of the artifact.
         stats: statistics of the rows before calibration, as they are saved.
         sketch: of the rows, by which they are known again.
@@ -100,6 +101,7 @@ class StoredCalibrator(Record, frozen=True, kw_only=True):
     before: FittedFigures = FittedFigures()
     groups: tuple[StoredGroup, ...] = ()
     map: tuple[MapPoint, ...] = ()
+    folds: tuple[dict[str, Any], ...] = ()
     stats: dict[str, Any] | None = None
     sketch: dict[str, Any] | None = None
     digest: str | None = None
