@@ -8,6 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 import pytest
 
 from tests.conftest import ROOT
+from tests.trees import imports_of
 
 
 def imported_by_each():
@@ -19,7 +20,7 @@ def imported_by_each():
     found = {}
     for name, path in paths.items():
         own = found[name] = set()
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in imports_of(path):
             if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("cal"):
                 continue
             for one in node.names:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import ast
-import functools
 import re
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from calibcli._version import __version__
+from tests.trees import packages_of, tree_of
 
 HEAVY = {"altair", "numpy", "pandas", "pyarrow", "rich", "scipy", "sklearn", "typer", "vl_convert"}
 # A number from a clock, a file or the environment is not a function of the arrays.
@@ -26,21 +26,6 @@ def project(root):
 
 def script(name: str) -> str:
     return str(Path(sys.executable).parent / name)
-
-
-@functools.cache
-def modules(folder: Path) -> dict[str, ast.Module]:
-    return {str(path): ast.parse(path.read_text(encoding="utf-8")) for path in folder.rglob("*.py")}
-
-
-def imported(tree: ast.Module) -> set[str]:
-    names: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module.partition(".")[0])
-    return names
 
 
 def test_imports_go_one_way(root):
@@ -58,22 +43,24 @@ def test_imports_go_one_way(root):
 @pytest.mark.parametrize("room", ["core", "render"])
 def test_core_and_render_know_no_files_clocks_or_processes(root, room):
     found = {
-        name: sorted(imported(tree) & IMPURE)
-        for name, tree in modules(root / "calibcli" / room).items()
+        str(path): sorted(packages_of(path) & IMPURE)
+        for path in (root / "calibcli" / room).rglob("*.py")
     }
+    assert found
     assert {name: names for name, names in found.items() if names} == {}
 
 
 @pytest.mark.slow
 def test_only_io_opens_files(root):
     openers = []
-    for name, tree in modules(root / "calibcli").items():
+    for path in (root / "calibcli").rglob("*.py"):
+        name = str(path)
         # The page's script and style sheet are parts of the package, not files of a user.
         if "/calibcli/io/" in name or "/calibcli/render/assets/" in name:
             continue
         openers += [
             f"{name}:{node.lineno}"
-            for node in ast.walk(tree)
+            for node in ast.walk(tree_of(path))
             if isinstance(node, ast.Call)
             and (
                 (isinstance(node.func, ast.Name) and node.func.id == "open")
@@ -132,7 +119,7 @@ def test_every_dependency_is_imported_somewhere(root, project):
     # Data frames and estimators are for callers in Python: nothing here needs them to start.
     names -= {"pandas", "scikit-learn"}
     as_imported = {"vl-convert-python": "vl_convert"}
-    used = set().union(*map(imported, modules(root / "calibcli").values()))
+    used = set().union(*map(packages_of, (root / "calibcli").rglob("*.py")))
     assert {as_imported.get(name, name) for name in names} <= used
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -9,29 +10,39 @@ import pytest
 
 HEAVY = ("numpy", "pandas", "pyarrow", "rich", "scipy", "sklearn", "vl_convert", "pydantic")
 RUN = """
-import sys
+import json, sys
 from calibcli.cli.main import main
-arguments = sys.argv[1:]
-code = main(arguments)
-found = [name for name in {heavy!r} if name in sys.modules]
-print(code, *found, file=sys.stderr)
+for arguments in json.loads(sys.argv[1]):
+    code = main(arguments)
+    found = [name for name in {heavy!r} if name in sys.modules]
+    print(code, *found, file=sys.stderr)
 """
 
 
 @pytest.fixture
 def imported():
     def run(*arguments):
-        ran = subprocess.run(
-            [sys.executable, "-c", RUN.format(heavy=HEAVY), *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        code, *found = ran.stderr.splitlines()[-1].split()
-        assert code == "0", ran.stderr
-        return set(found)
+        (found,) = after_each(arguments)
+        return found
 
     return run
+
+
+def after_each(*commands):
+    """Run commands one after the other in a process; what it has imported after each of them."""
+    given = json.dumps([[str(word) for word in one] for one in commands])
+    ran = subprocess.run(
+        [sys.executable, "-c", RUN.format(heavy=HEAVY), given],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = []
+    for line in ran.stderr.splitlines()[-len(commands) :]:
+        code, *names = line.split()
+        assert code == "0", ran.stderr
+        found.append(set(names))
+    return found
 
 
 @pytest.mark.parametrize("options", [(), ("--no-ci",), ("--format", "json", "--cluster", "visit")])
@@ -61,10 +72,10 @@ def test_measure_with_a_calibrator_and_gates(imported, scores, calibrator):
     assert found == {"numpy", "pyarrow"}
 
 
-def test_apply(imported, scores, calibrator, tmp_path):
-    for suffix in ("csv", "csv.gz", "parquet", "arrow", "npy"):
-        out = tmp_path / f"o.{suffix}"
-        assert imported("apply", calibrator, scores, "-o", out) == {"numpy", "pyarrow"}, suffix
+def test_apply(scores, calibrator, tmp_path):
+    outs = [tmp_path / f"o.{suffix}" for suffix in ("csv", "csv.gz", "parquet", "arrow", "npy")]
+    found = after_each(*(("apply", calibrator, scores, "-o", out, "-q") for out in outs))
+    assert found == [{"numpy", "pyarrow"}] * len(outs)
 
 
 def test_apply_with_decisions(imported, calibcli, scores, calibrator, tmp_path):
@@ -75,15 +86,15 @@ def test_apply_with_decisions(imported, calibcli, scores, calibrator, tmp_path):
     assert imported("apply", calibrator, scores, *options) == {"numpy", "pyarrow"}
 
 
-def test_no_command_imports_data_frames_or_estimators(imported, scores, calibrator, tmp_path):
+def test_no_command_imports_data_frames_or_estimators(scores, calibrator, tmp_path):
     out = tmp_path / "out.json"
-    for arguments in (
-        ("measure", scores, "--group", "camera", "--versus", scores, "--reference", scores),
-        ("fit", scores, "-o", out),
-        ("threshold", scores, "--maximize", "f1", "-o", out),
-        ("report", scores, "--calibrator", calibrator, "-o", tmp_path / "page.html"),
+    for found in after_each(
+        ("measure", scores, "--group", "camera", "--versus", scores, "--reference", scores, "-q"),
+        ("fit", scores, "-o", out, "-q"),
+        ("threshold", scores, "--maximize", "f1", "-o", out, "-q"),
+        ("report", scores, "--calibrator", calibrator, "-o", tmp_path / "page.html", "-q"),
     ):
-        assert not {"pandas", "sklearn"} & imported(*arguments), arguments
+        assert not {"pandas", "sklearn"} & found
 
 
 @pytest.mark.parametrize("arguments", [("--version",), ("--help",), ("measure", "--help")])
