@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import lru_cache
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -254,13 +256,36 @@ def honest_share(
     trials = np.maximum(np.ceil(gaps.rows * rare**2 / np.maximum(spread, TINY) - 1e-9), 1.0)
     chance = np.minimum(gaps.rows * rare / trials, 1.0)
     side = np.where(gaps.score < 0.5, 1.0, -1.0) / gaps.rows
-    rng = np.random.default_rng(seed)
+    draws = _draws(trials.astype(np.int64).tobytes(), chance.tobytes(), seed)
     hits, drawn = 0, 0
     while drawn < HONEST_DRAWS:
         more = _FIRST_DRAWS if math.isfinite(tail) else HONEST_DRAWS
-        counts = rng.binomial(trials.astype(np.int64), chance, (more, len(rare)))
+        counts = draws.between(drawn, drawn + more)
         hits += int((of(side * (counts - gaps.rows * rare)) >= least).sum())
         drawn += more
         if abs(hits - tail * drawn) > 4.0 * math.sqrt(tail * (1.0 - tail) * drawn):
             break
     return hits / drawn
+
+
+@lru_cache(maxsize=4)
+def _draws(trials: bytes, chance: bytes, seed: int) -> _Draws:
+    """Return the draws of bins, kept for the next figure of the same ones."""
+    return _Draws(np.frombuffer(trials, np.int64), np.frombuffer(chance), seed)
+
+
+class _Draws:
+    """Numbers of positives of each bin (draws, m), drawn as they are asked for, in one order."""
+
+    def __init__(self, trials: NDArray[np.int64], chance: Array, seed: int) -> None:
+        self.trials, self.chance = trials, chance
+        self.rng, self.lock = np.random.default_rng(seed), Lock()
+        self.drawn = np.empty((0, len(trials)), np.int64)
+
+    def between(self, first: int, last: int) -> NDArray[np.int64]:
+        with self.lock:
+            missing = last - len(self.drawn)
+            if missing > 0:
+                more = self.rng.binomial(self.trials, self.chance, (missing, len(self.trials)))
+                self.drawn = np.concatenate([self.drawn, more])
+            return self.drawn[first:last]

@@ -89,9 +89,9 @@ def test_a_row_that_stands_for_three_is_three_rows():
     weighed = counted(mass=three.astype(float), weighted=True).table()
     assert same(weighed, counted(mass=three * 1.0, weighted=True).table())
     for one, other in zip(columns(weighed)[:5], columns(thrice), strict=True):
-        assert one == pytest.approx(other, rel=1e-12)
-    assert weighed.pos_sq == pytest.approx(3 * weighed.pos)
-    assert weighed.neg_sq == pytest.approx(3 * weighed.neg)
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(weighed.pos_sq, 3 * weighed.pos, rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(weighed.neg_sq, 3 * weighed.neg, rtol=1e-6, atol=1e-12)
 
 
 def test_cells_of_weighted_rows_have_the_weights_of_their_rows():
