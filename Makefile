@@ -39,7 +39,7 @@ demo: $(VENV)/.installed
 	@echo "The page to open: $(DEMO)/report.html"
 
 test: $(VENV)/.installed-dev
-	python -m pytest -n $(JOBS) -m 'not slow' $(PYTEST_ARGS)
+	python -m pytest -n $(JOBS) --dist worksteal -m 'not slow' $(PYTEST_ARGS)
 
 # What takes long: simulations of what is promised (intervals that cover, guarantees that hold), the
 # examples of every page and recipe, the report in a browser, workers of Dask.

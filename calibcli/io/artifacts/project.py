@@ -8,6 +8,7 @@ file that somebody left in `/tmp` or in a home folder changes no results.
 from __future__ import annotations
 
 import contextlib
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,14 @@ def _is_meant(path: Path) -> bool:
     if not path.is_file():
         return False
     with reading(str(path), "TOML file"):
-        return b"calibcli" in _content(path) and _own_table(_parsed(path)) is not None
+        content = _content(path)
+        return b"calibcli" in content and _has_table(path, content)
+
+
+@lru_cache(maxsize=8)
+def _has_table(path: Path, content: bytes) -> bool:
+    """Return whether a file of this content has a table of ours; it is parsed once a process."""
+    return _own_table(_toml(path, content)) is not None
 
 
 def read_project_file(path: Path) -> dict[str, Any]:
@@ -65,21 +73,25 @@ def _own_table(value: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _parsed(path: Path) -> dict[str, Any]:
+    with reading(str(path), "TOML file"):
+        content = _content(path)
+    return _toml(path, content)
+
+
+def _toml(path: Path, content: bytes) -> dict[str, Any]:
     import tomllib  # not before there is a file to read
 
     name = show(str(path))
-    with reading(str(path), "TOML file"):
-        content = _content(path)
-        try:
-            return tomllib.loads(content.decode("utf-8-sig"))
-        except UnicodeDecodeError:
-            raise InputError(f"{name} is not UTF-8 text", "write it as UTF-8") from None
-        except tomllib.TOMLDecodeError as error:
-            # The message ends with where: "(at line 3, column 7)".
-            where = str(error).rpartition("(at ")[2].rstrip(")") if "(at " in str(error) else ""
-            raise InputError(f"{name} is not TOML{where and ': ' + where}", _HINT) from None
-        except (RecursionError, ValueError):  # nested too deep, a number of thousands of digits
-            raise InputError(f"{name} is not TOML that can be read", _HINT) from None
+    try:
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise InputError(f"{name} is not UTF-8 text", "write it as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        # The message ends with where: "(at line 3, column 7)".
+        where = str(error).rpartition("(at ")[2].rstrip(")") if "(at " in str(error) else ""
+        raise InputError(f"{name} is not TOML{where and ': ' + where}", _HINT) from None
+    except (RecursionError, ValueError):  # nested too deep, a number of thousands of digits
+        raise InputError(f"{name} is not TOML that can be read", _HINT) from None
 
 
 def _content(path: Path) -> bytes:
