@@ -33,9 +33,15 @@ def plain(record: Any) -> Any:
 
 
 def _listed(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _listed(one) for key, one in value.items()}
-    return [_listed(one) for one in value] if isinstance(value, list | tuple) else value
+    if type(value) is dict:
+        return {k: _listed(one) if type(one) in _NESTED else one for k, one in value.items()}
+    if type(value) in _NESTED:
+        return [_listed(one) if type(one) in _NESTED else one for one in value]
+    return value
+
+
+_NESTED = {dict, list, tuple}
+"""Types that hold others; a call for each number would take most of the time."""
 
 
 def _number(value: Any) -> Any:
