@@ -2,7 +2,7 @@
 
 Makes its data (2 GB) and its environments under build/bench, runs this program and its peers as
 whole processes in turn, and prints medians of the ratios and the peak memory of both. Peers that
-need PyTorch, of some gigabytes, only with --torch.
+need PyTorch, of some gigabytes, only with --torch (`probmetrics` needs numba, too).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from benchmarks.harness import Pair, compare, environment, machine, median, time
 
 ROOT = Path(__file__).parents[1].resolve()
 PACKAGES = ("duckdb", "polars", "scikit-learn>=1.8", "mapie", "pycocotools")
-OF_TORCH = ("netcal", "torchmetrics")
+OF_TORCH = ("netcal", "torchmetrics", "probmetrics", "numba")
 HEAD = (
     "| this | beside | ratio | target | CPU ratio | seconds | MiB | peer's MiB | |\n"
     "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |"

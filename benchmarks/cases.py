@@ -274,5 +274,20 @@ def cases(ours: Path, python: Path, data: Path, out: Path) -> list[Case]:
             )
             for name in ("netcal", "torchmetrics")
         ),
+        *(
+            Case(
+                f"fit --method {method}, {size}",
+                [cli, "fit", *logits, "--method", method, "-o", str(out / "p.json")],
+                peer("probmetrics_fit", theirs, logits[0], logits[2]),
+                "probmetrics: the fit alone",
+                needs="probmetrics",
+            )
+            for method, theirs, size, logits in (
+                ("sms", "sms", "5,000 x 10", [*some[10], "--logits"]),
+                ("sms", "sms", "3,766 x 20", [*some[20], "--logits"]),
+                ("sms", "sms", "10,000 x 100", z10k),
+                ("temperature", "temp-scaling", "10,000 x 100", z10k),
+            )
+        ),
     ]
     return found
