@@ -6,10 +6,10 @@ Both are fitted on all rows and outside each fold, and scored on the fold; `auto
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 
@@ -228,6 +228,25 @@ def _free_form(kind: type[Calibrator], effective: float) -> str | None:
 # -- rows of several classes -----------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class _ClassPairs:
+    """Each class against the rest (K,): of all rows, and of those outside each fold (F, K)."""
+
+    whole: list[ScoreStats]
+    outside: list[list[ScoreStats]]
+
+    @classmethod
+    def of(cls, by_fold: list[list[ScoreStats]]) -> Self:
+        """Join the pairs of folds (F, K)."""
+        by_class = [list(parts) for parts in zip(*by_fold, strict=True)]
+        whole = [reduce(lambda a, b: a.merge(b), parts) for parts in by_class]
+        outside = [
+            [one.rest(parts, fold) for one, parts in zip(whole, by_class, strict=True)]
+            for fold in range(len(by_fold))
+        ]
+        return cls(whole, outside)
+
+
 class Rows:
     """Rows of several classes; a row's fold is its bucket's. Binary methods are one-vs-rest."""
 
@@ -235,7 +254,7 @@ class Rows:
         source.summary.require_two_classes()
         self.source, self.folds, self.clustered = source, folds, clustered
         self.effective = source.summary.effective
-        self._pairs: tuple[int, list[list[ScoreStats]]] | None = None
+        self._pairs: tuple[int, _ClassPairs] | None = None
 
     def too_few(self) -> str | None:
         """Return why methods cannot be compared, or None."""
@@ -273,9 +292,7 @@ class Rows:
         kind = CALIBRATORS[name]
         if CLASSES <= kind.takes:
             return fitted(kind, self.source, prior)
-        by_fold = self._by_fold(0)
-        classes = [reduce(lambda a, b: a.merge(b), parts) for parts in zip(*by_fold, strict=True)]
-        return self._one_vs_rest(kind, classes, prior)
+        return self._one_vs_rest(kind, self._by_fold(0).whole, prior)
 
     def fit_folds(
         self, name: str, whole: Calibrator, prior: float = 0.0, *, again: int = 0
@@ -285,17 +302,12 @@ class Rows:
         folds = deal(self.folds, again)
         if CLASSES <= kind.takes:
             return tuple(kind.fit_folds(self.source, folds, whole, prior=prior))
-        by_fold = self._by_fold(again)
-        found = []
-        for fold in range(self.folds):
-            rest = [classes for other, classes in enumerate(by_fold) if other != fold]
-            joined = [reduce(lambda a, b: a.merge(b), parts) for parts in zip(*rest, strict=True)]
-            found.append(self._one_vs_rest(kind, joined, prior))
-        return tuple(found)
+        pairs = self._by_fold(again)
+        return tuple(self._one_vs_rest(kind, rest, prior) for rest in pairs.outside)
 
-    def _by_fold(self, again: int) -> list[list[ScoreStats]]:
+    def _by_fold(self, again: int) -> _ClassPairs:
         if self._pairs is None or self._pairs[0] != again:
-            self._pairs = again, class_stats(self.source, deal(self.folds, again))
+            self._pairs = again, _ClassPairs.of(class_stats(self.source, deal(self.folds, again)))
         return self._pairs[1]
 
     def _one_vs_rest(

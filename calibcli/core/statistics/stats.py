@@ -114,8 +114,10 @@ class ScoreStats(ScoredCells):
         table = self._summed([self.table, other.table], 1)
         buckets = [part for part in (self.parts, other.parts) if part is not None]
         parts = self._summed(buckets, BUCKETS, exact=table.bits is None) if buckets else None
-        losses = np.array(self.loss_sums)
-        combine(losses, np.array(other.loss_sums))
+        losses = np.array(self.losses)
+        if table.bits is not None:
+            losses = np.array(self.loss_sums)
+            combine(losses, np.array(other.loss_sums))
         ranks = None
         if table.bits is not None and self.ranks is not None and other.ranks is not None:
             ranks = parted_ranks(self.ranks.merge(other.ranks), table, self.edges)
@@ -229,10 +231,11 @@ class ScoreStats(ScoredCells):
 
     def rest(self, parts: list[ScoreStats], held: int) -> ScoreStats:
         """Return the rows of disjoint parts of these but one (see `split`); of two or more."""
-        others = parts[:held] + parts[held + 1 :]
-        if self.parts is not None or self.weighted:
+        others, own = parts[:held] + parts[held + 1 :], parts[held].table
+        alike = own.bits == self.table.bits and own.logits is self.table.logits
+        if self.parts is not None or self.weighted or not alike:
             return reduce(lambda a, b: a.merge(b), others)
-        table = self.table.without(parts[held].table)
+        table = self.table.without(own)
         if self.exact:
             return replace(self, table=table)
         losses = np.array(others[0].losses)

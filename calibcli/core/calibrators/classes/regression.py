@@ -11,6 +11,7 @@ a step for all of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,6 +32,8 @@ BLOCK_WORK = 3e10
 """Multiplications up to which each class's block of the Hessian is summed; else its diagonal."""
 _WIDE_TOLERANCE = 1e-5
 """Nats of all rows that rounding leaves undecided where products are of float32."""
+_TOLERANCE_OF_A_ROW = 2e-9
+"""Nats a row that such a search may leave too: the log loss then moves by less than 1e-6 of it."""
 _MAX_STEPS = 100
 _MAX_PASSES = 200
 _MEMORY = 15
@@ -38,8 +41,25 @@ _MEMORY_NUMBERS = 6e6
 """Numbers that the memory of a search has at most, but for four steps."""
 
 
+@dataclass(slots=True, eq=False, repr=False)
+class Learned:
+    """What a search of many steps has found out of the curvature, for searches near its end.
+
+    Attributes:
+        precondition: multiplies a gradient by the inverse of each class's own curvature.
+        pairs: how far parameters moved, and by how much the gradient changed.
+    """
+
+    precondition: Callable[[FloatArray], FloatArray] | None = None
+    pairs: list[tuple[FloatArray, FloatArray]] = field(default_factory=list)
+
+
 def minimise(
-    problem: Problem, start: FloatArray | None = None, *, tolerance: float = 1e-9
+    problem: Problem,
+    start: FloatArray | None = None,
+    *,
+    tolerance: float = 1e-9,
+    learned: Learned | None = None,
 ) -> FloatArray:
     """Return the parameters of least penalised loss.
 
@@ -47,17 +67,24 @@ def minimise(
         problem: what is minimised.
         start: where to begin, else at the centre.
         tolerance: of the loss that is left to gain, in nats of all rows together.
+        learned: is told what was found out of the curvature.
 
     Raises:
         InputError: when the labels are all of one class.
     """
     problem.rows.summary.require_two_classes()
     theta = problem.centre if start is None else start
-    return _settled(problem.rows, [_search(problem, theta, tolerance)], None)[0]
+    search = _search(problem, theta, tolerance, Learned() if learned is None else learned)
+    return _settled(problem.rows, [search], None)[0]
 
 
 def minimise_folds(
-    problems: Sequence[Problem], folds: Deal, start: FloatArray, *, tolerance: float = 1e-6
+    problems: Sequence[Problem],
+    folds: Deal,
+    start: FloatArray,
+    *,
+    tolerance: float = 1e-6,
+    learned: Learned | None = None,
 ) -> list[FloatArray]:
     """Return the parameters of least loss of problems of the same rows, see `without_each`.
 
@@ -66,8 +93,12 @@ def minimise_folds(
         folds: (64,) the fold of each bucket.
         start: where to begin.
         tolerance: see `minimise`.
+        learned: what the search of all rows has found out of the curvature, which is nearly theirs.
     """
-    searches = [_search(one, start, tolerance) for one in problems]
+    known = Learned() if learned is None else learned
+    searches = [
+        _search(one, start, tolerance, Learned(known.precondition, known.pairs)) for one in problems
+    ]
     return _settled(problems[0].rows, searches, folds)
 
 
@@ -87,10 +118,10 @@ def _settled(rows: RowSource, searches: list[Search], folds: Deal | None) -> lis
     return [found[place] for place in range(len(searches))]
 
 
-def _search(problem: Problem, theta: FloatArray, tolerance: float) -> Search:
+def _search(problem: Problem, theta: FloatArray, tolerance: float, learned: Learned) -> Search:
     if theta.size <= NEWTON_PARAMETERS:
         return _by_newton(problem, theta)
-    return _by_lbfgs(problem, theta, tolerance)
+    return _by_lbfgs(problem, theta, tolerance, learned)
 
 
 def _by_newton(problem: Problem, theta: FloatArray) -> Search:
@@ -116,20 +147,24 @@ def _by_newton(problem: Problem, theta: FloatArray) -> Search:
     return here.theta
 
 
-def _by_lbfgs(problem: Problem, theta: FloatArray, tolerance: float) -> Search:
+def _by_lbfgs(problem: Problem, theta: FloatArray, tolerance: float, learned: Learned) -> Search:
     mass = float(problem.rows.summary.classes.sum())
     heavy = not problem.diagonal and mass * theta.size * theta.shape[1] > BLOCK_WORK
     curvature = "entries" if heavy else "blocks"
     memory = int(np.clip(_MEMORY_NUMBERS / theta.size, 4, _MEMORY))
     wide = not problem.diagonal and len(theta) >= WIDE
     kept = np.float32 if wide else np.float64
-    tolerance = max(tolerance, _WIDE_TOLERANCE) if wide else tolerance
+    if wide:
+        tolerance = max(tolerance, _WIDE_TOLERANCE, _TOLERANCE_OF_A_ROW * mass)
     theta = problem.centre + _level(theta - problem.centre, problem.penalty)
-    sums = yield Sums(problem, theta, curvature)
-    precondition = _preconditioner(sums.hessian, problem.penalty)
+    precondition = learned.precondition
+    sums = yield Sums(problem, theta, curvature if precondition is None else "")
+    if precondition is None:
+        precondition = _preconditioner(sums.hessian, problem.penalty)
     here = sums.step()
-    pairs: list[tuple[FloatArray, FloatArray]] = []
+    pairs = learned.pairs
     for steps in range(_MAX_PASSES):
+        learned.precondition, learned.pairs = precondition, pairs
         step = -_two_loop(here.gradient, pairs, precondition)
         decrease = float(np.sum(here.gradient * step))
         if decrease >= 0.0:  # rounding has spoilt the memory

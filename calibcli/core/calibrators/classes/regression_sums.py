@@ -170,7 +170,7 @@ class _FullMap:
         self.wide = len(theta) >= WIDE
         if self.wide:
             self.slope = theta.diagonal().copy()
-            self.weights = self.weights.astype(np.float32)
+            self.weights = self.weights.astype(np.float32, order="C")
             np.fill_diagonal(self.weights, 0.0)
             self.products = _Products(len(theta))
 

@@ -10,12 +10,12 @@ ones in n, so that no exact zero decides a linear map.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from calibcli.core.calibrators.classes.regression import minimise, minimise_folds
+from calibcli.core.calibrators.classes.regression import Learned, minimise, minimise_folds
 from calibcli.core.calibrators.classes.regression_problem import (
     Problem,
     identity_map,
@@ -41,6 +41,8 @@ class StructuredMatrix(Calibrator):
         temperature: T.
         share: e, the part of each row that is equal probabilities.
         theta: W and, in the last column, c: (K, K + 1), or (K, 2) of a diagonal W.
+        at_bound: whether the temperature ended at a bound; not part of the artifact.
+        learned: the curvature, for `fit_folds`; not part of the artifact.
     """
 
     temperature: float
@@ -48,6 +50,7 @@ class StructuredMatrix(Calibrator):
     theta: FloatArray
     notes: tuple[str, ...] = ()
     at_bound: bool = False
+    learned: Learned | None = field(default=None, repr=False, compare=False)
 
     method: ClassVar[str] = "sms"
     space: ClassVar[Space] = "logit"
@@ -72,8 +75,9 @@ class StructuredMatrix(Calibrator):
         scaled = Temperature.fit(rows, start=begin, prior=prior)
         problem = cls._problem(rows, rows.summary, scaled, prior)
         theta = None if start is None else start.theta
-        theta = minimise(problem, theta, tolerance=1e-9 if start is None else 1e-6)
-        return cls._of(theta, problem, scaled)
+        learned = Learned()
+        theta = minimise(problem, theta, tolerance=1e-9 if start is None else 1e-6, learned=learned)
+        return replace(cls._of(theta, problem, scaled), learned=learned)
 
     @classmethod
     def fit_folds(
@@ -91,7 +95,7 @@ class StructuredMatrix(Calibrator):
             return cls._problem(rows, rest, scaled[fold], prior)
 
         problems = without_each(rows, folds, problem)
-        found = minimise_folds(problems, folds, whole.theta)
+        found = minimise_folds(problems, folds, whole.theta, learned=whole.learned)
         parts = zip(found, problems, scaled, strict=True)
         return tuple(cls._of(theta, made, one) for theta, made, one in parts)
 
