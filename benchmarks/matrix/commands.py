@@ -172,6 +172,12 @@ def _promote_pair(w: World) -> Trial:
     return Trial([*command, "--thresholds", cuts], before, written=cuts)
 
 
+def _promote_pool(w: World) -> Trial:
+    pool, live = _ensemble(w).command, w.path("pooled.json")
+    at = pool.index("-o")
+    return Trial([*pool[:at], *pool[at + 2 :], "--promote-over", live, *LEAST], written=live)
+
+
 def _promote_cuts(w: World) -> Trial:
     live = w.path("live.cuts.json")
     before = [w.threshold("--maximize", "recall", name="live.cuts.json")]
@@ -313,6 +319,7 @@ TRIALS: Mapping[str, Callable[[World], Trial]] = {
     "fit --promote-over": _promote,
     "fit --promote-over --per-group": _promote_groups,
     "fit --promote-over --thresholds": _promote_pair,
+    "fit --promote-over --ensemble": _promote_pool,
     "fit --rollback": _rollback,
     "apply": _applied(),
     "apply --thresholds": _applied(cut=True),

@@ -66,6 +66,7 @@ FEATURES: Final = (
     "fit --promote-over",
     "fit --promote-over --per-group",
     "fit --promote-over --thresholds",
+    "fit --promote-over --ensemble",
     "fit --rollback",
     "apply",
     "apply --thresholds",
@@ -108,6 +109,7 @@ _OF_RAW = (
     "--save-plots",
     "fit --replay",
     "fit --ensemble",
+    "fit --promote-over --ensemble",
     "threshold --cost",
     "threshold --abstain",
     "threshold --coverage",
@@ -117,6 +119,23 @@ _OF_BOXES = Refusal(
     "two rules are compared on the rows that both decide, and a box that one suppresses is no row",
     "threshold -o NEW.json, and measure --thresholds NEW.json --fail-if EXPR before it is copied",
     ("boxes",),
+)
+_OF_POOLS = (
+    Refusal(
+        "several models of several labels are an ensemble for each label",
+        "fit each label by itself: --task binary --label COL",
+        ("multilabel",),
+    ),
+    Refusal(
+        "maps of several models are pooled where they are made",
+        "average the logits of the models first",
+        _IMAGES,
+    ),
+    Refusal(
+        "the boxes of two models are not the same boxes",
+        "fuse the boxes first, and fit what comes out",
+        ("boxes",),
+    ),
 )
 _OF_KINDS: Final[Mapping[str, tuple[Refusal, ...]]] = {
     "--logits": (
@@ -152,23 +171,8 @@ _OF_KINDS: Final[Mapping[str, tuple[Refusal, ...]]] = {
             ("multiclass", "multilabel", "structures", "boxes"),
         ),
     ),
-    "fit --ensemble": (
-        Refusal(
-            "several models of several labels are an ensemble for each label",
-            "fit each label by itself: --task binary --label COL",
-            ("multilabel",),
-        ),
-        Refusal(
-            "maps of several models are pooled where they are made",
-            "average the logits of the models first",
-            _IMAGES,
-        ),
-        Refusal(
-            "the boxes of two models are not the same boxes",
-            "fuse the boxes first, and fit what comes out",
-            ("boxes",),
-        ),
-    ),
+    "fit --ensemble": _OF_POOLS,
+    "fit --promote-over --ensemble": _OF_POOLS,
     "fit --promote-over --thresholds": (_OF_BOXES,),
     "threshold --promote-over": (_OF_BOXES,),
     "threshold --per-class": (

@@ -173,7 +173,6 @@ def test_rolling_back_and_forth(promote, current, dump, calibcli, good, valid):
         (["s.csv", "--promote-over", "d.json", "--steps", "2"], "--steps"),
         (["s.csv", "--promote-over", "d.json", "--max-shift", "psy=1"], "knows no 'psy'"),
         (["s.csv", "--promote-over", "d.json", "--max-shift", "psi"], "has no limit"),
-        (["s.csv", "--promote-over", "d.json", "--ensemble", "a,b"], "one model's scores"),
         (["s.csv", "--promote-over", "-"], "to a file"),
         (["s.csv", "--rollback", "c.json"], "reads no scores"),
         (["--rollback", "c.json", "--dry-run"], "reads no scores"),

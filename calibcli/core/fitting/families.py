@@ -128,7 +128,13 @@ def deal(slices: Sequence[ScoreStats], folds: int, seed: int) -> list[list[Score
     if any(stats.parts is not None for stats in slices):
         home = np.random.default_rng(seed).permutation(BUCKETS) % folds
         return [[_buckets(stats, home == fold) for fold in range(folds)] for stats in slices]
-    return [stats.split(folds, seed + place, balanced=False) for place, stats in enumerate(slices)]
+    found = []
+    for place, stats in enumerate(slices):
+        parts = stats.split(folds, seed + place, balanced=False)
+        # The few rows of tiny slices would all be in one fold.
+        turn = place % folds if stats.n < folds else 0
+        found.append(parts[turn:] + parts[:turn])
+    return found
 
 
 def _buckets(stats: ScoreStats, chosen: np.ndarray[Any, np.dtype[np.bool_]]) -> ScoreStats:

@@ -30,6 +30,7 @@ _CHECKS: Final = {
     "auc": "change of the AUC",
     "first_auc": "AUC, above one half on a first run",
     "accuracy": "change of the accuracy",
+    "group_new": "share of rows of new groups",
     "group_psi": "PSI of the scores, worst group",
     "group_odds": "odds of label 1, worst group",
     "group_auc": "change of the AUC, worst group",

@@ -92,9 +92,12 @@ def fit(
     result = result_of(found, conventions, options, fitted, in_brief=in_brief)
     path = place(output, result)
     if path is not None:
-        write_artifact(
-            path, "calibrator", artifact_of(found, fitted, result, conventions.confidence)
-        )
+        payload = artifact_of(found, fitted, result, conventions.confidence)
+        if options.models:
+            from calibcli.workflows.fit.each_model import model_stats, of_each_model
+
+            payload |= model_stats(of_each_model(found, spec, conventions, options.models, threads))
+        write_artifact(path, "calibrator", payload)
     return result
 
 

@@ -121,7 +121,7 @@ def fit_models(
     singles = [one.folds for one in sources[: len(options.models)]]
     size = len(CANDIDATES)
     held = HeldOut(size + len(singles), clustered=layout.clustered)
-    losses = _PoolLosses(held, layout, folds, singles, cast("Score", options.select))
+    losses = PoolLosses(held, layout, folds, singles, cast("Score", options.select))
     scan(dataset, layout, losses, threads=threads)
     means, errors = held.losses, held.errors
     names = [_name(first, pool) for first, pool in CANDIDATES]
@@ -142,7 +142,13 @@ def fit_models(
     candidates = _candidates(names, options.models, sources, means, errors, best)
     title = f"pool of {len(options.models)} models ({names[best]})"
     return replace(found, watch=watch), Fitted(
-        title, calibrator, candidates, after, "cross-fitted", tuple(notes)
+        title,
+        calibrator,
+        candidates,
+        after,
+        "cross-fitted",
+        tuple(notes),
+        folds=tuple(folds[best]),
     )
 
 
@@ -255,8 +261,11 @@ def _fit_rows(rows: RowSource, options: FitOptions, *, clustered: bool) -> _Sour
     return _Source(chosen.method, chosen.calibrator, chosen.folds)
 
 
-class _PoolLosses:
-    """An accumulator of the held-out losses of pools, then of single models."""
+class PoolLosses:
+    """An accumulator of the held-out losses of pools, then of single models.
+
+    Of pools of models that were calibrated first, those are the single models where there are any.
+    """
 
     def __init__(
         self,
@@ -269,10 +278,12 @@ class _PoolLosses:
         self.held, self.layout = held, layout
         self.pools, self.singles, self.select = pools, singles, select
 
-    def fresh(self) -> _PoolLosses:
-        return _PoolLosses(self.held.fresh(), self.layout, self.pools, self.singles, self.select)
+    def fresh(self) -> PoolLosses:
+        """Return one that holds nothing."""
+        return PoolLosses(self.held.fresh(), self.layout, self.pools, self.singles, self.select)
 
     def add(self, batch: Batch) -> None:
+        """Take in rows."""
         assert batch.labels is not None
         assert batch.models is not None
         logits = self.layout.logits
@@ -287,7 +298,7 @@ class _PoolLosses:
             ]
             pools = [
                 pooled(parts, pool[fold].pool)
-                if pool[fold].first == "calibrate"
+                if parts and pool[fold].first == "calibrate"
                 else pool[fold].combine(x, logits=logits)
                 for pool in self.pools
             ]
@@ -300,7 +311,8 @@ class _PoolLosses:
     def finish(self) -> None:
         """Nothing waits."""
 
-    def merge(self, other: _PoolLosses) -> None:
+    def merge(self, other: PoolLosses) -> None:
+        """Take in other rows."""
         self.held.merge(other.held)
 
 

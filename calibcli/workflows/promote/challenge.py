@@ -107,7 +107,7 @@ def _cells(
         population = of_pairs(after[0])
     clustered = held.units is not None
     outcome = _outcome(fitted, champion, best.step, population)
-    return Contest(tried, best, outcome, clustered, partial(_toward, champion, best.step))
+    return Contest(tried, best, outcome, clustered, partial(toward, champion, best.step))
 
 
 def _member(one: Calibrator, place: int) -> Calibrator:
@@ -169,14 +169,15 @@ def _rows(
     chosen = tuple(own[place] for own in maps)
     _, after = counted(found.dataset, spec, conventions, chosen, threads)
     outcome = replace(_outcome(fitted, champion, best.step, after), folds=chosen)
-    return Contest(tried, best, outcome, found.clustered, partial(_toward, champion, best.step))
+    return Contest(tried, best, outcome, found.clustered, partial(toward, champion, best.step))
 
 
-def _toward(champion: Calibrator, step: float, fresh: Calibrator) -> Calibrator:
+def toward(champion: Calibrator, step: float, fresh: Calibrator) -> Calibrator:
+    """Return what lies a part of the way to a fresh fit, or that where nothing lies between."""
     return champion.toward(fresh, step) or fresh
 
 
 def _outcome(fitted: Fitted, champion: Calibrator, step: float, after: Population) -> Fitted:
-    calibrator = _toward(champion, step, fitted.calibrator)
+    calibrator = toward(champion, step, fitted.calibrator)
     kind = "unchanged" if isinstance(calibrator, Identity) else "cross-fitted"
     return replace(fitted, calibrator=calibrator, after=after, kind=kind)

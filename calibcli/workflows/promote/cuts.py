@@ -28,7 +28,7 @@ from calibcli.workflows.input.loaded.loading import load_calibrator, load_thresh
 from calibcli.workflows.input.overlap import found_overlap
 from calibcli.workflows.input.remembered import with_scale
 from calibcli.workflows.promote.duel import duel
-from calibcli.workflows.promote.group_cuts import (
+from calibcli.workflows.promote.groups.cuts import (
     checks_of_cuts,
     cuts_of_groups,
     stats_by_group,
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
     from calibcli.workflows.input.loaded.cuts import LoadedThresholds
     from calibcli.workflows.promote.duel import Met
-    from calibcli.workflows.promote.group_cuts import CutsOfGroups
+    from calibcli.workflows.promote.groups.cuts import CutsOfGroups
     from calibcli.workflows.promote.outcome import Attempt, Decided
     from calibcli.workflows.promote.promote import Tried
     from calibcli.workflows.threshold.threshold import Cuts
@@ -127,7 +127,10 @@ def promote_cuts(
             )
         column = wish.per_group
         plain_spec = replace(spec, groups=() if column is None else (column,))
-        found = gather(plain_spec, conventions, threads=threads, progress=progress)
+        whole_pool = opened if mapping is not None and mapping.method == "pool" else None
+        found = gather(
+            plain_spec, conventions, threads=threads, progress=progress, opened=whole_pool
+        )
         if champion is not None:
             same_kind(champion, found)
         reference = _reference(champion, loaded)

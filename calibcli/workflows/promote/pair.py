@@ -48,7 +48,7 @@ from calibcli.workflows.promote.cuts import (
     with_decisions,
 )
 from calibcli.workflows.promote.duel import FOLDS, duel, outside
-from calibcli.workflows.promote.group_cuts import checks_of_cuts, cuts_of_groups
+from calibcli.workflows.promote.groups.cuts import checks_of_cuts, cuts_of_groups
 from calibcli.workflows.promote.outcome import blank, checked, judged, put_in_place, shown
 from calibcli.workflows.promote.promote import challenge, check_options
 from calibcli.workflows.promote.promote import described as described_calibrator
@@ -70,7 +70,7 @@ if TYPE_CHECKING:
     from calibcli.workflows.input.gathered import Gathered
     from calibcli.workflows.input.loaded.cuts import LoadedThresholds
     from calibcli.workflows.promote.duel import Met
-    from calibcli.workflows.promote.group_cuts import CutsOfGroups
+    from calibcli.workflows.promote.groups.cuts import CutsOfGroups
     from calibcli.workflows.promote.outcome import Attempt, Decided
     from calibcli.workflows.promote.promote import Tried
     from calibcli.workflows.threshold.threshold import Cuts
@@ -100,6 +100,11 @@ def promote_pair(
     """
     if TASKS.get(spec.task) == "boxes":
         refuse("fit --promote-over --thresholds", "boxes")
+    if options.models:
+        raise UsageError(
+            "--thresholds goes with the calibrator of one model",
+            "promote the pool, then: calibcli threshold --calibrator CAL --promote-over THR",
+        )
     check_options(options, conventions)
     gates = parsed(attempt.fail_if)
     paths = (attempt.path, thresholds)

@@ -22,7 +22,9 @@ from calibcli.io.failures import show
 from calibcli.io.output.succession import target_of
 from calibcli.tasks.table import TASKS
 from calibcli.tasks.watching import Watch
+from calibcli.workflows.fit.each_model import model_stats, of_each_model, plain_average
 from calibcli.workflows.fit.fit import fit_gathered
+from calibcli.workflows.fit.models import fit_models
 from calibcli.workflows.fit.result import artifact_of, result_of
 from calibcli.workflows.input.gated import parsed
 from calibcli.workflows.input.gather import gather, reads_stats
@@ -31,8 +33,9 @@ from calibcli.workflows.input.overlap import found_overlap
 from calibcli.workflows.input.remembered import with_scale
 from calibcli.workflows.input.warnings import check_fits
 from calibcli.workflows.promote.challenge import contest
-from calibcli.workflows.promote.group_shift import group_checks, stats_of_groups, with_kept
-from calibcli.workflows.promote.of_groups import contest_groups
+from calibcli.workflows.promote.groups.maps import contest_groups
+from calibcli.workflows.promote.groups.shift import group_checks, stats_of_groups, with_kept
+from calibcli.workflows.promote.of_models import check_pool, contest_models, model_checks
 from calibcli.workflows.promote.outcome import (
     blank,
     checked,
@@ -55,7 +58,8 @@ if TYPE_CHECKING:
     from calibcli.core.results.comparisons import Overlap
     from calibcli.core.results.promotion import PromotionResult
     from calibcli.io.rows.dataset import InputSpec
-    from calibcli.workflows.fit.fitted import FitOptions
+    from calibcli.tasks.collect import Population
+    from calibcli.workflows.fit.fitted import FitOptions, Fitted
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gather import Progress
     from calibcli.workflows.input.gathered import Gathered
@@ -94,8 +98,6 @@ def promote(
 
 def check_options(options: FitOptions, conventions: Conventions) -> None:
     """Raise UsageError for what cannot be promoted."""
-    if options.models:
-        raise UsageError("--promote-over takes one model's scores", "leave out --ensemble")
     if conventions.confidence is None:
         raise UsageError("--promote-over decides by an interval", "leave out --no-ci")
 
@@ -110,6 +112,7 @@ class Tried:
         champion: the calibrator in use.
         met: the comparison; None, and `text` empty, where the dump did not pass its checks.
         text: the challenger's artifact.
+        fresh: of several models, the fit, and `each` the rows under each of them.
     """
 
     result: PromotionResult
@@ -118,6 +121,8 @@ class Tried:
     champion: LoadedCalibrator | None
     met: Contest | None = None
     text: str = ""
+    fresh: Fitted | None = None
+    each: dict[str, Population] | None = None
 
     @property
     def worse(self) -> bool:
@@ -145,14 +150,20 @@ def challenge(
     if options.per_class and TASKS.get(spec.task) == "boxes":
         options = replace(options, per_class=False, per_group=CLASS)
     column = options.per_group
-    champion = _champion(attempt.path, column)
+    models = options.models
+    champion = _champion(attempt.path, column, models)
     spec = replace(spec, groups=() if column is None or reads_stats(spec) else (column,))
     if champion is not None:  # raw scores are read as they were
         spec = with_scale(spec, champion.raw_scale, "the champion was fitted")
     options = replace(options, raw=spec.raw)
     watch = Watch(CAPACITY)
-    found = gather(spec, conventions, threads=threads, progress=progress, watch=watch)
-    found = found.as_pairs()
+    fitted, each = None, None
+    if models:
+        found, fitted = fit_models(spec, conventions, options, threads, progress, watch)
+        each = of_each_model(found, spec, conventions, models, threads)
+    else:
+        found = gather(spec, conventions, threads=threads, progress=progress, watch=watch)
+        found = found.as_pairs()
     if champion is not None:
         _same_kind(champion, found)
     known = None if champion is None else champion.stored.stats or {}
@@ -161,6 +172,8 @@ def challenge(
         checks += group_checks(
             found, column, stats_of_groups(champion.stored, column), attempt.rule
         )
+    if each is not None and champion is not None:
+        checks += model_checks(found, each, champion, attempt.rule)
     code, reason = checked(checks)
     outcome = blank(
         attempt.path,
@@ -175,6 +188,7 @@ def challenge(
             "folds": options.folds,
             "select": options.select,
             "per_group": column,
+            "ensemble": list(models) or None,
             **limits(attempt.rule, found.task),
             "steps": list(attempt.rule.steps),
         },
@@ -184,18 +198,19 @@ def challenge(
         checks=tuple(check.result for check in checks),
         **told(found.warnings),
     )
-    tried = Tried(outcome, found, spec, champion)
+    tried = Tried(outcome, found, spec, champion, fresh=fitted, each=each)
     if not all(check.passed for check in checks):
         return tried
     return _challenged(tried, conventions, options, attempt, gates, threads)
 
 
-def _champion(path: str, column: str | None) -> LoadedCalibrator | None:
+def _champion(path: str, column: str | None, models: tuple[str, ...]) -> LoadedCalibrator | None:
     """Read the champion; None on a first run.
 
     Args:
         path: where it is.
         column: what the challenger has a map for each value of, if anything.
+        models: what it pools, if anything.
 
     Raises:
         InputError: it cannot be read, has maps by another column, or is gone although it has been
@@ -203,12 +218,7 @@ def _champion(path: str, column: str | None) -> LoadedCalibrator | None:
     """
     if target_of(path).exists():
         champion = load_calibrator(path)
-        if champion.calibrator.method == "pool":
-            raise InputError(
-                f"{show(path)} is a pool of several models: only the map of one can be promoted "
-                "over",
-                hint="fit it again with calibcli fit -o",
-            )
+        check_pool(path, champion, models)
         if champion.group is not None and champion.group != column:
             one = "--per-class" if champion.group == CLASS else f"--per-group {champion.group}"
             raise InputError(
@@ -238,16 +248,19 @@ def _challenged(
 ) -> Tried:
     """Fit, compare and decide."""
     outcome, found, spec, champion = tried.result, tried.found, tried.spec, tried.champion
-    fitted = fit_gathered(found, spec, conventions, options, threads)
+    fitted = tried.fresh or fit_gathered(found, spec, conventions, options, threads)
     old = opponent(found, options) if champion is None else champion.calibrator
     rule = attempt.rule if champion is not None else replace(attempt.rule, steps=(1.0,))
-    against = contest if options.per_group is None else contest_groups
+    against = contest_models if options.models else contest
+    against = contest_groups if options.per_group is not None else against
     met = against(found, spec, conventions, options, old, fitted, rule, threads)
     result = result_of(found, conventions, options, met.fitted)
     outcome = structs.replace(outcome, comparison=comparison_of(met, options, rule))
     shared = None if champion is None else found_overlap(champion, found.watch)
     verdicts = _verdicts(gates, found, conventions, met, outcome, shared)
     payload = artifact_of(found, met.fitted, result, conventions.confidence)
+    if tried.each is not None:
+        payload |= model_stats(tried.each)
     if met.kept and champion is not None:
         payload = with_kept(payload, met.kept, champion.stored)
     payload["promotion"] = {
@@ -281,6 +294,8 @@ def opponent(found: Gathered, options: FitOptions) -> Calibrator:
 
     Raw scores say no probability by themselves: there it is the share of label 1 in all rows.
     """
+    if options.models:
+        return plain_average(found, options.models)
     if not options.raw:
         return Identity()
     stats = found.overall.population.pairs

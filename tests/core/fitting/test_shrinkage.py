@@ -184,3 +184,9 @@ def test_held_out_figures_of_many_small_slices_are_those_of_fresh_rows():
         apart.append((own - shown) - (fresh_loss - np.mean(truth)))
     # What fit shows as gained, less what is gained on fresh rows.
     assert abs(np.mean(apart)) < 0.0045
+
+
+def test_slices_of_one_row_are_in_all_folds():
+    slices = [ScoreStats.from_arrays([0.1 * k], [k % 2]) for k in range(10)]
+    parts = deal(slices, 5, 0)
+    assert [sum(float(one[fold].n) for one in parts) for fold in range(5)] == [2.0] * 5

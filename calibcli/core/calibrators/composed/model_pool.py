@@ -8,7 +8,7 @@ first leaves the correction to the calibrator; which is best is found by cross-f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -82,6 +82,17 @@ class ModelPool(Calibrator):
         each = zip(self.calibrators, np.moveaxis(x, 1, 0), strict=True)
         parts = [calibrate(one, own, logits=logits) for one, own in each]
         return pooled(parts, self.pool)
+
+    def mix(self, old: Calibrator, new: Calibrator, step: float) -> Calibrator | None:
+        """Return, map by map, what lies between two pools of the same models and order."""
+        if not isinstance(old, ModelPool) or not isinstance(new, ModelPool):
+            return None
+        if (old.models, old.first, old.pool) != (new.models, new.first, new.pool):
+            return None
+        pairs = zip(old.calibrators, new.calibrators, strict=True)
+        maps = [before.toward(after, step) for before, after in pairs]
+        found = tuple(one for one in maps if one is not None)
+        return replace(new, calibrators=found) if len(found) == len(maps) else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""

@@ -84,7 +84,8 @@ class StoredCalibrator(Record, frozen=True, kw_only=True):
         calibrator: the map, as `calibrator_from_dict` reads it.
         folds: the maps without each fold, of several classes, for the intervals of rows.
         data: digest of the rows, whatever their order; `digest` that of the artifact.
-        stats: statistics of the rows before calibration, as they are saved.
+        stats: statistics of the rows before calibration, as they are saved; `model_stats` those
+            under each model of a pool.
         sketch: of the rows, by which they are known again.
     """
 
@@ -103,6 +104,7 @@ class StoredCalibrator(Record, frozen=True, kw_only=True):
     map: tuple[MapPoint, ...] = ()
     folds: tuple[dict[str, Any], ...] = ()
     stats: dict[str, Any] | None = None
+    model_stats: dict[str, dict[str, Any]] | None = None
     sketch: dict[str, Any] | None = None
     digest: str | None = None
 

@@ -91,6 +91,7 @@ def group_checks(
         InputError: statistics that are damaged.
     """
     least = rule.least_of_a_label(exclusive=found.exclusive)
+    checks = _known_groups(found, column, known, rule)
     pairs: list[tuple[str, ScoreStats, ScoreStats]] = []
     for one in found.groups:
         if one.column != column or one.value not in known:
@@ -101,14 +102,13 @@ def group_checks(
             both = zip(_problems(then), _problems(one.population), strict=False)
             pairs += [(one.value, *problem) for problem in both]
     if not pairs:
-        return []
+        return checks
     kinds: dict[str, tuple[Change, float]] = {"psi": (psi_beyond, rule.psi)}
     if found.exclusive:
         kinds |= {"accuracy": (rate_beyond, rule.auc)}
     else:
         kinds |= {"odds": (odds_beyond, rule.odds), "auc": (auc_beyond, rule.auc)}
     level = 1.0 - (1.0 - rule.confidence) / (len(kinds) * len(pairs))
-    checks = []
     for name, (change, limit) in kinds.items():
         worst = max(
             ((value, change(then, now, level) or 0.0) for value, then, now in pairs),
@@ -116,6 +116,21 @@ def group_checks(
         )
         checks.append(_check(name, column, *worst, limit))
     return checks
+
+
+def _known_groups(
+    found: Gathered, column: str, known: Mapping[str, Mapping[str, Any]], rule: Rule
+) -> list[Check]:
+    """Return whether most rows are of groups that are known: or they are named otherwise."""
+    own = [one for one in found.groups if one.column == column]
+    rows = sum(float(one.population.pairs.n) for one in own)
+    if not known or rows <= 0.0 or rule.psi == float("inf"):
+        return []
+    new = sum(float(one.population.pairs.n) for one in own if one.value not in known)
+    share = new / rows
+    said = f"{share:.0%} of the rows are of values of {column} that are new"
+    said = f"{said}, more than half: --max-shift psi=inf lets them"
+    return [Check("group_new", share, 0.5, share <= 0.5, said)]
 
 
 def _problems(population: Population) -> list[ScoreStats]:

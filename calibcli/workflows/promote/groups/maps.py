@@ -23,14 +23,14 @@ from calibcli.core.results.promotion import GroupKept
 from calibcli.errors import InputError
 from calibcli.workflows.fit.rows import rows_of
 from calibcli.workflows.promote.challenge import Contest
-from calibcli.workflows.promote.group_losses import (
+from calibcli.workflows.promote.groups.losses import (
     GroupLosses,
     after_cells,
     after_rows,
     cell_losses_by_group,
     member,
 )
-from calibcli.workflows.promote.group_shift import enough
+from calibcli.workflows.promote.groups.shift import enough
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from calibcli.workflows.fit.fitted import FitOptions, Fitted
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gathered import Gathered
-    from calibcli.workflows.promote.group_losses import Losses
+    from calibcli.workflows.promote.groups.losses import Losses
 
 
 KEEPS: Final[Mapping[Why, str]] = {
@@ -197,7 +197,13 @@ def contest_groups(
     by_value, maps = run(_names(back))
     tried = compared(_total(by_value), steps, rule.confidence)
     best = best_step(tried)
-    worse = _worse(by_value, 1 + steps.index(best.step), rule.confidence)
+    # Of very few rows no interval tells which map is better.
+    large = {
+        one.value: by_value[one.value]
+        for one in found.groups
+        if one.column == column and one.value in by_value and enough(one.population, least)
+    }
+    worse = _worse(large, 1 + steps.index(best.step), rule.confidence)
     if worse:
         back += [kept_group(column, value, "worse") for value in worse]
         by_value, maps = run(_names(back))
@@ -231,5 +237,5 @@ def _total(by_value: Losses) -> HeldOut:
 
 def _worse(by_value: Losses, place: int, confidence: float) -> list[str]:
     """Return the groups in which the champion is better; the intervals hold together."""
-    each = 1.0 - (1.0 - confidence) / len(by_value)
+    each = 1.0 - (1.0 - confidence) / max(len(by_value), 1)
     return [value for value, one in by_value.items() if one.interval(place, each)[0] > 0.0]

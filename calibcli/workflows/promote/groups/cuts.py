@@ -10,8 +10,8 @@ from msgspec import structs
 from calibcli.core.results.base import Record, plain
 from calibcli.core.results.reading import typed_as
 from calibcli.core.results.threshold import CutOff
-from calibcli.workflows.promote.group_shift import group_checks
-from calibcli.workflows.promote.of_groups import kept_group
+from calibcli.workflows.promote.groups.maps import kept_group
+from calibcli.workflows.promote.groups.shift import group_checks
 from calibcli.workflows.threshold.outcome import group_stats
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Promotion of maps and cut-offs by group."""
