@@ -14,12 +14,7 @@ exit code 2, whose reason is listed below and printed by the program. The table 
 (`calibcli/tasks/features.py`), and a test tries each cell: the output is another one, or the reason
 is printed.
 """
-NOT_YET: frozenset[tuple[str, str]] = frozenset(
-    {
-        ("threshold --per-group", "boxes"),
-        ("threshold --per-group", "instances"),
-    }
-)
+NOT_YET: frozenset[tuple[str, str]] = frozenset()
 """Cells that neither act nor are refused with their reason."""
 
 

@@ -182,6 +182,14 @@ _OF_KINDS: Final[Mapping[str, tuple[Refusal, ...]]] = {
             ("binary", "masks"),
         ),
     ),
+    "threshold --per-group": (
+        Refusal(
+            "a cut-off of boxes is chosen with the suppression of rivals, in all images together",
+            "measure --thresholds FILE --images FILE --group COL tells what it does in each group; "
+            "for others, choose on the images of one group at a time",
+            ("boxes",),
+        ),
+    ),
     "apply --prior": (
         Refusal(
             "labels that do not exclude each other have a prevalence each",

@@ -17,6 +17,7 @@ from calibcli.errors import UsageError
 from calibcli.io.boxes.dataset import BoxDataset
 from calibcli.tasks.detection.medium import other_suppression
 from calibcli.tasks.detection.nms import suppressed
+from calibcli.tasks.features import refuse
 from calibcli.workflows.input.asked import Asked
 from calibcli.workflows.input.gather import gather, open_input
 from calibcli.workflows.input.gathered import one_class
@@ -178,12 +179,13 @@ def _check_wish(wish: Wish) -> None:
         )
     for option, value in {
         "--prior": wish.prior,
-        "--per-group": wish.per_group,
         "worst(…)": wish.within,
         "--equal": wish.equal,
     }.items():
         if value is not None:
             raise UsageError(f"{option} is not for --task detection", "leave it out")
+    if wish.per_group is not None:
+        refuse("threshold --per-group", "boxes")
     costs = wish.costs
     if costs is not None and (costs.tn or costs.refer is not None):
         raise UsageError(
