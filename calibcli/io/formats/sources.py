@@ -187,6 +187,9 @@ def _file(
     if kind is not None and (compression is None or kind in TEXTS):
         if not is_uri(path) and not Path(path).is_file():
             return _spooled(path, path, kind)
+        lines = _whole_table(Source(path, kind)) if kind == "stats" else None
+        if lines is not None:
+            return Source(path, "jsonl", None, partition, data=lines)
         if kind == "stats" and _holds_lines(Source(path, kind)):
             return Source(path, "jsonl", None, partition)
         return Source(path, kind, compression, partition)
@@ -205,6 +208,12 @@ def _sniff(source: Source) -> str | None:
     with reading(source.name), source.open() as file:
         kind = kind_of_content(file.read(8))
     return "jsonl" if kind == "stats" and _holds_lines(source) else kind
+
+
+def _whole_table(source: Source) -> bytes | None:
+    from calibcli.io.formats.jsonl.whole import lines_of
+
+    return lines_of(source)
 
 
 def _holds_lines(source: Source) -> bool:

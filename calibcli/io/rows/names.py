@@ -23,7 +23,7 @@ _ONE_SCORE = """
 _SEVERAL_SCORES = "probas proba predictions preds pred_proba predict_proba class_probabilities"
 _LABEL = """
     labels targets class truth true true_label true_class gt ground_truth actual actuals outcome
-    obs observed gold gold_label label_ids targs
+    obs observed gold gold_label label_ids targs expected reference
 """
 SCORES: _Tiers = (
     ("score", "prob", "probability", "p", "y_score", "y_prob", "logit"),

@@ -9,42 +9,30 @@ than no scores, a positive label that the scores rank last.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from calibcli.core.numeric.scales import expit, softmax
 from calibcli.errors import CalibcliError
-from calibcli.io.formats.buffers import BadValueError
-from calibcli.io.formats.readers import open_reader
-from calibcli.io.formats.sources import expand
-from calibcli.io.rows.evidence import Evidence
-from calibcli.io.rows.keys import as_text, keys, natural
-from calibcli.io.rows.labels.coders import as_number
-from calibcli.io.task import LABELS
 from calibcli.tasks.table import open_dataset
 from calibcli.tasks.validity import missing_rows
+from calibcli.workflows.input.candidates import DROPPING, candidates
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from calibcli.io.rows.recipe import InputSpec
-
-    Options = tuple[tuple[str, str | None], ...]
+    from calibcli.workflows.input.candidates import Options
 
 TRIED_ROWS = 20_000
 _MOST_TRIALS = 60
-_MOST_VALUES = 100
 _SHOWN = 3
-_DROPPING: Options = (("--drop-invalid", None),)
 _NO_BETTER = 2.0
 """How many times the log loss of no scores at all a kind of score may have, to be believed."""
-_SCALES = ("100", "255")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,212 +58,38 @@ class Trial:
 def found_options(spec: InputSpec, topic: str, *, need_labels: bool = True) -> list[Options]:
     """Return options that work on these files, the likeliest first; [] where none was found."""
     trials: list[Trial] = []
-    for number, options in enumerate(_candidates(spec, topic, need_labels)):
+    for number, options in enumerate(candidates(spec, topic, need_labels)):
         if number == _MOST_TRIALS:
             break
-        if options[-1:] == _DROPPING and any(one.options == options[:-1] for one in trials):
+        if options[-1:] == DROPPING and any(one.options == options[:-1] for one in trials):
             continue  # nothing has to be left out
         tried = _tried(spec, options, need_labels=need_labels)
         if tried is not None:
             trials.append(tried)
     if topic == "kind":
         return [one.options for one in trials if one.loss <= _NO_BETTER][:1]
-    if topic == "values":  # of the labels that could be the positive one, that which is ranked high
-        trials = [one for one in trials if one.ranking >= 0.5] or trials
+    # All classes tell more than the confidence of the prediction, and that is no one class's score.
+    named = {name for one in trials for name, _ in one.options}
+    surest = next((name for name in ("--scores", "--predicted") if name in named), None)
+    if surest == "--scores":
+        trials = [one for one in trials if not _has(one.options, "--predicted")]
+    elif surest is not None:
+        trials = [one for one in trials if _has(one.options, surest)]
+    # Of the labels that could be the positive one, and of the scores of two classes, those that
+    # rank the right way round.
+    trials = [one for one in trials if one.ranking >= 0.5] or trials
     trials.sort(key=lambda one: (not _all_labels(one.options), -one.strength))
     # What ranks much worse than the best is not what is meant.
     return [one.options for one in trials[:_SHOWN] if 2 * one.strength >= trials[0].strength]
 
 
+def _has(options: Options, name: str) -> bool:
+    return any(one == name for one, _ in options)
+
+
 def _all_labels(options: Options) -> bool:
     """Whether options read every label of a row, of which a single one may rank better."""
     return any(name == "--label" and (value or "").endswith("*") for name, value in options)
-
-
-def _candidates(spec: InputSpec, topic: str, need_labels: bool) -> Iterator[Options]:
-    """Yield options that may be meant, by what the first rows hold."""
-    try:
-        file = Evidence(open_reader(expand(spec.paths, spec.input_format)[0]))
-        labels = file
-        if spec.labels is not None:
-            labels = Evidence(open_reader(expand((spec.labels,))[0]))
-        if topic == "kind":
-            yield from _kinds(spec)
-        elif topic == "key":
-            both = [name for name in file.reader.columns if name in labels.reader.columns]
-            yield from ((("--key", name),) for name in both if file.tells_apart(name))
-        elif topic == "values":
-            yield from _values(spec, labels)
-        else:
-            yield from _columns(spec, file, labels, topic, need_labels)
-    except CalibcliError:
-        return
-
-
-def _kinds(spec: InputSpec) -> Iterator[Options]:
-    if not spec.renormalise:
-        yield (("--renormalise", None),)
-    yield from ((("--scale", scale),) for scale in _SCALES)
-    if spec.scale is None:
-        yield (("--logits", None),)
-    if spec.task != LABELS:
-        yield (("--task", LABELS),)
-    yield (("--raw", None),)
-    yield ("--raw", None), ("--descending", None)
-
-
-# -- labels ----------------------------------------------------------------------------------------
-
-
-def _values(spec: InputSpec, file: Evidence) -> Iterator[Options]:
-    """Yield what the labels of a column may mean."""
-    name = spec.label or next(iter(_label_columns(file, usual_only=True)), None)
-    if name is None:
-        return
-    values = _distinct(file, name)
-    words = [value for value in values if any(mark.isalnum() for mark in value)]
-    marks = [value for value in values if value not in words]
-    without: Options = (("--ignore-label", marks[0]),) if len(marks) == 1 else ()
-    numbers = [as_number(value) for value in words]
-    if len(numbers) == len(words) and any(one is not None and one % 1 for one in numbers):
-        return  # shares of votes: no single one of them is the positive label
-    if len(words) == 2:
-        for value in words:
-            yield (("--positive", value), *without)
-    elif without:
-        yield without
-    if len(words) > 2:
-        yield (("--classes", ",".join(sorted(words, key=natural))), *without)
-        for value in words:
-            if re.search(r"(?i)unknown|uncertain|none|ignore|void|unlabel", value):
-                left = [one for one in words if one != value]
-                if len(left) == 2:
-                    yield from ((("--positive", one), ("--ignore-label", value)) for one in left)
-
-
-def _label_columns(file: Evidence, *, usual_only: bool = False) -> list[str]:
-    from calibcli.io.rows.names import LABELS, usual
-
-    columns = file.reader.columns
-    known = usual(columns, LABELS)
-    if usual_only or known:
-        return known
-    found = []
-    for name, column in columns.items():
-        if column.width is None and column.kind != "other":
-            values = _distinct(file, name)
-            if 2 <= len(values) <= _MOST_VALUES:
-                found.append(name)
-    return found
-
-
-def _distinct(file: Evidence, name: str) -> list[str]:
-    """Return the distinct values of a column's first rows as texts, missing ones left out."""
-    frame = file.keys((name,))
-    if frame is None:
-        return []
-    try:
-        found = keys(frame.columns[name])
-    except BadValueError:  # a list or a struct
-        return []
-    used = sorted({int(code) for code in np.unique(found.codes) if code >= 0})
-    return [as_text(found.values[code]) for code in used if found.values[code] not in (None, "")]
-
-
-# -- columns ---------------------------------------------------------------------------------------
-
-
-def _columns(
-    spec: InputSpec, file: Evidence, labels: Evidence, topic: str, need_labels: bool
-) -> Iterator[Options]:
-    """Yield score columns with label columns, those first that leave the other as it is."""
-    wanted_scores: list[Options] = [()]
-    wanted_labels: list[Options] = [()]
-    if topic == "scores":
-        wanted_scores = [*_several(file, labels), *_singles(file)]
-    names = _label_columns(labels)
-    if need_labels and (topic == "label" or not _has_label(spec, labels)):
-        wanted_labels = [(("--label", name),) for name in names]
-    for score in wanted_scores:
-        columns = {part for _, value in score for part in (value or "").split(",")}
-        for several in _labels_like(score, labels) if topic == "scores" else ():
-            yield (*score, ("--label", several))
-            yield (*score, ("--label", several), *_DROPPING)
-        for label in wanted_labels:
-            if label and label[0][1] in columns:
-                continue
-            yield (*score, *label)
-            name = label[0][1] if label else spec.label or next(iter(names), None)
-            if name is None or spec.positive is not None:
-                continue
-            values = _distinct(labels, name)
-            if len(values) == 2 and set(values) - {"0", "1", "-1", "true", "false"}:
-                yield from ((*score, *label, ("--positive", value)) for value in values)
-
-
-def _has_label(spec: InputSpec, file: Evidence) -> bool:
-    return spec.label is not None or bool(_label_columns(file, usual_only=True))
-
-
-def _singles(file: Evidence) -> list[Options]:
-    """Return columns that may be one score: fractions between 0 and 1 that vary."""
-    found: list[Options] = []
-    for name, column in file.reader.columns.items():
-        if column.width is not None and column.kind == "number":
-            found.append((("--scores", name),))
-        elif column.kind in ("number", "any"):
-            values = _numbers(file, name)
-            if values is not None and _are_probabilities(values):
-                found.append((("--score", name),))
-    return found
-
-
-def _several(file: Evidence, labels: Evidence) -> Iterator[Options]:
-    """Yield columns that may be the scores of classes: named alike, or as the labels are."""
-    columns = file.reader.columns
-    plain = [name for name, column in columns.items() if column.kind in ("number", "any")]
-    numbers = [name for name in plain if _numbers(file, name) is not None]
-    groups: dict[tuple[str, ...], str] = {}
-    stems = [(match[0], name) for name in numbers if (match := re.match(r".*[_.\-:/ ]", name))]
-    for stem, group in groupby(sorted(stems, key=lambda pair: pair[0]), key=lambda pair: pair[0]):
-        names = tuple(name for _, name in group)
-        alone = len([name for name in columns if name.startswith(stem)]) == len(names)
-        groups[names] = f"{stem}*" if alone else ",".join(names)
-    for label in _label_columns(labels):
-        values = _distinct(labels, label)
-        if set(values) <= set(numbers):
-            own = tuple(name for name in numbers if name in values)
-            groups.setdefault(own, ",".join(own))
-    yield from ((("--scores", text),) for names, text in groups.items() if len(names) >= 2)
-
-
-def _labels_like(score: Options, file: Evidence) -> Iterator[str]:
-    """Yield globs of label columns that end as the score columns of a glob do: y_a and p_a."""
-    stem = next((value[:-1] for _, value in score if value and value[-1] == "*"), None)
-    if stem is None:
-        return
-    columns = tuple(file.reader.columns)
-    ends = {name.removeprefix(stem) for name in columns if name.startswith(stem)}
-    others = {name.removesuffix(end) for name in columns for end in ends if name.endswith(end)}
-    for other in sorted(others - {stem, ""}):
-        if {name.removeprefix(other) for name in columns if name.startswith(other)} == ends:
-            yield f"{other}*"
-
-
-def _numbers(file: Evidence, name: str) -> NDArray[Any] | None:
-    from calibcli.io.formats.decode import numbers
-
-    try:
-        frame = file.numbers((name,))
-        return None if frame is None else numbers(frame.columns[name])
-    except (CalibcliError, BadValueError):
-        return None
-
-
-def _are_probabilities(values: NDArray[Any]) -> bool:
-    known = values[np.isfinite(values)]
-    inside = known.size and known.min() >= 0 and known.max() <= 1
-    return bool(inside and len(np.unique(known)) > 2)
 
 
 # -- trials ----------------------------------------------------------------------------------------

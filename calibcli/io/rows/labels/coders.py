@@ -327,6 +327,8 @@ def unknown_hint(coder: BinaryCoder | ClassCoder | MatchCoder, seen: Seen) -> st
     if isinstance(coder, ClassCoder):
         classes = ", ".join(coder.classes[:_SHOWN]) + (", …" if len(coder.classes) > _SHOWN else "")
         found = f"; found {', '.join(values)}" if few else ""
+        if len(values) == 1 and re.fullmatch(r"-\d+|255", values[0]):
+            found += f": --ignore-label {values[0]} if that is no label"
         return f"the classes are {classes} (from the score columns, or --classes a,b,c){found}"
     if not few:
         return "name the label column with --label, or the label that means 1 with --positive"
