@@ -41,6 +41,23 @@ def calibrator(
     return out
 
 
+@pytest.fixture
+def cuts(
+    good: Callable[..., Any],
+    scores: Path,
+    calibrator: Path,
+    tmp_path: Path,
+    made: dict[str, bytes],
+) -> Path:
+    """A cut-off chosen on the binary scores after their calibrator."""
+    path = tmp_path / "cuts.json"
+    if "cut-offs" not in made:
+        good("threshold", scores, "--calibrator", calibrator, "-o", path)
+        made["cut-offs"] = path.read_bytes()
+    path.write_bytes(made["cut-offs"])
+    return path
+
+
 # -- nights of a job that promotes -----------------------------------------------------------------
 
 

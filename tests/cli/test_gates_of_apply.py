@@ -11,16 +11,6 @@ from scipy.stats import binomtest
 
 
 @pytest.fixture
-def cuts(good, scores, calibrator, tmp_path, made):
-    path = tmp_path / "cuts.json"
-    if "cut-offs" not in made:
-        good("threshold", scores, "--calibrator", calibrator, "-o", path)
-        made["cut-offs"] = path.read_bytes()
-    path.write_bytes(made["cut-offs"])
-    return path
-
-
-@pytest.fixture
 def apply(calibcli, scores, calibrator, cuts, tmp_path):
     def run(*more, out="out.csv"):
         place = tmp_path / out

@@ -8,13 +8,6 @@ import numpy as np
 import pytest
 
 
-@pytest.fixture
-def cuts(good, scores, calibrator, tmp_path):
-    path = tmp_path / "cuts.json"
-    good("threshold", scores, "--calibrator", calibrator, "-o", path)
-    return path
-
-
 def digest(path):
     return json.loads(path.read_text())["digest"]
 

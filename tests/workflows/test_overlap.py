@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -32,8 +33,9 @@ def frame(seed, n=3000):
     return pd.DataFrame({"score": 1 / (1 + np.exp(-1.5 * z)), "label": y})
 
 
-@pytest.fixture
-def folder(tmp_path):
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    tmp_path = tmp_path_factory.mktemp("overlap")
     old, new = frame(0), frame(1)
     old.to_parquet(tmp_path / "old.parquet")
     old.to_csv(tmp_path / "old.csv", index=False)
@@ -44,6 +46,12 @@ def folder(tmp_path):
     spec = InputSpec((str(tmp_path / "old.parquet"),))
     fit(spec, PLAIN, FitOptions(method="platt"), output=str(tmp_path / "c.json"))
     return tmp_path
+
+
+@pytest.fixture
+def folder(made, tmp_path):
+    """Files of each test, which may write others in their place."""
+    return shutil.copytree(made, tmp_path, dirs_exist_ok=True)
 
 
 def run(folder, name, **options):
@@ -144,6 +152,8 @@ def test_single_precision_is_known_in_double_and_not_the_reverse(folder):
 
 
 def test_an_old_calibrator_says_that_it_cannot_tell(folder):
+    spec = InputSpec((str(folder / "old.parquet"),))
+    fit(spec, PLAIN, FitOptions(method="platt"), output=str(folder / "c.json"))
     payload = json.loads((folder / "c.json").read_text())
     del payload["sketch"]
     payload["digest"] = digest_of(payload)

@@ -32,12 +32,17 @@ def replay(good, priced):
 
 
 @pytest.mark.parametrize(
-    "cluster", [(), pytest.param(("--cluster", "unit"), marks=pytest.mark.slow)]
+    ("slopes", "cluster"),
+    [
+        (JUMP[1:4], ()),
+        pytest.param(JUMP[:4], (), marks=pytest.mark.slow),
+        pytest.param(JUMP[:4], ("--cluster", "unit"), marks=pytest.mark.slow),
+    ],
 )
 def test_pairs_do_what_the_commands_do_night_by_night(
-    replay, calibcli, good, write, tmp_path, cluster, priced
+    replay, calibcli, good, write, tmp_path, slopes, cluster, priced
 ):
-    rows = nights(JUMP[:4])
+    rows = nights(slopes)
     rows["unit"] = np.arange(len(rows["label"])) // 3
     found = replay(write("dump.csv", rows), *cluster)
     fits_schema(found, "replay")
@@ -81,8 +86,9 @@ def test_pairs_do_what_the_commands_do_night_by_night(
     assert [one["loss"] for one in did["promote"]] == pytest.approx(costs["promote"], abs=0.03)
 
 
-def test_after_a_jump_promoting_costs_less(replay, write):
-    told = by_name(replay(write("dump.csv", nights(JUMP))))
+@pytest.mark.parametrize("slopes", [JUMP[1:5], pytest.param(JUMP, marks=pytest.mark.slow)])
+def test_after_a_jump_promoting_costs_less(replay, write, slopes):
+    told = by_name(replay(write("dump.csv", nights(slopes))))
     assert told["promote", None]["difference"]["high"] < 0
     assert told["promote", None]["replaced"] >= 1
 

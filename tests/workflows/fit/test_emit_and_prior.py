@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -13,19 +14,28 @@ import pytest
 from calibcli.cli.main import main
 
 
-@pytest.fixture
-def files(tmp_path, monkeypatch, capfd):
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("emit")
     rng = np.random.default_rng(0)
     y = rng.random(3000) < 0.4
     x = rng.normal(np.where(y, 1.0, -0.5), 1.0)
     p = 1 / (1 + np.exp(-2 * x))
-    np.savetxt("fit.csv", np.column_stack([p, y]), delimiter=",", header="score,label", comments="")
+    rows = np.column_stack([p, y])
+    np.savetxt(folder / "fit.csv", rows, delimiter=",", header="score,label", comments="")
     y = rng.random(2000) < 0.1
     x = rng.normal(np.where(y, 1.0, -0.5), 1.0)
     p = 1 / (1 + np.exp(-2 * x))
-    np.savetxt("use.csv", p, header="score", comments="")
-    assert main(["fit", "fit.csv", "--method", "platt", "-o", "cal.json", "-q"]) == 0
+    np.savetxt(folder / "use.csv", p, header="score", comments="")
+    paths = str(folder / "fit.csv"), str(folder / "cal.json")
+    assert main(["fit", paths[0], "--method", "platt", "-o", paths[1], "-q"]) == 0
+    return folder
+
+
+@pytest.fixture
+def files(made, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     capfd.readouterr()
     return tmp_path
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ QUICK = Conventions(confidence=None)
 SHIFTS = {"front": 1.2, "rear": -1.2, "roof": 0.0}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def frame():
     rng = np.random.default_rng(0)
     n = 6000
@@ -32,8 +33,9 @@ def frame():
     return pd.DataFrame({"score": expit(z), "label": y, "camera": camera})
 
 
-@pytest.fixture
-def fitted(frame, tmp_path):
+@pytest.fixture(scope="module")
+def fitted(frame, tmp_path_factory):
+    tmp_path = tmp_path_factory.mktemp("groups")
     frame.to_csv(tmp_path / "s.csv", index=False)
     out = tmp_path / "c.json"
     options = FitOptions(method="platt", per_group="camera")
@@ -89,7 +91,7 @@ def test_unseen_groups_have_the_overall_map_and_are_counted(fitted, tmp_path):
     out = tmp_path / "out.csv"
     said = apply(calibrator, InputSpec(paths=(str(tmp_path / "new.csv"),)), str(out))
     assert "1 rows belong to groups" in said["warnings"][0]
-    overall = json.loads((tmp_path / "c.json").read_text())["calibrator"]["overall"]
+    overall = json.loads(Path(calibrator).read_text())["calibrator"]["overall"]
     expected = expit(-(overall["A"] * np.log(0.3 / 0.7) + overall["B"]))
     assert pd.read_csv(out)["probability"][0] == pytest.approx(float(expected))
 
