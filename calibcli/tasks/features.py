@@ -145,13 +145,6 @@ _OF_KINDS: Final[Mapping[str, tuple[Refusal, ...]]] = {
         Refusal("an image stands for itself", "--weight COL of --images FILE", _IMAGES),
         Refusal("a box stands for itself", "--weight COL of --images FILE", ("boxes",)),
     ),
-    "--evidence": (
-        Refusal(
-            "the labels of a row go together, and evidence is of independent rows",
-            "measure one label: --score COL --label COL",
-            ("multilabel",),
-        ),
-    ),
     "fit --per-class": (
         Refusal(
             "one score a row has one map", "--per-class is for several classes", ("binary", "masks")

@@ -116,6 +116,8 @@ def measure(
         from calibcli.workflows.measure.evidence import promised
 
         wanted = promised(promises, conventions, applied)
+        if reading.confidence is None:  # the labels of a row are weighed together
+            reading = replace(reading, confidence=0.95)
     elif promises:
         raise UsageError("--promise is weighed over nights", "add --evidence FILE")
     if curves is not None:

@@ -12,7 +12,6 @@ from calibcli.core.comparison.evidence_by_unit import Cut, after_unit_pairs, aft
 from calibcli.core.results.figures import Where
 from calibcli.core.statistics.curves import reliability
 from calibcli.errors import UsageError
-from calibcli.tasks.features import kind_of, refuse
 
 if TYPE_CHECKING:
     from calibcli.core.comparison.evidence import Evidence, Promise
@@ -52,7 +51,7 @@ class Night:
             UsageError: rates without one cut-off.
             InputError: units that cannot be told apart at the cut-off.
         """
-        by_unit = self.found.clustered
+        by_unit = self.found.clustered or self.found.labels  # a row of several labels is a unit
         if promise.figure == ECE:
             stats = one.used.pairs
             home = reliability(stats, self.conventions.headline).index
@@ -75,11 +74,12 @@ class Night:
                 f"{promise} needs true negatives, and a detector has none",
                 "precision>=, recall>= or fnr<=",
             )
-        cuts = self._boxes(one) if boxes else self._score(one, part)
+        each = boxes or (self.found.labels and self.found.medium == "rows")
+        cuts = self._classes(one) if each else self._score(one, part)
         if not cuts:
             raise UsageError(
                 f"{promise} is of one cut-off of a score, and there is none here",
-                "--thresholds FILE, or one --threshold T, of binary scores or boxes",
+                "--thresholds FILE, or one --threshold T, of binary scores, of labels or boxes",
             )
         return cuts
 
@@ -127,8 +127,8 @@ class Night:
         at = self.applied.chosen_cutoff(one.where, after)
         return next((one for one in tables if at is not None and one.threshold == at), None)
 
-    def _boxes(self, one: Slice) -> list[Cut]:
-        """Return the boxes of each class, with the objects that none has found, at its cut-off."""
+    def _classes(self, one: Slice) -> list[Cut]:
+        """Return the scores of each class at its cut-off; of boxes with the objects not found."""
         after = one.calibrated is not None
         if self.applied is not None:
             after = after and self.applied.after
@@ -155,10 +155,9 @@ def refuse_rows(night: Night) -> None:
     """Refuse rows of which no bet can be made.
 
     Raises:
-        UsageError: weights, no labels, labels that go together, masks that are cleaned.
+        UsageError: weights, no labels, masks that are cleaned.
     """
     found, applied = night.found, night.applied
-    refuse("--evidence", kind_of(found.task, found.medium))
     if not found.labelled:
         raise UsageError("--evidence needs labels, and these rows have none", "--label COL")
     if found.overall.population.pairs.weighted:

@@ -213,6 +213,63 @@ def test_rows_of_a_unit_are_no_independent_evidence(weigh, write):
     assert p[1] > 0.2
 
 
+def labels_of(write, name, score, label):
+    """Write rows of several labels: scores (n, K) and labels (n, K)."""
+    columns = {f"p_{k}": one for k, one in enumerate(np.round(score, 4).T)}
+    return write(name, columns | {f"y_{k}": one for k, one in enumerate(label.T)})
+
+
+LABELS = ("--scores", "p_*", "--label", "y_*", "--task", "multilabel", "--threshold", "0.5")
+
+
+def test_labels_of_a_row_are_no_independent_evidence(weigh, write):
+    """All labels of a row are right or wrong together: forty labels tell no more than one."""
+    rng = np.random.default_rng(4)
+    score = np.full((25, 40), 0.5)
+    before = np.tile([0, 1, 1, 1], 250).reshape(25, 40)
+    agreeing = np.repeat(rng.random(25) < 0.4, 40).astype(int).reshape(25, 40)
+    p, promise = [], ("--promise", "precision>=0.55")
+    for one in (before, agreeing):
+        _, told, place = weigh(labels_of(write, "rows.csv", score, one), *LABELS, *promise)
+    p.append(told["promises"][0]["p"])
+    place.unlink()
+    for one in (before, agreeing):  # a pair a row, and what was a row is a patient
+        columns = {"score": score.ravel(), "label": one.ravel(), "patient": np.arange(1000) // 40}
+        _, told, _ = weigh(write("pairs.csv", columns), *promise, "--cluster", "patient")
+    p.append(told["promises"][0]["p"])
+    assert min(p) > 0.2
+    assert p[0] == pytest.approx(p[1], abs=0.1)  # other units share a bucket
+
+
+def test_a_drift_of_labels_is_found(weigh, write):
+    promises = (*LABELS, "--promise", "ece<=0.05", "--promise", "precision>=0.6")
+    rng = np.random.default_rng(0)
+    found = None
+    for night in range(16):
+        z = rng.normal(-0.5, 1.5, (1000, 3))
+        level = 0.0 if night < 6 else -1.2
+        shared = rng.random((1000, 1)) < 0.5  # half of the rows have labels that go together
+        draw = np.where(shared, rng.random((1000, 1)), rng.random((1000, 3)))
+        label = (draw < expit(z + level)).astype(int)
+        ran, told, _ = weigh(labels_of(write, "night.csv", expit(z), label), *promises)
+        assert ran.code == 0, ran.err
+        p = {one["figure"]: one["p"] for one in told["promises"]}
+        if night < 6:
+            assert set(p.values()) == {1.0}
+        found = found or (night if max(p.values()) < 0.05 else None)
+    assert found is not None
+
+
+def test_labels_need_a_cut_off_for_a_rate(calibcli, write, tmp_path):
+    rows = labels_of(write, "night.csv", np.full((9, 2), 0.5), np.eye(9, 2, dtype=int))
+    ran = calibcli(
+        "measure", rows, *LABELS, "--threshold", "0.2", "--evidence", tmp_path / "year.json",
+        "--promise", "recall>=0.5",
+    )  # fmt: skip
+    assert ran.code == 2
+    assert "one cut-off" in ran.err
+
+
 def test_boxes_are_weighed_by_image(good, tmp_path):
     promises = ("--promise", "ece<=0.05", "--promise", "precision>=0.7", "--promise", "recall>=0.5")
     for name in ("calibration", "test"):  # the first night tells how much images have at stake

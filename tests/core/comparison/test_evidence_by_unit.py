@@ -194,6 +194,12 @@ def of_two_kinds(rng, share, large, units=150):
     return size, rng.binomial(size, np.where(big, large, (0.9 - part * large) / (1 - part)))
 
 
+def of_labels(rng, rate, labels=5, rows=400):
+    """Rows of several labels whose alerts are right or wrong together; a row has some alerts."""
+    size = rng.binomial(labels, 0.4, rows)
+    return size, size * (rng.random(rows) < rate)
+
+
 def test_a_fault_is_found_by_unit():
     rng = np.random.default_rng(2)
     found = [year(lambda: agreeing(rng, 0.75, 1.0), nights=40) for _ in range(5)]
@@ -206,6 +212,7 @@ def test_a_fault_is_found_by_unit():
     [
         (agreeing, (0.9, 0.2)),
         (agreeing, (0.9, 5.0)),
+        (of_labels, (0.9,)),
         (of_two_kinds, (0.004, 1.0)),
         (of_two_kinds, (0.03, 0.95)),
     ],

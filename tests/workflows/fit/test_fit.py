@@ -225,5 +225,6 @@ def test_heavy_weights_do_not_pass_the_guards_of_promotion_as_rows(tmp_path):
     assert [(one.name, one.passed) for one in result.checks] == [
         ("rows", False),
         ("positives", False),
+        ("first_auc", True),
     ]
     assert result.checks[0].value == pytest.approx(60)
