@@ -12,6 +12,7 @@ from calibcli.errors import InputError, UsageError
 from calibcli.io.failures import listing
 from calibcli.io.formats.sources import KEY, expand
 from calibcli.io.images.files import LAYOUTS, VOLUME, ImageFile, Shape, open_images
+from calibcli.io.images.pairing import PLAIN, pattern_hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -213,7 +214,7 @@ def _by_name(
             if stem in by_name:
                 raise InputError(
                     f"{by_name[stem].name} and {file.name} have one name",
-                    hint="scores and labels of several files are matched by file name",
+                    hint=PLAIN,
                 )
             by_name[stem] = file
         sides.append(by_name)
@@ -225,7 +226,9 @@ def _by_name(
             raise InputError(
                 f"{len(names):,} of {len(own if which == 'scores' else other):,} files of {which} "
                 f"have no {missing} of the same name: {listing(names, 3)}",
-                hint="scores and labels of several files are matched by file name",
+                hint=pattern_hint(
+                    *({key: file.source.shown for key, file in side.items()} for side in sides)
+                ),
             )
     return [other[name] for name in own]
 
@@ -290,6 +293,8 @@ def _shape_hint(scores: tuple[int, ...], labels: tuple[int, ...], *, last: bool)
             return "the classes are the last axis: --layout NHWC"
         if last and labels == (scores[0], *scores[2:]):
             return "the classes are the second axis: --layout NCHW"
+        if labels == scores[1:]:
+            return f"one volume of {scores[0]} classes: --layout {VOLUME}"
     if len(labels) == 4 and len(scores) == 3:
         return "are the files swapped? scores come first, --labels names the masks"
     return f"scores are {_FORMS}; labels are the same without K"

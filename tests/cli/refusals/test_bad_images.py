@@ -142,6 +142,35 @@ def test_globs_that_do_not_pair(calibcli, images, tmp_path):
     assert "no file matches" in refused(calibcli, "s/*.npy", "--labels", "none/*.npy")
 
 
+def test_names_that_differ_by_an_end_are_a_pattern(calibcli, images, tmp_path):
+    import shlex
+
+    p, y = images
+    (tmp_path / "my masks").mkdir()
+    for i in range(3):
+        np.save(f"case_{i}_prob.npy", p[i])
+        np.save(f"my masks/{i}.npy", y[i])
+    said = refused(calibcli, "case_*.npy", "--labels", "my masks/*.npy")
+    hint = said.splitlines()[-1]
+    typed = "'case_{id}_prob.npy' --labels 'my masks/{id}.npy'"
+    assert hint == f"hint: the key is a part of the names: {typed}"
+    ran = calibcli("measure", *shlex.split(typed), "--task", "segmentation", "-q")
+    assert ran.code == 0, ran.err
+    np.save("my masks/9.npy", y[0])  # one more: no pattern, and that is said plainly
+    assert "matched by file name" in refused(calibcli, "case_*.npy", "--labels", "my masks/*.npy")
+
+
+def test_one_volume_names_its_layout(calibcli, tmp_path):
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet([1, 1, 1], (4, 5, 6))
+    np.save("v.npy", np.moveaxis(p, -1, 0))
+    np.save("vy.npy", p.argmax(-1))
+    said = refused(calibcli, "v.npy", "--labels", "vy.npy")
+    assert said.rstrip().endswith("hint: one volume of 3 classes: --layout CDHW")
+    line = ("measure", "v.npy", "--labels", "vy.npy", "--task", "segmentation")
+    assert calibcli(*line, "--layout", "CDHW", "-q").code == 0
+
+
 def test_files_of_other_classes_are_no_data_set(calibcli, images, tmp_path):
     p, y = images
     for folder in ("s", "m"):
