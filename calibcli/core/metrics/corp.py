@@ -46,15 +46,20 @@ def block_noise(view: View) -> NDArray[np.float64]:
     fit, block = view.isotonic
     level = np.zeros(int(block[-1]) + 1)
     level[block] = fit
-    squares, total = stats.total, stats.total
-    if stats.table.pos_sq is not None and stats.table.neg_sq is not None:
-        squares = stats.table.pos_sq + stats.table.neg_sq
-    mass = np.bincount(block, weights=total)
-    share = np.bincount(block, weights=squares) / mass
-    rows = mass / share
+    rows = block_rows(view)
+    share = np.bincount(block, weights=stats.total) / rows
     level = (level * rows + 0.5) / (rows + 1.0)
     noise: NDArray[np.float64] = level * (1.0 - level) * share / float(stats.n)
     return noise
+
+
+def block_rows(view: View) -> NDArray[np.float64]:
+    """Return the rows of each block of the isotonic fit, of weights Kish's effective ones."""
+    block = view.isotonic[1]
+    rows: NDArray[np.float64] = np.bincount(block, weights=view.stats.total).astype(np.float64)
+    if view.stats.weighted:
+        rows = rows**2 / np.bincount(block, weights=sum(squared_weights(view.stats)))
+    return rows
 
 
 def _effect_of_clusters(view: View) -> float:
@@ -127,6 +132,7 @@ def uncertainty_interval(view: View, confidence: float) -> tuple[float, float]:
 __all__ = [
     "CORP_OPTIMISM",
     "block_noise",
+    "block_rows",
     "corp_optimism",
     "discrimination_interval",
     "miscalibration_interval",

@@ -154,8 +154,8 @@ def effective_rows(view: View, confidence: float | None = None) -> Array:
     spread = (grown**2).sum(axis=0)
     reached = (rows > 0).sum(axis=0)
     worth = bins.frequency * (1.0 - bins.frequency)
-    effective: Array = np.minimum(reached, count).astype(np.float64)
-    np.divide(worth, spread, out=effective, where=spread > 0)
+    effective: Array = np.minimum(reached, bins.effective).astype(np.float64)
+    np.divide(worth, spread, out=effective, where=spread > worth * _NOTHING)
     if confidence is not None:
         few = [_fewer(freedom(w[w > 0], 1.0), confidence) for w in within.T if w.any()]
         effective[count > 0] *= few

@@ -32,7 +32,9 @@ def of_slots(tally: Tally, first: int, stop: int, parts: Tally | None) -> list[S
     if parts is not None and table.bits is not None:  # cells of buckets are never finer
         parts.enter_grid()
     buckets = None if parts is None else parts.table()
-    losses = tally.losses
+    losses = tally.losses  # of the slots up to the last that has a row
+    none = np.zeros((max(stop - len(losses), 0), losses.shape[1]))
+    losses = np.concatenate([losses, none]) if len(none) else losses
 
     def own(number: int, cells: CellTable) -> dict[str, Any]:
         slot, by_bucket = first + number, None

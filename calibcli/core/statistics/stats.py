@@ -133,12 +133,16 @@ class ScoreStats(ScoredCells):
         return tally.table()
 
     def digest(self) -> str:
-        """Return a SHA-256 over the cells: equal for equal rows, whatever their order."""
+        """Return a SHA-256 over the cells: equal for equal rows, whatever their order.
+
+        Sums of weights are read as float32, for their last digits depend on the order.
+        """
         import hashlib
 
         state = hashlib.sha256(f"{self.table.bits} {self.logits}".encode())
         for column in (self.table.key, self.table.pos, self.table.neg, self.table.offset):
-            state.update(np.ascontiguousarray(column).tobytes())
+            same = column.astype(np.float32) if column.dtype == np.float64 else column
+            state.update(np.ascontiguousarray(same).tobytes())
         return state.hexdigest()
 
     def map(self, calibrated: NDArray[np.float64], *, logits: bool = False) -> ScoreStats:

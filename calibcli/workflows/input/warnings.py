@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli.core.metrics.intervals import buckets
+from calibcli.core.metrics.spread import effective_n
 from calibcli.core.results.warning import Warning
 from calibcli.errors import InputError
 from calibcli.io.dataset import IMAGE
@@ -39,8 +40,9 @@ def measure_warnings(
     overall, stats = result.overall, found.overall.population.pairs
     warnings += _lost_order(overall)
     n, auc, nll = overall.rows, overall.metrics.get("auc"), overall.metrics.get("nll")
-    if n < FEW_ROWS:
-        warnings.append(few_rows(n, medium(found.medium).row))
+    worth = n if not stats.weighted else n * effective_n(stats) / max(float(stats.n), 1e-300)
+    if worth < FEW_ROWS:
+        warnings.append(few_rows(worth, medium(found.medium).row, weighted=stats.weighted))
     if _few_clusters(found):
         warnings.append(Warning("few-clusters", "few clusters: the intervals are rough"))
     if nll is not None and nll.certain_errors:
@@ -72,10 +74,11 @@ def measure_warnings(
     return warnings
 
 
-def few_rows(n: float, what: str = "row") -> Warning:
-    """Return the warning about `n` rows that are too few."""
+def few_rows(n: float, what: str = "row", *, weighted: bool = False) -> Warning:
+    """Return the warning about `n` rows that are too few, or weights that are worth as many."""
     rows = what if n == 1 else f"{what}s"
-    text = f"{n:g} {rows}: too few to tell calibration from chance, see the intervals"
+    told = f"weights are worth {n:.0f} {what}s" if weighted else f"{n:g} {rows}"
+    text = f"{told}: too few to tell calibration from chance, see the intervals"
     return Warning("few-rows", text)
 
 

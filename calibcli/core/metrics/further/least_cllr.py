@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibcli.core.metrics.corp import CORP_OPTIMISM
+from calibcli.core.metrics.corp import CORP_OPTIMISM, block_rows
 from calibcli.core.metrics.spread import effective_n, spread_of
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def cllr_min_gradient(view: View, value: float) -> Gradient:
     Where every label of a block agrees, the other one is taken to have half a row.
     """
     stats, (fit, block) = view.stats, view.isotonic
-    rows = np.bincount(block, weights=stats.total)[block]
+    rows = block_rows(view)[block]
     doubt = np.minimum(0.5 / (rows + 1.0), 0.5)
     held, unsure = _bits(view, fit), _bits(view, np.clip(fit, doubt, 1.0 - doubt))
     found = []

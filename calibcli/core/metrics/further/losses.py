@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibcli.core.metrics.binary import METRICS, brier, brier_uncertainty, nll
-from calibcli.core.metrics.corp import CORP_OPTIMISM, block_noise
+from calibcli.core.metrics.corp import CORP_OPTIMISM, block_noise, block_rows
 from calibcli.core.metrics.gaps import norm_interval
 from calibcli.core.metrics.gradients import GRADIENTS
 from calibcli.core.metrics.shares import proportion
@@ -99,7 +99,7 @@ def _fitted_losses(view: View) -> Gradient:
     Where every label of a block agrees, the other one is taken to have half a row.
     """
     fit, block = view.isotonic
-    rows = np.bincount(block, weights=view.stats.total)[block]
+    rows = block_rows(view)[block]
     doubt = np.minimum(0.5 / (rows + 1.0), 0.5)
     level = np.clip(fit, doubt, 1.0 - doubt)
     return (
