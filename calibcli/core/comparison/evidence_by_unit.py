@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibcli.core.comparison.evidence import Evidence, Promise
+    from calibcli.core.decisions.counts import Cells
     from calibcli.core.statistics.stats import ScoreStats
 
     Floats = NDArray[np.float64]
@@ -75,6 +76,22 @@ class Cut:
             where, label = of_label[name]
             marks[label] += where
         return marks[0], marks[1]
+
+
+def decided_units(cells: Cells, promise: Promise) -> Floats:
+    """Return decisions of each unit that keep a rate, and that break it (U, 2), as they were made.
+
+    Args:
+        cells: decisions of 1 or 0, each about one score, by unit.
+        promise: the rate.
+    """
+    found = np.zeros((int(cells.unit.max(initial=-1)) + 1, 2))
+    alert, truth = cells.decision == 1, cells.truth == 1
+    of = {"tp": alert & truth, "fp": alert & ~truth, "fn": ~alert & truth, "tn": ~alert & ~truth}
+    for side, outcomes in enumerate(RATES[promise.figure][1:]):
+        for name in outcomes:
+            np.add.at(found[:, side], cells.unit[of[name]], cells.count[of[name]])
+    return found
 
 
 def after_units(past: Evidence, units: Floats, promise: Promise) -> Evidence:

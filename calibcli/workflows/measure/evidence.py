@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gathered import Gathered as Rows
-    from calibcli.workflows.measure.decided.applied import Applied
+    from calibcli.workflows.measure.decided.applied import Applied, Decisions
 
 Result = dict[str, Any]
 Place = tuple[str, str]
@@ -134,7 +134,12 @@ class Year:
         return InputError(f"{show(self.path)} is not whole", "begin another file")
 
     def count(
-        self, found: Rows, conventions: Conventions, result: Result, applied: Applied | None
+        self,
+        found: Rows,
+        conventions: Conventions,
+        result: Result,
+        applied: Applied | None,
+        decided: Decisions | None = None,
     ) -> Result:
         """Count the rows of a night, unless they have counted before, and return what is known.
 
@@ -143,12 +148,13 @@ class Year:
             conventions: the bins.
             result: of `measure`, whose confusion tables have the counts of rates.
             applied: the thresholds, whose cut-off is meant.
+            decided: what they decide.
 
         Raises:
             UsageError: rows of which no bet can be made; rates without a cut-off.
             InputError: units that cannot be told apart at the cut-off.
         """
-        night = Night(found, conventions, applied)
+        night = Night(found, conventions, applied, decided)
         refuse_rows(night)
         whole = found.overall
         if found.raw_scale is not None and whole.calibrated is None:

@@ -263,7 +263,7 @@ def measure(
     from calibcli.workflows.measure.evidence import held_year
 
     with held_year(evidence, wanted, conventions) as year:
-        result["evidence"] = year.count(found, conventions, result, applied)
+        result["evidence"] = year.count(found, conventions, result, applied, decided)
         _finish(result, gates, found, applied, save_stats)
         year.write()
     return cast(Result, plain(result))

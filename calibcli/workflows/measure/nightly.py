@@ -8,20 +8,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli.core.comparison.evidence import ECE, RATES, ece_gains, rate_gains
-from calibcli.core.comparison.evidence_by_unit import Cut, after_unit_pairs, after_units
+from calibcli.core.comparison.evidence_by_unit import (
+    Cut,
+    after_unit_pairs,
+    after_units,
+    decided_units,
+)
 from calibcli.core.results.figures import Where
 from calibcli.core.statistics.curves import reliability
 from calibcli.errors import UsageError
+from calibcli.workflows.measure.decided.applied import DecidedRows
 
 if TYPE_CHECKING:
     from calibcli.core.comparison.evidence import Evidence, Promise
+    from calibcli.core.decisions.counts import Cells
     from calibcli.core.results.figures import Confusion
     from calibcli.core.results.measure import SliceResult
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.tasks.population import Population
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gathered import Gathered, Slice
-    from calibcli.workflows.measure.decided.applied import Applied
+    from calibcli.workflows.measure.decided.applied import Applied, Decisions
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +39,13 @@ class Night:
         found: the rows; after the calibrator where there is one.
         conventions: the bins.
         applied: the thresholds, whose cut-off is meant.
+        decided: what they decide.
     """
 
     found: Gathered
     conventions: Conventions
     applied: Applied | None
+    decided: Decisions | None = None
 
     def after(self, promise: Promise, past: Evidence, one: Slice, part: SliceResult) -> Evidence:
         """Return the evidence against a promise with what a slice tells.
@@ -59,12 +68,30 @@ class Night:
                 return after_unit_pairs(past, stats, home, promise.bound)
             gains, off = ece_gains(stats, home, past, promise.bound)
             return past.after(gains, off.tolist())
+        masks = self._masks(one)
+        if masks is not None:
+            return after_units(past, decided_units(masks, promise), promise)
         cuts = self._cuts(promise, one, part)
         if by_unit:
             units = np.sum([cut.by_unit(promise) for cut in cuts], axis=0)
             return after_units(past, units, promise)
         kept, broken = np.sum([cut.decisions(promise) for cut in cuts], axis=0).tolist()
         return past.after(rate_gains(kept, broken, promise))
+
+    def _masks(self, one: Slice) -> Cells | None:
+        """Return the pixels of masks that are cleaned, by image; None where cut-offs alone decide.
+
+        Each structure is decided by itself; of several structures all of them are counted.
+        """
+        decided, images = self.decided, self.found.medium == "images"
+        if not isinstance(decided, DecidedRows) or not images or self.found.exclusive:
+            return None
+        if not _cleans(self.applied):
+            return None
+        if one is self.found.overall:
+            return decided.counted.counts.cells()
+        counts, values = decided.counted.groups[one.column]
+        return counts.cells(list(values).index(one.value))
 
     def _cuts(self, promise: Promise, one: Slice, part: SliceResult) -> list[Cut]:
         """Return the scores of a slice that are cut, where they are cut."""
@@ -155,20 +182,24 @@ def refuse_rows(night: Night) -> None:
     """Refuse rows of which no bet can be made.
 
     Raises:
-        UsageError: weights, no labels, masks that are cleaned.
+        UsageError: weights, no labels, masks of structures that exclude each other and are cleaned.
     """
     found, applied = night.found, night.applied
     if not found.labelled:
         raise UsageError("--evidence needs labels, and these rows have none", "--label COL")
     if found.overall.population.pairs.weighted:
         raise UsageError("--evidence is of rows that count once", "leave out --weight")
-    if found.medium == "images" and applied is not None:
-        rule: Any = applied.chosen.image_rule
-        if getattr(rule, "cleans", False):
-            raise UsageError(
-                "--evidence counts pixels at a cut-off, and these thresholds clean masks",
-                "leave out --thresholds: --promise 'ece<=0.05'",
-            )
+    if found.medium == "images" and found.exclusive and _cleans(applied):
+        raise UsageError(
+            "--evidence counts pixels at a cut-off, and these thresholds clean masks of which one "
+            "is decided a pixel",
+            "leave out --thresholds: --promise 'ece<=0.05'",
+        )
+
+
+def _cleans(applied: Applied | None) -> bool:
+    rule: Any = None if applied is None else applied.chosen.image_rule
+    return bool(getattr(rule, "cleans", False))
 
 
 def _cells(stats: ScoreStats, above: float) -> int:

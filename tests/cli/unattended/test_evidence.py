@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from calibcli.core.comparison.evidence import Promise, rate_gains, unspent
+from calibcli.core.comparison.evidence import Evidence, Promise, rate_gains, unspent
+from calibcli.core.comparison.evidence_by_unit import after_units
 from calibcli.core.numeric.scales import expit
 from tests.nights import left
 
@@ -295,6 +297,53 @@ def test_a_detector_has_no_true_negatives_to_promise(calibcli, tmp_path):
     assert ran.code == 2
     assert "a detector has none" in ran.err
     assert not (tmp_path / "year.json").exists()
+
+
+@pytest.mark.parametrize("structures", [0, 2])
+def test_masks_that_are_cleaned_are_weighed_by_image(structures, good, tmp_path, monkeypatch):
+    """The capital is that of bets on the masks that `apply` writes, an image a unit."""
+    monkeypatch.chdir(tmp_path)
+    shape = (40, 12, 12) if not structures else (40, structures, 12, 12)
+    task = ("--task", "segmentation")
+    for seed, name in enumerate(("chosen", "first", "second")):
+        rng = np.random.default_rng(seed)
+        spots = np.zeros(shape)
+        spots[..., 2:8, 3:9] = rng.random((*shape[:-2], 1, 1)) < 0.7
+        label = (rng.random(shape) < 0.1 + 0.75 * spots).astype(np.uint8)
+        score = np.clip(0.2 + 0.55 * spots + rng.normal(0, 0.15, shape), 0.01, 0.99)
+        np.save(f"{name}.npy", score.astype(np.float32))
+        np.save(f"{name}_labels.npy", label)
+    chosen = ("chosen.npy", "--labels", "chosen_labels.npy", *task)
+    good("threshold", *chosen, "--search", "min-area=9", "-o", "cuts.json")
+    promise = Promise.parse("precision>=0.9")
+    past = Evidence.none(promise, 0)
+    for name in ("first", "second"):
+        used = (f"{name}.npy", "--labels", f"{name}_labels.npy", *task, "--thresholds", "cuts.json")
+        told = good(
+            "measure", *used, "--no-ci", "--evidence", "year.json", "--promise", str(promise),
+            "--format", "json",
+        ).json["evidence"]["promises"]  # fmt: skip
+        cuts = json.loads(Path("cuts.json").read_text())
+        alert = masks(np.load(f"{name}.npy"), cuts)
+        label = np.load(f"{name}_labels.npy").astype(bool)
+        right, wrong = ((alert & one).reshape(40, -1).sum(axis=1) for one in (label, ~label))
+        past = after_units(past, np.stack([right, wrong], axis=1).astype(float), promise)
+    assert told[0]["value"] == pytest.approx(np.exp(past.log_e), rel=1e-9)
+    assert told[0]["p"] < 1.0
+
+
+def masks(score, cuts):
+    """Return what is decided: regions of few pixels are left out, an oracle by SciPy."""
+    from scipy.ndimage import label as regions
+
+    flat = score if score.ndim == 4 else score[:, None]
+    found = np.zeros(flat.shape, bool)
+    for k, one in enumerate(cuts["thresholds"]):
+        for image, own in enumerate(flat[:, k] >= np.float32(one["threshold"])):
+            names, _ = regions(own, np.ones((3, 3)))
+            large = np.bincount(names.ravel()) >= one["min_area"]
+            found[image, k] = large[names] & own
+    return found.reshape(score.shape)
 
 
 DAMAGED = {
