@@ -46,6 +46,7 @@ def script(shell, home):
     ).stdout
 
 
+@pytest.mark.slow
 def test_bash(home):
     if shutil.which("bash") is None:
         pytest.skip("no bash")

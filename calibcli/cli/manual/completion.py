@@ -16,6 +16,7 @@ ASKED = "_CALIBCLI_COMPLETE"
 """Variable of the environment by which a shell asks."""
 
 
+_TYPED = "COMP_WORDS"
 _ZSH = "compdef %(complete_func)s %(prog_name)s"
 _FIRST = '[[ $funcstack[1] != _%(prog_name)s ]] || %(complete_func)s "$@"'
 
@@ -30,7 +31,8 @@ def complete_at_once(given: list[str]) -> None:
     from typer import _completion_shared as shared
 
     scripts = shared._completion_scripts
-    scripts["zsh"] = scripts["zsh"].replace(f"{_ZSH}\n", f"{_ZSH}\n{_FIRST}\n")
+    for shell, script in scripts.items():
+        scripts[shell] = script.replace(f"{_ZSH}\n", f"{_ZSH}\n{_FIRST}\n")
 
 
 def complete_columns(command: Any) -> None:
@@ -57,7 +59,7 @@ def columns(context: Any, parameter: Any, incomplete: str) -> list[str]:
 
 def _word(name: str) -> str:
     """Return a name as a shell takes it in: bash puts it into the line as it is."""
-    typed = os.environ.get("COMP_WORDS", "").rpartition(" ")[2]
+    typed = os.environ.get(_TYPED, "").rpartition(" ")[2]
     if os.environ[ASKED] != "complete_bash" or typed[:1] in ("'", '"'):
         return name
     return re.sub(r"[^\w@%+=:,./-]", r"\\\g<0>", name)

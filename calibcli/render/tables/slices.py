@@ -156,7 +156,7 @@ def reading_cells(item: Reading) -> tuple[Cell, ...]:
         Cell(f"{low:.4g} to {high:.4g}"),
         Cell(figures.count(item.count)),
         Cell(figures.metric(item.score)),
-        Cell(figures.with_interval(correct)),
+        Cell(figures.metric(item.correctness), figures.interval(correct)),
         Cell(figures.signed(item.gap)),
         Cell(told, "", style),
     )
