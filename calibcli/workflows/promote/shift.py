@@ -71,10 +71,12 @@ def checks_of(found: Gathered, known: Mapping[str, Any] | None, rule: Rule) -> l
 
 
 def _first(found: Gathered, rule: Rule) -> list[Check]:
-    """Return what stands in for a comparison on a first run: one score ranks its labels at all."""
-    if not found.single or rule.auc == float("inf"):
+    """Return what stands in for a comparison on a first run: some scores rank their labels."""
+    if found.exclusive or rule.auc == float("inf"):
         return []
-    value = _auc(found.overall.population.pairs)
+    population = found.overall.population
+    areas = [_auc(one) for one in population.classes or (population.pairs,)]
+    value = max((one for one in areas if one is not None), default=None)
     ranks = value is not None and value > 0.5
     area = "undefined" if value is None else f"{value:.3g}"
     said = f"the scores do not rank the labels: AUC {area}, and a first run asks for more than 0.5"

@@ -49,3 +49,20 @@ def test_a_first_run_needs_scores_that_rank(bad, command, calibcli, write, tmp_p
     assert "do not rank the labels" in told["reason"]
     assert not path.exists()
     assert calibcli(*run, "--max-shift", "auc=inf", "--dry-run").code in (0, 1)
+
+
+def test_a_first_run_of_labels_needs_one_that_is_ranked(calibcli, write, tmp_path, valid):
+    rng = np.random.default_rng(0)
+    score = rng.random((1500, 2)).round(3)
+    label = (rng.random((1500, 2)) < score).astype(int)
+    codes = []
+    for turned in ([1, 1], [1, 0]):
+        own = np.where(turned, 1 - label, label)
+        columns = {f"p_{k}": score[:, k] for k in range(2)}
+        night = write("tonight.csv", columns | {f"y_{k}": own[:, k] for k in range(2)})
+        ran = calibcli(
+            "fit", night, "--scores", "p_*", "--label", "y_*", "--task", "multilabel", *SURE,
+            "--promote-over", tmp_path / "first.json", "--dry-run", "--format", "json",
+        )  # fmt: skip
+        codes.append(valid(ran.out)["code"])
+    assert codes == ["shift", "promoted"]
