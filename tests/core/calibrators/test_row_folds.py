@@ -71,3 +71,26 @@ def test_products_of_many_classes_in_float32_change_nothing_that_counts(row_sour
     monkeypatch.undo()
     assert lost - rows.scan(Sums(problem, exact)).step().value < 2e-4
     assert rounded == pytest.approx(exact, abs=2e-4)
+
+
+@pytest.mark.parametrize("kind", [StructuredMatrix, Matrix, Dirichlet])
+@pytest.mark.parametrize("wide", [256, 8], ids=["float64", "float32"])
+def test_entries_of_the_curvature_lead_to_the_same_optimum(kind, wide, row_source, monkeypatch):
+    z, y, bucket = drawn(3000, 20)
+    rows = row_source(z - np.log(np.exp(z).sum(axis=1, keepdims=True)), y, None, bucket)
+    grid = 2 * np.random.default_rng(2).standard_normal((50, 20))
+    blocks = kind.fit(rows)
+    monkeypatch.setattr(f"{REGRESSION}.BLOCK_WORK", 0.0)
+    monkeypatch.setattr(f"{REGRESSION}.WIDE", wide)
+    monkeypatch.setattr(f"{REGRESSION}_sums.WIDE", wide)
+    entries = kind.fit(rows)
+    assert entries.apply(grid) == pytest.approx(blocks.apply(grid), abs=2e-4)
+
+
+def test_few_steps_lead_from_the_means_of_the_features_to_the_end(row_source, monkeypatch):
+    z, y, bucket = drawn(4000, 40)
+    rows = row_source(z, y, None, bucket)
+    monkeypatch.setattr(f"{REGRESSION}.BLOCK_WORK", 0.0)
+    rows.passes = 0
+    StructuredMatrix.fit(rows)
+    assert rows.passes <= 40  # with the diagonal alone 390

@@ -160,7 +160,7 @@ def _by_lbfgs(problem: Problem, theta: FloatArray, tolerance: float, learned: Le
     precondition = learned.precondition
     sums = yield Sums(problem, theta, curvature if precondition is None else "")
     if precondition is None:
-        precondition = _preconditioner(sums.hessian, problem.penalty)
+        precondition = _preconditioner(sums, problem.penalty)
     here = sums.step()
     pairs = learned.pairs
     for steps in range(_MAX_PASSES):
@@ -184,7 +184,7 @@ def _by_lbfgs(problem: Problem, theta: FloatArray, tolerance: float, learned: Le
         else:
             break
         if again:
-            precondition = _preconditioner(sums.hessian, problem.penalty)
+            precondition = _preconditioner(sums, problem.penalty)
         moved, bent = there.theta - here.theta, there.gradient - here.gradient
         if float(np.sum(moved * bent)) > 0.0:
             pairs = [*pairs[-memory + 1 :], (moved.astype(kept), bent.astype(kept))]
@@ -192,11 +192,30 @@ def _by_lbfgs(problem: Problem, theta: FloatArray, tolerance: float, learned: Le
     return here.theta
 
 
-def _preconditioner(hessian: FloatArray, penalty: FloatArray) -> Callable[[FloatArray], FloatArray]:
-    """Return what multiplies a gradient by the inverse of the blocks, or of the entries."""
+def _preconditioner(sums: Sums, penalty: FloatArray) -> Callable[[FloatArray], FloatArray]:
+    """Return what multiplies a gradient by the inverse of the blocks, or of what is known of them.
+
+    Where only a block's diagonal and its column of the intercept are summed, the features are
+    taken to vary apart around their means (K, K), weighted as the class is in doubt: the block is
+    then a diagonal and one product of two vectors (Sherman and Morrison 1950). Logarithms of
+    probabilities have large means, so that all weights of a class together move its logit far.
+    """
+    hessian = sums.hessian
     if hessian.ndim == 2:
-        entries = hessian + penalty
-        return lambda gradient: _level(gradient / entries, penalty)
+        mass = np.maximum(hessian[:, -1:], 1e-300)
+        mean = np.hstack([sums.first / mass, np.ones_like(mass)])
+        apart = penalty.copy()
+        apart[:, :-1] += np.maximum(hessian[:, :-1] - sums.first * mean[:, :-1], 0.0)
+        apart += 1e-6 * hessian
+        share = mean / apart
+        doubt = (1.0 / mass[:, 0] + np.einsum("ij,ij->i", mean, share))[:, None]
+
+        def together(gradient: FloatArray) -> FloatArray:
+            step = gradient / apart
+            step -= share * (np.einsum("ij,ij->i", mean, step)[:, None] / doubt)
+            return _level(step, penalty)
+
+        return together
     width = hessian.shape[1]
     own = np.arange(width)
     blocks = hessian.copy()

@@ -33,7 +33,9 @@ class Sums:
 
     Attributes:
         loss: summed log loss; `gradient` in the shape of theta.
-        hessian: (P, P) of theta.ravel() for "whole"; for "blocks" (K, m, m), m columns of theta.
+        hessian: (P, P) of theta.ravel() for "whole"; for "blocks" (K, m, m), m columns of theta;
+            for "entries" (K, K + 1), the diagonal alone.
+        first: for "entries" (K, K), what of the blocks is of features and intercept.
     """
 
     def __init__(
@@ -51,8 +53,11 @@ class Sums:
         self.hessian = np.zeros(shape.get(curvature, theta.shape if curvature else (0,)))
         kind = _DiagonalMap if problem.diagonal else _FullMap
         self.map = kind(theta) if like is None else like.fresh()
-        wide = size >= WIDE and curvature == "entries"
+        entries = curvature == "entries"
+        self.first = np.zeros((size, size) if entries else (0,))
+        wide = size >= WIDE and entries
         self.squares = _Products(size) if wide else None
+        self.means = _Products(size) if wide else None
 
     def fresh(self) -> Self:
         """Return one that holds nothing."""
@@ -67,8 +72,9 @@ class Sums:
     def finish(self) -> None:
         """Add up what waits to be multiplied."""
         self.map.finish(self.gradient)
-        if self.squares is not None:
+        if self.squares is not None and self.means is not None:
             self.hessian[:, :-1] += self.squares.finish()
+            self.first += self.means.finish()
 
     def add_block(self, block: Block) -> None:
         """Take in rows that stay in a core's cache."""
@@ -89,13 +95,23 @@ class Sums:
         if self.curvature:
             p = f / np.where(mass > 0.0, mass, 1.0)[:, None]
             if self.curvature == "entries":
-                _entries_full(self.hessian, x, p, mass, self.squares)
+                self._add_entries(x, p, mass)
             else:
                 _CURVATURES[self.curvature, problem.diagonal](self.hessian, x, p, mass)
         f[block.truth] -= block.weight
         if said is not None:
             f -= said
         self.map.add_gradient(self.gradient, f, x)
+
+    def _add_entries(self, x: FloatArray, p: FloatArray, mass: FloatArray) -> None:
+        weight, square = p * (1.0 - p) * mass[:, None], x * x
+        self.hessian[:, -1] += weight.sum(axis=0)
+        if self.squares is None or self.means is None:
+            self.hessian[:, :-1] += weight.T @ square
+            self.first += weight.T @ x
+        else:
+            self.hessian[:, :-1] += self.squares.add(weight, square)
+            self.first += self.means.add(weight, x)
 
     def step(self) -> Step:
         """Return the value and the gradient with the penalty."""
@@ -106,6 +122,7 @@ class Sums:
         self.loss += other.loss
         self.gradient += other.gradient
         self.hessian += other.hessian
+        self.first += other.first
 
 
 class Together:
@@ -296,14 +313,6 @@ def _blocks_full(hessian: FloatArray, x: FloatArray, p: FloatArray, mass: FloatA
     x = np.column_stack([x, np.ones(len(x))])
     for k in range(p.shape[1]):
         hessian[k] += (x * (mass * p[:, k] * (1.0 - p[:, k]))[:, None]).T @ x
-
-
-def _entries_full(
-    hessian: FloatArray, x: FloatArray, p: FloatArray, mass: FloatArray, waiting: _Products | None
-) -> None:
-    weight, square = p * (1.0 - p) * mass[:, None], x * x
-    hessian[:, -1] += weight.sum(axis=0)
-    hessian[:, :-1] += weight.T @ square if waiting is None else waiting.add(weight, square)
 
 
 _CURVATURES: dict[tuple[str, bool], Callable[..., None]] = {
