@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _HEAD = 4096
 _MOST = 2**28
 """Bytes up to which a document is parsed as a whole; larger ones want a form that streams."""
+_BOXES = re.compile(rb'"(bbox|segmentation|category_id)"\s*:')
+"""Names of COCO's results, which are read as such."""
 _ARRAY = re.compile(rb"\s*\[\s*\{")
 _SPLIT = re.compile(rb'\s*\{[^\[\]]*"(columns|data|index)"\s*:\s*\[')
 
@@ -30,7 +32,7 @@ def lines_of(source: Source) -> bytes | None:
     """
     with reading(source.name), source.open() as file:
         head = file.read(_HEAD)
-        if b'"bbox"' in head or not (_ARRAY.match(head) or _SPLIT.match(head)):
+        if _BOXES.search(head) or not (_ARRAY.match(head) or _SPLIT.match(head)):
             return None
         if source.size() > _MOST:
             return None
