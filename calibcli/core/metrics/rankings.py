@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 _IMPLIED_ROWS = 2.0
 _STEPS = 48
+_NOTHING = 1e-13
+"""A variance below is rounding."""
 
 
 def auc_interval(view: View, value: float, confidence: float) -> tuple[float, float]:
@@ -138,7 +140,8 @@ class _Test:
         else:
             parts = [side.variance(value) for side in sides]
             of = sum(part**2 / side.df for part, side in zip(parts, sides, strict=True))
-            df = math.floor(min(sum(parts) ** 2 / of if of > 0.0 else spread.df, spread.df))
+            df = sum(parts) ** 2 / of if sum(parts) > _NOTHING else spread.df
+            df = math.floor(min(df, spread.df) + 1e-9)  # a whole number may fall short by rounding
         return cls(value, sides, effect, (fewer, more), t_ppf((1.0 + confidence) / 2.0, df))
 
     def end(self, centre: float, limit: float) -> float:
