@@ -123,6 +123,21 @@ def test_a_table_that_is_one_json_document_is_its_rows(write, good, calibcli):
         assert calibcli("measure", write(name, text)).code == 3, name
 
 
+def test_results_of_a_detector_are_no_table(write, calibcli):
+    """Those of masks have no boxes, and are the same array of objects."""
+    mask = {"image_id": 1, "category_id": 1, "segmentation": [[0, 0, 9, 0, 9, 9]], "score": 0.9}
+    found = write("found.json", json.dumps([mask] * 4))
+    ran = calibcli("measure", found)
+    assert (ran.code, "one JSON array" in ran.err) == (3, True)
+    truth = write("truth.json", json.dumps({
+        "images": [{"id": 1, "width": 20, "height": 20}], "categories": [{"id": 1, "name": "a"}],
+        "annotations": [{**mask, "id": 1, "bbox": [0, 0, 9, 9], "area": 40, "iscrowd": 0}],
+    }))  # fmt: skip
+    ran = calibcli("measure", found, "--task", "detection", "--ground-truth", truth)
+    assert "masks" in ran.err
+    assert "no column x" not in ran.err
+
+
 def test_one_mark_beside_the_classes_is_named(write, calibcli):
     """-100 and 255 are what trainers ignore."""
     logits = write("logits.npy", np.log(Q))
