@@ -123,6 +123,18 @@ def test_a_table_that_is_one_json_document_is_its_rows(write, good, calibcli):
         assert calibcli("measure", write(name, text)).code == 3, name
 
 
+def test_fields_of_objects_are_found(write, calibcli):
+    lines = [
+        json.dumps({"reference": str(truth), "prediction": {"label": str(said), "score": float(p)}})
+        for truth, said, p in zip(TRUTH, TOLD, Q.max(1), strict=True)
+    ]
+    ran = calibcli("measure", write("pipe.jsonl", "\n".join(lines)))
+    hint = ran.err.splitlines()[-1]
+    assert hint.endswith("--score prediction.score --predicted prediction.label")
+    again = calibcli(*shlex.split(hint)[2:], "--format", "json", "-q").json
+    assert again["overall"]["metrics"]["prevalence"]["value"] == pytest.approx(TOP["accuracy"])
+
+
 def test_results_of_a_detector_are_no_table(write, calibcli):
     """Those of masks have no boxes, and are the same array of objects."""
     mask = {"image_id": 1, "category_id": 1, "segmentation": [[0, 0, 9, 0, 9, 9]], "score": 0.9}

@@ -18,10 +18,11 @@ from calibcli.io.rows.labels.coders import as_number
 from calibcli.io.task import LABELS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from calibcli.io.rows.columns import Column
     from calibcli.io.rows.recipe import InputSpec
 
     Options = tuple[tuple[str, str | None], ...]
@@ -96,6 +97,17 @@ def _values(spec: InputSpec, file: Evidence) -> Iterator[Options]:
                     yield from ((("--positive", one), ("--ignore-label", value)) for one in left)
 
 
+def _leaves(columns: Mapping[str, Column], within: str = "") -> dict[str, Column]:
+    """Return columns and the fields of structs, by their dotted names."""
+    found: dict[str, Column] = {}
+    for name, column in columns.items():
+        if column.children:
+            found |= _leaves(column.children, f"{within}{name}.")
+        else:
+            found[f"{within}{name}"] = column
+    return found
+
+
 def _label_columns(file: Evidence, *, usual_only: bool = False) -> list[str]:
     from calibcli.io.rows.names import LABELS, usual
 
@@ -104,7 +116,7 @@ def _label_columns(file: Evidence, *, usual_only: bool = False) -> list[str]:
     if usual_only or known:
         return known
     found = []
-    for name, column in columns.items():
+    for name, column in _leaves(columns).items():
         if column.width is None and column.kind != "other":
             values = _distinct(file, name)
             if 2 <= len(values) <= _MOST_VALUES:
@@ -123,7 +135,7 @@ def _is_prediction(name: str) -> bool:
 def _are_confidences(file: Evidence, columns: set[str], classes: Sequence[str]) -> bool:
     """Whether a column may hold the largest probability of so many classes."""
     name = next(iter(columns), "")
-    if len(columns) != 1 or len(classes) < 2 or name not in file.reader.columns:
+    if len(columns) != 1 or len(classes) < 2 or name not in _leaves(file.reader.columns):
         return False
     values = _numbers(file, name)
     return values is not None and bool(np.nanmin(values) >= 1 / len(classes) - 0.001)
@@ -134,7 +146,7 @@ def _predictions(file: Evidence, label: str) -> list[str]:
     values = set(_distinct(file, label))
     found = [
         name
-        for name, column in file.reader.columns.items()
+        for name, column in _leaves(file.reader.columns).items()
         if name != label and column.width is None and column.kind != "other"
         and len(own := set(_distinct(file, name))) >= 2 and own <= values
     ]  # fmt: skip
@@ -196,7 +208,7 @@ def _has_label(spec: InputSpec, file: Evidence) -> bool:
 def _singles(file: Evidence) -> list[Options]:
     """Return columns that may be one score: fractions between 0 and 1 that vary."""
     found: list[Options] = []
-    for name, column in file.reader.columns.items():
+    for name, column in _leaves(file.reader.columns).items():
         if column.width is not None and column.kind == "number":
             found.append((("--scores", name),))
         elif column.kind in ("number", "any"):
@@ -213,7 +225,7 @@ _MARGINS = re.compile(r"(?i)score|decision|margin|distance|svm|anomaly|points")
 def _unbounded(file: Evidence) -> list[Options]:
     """Return columns that are called as logits or margins are, and are no probabilities."""
     found: list[Options] = []
-    for name, column in file.reader.columns.items():
+    for name, column in _leaves(file.reader.columns).items():
         values = _numbers(file, name) if column.kind in ("number", "any") else None
         if values is None or len(np.unique(values[np.isfinite(values)])) < 3:
             continue
