@@ -1,7 +1,7 @@
 # Needs Python 3.11 or newer, make, and a connection to PyPI; everything else it fetches itself.
 #
 #   make demo   the five commands on sample_data/, ending in build/demo/report.html
-#   make test   the tests but the long ones: under five minutes on two cores
+#   make test   the tests but the long ones: about four minutes on two cores
 #   make test-spark   exported SQL in a local Spark; needs Java
 #   make docs   the documentation as a site, build/site/index.html
 #   make check  everything: lint, types, demo, and every test; continuous integration runs
