@@ -56,3 +56,5 @@ def typed_as(document: Any, kind: type[T]) -> T:
         return msgspec.convert(document, kind)
     except msgspec.ValidationError:  # NumPy's floats are floats for JSON alone
         return msgspec.convert(plain(document), kind)
+    except SystemError as error:  # what msgspec 0.18 makes of an integer that no float can hold
+        raise msgspec.ValidationError("Number out of range") from error

@@ -6,9 +6,10 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from msgspec import ValidationError, convert, structs, to_builtins
+from msgspec import ValidationError, structs, to_builtins
 
 from calibcli.core.results.base import Number, Record
+from calibcli.core.results.reading import typed_as
 from calibcli.core.statistics.buckets import BUCKETS
 from calibcli.core.statistics.cell_table import CellTable
 from calibcli.core.statistics.cells import grid
@@ -79,7 +80,7 @@ def stats_from_dict(payload: dict[str, Any]) -> ScoreStats:
         InputError: when the payload is not such a dict, or its columns do not fit together.
     """
     try:
-        own = convert(payload, Counted)
+        own = typed_as(payload, Counted)
         edges, weighted = tuple(own.edges), own.weighted
         squared, log_loss, infinite, *worst = own.losses
         table = _table(own.cells, edges, weighted=weighted)
