@@ -152,7 +152,10 @@ def _holed(w: World) -> Trial:
 def _promoted(w: World, name: str) -> list[Command]:
     """Return a bad fit, and a promotion over it that is better."""
     live = w.path(name)
-    bad = w.fit(*(() if w.kind == "raw" else ("--temperatures", "9")), name=name)
+    if w.kind == "raw":  # no temperature to be bad by: a map of scores in another unit
+        bad = [{w.fitted.scores: w.fitted.logits}.get(word, word) for word in w.fit(name=name)]
+    else:
+        bad = w.fit("--temperatures", "9", name=name)
     return [bad, w.on("fit", w.new, "--promote-over", live, "--method", w.method, *LEAST)]
 
 

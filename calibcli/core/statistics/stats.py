@@ -114,10 +114,8 @@ class ScoreStats(ScoredCells):
         table = self._summed([self.table, other.table], 1)
         buckets = [part for part in (self.parts, other.parts) if part is not None]
         parts = self._summed(buckets, BUCKETS, exact=table.bits is None) if buckets else None
-        losses = np.array(self.losses)
-        if table.bits is not None:
-            losses = np.array(self.loss_sums)
-            combine(losses, np.array(other.loss_sums))
+        losses = np.array(self.loss_sums)
+        combine(losses, np.array(other.loss_sums))
         ranks = None
         if table.bits is not None and self.ranks is not None and other.ranks is not None:
             ranks = parted_ranks(self.ranks.merge(other.ranks), table, self.edges)
