@@ -108,7 +108,7 @@ def _corp(
     band = curves[-1].band
     level = f"{params.level * 100:.6g}%"
     reason = curves[-1].reason or ""
-    text += f"Grey: {level} of the curves of an honest model." if band else _sentence(reason)
+    text += f"Grey: {level} of the curves of an honest model." if band else words.sentence(reason)
     spec = reliability.corp(curves, task=task, title="CORP reliability curve")
     return Figure("corp", spec, text.strip(), (("", text.strip()),))
 
@@ -123,10 +123,6 @@ def _ece_by_bins(curves: Sequence[Sequence[BinnedEcePoint]], params: Conventions
     )
     spec = reliability.ece_by_bins(curves, title="ECE by bins")
     return Figure("ece-bins", spec, text, (("", text),))
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
 # -- periods ---------------------------------------------------------------------------------------

@@ -14,14 +14,15 @@ from calibcli.render.page.parts import (
 )
 from calibcli.render.tables import common as tabulate
 from calibcli.render.tables import decisions, documents, held, judged
-from calibcli.render.tables.layout import Cell, Column, Table
-from calibcli.render.words import figures
+from calibcli.render.tables.layout import Column, Table
+from calibcli.render.words import figures, words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from calibcli.core.results.report import ReportResult
     from calibcli.render.charts.gallery_decisions import Curves
+    from calibcli.render.tables.layout import Row
 
 POINTS: Final = 20
 
@@ -73,8 +74,8 @@ def thresholds(report: ReportResult) -> str:
         )
     shown = [*judged.decision_tables(measure), *held.tables(report, chosen)]
     body += "".join(table_html(table, sorts=_by_slice(table)) for table in shown if table)
-    lead = f"{_capital(decisions.thresholds_headline(chosen))}. "
-    lead += f"{_capital(decisions.kind_words(chosen))}."
+    told = decisions.thresholds_headline(chosen), decisions.kind_words(chosen)
+    lead = " ".join(map(words.sentence, told))
     if items:
         lead += " The counts are those of the rows of this report."
     return section_html("At the chosen cut-off", "cutoff", body, lead)
@@ -97,29 +98,26 @@ def _by_slice(table: Table) -> bool:
     return table.columns[0].title in ("slice", "structure")
 
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
 def _curve_table(curve: Curves, name: str) -> Table | None:
     """Return about twenty points of both curves."""
-    roc, pr, rows = curve.roc, curve.pr, []
     lines: list[tuple[str, Sequence[float], Sequence[float], Sequence[float | None]]] = []
-    if roc is not None:
-        lines.append(("ROC", roc.fpr, roc.tpr, roc.threshold))
-    if pr is not None:
-        lines.append(("PR", pr.recall, pr.precision, pr.threshold))
-    for label, xs, ys, cuts in lines:
-        for i in _thinned(len(xs)):
-            cells = (figures.short(cuts[i]), figures.metric(xs[i]), figures.metric(ys[i]))
-            rows.append((Cell(label), *(Cell(text) for text in cells)))
-    columns = (
-        Column("curve", left=True),
-        Column("threshold"),
-        Column("fpr (ROC) or recall (PR)"),
-        Column("recall (ROC) or precision (PR)"),
-    )
-    return Table(f"Points of the curves, {name}", columns, tuple(rows)) if rows else None
+    if curve.roc is not None:
+        lines.append(("ROC", curve.roc.fpr, curve.roc.tpr, curve.roc.threshold))
+    if curve.pr is not None:
+        lines.append(("PR", curve.pr.recall, curve.pr.precision, curve.pr.threshold))
+
+    def row(label: str, x: float, y: float, cut: float | None) -> Row:
+        yield Column("curve", left=True), label
+        yield Column("threshold"), figures.short(cut)
+        yield Column("fpr (ROC) or recall (PR)"), figures.metric(x)
+        yield Column("recall (ROC) or precision (PR)"), figures.metric(y)
+
+    rows = [
+        row(label, xs[i], ys[i], cuts[i])
+        for label, xs, ys, cuts in lines
+        for i in _thinned(len(xs))
+    ]
+    return Table.of(f"Points of the curves, {name}", rows) if rows else None
 
 
 def _thinned(n: int) -> Sequence[int]:

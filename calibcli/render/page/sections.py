@@ -38,8 +38,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from calibcli.core.results.conventions import Conventions
+    from calibcli.core.results.envelope import Input
     from calibcli.core.results.measure import MeasureResult, SliceResult
     from calibcli.core.results.report import CalibratorFile, ReportResult
+    from calibcli.render.tables.layout import Row
 
 
 def tiles_html(result: MeasureResult) -> str:
@@ -160,8 +162,7 @@ def drift(result: MeasureResult) -> str:
     found = drifted.drift_tables(result)
     if result.drift is None:
         return ""
-    verdict = result.drift.verdict
-    said = f"{verdict[:1].upper()}{verdict[1:]}."
+    said = words.sentence(result.drift.verdict)
     # The first table's note begins with the verdict, which is said above it.
     rest = found[0].note.removeprefix(said).strip()
     tables = [replace(found[0], note=rest), *found[1:]]
@@ -213,19 +214,13 @@ def data(report: ReportResult) -> str:
     """Return what was read, and every convention used."""
     files = [plain(item) for item in report.inputs]
     extra = list(dict.fromkeys(k for item in files for k in item if k not in {"path", "rows"}))
-    rows = tuple(
-        (
-            Cell(item.path),
-            Cell(figures.count(item.rows)),
-            *(Cell(str(file.get(key, ""))) for key in extra),
-        )
-        for item, file in zip(report.inputs, files, strict=True)
-    )
-    columns = (
-        Column("file", left=True),
-        Column("rows"),
-        *(Column(key, left=True) for key in extra),
-    )
-    body = table_html(Table("Inputs", columns, rows)) if rows else ""
+
+    def row(item: Input, file: dict[str, object]) -> Row:
+        yield Column("file", left=True), item.path
+        yield Column("rows"), figures.count(item.rows)
+        for key in extra:
+            yield Column(key, left=True), str(file.get(key, ""))
+
+    body = table_html(Table.of("Inputs", map(row, report.inputs, files))) if files else ""
     facts = [("task", report.task or ""), *documents.params_facts(report.params)]
     return section_html("Data and conventions", "data", body + facts_html(facts))

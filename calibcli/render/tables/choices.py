@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from calibcli.render.tables.common import figure, level, slice_title
+from calibcli.render.tables.common import TRUTH, figure, level, slice_title, square_table
 from calibcli.render.tables.layout import Cell, Column, Table
 from calibcli.render.words import figures
 
 if TYPE_CHECKING:
     from calibcli.core.results.conventions import Conventions
-    from calibcli.core.results.parts.choices import Abstain, CostMatrix, Kept, Sets
+    from calibcli.core.results.parts.choices import Abstain, CostMatrix, Kept, Sets, SetSlice
     from calibcli.core.results.threshold import Choice
+    from calibcli.render.tables.layout import Row
 
 
 def headline(result: Choice) -> str:
@@ -55,82 +56,58 @@ def percent(share: float | None) -> str:
 
 
 def _abstain(kept: Abstain, params: Conventions) -> Table:
-    parts: list[Abstain | Kept] = [kept, *(kept.groups or ())]
-    rows = [
-        (
-            Cell(slice_title(part.slice)),
-            Cell(figures.count(part.n)),
-            Cell(figures.count(part.kept), percent(part.coverage)),
-            Cell(figures.count(part.referred)),
-            Cell(figures.count(part.errors)),
-            figure("accuracy", part.accuracy),
-            Cell(figures.metric(part.accuracy_of_all)),
-        )
-        for part in parts
-    ]
-    columns = (
-        Column("slice", left=True),
-        Column("n"),
-        Column("kept"),
-        Column("referred"),
-        Column("errors kept"),
-        Column("accuracy of the kept", level(params)),
-        Column("of all"),
-    )
+    def row(part: Abstain | Kept) -> Row:
+        yield Column("slice", left=True), slice_title(part.slice)
+        yield Column("n"), figures.count(part.n)
+        yield Column("kept"), Cell(figures.count(part.kept), percent(part.coverage))
+        yield Column("referred"), figures.count(part.referred)
+        yield Column("errors kept"), figures.count(part.errors)
+        yield Column("accuracy of the kept", level(params)), figure("accuracy", part.accuracy)
+        yield Column("of all"), figures.metric(part.accuracy_of_all)
+
     area, excess = figures.metric(kept.area), figures.metric(kept.excess_area)
     note = f"area under the risk-coverage curve: {area}; {excess} more than a perfect order"
-    return Table("Kept and referred", columns, tuple(rows), note=note)
+    parts: list[Abstain | Kept] = [kept, *(kept.groups or ())]
+    return Table.of("Kept and referred", map(row, parts), note)
 
 
 def _sets(sets: Sets, params: Conventions) -> Table:
-    rows = []
-    for part in sets.slices:
+    def row(part: SetSlice) -> Row:
         quantile = part.quantile
-        rows.append(
-            (
-                Cell(slice_title(part.slice)),
-                Cell(figures.count(part.n)),
-                Cell("every class" if quantile is None else figures.exact(quantile), "", "bold"),
-                figure("coverage", part.coverage),
-            )
-        )
-    columns = (
-        Column("slice", left=True),
-        Column("n"),
-        Column("quantile"),
-        Column("coverage", level(params)),
-    )
+        yield Column("slice", left=True), slice_title(part.slice)
+        yield Column("n"), figures.count(part.n)
+        told = "every class" if quantile is None else figures.exact(quantile)
+        yield Column("quantile"), Cell(told, "", "bold")
+        yield Column("coverage", level(params)), figure("coverage", part.coverage)
+
     size, note = sets.size, ""
     if size is not None:
         note = (
             f"on these rows: {figures.metric(size.mean)} classes a set, "
             f"{percent(size.single)} of one class, {percent(size.empty)} empty"
         )
-    return Table("Prediction sets: nonconformity <= quantile", columns, tuple(rows), note=note)
+    return Table.of("Prediction sets: nonconformity <= quantile", map(row, sets.slices), note)
 
 
 def _costs(cost: CostMatrix) -> Table:
-    constant, names = cost.best_constant, cost.decisions
+    def row(title: Cell | str, value: Cell | str) -> Row:
+        yield Column("decision", left=True), title
+        yield Column("cost"), value
+
+    constant = cost.best_constant
     rows = [
-        (Cell("least expected cost", "", "bold"), figure("cost", cost.expected)),
-        (Cell("what the scores claim for it"), Cell(figures.metric(cost.claimed))),
-        (Cell("most probable class"), Cell(figures.metric(cost.most_probable))),
+        row(Cell("least expected cost", "", "bold"), figure("cost", cost.expected)),
+        row("what the scores claim for it", figures.metric(cost.claimed)),
+        row("most probable class", figures.metric(cost.most_probable)),
     ]
     if constant is not None:
-        rows.append(
-            (Cell(f"always {names[constant.decision]}"), Cell(figures.metric(constant.cost)))
-        )
-    return Table("Cost a row", (Column("decision", left=True), Column("cost")), tuple(rows))
+        always = f"always {cost.decisions[constant.decision]}"
+        rows.append(row(always, figures.metric(constant.cost)))
+    return Table.of("Cost a row", rows)
 
 
 def _decisions(cost: CostMatrix) -> Table | None:
-    counts = cost.counts
-    if not counts or len(counts) > 20:
+    if not cost.counts or len(cost.counts) > 20:
         return None
-    names = [str(name) for name in cost.decisions]
-    rows = tuple(
-        (Cell(name), *(Cell(figures.count(value)) for value in row))
-        for name, row in zip(names, counts, strict=False)
-    )
-    columns = (Column("true", left=True), *(Column(name) for name in names))
-    return Table("Decisions: rows are the truth", columns, rows)
+    counts = ((Cell(figures.count(value)) for value in row) for row in cost.counts)
+    return square_table(TRUTH, cost.decisions, cost.decisions, counts)

@@ -6,22 +6,24 @@ still renders.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from calibcli.core.metrics.further.registry import FURTHER
 from calibcli.core.results.figures import RATES, Figure
 from calibcli.core.results.saved import Pair
-from calibcli.render.tables.layout import Cell, Column, Style, Table
+from calibcli.render.tables.layout import Cell, Column, Table
 from calibcli.render.words import bins as regions
 from calibcli.render.words import figures, words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from calibcli.core.results.conventions import Conventions
     from calibcli.core.results.envelope import GateResult
     from calibcli.core.results.figures import Bin, Confusion, Interval, Where
     from calibcli.core.results.measure import SliceResult
+    from calibcli.render.tables.layout import Row, Style
     from calibcli.tasks.words import Words
 
     Figures = Mapping[str, Figure]
@@ -63,29 +65,20 @@ def metrics_table(
     if params.raw is not None and (ece is None or ece.value is None):
         # What raw scores have no figures of is left out.
         before = {name: one for name, one in before.items() if one.value is not None}
-    shown = [name for name in before if name != "n"]
+    shown = [name for name in {**before, **(after or {})} if name != "n"]
     title = level(params)
-    if after is None:
-        rows = tuple((Cell(name), figure(name, before[name])) for name in shown)
-        columns = (Column("metric", left=True), Column("value", title))
-        return Table("Metrics", columns, rows)
-    shown += [name for name in after if name not in before and name != "n"]
-    pairs = tuple(
-        (
-            Cell(name),
-            figure(name, before.get(name)),
-            figure(name, after.get(name)),
-            _change(name, before.get(name), after.get(name)),
-        )
-        for name in shown
-    )
-    columns_after = (
-        Column("metric", left=True),
-        Column("before", title),
-        Column(after_title, title),
-        Column("change", rank=2),
-    )
-    return Table("Metrics", columns_after, pairs)
+
+    def row(name: str) -> Row:
+        was = before.get(name)
+        yield Column("metric", left=True), name
+        if after is None:
+            yield Column("value", title), figure(name, was)
+            return
+        yield Column("before", title), figure(name, was)
+        yield Column(after_title, title), figure(name, after.get(name))
+        yield Column("change", rank=2), _change(name, was, after.get(name))
+
+    return Table.of("Metrics", map(row, shown))
 
 
 def slice_title(where: Where) -> str:
@@ -123,37 +116,37 @@ def _change(name: str, before: Figure | None, after: Figure | None) -> Cell:
 def confusion_table(parts: Sequence[tuple[str, SliceResult]], params: Conventions) -> Table | None:
     """Return the confusion counts and rates at each cut-off; `parts` are (row title, slice)."""
     tables = [(title, item) for title, part in parts for item in part.confusion or ()]
-    if not tables:
-        return None
-    rows = [
-        (
-            Cell(title),
-            Cell(figures.short(item.threshold), style="bold"),
-            *count_cells(item),
-            *(figure(key, item.rates[key]) for key in RATES),
-        )
-        for title, item in tables
-    ]
-    ranks = {"fpr": 3, "specificity": 2, "f1": 1}
-    columns: tuple[Column, ...] = (
-        Column("", left=True),
-        Column("threshold"),
-        *(Column(key) for key in ("tp", "fp", "fn", "tn")),
-        *(Column(key, short_level(params), rank=ranks.get(key, 0)) for key in RATES),
-    )
+    titled = any(title for title, _ in tables)
     # A detector has no true negatives, and nothing that is made of them.
-    bare = {5, 9, 10} if all(item.tn is None for _, item in tables) else set()
-    if all(not row[0].text for row in rows):
-        bare.add(0)
-    columns = tuple(column for i, column in enumerate(columns) if i not in bare)
-    kept = (tuple(cell for i, cell in enumerate(row) if i not in bare) for row in rows)
+    bare = all(item.tn is None for _, item in tables)
+    counts, rates = (COUNTS[:3], RATES[:3]) if bare else (COUNTS, RATES)
+
+    def row(title: str, item: Confusion) -> Row:
+        if titled:
+            yield Column("", left=True), title
+        yield Column("threshold"), Cell(figures.short(item.threshold), style="bold")
+        yield from count_cells(item, counts)
+        yield from rate_cells(item, rates, params)
+
     caption = f"Confusion: positive means score {words.cut_sign(params)} threshold"
-    return Table(caption, columns, tuple(kept))
+    return Table.of(caption, (row(*one) for one in tables)) if tables else None
 
 
-def count_cells(table: Confusion) -> list[Cell]:
-    """Return the four counts of a table."""
-    return [Cell(figures.count(count)) for count in table.counts.values()]
+COUNTS: Final = ("tp", "fp", "fn", "tn")
+_RANKS: Final = {"fpr": 3, "specificity": 2, "f1": 1}
+
+
+def count_cells(table: Confusion | None, names: Sequence[str] = COUNTS) -> Row:
+    """Yield counts of a table."""
+    for name in names:
+        yield Column(name), figures.count(None if table is None else table.counts[name])
+
+
+def rate_cells(table: Confusion | None, names: Sequence[str], params: Conventions) -> Row:
+    """Yield rates of a table; those that others follow from give way first."""
+    for name in names:
+        rate = None if table is None else table.rates.get(name)
+        yield Column(name, short_level(params), rank=_RANKS.get(name, 0)), figure(name, rate)
 
 
 def short_level(params: Conventions) -> str:
@@ -176,21 +169,18 @@ def _bins_table(
 ) -> Table | None:
     if not bins:
         return None
-    tolerance = params.within
-    rows = []
-    for i, row in enumerate(bins):
-        label = figures.bin_label(
-            row.low, row.high, first=i == 0, last=i == len(bins) - 1, closed=params.closed
-        )
-        cells = [Cell(label), *_bin_cells(row, tolerance)]
+
+    def row(place: int) -> Row:
+        one = bins[place]
+        ends = {"first": place == 0, "last": place == len(bins) - 1}
+        label = figures.bin_label(one.low, one.high, **ends, closed=params.closed)
+        yield Column("bin", left=True), label
+        yield from _bin_cells("", one, params, task)
         if after:
-            cells += _bin_cells(after[i], tolerance)
-        rows.append(tuple(cells))
-    columns = [Column("bin", left=True), *_bin_columns("", task, params)]
-    if after:
-        columns += _bin_columns("after ", task, params)
+            yield from _bin_cells("after ", after[place], params, task)
+
     groups = (("", 1), ("before", 5), ("calibrated", 5)) if after else ()
-    return Table("Reliability by bin", tuple(columns), tuple(rows), groups=groups)
+    return Table.of("Reliability by bin", map(row, range(len(bins))), groups=groups)
 
 
 def calibrated_bins_table(part: SliceResult, params: Conventions, task: Words) -> Table | None:
@@ -199,35 +189,23 @@ def calibrated_bins_table(part: SliceResult, params: Conventions, task: Words) -
     if not after or _edges(after) == _edges(part.bins):
         return None
     table = _bins_table(after, (), params, task)
-    return table and Table("Reliability after calibration", table.columns, table.rows)
+    return table and replace(table, caption="Reliability after calibration")
 
 
-def _bin_columns(prefix: str, task: Words, params: Conventions) -> list[Column]:
-    return [
-        Column(f"{prefix}rows"),
-        Column(task.score, rank=3 if prefix else 0),
-        Column(task.frequency, short_level(params)),
-        Column("gap"),
-        Column(f"{task.score} is", left=True, rank=2),
-    ]
-
-
-def _bin_cells(row: Bin, tolerance: float) -> list[Cell]:
-    if not row.count:
-        return [Cell("0", style="dim"), *(Cell("-", style="dim") for _ in range(3)), Cell("")]
-    gap, mark = row.gap, ""
-    style: Style = ""
+def _bin_cells(prefix: str, row: Bin, params: Conventions, task: Words) -> Row:
+    quiet: Style = "" if row.count else "dim"
+    gap, mark, style = row.gap, "", quiet
     if gap is not None and regions.miss(row) > 1:
-        style = "bad" if abs(gap) > tolerance else "warn"
+        style = "bad" if abs(gap) > params.within else "warn"
         mark = "too low" if gap > 0 else "too high"
     bounds = figures.ends(row.frequency_low, row.frequency_high)
-    return [
-        Cell(figures.count(row.count)),
-        Cell(figures.metric(row.score)),
-        Cell(figures.metric(row.frequency), bounds),
-        Cell(figures.signed(gap), "", style),
-        Cell(mark, "", style),
-    ]
+    score = Column(task.score, rank=3 if prefix else 0)
+    yield Column(f"{prefix}rows"), Cell(figures.count(row.count), style=quiet)
+    yield score, Cell(figures.metric(row.score), style=quiet)
+    frequency = Cell(figures.metric(row.frequency), bounds, quiet)
+    yield Column(task.frequency, short_level(params)), frequency
+    yield Column("gap"), Cell(figures.signed(gap), "", style)
+    yield Column(f"{task.score} is", left=True, rank=2), Cell(mark, "", style if mark else "")
 
 
 def ece_by_bins_table(part: SliceResult, params: Conventions) -> Table | None:
@@ -236,32 +214,39 @@ def ece_by_bins_table(part: SliceResult, params: Conventions) -> Table | None:
     if len(rows) < 3:
         return None
     after = () if part.calibrated is None else part.calibrated.ece_by_bins
-    columns = [Column("binning", left=True), Column("ece", level(params))]
-    if after:
-        columns.append(Column("calibrated", level(params)))
-    cells = []
-    for i, row in enumerate(rows):
-        cells.append(
-            (
-                Cell(words.binning_words(row)),
-                figure("ece", row.ece),
-                *([figure("ece", after[i].ece)] if i < len(after) else []),
-            )
-        )
-    return Table("ECE depends on the bins", tuple(columns), tuple(cells))
+
+    def row(place: int) -> Row:
+        yield Column("binning", left=True), words.binning_words(rows[place])
+        yield Column("ece", level(params)), figure("ece", rows[place].ece)
+        if place < len(after):
+            yield Column("calibrated", level(params)), figure("ece", after[place].ece)
+
+    return Table.of("ECE depends on the bins", map(row, range(len(rows))))
 
 
 def gates_table(gates: Sequence[GateResult]) -> Table | None:
     """Return the gates with pass or FAIL."""
-    if not gates:
-        return None
-    rows = tuple(
-        (
-            Cell("pass", "", "good") if gate.passed else Cell("FAIL", "", "bad"),
-            Cell(str(gate.expr)),
-            Cell(figures.metric(gate.value)),
-        )
-        for gate in gates
-    )
-    columns = (Column("gate", left=True), Column("fails if", left=True), Column("value"))
-    return Table("Gates", columns, rows)
+
+    def row(gate: GateResult) -> Row:
+        told = Cell("pass", "", "good") if gate.passed else Cell("FAIL", "", "bad")
+        yield Column("gate", left=True), told
+        yield Column("fails if", left=True), str(gate.expr)
+        yield Column("value"), figures.metric(gate.value)
+
+    return Table.of("Gates", map(row, gates)) if gates else None
+
+
+TRUTH: Final = "Decisions: rows are the truth"
+"""The caption of counts by truth and decision."""
+
+
+def square_table(
+    caption: str, truth: Iterable[str], decisions: Sequence[str], counts: Iterable[Iterable[Cell]]
+) -> Table:
+    """Return a table of the true classes, a row each, and of what was decided, a column each."""
+
+    def row(name: str, cells: Iterable[Cell]) -> Row:
+        yield Column("true", left=True), name
+        yield from zip(map(Column, decisions), cells, strict=True)
+
+    return Table.of(caption, map(row, truth, counts))

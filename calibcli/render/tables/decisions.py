@@ -11,17 +11,29 @@ from calibcli.core.results.figures import RATES, Figure
 from calibcli.core.results.fit import FittedGroup, Side
 from calibcli.core.results.threshold import ReferralBand
 from calibcli.render.tables import choices
-from calibcli.render.tables.common import count_cells, figure, level, short_level, slice_title
-from calibcli.render.tables.layout import Cell, Column, Style, Table
+from calibcli.render.tables.common import (
+    COUNTS,
+    count_cells,
+    figure,
+    level,
+    rate_cells,
+    short_level,
+    slice_title,
+)
+from calibcli.render.tables.layout import Cell, Column, Table
 from calibcli.render.words import figures, words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from calibcli.core.results.conventions import Conventions
+    from calibcli.core.results.figures import Where
     from calibcli.core.results.fit import Candidate, FittedClass
     from calibcli.core.results.parts.stored import MapPoint
-    from calibcli.core.results.threshold import Choice, CutCost, CutOff
+    from calibcli.core.results.threshold import Choice, CutCost, CutOff, GroupCut
+    from calibcli.render.tables.layout import Row, Style
+
+    Price = float | tuple[float, float] | ReferralBand | None
 
 
 _UNSAID = frozenset(
@@ -64,28 +76,18 @@ def candidates_table(candidates: Sequence[Candidate], params: Conventions) -> Ta
     if not candidates:
         return None
     timed = any(item.seconds is not None for item in candidates)
-    rows = []
-    for item in candidates:
+
+    def row(item: Candidate) -> Row:
         style: Style = "good" if item.chosen else ""
-        rows.append(
-            (
-                Cell("chosen" if item.chosen else "", "", style),
-                Cell(item.method, "", style),
-                Cell(figures.metric(item.score)),
-                Cell(figures.metric(item.se)),
-                *([Cell(_seconds(item.seconds))] if timed else []),
-                Cell(item.note),
-            )
-        )
-    columns = (
-        Column("", left=True),
-        Column("method", left=True),
-        Column(f"cross-fitted {params.select}"),
-        Column("se of difference to best"),
-        *([Column("seconds", rank=1)] if timed else []),
-        Column("note", left=True),
-    )
-    return Table("Candidates", columns, tuple(rows))
+        yield Column("", left=True), Cell("chosen" if item.chosen else "", "", style)
+        yield Column("method", left=True), Cell(item.method, "", style)
+        yield Column(f"cross-fitted {params.select}"), figures.metric(item.score)
+        yield Column("se of difference to best"), figures.metric(item.se)
+        if timed:
+            yield Column("seconds", rank=1), _seconds(item.seconds)
+        yield Column("note", left=True), item.note
+
+    return Table.of("Candidates", map(row, candidates))
 
 
 def _seconds(value: float | None) -> str:
@@ -99,36 +101,21 @@ def fitted_slices_table(
 
     Groups also tell how much of their map is their own, and why where nothing is.
     """
-    if not parts:
-        return None
-    weighed = any(isinstance(part, FittedGroup) for part in parts)
-    rows = []
-    for part in parts:
+
+    def row(part: FittedClass | FittedGroup) -> Row:
         before, after = part.before or Side(), part.after or Side()
-        own = (_weight(part.weight), part.note) if isinstance(part, FittedGroup) else None
-        rows.append(
-            (
-                Cell(part.slice.title),
-                Cell(figures.count(before.value("n"))),
-                *([Cell(own[0])] if own else []),
-                figure("ece", before.metrics.get("ece")),
-                figure("ece", after.metrics.get("ece")),
-                Cell(figures.metric(before.value("nll"))),
-                Cell(figures.metric(after.value("nll"))),
-                *([Cell(own[1])] if own else []),
-            )
-        )
-    columns = (
-        Column("slice", left=True),
-        Column("n"),
-        *([Column("own map")] if weighed else []),
-        Column("ece before", level(params)),
-        Column("ece after", level(params)),
-        Column("nll before", rank=1),
-        Column("nll after", rank=1),
-        *([Column("note", left=True)] if weighed else []),
-    )
-    return Table(title, columns, tuple(rows))
+        yield Column("slice", left=True), part.slice.title
+        yield Column("n"), figures.count(before.value("n"))
+        if isinstance(part, FittedGroup):
+            yield Column("own map"), _weight(part.weight)
+        yield Column("ece before", level(params)), figure("ece", before.metrics.get("ece"))
+        yield Column("ece after", level(params)), figure("ece", after.metrics.get("ece"))
+        yield Column("nll before", rank=1), figures.metric(before.value("nll"))
+        yield Column("nll after", rank=1), figures.metric(after.value("nll"))
+        if isinstance(part, FittedGroup):
+            yield Column("note", left=True), part.note
+
+    return Table.of(title, map(row, parts)) if parts else None
 
 
 def _weight(value: float | list[float]) -> str:
@@ -141,17 +128,13 @@ def _weight(value: float | list[float]) -> str:
 
 def map_table(points: Sequence[MapPoint], params: Conventions) -> Table | None:
     """Return the calibrated probability at chosen scores, and how sure it is."""
-    if not points:
-        return None
-    rows = tuple(
-        (
-            Cell(figures.metric(point.score)),
-            figure("probability", Figure(point.probability, point.low, point.high)),
-        )
-        for point in points
-    )
-    columns = (Column("score"), Column("calibrated probability", level(params)))
-    return Table("The map", columns, rows)
+
+    def row(point: MapPoint) -> Row:
+        calibrated = Figure(point.probability, point.low, point.high)
+        yield Column("score"), figures.metric(point.score)
+        yield Column("calibrated probability", level(params)), figure("probability", calibrated)
+
+    return Table.of("The map", map(row, points)) if points else None
 
 
 def objective_words(result: Choice) -> str:
@@ -235,36 +218,25 @@ def thresholds_table(chosen: Sequence[CutOff], params: Conventions) -> Table | N
         return None
     tables = [item.confusion for item in chosen if item.confusion is not None]
     shown = [key for key in RATES if any(one.rates[key].value is not None for one in tables)]
-    counts = ["tp", "fp", "fn", *(["tn"] if any(one.tn is not None for one in tables) else [])]
+    counts = COUNTS if any(one.tn is not None for one in tables) else COUNTS[:3]
     suppressed = any(item.suppression is not None for item in chosen)
     of_logits = any(item.logit is not None for item in chosen)
-    rows = []
-    for item in chosen:
-        table = item.confusion
-        counted, rated = ({}, {}) if table is None else (table.counts, table.rates)
-        rows.append(
-            (
-                Cell(slice_title(item.slice)),
-                Cell(figures.exact(item.threshold), _cut_interval(item), "bold"),
-                *([Cell(figures.exact(item.logit), style="bold")] if of_logits else []),
-                *([Cell(figures.short(item.suppression))] if suppressed else []),
-                Cell(figures.count(item.n)),
-                *(Cell(figures.count(counted.get(key))) for key in counts),
-                *(figure(key, rated.get(key)) for key in shown),
-            )
-        )
-    ranks = {"fpr": 3, "specificity": 2, "f1": 1}
-    columns = (
-        Column("slice", left=True),
-        Column("threshold", short_level(params) if any(map(_cut_interval, chosen)) else ""),
-        *([Column("logit")] if of_logits else []),
-        *([Column("NMS IoU")] if suppressed else []),
-        Column("n"),
-        *(Column(key) for key in counts),
-        *(Column(key, short_level(params), rank=ranks.get(key, 0)) for key in shown),
-    )
+    beside = short_level(params) if any(map(_cut_interval, chosen)) else ""
+
+    def row(item: CutOff) -> Row:
+        yield Column("slice", left=True), slice_title(item.slice)
+        cut = Cell(figures.exact(item.threshold), _cut_interval(item), "bold")
+        yield Column("threshold", beside), cut
+        if of_logits:
+            yield Column("logit"), Cell(figures.exact(item.logit), style="bold")
+        if suppressed:
+            yield Column("NMS IoU"), figures.short(item.suppression)
+        yield Column("n"), figures.count(item.n)
+        yield from count_cells(item.confusion, counts)
+        yield from rate_cells(item.confusion, shown, params)
+
     caption = f"Chosen thresholds: positive means score {words.cut_sign(params)} threshold"
-    return Table(caption, columns, tuple(rows))
+    return Table.of(caption, map(row, chosen))
 
 
 def _cut_interval(item: CutOff) -> str:
@@ -274,36 +246,29 @@ def _cut_interval(item: CutOff) -> str:
 
 def groups_table(result: Choice) -> Table | None:
     """Return what the chosen cut-offs do in each group, and which constraints they break."""
-    parts = result.groups
-    if not parts:
-        return None
     limited = "".join(result.constraints)
     shown = [key for key in RATES if key in limited] or ["precision", "recall"]
-    rows = []
-    for part in parts:
+
+    def row(part: GroupCut) -> Row:
         sure = part.beyond_chance
         style: Style = "bad" if sure else "warn" if part.breaks else ""
         said = "breaks " + ", ".join(part.breaks) if part.breaks else ""
-        rows.append(
-            (
-                Cell(slice_title(part.slice)),
-                Cell(figures.short(part.threshold)),
-                Cell(figures.count(part.n)),
-                *count_cells(part.confusion),
-                *(figure(key, part.confusion.rates[key]) for key in shown),
-                Cell(f"{said} beyond chance" if sure else said, "", style),
+        yield Column("slice", left=True), slice_title(part.slice)
+        yield Column("threshold", rank=1), figures.short(part.threshold)
+        yield Column("n"), figures.count(part.n)
+        yield from count_cells(part.confusion)
+        for key in shown:
+            yield (
+                Column(key, short_level(result.conventions)),
+                figure(key, part.confusion.rates[key]),
             )
+        yield (
+            Column("constraint", left=True),
+            Cell(f"{said} beyond chance" if sure else said, "", style),
         )
-    level_words = short_level(result.conventions)
-    columns = (
-        Column("slice", left=True),
-        Column("threshold", rank=1),
-        Column("n"),
-        *(Column(key) for key in ("tp", "fp", "fn", "tn")),
-        *(Column(key, level_words) for key in shown),
-        Column("constraint", left=True),
-    )
-    return Table("What the cut-off does in each group", columns, tuple(rows))
+
+    parts = result.groups
+    return Table.of("What the cut-off does in each group", map(row, parts)) if parts else None
 
 
 def costs_table(result: Choice) -> Table | None:
@@ -314,22 +279,23 @@ def costs_table(result: Choice) -> Table | None:
     if not priced:
         return None
     keys = list(dict.fromkeys(key for _, costs in priced for key in costs))
-    rows = tuple(
-        (Cell(slice_title(where)), *(_cost_cell(costs.get(key)) for key in keys))
-        for where, costs in priced
-    )
-    columns = (Column("slice", left=True), *(Column(key.replace("_", " ")) for key in keys))
-    return Table("Cost", columns, rows)
+
+    def row(where: Where, costs: Mapping[str, Price]) -> Row:
+        yield Column("slice", left=True), slice_title(where)
+        for key in keys:
+            yield Column(key.replace("_", " ")), _cost_cell(costs.get(key))
+
+    return Table.of("Cost", (row(*one) for one in priced))
 
 
-def costs_of(cost: CutCost) -> dict[str, float | tuple[float, float] | ReferralBand | None]:
+def costs_of(cost: CutCost) -> dict[str, Price]:
     """Return the costs at a cut-off by name; a band only where rows can be referred."""
     found = structs.asdict(cost)
     told = {k: v for k, v in found.items() if v is not UNSET}
     return {k: v for k, v in told.items() if v is not None or k == "p_value"}
 
 
-def _cost_cell(value: float | tuple[float, float] | ReferralBand | None) -> Cell:
+def _cost_cell(value: Price) -> Cell:
     if isinstance(value, ReferralBand):
         cost, referred = figures.metric(value.cost), figures.count(value.referred)
         return Cell(_band_words(value.low, value.high), f"{cost} a row, {referred} referred")

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING
 
 from calibcli.core.results.base import UNSET, UnsetType
 from calibcli.render.tables import common as tabulate
-from calibcli.render.tables.layout import Cell, Column, Style, Table
+from calibcli.render.tables.layout import Cell, Column, Table
 from calibcli.render.words import figures, words
 from calibcli.render.words.names import visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from calibcli.core.results.comparisons import Compared, Drift
+    from calibcli.core.results.comparisons import Compared, Drift, DriftedSlice
     from calibcli.core.results.conventions import Conventions
     from calibcli.core.results.measure import MeasureResult
+    from calibcli.render.tables.layout import Row, Style
 
 _TESTS = ("reliability_p", "recalibration_p")
 _DISTANCES = ("psi", "ks", "js", "class_psi")
@@ -37,15 +38,11 @@ def drift_tables(result: MeasureResult) -> list[Table]:
 
 
 def _note(found: Drift) -> str:
-    said = [_sentence(found.verdict)]
+    said = [words.sentence(found.verdict)]
     said += [f"{names}: {text}." for names, text in found.assumptions.items()]
     if found.reference.digest is not None:
         said.append(f"The reference rows are {words.short_digest(found.reference.digest)}.")
     return " ".join(said)
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _table(metrics: Mapping[str, Compared], params: Conventions, caption: str, note: str) -> Table:
@@ -96,14 +93,13 @@ def _classes_table(found: Drift, params: Conventions, path: str) -> Table | None
     if not parts:
         return None
     names = [name for name in ("psi", "ks", "mean_score", "ece") if name in parts[0].metrics]
-    rows = []
-    for part in parts:
-        cells = [Cell(visible(part.slice.title))]
+
+    def row(part: DriftedSlice) -> Row:
+        yield Column("class", left=True), visible(part.slice.title)
         for name in names:
             item = part.metrics[name]
             p = _known(item.p)
             mark: Style = "warn" if p is not None and p < 1 - params.level else ""
-            cells.append(Cell(figures.named(name, item), figures.interval(item), mark))
-        rows.append(tuple(cells))
-    columns = (Column("class", left=True), *(Column(name) for name in names))
-    return Table(f"Drift of each class from {path}", columns, tuple(rows), "")
+            yield Column(name), Cell(figures.named(name, item), figures.interval(item), mark)
+
+    return Table.of(f"Drift of each class from {path}", map(row, parts))

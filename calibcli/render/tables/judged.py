@@ -5,19 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from calibcli.render.tables.common import figure, level
-from calibcli.render.tables.layout import Cell, Column, Style, Table
+from calibcli.render.tables.common import TRUTH, figure, level, square_table
+from calibcli.render.tables.layout import Cell, Column, Table
 from calibcli.render.words import figures
 from calibcli.tasks.words import words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from calibcli.core.results.base import Number
     from calibcli.core.results.conventions import Conventions
+    from calibcli.core.results.figures import Figure
     from calibcli.core.results.measure import MeasureResult
     from calibcli.core.results.parts.decided import Decided, DecisionMatrix
     from calibcli.core.results.threshold import ThresholdResult
+    from calibcli.render.tables.layout import Row, Style
 
 MOST_CLASSES = 20
 _MANY = 0.05
@@ -51,12 +53,25 @@ def rows_table(result: ThresholdResult) -> Table | None:
     parts = [("these rows", common.rows)]
     if common.cross_fitted is not None and common.cross_fitted.rows is not None:
         parts.append(("cross-fitted", common.cross_fitted.rows))
-    names = list(common.rows)
-    rows = tuple(
-        (Cell(title), *(figure(name, own.get(name)) for name in names)) for title, own in parts
-    )
-    columns = (Column("mean over", left=True), *(Column(name, level(params)) for name in names))
-    return Table("Label sets of rows", columns, rows)
+    titles = {name: name for name in common.rows}
+    return _compared("Label sets of rows", "mean over", parts, titles, params)
+
+
+def _compared(
+    caption: str,
+    first: str,
+    parts: Iterable[tuple[str, Mapping[str, Figure]]],
+    titles: Mapping[str, str],
+    params: Conventions,
+) -> Table:
+    """Return figures of several sources, a row each; `titles` are those of the figures by name."""
+
+    def row(title: str, metrics: Mapping[str, Figure]) -> Row:
+        yield Column(first, left=True), title
+        for name, shown in titles.items():
+            yield Column(shown, level(params)), figure(name, metrics.get(name))
+
+    return Table.of(caption, (row(*part) for part in parts))
 
 
 def confusions_table(result: MeasureResult) -> Table | None:
@@ -73,13 +88,15 @@ def confusions_table(result: MeasureResult) -> Table | None:
         pairs = [(one.truth, one.decided, one.count, one.share) for one in told.worst]
         title = f"The {len(pairs)} of {told.pairs} confusions that occur most often"
         return replace(_pairs_table(title, pairs, what), note=f"Decided: {of}.")
-    rows = tuple(
-        (Cell(name), *(_share_cell(n, sum(counts), i == k) for i, n in enumerate(counts)))
-        for k, (name, counts) in enumerate(zip(told.matrix.truth, told.matrix.counts, strict=True))
+    truth, decisions = told.matrix.truth, told.matrix.decisions
+    cells = (
+        [_share_cell(count, sum(counts), i == k) for i, count in enumerate(counts)]
+        for k, counts in enumerate(told.matrix.counts)
     )
-    columns = (Column("true", left=True), *(Column(name) for name in told.matrix.decisions))
     note = f"Down: the truth. Across: {of}, with its share of the true class."
-    return Table("Which class is taken for which", columns, rows, note)
+    return replace(
+        square_table("Which class is taken for which", truth, decisions, cells), note=note
+    )
 
 
 def _share_cell(count: Number, of: Number, right: bool) -> Cell:
@@ -98,13 +115,8 @@ def _beside(decision: Decided, params: Conventions) -> Table:
         parts.append(("cross-fitted", decision.cross_fitted.metrics))
     if decision.plain is not None:
         parts.append((decision.plain.rule, decision.plain.metrics))
-    names = [name for name in _NAMES if name in decision.metrics]
-    rows = tuple(
-        (Cell(title), *(figure(name, metrics.get(name)) for name in names))
-        for title, metrics in parts
-    )
-    columns = (Column("rule", left=True), *(Column(_NAMES[name], level(params)) for name in names))
-    return Table("Decisions of all classes together", columns, rows)
+    titles = {name: title for name, title in _NAMES.items() if name in decision.metrics}
+    return _compared("Decisions of all classes together", "rule", parts, titles, params)
 
 
 def _matrix(matrix: DecisionMatrix | None) -> Table | None:
@@ -113,12 +125,8 @@ def _matrix(matrix: DecisionMatrix | None) -> Table | None:
         return None
     if len(matrix.truth) > MOST_CLASSES:
         return _confused(matrix)
-    rows = tuple(
-        (Cell(str(name)), *(Cell(figures.count(count)) for count in counts))
-        for name, counts in zip(matrix.truth, matrix.counts, strict=True)
-    )
-    columns = (Column("true", left=True), *(Column(str(name)) for name in matrix.decisions))
-    return Table("Decisions: rows are the truth", columns, rows)
+    counts = ((Cell(figures.count(count)) for count in row) for row in matrix.counts)
+    return square_table(TRUTH, matrix.truth, matrix.decisions, counts)
 
 
 def _confused(matrix: DecisionMatrix) -> Table | None:
@@ -137,14 +145,11 @@ def _confused(matrix: DecisionMatrix) -> Table | None:
 
 def _pairs_table(title: str, pairs: Sequence[tuple[str, str, Number, float]], rows: str) -> Table:
     """Return a row for each (truth, decision, count, share)."""
-    cells = tuple(
-        (Cell(truth), Cell(name), Cell(figures.count(count)), Cell(figures.percent(share)))
-        for truth, name, count, share in pairs
-    )
-    columns = (
-        Column("true", left=True),
-        Column("decided", left=True),
-        Column(rows),
-        Column("of the true class"),
-    )
-    return Table(title, columns, cells)
+
+    def row(truth: str, decided: str, count: Number, share: float) -> Row:
+        yield Column("true", left=True), truth
+        yield Column("decided", left=True), decided
+        yield Column(rows), figures.count(count)
+        yield Column("of the true class"), figures.percent(share)
+
+    return Table.of(title, (row(*pair) for pair in pairs))

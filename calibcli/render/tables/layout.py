@@ -6,6 +6,7 @@ a small command does not pay for a console library (rich.table alone costs as mu
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -46,6 +47,10 @@ class Column:
     rank: int = 0
 
 
+Row = Iterable[tuple[Column, "Cell | str"]]
+"""A row of a table: its cells in order, each with its column; a text is a cell of nothing else."""
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """A table that text, Markdown and HTML draw alike.
@@ -58,6 +63,24 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     note: str = ""
     groups: tuple[tuple[str, int], ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        caption: str,
+        rows: Iterable[Row],
+        note: str = "",
+        groups: tuple[tuple[str, int], ...] = (),
+    ) -> Table:
+        """Return a table of rows that tell with each cell in which column it stands.
+
+        Every row names the same columns; those of the first are the table's.
+        """
+        told = [tuple(row) for row in rows]
+        columns = tuple(column for column, _ in told[0]) if told else ()
+        cells = (tuple(cell for _, cell in row) for row in told)
+        shown = tuple(tuple(c if isinstance(c, Cell) else Cell(c) for c in row) for row in cells)
+        return cls(caption, columns, shown, note, groups)
 
 
 def paint(text: str, style: Style, color: bool) -> str:

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from calibcli.render.tables import common as tabulate
 from calibcli.render.tables.layout import Cell, Column, Table
-from calibcli.render.words import figures
+from calibcli.render.words import figures, words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from calibcli.core.results.comparisons import Difference
+    from calibcli.core.results.comparisons import Difference, SliceContrast
     from calibcli.core.results.measure import MeasureResult
+    from calibcli.render.tables.layout import Row
 
 PROPER = ("nll", "brier")
 RANKING = ("auc", "average_precision")
@@ -24,8 +25,8 @@ def versus_table(result: MeasureResult) -> Table | None:
     if found is None:
         return None
     caption = f"Versus {found.score}: second less first, paired"
-    columns = _columns(result, "metric", "first", f"second ({found.score})")
-    return Table(caption, columns, _rows(found.metrics), f"{_capital(found.verdict)}.")
+    heads = "first", f"second ({found.score})"
+    return _table(result, caption, heads, found.metrics, found.verdict)
 
 
 def calibrated_table(result: MeasureResult) -> Table | None:
@@ -35,27 +36,24 @@ def calibrated_table(result: MeasureResult) -> Table | None:
         return None
     name = result.versus.score
     shown = {score: item for score, item in found.metrics.items() if score in (*PROPER, "ece")}
-    columns = _columns(result, "metric", "first, calibrated", f"second ({name})")
     caption = f"Versus {name}: the first model after the calibrator, the second as it is"
-    return Table(caption, columns, _rows(shown), f"{_capital(found.verdict)}.")
+    return _table(result, caption, ("first, calibrated", f"second ({name})"), shown, found.verdict)
 
 
-def _columns(result: MeasureResult, *titles: str) -> tuple[Column, ...]:
-    first, *others = titles
-    level = tabulate.level(result.conventions)
-    return (Column(first, left=True), *map(Column, others), Column("difference", level))
+def _table(
+    result: MeasureResult,
+    caption: str,
+    heads: tuple[str, str],
+    metrics: Mapping[str, Difference],
+    verdict: str,
+) -> Table:
+    def row(name: str, item: Difference) -> Row:
+        yield Column("metric", left=True), name
+        for head, value in zip(heads, (item.first, item.second), strict=True):
+            yield Column(head), figures.valued(name, value)
+        yield _difference(name, item, "difference", result)
 
-
-def _rows(metrics: Mapping[str, Difference]) -> tuple[tuple[Cell, ...], ...]:
-    return tuple(
-        (
-            Cell(name),
-            Cell(figures.valued(name, item.first)),
-            Cell(figures.valued(name, item.second)),
-            _difference(name, item),
-        )
-        for name, item in metrics.items()
-    )
+    return Table.of(caption, (row(*one) for one in metrics.items()), words.sentence(verdict))
 
 
 def slices_table(result: MeasureResult) -> Table | None:
@@ -67,19 +65,18 @@ def slices_table(result: MeasureResult) -> Table | None:
     if found is None or not found.slices:
         return None
     shown = PROPER if PROPER[0] in found.metrics else RANKING
-    rows = tuple(
-        (Cell(part.slice.title), *(_difference(score, part.metrics[score]) for score in shown))
-        for part in found.slices
-    )
-    level = tabulate.level(result.conventions)
-    columns = (Column("slice", left=True), *(Column(score, level) for score in shown))
-    return Table(f"Versus {found.score}, by slice: second less first", columns, rows)
+
+    def row(part: SliceContrast) -> Row:
+        yield Column("slice", left=True), part.slice.title
+        for score in shown:
+            yield _difference(score, part.metrics[score], score, result)
+
+    return Table.of(f"Versus {found.score}, by slice: second less first", map(row, found.slices))
 
 
-def _difference(name: str, item: Difference) -> Cell:
+def _difference(
+    name: str, item: Difference, title: str, result: MeasureResult
+) -> tuple[Column, Cell]:
     style = tabulate.sure_style(name, item.low, item.high)
-    return Cell(figures.valued(name, item.value), figures.interval(item), style)
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    told = Cell(figures.valued(name, item.value), figures.interval(item), style)
+    return Column(title, tabulate.level(result.conventions)), told

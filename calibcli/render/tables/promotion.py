@@ -12,7 +12,16 @@ from calibcli.render.words.words import LOSSES
 
 if TYPE_CHECKING:
     from calibcli.core.results.figures import Figure
-    from calibcli.core.results.promotion import Comparison, Contender, PromotionResult, Step
+    from calibcli.core.results.promotion import (
+        CheckResult,
+        Comparison,
+        ConstraintKept,
+        Contender,
+        GroupKept,
+        PromotionResult,
+        Step,
+    )
+    from calibcli.render.tables.layout import Row
 
 _DECISIONS: Final = {
     "promoted": "Promoted",
@@ -87,35 +96,32 @@ def _steps(result: PromotionResult) -> Table | None:
     if not compared.steps:
         return _pair(compared, title, interval)
     chosen = None if result.challenger is None else result.challenger.step
-    columns = (
-        Column("", left=True),
-        Column("way from the champion"),
-        Column(f"cross-fitted {title}"),
-        Column("difference", interval),
-    )
-    rows = [(Cell("champion"), Cell(""), Cell(figures.metric(compared.champion)), Cell(""))]
+
+    def row(name: str, way: str, loss: float | None, gap: Cell | str) -> Row:
+        yield Column("", left=True), name
+        yield Column("way from the champion"), way
+        yield Column(f"cross-fitted {title}"), figures.metric(loss)
+        yield Column("difference", interval), gap
+
+    rows = [row("champion", "", compared.champion, "")]
     for step in compared.steps:
-        rows.append(
-            (
-                Cell("challenger" if step.step == chosen else ""),
-                Cell(figures.short(step.step)),
-                Cell(figures.metric(step.loss)),
-                _difference(step, better=step.better),
-            )
-        )
+        name = "challenger" if step.step == chosen else ""
+        gap = _difference(step, better=step.better)
+        rows.append(row(name, figures.short(step.step), step.loss, gap))
     note = "The intervals hold together." if len(compared.steps) > 1 else ""
-    return Table("Held out", columns, tuple(rows), note)
+    return Table.of("Held out", rows, note)
 
 
 def _kept(result: PromotionResult) -> Table | None:
     """Return the groups that keep the map that they have."""
     beside = () if result.thresholds is None else result.thresholds.kept_groups or ()
     every = dict.fromkeys((*(result.kept_groups or ()), *beside))
-    if not every:
-        return None
-    columns = (Column("keeps what it has", left=True), Column("why", left=True))
-    rows = tuple((Cell(f"{one.slice.column}={one.slice.title}"), Cell(one.reason)) for one in every)
-    return Table("Groups", columns, rows)
+
+    def row(one: GroupKept) -> Row:
+        yield Column("keeps what it has", left=True), f"{one.slice.column}={one.slice.title}"
+        yield Column("why", left=True), one.reason
+
+    return Table.of("Groups", map(row, every)) if every else None
 
 
 def _difference(one: Step | Comparison, *, better: bool) -> Cell:
@@ -127,25 +133,22 @@ def _pair(compared: Comparison, title: str, interval: str) -> Table | None:
     """Return the objective of the cut-offs in use and of the new ones."""
     if compared.difference is None or compared.low is None or compared.high is None:
         return None
-    columns = (
-        Column("", left=True),
-        Column(f"held-out {title}"),
-        Column("difference", interval),
-    )
     better = compared.low > 0 if compared.larger_is_better else compared.high < 0
+
+    def row(name: str, value: float | None, gap: Cell | str) -> Row:
+        yield Column("", left=True), name
+        yield Column(f"held-out {title}"), figures.metric(value)
+        yield Column("difference", interval), gap
+
     gap = _difference(compared, better=better)
-    rows = (
-        (Cell("champion"), Cell(figures.metric(compared.champion)), Cell("")),
-        (Cell("challenger"), Cell(figures.metric(compared.challenger)), gap),
-    )
-    return Table("Decisions", columns, rows)
+    rows = row("champion", compared.champion, ""), row("challenger", compared.challenger, gap)
+    return Table.of("Decisions", rows)
 
 
 def _constraints(result: PromotionResult) -> Table | None:
     items = None if result.comparison is None else result.comparison.constraints
     if not items:
         return None
-    columns = (Column("", left=True), Column("champion"), Column("challenger"))
 
     def cell(one: Figure | None) -> Cell:
         if one is None:
@@ -154,29 +157,26 @@ def _constraints(result: PromotionResult) -> Table | None:
             figures.metric(one.value), f"[{figures.metric(one.low)}, {figures.metric(one.high)}]"
         )
 
-    rows = []
-    for one in items:
+    def row(one: ConstraintKept) -> Row:
         where = one.slice
         value = None if where.column is None else f"{where.column}={where.value}"
         told = ", ".join(filter(None, (value, where.label or where.name, one.constraint)))
-        rows.append((Cell(told), cell(one.champion), cell(one.challenger)))
-    return Table("Constraints", columns, tuple(rows), "The intervals hold together.")
+        yield Column("", left=True), told
+        yield Column("champion"), cell(one.champion)
+        yield Column("challenger"), cell(one.challenger)
+
+    return Table.of("Constraints", map(row, items), "The intervals hold together.")
 
 
 def _checks(result: PromotionResult) -> Table | None:
-    if not result.checks:
-        return None
-    columns = (Column("check", left=True), Column("value"), Column("limit"), Column("", left=True))
-    rows = tuple(
-        (
-            Cell(_CHECKS.get(one.name, one.name)),
-            Cell("" if one.value is None else figures.short(one.value)),
-            Cell("none" if one.limit is None else figures.short(one.limit)),
-            Cell("passed", "", "good") if one.passed else Cell("failed", "", "bad"),
-        )
-        for one in result.checks
-    )
-    return Table("Checks", columns, rows)
+    def row(one: CheckResult) -> Row:
+        passed = Cell("passed", "", "good") if one.passed else Cell("failed", "", "bad")
+        yield Column("check", left=True), _CHECKS.get(one.name, one.name)
+        yield Column("value"), "" if one.value is None else figures.short(one.value)
+        yield Column("limit"), "none" if one.limit is None else figures.short(one.limit)
+        yield Column("", left=True), passed
+
+    return Table.of("Checks", map(row, result.checks)) if result.checks else None
 
 
 def csv_rows(result: PromotionResult) -> list[tuple[Any, ...]]:

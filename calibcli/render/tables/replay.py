@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from calibcli.core.results.parts.replay import Policy, ReplayResult
+    from calibcli.render.tables.layout import Row
 
 
 def headline(result: ReplayResult) -> str:
@@ -44,28 +45,18 @@ def tables(result: ReplayResult) -> list[Table]:
     """Return the policies."""
     interval = level(result.conventions)
     score = LOSSES[result.score]
-    columns = (
-        Column("policy", left=True),
-        Column("replaced"),
-        Column(f"{score} by row", interval),
-        Column("less never", interval),
-        Column("worst period", left=True),
-        Column(score),
-    )
-    rows = tuple(_row(one, result.score) for one in result.policies)
+
+    def row(one: Policy) -> Row:
+        yield Column("policy", left=True), one.title
+        yield Column("replaced"), figures.count(one.replaced)
+        loss = Cell(figures.metric(one.loss.value), figures.interval(one.loss))
+        yield Column(f"{score} by row", interval), loss
+        yield Column("less never", interval), _difference(one, result.score)
+        yield Column("worst period", left=True), visible(one.worst.value)
+        yield Column(score), figures.metric(one.worst.loss)
+
     note = "Differences are paired, row by row, and their intervals hold together."
-    return [Table("Policies", columns, rows, note)]
-
-
-def _row(one: Policy, score: str) -> tuple[Cell, ...]:
-    return (
-        Cell(one.title),
-        Cell(figures.count(one.replaced)),
-        Cell(figures.metric(one.loss.value), figures.interval(one.loss)),
-        _difference(one, score),
-        Cell(visible(one.worst.value)),
-        Cell(figures.metric(one.worst.loss)),
-    )
+    return [Table.of("Policies", map(row, result.policies), note)]
 
 
 def _difference(one: Policy, score: str) -> Cell:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from calibcli.core.results.figures import Figure, Where
     from calibcli.core.results.saved import Pair, SavedPair
+    from calibcli.render.tables.layout import Row
 
 NOTE = (
     "apart: the two intervals do not overlap. The interval of a difference on the same rows: "
@@ -21,17 +22,10 @@ NOTE = (
 
 def saved_table(result: SavedPair) -> Table:
     """Return every figure of all rows, and the ECE of each class and group that is in both."""
-    columns = (
-        Column("figure", left=True),
-        Column("first", "interval"),
-        Column("second", "interval"),
-        Column("difference"),
-        Column("intervals", left=True),
-    )
-    return Table("Two results", columns, tuple(_rows(result)), NOTE)
+    return Table.of("Two results", _rows(result), NOTE)
 
 
-def _rows(result: SavedPair) -> Iterator[tuple[Cell, ...]]:
+def _rows(result: SavedPair) -> Iterator[Row]:
     for name, pair in result.overall.metrics.items():
         yield _row(name, name, pair)
     for part in (*result.classes, *result.groups):
@@ -39,22 +33,21 @@ def _rows(result: SavedPair) -> Iterator[tuple[Cell, ...]]:
             yield _row(f"ece of {label(part.slice)}", "ece", part.metrics["ece"])
 
 
-def _row(title: str, name: str, pair: Pair) -> tuple[Cell, ...]:
+def _row(title: str, name: str, pair: Pair) -> Row:
     apart = {None: "", True: "apart", False: "overlap"}[pair.apart]
     count = name in figures.COUNTS
+    yield Column("figure", left=True), title
+    yield Column("first", "interval"), _figure(name, pair.first)
+    yield Column("second", "interval"), _figure(name, pair.second)
     difference = figures.count(pair.difference) if count else figures.signed(pair.difference)
-    sides = (_figure(name, side) for side in (pair.first, pair.second))
-    said = Cell(apart, style="bold") if pair.apart else Cell(apart)
-    return Cell(title), *sides, Cell(difference), said
+    yield Column("difference"), difference
+    yield Column("intervals", left=True), Cell(apart, style="bold" if pair.apart else "")
 
 
 def _figure(name: str, figure: Figure | None) -> Cell:
     if figure is None:
         return Cell(figures.NONE)
-    text = figures.count(figure.value) if name in figures.COUNTS else figures.metric(figure.value)
-    if figure.low is None or figure.high is None:
-        return Cell(text)
-    return Cell(text, f"[{figures.metric(figure.low)}, {figures.metric(figure.high)}]")
+    return Cell(figures.named(name, figure), figures.interval(figure))
 
 
 def label(where: Where) -> str:

@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING
 
 from calibcli.core.results.figures import Figure
 from calibcli.render.tables.common import figure, level
-from calibcli.render.tables.layout import Cell, Column, Style, Table
+from calibcli.render.tables.layout import Cell, Column, Table
 from calibcli.render.tables.slices import reading_cells
 from calibcli.render.words import figures
 from calibcli.render.words.names import visible
 
 if TYPE_CHECKING:
+    from calibcli.core.results.base import Number
+    from calibcli.core.results.figures import Reading
     from calibcli.core.results.measure import MeasureResult, Structure
     from calibcli.core.results.parts.searches import Together
-    from calibcli.core.results.threshold import Choice
+    from calibcli.core.results.threshold import Choice, CutOff
+    from calibcli.render.tables.layout import Row, Style
 
 _OVERLAP = ("precision", "recall", "dice", "iou", "mean_dice")
 
@@ -24,59 +27,50 @@ def structures_table(result: MeasureResult) -> Table | None:
     told = result.segmentation
     if told is None:
         return None
-    tolerance, later = result.conventions.within, result.overall.calibrated
     after = any(one.calibrated is not None for one in told.structures)
-    rows = [
-        _row(one, tolerance, hidden=one.name in told.hidden, after=after) for one in told.structures
-    ]
-    rows.append(
-        (
-            Cell("all pixels", "", "dim"),
-            Cell(figures.count(told.pixels)),
-            Cell(""),
-            figure("ece", result.overall.ece),
-            *([figure("ece", None if later is None else later.ece)] if after else []),
-            *(Cell("") for _ in range(2 + len(_OVERLAP))),
+    later, interval = result.overall.calibrated, level(result.conventions)
+    shown = {"precision": 2, "recall": 3, "dice": 0, "iou": 4, "mean_dice": 1}
+
+    def row(
+        name: Cell,
+        decided: Number,
+        ece: Cell,
+        calibrated: Figure | None,
+        one: Structure | None = None,
+    ) -> Row:
+        gap = None if one is None else one.gap.value
+        said, style = _verdict(gap, result.conventions.within)
+        overlap = {} if one is None else _overlap(one)
+        yield Column("structure", left=True), name
+        yield Column("decided"), figures.count(decided)
+        yield Column("score", rank=6), figure("score", None if one is None else one.score)
+        yield Column("ece", interval), ece
+        if after:
+            yield Column("calibrated", interval), figure("ece", calibrated)
+        yield Column("gap"), Cell("" if one is None else figures.signed(gap), "", style)
+        yield Column("scores are", left=True, rank=5), Cell(said, "", style)
+        for key, rank in shown.items():
+            item, whole = overlap.get(key), key == "dice"
+            plain = item if item is None or whole else Figure(item.value)
+            yield (
+                Column(key.replace("_", " "), interval if whole else "", rank=rank),
+                figure(key, plain),
+            )
+
+    rows = []
+    for one in told.structures:
+        mark: Style = "bad" if one.name in told.hidden else ""
+        name, ece = Cell(visible(one.name), "", mark), figure("ece", one.ece, mark)
+        rows.append(
+            row(name, one.decided, ece, None if one.calibrated is None else one.calibrated.ece, one)
         )
-    )
-    interval = level(result.conventions)
-    columns = (
-        Column("structure", left=True),
-        Column("decided"),
-        Column("score", rank=6),
-        Column("ece", interval),
-        *([Column("calibrated", interval)] if after else []),
-        Column("gap"),
-        Column("scores are", left=True, rank=5),
-        *(
-            Column(name.replace("_", " "), interval if name == "dice" else "", rank=rank)
-            for name, rank in zip(_OVERLAP, (2, 3, 0, 4, 1), strict=True)
-        ),
-    )
+    whole = Cell("all pixels", "", "dim"), told.pixels, figure("ece", result.overall.ece)
+    rows.append(row(*whole, None if later is None else later.ece))
     note = (
         f"Each structure on the pixels decided for it ({told.decided}); gap: precision less "
         "mean score. Intervals are over images."
     )
-    return Table("Per structure", columns, tuple(rows), note)
-
-
-def _row(one: Structure, tolerance: float, *, hidden: bool, after: bool) -> tuple[Cell, ...]:
-    gap = one.gap.value
-    said, style = _verdict(gap, tolerance)
-    mark: Style = "bad" if hidden else ""
-    cells = [
-        Cell(visible(one.name), "", mark),
-        Cell(figures.count(one.decided)),
-        figure("score", one.score),
-        figure("ece", one.ece, mark),
-        *([figure("ece", None if one.calibrated is None else one.calibrated.ece)] if after else []),
-        Cell(figures.signed(gap), "", style),
-        Cell(said, "", style),
-    ]
-    for key, item in _overlap(one).items():
-        plain = item if key == "dice" else Figure(item.value)
-        cells.append(figure(key, plain))
-    return tuple(cells)
+    return Table.of("Per structure", rows, note)
 
 
 def _overlap(one: Structure | Together) -> dict[str, Figure]:
@@ -95,27 +89,16 @@ def _verdict(gap: float | None, tolerance: float) -> tuple[str, Style]:
 def at_table(result: MeasureResult) -> Table | None:
     """Return what each structure's scores mean at given confidences; None for rows."""
     structures = () if result.segmentation is None else result.segmentation.structures
-    rows = []
-    for one in structures:
-        for item in one.at or ():
-            *cells, said = reading_cells(item)
-            rows.append(
-                (Cell(visible(one.name)), *cells, Cell(figures.metric(one.ece.value)), said)
-            )
-    if not rows:
-        return None
-    columns = (
-        Column("class", left=True),
-        Column("at"),
-        Column("bin", left=True, rank=2),
-        Column("pixels", rank=1),
-        Column("score"),
-        Column("correctness"),
-        Column("gap"),
-        Column("ece"),
-        Column("verdict", left=True),
-    )
-    return Table("Read at a confidence", columns, tuple(rows))
+
+    def row(one: Structure, item: Reading) -> Row:
+        *cells, verdict = reading_cells(item, "pixels", (2, 1, 0))
+        yield Column("class", left=True), visible(one.name)
+        yield from cells
+        yield Column("ece"), figures.metric(one.ece.value)
+        yield verdict
+
+    rows = [row(one, item) for one in structures for item in one.at or ()]
+    return Table.of("Read at a confidence", rows) if rows else None
 
 
 def regions_table(result: Choice) -> Table | None:
@@ -123,29 +106,27 @@ def regions_table(result: Choice) -> Table | None:
     told = result.regions
     if told is None:
         return None
-    rows = []
-    for item in result.thresholds:
-        title = visible(item.slice.title) if item.slice.kind == "class" else "structure"
-        if item.threshold is None:
-            rows.append((Cell(title), Cell(item.reason or ""), *(Cell("") for _ in range(6))))
-            continue
-        plain = None if item.without_regions is None else item.without_regions.value
-        same = item.same_regions
-        rows.append(
-            (
-                Cell(title),
-                Cell(figures.exact(item.threshold), style="bold"),
-                Cell(str(item.min_area)),
-                Cell("yes" if item.fill_holes else "no"),
-                figure("dice", item.pooled_dice),
-                figure("mean_dice", item.mean_dice),
-                Cell("" if plain is None else figures.metric(plain)),
-                Cell("" if same is None else figures.percent(same)),
-            )
-        )
     interval = level(result.conventions)
+
+    def row(item: CutOff) -> Row:
+        title = visible(item.slice.title) if item.slice.kind == "class" else "structure"
+        plain = None if item.without_regions is None else item.without_regions.value
+        same, cut = item.same_regions, Cell(figures.exact(item.threshold), style="bold")
+        cells: list[Cell | str] = [
+            cut,
+            str(item.min_area),
+            "yes" if item.fill_holes else "no",
+            figure("dice", item.pooled_dice),
+            figure("mean_dice", item.mean_dice),
+            "" if plain is None else figures.metric(plain),
+            "" if same is None else figures.percent(same),
+        ]
+        if item.threshold is None:
+            cells = [item.reason or "", *[""] * 6]
+        yield Column("structure", left=True), title
+        yield from zip(columns, cells, strict=True)
+
     columns = (
-        Column("structure", left=True),
         Column("threshold"),
         Column("least area"),
         Column("fill holes"),
@@ -158,7 +139,7 @@ def regions_table(result: Choice) -> Table | None:
         f"{told.order}; connectivity {told.connectivity}. Thresholds tried: "
         f"{told.thresholds}. Mean dice: the mean over images."
     )
-    return Table("Mask rules", columns, tuple(rows), note)
+    return Table.of("Mask rules", map(row, result.thresholds), note)
 
 
 def together_table(result: Choice) -> Table | None:
@@ -166,18 +147,15 @@ def together_table(result: Choice) -> Table | None:
     told = result.regions
     if told is None or not told.together:
         return None
-    rows = tuple(
-        (Cell(visible(one.name)), *(figure(key, item) for key, item in _overlap(one).items()))
-        for one in told.together
-    )
-    interval = level(result.conventions)
-    columns = (
-        Column("structure", left=True),
-        *(Column(name.replace("_", " "), interval) for name in _OVERLAP),
-    )
+
+    def row(one: Together) -> Row:
+        yield Column("structure", left=True), visible(one.name)
+        for name, item in _overlap(one).items():
+            yield Column(name.replace("_", " "), level(result.conventions)), figure(name, item)
+
     rest = told.background or f"{told.nothing} in the mask"
     note = f"A pixel that several claim: {told.overlap}. A pixel that none claims: {rest}."
-    return Table("Masks with one structure a pixel", columns, rows, note)
+    return Table.of("Masks with one structure a pixel", map(row, told.together), note)
 
 
 def facts(result: MeasureResult) -> list[str]:

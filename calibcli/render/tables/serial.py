@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from calibcli.core.results.base import UNSET
 from calibcli.render.tables import common as tabulate
-from calibcli.render.tables.layout import Cell, Column, Style, Table
-from calibcli.render.words import figures
+from calibcli.render.tables.layout import Cell, Column, Table
+from calibcli.render.words import figures, words
 from calibcli.render.words.names import visible
 
 if TYPE_CHECKING:
     from calibcli.core.results.comparisons import Period, Series
-    from calibcli.core.results.conventions import Conventions
     from calibcli.core.results.measure import MeasureResult
+    from calibcli.render.tables.layout import Row
 
 _METRICS = (
     "prevalence",
@@ -37,16 +37,29 @@ def series_table(result: MeasureResult) -> Table | None:
     rows = found.periods
     metrics = [name for name in _METRICS if any(name in row.metrics for row in rows)]
     drift = [name for name in _DRIFT if any(name in (row.drift or {}) for row in rows)]
-    level = tabulate.level(params)
-    columns = [Column(visible(found.by), left=True), Column("n")]
-    ranked = "ece" not in metrics  # raw scores: the order is what there is
-    sure = ("auc",) if ranked else ("ece",)
-    columns += [Column(name, level if name in sure else "") for name in metrics]
-    columns += [Column("p of labels" if name == "reliability_p" else name) for name in drift]
-    columns.append(Column("", left=True))
-    shown = tuple(_row(row, metrics, drift, params, sure) for row in rows)
-    caption = f"By {visible(found.by)}"
-    return Table(caption, tuple(columns), shown, series_words(found))
+    # Of raw scores the order is what there is.
+    sure = "ece" if "ece" in metrics else "auc"
+
+    def row(one: Period) -> Row:
+        yield Column(visible(found.by), left=True), visible(one.value)
+        yield Column("n"), figures.count(one.rows)
+        for name in metrics:
+            item = one.metrics.get(name)
+            level, interval = (
+                (tabulate.level(params), figures.interval(item)) if name == sure else ("", "")
+            )
+            yield Column(name, level), Cell(figures.named(name, item), interval)
+        for name in drift:
+            change = (one.drift or {}).get(name)
+            p = None if change is None else change.p if name == "psi" else change.value
+            low = p is not None and p is not UNSET and p < 1.0 - params.level
+            told = Cell(figures.named(name, change), "", "warn" if low else "")
+            yield Column("p of labels" if name == "reliability_p" else name), told
+        bad = f"bad: {', '.join(map(visible, one.why))}" if one.bad else ""
+        said = bad or ("changed" if one.changed else "")
+        yield Column("", left=True), Cell(said, "", "bad" if one.bad else "")
+
+    return Table.of(f"By {visible(found.by)}", map(row, rows), series_words(found))
 
 
 def series_words(found: Series) -> str:
@@ -57,30 +70,4 @@ def series_words(found: Series) -> str:
     said = "No bad period" if first is None else f"The first bad period is {visible(first)}"
     if changed is not None:
         said += f"; the first that surely differs from the reference is {visible(changed)}"
-    rule = found.rule
-    return f"{said}. {rule[:1].upper()}{rule[1:]}."
-
-
-def _row(
-    row: Period,
-    metrics: list[str],
-    drift: list[str],
-    params: Conventions,
-    sure: tuple[str, ...],
-) -> tuple[Cell, ...]:
-    cells = [Cell(visible(row.value)), Cell(figures.count(row.rows))]
-    for name in metrics:
-        item = row.metrics.get(name)
-        interval = figures.interval(item) if name in sure else ""
-        cells.append(Cell(figures.named(name, item), interval))
-    alpha = 1.0 - params.level
-    for name in drift:
-        change = (row.drift or {}).get(name)
-        p = None if change is None else change.p if name == "psi" else change.value
-        style: Style = "warn" if p is not None and p is not UNSET and p < alpha else ""
-        cells.append(Cell(figures.named(name, change), "", style))
-    told = f"bad: {', '.join(map(visible, row.why))}" if row.bad else ""
-    if not told and row.changed:
-        told = "changed"
-    cells.append(Cell(told, "", "bad" if row.bad else ""))
-    return tuple(cells)
+    return f"{said}. {words.sentence(found.rule)}"

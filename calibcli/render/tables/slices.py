@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
-from calibcli.core.results.figures import Figure
 from calibcli.render.tables.common import figure, level, slice_title
-from calibcli.render.tables.layout import Cell, Column, Style, Table
+from calibcli.render.tables.layout import Cell, Column, Table
 from calibcli.render.words import figures, words
 
 if TYPE_CHECKING:
@@ -15,8 +14,8 @@ if TYPE_CHECKING:
     from calibcli.core.results.conventions import Conventions
     from calibcli.core.results.figures import Reading
     from calibcli.core.results.measure import MeasureResult, SliceResult
+    from calibcli.render.tables.layout import Row, Style
 
-T = TypeVar("T", Cell, Column)
 # What a slice's row shows, and which columns go first on a narrow screen.
 _METRICS: Final = {
     "ground_truth": 2,
@@ -51,24 +50,32 @@ def slices_table(
     if ranked:  # raw scores have the figures of their order alone
         shown = [name for name in shown if any(part.value(name) is not None for part in slices)]
     rates = any(part.confusion for part in slices)
-    rows = []
-    for part in kept:
+    rated = calibrated or not ranked
+
+    def row(part: SliceResult) -> Row:
         style: Style = "bad" if part is worst and len(slices) > 1 else ""
-        cells = _row(part, shown, style, calibrated=calibrated, rates=rates)
-        rows.append(_without_ece(cells) if ranked and not calibrated else cells)
-    columns = [
-        Column(title, left=True),
-        Column("n"),
-        Column("ece", level(params)),
-        *([Column("calibrated", level(params))] if calibrated else []),
-        Column("", left=True, rank=1),
-        *(Column(name, rank=_METRICS[name]) for name in shown),
-    ]
-    if ranked and not calibrated:
-        columns = list(_without_ece(columns))
-    if rates:
-        columns.append(Column("threshold", rank=7))
-        columns += [Column(name, rank=_RATES[name]) for name in _RATES]
+        yield Column(title, left=True), Cell(part.where.title, "", style)
+        yield Column("n"), figures.count(part.value("n"))
+        if rated:
+            yield Column("ece", level(params)), figure("ece", part.ece, "" if calibrated else style)
+        if calibrated:
+            after = None if part.calibrated is None else part.calibrated.ece
+            yield Column("calibrated", level(params)), figure("ece", after, style)
+        if rated:
+            yield Column("", left=True, rank=1), Cell(WORST if style else "", "", style)
+        for name in shown:
+            item = part.metrics.get(name)
+            reason = item.reason if item is not None and item.value is None else None
+            told = Cell("" if item is None else figures.named(name, item), reason or "")
+            yield Column(name, rank=_METRICS[name]), told
+        if rates:
+            table = part.confusion[0] if part.confusion else None
+            cut = figures.short(None if table is None else table.threshold)
+            yield Column("threshold", rank=7), cut
+            rated_by = {} if table is None else table.rates
+            for name, rank in _RATES.items():
+                yield Column(name, rank=rank), figures.named(name, rated_by.get(name))
+
     note = ""
     if len(kept) < len(slices):
         note = (
@@ -76,12 +83,7 @@ def slices_table(
             "every format but the terminal's table has them)"
         )
     caption = "Per class" if title == "class" else f"Per {title}"
-    return Table(caption, tuple(columns), tuple(rows), note)
-
-
-def _without_ece(row: Sequence[T]) -> tuple[T, ...]:
-    """Return the columns or cells of a row without the ECE and the mark of the worst."""
-    return tuple(one for place, one in enumerate(row) if place not in (2, 3))
+    return Table.of(caption, map(row, kept), note)
 
 
 def _harmful(slices: Sequence[SliceResult], limit: int | None) -> Sequence[SliceResult]:
@@ -91,55 +93,19 @@ def _harmful(slices: Sequence[SliceResult], limit: int | None) -> Sequence[Slice
     return [slices[i] for i in sorted(order[:limit])]
 
 
-def _row(
-    part: SliceResult, shown: Sequence[str], style: Style, *, calibrated: bool, rates: bool
-) -> tuple[Cell, ...]:
-    metrics = part.metrics
-    cells = [
-        Cell(part.where.title, "", style),
-        Cell(figures.count(part.value("n"))),
-        figure("ece", part.ece, "" if calibrated else style),
-    ]
-    if calibrated:
-        after = part.calibrated
-        cells.append(figure("ece", None if after is None else after.ece, style))
-    cells.append(Cell(WORST if style else "", "", style))
-    for name in shown:
-        item = metrics.get(name)
-        reason = item.reason if item is not None and item.value is None else None
-        cells.append(Cell("" if item is None else figures.named(name, item), reason or ""))
-    if rates:
-        table = part.confusion[0] if part.confusion else None
-        cells.append(Cell(figures.short(None if table is None else table.threshold)))
-        rated = {} if table is None else table.rates
-        cells += [Cell(figures.named(name, rated.get(name))) for name in _RATES]
-    return tuple(cells)
-
-
 def at_table(result: MeasureResult) -> Table | None:
     """Return the readings of the reliability curve at given confidences, one row a slice."""
-    rows = [
-        (Cell(slice_title(part.where)), *reading_cells(item))
-        for part in result.slices
-        for item in part.at or ()
-    ]
-    if not rows:
-        return None
-    columns = (
-        Column("slice", left=True),
-        Column("at"),
-        Column("bin", left=True, rank=3),
-        Column("rows", rank=2),
-        Column("score", rank=2),
-        Column("correctness"),
-        Column("gap"),
-        Column("verdict", left=True),
-    )
-    return Table("Read at a confidence", columns, tuple(rows))
+
+    def row(title: str, item: Reading) -> Row:
+        yield Column("slice", left=True), title
+        yield from reading_cells(item, "rows", (3, 2, 2))
+
+    rows = [row(slice_title(part.where), item) for part in result.slices for item in part.at or ()]
+    return Table.of("Read at a confidence", rows) if rows else None
 
 
-def reading_cells(item: Reading) -> tuple[Cell, ...]:
-    """Return one reading of the curve as cells, the verdict last.
+def reading_cells(item: Reading, counted: str, ranks: tuple[int, int, int]) -> Row:
+    """Yield one reading of the curve, the verdict last; `ranks` are of bin, count and score.
 
     A gap that chance explains, with as many readings as the result has, is not called a fault.
     """
@@ -150,13 +116,11 @@ def reading_cells(item: Reading) -> tuple[Cell, ...]:
         untested = " (no interval)" if item.p is None else " (chance explains it)"
         told += "" if item.beyond_chance else untested
     low, high = item.bin
-    correct = Figure(item.correctness, item.correctness_low, item.correctness_high)
-    return (
-        Cell(figures.short(item.at)),
-        Cell(f"{low:.4g} to {high:.4g}"),
-        Cell(figures.count(item.count)),
-        Cell(figures.metric(item.score)),
-        Cell(figures.metric(item.correctness), figures.interval(correct)),
-        Cell(figures.signed(item.gap)),
-        Cell(told, "", style),
-    )
+    bounds = figures.ends(item.correctness_low, item.correctness_high)
+    yield Column("at"), figures.short(item.at)
+    yield Column("bin", left=True, rank=ranks[0]), f"{low:.4g} to {high:.4g}"
+    yield Column(counted, rank=ranks[1]), figures.count(item.count)
+    yield Column("score", rank=ranks[2]), figures.metric(item.score)
+    yield Column("correctness"), Cell(figures.metric(item.correctness), bounds)
+    yield Column("gap"), figures.signed(item.gap)
+    yield Column("verdict", left=True), Cell(told, "", style)

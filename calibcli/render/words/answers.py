@@ -49,7 +49,7 @@ def answer(result: MeasureResult) -> Answer:
         parts.append(f"{_after(after, ends, params)}, ECE {_ece(after)}")
     parts += _slices(result)
     sentence = "; ".join(part for part in parts if part)
-    return Answer(ends, _WORDS[tone], f"{sentence[:1].upper()}{sentence[1:]}.")
+    return Answer(ends, _WORDS[tone], words.sentence(sentence))
 
 
 def _ranked(result: MeasureResult, after: SliceResult | None) -> Answer:

@@ -79,6 +79,11 @@ def other_binning(result: MeasureResult) -> str:
     return f"{text} to {figures.with_interval(after.ece_by_bins[1].ece)}"
 
 
+def sentence(text: str) -> str:
+    """Return a text as a sentence: a capital first, a full stop last; nothing of nothing."""
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
 def odds(conventions: Conventions) -> str:
     """Return in how many cases an interval misses once, for example 20."""
     return figures.short(1 / max(1 - conventions.level, 1e-9))
