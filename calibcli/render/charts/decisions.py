@@ -4,17 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from calibcli.render.charts.palette import ACCENT, PAPER, QUIET
-from calibcli.render.charts.vega import (
-    SIDE,
-    TICKS,
-    field,
-    keyed,
-    label,
-    series,
-    specification,
-    unit,
-)
+from calibcli.render.charts.palette import QUIET
+from calibcli.render.charts.vega import TICKS, band, keyed, layer, ring, series, square, unit
 from calibcli.render.words import figures
 
 if TYPE_CHECKING:
@@ -46,7 +37,7 @@ def net_benefit(curves: Sequence[NetBenefit], *, title: str) -> Spec:
         points = zip(curve.threshold, curve.model, strict=True)
         values = [{"x": x, "y": round(v, 6)} for x, v in points if v >= bottom]
         layers.append(_line(values, name, x, y))
-    return specification({"width": SIDE, "height": SIDE, "layer": layers}, title)
+    return square(layers, title)
 
 
 def _benefit_band(curve: NetBenefit, bottom: float) -> Spec:
@@ -55,11 +46,7 @@ def _benefit_band(curve: NetBenefit, bottom: float) -> Spec:
         {"x": x, "low": round(max(low, bottom), 6), "high": round(max(high, bottom), 6)}
         for x, low, high in ends
     ]
-    return {
-        "data": {"values": values},
-        "mark": {"type": "area", "color": QUIET, "opacity": 0.3},
-        "encoding": {"x": field("x"), "y": field("low"), "y2": {"field": "high"}},
-    }
+    return band(values)
 
 
 def cost(curves: Sequence[CostCurve], *, title: str) -> Spec:
@@ -75,16 +62,9 @@ def cost(curves: Sequence[CostCurve], *, title: str) -> Spec:
         layers.append(_line(values, name, x, y))
     best = curves[-1].best
     at = [{"x": min(best.threshold, 1), "y": best.cost, "t": figures.short(best.threshold)}]
-    place = {"x": field("x"), "y": field("y")}
-    ring = {"type": "point", "stroke": ACCENT, "fill": PAPER, "size": 90, "strokeWidth": 2.5}
     right = best.threshold > 0.7
-    text = {"fontSize": 12, "color": ACCENT, "fontWeight": 600, "dy": -12}
-    text |= {"align": "right" if right else "left", "dx": -4 if right else 4}
-    layers += [
-        {"data": {"values": at}, "mark": {**ring, "opacity": 1}, "encoding": place},
-        {"data": {"values": at}, **label(place, "t", text)},
-    ]
-    return specification({"width": SIDE, "height": SIDE, "layer": layers}, title)
+    look = {"dy": -12, "align": "right" if right else "left", "dx": -4 if right else 4}
+    return square([*layers, *ring(at, "t", look)], title)
 
 
 def risk_coverage(curves: Sequence[RiskCoverage], *, title: str) -> Spec:
@@ -97,7 +77,7 @@ def risk_coverage(curves: Sequence[RiskCoverage], *, title: str) -> Spec:
         points = zip(curve.coverage, curve.risk, strict=True)
         values = [{"x": round(x, 6), "y": round(v, 6)} for x, v in points]
         layers.append(_line(values, name, x, y))
-    return specification({"width": SIDE, "height": SIDE, "layer": layers}, title)
+    return square(layers, title)
 
 
 def _axis(title: str, domain: list[float]) -> Spec:
@@ -112,12 +92,8 @@ def _axis(title: str, domain: list[float]) -> Spec:
 
 def _dashed(values: list[dict[str, float]], x: Spec, y: Spec) -> Spec:
     mark = {"type": "line", "color": QUIET, "strokeWidth": 1.5, "strokeDash": [4, 4]}
-    return {"data": {"values": values}, "mark": mark, "encoding": {"x": x, "y": y}}
+    return layer(values, mark, {"x": x, "y": y})
 
 
 def _line(values: list[dict[str, float]], name: str, x: Spec, y: Spec) -> Spec:
-    return {
-        "data": {"values": values},
-        "mark": {"type": "line", "strokeWidth": 2},
-        "encoding": {"x": x, "y": y, **keyed(name)},
-    }
+    return layer(values, {"type": "line", "strokeWidth": 2}, {"x": x, "y": y, **keyed(name)})

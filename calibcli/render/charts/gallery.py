@@ -90,7 +90,7 @@ def _diagram(
         {"Before calibration": "reliability-before", "After calibration": "reliability-after"}.get(
             title, "reliability"
         ),
-        reliability.reliability(bins, task=task, title=title, color=color, band=band),
+        reliability.reliability(bins, task=task, title=title, color=color, within=band),
         f"{title}: reliability diagram, {len(bins)} bins, ECE {ece}. {said}",
         (("", caption),),
     )

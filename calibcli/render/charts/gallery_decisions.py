@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from msgspec import structs
 
 from calibcli.render.charts import decisions as decision_charts
-from calibcli.render.charts import maps, ranking, search, trade_off
+from calibcli.render.charts import maps, ranking, search
 from calibcli.render.charts.drawing import Figure, short
 from calibcli.render.tables import held
 from calibcli.render.tables.common import slice_title
@@ -164,13 +164,13 @@ def trade_off_figures(report: ReportResult) -> list[Figure]:
         reached = (None, None) if table is None else (table.precision.value, table.recall.value)
         cut, (exact, found_of) = figures.short(item.threshold), reached
         shown = None if exact is None or found_of is None else (found_of, exact, cut)
-        spec = trade_off.trade_off(order, shown, title=f"{short(name)}: by NMS IoU")
+        spec = search.trade_off(order, shown, title=f"{short(name)}: by NMS IoU")
         precision, recall = map(figures.metric, reached)
         text = (
             f"{name}: the ring is cut-off {cut} at NMS IoU {figures.short(best)}, precision "
             f"{precision}, recall {recall}, on the images that it was chosen on."
         )
-        left = len(curves) - trade_off.LINES
+        left = len(curves) - search.LINES
         if left > 0:
             text += f" Left out: {left} of {len(curves)} NMS IoUs, which reach no more."
         made.append(Figure(f"trade-off-{place + 1}", spec, text, (("", text),)))

@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from calibcli.render.charts.palette import AFTER, INK, PAPER
-from calibcli.render.charts.vega import SIDE, TICKS, diagonal, field, label, specification, unit
+from calibcli.render.charts.vega import (
+    SIDE,
+    TICKS,
+    band,
+    diagonal,
+    label,
+    layer,
+    place,
+    specification,
+    square,
+    unit,
+)
 from calibcli.render.words import figures
 
 if TYPE_CHECKING:
@@ -44,7 +55,7 @@ def confusion(table: Confusion, *, title: str, below: bool = False) -> Spec:
         for row, column, count, total, short in cells
     ]
     axis = {"domain": False, "ticks": False, "labelFontSize": 12, "title": None}
-    place: Spec = {
+    where: Spec = {
         "x": {
             "field": "column",
             "type": "nominal",
@@ -57,7 +68,7 @@ def confusion(table: Confusion, *, title: str, below: bool = False) -> Spec:
         {
             "mark": {"type": "rect", "color": AFTER, "stroke": PAPER, "strokeWidth": 3},
             "encoding": {
-                **place,
+                **where,
                 "opacity": {
                     "field": "share",
                     "type": "quantitative",
@@ -66,8 +77,8 @@ def confusion(table: Confusion, *, title: str, below: bool = False) -> Spec:
                 },
             },
         },
-        label(place, "count", {"fontSize": 17, "fontWeight": 600, "dy": -9, "color": INK}),
-        label(place, "percent", {"fontSize": 11, "dy": 13, "color": INK}),
+        label(where, "count", {"fontSize": 17, "fontWeight": 600, "dy": -9, "color": INK}),
+        label(where, "percent", {"fontSize": 11, "dy": 13, "color": INK}),
     ]
     return specification(
         {"width": SIDE, "height": 200, "data": {"values": values}, "layer": layers}, title
@@ -77,25 +88,11 @@ def confusion(table: Confusion, *, title: str, below: bool = False) -> Spec:
 def calibration_map(points: Sequence[MapPoint], *, title: str) -> Spec:
     """Return the calibrated probability against the score, with its interval as a band."""
     values = [
-        {
-            "x": point.score,
-            "y": point.probability,
-            "low": point.low,
-            "high": point.high,
-        }
+        {"x": point.score, "y": point.probability, "low": point.low, "high": point.high}
         for point in points
     ]
-    x, y = field("x"), field("y")
-    band = {
-        "data": {"values": [value for value in values if value["low"] is not None]},
-        "mark": {"type": "area", "color": AFTER, "opacity": 0.2},
-        "encoding": {"x": x, "y": field("low"), "y2": {"field": "high"}},
-    }
-    line = {
-        "data": {"values": values},
-        "mark": {"type": "line", "color": AFTER, "strokeWidth": 2},
-        "encoding": {"x": x, "y": y},
-    }
+    shade = band([value for value in values if value["low"] is not None], AFTER, 0.2)
+    line = layer(values, {"type": "line", "color": AFTER, "strokeWidth": 2}, place())
     first = {
         **diagonal(),
         "encoding": {
@@ -103,5 +100,4 @@ def calibration_map(points: Sequence[MapPoint], *, title: str) -> Spec:
             "y": unit("y", "calibrated probability", TICKS),
         },
     }
-    body = {"width": SIDE, "height": SIDE, "layer": [first, band, line]}
-    return specification(body, title)
+    return square([first, shade, line], title)

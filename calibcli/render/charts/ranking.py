@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from calibcli.render.charts.palette import ACCENT, AFTER, PAPER, QUIET
+from calibcli.render.charts.palette import AFTER, QUIET
 from calibcli.render.charts.vega import (
-    SIDE,
     TICKS,
     dashed,
     diagonal,
     field,
-    label,
-    specification,
+    layer,
+    place,
+    ring,
+    square,
     unit,
 )
 
@@ -50,8 +51,7 @@ def precision_recall(
 
 def _square(layers: list[Spec], x: str, y: str, title: str) -> Spec:
     first = {**layers[0], "encoding": {"x": unit("x", x, TICKS), "y": unit("y", y, TICKS)}}
-    body = {"width": SIDE, "height": SIDE, "layer": [first, *layers[1:]]}
-    return specification(body, title)
+    return square([first, *layers[1:]], title)
 
 
 def _curve(xs: Sequence[float], ys: Sequence[float], *, strong: bool) -> Spec:
@@ -62,20 +62,8 @@ def _curve(xs: Sequence[float], ys: Sequence[float], *, strong: bool) -> Spec:
     mark: Spec = {"type": "line", "color": AFTER, "strokeWidth": 2}
     if not strong:
         mark = {"type": "line", "color": QUIET, "strokeWidth": 1, "opacity": 0.7}
-    order = {"field": "i", "type": "quantitative"}
-    encoding = {"x": field("x"), "y": field("y"), "order": order}
-    return {"data": {"values": values}, "mark": mark, "encoding": encoding}
+    return layer(values, mark, {**place(), "order": field("i")})
 
 
 def _chosen(points: Sequence[Spec]) -> list[Spec]:
-    if not points:
-        return []
-    data = {"values": [dict(point) for point in points]}
-    place = {"x": field("x"), "y": field("y")}
-    ring = {"type": "point", "stroke": ACCENT, "fill": PAPER, "size": 90, "strokeWidth": 2.5}
-    text = {"fontSize": 12, "color": ACCENT, "fontWeight": 600, "align": "left"}
-    text |= {"dx": 9, "dy": 11}
-    return [
-        {"data": data, "mark": {**ring, "opacity": 1}, "encoding": place},
-        {"data": data, **label(place, "label", text)},
-    ]
+    return ring(points, "label", {"align": "left", "dx": 9, "dy": 11}) if points else []

@@ -5,17 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from calibcli.core.results.base import plain
-from calibcli.render.charts.palette import AFTER, BEFORE, PAPER, QUIET
+from calibcli.render.charts.palette import AFTER, BEFORE, PAPER
 from calibcli.render.charts.vega import (
     COLORS,
     SIDE,
     SMALL,
     TICKS,
+    band,
     diagonal,
     field,
     keyed,
+    layer,
+    place,
     series,
     specification,
+    square,
     unit,
 )
 from calibcli.render.words import bins as regions
@@ -38,15 +42,15 @@ def reliability(
     task: Words,
     title: str,
     color: str = BEFORE,
-    band: Band | None = None,
+    within: Band | None = None,
     small: bool = False,
 ) -> Spec:
     """Return a reliability diagram: frequency and interval against score, and where the rows are.
 
-    A filled point lies off the diagonal by more than its interval, a hollow one does not. `band` is
-    where the points of an honest model would lie.
+    A filled point lies off the diagonal by more than its interval, a hollow one does not. `within`
+    is where the points of an honest model would lie.
     """
-    shade = [] if band is None else [_band(bins, band)]
+    shade = [] if within is None else [_shade(bins, within)]
     return _diagram([(bins, color)], shade, task=task, title=title, small=small)
 
 
@@ -74,27 +78,23 @@ def _diagram(
         "y": unit("y", None if small else task.frequency, ticks),
     }
     layers = [line, *shade]
-    for place, (bins, color) in enumerate(drawn):
+    for number, (bins, color) in enumerate(drawn):
         # Two sets of intervals on a small diagram hide each other: the later one has them.
         marks = _points(bins, color, small=small)
-        layers += marks if place == len(drawn) - 1 else marks[1:]
+        layers += marks if number == len(drawn) - 1 else marks[1:]
     diagram = {"width": side, "height": side, "layer": layers}
     bars = [_histogram(bins, color, ticks, x_title, len(drawn)) for bins, color in drawn]
     histogram = {"width": side, "height": 22 if small else HISTOGRAM, "layer": bars}
     return specification({"vconcat": [diagram, histogram]}, title)
 
 
-def _band(bins: Sequence[Bin], band: Band) -> Spec:
+def _shade(bins: Sequence[Bin], within: Band) -> Spec:
     values = [
         {"x": b.score, "low": low, "high": high}
-        for b, low, high in zip(bins, band.low, band.high, strict=True)
+        for b, low, high in zip(bins, within.low, within.high, strict=True)
         if b.count and low is not None
     ]
-    return {
-        "data": {"values": values},
-        "mark": {"type": "area", "color": QUIET, "opacity": 0.3},
-        "encoding": {"x": field("x"), "y": field("low"), "y2": {"field": "high"}},
-    }
+    return band(values)
 
 
 def _points(bins: Sequence[Bin], color: str, *, small: bool) -> list[Spec]:
@@ -109,33 +109,16 @@ def _points(bins: Sequence[Bin], color: str, *, small: bool) -> list[Spec]:
         for b in bins
         if b.count
     ]
-    x, y = field("x"), field("y")
+    known = [p for p in points if p["low"] is not None]
+    rule = {"type": "rule", "color": color, "opacity": 0.6, "strokeWidth": 1.5}
+    line = {"type": "line", "color": color, "strokeWidth": 1.5, "opacity": 0.8}
+    mark = {"type": "point", "stroke": color, "strokeWidth": 1.8, "opacity": 1}
+    mark |= {"size": 16 if small else 52}
+    fill = {"condition": {"test": "datum.off", "value": color}, "value": PAPER}
     return [
-        {
-            "data": {"values": [p for p in points if p["low"] is not None]},
-            "mark": {"type": "rule", "color": color, "opacity": 0.6, "strokeWidth": 1.5},
-            "encoding": {"x": x, "y": field("low"), "y2": {"field": "high"}},
-        },
-        {
-            "data": {"values": points},
-            "mark": {"type": "line", "color": color, "strokeWidth": 1.5, "opacity": 0.8},
-            "encoding": {"x": x, "y": y, "order": field("x")},
-        },
-        {
-            "data": {"values": points},
-            "mark": {
-                "type": "point",
-                "stroke": color,
-                "strokeWidth": 1.8,
-                "opacity": 1,
-                "size": 16 if small else 52,
-            },
-            "encoding": {
-                "x": x,
-                "y": y,
-                "fill": {"condition": {"test": "datum.off", "value": color}, "value": PAPER},
-            },
-        },
+        layer(known, rule, {"x": field("x"), "y": field("low"), "y2": {"field": "high"}}),
+        layer(points, line, {**place(), "order": field("x")}),
+        layer(points, mark, {**place(), "fill": fill}),
     ]
 
 
@@ -170,28 +153,18 @@ def corp(curves: Sequence[CorpCurve], *, task: Words, title: str) -> Spec:
         "y": unit("y", f"{task.frequency}, isotonic", TICKS),
     }
     layers = [line]
-    band = curves[-1].band
-    if band is not None:
-        values = [
-            {"x": x, "low": low, "high": high}
-            for x, low, high in zip(band.score, band.low, band.high, strict=True)
-        ]
-        layers.append(
-            {
-                "data": {"values": values},
-                "mark": {"type": "area", "color": QUIET, "opacity": 0.3},
-                "encoding": {"x": field("x"), "y": field("low"), "y2": {"field": "high"}},
-            }
-        )
+    within = curves[-1].band
+    if within is not None:
+        ends = zip(within.score, within.low, within.high, strict=True)
+        layers.append(band([{"x": x, "low": low, "high": high} for x, low, high in ends]))
     for curve, name in zip(curves, series(len(curves)), strict=True):
         values = [
             {"x": round(x, 5), "y": round(y, 5), "i": i}
             for i, (x, y) in enumerate(zip(curve.score, curve.fitted, strict=True))
         ]
-        encoding = {"x": field("x"), "y": field("y"), "order": field("i"), **keyed(name)}
-        mark = {"type": "line", "strokeWidth": 2}
-        layers.append({"data": {"values": values}, "mark": mark, "encoding": encoding})
-    return specification({"width": SIDE, "height": SIDE, "layer": layers}, title)
+        encoding = {**place(), "order": field("i"), **keyed(name)}
+        layers.append(layer(values, {"type": "line", "strokeWidth": 2}, encoding))
+    return square(layers, title)
 
 
 def ece_by_bins(curves: Sequence[Sequence[BinnedEcePoint]], *, title: str) -> Spec:
@@ -219,22 +192,10 @@ def ece_by_bins(curves: Sequence[Sequence[BinnedEcePoint]], *, title: str) -> Sp
             if kind == "mass":
                 mark = {"type": "line", "strokeWidth": 2, "strokeDash": [6, 4]}
             else:
-                layers.append(
-                    {
-                        "data": {"values": [plain(row) for row in shown if row.low is not None]},
-                        "mark": {"type": "area", "opacity": 0.18, "color": COLORS[name]},
-                        "encoding": {
-                            "x": x,
-                            "y": {**y, "field": "low"},
-                            "y2": {"field": "high"},
-                        },
-                    }
-                )
-            layers.append(
-                {
-                    "data": {"values": [plain(row) for row in shown]},
-                    "mark": mark,
-                    "encoding": {"x": x, "y": y, **keyed(name)},
-                }
-            )
-    return specification({"width": SIDE, "height": SIDE, "layer": layers}, title)
+                known = [plain(row) for row in shown if row.low is not None]
+                shade = {"type": "area", "opacity": 0.18, "color": COLORS[name]}
+                ends = {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}}
+                layers.append(layer(known, shade, ends))
+            values = [plain(row) for row in shown]
+            layers.append(layer(values, mark, {"x": x, "y": y, **keyed(name)}))
+    return square(layers, title)

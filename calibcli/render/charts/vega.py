@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from calibcli.engines.drawer import VEGA_LITE, Drawer, DrawerGoneError
 from calibcli.errors import InputError
-from calibcli.render.charts.palette import AFTER, BEFORE, GRID, INK, MUTED, PAPER, QUIET
+from calibcli.render.charts.palette import ACCENT, AFTER, BEFORE, GRID, INK, MUTED, PAPER, QUIET
 from calibcli.render.words import names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     Spec = dict[str, Any]
+    Values = Sequence[dict[str, Any]]
 
 
 SIDE: Final = 300
@@ -178,13 +179,42 @@ def diagonal() -> Spec:
     return dashed([{"x": 0, "y": 0}, {"x": 1, "y": 1}])
 
 
-def dashed(values: list[dict[str, float]]) -> Spec:
+def dashed(values: Values) -> Spec:
     """Return a quiet dashed line."""
-    return {
-        "data": {"values": values},
-        "mark": {"type": "line", "color": QUIET, "strokeDash": [4, 4], "strokeWidth": 1.5},
-        "encoding": {"x": field("x"), "y": field("y")},
-    }
+    mark = {"type": "line", "color": QUIET, "strokeDash": [4, 4], "strokeWidth": 1.5}
+    return layer(values, mark, place())
+
+
+def layer(values: Values, mark: Spec, encoding: Spec) -> Spec:
+    """Return a mark with data of its own."""
+    return {"data": {"values": values}, "mark": mark, "encoding": encoding}
+
+
+def place() -> Spec:
+    """Return the encoding by the fields x and y."""
+    return {"x": field("x"), "y": field("y")}
+
+
+def band(values: Values, color: str = QUIET, opacity: float = 0.3) -> Spec:
+    """Return the area between the fields low and high."""
+    ends = {"x": field("x"), "y": field("low"), "y2": {"field": "high"}}
+    return layer(values, {"type": "area", "color": color, "opacity": opacity}, ends)
+
+
+def ring(values: Values, name: str, look: Spec) -> list[Spec]:
+    """Return a ring at each point, with the field `name` as its label, which looks so."""
+    mark = {"type": "point", "stroke": ACCENT, "fill": PAPER, "size": 90, "strokeWidth": 2.5}
+    text = {"fontSize": 12, "color": ACCENT, "fontWeight": 600, **look}
+    data = {"values": values}
+    return [
+        layer(values, {**mark, "opacity": 1}, place()),
+        {"data": data, **label(place(), name, text)},
+    ]
+
+
+def square(layers: Sequence[Spec], title: str) -> Spec:
+    """Return the specification of a square chart of some layers."""
+    return specification({"width": SIDE, "height": SIDE, "layer": list(layers)}, title)
 
 
 def field(name: str) -> Spec:
