@@ -20,9 +20,10 @@ import numpy as np
 
 from benchmarks.worlds import WORLDS, World
 from benchmarks.worlds_of_classes import WORLDS_OF_CLASSES, WorldOfClasses
-from calibcli.core.metrics.binary import METRICS, TESTS, View
+from calibcli.core.metrics.binary import TESTS, View
 from calibcli.core.metrics.intervals import measure
 from calibcli.core.metrics.multiclass import MULTICLASS_METRICS
+from calibcli.core.metrics.registry import METRICS
 from calibcli.core.statistics.curves import Binning
 from calibcli.workflows.measure.slices import confusion
 

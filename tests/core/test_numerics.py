@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from scipy import stats as distributions
 
-from calibcli.core.metrics.binary import METRICS, Undefined, View, debiased_square
+from calibcli.core.metrics.binary import Undefined, View, debiased_square
+from calibcli.core.metrics.registry import METRICS
 from calibcli.core.numeric.scales import EPS, clipped, expit, logit
 from calibcli.core.statistics.curves import Binning, pav, reliability, threshold_curve
 from calibcli.core.statistics.stats import ScoreStats

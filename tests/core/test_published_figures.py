@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from calibcli.core.metrics.binary import METRICS, View
+from calibcli.core.metrics.binary import View
+from calibcli.core.metrics.registry import METRICS
 from calibcli.core.statistics.curves import Binning
 from calibcli.core.statistics.stats import ScoreStats
 

@@ -18,8 +18,8 @@ import numpy as np
 from calibcli.core.metrics import intervals
 from calibcli.core.metrics.binary import Undefined, View
 from calibcli.core.metrics.further.recalibration import common_limits, recalibrate
-from calibcli.core.metrics.further.registry import ALL
-from calibcli.core.metrics.spread import squared_weights
+from calibcli.core.metrics.registry import ALL
+from calibcli.core.metrics.spread import buckets, squared_weights
 from calibcli.core.numeric.special import betainc, chi2_sf, norm_ppf, norm_sf_two_sided, t_ppf
 from calibcli.core.results.comparisons import Compared
 
@@ -87,7 +87,7 @@ def _welch(*estimates: Estimate) -> int | None:
 
 def freedom(stats: ScoreStats) -> int | None:
     """Return the degrees of freedom of a variance between buckets of clusters."""
-    return None if stats.parts is None else max(intervals.buckets(stats) - 1, 1)
+    return None if stats.parts is None else max(buckets(stats) - 1, 1)
 
 
 def rarer_rows(stats: ScoreStats) -> float:

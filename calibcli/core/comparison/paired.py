@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibcli.core.metrics import intervals
+from calibcli.core.metrics import intervals, registry
 from calibcli.core.metrics.binary import Undefined
-from calibcli.core.metrics.further import registry
-from calibcli.core.metrics.further.registry import ALL
+from calibcli.core.metrics.gradients import corp_gradient
+from calibcli.core.metrics.registry import ALL
 from calibcli.core.numeric.special import norm_ppf, t_ppf
 from calibcli.core.statistics.buckets import BUCKETS
 from calibcli.core.statistics.keys import key_places
@@ -82,7 +82,7 @@ def _gradient(view: View, name: str) -> Gradient:
             ones = np.ones(len(view.stats.key)) / view.stats.n
             return (1.0 - value) * ones, -value * ones
         if name in CORP:
-            return intervals.corp_gradient(view, name, value)
+            return corp_gradient(view, name, value)
         return intervals.gradient(name, view, value)
     except Undefined:
         undefined = np.full(len(view.stats.key), np.nan)

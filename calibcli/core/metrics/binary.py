@@ -1,4 +1,4 @@
-"""Every metric as a function of the statistics of one slice, and the METRICS dict of them.
+"""The first metrics, each a function of the statistics of one slice; `registry` has them all.
 
 A metric takes a `View` (the statistics, how they are binned, and what several metrics share) and
 returns a float, or raises `Undefined` with the reason why the data has no such number.
@@ -282,7 +282,8 @@ def average_precision(view: View) -> float:
     return float(pos @ precision_at_cells(view.stats)) / view.stats.positives
 
 
-def _require_independent_rows(view: View) -> None:
+def require_independent_rows(view: View) -> None:
+    """Raise Undefined where a test does not apply: rows have weights, or come in clusters."""
     if view.stats.weighted:
         raise Undefined("the test needs unweighted rows")
     if view.stats.parts is not None:
@@ -294,7 +295,7 @@ def spiegelhalter_z(view: View) -> float:
 
     Source: Spiegelhalter, 1986.
     """
-    _require_independent_rows(view)
+    require_independent_rows(view)
     score, total = view.stats.score, view.stats.total
     lean = 1.0 - 2.0 * score
     spread = float(total @ (lean**2 * score * (1.0 - score)))
@@ -314,7 +315,7 @@ def hosmer_lemeshow_p(view: View) -> float:
     Degrees of freedom are the number of groups, as the scores were not fitted on these rows.
     Source: Hosmer and Lemeshow, 1980; Hosmer, Lemeshow and Sturdivant, 2013, section 5.2.2.
     """
-    _require_independent_rows(view)
+    require_independent_rows(view)
     groups = reliability(view.stats, Binning("mass", HOSMER_LEMESHOW_GROUPS))
     expected, count = groups.score_sum, groups.count
     spread = expected * (1.0 - expected / count)
@@ -334,31 +335,5 @@ def n(view: View) -> float:
     return view.stats.n
 
 
-METRICS: dict[str, Callable[[View], float]] = {
-    "n": n,
-    "prevalence": prevalence,
-    "mean_score": mean_score,
-    "ece": ece,
-    "ece_debiased": ece_debiased,
-    "mce": mce,
-    "ace": ace,
-    "smooth_ece": smooth_ece,
-    "ks": ks,
-    "kuiper": kuiper,
-    "brier": brier,
-    "brier_miscalibration": brier_miscalibration,
-    "brier_discrimination": brier_discrimination,
-    "brier_uncertainty": brier_uncertainty,
-    "nll": nll,
-    "auc": auc,
-    "average_precision": average_precision,
-    "spiegelhalter_z": spiegelhalter_z,
-    "spiegelhalter_p": spiegelhalter_p,
-    "hosmer_lemeshow_p": hosmer_lemeshow_p,
-}
-"""Metrics of one slice of pairs (binary, or one class against the rest), in display order."""
-
 TESTS = ("spiegelhalter_z", "spiegelhalter_p", "hosmer_lemeshow_p", "miscalibration_p")
 """Tests of calibration, which need independent rows of one weight."""
-
-__all__ = ["METRICS", "TESTS", "Undefined", "View"]

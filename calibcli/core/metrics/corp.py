@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibcli.core.metrics.binary import METRICS
+from calibcli.core.metrics import gradients
+from calibcli.core.metrics.binary import ece_debiased
 from calibcli.core.metrics.gaps import norm_interval
-from calibcli.core.metrics.gradients import GRADIENTS, corp_gradient
+from calibcli.core.metrics.gradients import corp_gradient
 from calibcli.core.metrics.shares import proportion
 from calibcli.core.metrics.spread import by_bucket, spread_of, squared_weights, unforeseen
 
@@ -85,12 +86,14 @@ def miscalibration_interval(
 ) -> tuple[float, float]:
     """Return the interval of CORP's miscalibration; it holds the value."""
     low, high = _centred(view, "brier_miscalibration", value, confidence)
-    root = METRICS["ece_debiased"](view)
+    root = ece_debiased(view)
     least, most = norm_interval(view, "ece_debiased", root, confidence, seed)
     return (low if least > 0.0 else 0.0), max(min(high, 1.0), most**2)
 
 
-def discrimination_interval(view: View, value: float, confidence: float) -> tuple[float, float]:
+def discrimination_interval(
+    view: View, value: float, confidence: float, seed: int
+) -> tuple[float, float]:
     """Return the interval of CORP's discrimination; it holds the value."""
     low, high = _centred(view, "brier_discrimination", value, confidence)
     return low, max(min(high, 0.25), value)
@@ -119,22 +122,13 @@ def _centred(view: View, name: str, value: float, confidence: float) -> tuple[fl
     return max(0.0, min(float(low), value)), max(float(high), value)
 
 
-def uncertainty_interval(view: View, confidence: float) -> tuple[float, float]:
+def uncertainty_interval(
+    view: View, value: float, confidence: float, seed: int
+) -> tuple[float, float]:
     """Return the interval of p (1 - p), from that of the prevalence p."""
     stats = view.stats
     share = float(stats.positives) / float(stats.n)
-    slope = GRADIENTS["prevalence"](view, share)
+    slope = gradients.prevalence(view, share)
     low, high = proportion(stats, share, slope, float(stats.n), confidence)
     ends = [low * (1.0 - low), high * (1.0 - high)]
     return min(ends), 0.25 if low <= 0.5 <= high else max(ends)
-
-
-__all__ = [
-    "CORP_OPTIMISM",
-    "block_noise",
-    "block_rows",
-    "corp_optimism",
-    "discrimination_interval",
-    "miscalibration_interval",
-    "uncertainty_interval",
-]

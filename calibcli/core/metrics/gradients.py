@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from calibcli.core.metrics.binary import View
@@ -24,26 +22,31 @@ def _of_mean(
     return (positive - value) / view.stats.n, (negative - value) / view.stats.n
 
 
-def _prevalence(view: View, value: float) -> Gradient:
+def prevalence(view: View, value: float) -> Gradient:
+    """Return that of the prevalence."""
     ones = np.ones(len(view.stats.score))
     return _of_mean(view, ones, 0.0 * ones, value)
 
 
-def _mean_score(view: View, value: float) -> Gradient:
+def mean_score(view: View, value: float) -> Gradient:
+    """Return that of the mean score."""
     return _of_mean(view, view.stats.score, view.stats.score, value)
 
 
-def _brier(view: View, value: float) -> Gradient:
+def brier(view: View, value: float) -> Gradient:
+    """Return that of the Brier score."""
     score = view.stats.score
     return _of_mean(view, (1.0 - score) ** 2, score**2, value)
 
 
-def _nll(view: View, value: float) -> Gradient:
+def nll(view: View, value: float) -> Gradient:
+    """Return that of the log loss."""
     positive, negative = view.stats.cell_losses()
     return _of_mean(view, positive, negative, value)
 
 
-def _auc(view: View, value: float) -> Gradient:
+def auc(view: View, value: float) -> Gradient:
+    """Return that of the area under the ROC curve."""
     stats = view.stats
     below = np.cumsum(stats.neg) - stats.neg / 2.0
     above = stats.positives - np.cumsum(stats.pos) + stats.pos / 2.0
@@ -53,7 +56,8 @@ def _auc(view: View, value: float) -> Gradient:
     )
 
 
-def _average_precision(view: View, value: float) -> Gradient:
+def average_precision(view: View, value: float) -> Gradient:
+    """Return that of the average precision."""
     stats = view.stats
     pos = stats.pos[::-1].astype(np.float64)
     tp, alerts = np.cumsum(pos), np.cumsum(stats.total[::-1])
@@ -62,16 +66,6 @@ def _average_precision(view: View, value: float) -> Gradient:
     precision = (tp / alerts)[::-1]
     scale = 1.0 / stats.positives
     return scale * (precision - value + gained - shifted), -scale * shifted
-
-
-GRADIENTS: dict[str, Callable[[View, float], Gradient]] = {
-    "prevalence": _prevalence,
-    "mean_score": _mean_score,
-    "brier": _brier,
-    "nll": _nll,
-    "auc": _auc,
-    "average_precision": _average_precision,
-}
 
 
 def corp_gradient(view: View, name: str, value: float) -> Gradient:

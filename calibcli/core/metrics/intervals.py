@@ -8,23 +8,12 @@ closed forms. The coverage of each is checked by simulation (docs/metrics.md).
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from calibcli.core.metrics.binary import Undefined, View
-from calibcli.core.metrics.corp import (
-    discrimination_interval,
-    miscalibration_interval,
-    uncertainty_interval,
-)
-from calibcli.core.metrics.further.registry import ALL, FURTHER
-from calibcli.core.metrics.gaps import NORMS, norm_interval
-from calibcli.core.metrics.gradients import GRADIENTS, corp_gradient
 from calibcli.core.metrics.grid_error import grid_error
-from calibcli.core.metrics.rankings import auc_interval, average_precision_interval
-from calibcli.core.metrics.shares import proportion
+from calibcli.core.metrics.registry import ALL
 from calibcli.core.metrics.spread import (
-    buckets,
     effective_n,
     freedom,
     independent_moments,
@@ -72,7 +61,7 @@ def variance(stats: ScoreStats, slope: Gradient) -> float:
 
 def gradient(name: str, view: View, value: float) -> Gradient:
     """Return the gradient of a smooth metric by the counts of each cell."""
-    known = GRADIENTS.get(name) or FURTHER[name].gradient
+    known = ALL[name].gradient
     assert known is not None
     return known(view, value)
 
@@ -88,69 +77,20 @@ def on_logit_scale(value: float, error: float) -> Interval:
     return back(centre - half), back(centre + half)
 
 
-def _mean_score(view: View, value: float, confidence: float) -> Interval:
-    """A score that was not seen is as far as the farthest that was; where all agree, 0 or 1."""
-    stats = view.stats
-    spread = spread_of(stats, GRADIENTS["mean_score"](view, value))
-    lowest, highest = float(stats.score[0]), float(stats.score[-1])
-    if lowest == highest:
-        lowest, highest = 0.0, 1.0
-    n = effective_n(stats)
-    more, fewer = (highest - value) / n, (value - lowest) / n
-    spread = replace(
-        spread,
-        more=(more**2, more**3),
-        fewer=(fewer**2, fewer**3),
-    )
-    low, high = spread.ends(value, confidence)
-    return max(float(low), 0.0), min(float(high), 1.0)
-
-
-def _mean_loss(view: View, name: str, value: float, confidence: float) -> Interval:
-    low, high = spread_of(view.stats, GRADIENTS[name](view, value)).ends(value, confidence)
-    return max(float(low), 0.0), float(high) if name == "nll" else min(float(high), 1.0)
-
-
 def interval(view: View, name: str, value: float, confidence: float, seed: int) -> Interval | None:
     """Return the interval of one metric, or None for a test's statistic or p-value, or n.
 
     Raises:
         Undefined: when the data has no such interval.
     """
-    if name in FURTHER:
-        return _further(view, name, value, confidence, seed)
-    if name in ("brier", "nll"):
-        return _mean_loss(view, name, value, confidence)
-    if name in NORMS:
-        return norm_interval(view, name, value, confidence, seed)
-    match name:
-        case "mean_score":
-            return _mean_score(view, value, confidence)
-        case "auc":
-            return auc_interval(view, value, confidence)
-        case "average_precision":
-            return average_precision_interval(view, value, confidence)
-        case "prevalence":
-            slope = GRADIENTS[name](view, value)
-            return proportion(view.stats, value, slope, float(view.stats.n), confidence)
-        case "brier_uncertainty":
-            return uncertainty_interval(view, confidence)
-        case "brier_miscalibration":
-            return miscalibration_interval(view, value, confidence, seed)
-        case "brier_discrimination":
-            return discrimination_interval(view, value, confidence)
-    return None
-
-
-def _further(view: View, name: str, value: float, confidence: float, seed: int) -> Interval | None:
-    figure = FURTHER[name]
-    if figure.ends is not None:
-        low, high = figure.ends(view, value, confidence, seed)
-    elif figure.gradient is not None:
-        low, high = spread_of(view.stats, figure.gradient(view, value)).ends(value, confidence)
+    metric = ALL[name]
+    if metric.ends is not None:
+        low, high = metric.ends(view, value, confidence, seed)
+    elif metric.gradient is not None:
+        low, high = spread_of(view.stats, metric.gradient(view, value)).ends(value, confidence)
     else:
         return None
-    return max(float(low), figure.least), min(float(high), figure.most)
+    return max(float(low), metric.least), min(float(high), metric.most)
 
 
 _RANKING = ("auc", "average_precision", "ks", "kuiper")
@@ -193,22 +133,7 @@ def measure(
             found[name] = (None, None, None, str(reason))
         else:
             missing = None
-            if confidence is not None and bounds is None and name in FURTHER:
-                missing = FURTHER[name].no_interval or None
+            if confidence is not None and bounds is None:
+                missing = ALL[name].no_interval or None
             found[name] = (value, *(bounds or (None, None)), missing)
     return found
-
-
-__all__ = [
-    "Found",
-    "Interval",
-    "buckets",
-    "corp_gradient",
-    "gradient",
-    "interval",
-    "measure",
-    "on_logit_scale",
-    "proportion",
-    "quantile",
-    "variance",
-]

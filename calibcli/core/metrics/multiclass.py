@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibcli.core.metrics import intervals
+from calibcli.core.metrics import gradients, intervals
 from calibcli.core.metrics.absolute_sums import AbsoluteSum, joined
-from calibcli.core.metrics.binary import METRICS, Undefined, View
+from calibcli.core.metrics.binary import Undefined, View, ece
 from calibcli.core.metrics.corp import corp_optimism
-from calibcli.core.metrics.further.registry import FURTHER
 from calibcli.core.metrics.gaps import ece_sum
 from calibcli.core.metrics.inversion import interval as absolute_interval
 from calibcli.core.metrics.joint import Joint
 from calibcli.core.metrics.rankings import unflattered
+from calibcli.core.metrics.registry import FURTHER, METRICS
 from calibcli.core.metrics.spread import Spread, spread_of
 from calibcli.core.statistics.losses import own_log_loss
 
@@ -181,12 +181,12 @@ def _entropy_gradient(view: View, _: float) -> Gradient:
 
 
 def _corp(name: str) -> Callable[[View, float], Gradient]:
-    return lambda view, value: intervals.corp_gradient(view, name, value)
+    return lambda view, value: gradients.corp_gradient(view, name, value)
 
 
 _TERMS: dict[str, tuple[Callable[[View], float], Callable[[View, float], Gradient]]] = {
     "nll": (_log_loss, _log_loss_gradient),
-    "brier": (METRICS["brier"], lambda view, value: intervals.gradient("brier", view, value)),
+    "brier": (METRICS["brier"], gradients.brier),
     "brier_miscalibration": (METRICS["brier_miscalibration"], _corp("brier_miscalibration")),
     "brier_discrimination": (METRICS["brier_discrimination"], _corp("brier_discrimination")),
     "brier_uncertainty": (METRICS["brier_uncertainty"], _uncertainty_gradient),
@@ -332,7 +332,7 @@ def _mean(name: str, classes: Sequence[View], confidence: float | None, joint: J
 
 
 def _classwise_ece(classes: Sequence[View], confidence: float | None, joint: Joint) -> Found:
-    value = float(np.mean([METRICS["ece"](view) for view in classes]))
+    value = float(np.mean([ece(view) for view in classes]))
     if confidence is None:
         return value, None, None, None
     near = joint.near(classes)
@@ -346,7 +346,7 @@ def _top_label_ece(top: Sequence[View], confidence: float | None) -> Found:
     """Weighted by how often each class is predicted: a sum over predicted classes and bins."""
     used = [view for view in top if view.stats.n]
     n = sum(_rows(view) for view in used)
-    value = sum(METRICS["ece"](view) * _rows(view) for view in used) / n
+    value = sum(ece(view) * _rows(view) for view in used) / n
     if confidence is None:
         return value, None, None, None
     weights = [_rows(view) / n for view in used]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibcli.core.metrics.gradients import GRADIENTS
+from calibcli.core.metrics import gradients
 from calibcli.core.metrics.spread import (
     effective_n,
     spread_of,
@@ -39,7 +39,7 @@ _NOTHING = 1e-13
 """A variance below is rounding."""
 
 
-def auc_interval(view: View, value: float, confidence: float) -> tuple[float, float]:
+def auc_interval(view: View, value: float, confidence: float, seed: int) -> tuple[float, float]:
     """Return the interval of the area under the ROC curve."""
     found: tuple[float, float] = view.kept(
         f"interval of auc, {confidence}", lambda: _auc_interval(view, value, confidence)
@@ -51,11 +51,19 @@ def _auc_interval(view: View, value: float, confidence: float) -> tuple[float, f
     def positives(at: float) -> float:
         return at * (1.0 - at) ** 2 / (2.0 - at)
 
-    test = _Test.of(view, "auc", value, (positives, lambda at: positives(1.0 - at)), confidence)
+    test = _Test.of(
+        view,
+        gradients.auc(view, value),
+        value,
+        (positives, lambda at: positives(1.0 - at)),
+        confidence,
+    )
     return test.end(value, 0.0), test.end(value, 1.0)
 
 
-def average_precision_interval(view: View, value: float, confidence: float) -> tuple[float, float]:
+def average_precision_interval(
+    view: View, value: float, confidence: float, seed: int
+) -> tuple[float, float]:
     """Return the interval of the average precision.
 
     A positive counts itself among the hits at its own score, which flatters: without that the
@@ -70,7 +78,7 @@ def average_precision_interval(view: View, value: float, confidence: float) -> t
 
 def _average_precision_interval(view: View, value: float, confidence: float) -> tuple[float, float]:
     implied = (lambda at: at * (1.0 - at), lambda _: 0.0)
-    test = _Test.of(view, "average_precision", value, implied, confidence)
+    test = _Test.of(view, gradients.average_precision(view, value), value, implied, confidence)
     return test.end(unflattered(view, value), 0.0), test.end(value, 1.0)
 
 
@@ -122,13 +130,12 @@ class _Test:
     def of(
         cls,
         view: View,
-        name: str,
+        slope: Gradient,
         value: float,
         implied: tuple[Callable[[float], float], Callable[[float], float]],
         confidence: float,
     ) -> _Test:
         stats = view.stats
-        slope = GRADIENTS[name](view, value)
         sides = _sides(stats, slope, implied)
         spread = spread_of(stats, slope)
         more, fewer = float(spread.more[0]), float(spread.fewer[0])

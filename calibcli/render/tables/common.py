@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from calibcli.core.metrics.further.registry import FURTHER
+from calibcli.core.metrics.registry import BETTER
 from calibcli.core.results.figures import RATES, Figure
 from calibcli.core.results.saved import Pair
 from calibcli.render.tables.layout import Cell, Column, Table
@@ -27,16 +27,6 @@ if TYPE_CHECKING:
     from calibcli.tasks.words import Words
 
     Figures = Mapping[str, Figure]
-
-LOWER_IS_BETTER: Final = frozenset(
-    {"ece", "ece_debiased", "mce", "ace", "classwise_ece", "top_label_ece", "smooth_ece", "ks"}
-    | {"kuiper", "brier", "brier_miscalibration", "nll"}
-    | {name for name, figure in FURTHER.items() if figure.better == "lower"}
-)
-HIGHER_IS_BETTER: Final = frozenset(
-    {"accuracy", "auc", "average_precision", "brier_discrimination"}
-    | {name for name, figure in FURTHER.items() if figure.better == "higher"}
-)
 
 
 def figure(name: str, value: Interval | None, style: Style = "") -> Cell:
@@ -93,10 +83,15 @@ def sure_style(name: str, low: float | None, high: float | None) -> Style:
     """Return whether a change of a metric is good or bad, where its interval leaves no doubt."""
     if low is None or high is None or low <= 0.0 <= high:
         return ""
-    better, worse = HIGHER_IS_BETTER, LOWER_IS_BETTER
-    if low <= 0.0:
-        better, worse = worse, better
-    return "good" if name in better else "bad" if name in worse else ""
+    return _told(name, low)
+
+
+def _told(name: str, change: float) -> Style:
+    """Return whether a change of a metric is good or bad; nothing of what has no direction."""
+    better = BETTER.get(name)
+    if better not in ("higher", "lower"):
+        return ""
+    return "good" if (change > 0) == (better == "higher") else "bad"
 
 
 def _change(name: str, before: Figure | None, after: Figure | None) -> Cell:
@@ -106,10 +101,7 @@ def _change(name: str, before: Figure | None, after: Figure | None) -> Cell:
     style: Style = ""
     # Colour claims something, so only where the two intervals do not even touch.
     if Pair.of(before, after).apart:
-        if name in LOWER_IS_BETTER:
-            style = "good" if difference < 0 else "bad"
-        elif name in HIGHER_IS_BETTER:
-            style = "good" if difference > 0 else "bad"
+        style = _told(name, difference)
     return Cell(figures.signed(difference), "", style)
 
 

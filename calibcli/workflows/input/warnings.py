@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibcli.core.metrics.intervals import buckets
-from calibcli.core.metrics.spread import effective_n
+from calibcli.core.metrics.spread import buckets, effective_n
 from calibcli.core.results.warning import Warning
 from calibcli.errors import InputError
 from calibcli.io.dataset import IMAGE

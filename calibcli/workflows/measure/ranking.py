@@ -9,8 +9,8 @@ from msgspec import structs
 
 from calibcli.core.metrics import intervals
 from calibcli.core.metrics.binary import View
-from calibcli.core.metrics.further.registry import ALL
 from calibcli.core.metrics.grid_error import grid_error
+from calibcli.core.metrics.registry import ALL
 from calibcli.core.numeric.scales import logit
 from calibcli.core.results.measure import SliceResult
 from calibcli.core.results.parts.curves import PrecisionRecall, Roc

@@ -9,8 +9,8 @@ from msgspec import structs
 
 from calibcli.core.metrics import intervals, multiclass
 from calibcli.core.metrics.binary import TESTS, View
+from calibcli.core.metrics.further.readings import judged, read_at
 from calibcli.core.metrics.grid_error import grid_error
-from calibcli.core.metrics.readings import judged, read_at
 from calibcli.core.metrics.shares import effective_rows, f1_of, overlap_interval, proportion
 from calibcli.core.numeric.proportions import clopper_pearson
 from calibcli.core.results.figures import Bin, BinnedEce, Confusion, Figure, Reading, undefined

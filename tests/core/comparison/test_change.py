@@ -20,9 +20,10 @@ from calibcli.core.comparison.change import (
 )
 from calibcli.core.comparison.norm_change import norm_change
 from calibcli.core.comparison.reliability_test import reliability_p
-from calibcli.core.metrics.binary import METRICS, Undefined, View
+from calibcli.core.metrics.binary import Undefined, View
 from calibcli.core.metrics.further.recalibration import recalibrate
 from calibcli.core.metrics.gaps import ece_sum
+from calibcli.core.metrics.registry import METRICS
 from calibcli.core.numeric.scales import expit
 from calibcli.core.statistics.curves import Binning
 from calibcli.core.statistics.stats import ScoreStats

@@ -7,7 +7,7 @@ import pytest
 
 from calibcli.core.comparison.paired import CORP, SMOOTH, PairedSums, influences
 from calibcli.core.metrics.binary import View
-from calibcli.core.metrics.further.registry import ALL
+from calibcli.core.metrics.registry import ALL
 from calibcli.core.numeric.scales import expit
 from calibcli.core.statistics.buckets import BUCKETS
 from calibcli.core.statistics.curves import Binning

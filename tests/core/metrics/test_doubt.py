@@ -7,7 +7,8 @@ import pytest
 from scipy.stats import binom
 
 from calibcli.core.metrics import intervals
-from calibcli.core.metrics.binary import METRICS, View
+from calibcli.core.metrics.binary import View
+from calibcli.core.metrics.registry import METRICS
 from calibcli.core.metrics.shares import of_variance
 from calibcli.core.statistics.curves import Binning
 from calibcli.core.statistics.stats import ScoreStats

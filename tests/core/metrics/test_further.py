@@ -10,8 +10,8 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import log_loss
 
 from calibcli.core.metrics import intervals, multiclass
-from calibcli.core.metrics.binary import METRICS, View
-from calibcli.core.metrics.further.registry import ALL, FURTHER, SMOOTH
+from calibcli.core.metrics.binary import View
+from calibcli.core.metrics.registry import ALL, FURTHER, METRICS, SMOOTH
 from calibcli.core.statistics.curves import Binning
 from calibcli.core.statistics.stats import ScoreStats
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibcli.core.metrics.binary import METRICS, View
+from calibcli.core.metrics.binary import View
 from calibcli.core.metrics.grid_error import grid_error
+from calibcli.core.metrics.registry import METRICS
 from calibcli.core.statistics.counting import tally
 from calibcli.core.statistics.curves import Binning
 from calibcli.core.statistics.stats import ScoreStats

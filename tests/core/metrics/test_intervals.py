@@ -17,7 +17,8 @@ from scipy.special import ndtr
 from scipy.stats import beta, t
 
 from calibcli.core.metrics import intervals
-from calibcli.core.metrics.binary import METRICS, View
+from calibcli.core.metrics.binary import View
+from calibcli.core.metrics.registry import METRICS
 from calibcli.core.numeric.scales import expit, logit
 from calibcli.core.statistics.curves import Binning
 from calibcli.core.statistics.stats import ScoreStats, buckets_of

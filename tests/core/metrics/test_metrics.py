@@ -13,7 +13,8 @@ from scipy import stats as distributions
 from sklearn.calibration import calibration_curve
 from sklearn.isotonic import IsotonicRegression
 
-from calibcli.core.metrics.binary import METRICS, Undefined, View
+from calibcli.core.metrics.binary import Undefined, View
+from calibcli.core.metrics.registry import METRICS
 from calibcli.core.numeric.scales import expit, logit
 from calibcli.core.statistics.counting import tally
 from calibcli.core.statistics.curves import Binning

@@ -22,10 +22,10 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from calibcli.core.metrics.binary import METRICS, View
+from calibcli.core.metrics.binary import View
 from calibcli.core.metrics.further.net_benefit import net_benefit, over_all
 from calibcli.core.metrics.further.recalibration import recalibrate
-from calibcli.core.metrics.further.registry import ALL
+from calibcli.core.metrics.registry import ALL, METRICS
 from calibcli.core.statistics.curves import Binning
 from calibcli.core.statistics.stats import ScoreStats
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats as distributions
 
 from calibcli.core.metrics.binary import View
-from calibcli.core.metrics.readings import judged, read_at
+from calibcli.core.metrics.further.readings import judged, read_at
 from calibcli.core.numeric.proportions import binomial_p, clopper_pearson
 from calibcli.core.statistics.curves import Binning
 from calibcli.core.statistics.stats import ScoreStats

@@ -11,9 +11,10 @@ from scipy.special import expit, logit, ndtr
 from benchmarks.coverage import PAIRS, of_world
 from benchmarks.worlds import WORLDS
 from benchmarks.worlds_of_classes import WORLDS_OF_CLASSES
-from calibcli.core.metrics.binary import METRICS, View
-from calibcli.core.metrics.gradients import GRADIENTS
+from calibcli.core.metrics import gradients
+from calibcli.core.metrics.binary import View
 from calibcli.core.metrics.intervals import measure
+from calibcli.core.metrics.registry import METRICS
 from calibcli.core.metrics.spread import spread_of
 from calibcli.core.statistics.curves import Binning
 from calibcli.core.statistics.stats import ScoreStats, buckets_of
@@ -95,7 +96,7 @@ def test_the_tail_of_copies_is_that_of_their_rows() -> None:
     def skewness(stats: ScoreStats) -> float:
         view = View(stats, Binning())
         value = METRICS["brier"](view)
-        spread = spread_of(stats, GRADIENTS["brier"](view, value))
+        spread = spread_of(stats, gradients.brier(view, value))
         return float(spread.third / spread.variance**1.5)
 
     assert skewness(copies) == pytest.approx(skewness(single), rel=1e-9)
@@ -113,7 +114,7 @@ def test_the_tail_of_weighted_rows_does_not_turn_with_the_heaviest() -> None:
         stats = ScoreStats.from_arrays(score, label, own)
         view = View(stats, Binning())
         value = METRICS["mean_score"](view)
-        return float(spread_of(stats, GRADIENTS["mean_score"](view, value)).third)
+        return float(spread_of(stats, gradients.mean_score(view, value)).third)
 
     low, high = int(np.argmin(score)), int(np.argsort(score)[200])
     assert third(low) > 0.0

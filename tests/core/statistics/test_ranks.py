@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calibcli.core.metrics import intervals
-from calibcli.core.metrics.binary import METRICS, View
+from calibcli.core.metrics.binary import View
 from calibcli.core.metrics.grid_error import grid_error
+from calibcli.core.metrics.registry import METRICS
 from calibcli.core.statistics.counting import ranks, tally
 from calibcli.core.statistics.counting.ranks import Ranks
 from calibcli.core.statistics.curves import Binning

@@ -5,7 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from calibcli.core.metrics.binary import METRICS, Undefined, View
+from calibcli.core.metrics.binary import Undefined, View
+from calibcli.core.metrics.registry import METRICS
 from calibcli.core.statistics.buckets import BUCKETS
 from calibcli.core.statistics.counting.class_rows import ClassRows
 from calibcli.core.statistics.counting.tally import Tally

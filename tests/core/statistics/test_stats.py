@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calibcli.core.decisions.thresholds import Curve
-from calibcli.core.metrics.binary import METRICS, View
+from calibcli.core.metrics.binary import View
+from calibcli.core.metrics.registry import METRICS
 from calibcli.core.numeric.scales import EPS, expit
 from calibcli.core.statistics.counting import tally
 from calibcli.core.statistics.curves import Binning

@@ -1,1 +1,1 @@
-"""Figures that stand behind the first ones: each is one entry of `registry.FURTHER`."""
+"""Figures that stand behind the first ones in `registry`, and readings of the curve."""

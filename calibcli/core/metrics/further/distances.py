@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibcli.core.metrics.binary import METRICS, Undefined, View
+from calibcli.core.metrics.binary import View, ece, require_independent_rows
 from calibcli.core.metrics.gaps import bin_gaps, norm_interval
 from calibcli.core.metrics.inversion import HONEST_DRAWS, honest_share
 from calibcli.core.metrics.spread import spread_of
@@ -70,8 +70,7 @@ def one_sided_interval(sign: float) -> Callable[[View, float, float, int], tuple
         lean = float(view.residual.sum()) / n
         slope = (1.0 - score - lean) / n, (-score - lean) / n
         least, most = (float(end) for end in spread_of(view.stats, slope).ends(lean, confidence))
-        ece = METRICS["ece"](view)
-        low, high = norm_interval(view, "ece", ece, confidence, seed)
+        low, high = norm_interval(view, "ece", ece(view), confidence, seed)
         side = (least, most) if sign > 0 else (-most, -least)
         return max(min((low + side[0]) / 2.0, value), 0.0), max((high + side[1]) / 2.0, value)
 
@@ -85,10 +84,7 @@ def miscalibration_p(view: View) -> float:
     `View.seed`); the number of positives of a bin is drawn as a binomial of its mean and variance.
     Source: Bröcker and Smith, "Increasing the reliability of reliability diagrams", 2007.
     """
-    if view.stats.weighted:
-        raise Undefined("the test needs unweighted rows")
-    if view.stats.parts is not None:
-        raise Undefined("rows come in clusters")
+    require_independent_rows(view)
     gaps = bin_gaps(View(view.stats, Binning("mass", _TEST_BINS)))
     share = honest_share(
         gaps, float(gaps.share @ gaps.gap**2) - 1e-12, lambda gap: gap**2 @ gaps.share, view.seed

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibcli.core.metrics.binary import METRICS, brier, brier_uncertainty, nll
+from calibcli.core.metrics import gradients
+from calibcli.core.metrics.binary import brier, brier_uncertainty, ece_debiased, nll
 from calibcli.core.metrics.corp import CORP_OPTIMISM, block_noise, block_rows
 from calibcli.core.metrics.gaps import norm_interval
-from calibcli.core.metrics.gradients import GRADIENTS
 from calibcli.core.metrics.shares import proportion
 from calibcli.core.metrics.spread import spread_of
 from calibcli.core.numeric.scales import expit
@@ -61,7 +61,7 @@ def nll_uncertainty_interval(
 ) -> tuple[float, float]:
     """Return the interval of the entropy of the prevalence, from that of the prevalence."""
     share = _share(view)
-    slope = GRADIENTS["prevalence"](view, share)
+    slope = gradients.prevalence(view, share)
     low, high = proportion(view.stats, share, slope, float(view.stats.n), confidence)
     ends = [_entropy(low), _entropy(high)]
     return min(*ends, value), math.log(2.0) if low <= 0.5 <= high else max(*ends, value)
@@ -147,7 +147,7 @@ def nll_miscalibration_interval(
     """
     slope = nll_miscalibration_gradient(view, value)
     low, high = _corp_ends(view, value, slope, confidence)
-    root = METRICS["ece_debiased"](view)
+    root = ece_debiased(view)
     least, most = norm_interval(view, "ece_debiased", root, confidence, seed)
     return (low if least > 0.0 else 0.0), max(high, 2.0 * most**2)
 
@@ -175,7 +175,7 @@ def brier_skill_gradient(view: View, value: float) -> Gradient:
     of, share = brier_uncertainty(view), _share(view)
     lean = (1.0 - 2.0 * share) * np.ones(len(view.stats.score))
     base = lean * (1.0 - share) / view.stats.n, -lean * share / view.stats.n
-    return _ratio_gradient(GRADIENTS["brier"](view, brier(view)), base, value, of)
+    return _ratio_gradient(gradients.brier(view, brier(view)), base, value, of)
 
 
 def nll_skill(view: View) -> float:

@@ -21,7 +21,7 @@ from calibcli.core.comparison.reliability_test import reliability_p
 from calibcli.core.comparison.shared_bins import Shares
 from calibcli.core.comparison.unlabelled import expected, prevalence
 from calibcli.core.metrics import multiclass
-from calibcli.core.metrics.binary import METRICS, Undefined, View
+from calibcli.core.metrics.binary import Undefined, View, ece
 from calibcli.core.metrics.gaps import ece_sum
 from calibcli.core.metrics.joint import Joint
 from calibcli.core.results.comparisons import Compared, Drift, DriftedFigures, DriftedSlice
@@ -190,7 +190,7 @@ def _ece(a: View, b: View, conventions: Conventions) -> Compared:
     for view, where in ((a, " in the reference"), (b, "")):
         if not view.stats.n:
             return changed(reason=f"no rows{where}")
-    values = METRICS["ece"](a), METRICS["ece"](b)
+    values = ece(a), ece(b)
     if conventions.confidence is None:
         return changed(*values)
     return norm_change(ece_sum(a), ece_sum(b), values, conventions.confidence)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from calibcli.core.metrics import intervals
 from calibcli.core.metrics.binary import View
-from calibcli.core.metrics.further.registry import ALL
 from calibcli.core.metrics.multiclass import MULTICLASS_METRICS
+from calibcli.core.metrics.registry import ALL
 from calibcli.core.results.figures import Bin
 from calibcli.core.results.measure import SliceResult
 from calibcli.workflows.measure.slices import bin_rows, figure
