@@ -183,3 +183,33 @@ def test_objects_of_images_without_any_box_count(measured, tmp_path, monkeypatch
     result = measured(*paths, "--no-ci")["overall"]
     assert result["confusion"][0]["recall"]["value"] == pytest.approx(0.5)
     assert result["metrics"]["ground_truth"]["value"] == 2 * n
+
+
+MARKS = [("iscrowd", "crowd"), ("is_crowd", "crowd"), ("IsGroupOf", "crowd"), ("ignore", "ignore"),
+         ("Difficult", "ignore")]  # fmt: skip
+
+
+@pytest.mark.parametrize("true", [1, 1.0, True, "1", "true"])
+@pytest.mark.parametrize("mark", ["iscrowd", "ignore", "difficult"])
+def test_marks_of_objects_are_read_as_they_are_written(true, mark, coco, measured, write):
+    # A text "0" is a false mark, though Python takes it for a true one: all objects were crowds.
+    found, truth = coco
+    objects = json.loads(truth.read_text())
+    for one in objects["annotations"]:
+        one[mark] = type(true)(0) if not isinstance(true, str) else {"1": "0"}.get(true, "false")
+    plain = measured(found, write("a.json", json.dumps(objects)), "--no-ci")["overall"]["metrics"]
+    assert plain["ground_truth"]["value"] == 3
+    objects["annotations"][1][mark] = true
+    less = measured(found, write("b.json", json.dumps(objects)), "--no-ci")["overall"]["metrics"]
+    assert (less["ground_truth"]["value"], less["n"]["value"]) == (2, plain["n"]["value"] - 1)
+
+
+@pytest.mark.parametrize(("mark", "kind"), MARKS)
+def test_marks_of_objects_in_tables(mark, kind, measured, write):
+    box = dict(zip("xywh", rows(TRUTH, "sides"), strict=True))
+    table = {"image_id": [1, 1, 2], "class": ["cat", "dog", "dog"], **box, mark: [0, 1, 0]}
+    # The second finds no object unless it is a crowd: its IoU with that is over its own area.
+    found = write("found.csv", "image_id,class,x,y,w,h,score\n1,dog,61,21,5,5,0.9\n")
+    got = measured(found, write("objects.csv", table), "--no-ci")["overall"]["metrics"]
+    assert got["ground_truth"]["value"] == 2
+    assert got["n"]["value"] == (0 if kind == "crowd" else 1)

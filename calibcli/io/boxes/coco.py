@@ -18,6 +18,7 @@ import numpy as np
 
 from calibcli.core.detection.masks import box_of
 from calibcli.errors import InputError
+from calibcli.io.boxes.naming import FALSE, NO_MARK, TRUE
 from calibcli.io.boxes.tables import Boxes
 from calibcli.io.failures import reading, show
 from calibcli.io.rows.keys import Categories, as_text
@@ -129,15 +130,15 @@ def read_annotations(source: Source, *, masks: bool = False) -> Annotations:
         for key, text in zip(ids, given, strict=True)
     }
     boxes = _boxes(whole["annotations"], source.name, "annotation", scored=False, masks=masks)
-    for found, known, what in (
-        (boxes.image, set(images), "image"),
-        (boxes.label, set(names), "category"),
+    for found, known, what, listed in (
+        (boxes.image, set(images), "image", "images"),
+        (boxes.label, set(names), "category", "categories"),
     ):
         strange = [i for i, value in enumerate(found.values) if value not in known]
         rows = np.flatnonzero(np.isin(found.codes, strange))
         if rows.size:
             raise InputError(
-                f"{boxes.where(rows[0])}: no {what} has its id", f"add it to the list of {what}s"
+                f"{boxes.where(rows[0])}: no {what} has its id", f"add it to the list of {listed}"
             )
     return Annotations(boxes, tuple(images), size, names, _files(whole["images"], images))
 
@@ -193,8 +194,8 @@ def _boxes(items: list[Any], path: str, unit: str, *, scored: bool, masks: bool)
     crowd = np.zeros(len(items), np.bool_)
     ignore = crowd
     if not scored:
-        crowd = np.array([bool(item.get("iscrowd", 0)) for item in items], np.bool_)
-        ignore = crowd | np.array([bool(item.get("ignore", 0)) for item in items], np.bool_)
+        crowd = _marked(items, ("iscrowd",), path, unit)
+        ignore = crowd | _marked(items, ("ignore", "difficult"), path, unit)
     return Boxes(
         path,
         unit,
@@ -208,6 +209,19 @@ def _boxes(items: list[Any], path: str, unit: str, *, scored: bool, masks: bool)
         np.arange(len(items)),
         segments=segments,
     )
+
+
+def _marked(items: list[Any], names: tuple[str, ...], path: str, unit: str) -> NDArray[np.bool_]:
+    """Return which objects have one of these marks (n,): as a number, a truth value or as text."""
+    found = np.zeros(len(items), np.bool_)
+    for name in names:
+        given = [str(item.get(name, 0)).lower() for item in items]
+        wrong = next((i for i, text in enumerate(given) if text not in TRUE | FALSE), None)
+        if wrong is not None:
+            said, hint = NO_MARK
+            raise InputError(f"{show(path)}, {unit} {wrong + 1:,}: {name!r} is {said}", hint)
+        found |= np.array([text in TRUE for text in given], np.bool_)
+    return found
 
 
 def _boxed(item: Any, where: str) -> Any:

@@ -24,6 +24,14 @@ CLASSES: Final = (
     "class", "category_id", "category", "class_name", "category_name", "class_id", "label",
     "label_name", "labelname", "name", "cls",
 )  # fmt: skip
+CROWDS: Final = ("iscrowd", "is_crowd", "crowd", "isgroupof", "is_group_of")
+"""Regions of many objects, as COCO and Open Images mark them."""
+IGNORED: Final = ("ignore", "ignored", "difficult", "is_difficult", "isdifficult")
+"""Objects that count as nothing; Pascal VOC calls them difficult."""
+TRUE: Final = frozenset({"1", "1.0", "true", "yes"})
+FALSE: Final = frozenset({"0", "0.0", "false", "no", "", "none", "null"})
+"""How a mark is written, in lower case."""
+NO_MARK: Final = "neither 0 nor 1", "1 marks a region that counts as nothing, 0 an object"
 SIDES: Final = ("x", "y", "w", "h")
 CORNERS: Final = ("x1", "y1", "x2", "y2")
 _WRITTEN: Final = {
@@ -77,6 +85,12 @@ def column_of(names: Sequence[str], path: str, known: Sequence[str]) -> str:
             f"boxes need image_id, class, x, y, w, h; columns: {listing(names)}",
         )
     return found
+
+
+def mark_of(names: Sequence[str], known: Sequence[str]) -> str | None:
+    """Return the column with the first of the known names of a mark; None if there is none."""
+    spelled = _spelled(names)
+    return next((spelled[name] for name in known if name in spelled), None)
 
 
 def coordinates_of(names: Sequence[str], path: str) -> Coordinates:

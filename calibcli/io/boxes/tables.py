@@ -13,7 +13,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibcli.errors import InputError
-from calibcli.io.boxes.naming import CLASSES, IMAGES, Coordinates, column_of, coordinates_of
+from calibcli.io.boxes.naming import (
+    CLASSES,
+    CROWDS,
+    FALSE,
+    IGNORED,
+    IMAGES,
+    NO_MARK,
+    TRUE,
+    Coordinates,
+    column_of,
+    coordinates_of,
+    mark_of,
+)
 from calibcli.io.failures import blaming, listing, row_text, show
 from calibcli.io.formats.decode import numbers
 from calibcli.io.formats.frames import ReadPlan
@@ -29,9 +41,6 @@ if TYPE_CHECKING:
 
     from calibcli.io.formats.frames import Reader
     from calibcli.io.formats.source import Source
-
-_TRUE = {"1", "1.0", "true", "yes"}
-_FALSE = {"0", "0.0", "false", "no", ""}
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -103,7 +112,8 @@ class _Columns:
     label: str
     box: Coordinates
     score: str | None
-    flags: tuple[str, ...]
+    crowd: str | None
+    ignore: str | None
 
 
 def read_table(
@@ -133,7 +143,7 @@ def read_table(
             *([columns.score] if columns.score else []),
             *columns.box.size,
         ),
-        keys=(columns.image, columns.label, *columns.flags),
+        keys=(columns.image, columns.label, *filter(None, (columns.crowd, columns.ignore))),
         keep=keep,
     )
     pieces = [
@@ -207,7 +217,8 @@ def _resolve(reader: Reader, path: str, score: str | None, *, scored: bool) -> _
         label,
         coordinates_of(names, path),
         _score(names, path, score) if scored else None,
-        tuple(name for name in ("iscrowd", "ignore") if name in names and not scored),
+        None if scored else mark_of(names, CROWDS),
+        None if scored else mark_of(names, IGNORED),
     )
 
 
@@ -244,31 +255,34 @@ def _piece(raw: dict[str, Any], first_row: int, columns: _Columns, path: str) ->
         box[:, 2:] -= box[:, :2]
     elif columns.box.form == "centres":
         box[:, :2] -= box[:, 2:] / 2.0
-    none = np.zeros(len(box), np.bool_)
-    flags = {name: _flags(coded(name), name, path, first_row) for name in columns.flags}
+
+    def marked(name: str | None) -> NDArray[np.bool_]:
+        if name is None:
+            return np.zeros(len(box), np.bool_)
+        return _flags(coded(name), name, path, first_row)
+
+    crowd = marked(columns.crowd)
     size = [read(name).astype(np.float64) for name in columns.box.size]
     return (
         image,
         label,
         box,
         read(columns.score) if columns.score else None,
-        flags.get("iscrowd", none),
-        flags.get("ignore", none) | flags.get("iscrowd", none),
+        crowd,
+        crowd | marked(columns.ignore),
         np.stack(size, axis=1) if size else None,
     )
 
 
 def _flags(found: Categories, name: str, path: str, first_row: int) -> NDArray[np.bool_]:
     texts = [value.lower() if value != MISSING_GROUP else "" for value in found.values]
-    wrong = [i for i, text in enumerate(texts) if text not in _TRUE | _FALSE]
+    wrong = [i for i, text in enumerate(texts) if text not in TRUE | FALSE]
     rows = np.flatnonzero(np.isin(found.codes, wrong))
     if rows.size:
-        raise InputError(
-            f"column {name!r} of {show(path)}, {row_text(first_row + int(rows[0]))}: neither 0 "
-            "nor 1",
-            "1 marks a region that counts as nothing, 0 an object",
-        )
-    return np.array([text in _TRUE for text in texts], np.bool_)[found.codes]
+        said, hint = NO_MARK
+        place = row_text(first_row + int(rows[0]))
+        raise InputError(f"column {name!r} of {show(path)}, {place}: {said}", hint)
+    return np.array([text in TRUE for text in texts], np.bool_)[found.codes]
 
 
 def _without_bare(boxes: Boxes) -> Boxes:

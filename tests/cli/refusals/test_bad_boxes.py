@@ -139,6 +139,21 @@ def test_a_table_of_bad_boxes(refused, table, said):
     assert said in err
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"iscrowd": "maybe"}, "annotation 1: 'iscrowd' is neither 0 nor 1"),
+        ({"ignore": 2}, "annotation 1: 'ignore' is neither 0 nor 1"),
+        ({"category_id": 7}, "add it to the list of categories"),
+        ({"image_id": 7}, "add it to the list of images"),
+    ],
+)
+def test_a_bad_entry_of_annotations(refused, change, said):
+    code, err = refused([FOUND], {**TRUTH, "annotations": [{**TRUTH["annotations"][0], **change}]})
+    assert code == 3
+    assert said in err
+
+
 def test_objects_in_a_table(refused):
     objects = "image_id,class,x,y,w,h\n1,cat,0,0,4,4\n"
     for truth, options, said in (
