@@ -23,33 +23,32 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
 from calibcli.core.results.figures import OVERALL
 from calibcli.core.results.parts.chosen import of_apply
-from calibcli.core.results.stream import numbers, of_confusion
+from calibcli.core.results.stream import Numbered, numbers, of_confusion, of_figure
 from calibcli.core.results.threshold import ReferralBand
 from calibcli.render.tables import promotion, replay
 from calibcli.render.tables.decisions import costs_of
 from calibcli.render.words import names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from calibcli.core.results.apply import ApplyResult
     from calibcli.core.results.envelope import GateResult
-    from calibcli.core.results.figures import Figure, Where
+    from calibcli.core.results.figures import Figure
     from calibcli.core.results.fit import FitResult
     from calibcli.core.results.measure import MeasureResult
     from calibcli.core.results.parts.choices import Abstain, Kept
     from calibcli.core.results.parts.replay import ReplayResult
     from calibcli.core.results.promotion import PromotionResult
-    from calibcli.core.results.stream import Numbered
-    from calibcli.core.results.threshold import ThresholdResult
-
-    Row = tuple[Any, ...]
+    from calibcli.core.results.threshold import CutOff, ThresholdResult
+    from calibcli.render.tables.decisions import Price
 
 HEADER: Final = (
     "stage", "slice", "column", "name", "table", "at", "metric", "value", "low", "high", "reason",
@@ -58,152 +57,144 @@ HEADER: Final = (
 
 def render_measure(result: MeasureResult) -> str:
     """Return a measure result as CSV."""
-    rows: list[Row] = [_row(one) for one in numbers(result)]
-    everywhere = ("before", "overall", "", "")
-    for worst in result.worst.rows if result.worst is not None else ():
-        told = f"predicted {worst.predicted}, label {worst.label}"
-        rows.append(
-            (*everywhere, "worst", f"{worst.path}:{worst.row}", "wrong", worst.wrong, "", "", told)
-        )
-    return _text([*rows, *_gate_rows(result.gates)])
+    return _text([*numbers(result), *_worst(result)], result.gates)
 
 
 def render_apply(result: ApplyResult) -> str:
     """Return what apply wrote as CSV: what the rows come to, and the gates."""
-    return _text([*map(_row, of_apply(result)), *_gate_rows(result.gates)])
-
-
-def _gate_rows(gates: Iterable[GateResult]) -> Iterator[Row]:
-    for gate in gates:
-        told = "passed" if gate.passed else "failed"
-        yield ("before", "overall", "", "", "gates", gate.expr, "gate", gate.value, "", "", told)
-
-
-def _row(one: Numbered) -> Row:
-    place = (one.stage, *_where(one.where), one.table, one.at)
-    return (*place, one.name, one.value, one.low, one.high, one.reason)
+    return _text(of_apply(result), result.gates)
 
 
 def render_fit(result: FitResult) -> str:
     """Return a fit result as CSV: metrics before and after, and the candidates."""
-    rows: list[Row] = []
+    return _text(_of_fit(result), result.gates)
+
+
+def render_threshold(result: ThresholdResult) -> str:
+    """Return a threshold result as CSV: each cut-off with its counts, rates and cost."""
+    return _text(_of_threshold(result), result.gates)
+
+
+def render_promotion(result: PromotionResult) -> str:
+    """Return what became of a challenger as CSV: the decision, the steps, checks and gates."""
+    return _text(promotion.numbers(result), result.gates, "promotion")
+
+
+def render_replay(result: ReplayResult) -> str:
+    """Return a replay as CSV: the policies, then each in every period."""
+    return _text(replay.numbers(result))
+
+
+def _worst(result: MeasureResult) -> Iterator[Numbered]:
+    for one in result.worst.rows if result.worst is not None else ():
+        place, told = f"{one.path}:{one.row}", f"predicted {one.predicted}, label {one.label}"
+        yield Numbered("before", OVERALL, "worst", place, "wrong", one.wrong, reason=told)
+
+
+def _of_fit(result: FitResult) -> Iterator[Numbered]:
     everything = (OVERALL, result.before, result.after)
     for where, *sides in (everything, *((c.slice, c.before, c.after) for c in result.classes)):
         for stage, side, note in zip(
             ("before", "after"), sides, ("", result.after.kind or ""), strict=True
         ):
             for name, item in side.metrics.items():
-                value, low, high, reason = _figures(item)
-                place = (stage, *_where(where), "metrics", "")
-                rows.append((*place, name, value, low, high, reason or note))
+                shown = of_figure(stage, where, "metrics", "", name, item)
+                yield shown._replace(reason=shown.reason or note)
     for one in result.candidates:
         told = "; ".join(text for text in ("chosen" if one.chosen else "", one.note) if text)
-        start = ("after", *_where(OVERALL), "candidates", one.method)
-        rows.append((*start, "score", one.score, "", "", told))
-        rows.append((*start, "se", one.se, "", "", ""))
-    return _text([*rows, *_gate_rows(result.gates)])
+        start = partial(Numbered, "after", OVERALL, "candidates", one.method)
+        yield start("score", one.score, reason=told)
+        yield start("se", one.se)
 
 
-def render_promotion(result: PromotionResult) -> str:
-    """Return what became of a challenger as CSV: the decision, the steps, checks and gates."""
-    return _text(promotion.csv_rows(result))
-
-
-def render_replay(result: ReplayResult) -> str:
-    """Return a replay as CSV: the policies, then each in every period."""
-    return _text(replay.csv_rows(result))
-
-
-def render_threshold(result: ThresholdResult) -> str:
-    """Return a threshold result as CSV: each cut-off with its counts, rates and cost."""
-    rows: list[Row] = []
-    objective = result.objective or "objective"
+def _of_threshold(result: ThresholdResult) -> Iterator[Numbered]:
     for item in result.thresholds:
-        at = item.threshold
-        start = ("chosen", *_where(item.slice), "confusion", at)
-        rows.append((*start, "threshold", at, *item.ends, result.kind))
-        rows.append((*start, f"objective {objective}", *_figures(item.reached)))
-        rows.append((*start, "n", item.n, "", "", ""))
-        if item.suppression is not None:
-            rows.append((*start, "nms_iou", item.suppression, "", "", ""))
-        if item.min_area is not None:
-            rows.append((*start, "min_area", item.min_area, "", "", ""))
-            rows.append((*start, "fill_holes", int(item.fill_holes or False), "", "", ""))
-            rows.append((*start, "pooled_dice", *_figures(item.pooled_dice)))
-            rows.append((*start, "pooled_iou", *_figures(item.pooled_iou)))
-            rows.append((*start, "mean_dice", *_figures(item.mean_dice)))
-        if item.confusion is not None:
-            rows += map(_row, of_confusion("chosen", item.slice, item.confusion))
-        if item.cost is not None:
-            for name, value in costs_of(item.cost).items():
-                rows += _cost_rows(("chosen", *_where(item.slice), "cost", at), name, value)
+        yield from _of_cut(item, result)
     for part in result.groups or ():
-        rows += map(_row, of_confusion("group", part.slice, part.confusion))
+        yield from of_confusion("group", part.slice, part.confusion)
         for broken in part.breaks:
             sure = "beyond chance" if broken in part.beyond_chance else ""
-            start = ("group", *_where(part.slice), "breaks", part.threshold)
-            rows.append((*start, broken, "", "", "", sure))
-    return _text([*rows, *_other_rows(result), *_gate_rows(result.gates)])
+            yield Numbered("group", part.slice, "breaks", part.threshold, broken, None, reason=sure)
+    yield from _of_others(result)
 
 
-def _cost_rows(start: tuple[Any, ...], name: str, value: Any) -> Iterator[Row]:
-    """Yield a cost, or the parts of a band."""
+def _of_cut(item: CutOff, result: ThresholdResult) -> Iterator[Numbered]:
+    start = partial(Numbered, "chosen", item.slice, "confusion", item.threshold)
+    yield start("threshold", item.threshold, *item.ends, result.kind)
+    yield _shown(start, f"objective {result.objective or 'objective'}", item.reached)
+    yield start("n", item.n)
+    if item.suppression is not None:
+        yield start("nms_iou", item.suppression)
+    if item.min_area is not None:
+        yield start("min_area", item.min_area)
+        yield start("fill_holes", int(item.fill_holes or False))
+        yield _shown(start, "pooled_dice", item.pooled_dice)
+        yield _shown(start, "pooled_iou", item.pooled_iou)
+        yield _shown(start, "mean_dice", item.mean_dice)
+    if item.confusion is not None:
+        yield from of_confusion("chosen", item.slice, item.confusion)
+    if item.cost is not None:
+        start = partial(Numbered, "chosen", item.slice, "cost", item.threshold)
+        for name, value in costs_of(item.cost).items():
+            for part, number in _priced(value):
+                yield start(f"{name} {part}".rstrip(), number)
+
+
+def _priced(value: Price) -> Iterator[tuple[str, float | None]]:
+    """Yield a cost, or the parts of a band by their names."""
     if isinstance(value, ReferralBand):
-        parts = structs.asdict(value).items()
-        yield from ((*start, f"{name} {key}", part, None, None, "") for key, part in parts)
+        yield from structs.asdict(value).items()
     elif isinstance(value, tuple):
-        ends = zip(("low", "high"), value, strict=True)
-        yield from ((*start, f"{name} {key}", part, None, None, "") for key, part in ends)
+        yield from zip(("low", "high"), value, strict=True)
     else:
-        yield (*start, name, value, None, None, "")
+        yield "", value
 
 
-def _other_rows(result: ThresholdResult) -> Iterator[Row]:
+def _of_others(result: ThresholdResult) -> Iterator[Numbered]:
     """Yield what is kept, the quantiles of sets, or the costs of a matrix."""
     kept, sets, cost = result.abstain, result.sets, result.cost_matrix
     if kept is not None:
         parts: list[Abstain | Kept] = [kept, *(kept.groups or ())]
         for part in parts:
-            start = ("chosen", *_where(part.slice), "abstain", kept.threshold)
-            yield (*start, "n", part.n, None, None, "")
-            yield (*start, "kept", part.kept, None, None, "")
-            yield (*start, "referred", part.referred, None, None, "")
-            yield (*start, "errors", part.errors, None, None, "")
-            yield (*start, "coverage", part.coverage, None, None, "")
-            yield (*start, "accuracy", *_figures(part.accuracy))
-            yield (*start, "accuracy_of_all", part.accuracy_of_all, None, None, "")
+            start = partial(Numbered, "chosen", part.slice, "abstain", kept.threshold)
+            for name in ("n", "kept", "referred", "errors", "coverage"):
+                yield start(name, getattr(part, name))
+            yield _shown(start, "accuracy", part.accuracy)
+            yield start("accuracy_of_all", part.accuracy_of_all)
     if sets is not None:
         for one in sets.slices:
-            place: Row = ("chosen", *_where(one.slice), "sets", one.quantile)
-            yield (*place, "quantile", one.quantile, "", "", sets.method)
-            yield (*place, "n", one.n, "", "", "")
-            yield (*place, "coverage", *_figures(one.coverage))
+            start = partial(Numbered, "chosen", one.slice, "sets", one.quantile)
+            yield start("quantile", one.quantile, reason=sets.method)
+            yield start("n", one.n)
+            yield _shown(start, "coverage", one.coverage)
     if cost is not None:
-        place = ("chosen", *_where(OVERALL), "cost", "")
-        yield (*place, "expected", *_figures(cost.expected))
-        yield (*place, "claimed", cost.claimed, None, None, "")
-        yield (*place, "most_probable", cost.most_probable, None, None, "")
+        start = partial(Numbered, "chosen", OVERALL, "cost", "")
+        yield _shown(start, "expected", cost.expected)
+        yield start("claimed", cost.claimed)
+        yield start("most_probable", cost.most_probable)
 
 
-def _where(where: Where) -> tuple[str, str, str]:
-    name = "" if where.kind == "overall" else where.title
-    return where.kind, where.column or "", name
-
-
-def _figures(figure: Figure | None) -> tuple[Any, Any, Any, str]:
+def _shown(start: Callable[..., Numbered], name: str, figure: Figure | None) -> Numbered:
     if figure is None:
-        return None, None, None, ""
+        return start(name, None)
     reason = figure.reason or "" if figure.value is None else ""
-    return figure.value, figure.low, figure.high, reason
+    return start(name, figure.value, figure.low, figure.high, reason)
 
 
-def _text(rows: Iterable[Row]) -> str:
+def _text(rows: Iterable[Numbered], gates: Iterable[GateResult] = (), stage: str = "before") -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(HEADER)
-    for row in rows:
-        writer.writerow([_safe(value) for value in row])
+    for stage_of, where, *numbered in [*rows, *(_of_gate(stage, gate) for gate in gates)]:
+        name = "" if where.kind == "overall" else where.title
+        line = (stage_of, where.kind, where.column, name, *numbered)
+        writer.writerow([_safe(value) for value in line])
     return out.getvalue()
+
+
+def _of_gate(stage: str, gate: GateResult) -> Numbered:
+    told = "passed" if gate.passed else "failed"
+    return Numbered(stage, OVERALL, "gates", gate.expr, "gate", gate.value, reason=told)
 
 
 def _safe(value: object) -> str:

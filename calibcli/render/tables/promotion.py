@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from calibcli.core.results.conventions import Conventions
+from calibcli.core.results.figures import OVERALL
+from calibcli.core.results.stream import Numbered
 from calibcli.render.tables.common import gates_table, level
 from calibcli.render.tables.layout import Cell, Column, Table
 from calibcli.render.words import figures
 from calibcli.render.words.words import LOSSES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from calibcli.core.results.figures import Figure
     from calibcli.core.results.promotion import (
         CheckResult,
@@ -179,26 +183,22 @@ def _checks(result: PromotionResult) -> Table | None:
     return Table.of("Checks", map(row, result.checks)) if result.checks else None
 
 
-def csv_rows(result: PromotionResult) -> list[tuple[Any, ...]]:
-    """Return the rows in the long form of `csvout`."""
-    where = ("promotion", "overall", "", "")
+def numbers(result: PromotionResult) -> Iterator[Numbered]:
+    """Yield what a promotion tells in numbers: the decision, what was compared, the checks."""
     promoted = int(result.decision == "promoted")
-    first = (*where, "decision", result.decision, "promoted", promoted, "", "", result.reason)
-    rows: list[tuple[Any, ...]] = [first]
+    told = result.reason
+    yield Numbered(
+        "promotion", OVERALL, "decision", result.decision, "promoted", promoted, reason=told
+    )
     compared = result.comparison
     if compared is not None:
         metric = f"{compared.score}_difference"
         if compared.difference is not None and not compared.steps:
             ends = (compared.difference, compared.low, compared.high)
-            rows.append((*where, "comparison", "", metric, *ends, ""))
+            yield Numbered("promotion", OVERALL, "comparison", "", metric, *ends)
         for step in compared.steps:
             ends = (step.difference, step.low, step.high)
-            rows.append((*where, "steps", step.step, metric, *ends, ""))
+            yield Numbered("promotion", OVERALL, "steps", step.step, metric, *ends)
     for one in result.checks:
-        value = "" if one.value is None else one.value
-        told = "passed" if one.passed else one.reason
-        rows.append((*where, "checks", one.name, "value", value, "", "", told))
-    for gate in result.gates:
-        told = "passed" if gate.passed else "failed"
-        rows.append((*where, "gates", gate.expr, "gate", gate.value, "", "", told))
-    return rows
+        told = "passed" if one.passed else one.reason or ""
+        yield Numbered("promotion", OVERALL, "checks", one.name, "value", one.value, reason=told)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
+from calibcli.core.results.figures import OVERALL, Where
+from calibcli.core.results.stream import Numbered
 from calibcli.render.tables.common import level, sure_style
 from calibcli.render.tables.layout import Cell, Column, Table
 from calibcli.render.words import figures
@@ -67,21 +70,19 @@ def _difference(one: Policy, score: str) -> Cell:
     return Cell(figures.signed(apart.value), ends, sure_style(score, apart.low, apart.high))
 
 
-def csv_rows(result: ReplayResult) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows in the long form of `csvout`: the policies, then each in every period."""
-    everywhere = ("replay", "overall", "", "")
+def numbers(result: ReplayResult) -> Iterator[Numbered]:
+    """Yield what a replay tells in numbers: the policies, then each in every period."""
     for one in result.policies:
-        start = (*everywhere, "policies", one.title)
-        for name, found in (
-            (result.score, one.loss),
-            (f"{result.score}_difference", one.difference),
-        ):
-            yield (*start, name, found.value, found.low, found.high, "")
-        yield (*start, "replaced", one.replaced, "", "", "")
+        start = partial(Numbered, "replay", OVERALL, "policies", one.title)
+        loss, apart = one.loss, one.difference
+        yield start(result.score, loss.value, loss.low, loss.high)
+        yield start(f"{result.score}_difference", apart.value, apart.low, apart.high)
+        yield start("replaced", one.replaced)
     for period in result.periods:
-        where = ("replay", "group", result.by, period.value)
-        yield (*where, "periods", "", "n", period.n, "", "", period.reason or "")
+        where = Where("group", column=result.by, value=period.value)
+        told = period.reason or ""
+        yield Numbered("replay", where, "periods", "", "n", period.n, reason=told)
         for acted in period.policies:
-            start = (*where, "periods", acted.title)
-            yield (*start, result.score, acted.loss, "", "", acted.code or "")
-            yield (*start, "replaced", int(acted.replaced), "", "", acted.code or "")
+            start = partial(Numbered, "replay", where, "periods", acted.title)
+            yield start(result.score, acted.loss, reason=acted.code or "")
+            yield start("replaced", int(acted.replaced), reason=acted.code or "")
