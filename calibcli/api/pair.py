@@ -36,8 +36,8 @@ class Compared(SavedPair, Shown, frozen=True, kw_only=True, dict=True):
     def _repr_html_(self) -> str:
         from html import escape
 
+        from calibcli.render.formats.saved import saved_table
         from calibcli.render.page.parts import table_html
-        from calibcli.render.tables.saved import saved_table
 
         head = escape(repr(self).partition("\n\n")[0]).replace("\n", "<br>")
         return f"<p>{head}</p>{table_html(saved_table(self))}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from calibcli.cli.choices import flag, option
@@ -41,25 +41,12 @@ class DetectionInput:
         from calibcli.tasks.table import TASKS
 
         if TASKS.get(spec.task) != "boxes":
-            given = {
-                "--ground-truth": self.ground_truth is not None,
-                "--nms-iou": self.nms_iou is not None,
-                "--masks": self.masks,
-                "--iou": self.iou != DetectionInput.iou,
-                "--max-detections": self.max_detections != DetectionInput.max_detections,
-            }
-            for name, there in given.items():
-                if there:
-                    raise UsageError(f"{name} is for detections", "add --task detection")
+            for name in ("ground_truth", "nms_iou", "masks", "iou", "max_detections"):
+                if getattr(self, name) != getattr(DetectionInput, name):
+                    option = f"--{name.replace('_', '-')}"
+                    raise UsageError(f"{option} is for detections", "add --task detection")
             return spec
-        return replace(
-            spec,
-            ground_truth=self.ground_truth,
-            iou=self.iou,
-            masks=self.masks,
-            max_detections=self.max_detections,
-            nms_iou=self.nms_iou,
-        )
+        return replace(spec, **{one.name: getattr(self, one.name) for one in fields(self)})
 
 
 def refuse(options: Mapping[str, object]) -> None:

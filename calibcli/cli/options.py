@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import isfinite
 from typing import Any
 
@@ -77,33 +77,17 @@ class InputOptions:
         self._refuse_of_other_tasks()
         if self.predicted is not None and self.predicted not in groups:
             groups = (*groups, self.predicted)
-        spec = InputSpec(
-            paths=tuple(paths),
-            score=self.score,
-            scores=texts(self.scores),
-            label=self.label,
-            labels=self.labels,
-            logits=self.logits or self.raw,
-            raw=self.raw,
-            descending=self.descending,
-            task=None if self.task is None else self.task.value,
-            classes=texts(self.classes),
-            positive=self.positive,
-            weight=self.weight,
-            count=self.count,
-            groups=groups,
-            cluster=self.cluster,
-            drop_invalid=self.drop_invalid,
-            input_format=self.input_format,
-            layout=self.layout,
-            ignore_label=None if self.ignore_label is None else _number_or_text(self.ignore_label),
-            scale=self.scale,
-            images=self.images,
-            key=self.key,
-            predicted=self.predicted,
-            renormalise=self.renormalise,
-            votes=self.votes,
-        )
+        given = {one.name: getattr(self, one.name) for one in fields(self)}
+        read = {
+            "scores": texts(self.scores),
+            "logits": self.logits or self.raw,
+            "task": None if self.task is None else self.task.value,
+            "classes": texts(self.classes),
+            "ignore_label": None
+            if self.ignore_label is None
+            else _number_or_text(self.ignore_label),
+        }
+        spec = InputSpec(paths=tuple(paths), groups=groups, **{**given, **read})
         if calibrator is None and thresholds is None:
             return spec
         from calibcli.workflows.input.remembered import remembered

@@ -79,7 +79,7 @@ def render_apply(result: ApplyResult, *, color: bool = False, width: int | None 
         f"{paint(key, 'dim', color)}{' ' * (size - names.columns(key))}  {names.visible(value)}"
         for key, value in said
     ]
-    tables = documents.apply_tables(result)
+    tables = documents.document(result).tables()
     return _document([lines, _warnings(result.warnings, color, width)], tables, color, width)
 
 

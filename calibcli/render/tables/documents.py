@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from calibcli.render.tables import common as tabulate
-from calibcli.render.tables import drifted, judged, paired, segmentation, serial, slices, worst
+from calibcli.render.tables import drifted, judged, paired, segmentation, serial, slices
 from calibcli.render.words import figures, words
 
 if TYPE_CHECKING:
@@ -47,57 +47,9 @@ def measure_tables(result: MeasureResult, *, limit: int | None = None) -> list[T
                 slices.slices_table(parts, params, title=kind, limit=limit)
                 for kind, parts in words.slices_by_kind(result).items()
             ),
-            worst.worst_table(result),
+            judged.worst_table(result),
         ]
     )
-
-
-def fit_tables(result: FitResult) -> list[Table]:
-    """Return the tables of a fit result: before and after, the candidates, the slices."""
-    from calibcli.render.tables import decisions
-
-    params, kind = result.conventions, result.after.kind
-    title = f"after, {kind}" if kind else "after"
-    before, after = result.before.metrics, result.after.metrics
-    return _present(
-        [
-            tabulate.gates_table(result.gates),
-            tabulate.metrics_table(before, after, params, after_title=title),
-            decisions.candidates_table(result.candidates, params),
-            decisions.fitted_slices_table(result.groups, params, "Per group"),
-            decisions.fitted_slices_table(result.classes, params),
-        ]
-    )
-
-
-def threshold_tables(result: ThresholdResult) -> list[Table]:
-    """Return the tables of a threshold result: cut-offs, costs, groups, or other decisions."""
-    from calibcli.render.tables import choices, decisions
-    from calibcli.render.tables.judged import decision_tables, rows_table
-
-    return _present(
-        [
-            tabulate.gates_table(result.gates),
-            decisions.thresholds_table(result.thresholds, result.conventions),
-            rows_table(result),
-            segmentation.regions_table(result),
-            segmentation.together_table(result),
-            decisions.costs_table(result),
-            *decision_tables(result),
-            decisions.groups_table(result),
-            *choices.tables(result),
-        ]
-    )
-
-
-def apply_tables(result: ApplyResult) -> list[Table]:
-    """Return the tables of what apply wrote: the gates."""
-    return _present([tabulate.gates_table(result.gates)])
-
-
-def apply_headline(result: ApplyResult) -> str:
-    """Return how many rows there are and where they go."""
-    return f"{figures.count(result.rows)} rows for {result.output}"
 
 
 def confusion_parts(part: SliceResult) -> list[tuple[str, SliceResult]]:
@@ -182,16 +134,40 @@ def document(result: Told) -> Document:
 def _of_fit(result: FitResult) -> Document:
     from calibcli.render.tables import decisions
 
-    facts = words.after_words(result.after.kind), decisions.parameters_words(result.calibrator)
-    headline = fit_headline(result)
-    return Document("Calibrator", "fitted", headline, facts, lambda: fit_tables(result))
+    params, kind = result.conventions, result.after.kind
+    before, after = result.before.metrics, result.after.metrics
+
+    def tables() -> list[Table | None]:
+        title = f"after, {kind}" if kind else "after"
+        return [
+            tabulate.metrics_table(before, after, params, after_title=title),
+            decisions.candidates_table(result.candidates, params),
+            decisions.fitted_slices_table(result.groups, params, "Per group"),
+            decisions.fitted_slices_table(result.classes, params),
+        ]
+
+    facts = words.after_words(kind), decisions.parameters_words(result.calibrator)
+    headline = f"{result.method}: {words.change_words(before, after)}"
+    return Document("Calibrator", "fitted", headline, facts, _gates_first(result, tables))
 
 
 def _of_threshold(result: ThresholdResult) -> Document:
-    from calibcli.render.tables import decisions
+    from calibcli.render.tables import choices, decisions
+
+    def tables() -> list[Table | None]:
+        return [
+            decisions.thresholds_table(result.thresholds, result.conventions),
+            judged.rows_table(result),
+            segmentation.regions_table(result),
+            segmentation.together_table(result),
+            decisions.costs_table(result),
+            *judged.decision_tables(result),
+            decisions.groups_table(result),
+            *choices.tables(result),
+        ]
 
     headline, facts = decisions.thresholds_headline(result), [decisions.kind_words(result)]
-    return Document("Thresholds", "chosen", headline, facts, lambda: threshold_tables(result))
+    return Document("Thresholds", "chosen", headline, facts, _gates_first(result, tables))
 
 
 def _of_promotion(result: PromotionResult) -> Document:
@@ -209,8 +185,14 @@ def _of_replay(result: ReplayResult) -> Document:
 
 
 def _of_apply(result: ApplyResult) -> Document:
-    headline = apply_headline(result)
-    return Document("Applied", "applied", headline, (), lambda: apply_tables(result))
+    headline = f"{figures.count(result.rows)} rows for {result.output}"
+    return Document("Applied", "applied", headline, (), _gates_first(result, list))
+
+
+def _gates_first(
+    result: FitResult | ThresholdResult | ApplyResult, tables: Callable[[], list[Table | None]]
+) -> Callable[[], list[Table]]:
+    return lambda: _present([tabulate.gates_table(result.gates), *tables()])
 
 
 _DOCUMENTS: Final[Mapping[str, Callable[[Any], Document]]] = {
@@ -220,11 +202,6 @@ _DOCUMENTS: Final[Mapping[str, Callable[[Any], Document]]] = {
     "calibcli/replay": _of_replay,
     "calibcli/apply": _of_apply,
 }
-
-
-def fit_headline(result: FitResult) -> str:
-    """Return the method and what it did to ECE."""
-    return f"{result.method}: {words.change_words(result.before.metrics, result.after.metrics)}"
 
 
 def _present(tables: Iterable[Table | None]) -> list[Table]:

@@ -1,4 +1,4 @@
-"""Tables of decisions: how right they are, beside the most probable class, and the confusions."""
+"""Tables of decisions: how right they are, the confusions, and the rows that are worst."""
 
 from __future__ import annotations
 
@@ -110,11 +110,7 @@ def _share_cell(count: Number, of: Number, right: bool) -> Cell:
 
 def _beside(decision: Decided, params: Conventions) -> Table:
     """Return the figures of all decisions together, and those of the most probable class."""
-    parts = [("these cut-offs", decision.metrics)]
-    if decision.cross_fitted is not None:
-        parts.append(("cross-fitted", decision.cross_fitted.metrics))
-    if decision.plain is not None:
-        parts.append((decision.plain.rule, decision.plain.metrics))
+    parts = decision.beside("these cut-offs")
     titles = {name: title for name, title in _NAMES.items() if name in decision.metrics}
     return _compared("Decisions of all classes together", "rule", parts, titles, params)
 
@@ -153,3 +149,36 @@ def _pairs_table(title: str, pairs: Sequence[tuple[str, str, Number, float]], ro
         yield Column("of the true class"), figures.percent(share)
 
     return Table.of(title, (row(*pair) for pair in pairs))
+
+
+def worst_table(result: MeasureResult) -> Table | None:
+    """Return one line a row, the most confidently wrong first; None where it was not asked for."""
+    worst = result.worst
+    if worst is None:
+        return None
+    shown = worst.rows
+    keyed = any(row.key is not None for row in shown)
+    mapped = any(row.probability is not None for row in shown)
+    columns = (
+        Column("most confidently wrong", left=True),
+        Column("row"),
+        *([Column("key", left=True)] if keyed else []),
+        Column("score"),
+        *([Column("calibrated")] if mapped else []),
+        Column("predicted", left=True),
+        Column("label", left=True),
+    )
+    rows = tuple(
+        (
+            Cell(row.path.rpartition("/")[2]),
+            Cell(figures.count(row.row)),
+            *([Cell(row.key or "")] if keyed else []),
+            Cell(figures.metric(row.score)),
+            *([Cell(figures.metric(row.probability))] if mapped else []),
+            Cell(str(row.predicted)),
+            Cell(str(row.label)),
+        )
+        for row in shown
+    )
+    note = f"{len(shown)} of {figures.count(worst.wrong)} that are wrong at one half"
+    return Table("Worst rows", columns, rows, note)

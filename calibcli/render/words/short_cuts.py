@@ -198,12 +198,7 @@ def _decided(decision: Decided | None) -> Iterator[str]:
     """Yield what the decisions are worth together, and on rows that the choice has not seen."""
     if decision is None:
         return
-    parts = [("decisions", decision.metrics)]
-    if decision.cross_fitted is not None:
-        parts.append(("cross-fitted", decision.cross_fitted.metrics))
-    if decision.plain is not None:
-        parts.append((decision.plain.rule, decision.plain.metrics))
-    for title, metrics in parts:
+    for title, metrics in decision.beside("decisions"):
         told = [
             f"{name} {short.with_interval(metrics[key])}"
             for key, name in _DECIDED.items()

@@ -89,6 +89,15 @@ class Decided(Record, frozen=True, kw_only=True):
     cross_fitted: DecidedAgain | None = None
     groups: tuple[Decided, ...] | None = None
 
+    def beside(self, title: str) -> list[tuple[str, dict[str, Figure]]]:
+        """Return these figures under a title, those held out, and those of the plain decision."""
+        parts = [(title, self.metrics)]
+        if self.cross_fitted is not None:
+            parts.append(("cross-fitted", self.cross_fitted.metrics))
+        if self.plain is not None:
+            parts.append((self.plain.rule, self.plain.metrics))
+        return parts
+
 
 class Confused(Record, frozen=True):
     """Rows of the class `truth` that are decided `decided`: how many, and their share of it."""
