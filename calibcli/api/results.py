@@ -73,7 +73,7 @@ class Shown:
 
         head = escape(repr(self).partition("\n\n")[0]).replace("\n", "<br>")
         said = "".join(f"<p>warning: {escape(text)}</p>" for text in self.warnings)
-        tables = getattr(documents, f"{self._command}_tables")(self)
+        tables = documents.tables_of(self)
         return f"<p>{head}</p>{said}{''.join(map(table_html, tables))}"
 
 
@@ -99,7 +99,28 @@ class Measured(MeasureResult, Shown, frozen=True, kw_only=True, dict=True):
         page(path, **options)
 
 
-class Fitted(FitResult, Shown, frozen=True, kw_only=True, dict=True):
+class Kept(Shown):
+    """What a result is that made an artifact."""
+
+    __slots__ = ()
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """The artifact, as it is written."""
+        payload: dict[str, Any] = self.__dict__["artifact"].payload
+        return payload
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the artifact."""
+        from os import fspath
+
+        from calibcli.io.artifacts.artifacts import write_artifact
+
+        kind = self.payload["schema"].removeprefix("calibcli/")
+        write_artifact(fspath(path), kind, self.payload)
+
+
+class Fitted(FitResult, Kept, frozen=True, kw_only=True, dict=True):
     """What `fit` did, with the calibrator that it made."""
 
     _command = "fit"
@@ -111,21 +132,12 @@ class Fitted(FitResult, Shown, frozen=True, kw_only=True, dict=True):
         calibrator: LoadedCalibrator = self.__dict__["artifact"]
         return calibrator
 
-    @property
-    def payload(self) -> dict[str, Any]:
-        """The artifact, as it is written."""
-        return self.loaded.payload
-
     def apply(self, scores: Any, **options: Any) -> Any:
         """Return calibrated probabilities of scores; see `LoadedCalibrator.apply`."""
         return self.loaded.apply(scores, **options)
 
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the artifact."""
-        _save(path, "calibrator", self.payload)
 
-
-class Chosen(ThresholdResult, Shown, frozen=True, kw_only=True, dict=True):
+class Chosen(ThresholdResult, Kept, frozen=True, kw_only=True, dict=True):
     """What `threshold` chose."""
 
     _command = "threshold"
@@ -137,23 +149,6 @@ class Chosen(ThresholdResult, Shown, frozen=True, kw_only=True, dict=True):
         thresholds: LoadedThresholds = self.__dict__["artifact"]
         return thresholds
 
-    @property
-    def payload(self) -> dict[str, Any]:
-        """The artifact, as it is written."""
-        return self.loaded.payload
-
     def decide(self, scores: Any, **options: Any) -> Any:
         """Return one decision a row; see `LoadedThresholds.decide`."""
         return self.loaded.decide(scores, **options)
-
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the artifact."""
-        _save(path, "thresholds", self.payload)
-
-
-def _save(path: str | PathLike[str], kind: str, payload: dict[str, Any]) -> None:
-    from os import fspath
-
-    from calibcli.io.artifacts.artifacts import write_artifact
-
-    write_artifact(fspath(path), kind, payload)

@@ -139,6 +139,8 @@ def test_fit_threshold_and_apply_hand_on_to_each_other(frame, good, tmp_path):
     after = calibcli.measure(frame, **COLUMNS, calibrator=loaded, thresholds=chosen)
     assert after.overall.calibrated.ece.value < after.overall.ece.value
     assert after.params["calibrator"] == "calibrator.json"
+    for one, caption in ((fitted, "Candidates"), (chosen, "Chosen thresholds")):
+        assert caption in one._repr_html_()
 
 
 def test_apply_gives_back_what_it_is_given(frame):

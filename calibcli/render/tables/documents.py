@@ -109,6 +109,12 @@ def measure_facts(result: MeasureResult) -> list[str]:
     return [*facts, *segmentation.facts(result), str(result.task)]
 
 
+def tables_of(result: Any) -> list[Table]:
+    """Return the tables of a result of any command."""
+    measured = result.schema == "calibcli/measure"
+    return measure_tables(result) if measured else document(result).tables()
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """What people read of a result of any command but measure, whatever the format.
