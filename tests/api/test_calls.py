@@ -139,7 +139,7 @@ def test_fit_threshold_and_apply_hand_on_to_each_other(frame, good, tmp_path):
     after = calibcli.measure(frame, **COLUMNS, calibrator=loaded, thresholds=chosen)
     assert after.overall.calibrated.ece.value < after.overall.ece.value
     assert after.params["calibrator"] == "calibrator.json"
-    for one, caption in ((fitted, "Candidates"), (chosen, "Chosen thresholds")):
+    for one, caption in ((fitted, "Metrics"), (chosen, "Chosen thresholds")):
         assert caption in one._repr_html_()
 
 
