@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import f1_score, precision_score, recall_score
 
 from calibcli.cli.main import main
-from calibcli.workflows.measure.decided.row_sets import mean_figure
+from calibcli.workflows.measure.decided.judged import mean_figure
 
 SCORES = {"row-precision": precision_score, "row-recall": recall_score, "row-f1": f1_score}
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibcli.core.decisions.promises.by_unit import ByUnit, allowed_by_unit
-from calibcli.core.decisions.promises.figures import Shares
+from calibcli.core.decisions.promises.tables import Shares
 from calibcli.core.decisions.thresholds import Curve
 
 if TYPE_CHECKING:

@@ -22,16 +22,18 @@ from calibcli.io.provenance import metadata_of, write_beside
 from calibcli.tasks.collect import Layout, usable
 from calibcli.tasks.features import kind_of, refuse
 from calibcli.tasks.table import TASKS
-from calibcli.workflows.apply.columns import added_names, refuse_taken, scores_table
 from calibcli.workflows.apply.decision_columns import (
     decision_arrays,
     new_groups,
     rows_of_new_groups,
 )
-from calibcli.workflows.apply.fitting import fitting_thresholds
-from calibcli.workflows.apply.made import made_by
-from calibcli.workflows.apply.opening import bound, opened
-from calibcli.workflows.apply.row_interval import interval_of
+from calibcli.workflows.apply.opening import bound, fitting_thresholds, made_by, opened
+from calibcli.workflows.apply.row_interval import (
+    added_names,
+    interval_of,
+    refuse_taken,
+    scores_table,
+)
 from calibcli.workflows.apply.shares import Part, shares_of
 from calibcli.workflows.input.gated import parsed, passed
 from calibcli.workflows.input.gather import dropped, unseen_rows, with_group_of

@@ -27,7 +27,7 @@ from calibcli.io.rows.keys import Categories
 from calibcli.tasks.detection.matching import by_rank, ranks
 from calibcli.tasks.detection.medium import check_boxes, other_suppression
 from calibcli.tasks.detection.nms import keep, rivals
-from calibcli.workflows.apply.made import made_by
+from calibcli.workflows.apply.opening import made_by
 from calibcli.workflows.input.gated import parsed, passed
 from calibcli.workflows.input.gather import dropped as left_out
 from calibcli.workflows.input.loaded.boxes import TASK, load_box_cuts, unseen_boxes

@@ -8,7 +8,7 @@ from calibcli.core.calibrators.composed.grouped import Grouped
 from calibcli.core.decisions.stored import REGIONS, SETS
 from calibcli.errors import UsageError, did_you_mean
 from calibcli.io.rows.keys import MISSING_GROUP
-from calibcli.workflows.apply.fitting import fitting_thresholds
+from calibcli.workflows.apply.opening import fitting_thresholds
 from calibcli.workflows.input.loaded.loading import load_calibrator
 
 if TYPE_CHECKING:

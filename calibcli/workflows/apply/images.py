@@ -19,7 +19,7 @@ from calibcli.io.images.sink import ImageSink
 from calibcli.io.images.stacks import open_stacks
 from calibcli.io.provenance import write_beside
 from calibcli.tasks.segmentation.regions import probabilities
-from calibcli.workflows.apply.made import made_by
+from calibcli.workflows.apply.opening import made_by
 from calibcli.workflows.input.warnings import check_fits
 
 if TYPE_CHECKING:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from calibcli._version import __version__
+from calibcli.core.results.parts.provenance import Provenance
 from calibcli.errors import InputError, UsageError
 from calibcli.io.failures import count_of
 from calibcli.io.rows.dataset import open_dataset
 from calibcli.workflows.input.gather import open_for
+from calibcli.workflows.input.loaded.loading import load_thresholds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from calibcli.io.formats.source import Source
     from calibcli.io.rows.dataset import Dataset, InputSpec
     from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
+    from calibcli.workflows.input.loaded.cuts import LoadedThresholds
+
 
 Result = dict[str, Any]
 
@@ -68,3 +73,51 @@ def bound(spec: InputSpec, loaded: LoadedCalibrator, sources: Sequence[Source]) 
     except InputError:
         return spec
     return bound
+
+
+def fitting_thresholds(path: str, loaded: LoadedCalibrator) -> LoadedThresholds:
+    """Return thresholds that were chosen after a calibrator.
+
+    Raises:
+        InputError: no such artifact, or one for other scores or after another calibrator.
+    """
+    cuts = load_thresholds(path)
+    if cuts.task != loaded.task or cuts.classes != loaded.classes:
+        raise InputError(
+            f"{path} is for other scores than the calibrator",
+            "choose thresholds with --calibrator and the same score columns",
+        )
+    if not cuts.calibrated:
+        raise InputError(
+            f"{path} was chosen on uncalibrated scores",
+            "calibrate first, then choose: calibcli threshold SCORES --calibrator FILE",
+        )
+    loaded.check_cuts(path, cuts.stored.calibrator)
+    return cuts
+
+
+class Stored(Protocol):
+    """What an artifact holds."""
+
+    @property
+    def digest(self) -> str | None:
+        """That of the artifact; an artifact that was edited by hand has none."""
+
+
+class Loaded(Protocol):
+    """An artifact that was read."""
+
+    @property
+    def stored(self) -> Stored:
+        """What it holds."""
+
+
+def made_by(calibrator: Loaded | None, cuts: Loaded | None, columns: Sequence[str]) -> Provenance:
+    """Return the provenance of columns."""
+    digests = [None if one is None else one.stored.digest for one in (calibrator, cuts)]
+    return Provenance(
+        calibcli=__version__,
+        calibrator=digests[0],
+        thresholds=digests[1],
+        columns=tuple(columns),
+    )

@@ -107,7 +107,7 @@ def measure(
         mapping, watch = loaded.calibrator, watch_of(loaded)
     reading = conventions
     if thresholds is not None:
-        from calibcli.workflows.measure.decided.thresholds import applied_of
+        from calibcli.workflows.measure.decided.applied_boxes import applied_of
 
         applied = applied_of(thresholds, calibrator=calibrator is not None)
         reading = conventions.cutting(*applied.edges)

@@ -32,10 +32,9 @@ from calibcli.workflows.input.loaded.loading import load_calibrator
 from calibcli.workflows.input.overlap import found_overlap
 from calibcli.workflows.input.remembered import with_scale
 from calibcli.workflows.input.warnings import check_fits
-from calibcli.workflows.promote.challenge import contest
+from calibcli.workflows.promote.challenge import check_pool, contest, contest_models, model_checks
 from calibcli.workflows.promote.groups.maps import contest_groups
 from calibcli.workflows.promote.groups.shift import group_checks, stats_of_groups, with_kept
-from calibcli.workflows.promote.of_models import check_pool, contest_models, model_checks
 from calibcli.workflows.promote.outcome import (
     blank,
     checked,

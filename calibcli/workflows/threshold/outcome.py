@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from msgspec import structs
 
 from calibcli._version import __version__
 from calibcli.core.results.base import plain
@@ -14,11 +16,14 @@ from calibcli.workflows.input.gated import place
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from calibcli.core.results.threshold import CutOff
+    from calibcli.core.numeric.raw_scale import RawScale
+    from calibcli.core.results.threshold import CutOff, GroupCut
     from calibcli.tasks.population import Population
     from calibcli.workflows.input.gated import Gated
     from calibcli.workflows.input.gathered import Gathered
     from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
+
+    Cut = TypeVar("Cut", CutOff, GroupCut)
 
 Result = dict[str, Any]
 
@@ -160,3 +165,20 @@ def _void(promise: str) -> Warning:
         "give rows that neither the model nor the calibrator has seen"
     )
     return Warning("void", text)
+
+
+def in_raw_unit(shown: Sequence[Cut], chosen: Sequence[CutOff], scale: RawScale) -> list[Cut]:
+    """Return cut-offs of the logits that raw scores became, in the unit of the scores.
+
+    Those of groups are among the `chosen` ones, which have logits. The intervals of the cut-offs
+    are in the unit already.
+    """
+    cuts = {one.threshold: scale.cut(one.logit) for one in chosen if one.logit is not None}
+    found = []
+    for one in shown:
+        at = cuts[one.threshold]
+        assert one.confusion is not None
+        table = structs.replace(one.confusion, threshold=at)
+        own = structs.replace(one, threshold=at, confusion=table)
+        found.append(structs.replace(own, logit=None) if hasattr(own, "logit") else own)
+    return found

@@ -22,18 +22,18 @@ from calibcli.workflows.threshold.beside import worse_than_plain
 from calibcli.workflows.threshold.by_group import check_task, equal_slices, in_groups, members
 from calibcli.workflows.threshold.classes.cuts import gather_cuts
 from calibcli.workflows.threshold.classes.row_sets import chosen_of_rows
-from calibcli.workflows.threshold.every_group import chosen_for_every_group
 from calibcli.workflows.threshold.outcome import (
     cut_stats,
     group_stats,
+    in_raw_unit,
     keep,
     kind_promised,
     outcome,
 )
 from calibcli.workflows.threshold.promised import evenly_kept, units_of_slices
-from calibcli.workflows.threshold.raw_unit import in_raw_unit
 from calibcli.workflows.threshold.slices import (
     Parts,
+    chosen_for_every_group,
     chosen_of_classes,
     chosen_of_labels,
     chosen_of_slices,

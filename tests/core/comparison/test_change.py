@@ -16,9 +16,9 @@ from calibcli.core.comparison.change import (
     change,
     changed,
     difference,
+    norm_change,
     recalibration_changes,
 )
-from calibcli.core.comparison.norm_change import norm_change
 from calibcli.core.comparison.reliability_test import reliability_p
 from calibcli.core.metrics.binary import Undefined, View
 from calibcli.core.metrics.further.recalibration import recalibrate

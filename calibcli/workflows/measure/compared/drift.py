@@ -13,10 +13,10 @@ from calibcli.core.comparison.change import (
     changed,
     difference,
     freedom,
+    norm_change,
     recalibration_changes,
 )
 from calibcli.core.comparison.drift import Distance, jensen_shannon, ks, psi, psi_of
-from calibcli.core.comparison.norm_change import norm_change
 from calibcli.core.comparison.reliability_test import reliability_p
 from calibcli.core.comparison.shared_bins import Shares
 from calibcli.core.comparison.unlabelled import expected, prevalence

@@ -21,8 +21,7 @@ from calibcli.workflows.input.passes import RowPass
 from calibcli.workflows.input.remembered import with_scale
 from calibcli.workflows.input.warnings import thresholds_warnings
 from calibcli.workflows.measure.decided.counted import counted_cells, counted_images, counted_rows
-from calibcli.workflows.measure.decided.judged import decision_result, groups_result
-from calibcli.workflows.measure.decided.row_sets import with_row_sets
+from calibcli.workflows.measure.decided.judged import decision_result, groups_result, with_row_sets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
+from calibcli.core.decisions.stored import StoredThresholds
 from calibcli.core.results.warning import Warning
 from calibcli.errors import InputError, UsageError
+from calibcli.io.artifacts.artifacts import read_as
+from calibcli.tasks.table import TASKS
 from calibcli.workflows.input.loaded.boxes import BoxCuts, load_box_cuts
 from calibcli.workflows.measure.decided.applied import MOST_EXACT, Applied, by_value
 from calibcli.workflows.measure.decided.boxes import box_decisions
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gathered import Gathered, Slice
     from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
+
 
 Result = dict[str, Any]
 
@@ -150,3 +154,15 @@ class BoxesKept:
     def of_periods(self, periods: Sequence[Slice]) -> dict[str, Decided]:
         """Return the figures of decisions by period."""
         return by_value(self._groups(periods))
+
+
+def applied_of(path: str, *, calibrator: bool) -> Applied:
+    """Read thresholds of any medium; `calibrator` tells whether there is one.
+
+    Raises:
+        InputError: no such artifact.
+    """
+    _, stored = read_as(path, "thresholds", StoredThresholds)
+    if TASKS.get(stored.task) == "boxes":
+        return AppliedBoxes.load(path, calibrator=calibrator)
+    return Applied.load(path, calibrator=calibrator)

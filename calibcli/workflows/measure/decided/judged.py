@@ -5,6 +5,7 @@ Read from the counts of a rule (`core.decisions.counts`) and from nothing else.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from msgspec import structs
 from calibcli.core.decisions.judged import Judged, table_counts
 from calibcli.core.metrics import intervals
 from calibcli.core.metrics.binary import View
+from calibcli.core.metrics.shares import of_variance
 from calibcli.core.numeric.special import norm_ppf, t_ppf
 from calibcli.core.results.figures import Figure, Where, undefined
 from calibcli.core.results.parts.decided import (
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from calibcli.core.decisions.counts import RuleCounts
     from calibcli.core.results.figures import Confusion
     from calibcli.core.statistics.stats import ScoreStats
+    from calibcli.tasks.rows.row_sets import DecidedSets
+
 
 MOST_MATRIX = 100
 """Classes up to which the counts of every pair of truth and decision are listed."""
@@ -190,3 +194,41 @@ def _slope(
     slope -= np.where(decided, per[np.where(decided, cells.decision, 0)], 0.0)
     slope -= per[cells.truth]
     return slope
+
+
+def with_row_sets(
+    result: Decided, sets: DecidedSets | None, member: int, level: float | None
+) -> Decided:
+    """Return the figures of decisions with `row-precision`, `row-recall` and `row-f1`.
+
+    Without them where rows are not of several labels, or do not count once each.
+    """
+    moments = None if sets is None else sets.moments(member)
+    if moments is None:
+        return result
+    found = {name: mean_figure(*own, level) for name, own in moments.items()}
+    return structs.replace(result, metrics=result.metrics | found)
+
+
+def mean_figure(units: int, total: float, squares: float, level: float | None) -> Figure:
+    """Return a mean of figures between 0 and 1 of units, with its interval.
+
+    The interval is Clopper and Pearson's at the number of trials that the variance is worth, at
+    Student's degrees of freedom (Korn and Graubard, 1998). The variance has one unit more whose
+    figure is 0 or 1: where all units happen to agree, it would be nothing.
+
+    Args:
+        units: how many have the figure.
+        total: the sum of their figures.
+        squares: the sum of the squares of these.
+        level: of the interval; None for none.
+    """
+    if not units:
+        return undefined("no row has one")
+    mean = total / units
+    if level is None or units < 2:
+        return Figure(mean)
+    spread = max(squares - units * mean * mean, 0.0) + mean * (1.0 - mean)
+    variance = spread / (units * (units - 1.0))
+    ends = of_variance(mean, variance, level, units=units, most=math.inf, df=units - 1.0)
+    return Figure(mean, *ends)

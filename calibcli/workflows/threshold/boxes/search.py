@@ -157,7 +157,7 @@ def threshold_boxes(
     )
     keep(output, result, names, CUT, asked.loaded)
     if candidates is not None:
-        from calibcli.workflows.threshold.boxes.candidates import write_trade_off
+        from calibcli.workflows.threshold.boxes.trade_off import write_trade_off
 
         told = [
             (

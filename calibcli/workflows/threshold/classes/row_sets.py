@@ -23,7 +23,7 @@ from calibcli.core.results.threshold import CommonCut, CommonValue, Guarantee
 from calibcli.core.results.warning import Warning
 from calibcli.errors import AnswerNoError, UsageError
 from calibcli.tasks.rows.row_sets import SetUnits
-from calibcli.workflows.measure.decided.row_sets import mean_figure
+from calibcli.workflows.measure.decided.judged import mean_figure
 from calibcli.workflows.threshold.choosing import claims_of, curve_of
 from calibcli.workflows.threshold.classes.common import at_common, describe_common
 from calibcli.workflows.threshold.honest import move_between, with_move
