@@ -40,7 +40,7 @@ from calibcli.workflows.fit.pairs import fit_binary, fitter
 from calibcli.workflows.input.conventions import Conventions
 from calibcli.workflows.input.gathered import Gathered, Slice
 from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
-from calibcli.workflows.promote.challenge import contest
+from calibcli.workflows.promote.challenge import Bout, contest
 from calibcli.workflows.promote.shift import checks_of
 
 NIGHTS, ROWS, JUMP = 365, 2000, 120
@@ -142,7 +142,7 @@ def promoted(stats, fitted, champion, options, rule):
     if not all(check.passed for check in checks_of(found, champion.payload, rule)):
         return None
     old = champion.calibrator
-    met = contest(found, None, CONVENTIONS, options, old, fitted, rule, None)
+    met = contest(Bout(found, None, CONVENTIONS, options, old, fitted, rule))
     return met.fitted.calibrator if met.best.better else None
 
 

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 from calibcli.core.calibrators import Identity
 from calibcli.core.calibrators.composed.model_pool import ModelPool
 from calibcli.core.numeric.scales import expit, softmax
-from calibcli.tasks.collect import count
 from calibcli.tasks.families import compact_stats
-from calibcli.workflows.input.gather import from_counted, layout_of
+from calibcli.workflows.input.gather import gather
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,18 +53,15 @@ def of_each_model(
     threads: int | None,
 ) -> dict[str, Population]:
     """Return the rows under the scores of each model alone, one pass a model."""
-    assert found.dataset is not None
-    layout = layout_of(found.dataset, spec, conventions)
     average = plain_average(found, models)
     rows = {}
     for place, name in enumerate(models):
         one = _One(
             models, average.files, average.first, average.pool, (), (), average.n_classes, place
         )
-        counted = count(found.dataset, layout, calibrator=one, threads=threads)
-        after = from_counted(found.dataset, spec, counted).overall.calibrated
-        assert after is not None
-        rows[name] = after
+        opened = found.dataset, ()
+        after = gather(spec, conventions, calibrator=one, threads=threads, opened=opened)
+        rows[name] = after.overall.used
     return rows
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from calibcli.core.calibrators import CALIBRATORS, OneVsRest
 from calibcli.core.calibrators.types import SCORE
@@ -13,6 +13,7 @@ from calibcli.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from calibcli.core.calibrators import Calibrator
+    from calibcli.core.calibrators.composed.grouped import Grouped
     from calibcli.core.fitting.held_out import HeldOut
     from calibcli.core.results.figures import Where
     from calibcli.core.results.fit import Candidate
@@ -102,6 +103,14 @@ class GroupOutcome:
     note: str
     before: Population
     after: Population
+
+    @classmethod
+    def of(cls, one: Grouped, where: Where, before: Population, after: Population) -> Self:
+        """Return what a calibrator by group has made of a value's rows."""
+        own = one.groups.get(str(where.value))
+        if own is None:
+            return cls(where, float(before.pairs.n), (0.0,), "", before, after)
+        return cls(where, own.rows, own.weight, own.note, before, after)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -19,13 +19,12 @@ from calibcli.core.fitting.held_out import HeldOut, row_probabilities
 from calibcli.core.fitting.problems import ROW_CANDIDATES, Rows, fitted
 from calibcli.core.results.fit import Candidate
 from calibcli.errors import InputError
-from calibcli.tasks.collect import count
 from calibcli.workflows.fit.fitted import Fitted, GroupOutcome
 from calibcli.workflows.fit.rows import rows_of
-from calibcli.workflows.input.gather import from_counted, layout_of
+from calibcli.workflows.input.gather import gather
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from calibcli.core.calibrators.classes.rows import RowBatch, RowSource
     from calibcli.core.fitting.held_out import Score
     from calibcli.io.rows.dataset import InputSpec
+    from calibcli.tasks.population import Population
     from calibcli.workflows.fit.fitted import FitOptions
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gathered import Gathered
@@ -110,7 +110,7 @@ def fit_group_rows(
     shown = None if common else prior
     calibrator = Grouped(column, overall, groups, exclusive=True, prior_rows=shown, notes=notes)
     by_fold = tuple(fold.grouped(column, prior) for fold in folds)
-    after, outcomes = _after(found, spec, column, conventions, by_fold, groups, threads)
+    after, outcomes = after_rows(found, spec, column, conventions, by_fold, calibrator, threads)
     one_map, best = choice.tried
     candidates = (
         Candidate(f"{method}, one map", one_map.loss, None, None, None, common, ""),
@@ -209,6 +209,19 @@ class _Masses:
         self.mass[name] = self.mass[name] + mass if name in self.mass else mass
 
 
+def by_fold_and_group(
+    rows: RowBatch, dealt: NDArray[np.int64], folds: int
+) -> Iterator[tuple[int, str, RowBatch]]:
+    """Yield the rows of each fold and each value of the group column that they have."""
+    assert rows.group is not None
+    codes, values = rows.group
+    fold_of = dealt[np.asarray(rows.bucket)]
+    for fold in range(folds):
+        here = fold_of == fold
+        for code in np.unique(codes[here]).tolist():
+            yield fold, values[code], rows.take(np.flatnonzero(here & (codes == code)))
+
+
 class _GroupLosses:
     """Held-out losses of one map for all, and of the pools of every n0."""
 
@@ -221,13 +234,8 @@ class _GroupLosses:
         return _GroupLosses(self.held.fresh(), self.folds, self.dealt, self.select)
 
     def add(self, rows: RowBatch) -> None:
-        assert rows.group is not None
-        codes, values = rows.group
-        fold_of = self.dealt[np.asarray(rows.bucket)]
-        for place, fold in enumerate(self.folds):
-            for code in np.unique(codes[fold_of == place]).tolist():
-                mine = np.flatnonzero((fold_of == place) & (codes == code))
-                self._add(rows.take(mine), fold, values[code])
+        for fold, value, own in by_fold_and_group(rows, self.dealt, len(self.folds)):
+            self._add(own, self.folds[fold], value)
 
     def _add(self, rows: RowBatch, fold: _Fold, name: str) -> None:
         own_map = fold.own.get(name)
@@ -246,28 +254,24 @@ class _GroupLosses:
         self.held.merge(other.held)
 
 
-def _after(
+def after_rows(
     found: Gathered,
     spec: InputSpec,
     column: str,
     conventions: Conventions,
     folds: tuple[Grouped, ...],
-    groups: dict[str, GroupMap],
+    calibrator: Grouped,
     threads: int | None,
-) -> tuple[Any, tuple[GroupOutcome, ...]]:
+) -> tuple[Population, tuple[GroupOutcome, ...]]:
     """Return the rows after the maps that have not seen them, in all and by group."""
-    assert found.dataset is not None
-    spec = replace(spec, groups=(column,))
-    layout = layout_of(found.dataset, spec, conventions)
-    counted = count(found.dataset, layout, calibrator=folds, columns=spec.groups, threads=threads)
-    made = from_counted(found.dataset, spec, counted)
-    outcomes = []
-    for one in made.groups:
-        fit = groups.get(one.value)
-        if fit is not None and one.calibrated is not None:
-            outcomes.append(
-                GroupOutcome(
-                    one.where, fit.rows, fit.weight, fit.note, one.population, one.calibrated
-                )
-            )
-    return made.overall.calibrated, tuple(outcomes)
+    made = gather(
+        replace(spec, groups=(column,)),
+        conventions,
+        calibrator=folds,
+        threads=threads,
+        opened=(found.dataset, ()),
+    )
+    outcomes = tuple(
+        GroupOutcome.of(calibrator, one.where, one.population, one.used) for one in made.groups
+    )
+    return made.overall.used, outcomes

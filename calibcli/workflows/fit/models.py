@@ -24,7 +24,6 @@ from calibcli.core.statistics.keys import logit_keys, probability_keys
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.errors import InputError
 from calibcli.io.task import SINGLE
-from calibcli.tasks.collect import count
 from calibcli.tasks.features import kind_of, refuse
 from calibcli.tasks.pairs import row_buckets
 from calibcli.tasks.rows.models import open_models
@@ -32,7 +31,7 @@ from calibcli.tasks.scan import mass_of, scan
 from calibcli.tasks.table import TASKS
 from calibcli.workflows.fit.fitted import Fitted, check_method
 from calibcli.workflows.fit.pairs import fitter
-from calibcli.workflows.input.gather import from_counted, layout_of
+from calibcli.workflows.input.gather import gather, layout_of
 from calibcli.workflows.input.row_passes import DataRows
 
 if TYPE_CHECKING:
@@ -93,8 +92,10 @@ def fit_models(
     if options.method != "auto" and dataset.single:
         check_method(options.method, SINGLE)
     layout = layout_of(dataset, spec, conventions)
-    counted = count(dataset, layout, beside=(watch,), threads=threads, progress=progress)
-    found = from_counted(dataset, spec, counted)
+    opened = dataset, ()
+    found = gather(
+        spec, conventions, threads=threads, progress=progress, watch=watch, opened=opened
+    )
     _refuse_few(found, options)
     every: tuple[Which, ...] = (*range(len(options.models)), *POOLS)
     if dataset.single:
@@ -129,9 +130,8 @@ def fit_models(
     best = names.index(choice.chosen)
     first, pool = CANDIDATES[best]
     calibrator = pool_of(first, pool, None)
-    again = count(dataset, layout, calibrator=tuple(folds[best]), threads=threads)
-    after = from_counted(dataset, spec, again).overall.calibrated
-    assert after is not None
+    maps = tuple(folds[best])
+    after = gather(spec, conventions, calibrator=maps, threads=threads, opened=opened).overall.used
     alone = int(np.argmin(means[size:]))
     notes = [note for one in calibrator.calibrators for note in one.notes]
     if means[size + alone] < means[best] - errors[best, size + alone]:
@@ -141,14 +141,14 @@ def fit_models(
         )
     candidates = _candidates(names, options.models, sources, means, errors, best)
     title = f"pool of {len(options.models)} models ({names[best]})"
-    return replace(found, watch=watch), Fitted(
+    return found, Fitted(
         title,
         calibrator,
         candidates,
         after,
         "cross-fitted",
         tuple(notes),
-        folds=tuple(folds[best]),
+        folds=maps,
     )
 
 

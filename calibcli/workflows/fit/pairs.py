@@ -126,7 +126,7 @@ def fit_multilabel(found: Gathered, options: FitOptions) -> Fitted:
     method = methods[0] if len(set(methods)) == 1 else OneVsRest.method
     kind = "cross-fitted" if "cross-fitted" in kinds else kinds.pop()
     calibrator = OneVsRest(tuple(classes), normalize=False, notes=())
-    population = label_population(after, apart=whole.rows_apart)
+    population = of_each_label(found, after)
     return Fitted(method, calibrator, (), population, kind, tuple(notes), warnings=tuple(warnings))
 
 
@@ -135,6 +135,13 @@ def _after(stats: ScoreStats, fitted: Fitted) -> ScoreStats:
     if fitted.kind == "cross-fitted":
         return fitted.after.pairs
     return stats if fitted.kind == "unchanged" else mapped(stats, fitted.calibrator)
+
+
+def of_each_label(found: Gathered, after: list[ScoreStats]) -> Population:
+    """Return the rows of one score, or of several labels, from the pairs of each after its map."""
+    if found.single:
+        return of_pairs(after[0])
+    return label_population(after, apart=found.overall.population.rows_apart)
 
 
 def label_population(after: list[ScoreStats], *, apart: bool) -> Population:

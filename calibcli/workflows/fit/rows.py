@@ -16,11 +16,10 @@ from calibcli.core.fitting.held_out import FoldLosses, HeldOut
 from calibcli.core.fitting.problems import BINARY_CANDIDATES, ROW_CANDIDATES, Rows
 from calibcli.core.results.fit import Candidate
 from calibcli.errors import InputError, UsageError
-from calibcli.tasks.collect import count
 from calibcli.workflows.fit.fitted import Fitted, less_accurate
 from calibcli.workflows.fit.groups import candidates_of, own_methods
 from calibcli.workflows.fit.pairs import fitter
-from calibcli.workflows.input.gather import from_counted, layout_of
+from calibcli.workflows.input.gather import gather, layout_of
 from calibcli.workflows.input.row_passes import DataRows
 
 if TYPE_CHECKING:
@@ -114,21 +113,17 @@ def counted(
     watch: Watch | None = None,
 ) -> tuple[Gathered, Any]:
     """Return the rows before and after a calibrator, or the one of each fold, from one pass."""
-    spec = replace(spec, groups=())
-    layout = layout_of(dataset, spec, conventions)
-    pairs = count(
-        dataset,
-        layout,
+    both = gather(
+        replace(spec, groups=()),
+        conventions,
         calibrator=calibrator,
-        beside=() if watch is None else (watch,),
-        to_logits=True,
         threads=threads,
         progress=progress,
+        watch=watch,
+        opened=(dataset, ()),
+        to_logits=True,
     )
-    both = from_counted(dataset, spec, pairs)
-    before, after = both.overall.population, both.overall.calibrated
-    plain = replace(both, overall=replace(both.overall, calibrated=None), watch=watch)
-    return plain, before if after is None else after
+    return replace(both, overall=replace(both.overall, calibrated=None)), both.overall.used
 
 
 def accuracy_warnings(problem: Rows, folds: tuple[Calibrator, ...]) -> tuple[Warning, ...]:

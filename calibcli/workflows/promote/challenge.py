@@ -17,19 +17,17 @@ from calibcli.core.fitting.problems import Pairs
 from calibcli.core.results.figures import OVERALL
 from calibcli.errors import InputError
 from calibcli.io.failures import listing, show
-from calibcli.tasks.collect import Population, count
-from calibcli.tasks.population import of_pairs
+from calibcli.tasks.collect import Population
 from calibcli.tasks.scan import scan
 from calibcli.workflows.fit.models import PoolLosses
-from calibcli.workflows.fit.pairs import fitter, label_population
+from calibcli.workflows.fit.pairs import fitter, of_each_label
 from calibcli.workflows.fit.rows import counted, rows_of
-from calibcli.workflows.input.gather import from_counted, layout_of
+from calibcli.workflows.input.gather import gather, layout_of
 from calibcli.workflows.input.gathered import Slice
 from calibcli.workflows.promote.shift import shift_checks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any
 
     from calibcli.core.calibrators import Calibrator
     from calibcli.core.comparison.promotion import Check, Rule
@@ -64,133 +62,141 @@ class Contest:
     kept: tuple[GroupKept, ...] | None = None
 
 
-def contest(
-    found: Gathered,
-    spec: InputSpec,
-    conventions: Conventions,
-    options: FitOptions,
-    champion: Calibrator,
-    fitted: Fitted,
-    rule: Rule,
-    threads: int | None,
-) -> Contest:
+@dataclass(frozen=True, slots=True, eq=False)
+class Bout:
+    """A champion and the fresh fit that challenges it.
+
+    Attributes:
+        found: the rows; `spec` and `conventions` how they are read, in so many `threads`.
+        options: of the fit.
+        champion: what is in use, or what a first calibrator is held against.
+        fitted: the fresh fit.
+        rule: what a challenger has to pass.
+    """
+
+    found: Gathered
+    spec: InputSpec
+    conventions: Conventions
+    options: FitOptions
+    champion: Calibrator
+    fitted: Fitted
+    rule: Rule
+    threads: int | None = None
+
+    @property
+    def select(self) -> Score:
+        """The loss that is compared."""
+        return cast("Score", self.options.select)
+
+    @property
+    def steps(self) -> list[float]:
+        """The parts of the way at which there is something; the whole way where there is none.
+
+        Maps without parameters in common have no half way between them.
+        """
+        fresh = self.fitted.calibrator
+        there = [s for s in self.rule.steps if self.champion.toward(fresh, s) is not None]
+        return there or [1.0]
+
+    def toward(self, step: float, fresh: Calibrator) -> Calibrator:
+        """Return what lies a part of the way to a fit, or that where nothing lies between."""
+        return self.champion.toward(fresh, step) or fresh
+
+    def compared(self, held: HeldOut, steps: Sequence[float]) -> tuple[tuple[Step, ...], Step, int]:
+        """Return every step against the champion, the best of them, and its place."""
+        tried = compared(held, steps, self.rule.confidence)
+        best = best_step(tried)
+        return tried, best, steps.index(best.step)
+
+    def ended(
+        self,
+        tried: tuple[Step, ...],
+        best: Step,
+        after: Population,
+        folds: tuple[Calibrator, ...],
+        *,
+        clustered: bool,
+    ) -> Contest:
+        """Return what came of it; `after` are the rows under the maps of `folds`."""
+        calibrator = self.toward(best.step, self.fitted.calibrator)
+        kind = "unchanged" if isinstance(calibrator, Identity) else "cross-fitted"
+        fitted = replace(self.fitted, calibrator=calibrator, after=after, kind=kind, folds=folds)
+        return Contest(tried, best, fitted, clustered, partial(self.toward, best.step))
+
+
+def contest(bout: Bout) -> Contest:
     """Compare the champion with what lies on the way from it to the fresh fit.
 
     Raises:
         InputError: too few rows to fit a challenger without each fold.
     """
-    steps = [s for s in rule.steps if champion.toward(fitted.calibrator, s) is not None]
-    if not steps:
-        # Maps without parameters in common have no half way between them.
-        steps = [1.0]
-    if found.exclusive:
-        return _rows(found, spec, conventions, options, champion, fitted, rule, steps, threads)
-    return _cells(found, options, champion, fitted, rule, steps)
+    return _rows(bout) if bout.found.exclusive else _cells(bout)
 
 
 # -- binary pairs ----------------------------------------------------------------------------------
 
 
-def _cells(
-    found: Gathered,
-    options: FitOptions,
-    champion: Calibrator,
-    fitted: Fitted,
-    rule: Rule,
-    steps: Sequence[float],
-) -> Contest:
-    problems = found.overall.population.classes or (found.overall.population.pairs,)
+def _cells(bout: Bout) -> Contest:
+    whole, steps = bout.found.overall.population, bout.steps
+    problems = whole.classes or (whole.pairs,)
     # Below 1,000 rows the luck of one split is averaged out, as it is when methods are chosen.
     repeats = REPEATS if min(map(effective_rows, problems)) < FREE_FORM_ROWS else 1
     held = HeldOut(1 + len(steps), repeats=repeats)
-    challengers = []
-    for place, stats in enumerate(problems):
-        old, new = (_member(one, place) for one in (champion, fitted.calibrator))
-        challengers.append(_challengers(stats, old, new, options, steps, held))
-    tried = compared(held, steps, rule.confidence)
-    best = best_step(tried)
-    place = steps.index(best.step)
+    challengers = [
+        _challengers(stats, place, bout, steps, held) for place, stats in enumerate(problems)
+    ]
+    tried, best, place = bout.compared(held, steps)
     after = [pairs.after([maps[place] for maps in folds]) for pairs, folds in challengers]
-    if found.overall.population.labels:
-        population = label_population(after, apart=found.overall.population.rows_apart)
-    else:
-        population = of_pairs(after[0])
-    clustered = held.units is not None
-    outcome = _outcome(fitted, champion, best.step, population)
-    return Contest(tried, best, outcome, clustered, partial(toward, champion, best.step))
+    population, clustered = of_each_label(bout.found, after), held.units is not None
+    return bout.ended(tried, best, population, bout.fitted.folds, clustered=clustered)
 
 
-def _member(one: Calibrator, place: int) -> Calibrator:
-    """Return the map of one label; the identity serves all of them."""
+def map_of_label(one: Calibrator, place: int) -> Calibrator:
+    """Return the map of one label; a map of one score serves all of them."""
     return one.calibrators[place] if isinstance(one, OneVsRest) else one
 
 
 def _challengers(
-    stats: ScoreStats,
-    champion: Calibrator,
-    fresh: Calibrator,
-    options: FitOptions,
-    steps: Sequence[float],
-    held: HeldOut,
+    stats: ScoreStats, place: int, bout: Bout, steps: Sequence[float], held: HeldOut
 ) -> tuple[Pairs, list[list[Calibrator]]]:
     """Add one binary problem's losses; return its pairs and each fold's challengers."""
+    champion, fresh = (map_of_label(m, place) for m in (bout.champion, bout.fitted.calibrator))
     constant = isinstance(fresh, Identity)
-    one = fitter(fresh.method, options)
-    pairs = Pairs(stats, folds=options.folds, seed=options.seed)
+    one = fitter(fresh.method, bout.options)
+    pairs = Pairs(stats, folds=bout.options.folds, seed=bout.options.seed)
     first: list[list[Calibrator]] = []
     for again in range(held.repeats):
         ends = [fresh if constant else one(rest) for rest, _ in pairs.split(again)]
         folds = [[champion.toward(end, step) or end for step in steps] for end in ends]
         first = first or folds
         by_map = [[champion] * len(ends), *map(list, zip(*folds, strict=True))]
-        pairs.score(held, by_map, cast("Any", options.select), again=again)
+        pairs.score(held, by_map, bout.select, again=again)
     return pairs, first
 
 
 # -- whole rows of several classes -----------------------------------------------------------------
 
 
-def _rows(
-    found: Gathered,
-    spec: InputSpec,
-    conventions: Conventions,
-    options: FitOptions,
-    champion: Calibrator,
-    fitted: Fitted,
-    rule: Rule,
-    steps: Sequence[float],
-    threads: int | None,
-) -> Contest:
-    ends = fitted.folds
-    if isinstance(fitted.calibrator, Identity):
-        ends = tuple(Identity() for _ in range(options.folds))
+def _rows(bout: Bout) -> Contest:
+    found, steps, ends = bout.found, bout.steps, bout.fitted.folds
+    if isinstance(bout.fitted.calibrator, Identity):
+        ends = tuple(Identity() for _ in range(bout.options.folds))
     if not ends or found.dataset is None:
         raise InputError(
             "the challenger cannot be fitted without each fold: too few rows of some class",
             "give more rows, or fewer --folds",
         )
-    maps = [[champion, *(champion.toward(end, s) or end for s in steps)] for end in ends]
+    maps = [[bout.champion, *(bout.toward(step, end) for step in steps)] for end in ends]
     held = HeldOut(1 + len(steps), clustered=found.clustered)
-    losses = FoldLosses(held, maps, deal(len(maps)), cast("Any", options.select))
-    rows_of(found.dataset, spec, conventions, threads=threads).scan(losses)
-    tried = compared(held, steps, rule.confidence)
-    best = best_step(tried)
-    place = 1 + steps.index(best.step)
-    chosen = tuple(own[place] for own in maps)
-    _, after = counted(found.dataset, spec, conventions, chosen, threads)
-    outcome = replace(_outcome(fitted, champion, best.step, after), folds=chosen)
-    return Contest(tried, best, outcome, found.clustered, partial(toward, champion, best.step))
+    losses = FoldLosses(held, maps, deal(len(maps)), bout.select)
+    rows_of(found.dataset, bout.spec, bout.conventions, threads=bout.threads).scan(losses)
+    tried, best, place = bout.compared(held, steps)
+    chosen = tuple(own[1 + place] for own in maps)
+    _, after = counted(found.dataset, bout.spec, bout.conventions, chosen, bout.threads)
+    return bout.ended(tried, best, after, chosen, clustered=found.clustered)
 
 
-def toward(champion: Calibrator, step: float, fresh: Calibrator) -> Calibrator:
-    """Return what lies a part of the way to a fresh fit, or that where nothing lies between."""
-    return champion.toward(fresh, step) or fresh
-
-
-def _outcome(fitted: Fitted, champion: Calibrator, step: float, after: Population) -> Fitted:
-    calibrator = toward(champion, step, fitted.calibrator)
-    kind = "unchanged" if isinstance(calibrator, Identity) else "cross-fitted"
-    return replace(fitted, calibrator=calibrator, after=after, kind=kind)
+# -- pools of several models -----------------------------------------------------------------------
 
 
 def check_pool(path: str, champion: LoadedCalibrator, models: tuple[str, ...]) -> None:
@@ -209,36 +215,25 @@ def check_pool(path: str, champion: LoadedCalibrator, models: tuple[str, ...]) -
     )
 
 
-def contest_models(
-    found: Gathered,
-    spec: InputSpec,
-    conventions: Conventions,
-    options: FitOptions,
-    champion: Calibrator,
-    fitted: Fitted,
-    rule: Rule,
-    threads: int | None,
-) -> Contest:
+def contest_models(bout: Bout) -> Contest:
     """Compare the pool in use with what lies on the way from it to a fresh one."""
-    assert found.dataset is not None
-    steps = [s for s in rule.steps if champion.toward(fitted.calibrator, s) is not None] or [1.0]
-    ways = [[toward(champion, step, end) for end in fitted.folds] for step in steps]
-    layout = layout_of(found.dataset, spec, conventions)
+    dataset, steps, ends = bout.found.dataset, bout.steps, bout.fitted.folds
+    assert dataset is not None
+    ways = [[bout.toward(step, end) for end in ends] for step in steps]
+    layout = layout_of(dataset, bout.spec, bout.conventions)
     held = HeldOut(1 + len(steps), clustered=layout.clustered)
-    pools = [[cast("ModelPool", one) for one in way] for way in ways]
-    old = [cast("ModelPool", champion)] * len(fitted.folds)
-    losses = PoolLosses(held, layout, [old, *pools], [], cast("Score", options.select))
-    scan(found.dataset, layout, losses, threads=threads)
-    tried = compared(held, steps, rule.confidence)
-    best = best_step(tried)
-    chosen = tuple(ways[steps.index(best.step)])
-    counted = count(found.dataset, layout, calibrator=chosen, threads=threads)
-    after = from_counted(found.dataset, spec, counted).overall.calibrated
-    assert after is not None
-    calibrator = toward(champion, best.step, fitted.calibrator)
-    outcome = replace(fitted, calibrator=calibrator, after=after, kind="cross-fitted")
-    way = partial(toward, champion, best.step)
-    return Contest(tried, best, outcome, layout.clustered, way)
+    every = cast("list[list[ModelPool]]", [[bout.champion] * len(ends), *ways])
+    scan(dataset, layout, PoolLosses(held, layout, every, [], bout.select), threads=bout.threads)
+    tried, best, place = bout.compared(held, steps)
+    chosen = tuple(ways[place])
+    after = gather(
+        bout.spec,
+        bout.conventions,
+        calibrator=chosen,
+        threads=bout.threads,
+        opened=(dataset, ()),
+    ).overall.used
+    return bout.ended(tried, best, after, ends, clustered=layout.clustered)
 
 
 def model_checks(

@@ -32,7 +32,13 @@ from calibcli.workflows.input.loaded.loading import load_calibrator
 from calibcli.workflows.input.overlap import found_overlap
 from calibcli.workflows.input.remembered import with_scale
 from calibcli.workflows.input.warnings import check_fits
-from calibcli.workflows.promote.challenge import check_pool, contest, contest_models, model_checks
+from calibcli.workflows.promote.challenge import (
+    Bout,
+    check_pool,
+    contest,
+    contest_models,
+    model_checks,
+)
 from calibcli.workflows.promote.groups.maps import contest_groups
 from calibcli.workflows.promote.groups.shift import group_checks, stats_of_groups, with_kept
 from calibcli.workflows.promote.outcome import (
@@ -252,7 +258,7 @@ def _challenged(
     rule = attempt.rule if champion is not None else replace(attempt.rule, steps=(1.0,))
     against = contest_models if options.models else contest
     against = contest_groups if options.per_group is not None else against
-    met = against(found, spec, conventions, options, old, fitted, rule, threads)
+    met = against(Bout(found, spec, conventions, options, old, fitted, rule, threads))
     result = result_of(found, conventions, options, met.fitted)
     outcome = structs.replace(outcome, comparison=comparison_of(met, options, rule))
     shared = None if champion is None else found_overlap(champion, found.watch)

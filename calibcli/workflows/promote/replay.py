@@ -33,7 +33,7 @@ from calibcli.tasks.table import medium
 from calibcli.workflows.fit.pairs import fit_binary
 from calibcli.workflows.input.gather import gather, open_input
 from calibcli.workflows.measure.series import order_warnings, split, with_by
-from calibcli.workflows.promote.challenge import contest
+from calibcli.workflows.promote.challenge import Bout, contest
 from calibcli.workflows.promote.outcome import checked, limits
 from calibcli.workflows.promote.replay_pair import PairCourse, wished
 from calibcli.workflows.promote.shift import checks_of
@@ -223,10 +223,8 @@ class _Course:
                 return False, code
             if fitted is None:
                 return False, "input"
-            met = contest(
-                found, cast("Any", None), self.conventions, self.options, one.calibrator, fitted,
-                self.rule, None,
-            )  # fmt: skip
+            rows = found, cast("Any", None), self.conventions, self.options
+            met = contest(Bout(*rows, one.calibrator, fitted, self.rule))
         except InputError:
             return False, "input"
         if not met.best.better:

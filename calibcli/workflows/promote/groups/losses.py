@@ -5,20 +5,17 @@ Of pairs they are read from counts, of several classes from a pass over the rows
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from calibcli.core.calibrators import OneVsRest
 from calibcli.core.calibrators.composed.grouped import Grouped
 from calibcli.core.fitting.families import deal, merged
 from calibcli.core.fitting.held_out import HeldOut, apply_to_cells, map_losses, row_probabilities
 from calibcli.errors import InputError
-from calibcli.tasks.collect import count
-from calibcli.tasks.population import of_pairs
 from calibcli.workflows.fit.fitted import GroupOutcome
+from calibcli.workflows.fit.group_rows import by_fold_and_group
 from calibcli.workflows.fit.groups import group_slices
-from calibcli.workflows.fit.pairs import label_population
-from calibcli.workflows.input.gather import from_counted, layout_of
+from calibcli.workflows.fit.pairs import of_each_label
+from calibcli.workflows.promote.challenge import map_of_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,13 +25,11 @@ if TYPE_CHECKING:
     from calibcli.core.calibrators import Calibrator
     from calibcli.core.calibrators.classes.rows import RowBatch
     from calibcli.core.fitting.held_out import Score
-    from calibcli.core.results.figures import Where
     from calibcli.core.statistics.stats import ScoreStats
-    from calibcli.io.rows.dataset import InputSpec
     from calibcli.tasks.collect import Population
     from calibcli.workflows.fit.fitted import FitOptions
-    from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gathered import Gathered
+    from calibcli.workflows.promote.challenge import Bout
 
 Losses = dict[str, HeldOut]
 """By the value of the group column."""
@@ -78,75 +73,44 @@ def _dealt(found: Gathered, column: str, options: FitOptions) -> list[list[list[
     ]
 
 
-def _label(one: Calibrator, k: int) -> Calibrator:
-    return one.calibrators[k] if isinstance(one, OneVsRest) else one
-
-
-def cell_losses_by_group(
-    found: Gathered,
-    column: str,
-    options: FitOptions,
-    champion: Calibrator,
-    maps: Sequence[Sequence[Grouped]],
-    select: Score,
-) -> Losses:
+def cell_losses_by_group(bout: Bout, column: str, maps: Sequence[Sequence[Grouped]]) -> Losses:
     """Return the held-out losses of each group's pairs: the champion's, then each challenger's."""
     by_value: Losses = {}
-    dealt = _dealt(found, column, options)
-    for place, (value, _) in enumerate(_problems(found, column)):
+    dealt = _dealt(bout.found, column, bout.options)
+    for place, (value, _) in enumerate(_problems(bout.found, column)):
         held = by_value[value] = HeldOut(1 + len(maps[0]))
-        old = member(champion, value)
         for fold, ways in enumerate(maps):
-            own = [old, *(member(one, value) for one in ways)]
+            own = [member(one, value) for one in (bout.champion, *ways)]
             for k, parts in enumerate(dealt):
                 part = parts[place][fold]
                 if part.n:
-                    held.add_cells(part, [map_losses(_label(m, k), part, select) for m in own])
+                    labels = [map_of_label(one, k) for one in own]
+                    held.add_cells(part, [map_losses(one, part, bout.select) for one in labels])
     return by_value
 
 
 def after_cells(
-    found: Gathered,
-    spec: InputSpec,
-    column: str,
-    conventions: Conventions,
-    options: FitOptions,
-    folds: tuple[Grouped, ...],
-    calibrator: Grouped,
-    threads: int | None,
+    bout: Bout, column: str, folds: tuple[Grouped, ...], calibrator: Grouped
 ) -> tuple[Population, tuple[GroupOutcome, ...]]:
     """Return the pairs under the maps that have not seen them, in all and by group."""
-    dealt = _dealt(found, column, options)
-    apart = found.overall.population.rows_apart
-
-    def population(parts: list[ScoreStats]) -> Population:
-        return of_pairs(parts[0]) if found.single else label_population(parts, apart=apart)
-
+    found, dealt = bout.found, _dealt(bout.found, column, bout.options)
     held: list[list[ScoreStats]] = []
     outcomes = []
     for place, one in enumerate(group_slices(found, column)):
         maps = [member(fold, one.value) for fold in folds]
         own = [
-            merged([_mapped(parts[place][f], _label(maps[f], k)) for f in range(len(folds))])
+            merged([_mapped(parts[place][f], map_of_label(maps[f], k)) for f in range(len(folds))])
             for k, parts in enumerate(dealt)
         ]
         held.append(own)
-        outcomes.append(_outcome(calibrator, one.where, one.population, population(own)))
+        after = of_each_label(found, own)
+        outcomes.append(GroupOutcome.of(calibrator, one.where, one.population, after))
     every = [merged([own[k] for own in held]) for k in range(len(dealt))]
-    return population(every), tuple(outcomes)
+    return of_each_label(found, every), tuple(outcomes)
 
 
 def _mapped(stats: ScoreStats, one: Calibrator) -> ScoreStats:
     return stats.map(apply_to_cells(one, stats))
-
-
-def _outcome(
-    calibrator: Grouped, where: Where, before: Population, after: Population
-) -> GroupOutcome:
-    own = calibrator.groups.get(str(where.value))
-    if own is None:
-        return GroupOutcome(where, float(before.pairs.n), (0.0,), "", before, after)
-    return GroupOutcome(where, own.rows, own.weight, own.note, before, after)
 
 
 # -- whole rows of several classes -----------------------------------------------------------------
@@ -173,21 +137,14 @@ class GroupLosses:
 
     def add(self, rows: RowBatch) -> None:
         """Take in rows."""
-        assert rows.group is not None
-        codes, values = rows.group
-        fold_of = self.dealt[rows.bucket]
-        for fold, ways in enumerate(self.maps):
-            here = fold_of == fold
-            for code in sorted(set(codes[here].tolist())):
-                mine = (here & (codes == code)).nonzero()[0]
-                value = values[code]
-                held = self.by_value.setdefault(value, self.held.fresh())
-                for block in rows.take(mine).blocks():
-                    p = [
-                        _probabilities(one, value, block, logits=rows.logits)
-                        for one in (self.champion, *ways)
-                    ]
-                    held.add_probabilities(block, p, self.select)
+        for fold, value, own in by_fold_and_group(rows, self.dealt, len(self.maps)):
+            held = self.by_value.setdefault(value, self.held.fresh())
+            for block in own.blocks():
+                p = [
+                    _probabilities(one, value, block, logits=rows.logits)
+                    for one in (self.champion, *self.maps[fold])
+                ]
+                held.add_probabilities(block, p, self.select)
 
     def merge(self, other: GroupLosses) -> None:
         """Take in other rows."""
@@ -203,29 +160,3 @@ def _probabilities(one: Calibrator, value: str, block: Any, *, logits: bool) -> 
     if found is None or found.own is None:
         return overall
     return one.pooled(row_probabilities(found.own, block, logits=logits), overall, found.weight)
-
-
-def after_rows(
-    found: Gathered,
-    spec: InputSpec,
-    column: str,
-    conventions: Conventions,
-    options: FitOptions,
-    folds: tuple[Grouped, ...],
-    calibrator: Grouped,
-    threads: int | None,
-) -> tuple[Population, tuple[GroupOutcome, ...]]:
-    """Return the rows under the maps that have not seen them, in all and by group."""
-    assert found.dataset is not None
-    whole = replace(spec, groups=(column,))
-    layout = layout_of(found.dataset, whole, conventions)
-    counted = count(found.dataset, layout, calibrator=folds, columns=whole.groups, threads=threads)
-    made = from_counted(found.dataset, whole, counted)
-    outcomes = tuple(
-        _outcome(calibrator, one.where, one.population, one.calibrated)
-        for one in made.groups
-        if one.calibrated is not None
-    )
-    after = made.overall.calibrated
-    assert after is not None
-    return after, outcomes

@@ -14,19 +14,16 @@ from calibcli.core.calibrators import OneVsRest
 from calibcli.core.calibrators.classes.rows import deal as deal_rows
 from calibcli.core.calibrators.composed.grouped import Grouped, GroupMap
 from calibcli.core.calibrators.types import limits_of
-from calibcli.core.comparison.promotion import best_step, compared
-from calibcli.core.fitting.held_out import (
-    HeldOut,
-)
+from calibcli.core.fitting.held_out import HeldOut
 from calibcli.core.results.figures import Where
 from calibcli.core.results.promotion import GroupKept
 from calibcli.errors import InputError
+from calibcli.workflows.fit.group_rows import after_rows
 from calibcli.workflows.fit.rows import rows_of
 from calibcli.workflows.promote.challenge import Contest
 from calibcli.workflows.promote.groups.losses import (
     GroupLosses,
     after_cells,
-    after_rows,
     cell_losses_by_group,
     member,
 )
@@ -36,13 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from calibcli.core.calibrators import Calibrator
-    from calibcli.core.comparison.promotion import Rule
-    from calibcli.core.fitting.held_out import Score
     from calibcli.core.results.promotion import Why
-    from calibcli.io.rows.dataset import InputSpec
-    from calibcli.workflows.fit.fitted import FitOptions, Fitted
-    from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gathered import Gathered
+    from calibcli.workflows.promote.challenge import Bout
     from calibcli.workflows.promote.groups.losses import Losses
 
 
@@ -154,69 +147,58 @@ def steps_between(champion: Calibrator, fresh: Grouped, steps: Sequence[float]) 
     return there or [1.0]
 
 
-def contest_groups(
-    found: Gathered,
-    spec: InputSpec,
-    conventions: Conventions,
-    options: FitOptions,
-    champion: Calibrator,
-    fitted: Fitted,
-    rule: Rule,
-    threads: int | None,
-) -> Contest:
+def contest_groups(bout: Bout) -> Contest:
     """Compare the champion with what lies on the way from it to a fresh fit by group.
 
     Raises:
         InputError: too few rows to fit a challenger without each fold; see `member`.
     """
-    column, fresh = options.per_group, fitted.calibrator
+    found, options, champion, rule = bout.found, bout.options, bout.champion, bout.rule
+    column, fresh = options.per_group, bout.fitted.calibrator
     assert column is not None
     assert isinstance(fresh, Grouped)
-    ends = [cast("Grouped", one) for one in fitted.folds]
+    ends = [cast("Grouped", one) for one in bout.fitted.folds]
     if not ends:
         raise InputError(
             "the challenger cannot be fitted without each fold", "give more rows, or fewer --folds"
         )
     steps = steps_between(champion, fresh, rule.steps)
-    select = cast("Score", options.select)
 
     def run(back: frozenset[str]) -> tuple[Losses, list[list[Grouped]]]:
         maps = [[toward(champion, end, step, back) for step in steps] for end in ends]
-        if found.exclusive:
-            rows = rows_of(
-                found.dataset, replace(spec, groups=()), conventions, place=0, threads=threads
-            )
-            held = HeldOut(1 + len(steps), clustered=found.clustered)
-            each = GroupLosses(held, champion, maps, deal_rows(len(maps)), select)
-            rows.scan(each)
-            return each.by_value, maps
-        return cell_losses_by_group(found, column, options, champion, maps, select), maps
+        if not found.exclusive:
+            return cell_losses_by_group(bout, column, maps), maps
+        rows = rows_of(found.dataset, bout.spec, bout.conventions, place=0, threads=bout.threads)
+        held = HeldOut(1 + len(steps), clustered=found.clustered)
+        each = GroupLosses(held, champion, maps, deal_rows(len(maps)), bout.select)
+        rows.scan(each)
+        return each.by_value, maps
 
     least = rule.least_of_a_label(exclusive=found.exclusive)
     back = _held_back(champion, found, column, least)
     by_value, maps = run(_names(back))
-    tried = compared(_total(by_value), steps, rule.confidence)
-    best = best_step(tried)
+    tried, best, place = bout.compared(_total(by_value), steps)
     # Of very few rows no interval tells which map is better.
     large = {
         one.value: by_value[one.value]
         for one in found.groups
         if one.column == column and one.value in by_value and enough(one.population, least)
     }
-    worse = _worse(large, 1 + steps.index(best.step), rule.confidence)
+    worse = _worse(large, 1 + place, rule.confidence)
     if worse:
         back += [kept_group(column, value, "worse") for value in worse]
         by_value, maps = run(_names(back))
-        tried = compared(_total(by_value), steps, rule.confidence)
-        best = best_step(tried)
-    place = steps.index(best.step)
+        tried, best, place = bout.compared(_total(by_value), steps)
     chosen = tuple(own[place] for own in maps)
     calibrator = toward(champion, fresh, best.step, _names(back))
-    after, outcomes = (after_rows if found.exclusive else after_cells)(
-        found, spec, column, conventions, options, chosen, calibrator, threads
-    )
+    if found.exclusive:
+        after, outcomes = after_rows(
+            found, bout.spec, column, bout.conventions, chosen, calibrator, bout.threads
+        )
+    else:
+        after, outcomes = after_cells(bout, column, chosen, calibrator)
     outcome = replace(
-        fitted, calibrator=calibrator, after=after, kind="cross-fitted", groups=outcomes
+        bout.fitted, calibrator=calibrator, after=after, kind="cross-fitted", groups=outcomes
     )
     clustered = _total(by_value).units is not None
 
