@@ -23,7 +23,13 @@ NAME = "apply"
 
 @spread_options
 def command(
-    calibrator: Annotated[str, typer.Argument(metavar="CALIBRATOR", help="From calibcli fit.")],
+    calibrator: Annotated[
+        str,
+        typer.Argument(
+            metavar="CALIBRATOR",
+            help="From calibcli fit; none with --thresholds of scores as they are.",
+        ),
+    ],
     read: options.InputOptions,
     form: options.FormatOptions,
     run: options.RunOptions,
@@ -67,8 +73,18 @@ def command(
     _refuse_beside_rows(form, gates, taken, emit, output, provenance=provenance)
     if interval and emit is not None:
         raise UsageError("--interval is of rows, and --emit reads none", "leave it out")
-    if interval and not paths and thresholds is not None:
+    bare = not paths and thresholds is not None
+    boxes = thresholds is not None and bare and emit is None and _cuts_boxes(thresholds)
+    if interval and boxes:
         refuse("apply --interval", "boxes")
+    if bare and emit is None and prior is not None and boxes:
+        refuse("apply --prior", "boxes")
+    if bare and emit is None and (interval or prior is not None):
+        name = "--interval" if interval else "--prior"
+        raise UsageError(
+            f"{name} is of probabilities, and no calibrator is given",
+            "calibcli apply CALIBRATOR SCORES --thresholds FILE -o OUT",
+        )
     if emit is not None:
         return _emit(calibrator, emit, read, prior, thresholds, output)
     given = {"weight": read.weight, "count": read.count, "cluster": read.cluster}
@@ -77,22 +93,24 @@ def command(
             raise UsageError(
                 f"--{name} changes no probability", "it is for --prior em, which estimates"
             )
-    if not paths and thresholds is not None:
+    if thresholds is not None and boxes:
         return _cut(calibrator, read, form, run, output, thresholds, gates, provenance=provenance)
+    first = None if bare else calibrator
+    paths = [calibrator] if bare else paths
     if not paths:
         raise UsageError("apply needs SCORES...", "calibcli apply CALIBRATOR SCORES... -o OUT")
     if output is None:
         raise UsageError("apply needs an output", "name it: -o OUT.parquet, or -o - for CSV")
     from calibcli.workflows.apply.apply import apply
 
-    keep_apart([*paths, read.labels, calibrator, thresholds], [output])
+    keep_apart([*paths, read.labels, first, thresholds], [output])
     stream = sys.stdout.buffer if output == "-" else None
     # Rows on a terminal show by themselves how far they are.
     still = run.quiet or (stream is not None and sys.stdout.isatty())
     with console.unbroken():
         with console.Progress(quiet=still, verbose=run.verbose) as progress:
             result = apply(
-                calibrator,
+                first,
                 read.spec(paths, joined=paths[0] if len(paths) > 1 else None),
                 output,
                 thresholds=thresholds,
@@ -108,6 +126,12 @@ def command(
             result["params"]["tags"] = tags
         progress.tell(result)
         return _told(result, form, run, output)
+
+
+def _cuts_boxes(thresholds: str) -> bool:
+    from calibcli.workflows.input.loaded.boxes import cuts_boxes
+
+    return cuts_boxes(thresholds)
 
 
 def _told(

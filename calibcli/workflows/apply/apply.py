@@ -27,7 +27,13 @@ from calibcli.workflows.apply.decision_columns import (
     new_groups,
     rows_of_new_groups,
 )
-from calibcli.workflows.apply.opening import bound, fitting_thresholds, made_by, opened
+from calibcli.workflows.apply.opening import (
+    bound,
+    fitting_thresholds,
+    made_by,
+    opened,
+    without_calibrator,
+)
 from calibcli.workflows.apply.row_interval import (
     added_names,
     interval_of,
@@ -74,7 +80,7 @@ class _Notes:
 
 
 def apply(
-    calibrator: str,
+    calibrator: str | None,
     spec: InputSpec,
     output: str,
     *,
@@ -90,7 +96,8 @@ def apply(
     """Write every input row with its calibrated probability, in the order of the input.
 
     Args:
-        calibrator: path of the calibrator.
+        calibrator: path of the calibrator; None for thresholds of scores as they are, whose
+            decisions are then all that is added.
         spec: what to read; labels are not needed.
         output: where to write; the suffix tells the type. NPY holds the probabilities alone.
         thresholds: path of thresholds, for a decision beside the probability.
@@ -108,7 +115,11 @@ def apply(
         UsageError: options that do not go together, a gate that cannot be evaluated.
     """
     gates = parsed(fail_if)
-    loaded = load_calibrator(calibrator)
+    if calibrator is None:
+        assert thresholds is not None
+        cuts, loaded = without_calibrator(thresholds)
+    else:
+        cuts, loaded = None, load_calibrator(calibrator)
     if interval:
         medium = TASKS.get(spec.task or loaded.task, "rows")
         refuse("apply --interval", kind_of(loaded.task, medium))
@@ -131,7 +142,8 @@ def apply(
         raise UsageError(
             "--key joins the files of several models, and the calibrator is of one", "leave it out"
         )
-    cuts = None if thresholds is None else fitting_thresholds(thresholds, loaded)
+    if thresholds is not None and cuts is None:
+        cuts = fitting_thresholds(thresholds, loaded)
     if TASKS.get(spec.task) == "images":
         if prior is not None:
             refuse("apply --prior", "masks")
@@ -188,7 +200,7 @@ def apply(
     layout = Layout(
         dataset.task, dataset.classes, dataset.score_names, logits=spec.logits, intervals=False
     )
-    names = added_names(loaded, cuts, interval) if keep else []
+    names = added_names(loaded, cuts, interval, bare=calibrator is None) if keep else []
     if keep and dataset.schema is not None:
         refuse_taken(dataset, names)
     rows = 0
@@ -226,14 +238,18 @@ def apply(
         if shift is not None:
             p = shift.apply(p)
         group = None if place is None else batch.groups[place]
-        decided = None if cuts is None else _decided(cuts, p, group)
+        decided = None
+        if cuts is not None and calibrator is not None:
+            decided = _decided(cuts, p, group, logits=False)
+        elif cuts is not None:  # the scores themselves: logits of 40 and 41 are both 1.0
+            decided = _decided(cuts, batch.scores, group, logits=spec.logits)
         notes.parts.append(Part.of(p, decided, exclusive=dataset.exclusive))
         if not keep:
             return p
         table = scores_table(batch, loaded) if batch.table is None else batch.table
         if cuts is not None and group is not None:
             notes.strangers.append(rows_of_new_groups(cuts, group.codes, group.values))
-        columns = [p] if p.ndim == 1 else list(p.T)
+        columns = [] if calibrator is None else [p] if p.ndim == 1 else list(p.T)
         if sure is not None:
             scores = np.asarray(batch.scores, np.float64)
             own = None if loaded.group is None else batch.groups[spec.groups.index(loaded.group)]
@@ -262,7 +278,7 @@ def apply(
             notes.merge(own)
             yield from made
 
-    made = made_by(loaded, cuts, names)
+    made = made_by(None if calibrator is None else loaded, cuts, names)
     with open_table_sink(output, stream=stream, metadata=metadata_of(made)) as sink:
         for table in tables():
             sink.write(table)
@@ -302,7 +318,7 @@ def apply(
 def _result(
     dataset: Dataset,
     loaded: LoadedCalibrator,
-    calibrator: str,
+    calibrator: str | None,
     thresholds: str | None,
     rows: int,
     output: str,
@@ -314,7 +330,7 @@ def _result(
         "inputs": dataset.inputs,
         "params": {"calibrator": calibrator, "thresholds": thresholds},
         "task": dataset.task,
-        "method": loaded.method,
+        "method": None if calibrator is None else loaded.method,
         "rows": rows,
         "output": output,
         **warned(()),
@@ -322,11 +338,11 @@ def _result(
 
 
 def _decided(
-    cuts: LoadedThresholds, p: NDArray[np.float64], group: Categories | None
+    cuts: LoadedThresholds, scores: NDArray[Any], group: Categories | None, *, logits: bool
 ) -> NDArray[Any]:
-    """Decide calibrated probabilities (n,) or (n, K)."""
+    """Decide calibrated probabilities, or scores as they are, (n,) or (n, K)."""
     codes, values = (None, None) if group is None else (group.codes, group.values)
-    return cuts.decide_coded(p, codes, values, logits=False)
+    return cuts.decide_coded(scores, codes, values, logits=logits)
 
 
 def _probabilities(

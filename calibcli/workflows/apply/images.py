@@ -41,7 +41,7 @@ Result = dict[str, Any]
 
 def apply_images(
     loaded: LoadedCalibrator,
-    calibrator: str,
+    calibrator: str | None,
     spec: InputSpec,
     output: str,
     *,
@@ -55,7 +55,7 @@ def apply_images(
 
     Args:
         loaded: the calibrator.
-        calibrator: its path.
+        calibrator: its path; None where `loaded` is the map that leaves scores as they are.
         spec: what to read; labels are not.
         output: an NPY file, or for several files of scores a folder.
         cuts: thresholds: masks are written instead of probabilities.
@@ -125,7 +125,7 @@ def apply_images(
         if sink is not None:
             sink.abort()
         raise
-    by = made_by(loaded, cuts, ())
+    by = made_by(None if calibrator is None else loaded, cuts, ())
     beside = [write_beside(target, by) for target in targets] if provenance else []
     return {
         "schema": "calibcli/apply",
@@ -134,7 +134,7 @@ def apply_images(
         "inputs": stack.inputs,
         "params": {"calibrator": calibrator, "thresholds": thresholds},
         "task": stack.name,
-        "method": loaded.method,
+        "method": None if calibrator is None else loaded.method,
         "rows": pixels,
         "output": output,
         **warned(()),

@@ -6,11 +6,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from calibcli._version import __version__
+from calibcli.core.calibrators.identity import Identity
+from calibcli.core.results.base import plain
 from calibcli.core.results.parts.provenance import Provenance
+from calibcli.core.results.parts.stored import FittedInput, StoredCalibrator
 from calibcli.errors import InputError, UsageError
 from calibcli.io.failures import count_of
 from calibcli.io.rows.dataset import open_dataset
 from calibcli.workflows.input.gather import open_for
+from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
 from calibcli.workflows.input.loaded.loading import load_thresholds
 
 if TYPE_CHECKING:
@@ -18,7 +22,6 @@ if TYPE_CHECKING:
 
     from calibcli.io.formats.source import Source
     from calibcli.io.rows.dataset import Dataset, InputSpec
-    from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
     from calibcli.workflows.input.loaded.cuts import LoadedThresholds
 
 
@@ -90,10 +93,36 @@ def fitting_thresholds(path: str, loaded: LoadedCalibrator) -> LoadedThresholds:
     if not cuts.calibrated:
         raise InputError(
             f"{path} was chosen on uncalibrated scores",
-            "calibrate first, then choose: calibcli threshold SCORES --calibrator FILE",
+            "leave the calibrator out: calibcli apply --thresholds FILE SCORES -o OUT",
         )
     loaded.check_cuts(path, cuts.stored.calibrator)
     return cuts
+
+
+def without_calibrator(path: str) -> tuple[LoadedThresholds, LoadedCalibrator]:
+    """Return thresholds of scores as they are, and the map that leaves these alone.
+
+    Raises:
+        InputError: no such artifact, or one that was chosen after a calibrator.
+    """
+    cuts = load_thresholds(path)
+    if cuts.calibrated:
+        raise InputError(
+            f"{path} was chosen on calibrated probabilities",
+            "give the calibrator too: calibcli apply CALIBRATOR SCORES --thresholds FILE -o OUT",
+        )
+    asked, same = cuts.stored.params, Identity()
+    stored = StoredCalibrator(
+        calibcli=__version__,
+        task=cuts.task,
+        classes=cuts.classes,
+        method=same.method,
+        input=FittedInput(logits=asked.logits, raw=asked.raw, scores=tuple(asked.score or ())),
+        calibrator=same.to_dict(),
+        rows=0,
+    )
+    logits = asked.logits or asked.raw is not None
+    return cuts, LoadedCalibrator(cuts.task, cuts.classes, logits, same, plain(stored))
 
 
 class Stored(Protocol):

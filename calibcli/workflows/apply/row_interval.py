@@ -81,9 +81,14 @@ def _point(point: MapPoint, loaded: LoadedCalibrator) -> MapPoint:
 
 
 def added_names(
-    loaded: LoadedCalibrator, cuts: LoadedThresholds | None, interval: bool
+    loaded: LoadedCalibrator, cuts: LoadedThresholds | None, interval: bool, bare: bool = False
 ) -> list[str]:
-    """Return the names of the columns: probabilities, their interval, decisions."""
+    """Return the names of the columns: probabilities, their interval, decisions.
+
+    `bare` tells that there is no calibrator, so that decisions are all that is new.
+    """
+    if bare and cuts is not None:
+        return decision_names(cuts)
     names = [f"probability_{name}" for name in loaded.classes] or ["probability"]
     names += end_names(loaded.classes) if interval else ()
     if len(set(names)) < len(names):

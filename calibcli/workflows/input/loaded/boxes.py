@@ -104,6 +104,17 @@ def unseen_boxes(number: int) -> Warning:
     return Warning("unseen-class", text)
 
 
+def cuts_boxes(path: str) -> bool:
+    """Tell whether thresholds are of detections.
+
+    Raises:
+        InputError: no such artifact, or one that this version cannot read.
+    """
+    from calibcli.io.artifacts.artifacts import read_as
+
+    return read_as(path, "thresholds", StoredThresholds)[1].task == TASK
+
+
 def load_box_cuts(path: str, loaded: LoadedCalibrator | None) -> BoxCuts:
     """Read cut-offs of detections.
 
