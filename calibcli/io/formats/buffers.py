@@ -45,6 +45,13 @@ class BadValueError(Exception):
         self.hint = hint
 
 
+def require(good: NDArray[np.bool_], problem: str) -> None:
+    """Raise BadValueError of the first row (n,) that is not good, if any."""
+    bad = np.flatnonzero(~good)
+    if bad.size:
+        raise BadValueError(problem, int(bad[0]), int(bad.size))
+
+
 def primitive(array: Any) -> tuple[NDArray[Any], NDArray[np.bool_] | None] | None:
     """View a primitive Arrow array as (values, valid); valid is None when nothing is missing.
 

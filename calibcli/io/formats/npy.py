@@ -209,15 +209,10 @@ class NpzReader:
         """Read and check the headers of all arrays that could be columns."""
         columns = Columns()
         rows: dict[str, int] = {}
-        with _archive(source) as archive:
-            for info in archive.infolist():
-                name = info.filename.removesuffix(".npy")
-                shown = f"{show(source.name)}, array {name!r},"
-                with reading(source.name, "NPZ file", _ZIP), archive.open(info) as file:
-                    header = read_header(file, info.file_size, shown)  # type: ignore[arg-type]
-                if len(header.shape) in (1, 2) and header.dtype.kind in "biufUS":
-                    columns[name] = _column(header, shown)
-                    rows[name] = header.shape[0]
+        for name, header in npz_headers(source):
+            if len(header.shape) in (1, 2) and header.dtype.kind in "biufUS":
+                columns[name] = _column(header, _shown(source, name))
+                rows[name] = header.shape[0]
         if not columns:
             raise InputError(f"{show(source.name)} holds no arrays of scores", hint=_SAVE_HINT)
         # Arrays of another length (class names, say) are no columns of the table.
@@ -246,6 +241,24 @@ class NpzReader:
 
     def schema(self) -> None:
         """Arrays have no table."""
+
+
+def npz_headers(source: Source) -> Iterator[tuple[str, Header]]:
+    """Yield the name and the header of each array of an NPZ file.
+
+    Raises:
+        InputError: See `read_header`.
+    """
+    with _archive(source) as archive:
+        for info in archive.infolist():
+            name = info.filename.removesuffix(".npy")
+            with reading(source.name, "NPZ file", _ZIP), archive.open(info) as file:
+                header = read_header(file, info.file_size, _shown(source, name))  # type: ignore[arg-type]
+            yield name, header
+
+
+def _shown(source: Source, name: str) -> str:
+    return f"{show(source.name)}, array {name!r},"
 
 
 @contextmanager
@@ -280,7 +293,7 @@ class _Member:
 
 @contextmanager
 def _member(archive: zipfile.ZipFile, name: str, source: Source) -> Iterator[_Member]:
-    shown = f"{show(source.name)}, array {name!r},"
+    shown = _shown(source, name)
     with ExitStack() as stack:
         with reading(source.name, "NPZ file", _ZIP):
             listed = archive.namelist()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from calibcli.errors import InputError
 from calibcli.io.failures import listing, reading, show
-from calibcli.io.formats.npy import Header, _archive, _member, open_npy, read_header
+from calibcli.io.formats.npy import Header, _archive, _member, npz_headers, open_npy, read_header
 from calibcli.io.images.pictures import KINDS, picture_header, pixels
 
 if TYPE_CHECKING:
@@ -223,15 +223,7 @@ def open_images(source: Source, wanted: tuple[str, ...], role: str) -> ImageFile
             "come as",
             hint="a table with one row a pixel: leave out --task segmentation, add --cluster IMAGE",
         )
-    found: dict[str, Header] = {}
-    with _archive(source) as archive:
-        for info in archive.infolist():
-            name = info.filename.removesuffix(".npy")
-            shown = f"{show(source.name)}, array {name!r},"
-            with reading(source.name, "NPZ file"), archive.open(info) as member:
-                header = read_header(member, info.file_size, shown)  # type: ignore[arg-type]
-            if len(header.shape) >= 2:
-                found[name] = header
+    found = {name: one for name, one in npz_headers(source) if len(one.shape) >= 2}
     named = next((name for name in wanted if name in found), None)
     if named is None and len(found) == 1 and role == "scores":
         named = next(iter(found))

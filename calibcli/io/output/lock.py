@@ -13,13 +13,9 @@ import fcntl
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from calibcli.errors import InputError
 from calibcli.io.failures import show, writing
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _POLL = 0.05
@@ -116,12 +112,7 @@ class FileLock:
             return f" (process {int(text)})" if text else ""
         return ""
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._number is None:
             return
         # Removed while it is locked: whoever waits for it finds that it has lost its name.

@@ -9,7 +9,7 @@ import numpy as np
 
 from calibcli.core.numeric.mixing import mixed
 from calibcli.io.content import Content, low_hashes, rounded, row_hashes
-from calibcli.io.formats.buffers import BadValueError
+from calibcli.io.formats.buffers import require
 from calibcli.io.formats.decode import numbers
 from calibcli.io.rows.keys import Categories, categories
 from calibcli.io.rows.place import Place
@@ -197,7 +197,7 @@ def _voted(batch: RowBatch, view: View, recipe: Recipe, labelling: Labelling) ->
         inside = (ones >= 0) & (ones <= every)
         whole = shares | ((ones == np.floor(ones)) & (every == np.floor(every)))
         what = "a share between 0 and 1" if shares else "a whole number of votes up to all of them"
-        _require((inside & whole) | np.isnan(ones), f"not {what}")
+        require((inside & whole) | np.isnan(ones), f"not {what}")
     sides = np.stack([ones[rows], every[rows] - ones[rows]], axis=1).reshape(-1)
     found = batch.take(np.repeat(rows, 2))
     labels = np.tile(np.array([1, 0], np.int8), len(rows))
@@ -220,7 +220,7 @@ def _weight(view: View, recipe: Recipe) -> NDArray[np.float64] | None:
         return None
     with view.blame(recipe.weight):
         values = numbers(view.raw(recipe.weight)).astype(np.float64)
-        _require(np.isfinite(values) & (values >= 0), "not a weight (a number of 0 or more)")
+        require(np.isfinite(values) & (values >= 0), "not a weight (a number of 0 or more)")
     return values
 
 
@@ -231,7 +231,7 @@ def _count(view: View, recipe: Recipe) -> NDArray[np.int64] | None:
         values = numbers(view.raw(recipe.count))
         with np.errstate(invalid="ignore"):
             whole = (values >= 0) & (values < 2**53) & (values == np.floor(values))
-        _require(whole, "not a count (a whole number of 0 or more)")
+        require(whole, "not a count (a whole number of 0 or more)")
         counts: NDArray[np.int64] = values.astype(np.int64)
     return counts
 
@@ -247,11 +247,5 @@ def _cluster(view: View, recipe: Recipe) -> NDArray[np.uint64] | None:
 
     with view.blame(place):
         hashes, missing = ids(raw)
-        _require(~missing, "no cluster id")
+        require(~missing, "no cluster id")
     return hashes
-
-
-def _require(good: NDArray[np.bool_], problem: str) -> None:
-    bad = np.flatnonzero(~good)
-    if bad.size:
-        raise BadValueError(problem, int(bad[0]), int(bad.size))

@@ -87,6 +87,4 @@ class Evidence:
 def _is_fraction(value: object) -> bool:
     if isinstance(value, float):
         return not value.is_integer()
-    return (
-        isinstance(value, str) and re.fullmatch(r"[+-]?\d*\.\d+([eE][+-]?\d+)?", value) is not None
-    )
+    return isinstance(value, str) and _FRACTION.fullmatch(value) is not None

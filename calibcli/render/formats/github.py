@@ -19,14 +19,9 @@ from calibcli.render.words import names, verdicts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from calibcli.core.results.apply import ApplyResult
-    from calibcli.core.results.fit import FitResult
     from calibcli.core.results.measure import MeasureResult
     from calibcli.core.results.promotion import PromotionResult
-
-    Other = FitResult | ThresholdResult | ApplyResult
-    Gated = MeasureResult | Other
-    Result = Gated | PromotionResult
+    from calibcli.render.tables.documents import Gated, Other
 
 _MOST: Final = 10
 MOST_SUMMARY: Final = 1_000_000
@@ -35,8 +30,9 @@ MOST_SUMMARY: Final = 1_000_000
 
 def render_measure(result: MeasureResult) -> str:
     """Return the annotations of a measure result."""
-    facts = ", ".join([documents.measure_headline(result), *documents.measure_facts(result)])
-    return _gated(result, f"{facts}. {verdicts.verdict(result).headline}")
+    return _gated(
+        result, f"{documents.measure_summary(result)}. {verdicts.verdict(result).headline}"
+    )
 
 
 def render_promotion(result: PromotionResult) -> str:
@@ -70,7 +66,7 @@ def _gated(result: Gated, told: str) -> str:
     return _commands(result, f"{told.removesuffix('.')}.{counts}", failed)
 
 
-def summary(kind: str, result: Result) -> str:
+def summary(kind: str, result: Gated) -> str:
     """Return the job summary: the Markdown of a result, or its head where that is too long."""
     text = str(getattr(markdown, f"render_{kind}")(result))
     if len(text.encode()) <= MOST_SUMMARY:
@@ -82,7 +78,7 @@ def summary(kind: str, result: Result) -> str:
     return f"{getattr(markdown, f'render_{kind}')(structs.replace(result, **slim))}\n{note}\n"
 
 
-def _commands(result: Result, told: str, failed: Sequence[str]) -> str:
+def _commands(result: Gated, told: str, failed: Sequence[str]) -> str:
     title = "calibcli"
     tags = result.conventions.tags
     if tags:

@@ -15,15 +15,10 @@ from calibcli.render.words import figures, names, verdicts, words
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from calibcli.core.results.apply import ApplyResult
     from calibcli.core.results.envelope import GateResult
-    from calibcli.core.results.fit import FitResult
     from calibcli.core.results.measure import MeasureResult
-    from calibcli.core.results.promotion import PromotionResult
-    from calibcli.core.results.threshold import ThresholdResult
+    from calibcli.render.tables.documents import Gated, Other
 
-    Other = FitResult | ThresholdResult | ApplyResult | PromotionResult
-    Result = MeasureResult | Other
     Case = tuple[str, str | None]
     """A test case by its name, and why it failed; None where it passed."""
 
@@ -31,8 +26,7 @@ if TYPE_CHECKING:
 def render_measure(result: MeasureResult) -> str:
     """Return a measure result as JUnit XML."""
     answer = verdicts.verdict(result, str)
-    facts = ", ".join([documents.measure_headline(result), *documents.measure_facts(result)])
-    told = [facts, answer.headline, *answer.details]
+    told = [documents.measure_summary(result), answer.headline, *answer.details]
     return _suite(result, "measure", "measured", told, ("conventions", words.conventions(result)))
 
 
@@ -50,7 +44,7 @@ render_apply = render_fit = render_promotion = render_threshold = render_documen
 
 
 def _suite(
-    result: Result,
+    result: Gated,
     command: str,
     done: str,
     told: Sequence[str],
@@ -98,7 +92,7 @@ def render_error(command: str, message: str, *, no: bool) -> str:
     )
 
 
-def _properties(result: Result) -> list[tuple[str, str]]:
+def _properties(result: Gated) -> list[tuple[str, str]]:
     """Return what a reader of the report alone has to know: the tags and the data."""
     return [
         *result.conventions.tags.items(),

@@ -23,13 +23,12 @@ if TYPE_CHECKING:
 
 def render_measure(result: MeasureResult) -> str:
     """Return a measure result as Markdown: headline, verdict, warnings, tables."""
-    answer = verdicts.verdict(result)
-    facts = ", ".join([documents.measure_headline(result), *documents.measure_facts(result)])
+    answer, summary = verdicts.verdict(result), documents.measure_summary(result)
     paragraphs = [
         "## Calibration",
         f"**{names.markdown(answer.headline)}**",
         *(names.markdown(detail) for detail in answer.details),
-        f"{names.markdown(facts)}. {names.markdown(words.conventions(result))}.",
+        ". ".join(map(names.markdown, (summary, words.conventions(result)))) + ".",
         names.markdown(words.other_binning(result)),
         names.markdown(documents.inputs_line(result.inputs)),
         names.markdown(words.made_by(result)),

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from calibcli.core.results.promotion import PromotionResult
     from calibcli.core.results.stream import Numbered
     from calibcli.core.results.threshold import ThresholdResult
+    from calibcli.render.tables.documents import Gated
 
-    Result = MeasureResult | FitResult | PromotionResult | ThresholdResult | ApplyResult
     Labels = Mapping[str, object]
 
 _RATE_HELP = "at the threshold; positive means score >= threshold"
@@ -39,7 +39,7 @@ _RATE_HELP = "at the threshold; positive means score >= threshold"
 class _Families:
     """Samples by metric: all samples of one must stand together."""
 
-    def __init__(self, result: Result) -> None:
+    def __init__(self, result: Gated) -> None:
         self.found: dict[str, tuple[str, dict[str, str]]] = {}
         self.result, self.tags = result, result.conventions.tags
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from calibcli.render.tables.layout import Table
 
     Told = FitResult | ThresholdResult | PromotionResult | ReplayResult | ApplyResult
+    Other = FitResult | ThresholdResult | PromotionResult | ApplyResult
+    Gated = MeasureResult | Other
+    """Results that gates may stand beside."""
 
 
 def measure_tables(result: MeasureResult, *, limit: int | None = None) -> list[Table]:
@@ -113,6 +116,11 @@ def tables_of(result: Any) -> list[Table]:
     """Return the tables of a result of any command."""
     measured = result.schema == "calibcli/measure"
     return measure_tables(result) if measured else document(result).tables()
+
+
+def measure_summary(result: MeasureResult) -> str:
+    """Return the headline figure and the facts beside it, in one line."""
+    return ", ".join([measure_headline(result), *measure_facts(result)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from calibcli.io.formats.arrow_arrays import text_array, text_scalar
-from calibcli.io.formats.buffers import BadValueError, bits
+from calibcli.io.formats.buffers import bits, require
 from calibcli.io.rows.keys import MISSING_TEXT, is_missing_text
 
 if TYPE_CHECKING:
@@ -95,9 +93,7 @@ def plain_numbers(raw: Any, style: Style) -> Any:
 
 def _require(good: Any, problem: str) -> None:
     n = len(good)
-    wrong = ~bits(good.buffers()[1], good.offset, n)
+    held = bits(good.buffers()[1], good.offset, n)
     if good.null_count:
-        wrong &= bits(good.buffers()[0], good.offset, n)
-    rows = np.flatnonzero(wrong)
-    if rows.size:
-        raise BadValueError(problem, int(rows[0]), int(rows.size))
+        held |= ~bits(good.buffers()[0], good.offset, n)
+    require(held, problem)
