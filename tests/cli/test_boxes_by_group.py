@@ -87,3 +87,38 @@ def test_saved_statistics_know_what_was_missed(good, calibcli, cameras, tmp_path
             assert one["confusion"][0][key] == other["confusion"][0][key]
         assert one["metrics"]["ece"] == other["metrics"]["ece"]
         assert other["metrics"]["ap"]["reason"] == "saved statistics hold no boxes"
+
+
+def test_weights_of_images_count_in_every_figure_that_is_shown(good, calibcli, scene, write):
+    """An image of weight 2 is the image twice; what cannot weigh says so, at cut-offs too."""
+    results, annotations = scene(images=20, seed=7)
+    weight = {i: 1 + i % 2 for i in range(1, 21)}
+    images = write("w.csv", {"image_id": list(weight), "w": list(weight.values())})
+    found, truth = json.loads(results.read_text()), json.loads(annotations.read_text())
+    twice = {"images": [*truth["images"]], "annotations": [*truth["annotations"]]}
+    for part, whole in ((found, found), *((twice[k], truth[k]) for k in twice)):
+        for one in [*whole]:
+            key = "image_id" if "image_id" in one else "id"
+            if weight[one[key]] == 2:
+                part.append({**one, key: one[key] + 100})
+    more = write("found.json", json.dumps(found))
+    copies = write("truth.json", json.dumps({**truth, **twice}))
+
+    def figures(scores, objects, *options):
+        run = calibcli("measure", scores, *DETECTION, "--ground-truth", objects, "--no-ci",
+                       "--format", "json", "-q", *options)  # fmt: skip
+        return run.json["overall"]
+
+    weighed = figures(results, annotations, "--images", images, "--weight", "w")
+    copied = figures(more, copies)
+    shown = {k: v for k, v in weighed["metrics"].items() if v["value"] is not None}
+    bare = {"images", "ground_truth"}
+    same = [k for k in shown if k not in bare and k in copied["metrics"]]
+    assert {"ece", "brier", "nll", "auc", "prevalence", "mce"} <= set(same)
+    for name in same:
+        assert shown[name]["value"] == pytest.approx(copied["metrics"][name]["value"]), name
+    for name in ("ap", "lrp", "ece_position", "ece_size", "ece_box"):
+        assert "count every image once" in weighed["metrics"][name]["reason"]
+    a, b = weighed["confusion"][0], copied["confusion"][0]
+    assert [a[k] for k in ("tp", "fp", "fn")] == [b[k] for k in ("tp", "fp", "fn")]
+    assert "count every image once" in a["lrp"]["reason"]
