@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from calibcli.api.call import PREFIX, plain, run
 from calibcli.api.data import has_columns, table
-from calibcli.api.pair import Compared, compared
-from calibcli.api.results import Chosen, Fitted, Measured
+from calibcli.api.results import Chosen, Compared, Fitted, Measured, compared
 from calibcli.errors import UsageError
 
 if TYPE_CHECKING:

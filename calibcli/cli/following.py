@@ -6,7 +6,7 @@ import shlex
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from calibcli.cli.detections import DetectionInput
+from calibcli.cli.media import DetectionInput
 from calibcli.cli.options import InputOptions
 from calibcli.cli.strict import typed
 

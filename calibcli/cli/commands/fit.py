@@ -12,7 +12,7 @@ from calibcli.cli import console, following, options
 from calibcli.cli.choices import Format, argument, flag, option
 from calibcli.cli.commands.promotion import FitPromotionOptions, promote, put_back, refusals
 from calibcli.cli.commands.replay import refuse_idle, replayed
-from calibcli.cli.detections import DetectionInput
+from calibcli.cli.media import DetectionInput
 from calibcli.cli.outputs import keep_apart
 from calibcli.cli.project import own_gates
 from calibcli.cli.raw import refuse_raw

@@ -8,7 +8,7 @@ import typer
 
 from calibcli.cli import console, following, options, pictures, raw
 from calibcli.cli.choices import Format, flag, option
-from calibcli.cli.detections import DetectionInput
+from calibcli.cli.media import DetectionInput
 from calibcli.cli.outputs import keep_apart
 from calibcli.cli.spread import spread_options
 from calibcli.errors import UsageError

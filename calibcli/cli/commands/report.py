@@ -11,7 +11,7 @@ import typer
 
 from calibcli.cli import console, options
 from calibcli.cli.choices import Format, option
-from calibcli.cli.detections import DetectionInput
+from calibcli.cli.media import DetectionInput
 from calibcli.cli.outputs import keep_apart
 from calibcli.cli.raw import cuts_of, refuse_bins, refuse_raw
 from calibcli.cli.spread import spread_options

@@ -10,11 +10,10 @@ import typer
 from calibcli.cli import console, following, options
 from calibcli.cli.choices import argument, flag, option
 from calibcli.cli.commands.promotion import PromotionOptions, promote, put_back, refusals
-from calibcli.cli.detections import DetectionInput, refuse
+from calibcli.cli.media import DetectionInput, SearchOptions, refuse
 from calibcli.cli.outputs import keep_apart
 from calibcli.cli.project import own_gates
 from calibcli.cli.raw import refuse_raw
-from calibcli.cli.searches import SearchOptions
 from calibcli.cli.spread import spread_options
 from calibcli.errors import UsageError
 

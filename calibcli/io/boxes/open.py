@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from calibcli.core.detection.masks import Masks, decoded
 from calibcli.core.results.warning import Warning
 from calibcli.errors import UsageError
 from calibcli.io.attributes import attributes_of
 from calibcli.io.boxes.checks import checked, form_remark
+from calibcli.io.boxes.coco import bad_mask
 from calibcli.io.boxes.dataset import CLASS, BoxDataset
 from calibcli.io.boxes.numbering import (
     by_file_name,
@@ -24,14 +26,15 @@ from calibcli.io.boxes.numbering import (
     sizes_of,
     used,
 )
-from calibcli.io.boxes.segments import masks_of
 from calibcli.io.boxes.subset import left_out, of_classes, of_images, wanted_categories
+from calibcli.io.failures import show
 from calibcli.io.provenance import beside, noted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from calibcli.io.boxes.numbering import Numbered, Truth
+    from calibcli.io.boxes.tables import Boxes
     from calibcli.io.formats.source import Source
     from calibcli.io.rows.recipe import InputSpec
 
@@ -172,3 +175,31 @@ def check_options(spec: InputSpec, *, need_labels: bool | None) -> None:
         raise UsageError("--iou must lie above 0 and up to 1", "for example --iou 0.5")
     if spec.max_detections < 1:
         raise UsageError("--max-detections must be at least 1", "for example 100")
+
+
+def masks_of(files: Sequence[Boxes], size: Mapping[str, tuple[float, float]]) -> Masks:
+    """Return the masks of the boxes of files, decoded, one after the other.
+
+    Args:
+        files: the boxes.
+        size: width and height of each image by its id.
+
+    Raises:
+        InputError: a mask that cannot be read.
+        UsageError: a table, which has none.
+    """
+    found = []
+    for boxes in files:
+        if boxes.segments is None:
+            raise UsageError(
+                f"--masks: {show(boxes.source)} is a table, and masks are in COCO's JSON",
+                "leave out --masks to match boxes",
+            )
+        images = [boxes.image.values[code] for code in boxes.image.codes.tolist()]
+        for i, (one, image) in enumerate(zip(boxes.segments, images, strict=True)):
+            wide, high = size.get(image, (float("nan"), float("nan")))
+            try:
+                found.append(decoded(one, wide, high))
+            except (ValueError, TypeError, OverflowError) as error:
+                raise bad_mask(boxes.where(i), error) from error
+    return Masks.of(found)
