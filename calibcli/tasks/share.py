@@ -25,20 +25,8 @@ class SharePartition:
     whole: Partition
     buckets: NDArray[np.bool_]
 
-    @property
-    def index(self) -> int:
-        """Its place in the data set."""
-        return self.whole.index
-
-    @property
-    def source_index(self) -> int:
-        """The file that it begins in."""
-        return self.whole.source_index
-
-    @property
-    def first_row(self) -> int:
-        """0-based row of that file at which it begins."""
-        return self.whole.first_row
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.whole, name)
 
     @property
     def rows(self) -> None:
@@ -51,14 +39,6 @@ class SharePartition:
             here = self.buckets[row_buckets(batch)]
             if here.any():
                 yield batch if here.all() else batch.take(here)
-
-    def noted(self) -> Any:
-        """Return what reading it in this process has found, for `note` where it came from."""
-        return self.whole.noted()
-
-    def note(self, found: Any) -> None:
-        """Take in what reading it in another process has found."""
-        self.whole.note(found)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -53,12 +53,6 @@ def name_at(figure: str, cut: float) -> str:
     return f"{figure}@{cut!r}".removesuffix(".0")
 
 
-def named_at(name: str) -> tuple[str, float | None]:
-    """Return the figure of a name and its cut-off, if it has one."""
-    figure, _, cut = name.partition("@")
-    return figure, float(cut) if cut else None
-
-
 def paired_at(duel: Duel, figure: Figure, confidence: float | None) -> Difference:
     """Return a figure of the second model's decisions less that of the first's."""
     found = compare(duel, figure, confidence or 0.95)

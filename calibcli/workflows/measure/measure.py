@@ -310,7 +310,7 @@ def measured(
     made: list[tuple[SliceResult, Population]] = []
 
     def unlabelled(one: Slice) -> SliceResult:
-        from calibcli.workflows.measure.compared.unlabelled import unlabelled_result
+        from calibcli.workflows.measure.ranking import unlabelled_result
 
         judged = partial(unlabelled_result, conventions=conventions)
         before = unlabelled_result(one.where, one.population, conventions, raw=scale is not None)

@@ -10,8 +10,7 @@ from calibcli.core.decisions.gates import Findings, evaluate_gate
 from calibcli.core.results.figures import OVERALL
 from calibcli.core.results.stream import of_decision, of_differences, of_drift, of_slice
 from calibcli.errors import UsageError
-from calibcli.workflows.measure.compared.unlabelled import unlabelled_result
-from calibcli.workflows.measure.ranking import ranking_result
+from calibcli.workflows.measure.ranking import ranking_result, unlabelled_result
 from calibcli.workflows.measure.slices import slice_result
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from calibcli.core.comparison.drift import psi
-from calibcli.core.metrics import intervals
 from calibcli.core.metrics.binary import View
 from calibcli.core.metrics.gaps import ece_sum
 from calibcli.core.metrics.inversion import exceeds_p
@@ -26,7 +25,7 @@ from calibcli.io.rows.periods import AUTO, chunk_size, split_unit
 from calibcli.workflows.input.gather import reads_stats
 from calibcli.workflows.measure.compared.drift import distances, reliability
 from calibcli.workflows.measure.period_gates import failing, of_periods
-from calibcli.workflows.measure.slices import figure
+from calibcli.workflows.measure.slices import figure, found_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -217,9 +216,7 @@ def _metrics(
     names: tuple[str, ...] = _RANKING if raw else _CONFIDENCE if several else _BINARY
     if not labelled:
         names = ("n",) if raw else ("n", "mean_score")
-    found = intervals.measure(
-        view, confidence=conventions.confidence, seed=conventions.seed, names=names
-    )
+    found = found_of(view, conventions, names)
     shown = {"prevalence": "accuracy"} if several else {}
     return {shown.get(name, name): figure(own) for name, own in found.items()}
 

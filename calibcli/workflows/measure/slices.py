@@ -20,7 +20,7 @@ from calibcli.core.statistics.curves import threshold_curve
 from calibcli.io.task import IMAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import TypeVar
 
     from numpy.typing import NDArray
@@ -155,6 +155,12 @@ def certain_errors(population: Population) -> int | float:
     return float(wrong) if population.pairs.weighted else int(wrong)
 
 
+def found_of(view: View, conventions: Conventions, names: Sequence[str]) -> dict[str, Found]:
+    """Return some metrics of a view, with intervals as the conventions ask for."""
+    level, seed = conventions.confidence, conventions.seed
+    return intervals.measure(view, confidence=level, seed=seed, names=names)
+
+
 def figure(found: Found) -> Figure:
     """Return a metric as a figure."""
     value, low, high, reason = found
@@ -260,9 +266,7 @@ def ece_by_bins(stats: ScoreStats, conventions: Conventions, headline: Found) ->
         view = View(stats, binning)
         ece = headline
         if binning != conventions.headline:
-            ece = intervals.measure(
-                view, confidence=conventions.confidence, seed=conventions.seed, names=("ece",)
-            )["ece"]
+            ece = found_of(view, conventions, ("ece",))["ece"]
         used = int(view.bins.used.sum())
         rows.append(BinnedEce(binning.bins, binning.kind, used, figure(ece)))
     return rows

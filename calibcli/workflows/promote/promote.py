@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import structs
 
@@ -262,7 +262,12 @@ def _challenged(
     result = result_of(found, conventions, options, met.fitted)
     outcome = structs.replace(outcome, comparison=comparison_of(met, options, rule))
     shared = None if champion is None else found_overlap(champion, found.watch)
-    verdicts = _verdicts(gates, found, conventions, met, outcome, shared)
+    verdicts = []
+    if gates:
+        from calibcli.core.decisions.gates import evaluate_gates
+
+        figures = held_out_figures(found, conventions, met, outcome, shared)
+        verdicts = evaluate_gates(gates, figures)
     payload = artifact_of(found, met.fitted, result, conventions.confidence)
     if tried.each is not None:
         payload |= model_stats(tried.each)
@@ -322,22 +327,6 @@ def described(one: LoadedCalibrator) -> Contender:
     """Return what a promotion says of a calibrator."""
     stored = one.stored
     return Contender(method=one.calibrator.method, rows=stored.rows, digest=stored.digest)
-
-
-def _verdicts(
-    gates: Sequence[Gate],
-    found: Gathered,
-    conventions: Conventions,
-    met: Contest,
-    outcome: PromotionResult,
-    shared: Overlap | None,
-) -> list[Any]:
-    """Evaluate the gates on what `measure --calibrator CHALLENGER` would show, held out."""
-    if not gates:
-        return []
-    from calibcli.core.decisions.gates import evaluate_gates
-
-    return evaluate_gates(gates, held_out_figures(found, conventions, met, outcome, shared))
 
 
 def held_out_figures(

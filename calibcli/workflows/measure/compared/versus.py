@@ -24,12 +24,8 @@ from calibcli.tasks.rows.models import ModelDataset
 from calibcli.tasks.rows.versus import Model, Sides, paired_sums, sides
 from calibcli.tasks.table import open_dataset
 from calibcli.workflows.input.gather import gather, layout_of
-from calibcli.workflows.measure.compared.versus_raw import (
-    RANKING,
-    Ranked,
-    ranking_of,
-    ranking_verdict,
-)
+from calibcli.workflows.measure.compared.verdicts import RANKING, ranking_verdict, verdict
+from calibcli.workflows.measure.compared.versus_raw import Ranked, ranking_of
 from calibcli.workflows.measure.compared.versus_slices import calibrated_first, of_class, of_group
 from calibcli.workflows.measure.slices import metrics_of
 
@@ -88,7 +84,10 @@ def versus(
         )
     first = found.dataset
     if found.medium == "boxes":
-        return _of_boxes(found, spec, conventions, other, calibrated=calibrator is not None)
+        from calibcli.workflows.measure.compared.versus_boxes import versus_boxes
+
+        second = gather(replace(spec, paths=(other,)), conventions)
+        return versus_boxes(found, second, conventions, other, calibrated=calibrator is not None)
     if isinstance(first, ModelDataset):
         raise UsageError(
             "--versus compares a model with another, and the calibrator pools several",
@@ -96,10 +95,10 @@ def versus(
         )
     if isinstance(first, RowDataset) and spec.count is not None:
         first = first.as_read()
-    second, name, source = _second(first, spec, other)
-    if (second.task, len(second.classes)) != (found.task, len(found.classes)):
+    rival, name, source = _second(first, spec, other)
+    if (rival.task, len(rival.classes)) != (found.task, len(found.classes)):
         raise InputError(
-            f"{name} holds {second.task} scores of {len(second.classes) or 'no'} classes, not "
+            f"{name} holds {rival.task} scores of {len(rival.classes) or 'no'} classes, not "
             f"{found.task} ones of {len(found.classes) or 'no'} as the first model",
             "compare models of the same task and classes",
         )
@@ -109,15 +108,15 @@ def versus(
         # Rows that the other file does not have are in neither of both.
         drop_invalid=spec.drop_invalid or spec.key is not None,
     )
-    parts = sides(first, second, layout, (first.paths[0], name))
-    scales = raw_scale_of(first), raw_scale_of(second)
+    parts = sides(first, rival, layout, (first.paths[0], name))
+    scales = raw_scale_of(first), raw_scale_of(rival)
     ranked = None
     if scales[0] is not None and scales[1] is not None:
         ranked = Ranked(scales[0], scales[1])
     pair = _Pair(parts, spec, conventions, threads, found.clustered, ranked)
     overall = pair.compared(layout, found.overall.population, None, name)
     if warnings is not None and spec.key is not None:
-        warnings += second.remarks
+        warnings += rival.remarks
     calibrated = None
     if calibrator is not None and found.overall.calibrated is not None and ranked is None:
         change, after = calibrated_first(calibrator, columns, layout)
@@ -156,16 +155,6 @@ def versus(
         classes=tuple(classes),
         groups=tuple(map(apart, found.groups)),
     )
-
-
-def _of_boxes(
-    found: Gathered, spec: InputSpec, conventions: Conventions, other: str, *, calibrated: bool
-) -> Versus:
-    """Return the differences of two detectors, which are paired by their images."""
-    from calibcli.workflows.measure.compared.versus_boxes import versus_boxes
-
-    second = gather(replace(spec, paths=(other,)), conventions)
-    return versus_boxes(found, second, conventions, verdict, other, calibrated=calibrated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,30 +263,3 @@ def _second(
 def _counted(parts: list[Side], layout: Layout, threads: int | None, *, second: bool) -> Population:
     side = Sides([replace(part, second=second) for part in parts])
     return count(side, layout, threads=threads).overall.population()
-
-
-def verdict(metrics: dict[str, Difference], name: str) -> str:
-    """Return which model has the better probabilities, by the two proper scores."""
-    sides = {score: _better(metrics[score]) for score in ("nll", "brier")}
-    words = {"nll": "log loss", "brier": "Brier score"}
-    who = {-1: f"the second model ({name})", 1: "the first model"}
-    sure = {score: side for score, side in sides.items() if side}
-    if len(set(sure.values())) > 1:
-        told = ", ".join(f"{words[s]} prefers {who[side]}" for s, side in sure.items())
-        return f"the proper scores disagree: {told}"
-    if not sure:
-        if metrics["nll"].low is None:
-            return "without intervals nobody can say which has the better probabilities"
-        return "these rows do not tell which has the better probabilities"
-    side = next(iter(sure.values()))
-    by = " and ".join(words[score] for score in sure)
-    rest = [words[score] for score in sides if score not in sure]
-    more = f"; the {rest[0]} does not tell them apart" if rest else ""
-    return f"{who[side]} has the better probabilities, by {by}{more}"
-
-
-def _better(item: Difference) -> int:
-    """Return -1 where the second is lower beyond the interval, 1 where the first is, else 0."""
-    if item.low is None or item.high is None or item.low <= 0.0 <= item.high:
-        return 0
-    return -1 if item.high < 0.0 else 1

@@ -23,11 +23,10 @@ from calibcli.errors import UsageError
 from calibcli.tasks.detection.detections import Detections
 from calibcli.tasks.detection.figures import bucket_influences
 from calibcli.tasks.units import Units
+from calibcli.workflows.measure.compared.verdicts import verdict
 from calibcli.workflows.measure.slices import slice_result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from calibcli.tasks.population import Population
@@ -45,7 +44,6 @@ def versus_boxes(
     first: Gathered,
     second: Gathered,
     conventions: Conventions,
-    verdict: Callable[[dict[str, Difference], str], str],
     other: str,
     *,
     calibrated: bool,
@@ -56,8 +54,7 @@ def versus_boxes(
         first: its boxes, matched and counted.
         second: those of the other detector on the same images.
         conventions: how to bin and how sure to be.
-        verdict: which of the two is better, by the differences and the name of the second.
-        other: that name.
+        other: the name of the second.
         calibrated: compare the first after its calibrator too.
 
     Raises:

@@ -25,6 +25,7 @@ from calibcli.core.results.parts.choices import SetSlice
 from calibcli.core.results.warning import Warning
 from calibcli.errors import UsageError
 from calibcli.tasks.features import kind_of, refuse
+from calibcli.tasks.rows.decided import Members
 from calibcli.workflows.input.asked import Asked
 from calibcli.workflows.input.passes import RowPass
 from calibcli.workflows.threshold.outcome import keep, kind_promised, outcome
@@ -162,7 +163,7 @@ class _True:
         self.by, self.clustered = by, clustered
         self.scores = TrueScores()
         self.units = UnitCounts()
-        self.values: dict[str, int] = {}
+        self.members = Members()
 
     def add(self, rows: Rows) -> None:
         if not len(rows.p):
@@ -177,21 +178,14 @@ class _True:
         if self.by == "class":
             slot = rows.label
         elif self.by == "group":
-            codes, values = rows.groups[0]
-            here = np.zeros(len(values), np.int64)
-            for code in np.unique(codes).tolist():
-                here[code] = self.values.setdefault(values[code], len(self.values))
-            slot = here[codes]
+            slot = self.members.of(*rows.groups[0])
         if rows.unit is None or not self.clustered:
             self.scores.add(own, slot, rows.weight)
         else:
             self.units.add(0 if slot is None else slot, rows.unit, keys_of(own), rows.weight)
 
     def merge(self, other: _True) -> None:
-        slots = None
-        if self.by == "group":
-            found = [self.values.setdefault(v, len(self.values)) for v in other.values]
-            slots = np.array(found, np.int64)
+        slots = self.members.joined(other.members) if self.by == "group" else None
         self.scores.merge(other.scores, slots)
         self.units.merge(other.units, slots)
 
@@ -201,7 +195,7 @@ class _True:
         if self.by == "class":
             names = {str(k): k for k in range(classes)}
         elif self.by == "group":
-            names = {name: self.values[name] for name in sorted(self.values)}
+            names = dict(sorted(self.members.values.items()))
         return {
             name: unit_quantile(entries.of_slots(slot, slot + 1), coverage)
             for name, slot in names.items()
@@ -252,7 +246,7 @@ def _fitted(
     label = slot if by == "class" else None
     group = None
     if by == "group":
-        names = np.array(list(true.values), dtype=object)
+        names = np.array(list(true.members.values), dtype=object)
         group = names[slot].astype(str)
     return ConformalSets.from_scores(
         value,
