@@ -142,7 +142,7 @@ def promoted(stats, fitted, champion, options, rule):
     if not all(check.passed for check in checks_of(found, champion.payload, rule)):
         return None
     old = champion.calibrator
-    met = contest(Bout(found, None, CONVENTIONS, options, old, fitted, rule))
+    met = contest(Bout(found, None, options, old, fitted, rule))
     return met.fitted.calibrator if met.best.better else None
 
 

@@ -9,14 +9,12 @@ from calibcli.core.calibrators import Identity
 from calibcli.core.calibrators.composed.model_pool import ModelPool
 from calibcli.core.numeric.scales import expit, softmax
 from calibcli.tasks.families import compact_stats
-from calibcli.workflows.input.gather import gather
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from calibcli.io.rows.dataset import InputSpec
     from calibcli.tasks.collect import Population
-    from calibcli.workflows.input.conventions import Conventions
+    from calibcli.workflows.input.gather import Reading
     from calibcli.workflows.input.gathered import Gathered
 
 MODEL_CELLS = 500
@@ -46,11 +44,7 @@ def plain_average(found: Gathered, models: tuple[str, ...]) -> ModelPool:
 
 
 def of_each_model(
-    found: Gathered,
-    spec: InputSpec,
-    conventions: Conventions,
-    models: tuple[str, ...],
-    threads: int | None,
+    found: Gathered, reading: Reading, models: tuple[str, ...]
 ) -> dict[str, Population]:
     """Return the rows under the scores of each model alone, one pass a model."""
     average = plain_average(found, models)
@@ -59,9 +53,7 @@ def of_each_model(
         one = _One(
             models, average.files, average.first, average.pool, (), (), average.n_classes, place
         )
-        opened = found.dataset, ()
-        after = gather(spec, conventions, calibrator=one, threads=threads, opened=opened)
-        rows[name] = after.overall.used
+        rows[name] = reading.read((found.dataset, ()), one).overall.used
     return rows
 
 

@@ -16,7 +16,7 @@ from calibcli.workflows.fit.fitted import FitOptions, Fitted
 from calibcli.workflows.fit.pairs import fit_binary, fit_multilabel
 from calibcli.workflows.fit.result import artifact_of, result_of
 from calibcli.workflows.input.gated import place
-from calibcli.workflows.input.gather import gather, open_input, reads_stats
+from calibcli.workflows.input.gather import Reading, open_input, reads_stats
 
 if TYPE_CHECKING:
     from calibcli.io.rows.dataset import InputSpec
@@ -63,11 +63,11 @@ def fit(
         groups = with_by(replace(spec, groups=()), options.by).groups
     spec = replace(spec, groups=groups)
     own = replace(own, raw=spec.raw)
-    watch = Watch(CAPACITY)
+    reading = Reading(spec, conventions, Watch(CAPACITY), threads, progress)
     if options.models:
         from calibcli.workflows.fit.models import fit_models
 
-        found, fitted = fit_models(spec, conventions, options, threads, progress, watch)
+        found, fitted = fit_models(reading, options)
     else:
         opened = open_input(spec)
         dataset = opened[0]
@@ -76,14 +76,12 @@ def fit(
         if dataset is not None and dataset.exclusive and column is None:
             from calibcli.workflows.fit.rows import fit_rows
 
-            found, fitted = fit_rows(dataset, spec, conventions, options, threads, progress, watch)
+            found, fitted = fit_rows(dataset, reading, options)
         else:
-            found = gather(
-                spec, conventions, threads=threads, progress=progress, watch=watch, opened=opened
-            ).as_pairs()
+            found = reading.read(opened).as_pairs()
             medium(found.medium).check_fit(found.overall.population.pairs, spec)
             if options.by is None:
-                fitted = fit_gathered(found, spec, conventions, own, threads)
+                fitted = fit_gathered(found, reading.again, own)
             else:
                 from calibcli.workflows.fit.forward import forward
 
@@ -96,18 +94,12 @@ def fit(
         if options.models:
             from calibcli.workflows.fit.each_model import model_stats, of_each_model
 
-            payload |= model_stats(of_each_model(found, spec, conventions, options.models, threads))
+            payload |= model_stats(of_each_model(found, reading.again, options.models))
         write_artifact(path, "calibrator", payload)
     return result
 
 
-def fit_gathered(
-    found: Gathered,
-    spec: InputSpec,
-    conventions: Conventions,
-    options: FitOptions,
-    threads: int | None,
-) -> Fitted:
+def fit_gathered(found: Gathered, reading: Reading, options: FitOptions) -> Fitted:
     """Fit what the options ask for to gathered populations; one model.
 
     Raises:
@@ -120,7 +112,7 @@ def fit_gathered(
     if column is not None and found.exclusive:
         from calibcli.workflows.fit.group_rows import fit_group_rows
 
-        return fit_group_rows(found, spec, column, conventions, options, threads)
+        return fit_group_rows(found, reading, column, options)
     if column is not None:
         from calibcli.workflows.fit.groups import fit_groups
 
@@ -135,7 +127,7 @@ def fit_gathered(
         raise UsageError(
             "several classes are fitted from whole rows", "give the score files, not statistics"
         )
-    return fit_rows(found.dataset, spec, conventions, options, threads)[1]
+    return fit_rows(found.dataset, reading, options)[1]
 
 
 __all__ = ["FitOptions", "fit"]

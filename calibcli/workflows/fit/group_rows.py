@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -21,7 +21,6 @@ from calibcli.core.results.fit import Candidate
 from calibcli.errors import InputError
 from calibcli.workflows.fit.fitted import Fitted, GroupOutcome
 from calibcli.workflows.fit.rows import rows_of
-from calibcli.workflows.input.gather import gather
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,10 +30,9 @@ if TYPE_CHECKING:
     from calibcli.core.calibrators import Calibrator
     from calibcli.core.calibrators.classes.rows import RowBatch, RowSource
     from calibcli.core.fitting.held_out import Score
-    from calibcli.io.rows.dataset import InputSpec
     from calibcli.tasks.population import Population
     from calibcli.workflows.fit.fitted import FitOptions
-    from calibcli.workflows.input.conventions import Conventions
+    from calibcli.workflows.input.gather import Reading
     from calibcli.workflows.input.gathered import Gathered
 
     Array = NDArray[np.float64]
@@ -62,21 +60,14 @@ class _Fold:
         return Grouped(column, self.overall, groups, exclusive=True)
 
 
-def fit_group_rows(
-    found: Gathered,
-    spec: InputSpec,
-    column: str,
-    conventions: Conventions,
-    options: FitOptions,
-    threads: int | None,
-) -> Fitted:
+def fit_group_rows(found: Gathered, reading: Reading, column: str, options: FitOptions) -> Fitted:
     """Fit several classes by group; every group takes passes of its own over the rows.
 
     Raises:
         UsageError: statistics instead of rows.
         InputError: labels of one class only.
     """
-    rows = rows_of(found.dataset, replace(spec, groups=()), conventions, place=0, threads=threads)
+    rows = rows_of(found.dataset, reading, place=0)
     select = cast("Score", options.select)
     overall, method = _overall(rows, options)
     own_method = method
@@ -110,7 +101,7 @@ def fit_group_rows(
     shown = None if common else prior
     calibrator = Grouped(column, overall, groups, exclusive=True, prior_rows=shown, notes=notes)
     by_fold = tuple(fold.grouped(column, prior) for fold in folds)
-    after, outcomes = after_rows(found, spec, column, conventions, by_fold, calibrator, threads)
+    after, outcomes = after_rows(found, reading, column, by_fold, calibrator)
     one_map, best = choice.tried
     candidates = (
         Candidate(f"{method}, one map", one_map.loss, None, None, None, common, ""),
@@ -256,21 +247,13 @@ class _GroupLosses:
 
 def after_rows(
     found: Gathered,
-    spec: InputSpec,
+    reading: Reading,
     column: str,
-    conventions: Conventions,
     folds: tuple[Grouped, ...],
     calibrator: Grouped,
-    threads: int | None,
 ) -> tuple[Population, tuple[GroupOutcome, ...]]:
     """Return the rows after the maps that have not seen them, in all and by group."""
-    made = gather(
-        replace(spec, groups=(column,)),
-        conventions,
-        calibrator=folds,
-        threads=threads,
-        opened=(found.dataset, ()),
-    )
+    made = reading.with_groups(column).read((found.dataset, ()), folds)
     outcomes = tuple(
         GroupOutcome.of(calibrator, one.where, one.population, one.used) for one in made.groups
     )

@@ -31,7 +31,6 @@ from calibcli.tasks.scan import mass_of, scan
 from calibcli.tasks.table import TASKS
 from calibcli.workflows.fit.fitted import Fitted, check_method
 from calibcli.workflows.fit.pairs import fitter
-from calibcli.workflows.input.gather import gather, layout_of
 from calibcli.workflows.input.row_passes import DataRows
 
 if TYPE_CHECKING:
@@ -44,12 +43,9 @@ if TYPE_CHECKING:
     from calibcli.core.calibrators.composed.pooling import Pool
     from calibcli.core.fitting.held_out import Score
     from calibcli.io.dataset import Batch
-    from calibcli.io.rows.dataset import InputSpec
     from calibcli.tasks.population import Layout
-    from calibcli.tasks.watching import Watch
     from calibcli.workflows.fit.fitted import FitOptions
-    from calibcli.workflows.input.conventions import Conventions
-    from calibcli.workflows.input.gather import Progress
+    from calibcli.workflows.input.gather import Reading
     from calibcli.workflows.input.gathered import Gathered
 
     Array = NDArray[np.float64]
@@ -72,30 +68,22 @@ class _Source:
     folds: tuple[Calibrator, ...]
 
 
-def fit_models(
-    spec: InputSpec,
-    conventions: Conventions,
-    options: FitOptions,
-    threads: int | None,
-    progress: Progress | None,
-    watch: Watch,
-) -> tuple[Gathered, Fitted]:
+def fit_models(reading: Reading, options: FitOptions) -> tuple[Gathered, Fitted]:
     """Choose by cross-fitting whether to average or to calibrate first, and how to pool.
 
     Raises:
         UsageError: a method that does not fit the task, multi-label scores.
         InputError: unusable input, one label only, too few rows.
     """
+    spec, threads = reading.spec, reading.threads
     if TASKS.get(spec.task, "rows") != "rows":
         refuse("fit --ensemble", kind_of(SINGLE, TASKS[spec.task]))
     dataset = open_models(spec, options.models).by_content()
     if options.method != "auto" and dataset.single:
         check_method(options.method, SINGLE)
-    layout = layout_of(dataset, spec, conventions)
+    layout = reading.layout(dataset)
     opened = dataset, ()
-    found = gather(
-        spec, conventions, threads=threads, progress=progress, watch=watch, opened=opened
-    )
+    found = reading.read(opened)
     _refuse_few(found, options)
     every: tuple[Which, ...] = (*range(len(options.models)), *POOLS)
     if dataset.single:
@@ -131,7 +119,7 @@ def fit_models(
     first, pool = CANDIDATES[best]
     calibrator = pool_of(first, pool, None)
     maps = tuple(folds[best])
-    after = gather(spec, conventions, calibrator=maps, threads=threads, opened=opened).overall.used
+    after = reading.again.read(opened, maps).overall.used
     alone = int(np.argmin(means[size:]))
     notes = [note for one in calibrator.calibrators for note in one.notes]
     if means[size + alone] < means[best] - errors[best, size + alone]:

@@ -19,7 +19,6 @@ from calibcli.errors import InputError, UsageError
 from calibcli.workflows.fit.fitted import Fitted, less_accurate
 from calibcli.workflows.fit.groups import candidates_of, own_methods
 from calibcli.workflows.fit.pairs import fitter
-from calibcli.workflows.input.gather import gather, layout_of
 from calibcli.workflows.input.row_passes import DataRows
 
 if TYPE_CHECKING:
@@ -27,32 +26,21 @@ if TYPE_CHECKING:
     from calibcli.core.fitting.held_out import Score
     from calibcli.core.results.warning import Warning
     from calibcli.io.dataset import Dataset
-    from calibcli.io.rows.recipe import InputSpec
-    from calibcli.tasks.watching import Watch
     from calibcli.workflows.fit.fitted import FitOptions
-    from calibcli.workflows.input.conventions import Conventions
-    from calibcli.workflows.input.gather import Progress
+    from calibcli.workflows.input.gather import Reading
     from calibcli.workflows.input.gathered import Gathered
 
 RANK_KEEPING = (Identity.method, Temperature.method)
 """Methods that leave the most probable class as it is."""
 
 
-def fit_rows(
-    dataset: Dataset,
-    spec: InputSpec,
-    conventions: Conventions,
-    options: FitOptions,
-    threads: int | None,
-    progress: Progress | None = None,
-    watch: Watch | None = None,
-) -> tuple[Gathered, Fitted]:
+def fit_rows(dataset: Dataset, reading: Reading, options: FitOptions) -> tuple[Gathered, Fitted]:
     """Fit a calibrator; the rows are counted once, before and after it.
 
     Raises:
         InputError: labels of one class only.
     """
-    rows = rows_of(dataset, spec, conventions, threads=threads)
+    rows = rows_of(dataset, reading)
     select = cast("Score", options.select)
     candidates: tuple[Candidate, ...] = ()
     notes: tuple[str, ...] = ()
@@ -81,17 +69,15 @@ def fit_rows(
     if kind == "cross-fitted" and method not in RANK_KEEPING:
         warnings = accuracy_warnings(problem, folds)
     mapped = None if kind == "unchanged" else (folds or calibrator)
-    found, after = counted(dataset, spec, conventions, mapped, threads, progress, watch)
+    found, after = counted(dataset, reading, mapped)
     said = (*notes, *calibrator.notes)
     return found, Fitted(
         method, calibrator, candidates, after, kind, said, folds=folds, warnings=warnings
     )
 
 
-def rows_of(
-    dataset: Dataset | None, spec: InputSpec, conventions: Conventions, **options: Any
-) -> DataRows:
-    """Return the rows of a data set.
+def rows_of(dataset: Dataset | None, reading: Reading, place: int | None = None) -> DataRows:
+    """Return the rows of a data set; `place` is of the group column that they keep.
 
     Raises:
         UsageError: there are none, only saved statistics.
@@ -100,29 +86,17 @@ def rows_of(
         raise UsageError(
             "several classes are fitted from whole rows", "give the score files, not statistics"
         )
-    return DataRows(dataset, layout_of(dataset, replace(spec, groups=()), conventions), **options)
+    layout = reading.with_groups().layout(dataset)
+    return DataRows(dataset, layout, place=place, threads=reading.threads)
 
 
 def counted(
     dataset: Dataset,
-    spec: InputSpec,
-    conventions: Conventions,
+    reading: Reading,
     calibrator: Calibrator | tuple[Calibrator, ...] | None,
-    threads: int | None,
-    progress: Progress | None = None,
-    watch: Watch | None = None,
 ) -> tuple[Gathered, Any]:
     """Return the rows before and after a calibrator, or the one of each fold, from one pass."""
-    both = gather(
-        replace(spec, groups=()),
-        conventions,
-        calibrator=calibrator,
-        threads=threads,
-        progress=progress,
-        watch=watch,
-        opened=(dataset, ()),
-        to_logits=True,
-    )
+    both = reading.with_groups().read((dataset, ()), calibrator, to_logits=True)
     return replace(both, overall=replace(both.overall, calibrated=None)), both.overall.used
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self, TypedDict
 
-from calibcli.workflows.input.gather import gather, open_input
+from calibcli.workflows.input.gather import Reading, open_input
 from calibcli.workflows.input.loaded.loading import load_calibrator
 from calibcli.workflows.input.overlap import found_overlap, watch_of
 from calibcli.workflows.input.warnings import calibrator_warnings
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from calibcli.core.results.warning import Warning
     from calibcli.io.dataset import Dataset
     from calibcli.io.rows.recipe import InputSpec
-    from calibcli.tasks.watching import Watch
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gather import Opened, Progress
     from calibcli.workflows.input.gathered import Gathered
@@ -37,24 +36,15 @@ class Options(TypedDict, total=False):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """Scores as one command reads them.
+class Asked(Reading):
+    """Scores as one command reads them, sketched to know those of a calibrator's fit.
 
     Attributes:
-        spec: what to read.
-        conventions: the level of the intervals, the seed.
         loaded: the calibrator that goes before, if any; `path` where it is.
-        watch: sketches the rows, to know those of the calibrator's fit.
-        threads: how many threads read; `progress` is told how far they are.
     """
 
-    spec: InputSpec
-    conventions: Conventions
     loaded: LoadedCalibrator | None = None
     path: str | None = None
-    watch: Watch | None = None
-    threads: int | None = None
-    progress: Progress | None = None
 
     @classmethod
     def of(cls, spec: InputSpec, conventions: Conventions, options: Options) -> Self:
@@ -79,11 +69,11 @@ class Asked:
         return cls(
             spec,
             conventions,
-            loaded,
-            options.get("calibrator"),
             watch_of(loaded),
             options.get("threads"),
             options.get("progress"),
+            loaded,
+            options.get("calibrator"),
         )
 
     @property
@@ -102,15 +92,8 @@ class Asked:
             InputError: input that cannot be used.
             UsageError: options that do not fit the input.
         """
-        return gather(
-            self.spec,
-            replace(self.conventions, confidence=None),
-            calibrator=self.mapping,
-            threads=self.threads,
-            progress=self.progress,
-            watch=self.watch,
-            opened=opened,
-        )
+        plain = replace(self, conventions=replace(self.conventions, confidence=None))
+        return plain.read(opened, self.mapping)
 
     def warnings(self, found: Gathered | Dataset, what: str) -> list[Warning]:
         """Return what is to be said of the calibrator and these rows: `what` may be in-sample.

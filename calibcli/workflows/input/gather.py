@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
 
 from calibcli.core.results.figures import OVERALL, Where
 from calibcli.core.results.warning import Warning
@@ -184,6 +184,61 @@ def with_group_of(
     if column is None or column in spec.groups:
         return spec
     return replace(spec, groups=(*spec.groups, column))
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How rows are read, as often as a command has to.
+
+    Attributes:
+        spec: what to read.
+        conventions: what stays exact, and whether there are intervals.
+        watch: sketches the rows of the first pass.
+        threads: how many threads read; `progress` is told how far the first pass is.
+    """
+
+    spec: InputSpec
+    conventions: Conventions
+    watch: Watch | None = None
+    threads: int | None = None
+    progress: Progress | None = None
+
+    @property
+    def again(self) -> Self:
+        """The same for further passes, of which nobody is told."""
+        return replace(self, watch=None, progress=None)
+
+    def with_groups(self, *columns: str) -> Self:
+        """Return the same with other group columns."""
+        return replace(self, spec=replace(self.spec, groups=columns))
+
+    def layout(self, dataset: Dataset) -> Layout:
+        """Return what a pass over opened files counts."""
+        return layout_of(dataset, self.spec, self.conventions)
+
+    def read(
+        self,
+        opened: Opened | None = None,
+        calibrator: Calibrator | tuple[Calibrator, ...] | None = None,
+        *,
+        to_logits: bool = False,
+    ) -> Gathered:
+        """Read everything once, also after a calibrator if given; see `gather`.
+
+        Raises:
+            InputError: input that cannot be used.
+            UsageError: options that do not fit the input.
+        """
+        return gather(
+            self.spec,
+            self.conventions,
+            calibrator=calibrator,
+            threads=self.threads,
+            progress=self.progress,
+            watch=self.watch,
+            opened=opened,
+            to_logits=to_logits,
+        )
 
 
 def from_counted(dataset: Dataset, spec: InputSpec, counted: Counted) -> Gathered:

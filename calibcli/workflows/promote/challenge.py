@@ -22,7 +22,6 @@ from calibcli.tasks.scan import scan
 from calibcli.workflows.fit.models import PoolLosses
 from calibcli.workflows.fit.pairs import fitter, of_each_label
 from calibcli.workflows.fit.rows import counted, rows_of
-from calibcli.workflows.input.gather import gather, layout_of
 from calibcli.workflows.input.gathered import Slice
 from calibcli.workflows.promote.shift import shift_checks
 
@@ -34,9 +33,8 @@ if TYPE_CHECKING:
     from calibcli.core.fitting.held_out import Score
     from calibcli.core.results.promotion import GroupKept, Step
     from calibcli.core.statistics.stats import ScoreStats
-    from calibcli.io.rows.dataset import InputSpec
     from calibcli.workflows.fit.fitted import FitOptions, Fitted
-    from calibcli.workflows.input.conventions import Conventions
+    from calibcli.workflows.input.gather import Reading
     from calibcli.workflows.input.gathered import Gathered
     from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
 
@@ -67,7 +65,7 @@ class Bout:
     """A champion and the fresh fit that challenges it.
 
     Attributes:
-        found: the rows; `spec` and `conventions` how they are read, in so many `threads`.
+        found: the rows; `reading` how they are read again.
         options: of the fit.
         champion: what is in use, or what a first calibrator is held against.
         fitted: the fresh fit.
@@ -75,13 +73,11 @@ class Bout:
     """
 
     found: Gathered
-    spec: InputSpec
-    conventions: Conventions
+    reading: Reading
     options: FitOptions
     champion: Calibrator
     fitted: Fitted
     rule: Rule
-    threads: int | None = None
 
     @property
     def select(self) -> Score:
@@ -189,10 +185,10 @@ def _rows(bout: Bout) -> Contest:
     maps = [[bout.champion, *(bout.toward(step, end) for step in steps)] for end in ends]
     held = HeldOut(1 + len(steps), clustered=found.clustered)
     losses = FoldLosses(held, maps, deal(len(maps)), bout.select)
-    rows_of(found.dataset, bout.spec, bout.conventions, threads=bout.threads).scan(losses)
+    rows_of(found.dataset, bout.reading).scan(losses)
     tried, best, place = bout.compared(held, steps)
     chosen = tuple(own[1 + place] for own in maps)
-    _, after = counted(found.dataset, bout.spec, bout.conventions, chosen, bout.threads)
+    _, after = counted(found.dataset, bout.reading, chosen)
     return bout.ended(tried, best, after, chosen, clustered=found.clustered)
 
 
@@ -220,19 +216,14 @@ def contest_models(bout: Bout) -> Contest:
     dataset, steps, ends = bout.found.dataset, bout.steps, bout.fitted.folds
     assert dataset is not None
     ways = [[bout.toward(step, end) for end in ends] for step in steps]
-    layout = layout_of(dataset, bout.spec, bout.conventions)
+    layout = bout.reading.layout(dataset)
     held = HeldOut(1 + len(steps), clustered=layout.clustered)
     every = cast("list[list[ModelPool]]", [[bout.champion] * len(ends), *ways])
-    scan(dataset, layout, PoolLosses(held, layout, every, [], bout.select), threads=bout.threads)
+    losses = PoolLosses(held, layout, every, [], bout.select)
+    scan(dataset, layout, losses, threads=bout.reading.threads)
     tried, best, place = bout.compared(held, steps)
     chosen = tuple(ways[place])
-    after = gather(
-        bout.spec,
-        bout.conventions,
-        calibrator=chosen,
-        threads=bout.threads,
-        opened=(dataset, ()),
-    ).overall.used
+    after = bout.reading.read((dataset, ()), chosen).overall.used
     return bout.ended(tried, best, after, ends, clustered=layout.clustered)
 
 

@@ -35,7 +35,7 @@ from calibcli.tasks.table import TASKS
 from calibcli.workflows.fit.fit import fit_gathered
 from calibcli.workflows.input.asked import Asked
 from calibcli.workflows.input.gated import parsed
-from calibcli.workflows.input.gather import gather, open_input
+from calibcli.workflows.input.gather import Reading, open_input
 from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
 from calibcli.workflows.input.loaded.loading import load_calibrator, load_thresholds
 from calibcli.workflows.promote.cuts import (
@@ -133,7 +133,8 @@ def promote_pair(
                 "choose them after the calibrator: calibcli threshold --calibrator FILE",
             )
         same_kind(cuts_in_use, tried.found)
-        spec, options = tried.spec, replace(options, raw=tried.spec.raw)
+        spec = tried.reading.spec
+        options = replace(options, raw=spec.raw)
         pair = _Pair(spec, conventions, options, attempt, tried, cuts_in_use, threads)
         return pair.settled(gates, beside)
 
@@ -176,7 +177,7 @@ class _Pair:
             return self.tried.found
         spec = replace(self.spec, groups=(str(column),))
         plain = replace(self.conventions, confidence=None)
-        return gather(spec, plain, threads=self.threads)
+        return Reading(spec, plain, threads=self.threads).read()
 
     def _opened(self) -> tuple[Dataset, Any]:
         dataset, sources = open_input(with_groups(self.spec, self.wish), self.fresh.calibrator)
@@ -333,8 +334,8 @@ class _Pair:
         part = cast("Any", Share(self.dataset, outside(fold)))
         plain = replace(self.conventions, confidence=None)
         spec = replace(self.spec, groups=() if column is None else (column,))
-        found = gather(spec, plain, threads=self.threads, opened=(part, ()))
-        return met.way(fit_gathered(found, spec, plain, options, self.threads).calibrator)
+        reading = Reading(spec, plain, threads=self.threads)
+        return met.way(fit_gathered(reading.read((part, ())), reading, options).calibrator)
 
     @staticmethod
     def _unseen(loaded: LoadedCalibrator, maps: Calibrator) -> LoadedCalibrator:

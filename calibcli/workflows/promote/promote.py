@@ -27,7 +27,7 @@ from calibcli.workflows.fit.fit import fit_gathered
 from calibcli.workflows.fit.models import fit_models
 from calibcli.workflows.fit.result import artifact_of, result_of
 from calibcli.workflows.input.gated import parsed
-from calibcli.workflows.input.gather import gather, reads_stats
+from calibcli.workflows.input.gather import Reading, reads_stats
 from calibcli.workflows.input.loaded.loading import load_calibrator
 from calibcli.workflows.input.overlap import found_overlap
 from calibcli.workflows.input.remembered import with_scale
@@ -113,7 +113,7 @@ class Tried:
 
     Attributes:
         result: as it is shown; its decision is "kept" or "would-promote".
-        found: the rows; `spec` how they were read.
+        found: the rows; `reading` how they are read again.
         champion: the calibrator in use.
         met: the comparison; None, and `text` empty, where the dump did not pass its checks.
         text: the challenger's artifact.
@@ -122,7 +122,7 @@ class Tried:
 
     result: PromotionResult
     found: Gathered
-    spec: InputSpec
+    reading: Reading
     champion: LoadedCalibrator | None
     met: Contest | None = None
     text: str = ""
@@ -161,14 +161,13 @@ def challenge(
     if champion is not None:  # raw scores are read as they were
         spec = with_scale(spec, champion.raw_scale, "the champion was fitted")
     options = replace(options, raw=spec.raw)
-    watch = Watch(CAPACITY)
+    reading = Reading(spec, conventions, Watch(CAPACITY), threads, progress)
     fitted, each = None, None
     if models:
-        found, fitted = fit_models(spec, conventions, options, threads, progress, watch)
-        each = of_each_model(found, spec, conventions, models, threads)
+        found, fitted = fit_models(reading, options)
+        each = of_each_model(found, reading.again, models)
     else:
-        found = gather(spec, conventions, threads=threads, progress=progress, watch=watch)
-        found = found.as_pairs()
+        found = reading.read().as_pairs()
     if champion is not None:
         _same_kind(champion, found)
     known = None if champion is None else champion.stored.stats or {}
@@ -203,10 +202,10 @@ def challenge(
         checks=tuple(check.result for check in checks),
         **told(found.warnings),
     )
-    tried = Tried(outcome, found, spec, champion, fresh=fitted, each=each)
+    tried = Tried(outcome, found, reading.again, champion, fresh=fitted, each=each)
     if not all(check.passed for check in checks):
         return tried
-    return _challenged(tried, conventions, options, attempt, gates, threads)
+    return _challenged(tried, options, attempt, gates)
 
 
 def _champion(path: str, column: str | None, models: tuple[str, ...]) -> LoadedCalibrator | None:
@@ -244,21 +243,17 @@ def _same_kind(champion: LoadedCalibrator, found: Gathered) -> None:
 
 
 def _challenged(
-    tried: Tried,
-    conventions: Conventions,
-    options: FitOptions,
-    attempt: Attempt,
-    gates: Sequence[Gate],
-    threads: int | None,
+    tried: Tried, options: FitOptions, attempt: Attempt, gates: Sequence[Gate]
 ) -> Tried:
     """Fit, compare and decide."""
-    outcome, found, spec, champion = tried.result, tried.found, tried.spec, tried.champion
-    fitted = tried.fresh or fit_gathered(found, spec, conventions, options, threads)
+    outcome, found, champion = tried.result, tried.found, tried.champion
+    reading, conventions = tried.reading, tried.reading.conventions
+    fitted = tried.fresh or fit_gathered(found, reading, options)
     old = opponent(found, options) if champion is None else champion.calibrator
     rule = attempt.rule if champion is not None else replace(attempt.rule, steps=(1.0,))
     against = contest_models if options.models else contest
     against = contest_groups if options.per_group is not None else against
-    met = against(Bout(found, spec, conventions, options, old, fitted, rule, threads))
+    met = against(Bout(found, reading, options, old, fitted, rule))
     result = result_of(found, conventions, options, met.fitted)
     outcome = structs.replace(outcome, comparison=comparison_of(met, options, rule))
     shared = None if champion is None else found_overlap(champion, found.watch)

@@ -223,8 +223,8 @@ class _Course:
                 return False, code
             if fitted is None:
                 return False, "input"
-            rows = found, cast("Any", None), self.conventions, self.options
-            met = contest(Bout(*rows, one.calibrator, fitted, self.rule))
+            unread = cast("Any", None)  # pairs are fitted from what was counted
+            met = contest(Bout(found, unread, self.options, one.calibrator, fitted, self.rule))
         except InputError:
             return False, "input"
         if not met.best.better:

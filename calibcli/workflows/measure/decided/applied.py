@@ -172,7 +172,7 @@ class Applied:
             stack.refuse_regions(rule)
             counted = counted_images(stack, rule, calibrate, spec.groups, spec.groups, threads)
         else:
-            asked = Asked(spec, conventions, first, threads=threads)
+            asked = Asked(spec, conventions, loaded=first, threads=threads)
             rows = RowPass.over(dataset, asked)
             counted = counted_rows(rows, self.chosen.decider, spec.groups)
         if counted is None:

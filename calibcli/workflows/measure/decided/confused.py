@@ -51,7 +51,7 @@ def confusions(
         pixels = PixelRule(rule, binary=False)
         counts = count_images(dataset, pixels, calibrate, threads=threads).counts
     else:
-        rows = RowPass.over(dataset, Asked(spec, conventions, loaded, threads=threads))
+        rows = RowPass.over(dataset, Asked(spec, conventions, loaded=loaded, threads=threads))
         counts = rows.scan(lambda: DecidedRows(rule, rows.layout, rows.columns)).counts
     return confused(counts, found.classes)
 

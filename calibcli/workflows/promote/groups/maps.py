@@ -168,7 +168,7 @@ def contest_groups(bout: Bout) -> Contest:
         maps = [[toward(champion, end, step, back) for step in steps] for end in ends]
         if not found.exclusive:
             return cell_losses_by_group(bout, column, maps), maps
-        rows = rows_of(found.dataset, bout.spec, bout.conventions, place=0, threads=bout.threads)
+        rows = rows_of(found.dataset, bout.reading, place=0)
         held = HeldOut(1 + len(steps), clustered=found.clustered)
         each = GroupLosses(held, champion, maps, deal_rows(len(maps)), bout.select)
         rows.scan(each)
@@ -192,9 +192,7 @@ def contest_groups(bout: Bout) -> Contest:
     chosen = tuple(own[place] for own in maps)
     calibrator = toward(champion, fresh, best.step, _names(back))
     if found.exclusive:
-        after, outcomes = after_rows(
-            found, bout.spec, column, bout.conventions, chosen, calibrator, bout.threads
-        )
+        after, outcomes = after_rows(found, bout.reading, column, chosen, calibrator)
     else:
         after, outcomes = after_cells(bout, column, chosen, calibrator)
     outcome = replace(
