@@ -207,7 +207,7 @@ def _look(error: CalibcliError, given: list[str]) -> None:
     if found:
         others = [shlex.join(words(one)) for one in found[1:]]
         error.hint = "; or ".join([command_line(given, found[0]), *others])
-    elif error.topic == "kind":
+    elif error.topic == "kind" and "exp(score)" not in (error.hint or ""):
         error.hint = "they are neither percentages nor logits of these labels: give probabilities"
 
 

@@ -116,9 +116,13 @@ def _out_of_range(batch: Batch, wrong: NDArray[np.bool_], names: tuple[str, ...]
     if names:
         column = int(wrong[wrong.any(axis=1)][0].argmax()) if wrong.ndim == 2 else 0
         what = f"column {names[min(column, len(names) - 1)]!r} of {batch.source}"
+    negative = batch.scores.ndim == 1 and float(np.nanmax(batch.scores)) <= 0
     return InputError(
         f"{what}, {_place(batch, wrong)}: a probability must lie between 0 and 1",
-        "if the scores are logits, add --logits",
+        "if the scores are logarithms of probabilities, write exp(score) into the file; "
+        "if they are logits, add --logits"
+        if negative
+        else "if the scores are logits, add --logits",
         topic="kind",
     )
 

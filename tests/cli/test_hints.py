@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,10 @@ ANIMALS = np.array(["cat", "dog", "horse"])
 Q = RNG.dirichlet(np.ones(3) * 0.6, N)
 K = np.array([RNG.choice(3, p=row) for row in Q])
 OTHER = {"id": range(N), "age": RNG.integers(20, 60, N), "region": RNG.choice(["n", "s"], N)}
+
+
+T = RNG.integers(0, 2, N)
+SAID = np.where(Y == 1, T, 1 - T)
 
 
 def several(prefix, rows=Q):
@@ -51,6 +56,13 @@ CASES = {
         {"score": P, "label": np.where(np.arange(N) % 9 == 0, "unknown", words(Y, "no", "yes"))},
         (), "--positive yes --ignore-label unknown"),
     "percentages": ({"score": np.round(100 * P, 2), "label": Y}, (), "--scale 100"),
+    "percentages and a label by another name": (
+        {"confidence": np.round(100 * P).astype(int), "correct": Y},
+        (), "--label correct --scale 100"),
+    "percentages of answers": (
+        {"answer": words(SAID, "no", "yes"), "target": words(T, "no", "yes"),
+         "confidence": np.round(100 * P).astype(int)},
+        (), "--predicted answer --scale 100"),
     "bytes": ({"score": np.round(255 * P).astype(int), "label": Y}, (), "--scale 255"),
     "logits": ({"score": ODDS, "label": Y}, (), "--logits"),
     "logits of classes": (
@@ -161,3 +173,62 @@ def test_nothing_is_left_out_where_nothing_is_missing(calibcli, tmp_path):
     hint = calibcli("measure", path).err
     assert "--scores 's_*' --label 'y_*'" in hint
     assert "--drop-invalid" not in hint
+
+
+def test_logarithms_of_probabilities_are_no_logits(calibcli, write):
+    log = np.log(np.maximum(P, 1e-4))
+    ran = calibcli("measure", write("s.csv", {"score": log, "label": Y}))
+    assert (ran.code, "write exp(score) into the file" in ran.err) == (3, True)
+    # Logits of a rare event are below 0 too, so that nothing is told as if it were sure.
+    rare = np.full(N, -4.0) + np.arange(N) / N
+    ran = calibcli(
+        "measure", write("r.csv", {"score": rare, "label": Y & (np.arange(N) % 40 == 0)})
+    )
+    assert (ran.code, "--logits" in ran.err) == (3, True)
+
+
+@pytest.mark.parametrize(
+    ("row", "names"),
+    [
+        ("0.93,1", "score,label"), ("1,0.93", "label,score"), ("7,.93,1", "id,score,label"),
+        ("0.2,0.8,1", "score_0,score_1,label"), ("0.93,cat", "score,label"),
+    ],
+)  # fmt: skip
+def test_a_file_without_names_of_columns(row, names, calibcli, write):
+    ran = calibcli("measure", write("s.csv", f"{row}\n{row}\n"))
+    assert ran.code == 3
+    assert "begins with numbers" in ran.err
+    assert f"a first line such as: {names}\n" in ran.err
+
+
+def test_texts_that_are_read_as_labels_and_as_percentages(calibcli, good, write):
+    """A column that was a key once came as distinct texts, which ended in exit 4."""
+    shares = [f"{round(100 * p)}%" for p in P]
+    ran = calibcli("measure", write("s.csv", {"confidence": shares, "correct": Y}))
+    assert (ran.code, "--label correct" in ran.err) == (3, True)
+    good("measure", write("t.csv", {"confidence": shares, "correct": Y}),
+         "--label", "correct", "--group", "confidence", "--no-ci", "-q")  # fmt: skip
+
+
+def test_files_of_yolo_become_tables_by_the_command_of_the_hint(calibcli, write, tmp_path):
+    boxes = {
+        "a": ("0 .5 .5 .2 .2", "0 .5 .5 .2 .21 .9"), "b": ("1 .3 .3 .1 .1", "1 .7 .7 .1 .1 .4"),
+        "c": ("", ""), "d": ("0 .5 .5 .2 .2", ""),
+    }  # fmt: skip
+    for name, (truth, found) in boxes.items():
+        write(f"gt/labels/{name}.txt", f"{truth}\n" if truth else "")
+        write(f"pred/labels/{name}.txt", f"{found}\n" if found else "")
+    for folder in ("pred", "gt"):
+        for path in (tmp_path / folder / "labels", f"{tmp_path / folder / 'labels'}/*.txt"):
+            ran = calibcli("measure", path, "--task", "detection", "--ground-truth", "x.json")
+            assert ran.code == 3
+            assert "as YOLO writes them" in ran.err
+        hint = ran.err.partition("hint: ")[2]
+        subprocess.run(["sh", "-c", hint], cwd=tmp_path, check=True)
+    ran = calibcli(
+        "measure", tmp_path / "found.csv", "--task", "detection", "--ground-truth",
+        tmp_path / "truth.csv", "--format", "json", "-q", "--no-ci",
+    )  # fmt: skip
+    shown = ran.json["overall"]
+    assert [shown["metrics"][k]["value"] for k in ("images", "ground_truth", "n")] == [4, 3, 2]
+    assert [shown["confusion"][0][k] for k in ("tp", "fp", "fn")] == [1, 0, 2]

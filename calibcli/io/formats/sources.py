@@ -159,6 +159,9 @@ def _folder(folder: Path, above: tuple[str, ...] = ()) -> list[Source]:
         if SUFFIXES.get(p.suffix.lower()) == "parquet"
     ]
     if not found:
+        text = next((p for p in inside if p.suffix.lower() == ".txt"), None)
+        if text is not None:
+            _refuse_yolo(text)
         suffix = next((p.suffix for p in inside if p.suffix.lower() in SUFFIXES), None)
         raise InputError(
             f"the folder {show(str(folder))} holds no Parquet files",
@@ -167,6 +170,34 @@ def _folder(folder: Path, above: tuple[str, ...] = ()) -> list[Source]:
             else "name the folder that holds the .parquet files",
         )
     return found
+
+
+_YOLO = re.compile(rb"\d+(\s+[\d.]+(e-?\d+)?){4,5}\s*")
+
+
+def _refuse_yolo(path: Path) -> None:
+    """Refuse a text file of YOLO, class x y w h [score] a line, and say how it becomes a table.
+
+    An empty file is an image without boxes, so the next file of its folder tells.
+    """
+    for one in (path, *sorted(path.parent.glob("*.txt"))[:100]):
+        with reading(show(str(one))), one.open("rb") as file:
+            line = file.readline(400)
+        if line.strip():
+            break
+    if not _YOLO.fullmatch(line):
+        return
+    head, values, table = "image_id,class,x_center,y_center,width,height", "", "truth.csv"
+    if len(line.split()) == 6:
+        head, values, table = f"{head},score", ",$6", "found.csv"
+    bare = head.count(",") * ","  # a row with an image and nothing else: one without boxes
+    files = show(str(path.parent / "*.txt"))
+    raise InputError(
+        f"{show(str(path))} holds boxes as YOLO writes them, which are read from a table",
+        f'(echo {head}; for f in {files}; do n=$(basename "$f" .txt); '
+        + (f'echo "$n{bare}"; ' if not values else "")
+        + f'awk -v OFS=, -v n="$n" \'{{print n,$1,$2,$3,$4,$5{values}}}\' "$f"; done) > {table}',
+    )
 
 
 def _hive(folders: Iterable[str]) -> tuple[tuple[str, str | None], ...]:
@@ -197,6 +228,8 @@ def _file(
         return _spooled(path, path, input_format)
     kind = input_format or _sniff(Source(path, "csv"))
     if kind is None:
+        if suffix == ".txt" and not is_uri(path):
+            _refuse_yolo(Path(path))
         raise InputError(
             f"{show(path)}: its suffix does not name a type that is read here",
             hint=f"known: {listing(SUFFIXES, 20)}, .csv.gz, .jsonl.zst; or give --input-format",

@@ -182,16 +182,37 @@ def choose_scores(
             hint=f"name one: --score {named[0]}",
             topic="scores",
         )
-    if columns and all(_is_number(name) for name in columns):
+    if _are_values(columns):
         raise InputError(
             f"{show(path)} begins with numbers, not with the names of its columns",
-            hint="add a first line such as: score,label",
+            hint=f"add a first line such as: {_names_for(list(columns))}",
         )
     raise InputError(
         f"{show(path)} has no score column; its columns: {listing(leaves(columns))}",
         hint="--score COL, or for several classes --scores COL,COL or --scores 'prefix_*'",
         topic="scores",
     )
+
+
+def _are_values(names: Mapping[str, Column]) -> bool:
+    """Whether names are the values of a first row: numbers alone, or a fraction among them."""
+    if any(re.fullmatch(r"\s*0?\.\d+\s*", name) for name in names):
+        return not usual(names, LABELS)
+    return bool(names) and all(_is_number(name) for name in names)
+
+
+def _names_for(values: list[str]) -> str:
+    """Return names for a first row of values: fractions are scores, the last of the rest labels."""
+    scores = [place for place, text in enumerate(values) if _is_number(text) and "." in text]
+    others = [place for place in range(len(values)) if place not in scores]
+    if not scores or not others:
+        return "score,label"
+    names = {place: f"column_{place}" for place in others} | {others[-1]: "label"}
+    if len(others) > 1 and others[0] == 0:
+        names[0] = "id"
+    several = len(scores) > 1
+    names |= {place: f"score_{i}" if several else "score" for i, place in enumerate(scores)}
+    return ",".join(names[place] for place in range(len(values)))
 
 
 def _is_number(text: str) -> bool:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _MOST_VALUES = 100
 DROPPING: Options = (("--drop-invalid", None),)
+PERCENT: Final = ("--scale", "100")
 _SCALES = ("100", "255")
 _PREDICTED: Final = {"pred", "predict", "predicted", "prediction", "scored", "guess", "answer"}
 """Words in the names of columns that hold what a model says."""
@@ -75,8 +76,10 @@ def _values(spec: InputSpec, file: Evidence) -> Iterator[Options]:
     if name is None:
         return
     values = _distinct(file, name)
-    if len(values) > 2:
-        yield from ((("--predicted", one),) for one in _predictions(file, name))
+    if len(values) >= 2:
+        says = _predictions(file, name)
+        of_two = [one for one in says if _is_prediction(one)]
+        yield from ((("--predicted", one),) for one in (says if len(values) > 2 else of_two))
     words = [value for value in values if any(mark.isalnum() for mark in value)]
     marks = [value for value in values if value not in words]
     without: Options = (("--ignore-label", marks[0]),) if len(marks) == 1 else ()

@@ -10,6 +10,7 @@ than no scores, a positive label that the scores rank last.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from calibcli.core.numeric.scales import expit, softmax
 from calibcli.errors import CalibcliError
 from calibcli.tasks.table import open_dataset
 from calibcli.tasks.validity import missing_rows
-from calibcli.workflows.input.candidates import DROPPING, candidates
+from calibcli.workflows.input.candidates import DROPPING, PERCENT, candidates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,15 +58,13 @@ class Trial:
 
 def found_options(spec: InputSpec, topic: str, *, need_labels: bool = True) -> list[Options]:
     """Return options that work on these files, the likeliest first; [] where none was found."""
-    trials: list[Trial] = []
-    for number, options in enumerate(candidates(spec, topic, need_labels)):
-        if number == _MOST_TRIALS:
-            break
-        if options[-1:] == DROPPING and any(one.options == options[:-1] for one in trials):
-            continue  # nothing has to be left out
-        tried = _tried(spec, options, need_labels=need_labels)
-        if tried is not None:
-            trials.append(tried)
+    if topic == "kind" and _log_probabilities(spec, need_labels=need_labels):
+        return []
+    wanted = [*islice(candidates(spec, topic, need_labels), _MOST_TRIALS)]
+    trials = _trials(spec, wanted, need_labels=need_labels)
+    if not trials and topic != "kind" and spec.scale is None and not spec.logits:
+        percent = [(*options, PERCENT) for options in wanted]
+        trials = _trials(spec, percent, need_labels=need_labels)
     if topic == "kind":
         return [one.options for one in trials if one.loss <= _NO_BETTER][:1]
     # All classes tell more than the confidence of the prediction, and that is no one class's score.
@@ -81,6 +80,17 @@ def found_options(spec: InputSpec, topic: str, *, need_labels: bool = True) -> l
     trials.sort(key=lambda one: (not _all_labels(one.options), -one.strength))
     # What ranks much worse than the best is not what is meant.
     return [one.options for one in trials[:_SHOWN] if 2 * one.strength >= trials[0].strength]
+
+
+def _trials(spec: InputSpec, wanted: Sequence[Options], *, need_labels: bool) -> list[Trial]:
+    trials: list[Trial] = []
+    for options in wanted:
+        if options[-1:] == DROPPING and any(one.options == options[:-1] for one in trials):
+            continue  # nothing has to be left out
+        tried = _tried(spec, options, need_labels=need_labels)
+        if tried is not None:
+            trials.append(tried)
+    return trials
 
 
 def _has(options: Options, name: str) -> bool:
@@ -115,9 +125,50 @@ def with_options(spec: InputSpec, options: Options) -> InputSpec:
     return replace(spec, **changes)
 
 
+def _log_probabilities(spec: InputSpec, *, need_labels: bool) -> bool:
+    """Whether scores are rather logarithms of probabilities than logits: none is above 0.
+
+    Of several classes both are read alike: softmax gives the probabilities back.
+    """
+    read = _read(replace(spec, logits=True, scale=None), need_labels=need_labels)
+    if read is None or read[2] or read[0].max(initial=-np.inf) > 0:
+        return False
+    p, labels, _ = read
+    if labels is None:
+        return True  # nothing tells which
+    return _judged(np.exp(p), labels)[1] < _judged(expit(p), labels)[1]
+
+
 def _tried(spec: InputSpec, options: Options, *, need_labels: bool) -> Trial | None:
     """Read the first rows with these options; None where that fails."""
     wanted = with_options(spec, options)
+    read = _read(wanted, need_labels=need_labels)
+    if read is None:
+        return None
+    p, labels, exclusive = read
+    if wanted.logits and not spec.logits and p.min(initial=0) >= 0 and p.max(initial=0) <= 1:
+        return None  # as logits, probabilities say nearly nothing, and never much that is wrong
+    if PERCENT in options and p.max(initial=0) * float(PERCENT[1]) <= 1:
+        return None  # probabilities already
+    if labels is None and wanted.raw:
+        return None
+    if labels is None:  # rows to apply a calibrator to: of logits some are negative
+        return Trial(options, 0.5, 1.0 if not wanted.logits or p.min() < 0 else np.inf)
+    if wanted.logits:
+        p = softmax(p) if exclusive else expit(p)
+    ranking, loss = _judged(p, labels)
+    if wanted.raw:  # which way up they rank is all that can be told
+        loss = 0.0 if ranking > 0.5 else np.inf
+    return Trial(options, ranking, loss)
+
+
+def _read(
+    wanted: InputSpec, *, need_labels: bool
+) -> tuple[NDArray[np.float64], NDArray[Any] | None, bool] | None:
+    """Return scores and labels of the first rows, and whether classes exclude each other.
+
+    None where they cannot be read.
+    """
     scores: list[NDArray[Any]] = []
     labels: list[NDArray[Any]] = []
     rows = 0
@@ -139,18 +190,7 @@ def _tried(spec: InputSpec, options: Options, *, need_labels: bool) -> Trial | N
     if not rows:
         return None
     p = np.concatenate(scores).astype(np.float64)
-    if wanted.logits and not spec.logits and p.min(initial=0) >= 0 and p.max(initial=0) <= 1:
-        return None  # as logits, probabilities say nearly nothing, and never much that is wrong
-    if not labels and wanted.raw:
-        return None
-    if not labels:  # rows to apply a calibrator to: of logits some are negative
-        return Trial(options, 0.5, 1.0 if not wanted.logits or p.min() < 0 else np.inf)
-    if wanted.logits:
-        p = softmax(p) if dataset.exclusive else expit(p)
-    ranking, loss = _judged(p, np.concatenate(labels))
-    if wanted.raw:  # which way up they rank is all that can be told
-        loss = 0.0 if ranking > 0.5 else np.inf
-    return Trial(options, ranking, loss)
+    return p, np.concatenate(labels) if labels else None, dataset.exclusive
 
 
 def _judged(p: NDArray[np.float64], labels: NDArray[Any]) -> tuple[float, float]:

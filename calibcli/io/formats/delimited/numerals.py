@@ -67,7 +67,8 @@ def plain_numbers(raw: Any, style: Style) -> Any:
     import pyarrow as pa
     from pyarrow import compute
 
-    text = compute.utf8_trim_whitespace(raw)
+    # Of a column that is read as keys too, Arrow keeps the distinct texts.
+    text = compute.utf8_trim_whitespace(raw.cast(pa.string()))
     missing = compute.is_in(compute.utf8_lower(text), value_set=text_array(sorted(MISSING_TEXT)))
     text = compute.if_else(missing, text_scalar(None), text)
     if style.percent:
