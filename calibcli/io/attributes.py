@@ -22,7 +22,7 @@ from calibcli.io.formats.sources import expand
 from calibcli.io.rows.columns import find
 from calibcli.io.rows.hashing import ids
 from calibcli.io.rows.keys import MISSING_GROUP, Categories, categories, merged
-from calibcli.io.rows.periods import AUTO, cut, split_unit
+from calibcli.io.rows.periods import column_of, cut
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -147,10 +147,8 @@ class _Table:
 
 def _group(name: str, known: Sequence[str], path: str) -> tuple[str, str | None]:
     """Return a column of groups, and the unit that its times are cut to, if any."""
-    unit, column = split_unit(name)
-    if unit is None or name in known:
-        return find(name, known, path, "--group"), None
-    return find(column, known, path, "--by" if unit == AUTO else "--group"), unit
+    unit, column, option = column_of(name, known)
+    return find(column, known, path, option), unit
 
 
 def _pieces(

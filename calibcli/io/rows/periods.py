@@ -15,7 +15,7 @@ from calibcli.io.formats.buffers import BadValueError
 from calibcli.io.rows.keys import MISSING_GROUP, Categories
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
 _TIME = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2})(?::?\d{2}.*)?)?", re.S)
 _EPOCH = re.compile(r"(\d{9,10}|\d{12,13})(\.\d*)?")
@@ -62,6 +62,17 @@ def split_unit(name: str) -> tuple[str | None, str]:
     """Return (unit, column) of `unit:column`; (None, name) where it names no unit."""
     unit, _, column = name.partition(":")
     return (unit, column) if column and unit in (*UNITS, AUTO) else (None, name)
+
+
+def column_of(name: str, columns: Container[str]) -> tuple[str | None, str, str]:
+    """Return (unit, column, option) of a group column, `unit:column` for times that are cut.
+
+    A column of that whole name is one by itself.
+    """
+    unit, column = split_unit(name)
+    if unit is None or name in columns:
+        return None, name, "--group"
+    return unit, column, "--by" if unit == AUTO else "--group"
 
 
 def cut(found: Categories, unit: str) -> Categories:

@@ -22,7 +22,7 @@ from calibcli.io.rows.evidence import HEAD_ROWS
 from calibcli.io.rows.keys import keys
 from calibcli.io.rows.labels.roles import FoundLabel, label_of, labelling_of, no_label
 from calibcli.io.rows.names import PREDICTED, known, usual
-from calibcli.io.rows.periods import AUTO, chunk_size, split_unit
+from calibcli.io.rows.periods import chunk_size, column_of
 from calibcli.io.rows.place import Place
 from calibcli.io.rows.recipe import InputSpec, Recipe
 
@@ -242,10 +242,8 @@ def _group(name: str, path: str, columns: tuple[Columns, Columns]) -> Place:
     every = chunk_size(name)
     if every is not None and name not in columns[0] and name not in columns[1]:
         return Place(name, every=every)
-    unit, column = split_unit(name)
-    if unit is None or name in columns[0] or name in columns[1]:
-        unit, column = None, name
-    place = _place(column, "--by" if unit == AUTO else "--group", path, columns)
+    unit, column, option = column_of(name, Columns({**columns[0], **columns[1]}))
+    place = _place(column, option, path, columns)
     assert place is not None
     return replace(place, unit=unit)
 

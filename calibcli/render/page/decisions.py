@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 from calibcli.render.charts import gallery_decisions
 from calibcli.render.page.parts import (
     details_html,
-    figure_html,
     figures_html,
+    note_html,
     section_html,
     table_html,
 )
@@ -32,10 +32,10 @@ def curves(report: ReportResult) -> str:
     named = gallery_decisions.ranked(report.measure)
     if not named:
         return ""
-    body = figures_html(map(figure_html, gallery_decisions.ranking_figures(report)))
+    body = figures_html(gallery_decisions.ranking_figures(report))
     if len(named) > gallery_decisions.LINES:
-        left = f"Left out: {len(named) - gallery_decisions.LINES} classes with a higher AUC."
-        body += f'<p class="note">{left}</p>'
+        left = len(named) - gallery_decisions.LINES
+        body += note_html(f"Left out: {left} classes with a higher AUC.")
     name, _, curve = named[0]
     table = _curve_table(curve, name)
     if table:
@@ -53,25 +53,21 @@ def thresholds(report: ReportResult) -> str:
         )
         if not table:
             return ""
-        body = figures_html(map(figure_html, gallery_decisions.confusion_figures(report)))
+        body = figures_html(gallery_decisions.confusion_figures(report))
         return section_html("At the cut-off", "cutoff", body + table_html(table))
     items = held.counted(report)
     drawn = gallery_decisions.confusion_figures(report)
-    body = figures_html(map(figure_html, drawn))
+    body = figures_html(drawn)
     if len(items) > len(drawn) > 0:
-        body += (
-            f'<p class="note">Left out here: matrices are drawn for {len(drawn)} of '
-            f"{len(items)}; the table has all.</p>"
-        )
-    body += figures_html(map(figure_html, gallery_decisions.search_figures(report)))
+        some = f"{len(drawn)} of {len(items)}"
+        body += note_html(f"Left out here: matrices are drawn for {some}; the table has all.")
+    body += figures_html(gallery_decisions.search_figures(report))
     traded = gallery_decisions.trade_off_figures(report)
-    body += figures_html(map(figure_html, traded))
+    body += figures_html(traded)
     left = (0 if chosen.trade_off is None else chosen.trade_off.slices) - len(traded)
     if left > 0:
-        body += (
-            f'<p class="note">Left out here: precision against recall of {left} classes that reach '
-            "no less.</p>"
-        )
+        what = f"precision against recall of {left} classes"
+        body += note_html(f"Left out here: {what} that reach no less.")
     shown = [*judged.decision_tables(measure), *held.tables(report, chosen)]
     body += "".join(table_html(table, sorts=_by_slice(table)) for table in shown if table)
     told = decisions.thresholds_headline(chosen), decisions.kind_words(chosen)
@@ -83,7 +79,7 @@ def thresholds(report: ReportResult) -> str:
 
 def trade_offs(report: ReportResult) -> str:
     """Return cost, net benefit and risk against coverage, before and after calibration."""
-    made = [figure_html(figure) for figure in gallery_decisions.decision_figures(report)]
+    made = gallery_decisions.decision_figures(report)
     if not made:
         return ""
     lead = (

@@ -15,7 +15,7 @@ from msgspec import structs
 from calibcli.core.results.base import plain
 from calibcli.core.results.parts.curves import OutcomeCosts
 from calibcli.render.charts.gallery_slices import by_harm
-from calibcli.render.page.parts import section_html
+from calibcli.render.page.parts import note_html, section_html
 from calibcli.render.tables import common as tabulate
 from calibcli.render.words import figures, words
 from calibcli.render.words.names import html
@@ -48,7 +48,7 @@ def levers(report: ReportResult) -> tuple[str, dict[str, Any]]:
         return "", {}
     page = cut_page + read_page
     note = "The levers of this page need JavaScript; its tables and charts do not."
-    return f'<noscript><p class="note">{note}</p></noscript>\n{page}', data
+    return f"<noscript>{note_html(note)}</noscript>\n{page}", data
 
 
 def _hidden(section: str) -> str:
@@ -98,7 +98,7 @@ def _cutoff(report: ReportResult) -> tuple[str, dict[str, Any]]:
     )
     left = _slices(measure) - len(found)
     if left > 0:
-        body += f'<p class="note">Left out here: {left} slices with a lower ECE.</p>\n'
+        body += note_html(f"Left out here: {left} slices with a lower ECE.") + "\n"
     return _hidden(section_html("Move the cut-off", "lever", body, lead)), data
 
 
@@ -236,7 +236,7 @@ def _confidence(measure: MeasureResult) -> tuple[str, dict[str, Any]]:
     )
     if len(parts) > len(kept):
         left = len(parts) - len(kept)
-        body += f'<p class="note">Left out here: {left} slices with a lower ECE.</p>\n'
+        body += note_html(f"Left out here: {left} slices with a lower ECE.") + "\n"
     tolerance = figures.short(params.within)
     chance = (
         f" Of gaps that are none, one in {words.odds(params)} looks beyond chance." if level else ""

@@ -35,7 +35,7 @@ def table_html(table: Table, *, caption: bool = True, sorts: bool = False) -> st
         f"<tr>{''.join(_cell(c, table.columns[i], i == 0) for i, c in enumerate(row))}</tr>"
         for row in table.rows
     )
-    note = f'<p class="note">{html(table.note)}</p>' if table.note else ""
+    note = note_html(table.note) if table.note else ""
     said = f"<caption>{html(table.caption)}</caption>" if caption else ""
     look = SORTS if sorts and len(table.rows) > 2 else "scroll"
     return (
@@ -90,9 +90,19 @@ def figure_html(figure: Figure) -> str:
     )
 
 
-def figures_html(items: Iterable[str], look: str = "") -> str:
+def tables_html(tables: Iterable[Table | None], *, sorts: bool = False) -> str:
+    """Return the tables that there are, one below the other."""
+    return "".join(table_html(one, sorts=sorts) for one in tables if one)
+
+
+def note_html(text: str) -> str:
+    """Return a quiet line (raw text)."""
+    return f'<p class="note">{html(text)}</p>'
+
+
+def figures_html(figures: Iterable[Figure], look: str = "") -> str:
     """Return figures side by side, as many as fit."""
-    inside = "".join(items)
+    inside = "".join(map(figure_html, figures))
     return f'<div class="figures {look}">{inside}</div>\n' if inside else ""
 
 

@@ -13,13 +13,13 @@ from calibcli.render.page.parts import (
     facts_html,
     figure_html,
     figures_html,
+    note_html,
     section_html,
     table_html,
+    tables_html,
     tile_html,
 )
-from calibcli.render.tables import (
-    common as tabulate,
-)
+from calibcli.render.tables import common as tabulate
 from calibcli.render.tables import (
     decisions,
     documents,
@@ -86,8 +86,7 @@ def reliability(result: MeasureResult) -> str:
     ]
     score, frequency = task.score, task.frequency
     at = segmentation.at_table(result) or slices.at_table(result)
-    drawn = [figure_html(figure) for figure in gallery.reliability_figures(result)]
-    body = figures_html(drawn) + "".join(table_html(t) for t in [*tables, at] if t)
+    body = figures_html(gallery.reliability_figures(result)) + tables_html([*tables, at])
     lead = (
         f"An honest model's points lie on the dashed line: {frequency} equals {score}. Below the "
         f"line the {score} is too high, above it too low. {words.conventions(result)}."
@@ -104,17 +103,15 @@ def metrics(result: MeasureResult) -> str:
     rows = tuple(
         (Cell(row[0].text, glossary.METRICS.get(row[0].text, "")), *row[1:]) for row in table.rows
     )
-    gates = tabulate.gates_table(result.gates)
-    body = (table_html(gates) if gates else "") + table_html(
-        replace(table, rows=rows, caption="All rows")
+    body = tables_html(
+        (
+            tabulate.gates_table(result.gates),
+            replace(table, rows=rows, caption="All rows"),
+            paired.versus_table(result),
+            paired.calibrated_table(result),
+        )
     )
-    for compared in (
-        paired.versus_table(result),
-        paired.calibrated_table(result),
-    ):
-        body += table_html(compared) if compared else ""
-    groups = paired.slices_table(result)
-    body += table_html(groups, sorts=True) if groups else ""
+    body += tables_html([paired.slices_table(result)], sorts=True)
     lead = "Lower is better, except for accuracy, AUC, average precision and discrimination."
     if overall.after:
         lead += " A change is coloured only where the two intervals do not touch."
@@ -139,11 +136,11 @@ def slices_section(
         if len(parts) > len(shown):
             left_out.append(f"diagrams are drawn for the {len(shown)} with the highest ECE")
         body += f"<h3>{'The worst first, with its ECE' if len(parts) > 1 else 'Diagram'}</h3>\n"
-        body += figures_html((figure_html(one) for one in shown), "multiples")
+        body += figures_html(shown, "multiples")
     if left_out:
-        body += f'<p class="note">Left out here: {html("; ".join(left_out))}.</p>\n'
+        body += note_html(f"Left out here: {'; '.join(left_out)}.") + "\n"
     table = slices.slices_table(parts, result.conventions, title=kind)
-    body += table_html(table, sorts=True) if table else ""
+    body += tables_html([table], sorts=True)
     return section_html(title, f"slices{place}", body)
 
 
@@ -166,7 +163,7 @@ def drift(result: MeasureResult) -> str:
     # The first table's note begins with the verdict, which is said above it.
     rest = found[0].note.removeprefix(said).strip()
     tables = [replace(found[0], note=rest), *found[1:]]
-    return section_html("Drift", "drift", "".join(table_html(one) for one in tables), said)
+    return section_html("Drift", "drift", tables_html(tables), said)
 
 
 def periods(result: MeasureResult) -> str:
@@ -193,10 +190,9 @@ def calibrator(chosen: CalibratorFile, params: Conventions) -> str:
             chosen.before.metrics, after.metrics, params, after_title=title
         )
         body += table_html(replace(made, caption="On the rows of the fit"))
-    table = decisions.candidates_table(chosen.candidates, params)
-    body += table_html(table) if table else ""
-    table = decisions.fitted_slices_table(chosen.groups, params, "Groups of the fit")
-    body += table_html(table, sorts=True) if table else ""
+    body += tables_html([decisions.candidates_table(chosen.candidates, params)])
+    groups = decisions.fitted_slices_table(chosen.groups, params, "Groups of the fit")
+    body += tables_html([groups], sorts=True)
     lead = words.after_words(after.kind)
     return section_html("Calibrator", "calibrator", body + _map(chosen), lead)
 
@@ -206,7 +202,7 @@ def _map(chosen: CalibratorFile) -> str:
     table = decisions.map_table(chosen.map, chosen.conventions)
     if table is None:
         return ""
-    drawn = figures_html(figure_html(one) for one in gallery_slices.map_figures(chosen))
+    drawn = figures_html(gallery_slices.map_figures(chosen))
     return drawn + details_html("Numbers of the map", table_html(table))
 
 
