@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -39,23 +39,6 @@ Pick = Callable[[Sequence[Curve]], tuple[int, Choice] | None]
 """Return the best candidate of the curves of each setting; None where none will do."""
 
 
-class Family(Protocol):
-    """Candidates of one slice that can be parted by units; one curve for each setting."""
-
-    @property
-    def curves(self) -> Sequence[Curve]:
-        """Counts of all rows."""
-
-    def held(self, fold: int) -> Sequence[Curve]:
-        """Return counts of the rows of one fold, of the same candidates."""
-
-    def add_held(self, counts: RuleCounts, fold: int, place: Place) -> None:
-        """Count the decisions of a candidate in the rows of one fold, by unit."""
-
-    def empty(self) -> RuleCounts:
-        """Return counts of nothing, for `add_held`."""
-
-
 @dataclass(frozen=True, slots=True)
 class CrossFitted:
     """Decisions of each fold by the choice of the others.
@@ -74,7 +57,7 @@ class CrossFitted:
         return sum(place is None for place in self.places)
 
 
-def cross_fit(family: Family, pick: Pick, folds: int = FOLDS) -> CrossFitted:
+def cross_fit(family: CellFamily, pick: Pick, folds: int = FOLDS) -> CrossFitted:
     """Repeat a choice on the rows of all folds but one, for each fold."""
     counts = family.empty()
     places: list[Place | None] = []
@@ -90,7 +73,7 @@ def cross_fit(family: Family, pick: Pick, folds: int = FOLDS) -> CrossFitted:
     return CrossFitted(None if None in places else counts, tuple(places))
 
 
-def moved(family: Family, found: CrossFitted, chosen: Place, figure: Figure) -> float:
+def moved(family: CellFamily, found: CrossFitted, chosen: Place, figure: Figure) -> float:
     """Return by how much a figure of all rows moves between the choices: the root mean square."""
     values: dict[int, NDArray[np.float64]] = {}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -20,16 +20,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Places = NDArray[np.intp] | None
     Scored = Callable[[Rows], tuple[NDArray[Any], NDArray[Any]]]
-
-
-class Tables(Protocol):
-    """What units have, by part (all rows, and then groups) and by class."""
-
-    def merge(self, other: Self) -> None:
-        """Take in a later partition."""
-
-    def table(self, part: int, k: int) -> UnitTable:
-        """Return the table of a class, or of the one score, in a part."""
 
 
 class _Parts:
@@ -171,6 +161,10 @@ class WonUnits:
             len(self.cuts[part][k]),
             self.counts.share,
         )
+
+
+Tables = ScoreUnits | WonUnits
+"""What units have, by part (all rows, and then groups) and by class."""
 
 
 def as_read(rows: Rows) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from calibcli._version import __version__
 from calibcli.core.calibrators.identity import Identity
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
     from calibcli.io.formats.source import Source
     from calibcli.io.rows.dataset import Dataset, InputSpec
+    from calibcli.workflows.input.loaded.boxes import BoxCuts
     from calibcli.workflows.input.loaded.cuts import LoadedThresholds
+
+    Cuts = LoadedThresholds | BoxCuts | None
 
 
 Result = dict[str, Any]
@@ -125,24 +128,8 @@ def without_calibrator(path: str) -> tuple[LoadedThresholds, LoadedCalibrator]:
     return cuts, LoadedCalibrator(cuts.task, cuts.classes, logits, same, plain(stored))
 
 
-class Stored(Protocol):
-    """What an artifact holds."""
-
-    @property
-    def digest(self) -> str | None:
-        """That of the artifact; an artifact that was edited by hand has none."""
-
-
-class Loaded(Protocol):
-    """An artifact that was read."""
-
-    @property
-    def stored(self) -> Stored:
-        """What it holds."""
-
-
-def made_by(calibrator: Loaded | None, cuts: Loaded | None, columns: Sequence[str]) -> Provenance:
-    """Return the provenance of columns."""
+def made_by(calibrator: LoadedCalibrator | None, cuts: Cuts, columns: Sequence[str]) -> Provenance:
+    """Return by which calibrator and thresholds columns are made."""
     digests = [None if one is None else one.stored.digest for one in (calibrator, cuts)]
     return Provenance(
         calibcli=__version__,

@@ -16,22 +16,19 @@ from calibcli.core.results.figures import Where
 from calibcli.io.rows.dataset import RowDataset
 from calibcli.io.rows.keys import Categories
 from calibcli.tasks.collect import count
-from calibcli.workflows.input.gather import layout_of, with_group_of
+from calibcli.workflows.input.gather import with_group_of
 from calibcli.workflows.input.gathered import Slice
 from calibcli.workflows.measure.decided.applied import by_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from calibcli.core.calibrators import Calibrator
     from calibcli.core.results.comparisons import SliceContrast
     from calibcli.core.results.parts.decided import Decided
     from calibcli.io.rows.batch import RowBatch
     from calibcli.io.rows.partition import RowPartition
-    from calibcli.io.rows.recipe import InputSpec
-    from calibcli.workflows.input.conventions import Conventions
+    from calibcli.workflows.input.asked import Asked
     from calibcli.workflows.input.gathered import Gathered
-    from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
     from calibcli.workflows.measure.decided.applied import Applied
 
 Result = dict[str, Any]
@@ -107,50 +104,38 @@ def _product(period: Categories, group: Categories) -> Categories:
 
 
 def cross(
-    found: Gathered,
-    whole: InputSpec,
-    by: str,
-    columns: Sequence[str],
-    conventions: Conventions,
-    *,
-    calibrator: Calibrator | None,
-    loaded: LoadedCalibrator | None,
-    applied: Applied | None,
-    threads: int | None,
+    found: Gathered, asked: Asked, by: str, columns: Sequence[str], applied: Applied | None
 ) -> Crossed:
     """Return the groups within each period, from one more pass; of tables of rows only.
 
     Args:
         found: what was gathered.
-        whole: the input options, with every group column that is read.
+        asked: how it was read, with every group column; figures are of scores before the
+            calibrator and after it.
         by: the column of the periods, as it is read.
         columns: the group columns that are shown.
-        conventions: what stays exact in a grid.
-        calibrator: figures are of scores before it and after it.
-        loaded: the artifact of the calibrator.
         applied: thresholds, whose decisions are counted too.
-        threads: how many threads read.
 
     Raises:
         InputError: too many groups and periods.
     """
-    dataset = found.dataset
+    dataset, whole = found.dataset, asked.spec
     if not isinstance(dataset, RowDataset) or not columns:
         return Crossed(found, whole=not isinstance(dataset, RowDataset))
     places = tuple(whole.groups.index(column) for column in columns)
     names = tuple(f"{column} within {by}" for column in columns)
     parts: list[Any] = [_Part(p, whole.groups.index(by), places) for p in dataset.partitions]
     crossed = replace(dataset, partitions=parts)
-    read = with_group_of(whole, calibrator)
+    read = with_group_of(whole, asked.mapping)
     spec = replace(whole, groups=(*names, *whole.groups))
-    layout = layout_of(crossed, replace(spec, groups=names), conventions)
+    layout = asked.with_groups(*names).layout(crossed)
     counted = count(
         crossed,
         layout,
-        calibrator=calibrator,
+        calibrator=asked.mapping,
         columns=(*names, *read.groups),
         to_logits=True,
-        threads=threads,
+        threads=asked.threads,
     )
     groups: dict[str, list[Slice]] = {}
     for place, column in enumerate(columns):
@@ -163,7 +148,7 @@ def cross(
     decisions: dict[Cell, Decided] = {}
     if applied is not None and found.labelled:
         inner = replace(found, dataset=crossed)
-        decided = applied.decisions(inner, spec, conventions, loaded, threads)
+        decided = applied.decisions(inner, replace(asked, spec=spec))
         for column, name in zip(columns, names, strict=True):
             told = {} if decided is None else by_value(decided.shown((name,)).groups or ())
             for both, part in told.items():

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from calibcli.core.results.warning import Warning
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.tasks.collect import Population
+    from calibcli.workflows.input.asked import Asked
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gather import Progress
     from calibcli.workflows.input.gathered import Slice
@@ -157,6 +158,12 @@ def measure(
                 "a report and its pictures need labels, and these rows have none",
                 "--label COL, or --labels FILE; measure --reference tells drift without them",
             )
+
+    def asked(spec: InputSpec, conventions: Conventions) -> Asked:
+        from calibcli.workflows.input.asked import Asked
+
+        return Asked(spec, conventions, threads=threads, loaded=loaded, path=calibrator)
+
     warnings = list(found.warnings)
     if loaded is not None:
         shared = found_overlap(loaded, found.watch, conventions.confidence)
@@ -168,13 +175,13 @@ def measure(
     decided: Decisions | None = None
     if applied is not None and found.labelled:
         params |= applied.params()
-        decided = applied.decisions(found, whole, conventions, loaded, threads)
+        decided = applied.decisions(found, asked(whole, conventions))
         if decided is not None:
             result["decision"] = decided.shown(spec.groups)
     elif confusions and applied is None and found.exclusive:
         from calibcli.workflows.measure.decided.confused import confusions as confused
 
-        told = confused(found, whole, conventions, loaded, threads)
+        told = confused(found, asked(whole, conventions))
         result |= {} if told is None else {"confusions": plain(told)}
     warnings += measure_warnings(found, typed(result), conventions)
     if found.labelled and found.dataset is not None and found.dataset.medium == "images":
@@ -189,9 +196,7 @@ def measure(
         from calibcli.workflows.measure.compared.drift import drift
         from calibcli.workflows.measure.compared.reference import load_reference
 
-        before = load_reference(
-            reference, spec, reading, found, calibrator=mapping, threads=threads
-        )
+        before = load_reference(reference, asked(spec, reading), found)
         if absent is not None and not before.labelled:
             raise absent
         result["drift"] = drift(found, before, conventions)
@@ -206,30 +211,17 @@ def measure(
         columns = with_group_of(whole, mapping).groups
         two = compare(
             found,
-            spec,
-            conventions,
+            asked(spec, conventions),
             versus,
-            calibrator=mapping,
             columns=columns,
             periods=[one for one in periods if one.value != MISSING_GROUP],
-            threads=threads,
             warnings=remarks,
         )
     if by is not None:
         from calibcli.workflows.measure.crossed import cross, with_versus
         from calibcli.workflows.measure.series import by_column, series
 
-        crossed = cross(
-            found,
-            whole,
-            by_column(by),
-            spec.groups,
-            reading,
-            calibrator=mapping,
-            loaded=loaded,
-            applied=applied,
-            threads=threads,
-        )
+        crossed = cross(found, asked(whole, reading), by_column(by), spec.groups, applied)
         result["series"], said = series(
             periods,
             by,
@@ -250,9 +242,7 @@ def measure(
     if worst:
         from calibcli.workflows.measure.worst import worst_rows
 
-        result["worst"] = worst_rows(
-            found, spec, conventions, worst, calibrator=mapping, threads=threads
-        )
+        result["worst"] = worst_rows(found, asked(spec, conventions), worst)
         params["worst"] = worst
     result |= warned(warnings)
     if calibrator is not None:

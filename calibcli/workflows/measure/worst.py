@@ -9,30 +9,23 @@ from calibcli.errors import UsageError
 from calibcli.tasks.rows.worst import WorstRows
 from calibcli.tasks.scan import scan
 from calibcli.tasks.table import open_dataset
-from calibcli.workflows.input.gather import layout_of, with_group_of
+from calibcli.workflows.input.gather import with_group_of
 
 if TYPE_CHECKING:
     from calibcli.core.calibrators import Calibrator
     from calibcli.io.rows.dataset import InputSpec
-    from calibcli.workflows.input.conventions import Conventions
+    from calibcli.workflows.input.asked import Asked
     from calibcli.workflows.input.gathered import Gathered
 
 
-def worst_rows(
-    found: Gathered,
-    spec: InputSpec,
-    conventions: Conventions,
-    size: int,
-    *,
-    calibrator: Calibrator | None = None,
-    threads: int | None = None,
-) -> Worst:
+def worst_rows(found: Gathered, asked: Asked, size: int) -> Worst:
     """Return the rows that are most confidently wrong, in one more pass over the files.
 
     Raises:
         UsageError: there are no rows to show: statistics, a pipe, images, several models, or no
             labels.
     """
+    spec, calibrator = asked.spec, asked.mapping
     reason = _unseen(found, spec, calibrator)
     if reason is not None:
         raise UsageError(f"--worst shows rows, and {reason}", "leave it out")
@@ -42,9 +35,9 @@ def worst_rows(
     dataset = found.dataset
     if key:
         dataset = open_dataset(reading, keep_columns=True)
-    layout = layout_of(dataset, spec, conventions)
+    layout = asked.layout(dataset)
     held = WorstRows(size, layout, calibrator, reading.groups, key)
-    scan(dataset, layout, held, threads=threads)
+    scan(dataset, layout, held, threads=asked.threads)
     return Worst(held.rows, held.wrong)
 
 

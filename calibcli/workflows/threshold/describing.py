@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
     from calibcli.core.decisions.costs import Costs
     from calibcli.core.decisions.cross_fit import CrossFitted as Folds
-    from calibcli.core.decisions.cross_fit import Family, Place
+    from calibcli.core.decisions.cross_fit import Place
     from calibcli.core.results.figures import Where
     from calibcli.core.results.threshold import CrossFitted
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.threshold.wish import Wish
 
-Cross = tuple["Family", "Folds", "Place"]
+Cross = tuple[CellFamily, "Folds", "Place"]
 """Candidates, the choices of the folds, and that of all rows."""
 DRAWS = 200
 NEVER = nextafter(1.0, 2.0)

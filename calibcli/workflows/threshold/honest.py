@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
+    from calibcli.core.decisions.cross_fit import CellFamily, Place
     from calibcli.core.decisions.cross_fit import CrossFitted as Folds
-    from calibcli.core.decisions.cross_fit import Family, Place
     from calibcli.core.decisions.objectives import Constraint
     from calibcli.core.results.figures import Confusion
     from calibcli.core.results.threshold import CutOff
@@ -40,7 +40,7 @@ SAME = {"dice": "f1"}
 
 
 def honest(
-    family: Family,
+    family: CellFamily,
     found: Folds,
     chosen: Place,
     wish: Wish,

@@ -23,9 +23,9 @@ from calibcli.workflows.input.remembered import with_scale
 from calibcli.workflows.input.saved import calibrated_cells
 
 if TYPE_CHECKING:
-    from calibcli.core.calibrators import Calibrator
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.tasks.collect import Population
+    from calibcli.workflows.input.asked import Asked
     from calibcli.workflows.input.conventions import Conventions
 
 _ROW_WISE = ("grouped", "pool")
@@ -100,28 +100,18 @@ def gather_current(
         return gather(bare, conventions, labels=False, **options), error
 
 
-def load_reference(
-    path: str,
-    spec: InputSpec,
-    conventions: Conventions,
-    found: Gathered,
-    *,
-    calibrator: Calibrator | None = None,
-    threads: int | None = None,
-) -> Reference:
+def load_reference(path: str, asked: Asked, found: Gathered) -> Reference:
     """Read the reference of some gathered rows.
 
     Args:
         path: scores (read with the same column options), statistics, or a calibrator.
-        spec: the input options.
-        conventions: what stays exact in a grid.
-        found: what has been gathered of the current rows.
-        calibrator: also compare after this one.
-        threads: how many threads read.
+        asked: how the current rows were read; also compared after its calibrator.
+        found: what has been gathered of them.
 
     Raises:
         InputError: no such file, another task or other classes, a calibrator without statistics.
     """
+    spec, calibrator = asked.spec, asked.mapping
     sources = expand((path,), spec.input_format)
     kind: Literal["scores", "stats", "calibrator"] = "scores"
     if len(sources) == 1 and is_artifact(sources[0]):
@@ -137,9 +127,9 @@ def load_reference(
         there, digest = _of_calibrator(path)
     else:
         bare = replace(spec, paths=(path,), labels=None, raw_scale=scale)
-        options: dict[str, Any] = {"threads": threads, "labels": None, "to_logits": True}
+        options: dict[str, Any] = {"threads": asked.threads, "labels": None, "to_logits": True}
         options["calibrator"] = calibrator if kind == "scores" else None
-        there = _with_groups(bare, conventions, options, stats=kind == "stats")
+        there = _with_groups(bare, asked.conventions, options, stats=kind == "stats")
         digest = digest_of(there.overall.population)
     if (there.task, there.classes) != (found.task, found.classes):
         raise InputError(

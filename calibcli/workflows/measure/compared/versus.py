@@ -23,7 +23,7 @@ from calibcli.tasks.collect import count
 from calibcli.tasks.rows.models import ModelDataset
 from calibcli.tasks.rows.versus import Model, Sides, paired_sums, sides
 from calibcli.tasks.table import open_dataset
-from calibcli.workflows.input.gather import gather, layout_of
+from calibcli.workflows.input.gather import gather
 from calibcli.workflows.measure.compared.verdicts import RANKING, ranking_verdict, verdict
 from calibcli.workflows.measure.compared.versus_raw import Ranked, ranking_of
 from calibcli.workflows.measure.compared.versus_slices import calibrated_first, of_class, of_group
@@ -32,12 +32,12 @@ from calibcli.workflows.measure.slices import metrics_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from calibcli.core.calibrators import Calibrator
     from calibcli.core.results.comparisons import SliceContrast
     from calibcli.core.results.warning import Warning
     from calibcli.io.rows.dataset import Dataset, InputSpec
     from calibcli.tasks.collect import Layout, Population
     from calibcli.tasks.rows.versus import Change, Side
+    from calibcli.workflows.input.asked import Asked
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gathered import Gathered, Slice
 
@@ -49,28 +49,23 @@ _NO_INTERVAL = "no interval: a statistic of a test"
 
 def versus(
     found: Gathered,
-    spec: InputSpec,
-    conventions: Conventions,
+    asked: Asked,
     other: str,
     *,
-    calibrator: Calibrator | None = None,
     columns: tuple[str, ...] = (),
     periods: Sequence[Slice] = (),
-    threads: int | None = None,
     warnings: list[Warning] | None = None,
 ) -> Versus:
     """Return the paired differences of every metric, second model less first.
 
     Args:
         found: what the first model's pass gathered.
-        spec: the first model's input options.
-        conventions: how to bin and how sure to be.
+        asked: how its rows were read; it is compared after the calibrator too, if there is one,
+            with the second as it is.
         other: a score column of the same files (for several classes a glob or K columns), or a
             file of scores of the same rows in the same order.
-        calibrator: compare the first model after it too, with the second as it is.
         columns: the group columns that the batches carry.
         periods: compared one by one too: slices of one of these columns.
-        threads: how many threads read.
         warnings: is told what is to be said of how the files were joined.
 
     Raises:
@@ -82,7 +77,8 @@ def versus(
             "--versus compares row by row, and saved statistics have no rows",
             "give the score files instead",
         )
-    first = found.dataset
+    first, spec, conventions = found.dataset, asked.spec, asked.conventions
+    calibrator = asked.mapping
     if found.medium == "boxes":
         from calibcli.workflows.measure.compared.versus_boxes import versus_boxes
 
@@ -103,7 +99,7 @@ def versus(
             "compare models of the same task and classes",
         )
     layout = replace(
-        layout_of(first, replace(spec, groups=()), conventions),
+        asked.with_groups().layout(first),
         medium="rows",
         # Rows that the other file does not have are in neither of both.
         drop_invalid=spec.drop_invalid or spec.key is not None,
@@ -113,7 +109,7 @@ def versus(
     ranked = None
     if scales[0] is not None and scales[1] is not None:
         ranked = Ranked(scales[0], scales[1])
-    pair = _Pair(parts, spec, conventions, threads, found.clustered, ranked)
+    pair = _Pair(parts, conventions, asked.threads, found.clustered, ranked)
     overall = pair.compared(layout, found.overall.population, None, name)
     if warnings is not None and spec.key is not None:
         warnings += rival.remarks
@@ -162,7 +158,6 @@ class _Pair:
     """Two models on the same rows, compared as often as there are slices."""
 
     parts: list[Side]
-    spec: InputSpec
     conventions: Conventions
     threads: int | None
     clustered: bool

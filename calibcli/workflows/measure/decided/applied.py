@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from msgspec import structs
 
 from calibcli.core.results.figures import OVERALL
-from calibcli.workflows.input.asked import Asked
 from calibcli.workflows.input.gather import reads_stats
 from calibcli.workflows.input.loaded.loading import load_thresholds
 from calibcli.workflows.input.passes import RowPass
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from calibcli.core.results.parts.decided import Decided
     from calibcli.core.results.warning import Warning
     from calibcli.io.rows.recipe import InputSpec
+    from calibcli.workflows.input.asked import Asked
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gathered import Gathered, Slice
     from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
@@ -143,25 +143,15 @@ class Applied:
             return chosen.by_group.get(str(where.value), whole)
         return None
 
-    def decisions(
-        self,
-        found: Gathered,
-        spec: InputSpec,
-        conventions: Conventions,
-        loaded: LoadedCalibrator | None,
-        threads: int | None,
-    ) -> Decisions | None:
+    def decisions(self, found: Gathered, asked: Asked) -> Decisions | None:
         """Count what `apply` would write; None where saved statistics cannot tell.
 
         Args:
             found: what was gathered.
-            spec: as it was read, with every group column.
-            conventions: the level of the intervals.
-            loaded: the calibrator, if any.
-            threads: how many threads read.
+            asked: how it was read, with every group column, and the calibrator, if any.
         """
-        dataset = found.dataset
-        first = loaded if self.after else None
+        dataset, groups = found.dataset, asked.spec.groups
+        first = asked.loaded if self.after else None
         counted: CountedRule | None
         if dataset is None:
             counted = counted_cells(found, self.chosen.decider, after=self.after)
@@ -170,14 +160,13 @@ class Applied:
             calibrate = None if first is None else partial(first.apply, logits=found.logits)
             rule = self.chosen.image_rule
             stack.refuse_regions(rule)
-            counted = counted_images(stack, rule, calibrate, spec.groups, spec.groups, threads)
+            counted = counted_images(stack, rule, calibrate, groups, groups, asked.threads)
         else:
-            asked = Asked(spec, conventions, loaded=first, threads=threads)
-            rows = RowPass.over(dataset, asked)
-            counted = counted_rows(rows, self.chosen.decider, spec.groups)
+            rows = RowPass.over(dataset, replace(asked, loaded=first))
+            counted = counted_rows(rows, self.chosen.decider, groups)
         if counted is None:
             return None
-        return DecidedRows(counted, self.chosen.classes, conventions.confidence)
+        return DecidedRows(counted, self.chosen.classes, asked.conventions.confidence)
 
 
 class Decisions(Protocol):

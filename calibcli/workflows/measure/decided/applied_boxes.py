@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from calibcli.core.results.figures import Where
     from calibcli.core.results.parts.decided import Decided
     from calibcli.io.rows.recipe import InputSpec
-    from calibcli.workflows.input.conventions import Conventions
+    from calibcli.workflows.input.asked import Asked
     from calibcli.workflows.input.gathered import Gathered, Slice
     from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
 
@@ -106,17 +106,10 @@ class AppliedBoxes(Applied):
             said.append(Warning("other-matching", text))
         return said
 
-    def decisions(
-        self,
-        found: Gathered,
-        spec: InputSpec,
-        conventions: Conventions,
-        loaded: LoadedCalibrator | None,
-        threads: int | None,
-    ) -> BoxesKept:
+    def decisions(self, found: Gathered, asked: Asked) -> BoxesKept:
         """Count what `apply` would keep."""
         cuts = self.chosen.cutoffs(found.classes).tolist()
-        return BoxesKept(found, cuts, conventions.confidence, self.after)
+        return BoxesKept(found, cuts, asked.conventions.confidence, self.after)
 
 
 @dataclass(frozen=True, slots=True)

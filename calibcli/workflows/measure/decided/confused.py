@@ -13,7 +13,6 @@ from calibcli.core.results.parts.decided import Confused, Confusions, DecisionMa
 from calibcli.core.segmentation.rules import PixelRule
 from calibcli.tasks.rows.decided import DecidedRows
 from calibcli.tasks.segmentation.decided import count_images
-from calibcli.workflows.input.asked import Asked
 from calibcli.workflows.input.passes import RowPass
 from calibcli.workflows.measure.decided.judged import MOST_MATRIX
 
@@ -21,22 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from calibcli.core.decisions.counts import RuleCounts
-    from calibcli.io.rows.recipe import InputSpec
-    from calibcli.workflows.input.conventions import Conventions
+    from calibcli.workflows.input.asked import Asked
     from calibcli.workflows.input.gathered import Gathered
-    from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
 
 WORST = 20
 """Pairs of classes that are listed."""
 
 
-def confusions(
-    found: Gathered,
-    spec: InputSpec,
-    conventions: Conventions,
-    loaded: LoadedCalibrator | None,
-    threads: int | None,
-) -> Confusions | None:
+def confusions(found: Gathered, asked: Asked) -> Confusions | None:
     """Read the rows once more, after the calibrator if any, and count who is taken for whom.
 
     The classes exclude each other. None where there are no rows to read: of saved statistics, of
@@ -45,13 +36,13 @@ def confusions(
     dataset: Any = found.dataset
     if dataset is None or not found.labelled or len(found.classes) < 2:
         return None
-    rule = MostProbable()
+    rule, loaded = MostProbable(), asked.loaded
     if dataset.medium == "images":
         calibrate = None if loaded is None else partial(loaded.apply, logits=found.logits)
         pixels = PixelRule(rule, binary=False)
-        counts = count_images(dataset, pixels, calibrate, threads=threads).counts
+        counts = count_images(dataset, pixels, calibrate, threads=asked.threads).counts
     else:
-        rows = RowPass.over(dataset, Asked(spec, conventions, loaded=loaded, threads=threads))
+        rows = RowPass.over(dataset, asked)
         counts = rows.scan(lambda: DecidedRows(rule, rows.layout, rows.columns)).counts
     return confused(counts, found.classes)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from msgspec import structs
@@ -25,25 +25,15 @@ from calibcli.workflows.threshold.honest import ended, move_between, with_move
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from calibcli.core.decisions.common_cut import CommonCut as OfClasses
     from calibcli.core.decisions.cross_fit import Place
+    from calibcli.core.decisions.promises.row_sets import RowChoice
     from calibcli.core.decisions.thresholds import Curve
     from calibcli.core.results.figures import Where
     from calibcli.core.statistics.stats import ScoreStats
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.threshold.choosing import Chosen
     from calibcli.workflows.threshold.wish import Wish
-
-
-class Shared(Protocol):
-    """A cut-off of all classes, and how many candidates do as well."""
-
-    @property
-    def threshold(self) -> float:
-        """The cut-off."""
-
-    @property
-    def tied(self) -> int:
-        """How many do as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +118,12 @@ def choose_common(
 
 
 def at_common(
-    curve: Curve, stats: ScoreStats, own: Wish, index: int, best: Shared, lowest: float = -np.inf
+    curve: Curve,
+    stats: ScoreStats,
+    own: Wish,
+    index: int,
+    best: OfClasses | RowChoice,
+    lowest: float = -np.inf,
 ) -> Picked:
     """Return the cut-off of all classes as that of one, whose candidate `index` decides alike."""
     value = float(curve.figure(own.objective.function)[index])
