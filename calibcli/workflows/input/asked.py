@@ -55,26 +55,17 @@ class Asked(Reading):
         """
         path = options.get("calibrator")
         loaded = None if path is None else load_calibrator(path)
-        return cls.after(loaded, spec, conventions, options)
+        threads, progress = options.get("threads"), options.get("progress")
+        reading = Reading(spec, conventions, threads=threads, progress=progress)
+        return cls.after(loaded, reading, path)
 
     @classmethod
     def after(
-        cls,
-        loaded: LoadedCalibrator | None,
-        spec: InputSpec,
-        conventions: Conventions,
-        options: Options,
+        cls, loaded: LoadedCalibrator | None, reading: Reading, path: str | None = None
     ) -> Self:
-        """Return the same after a calibrator that has been read."""
-        return cls(
-            spec,
-            conventions,
-            watch_of(loaded),
-            options.get("threads"),
-            options.get("progress"),
-            loaded,
-            options.get("calibrator"),
-        )
+        """Return what is read after a calibrator that has been read itself."""
+        watch, spec, conventions = watch_of(loaded), reading.spec, reading.conventions
+        return cls(spec, conventions, watch, reading.threads, reading.progress, loaded, path)
 
     @property
     def mapping(self) -> Calibrator | None:

@@ -8,7 +8,7 @@ would.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from calibcli.core.comparison.drift import psi
@@ -123,6 +123,7 @@ def series(
     looks = max(len(periods) * tests, 1)
     level = (1.0 - (conventions.confidence or 0.95)) / looks
     usable = [gate for gate in gates if of_periods(gate, crossed)]
+    looked = _Looks(usable, conventions, reference, calibration, level, looks)
     before = None if reference is None else _light(reference.population.pairs)
     rows = []
     for one in periods:
@@ -135,7 +136,7 @@ def series(
                 labelled=labelled,
             )
             if usable
-            else _beyond(one, before, conventions, level, labelled=calibration)
+            else looked.beyond(one, before)
         )  # fmt: skip
         parts = tuple(
             PeriodGroup(
@@ -163,10 +164,8 @@ def series(
         by=by,
         looks=looks,
         level=level,
-        rule=_rule(usable, conventions, level, looks, reference, labelled=calibration)
-        if usable or not raw or reference is not None
-        else _RAW_RULE,
-        limits=_limits(usable, conventions, reference, labelled=calibration),
+        rule=looked.rule if usable or not raw or reference is not None else _RAW_RULE,
+        limits=looked.limits,
         first_bad=bad[0] if bad else None,
         first_changed=changed_at[0] if changed_at else None,
         metrics={"bad": Figure(len(bad)), "changed": Figure(len(changed_at))},
@@ -230,64 +229,68 @@ def _drift(
     return found
 
 
-def _beyond(
-    one: Slice,
-    before: ScoreStats | None,
-    conventions: Conventions,
-    level: float,
-    *,
-    labelled: bool,
-) -> list[str]:
-    """Return what is surely beyond the tolerance in a period."""
-    why = []
-    stats = one.population.pairs
-    if labelled and stats.n:
-        ece = ece_sum(View(stats, conventions.headline))
-        if exceeds_p(ece.gaps, ece, conventions.tolerance) < level:
-            why.append("ece")
-    if before is not None and stats.n and psi(before, stats, confidence=1 - 2 * level).low > FAR:
-        why.append("psi")
-    return why
+@dataclass(frozen=True, slots=True)
+class _Looks:
+    """When a period is bad: where one of the gates fails, or surely beyond the tolerance.
 
+    Attributes:
+        gates: those that are evaluated in each period.
+        conventions: the tolerance, the bins.
+        reference: what drift is measured from, if anything.
+        calibration: whether there are labels and probabilities.
+        level: of each of so many `looks`.
+    """
 
-def _limits(
-    gates: Sequence[Gate],
-    conventions: Conventions,
-    reference: Reference | None,
-    *,
-    labelled: bool,
-) -> dict[str, float]:
-    """Return what ECE and PSI are held against: the tolerance and `FAR`, or what gates say."""
-    if gates:
-        found: dict[str, float] = {}
-        for gate in gates:
-            match = _LIMITED.fullmatch(gate.subject)
-            if match is not None:
-                name = match.group("figure")
-                found[name] = min(gate.target, found.get(name, gate.target))
-        return found
-    own = {"ece": conventions.tolerance} if labelled else {}
-    return own if reference is None else {**own, "psi": FAR}
+    gates: Sequence[Gate]
+    conventions: Conventions
+    reference: Reference | None
+    calibration: bool
+    level: float
+    looks: int
 
+    def beyond(self, one: Slice, before: ScoreStats | None) -> list[str]:
+        """Return what is surely beyond the tolerance in a period."""
+        why, level = [], self.level
+        stats = one.population.pairs
+        if self.calibration and stats.n:
+            ece = ece_sum(View(stats, self.conventions.headline))
+            if exceeds_p(ece.gaps, ece, self.conventions.tolerance) < level:
+                why.append("ece")
+        if (
+            before is not None
+            and stats.n
+            and psi(before, stats, confidence=1 - 2 * level).low > FAR
+        ):
+            why.append("psi")
+        return why
 
-def _rule(
-    gates: Sequence[Gate],
-    conventions: Conventions,
-    level: float,
-    looks: int,
-    reference: Reference | None,
-    *,
-    labelled: bool,
-) -> str:
-    """Return in words when a period is bad."""
-    if gates:
-        said = " or ".join(gate.expr for gate in gates)
-        return f"bad where {said}; a plain value may be so by chance, in small periods most"
-    parts = []
-    if labelled:
-        parts.append(f"ECE is surely above the tolerance of {conventions.tolerance:g}")
-    if reference is not None:
-        parts.append(f"PSI is surely above {FAR:g}")
-    if not parts:
-        return "nothing to judge by: neither labels nor a reference"
-    return f"bad where {' or '.join(parts)}; each of {looks:,} looks at the level {level:.2g}"
+    @property
+    def limits(self) -> dict[str, float]:
+        """What ECE and PSI are held against: the tolerance and `FAR`, or what gates say."""
+        if self.gates:
+            found: dict[str, float] = {}
+            for gate in self.gates:
+                match = _LIMITED.fullmatch(gate.subject)
+                if match is not None:
+                    name = match.group("figure")
+                    found[name] = min(gate.target, found.get(name, gate.target))
+            return found
+        own = {"ece": self.conventions.tolerance} if self.calibration else {}
+        return own if self.reference is None else {**own, "psi": FAR}
+
+    @property
+    def rule(self) -> str:
+        """In words when a period is bad."""
+        if self.gates:
+            said = " or ".join(gate.expr for gate in self.gates)
+            return f"bad where {said}; a plain value may be so by chance, in small periods most"
+        parts = []
+        if self.calibration:
+            tolerance = self.conventions.tolerance
+            parts.append(f"ECE is surely above the tolerance of {tolerance:g}")
+        if self.reference is not None:
+            parts.append(f"PSI is surely above {FAR:g}")
+        if not parts:
+            return "nothing to judge by: neither labels nor a reference"
+        each = f"each of {self.looks:,} looks at the level {self.level:.2g}"
+        return f"bad where {' or '.join(parts)}; {each}"

@@ -23,7 +23,7 @@ from calibcli.tasks.rows.rivals import Decider
 from calibcli.tasks.table import TASKS
 from calibcli.workflows.input.asked import Asked
 from calibcli.workflows.input.gated import parsed
-from calibcli.workflows.input.gather import gather, open_input
+from calibcli.workflows.input.gather import Reading, gather, open_input
 from calibcli.workflows.input.loaded.loading import load_calibrator, load_thresholds
 from calibcli.workflows.input.overlap import found_overlap
 from calibcli.workflows.input.remembered import with_scale
@@ -56,7 +56,6 @@ if TYPE_CHECKING:
     from calibcli.core.decisions.gates import Gate
     from calibcli.core.results.promotion import Comparison, Outcome, PromotionResult
     from calibcli.io.rows.dataset import InputSpec
-    from calibcli.workflows.input.asked import Options
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gather import Progress
     from calibcli.workflows.input.gathered import Gathered
@@ -160,8 +159,8 @@ def promote_cuts(
         if code:
             return result
         try:
-            options: Options = {"calibrator": calibrator, "threads": threads}
-            asked = Asked.after(loaded, spec, conventions, options)
+            reading = Reading(spec, conventions, threads=threads)
+            asked = Asked.after(loaded, reading, calibrator)
             cuts = choose_cuts(asked, wish, opened=opened)
         except AnswerNoError as error:
             return structs.replace(result, code="unreachable", reason=error.message)
@@ -173,9 +172,7 @@ def promote_cuts(
         cuts = own.carried(cuts)
         new = Decider(cuts.rule, mapping)
         old = new if champion is None else Decider(champion.decider, mapping)
-        met = duel(
-            opened[0], spec, conventions, wish, old, new, lambda _: loaded, own.carried, threads
-        )
+        met = duel(opened[0], reading, wish, old, new, lambda _: loaded, own.carried)
         if champion is not None:
             level = conventions.confidence
             result = structs.replace(result, comparison=cuts_compared(met, wish, level))

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from calibcli.core.comparison.decided import Compared, Estimate
     from calibcli.core.decisions.costs import Costs
     from calibcli.io.dataset import Dataset
-    from calibcli.io.rows.dataset import InputSpec
     from calibcli.workflows.input.conventions import Conventions
+    from calibcli.workflows.input.gather import Reading
     from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
     from calibcli.workflows.threshold.threshold import Cuts
     from calibcli.workflows.threshold.wish import Wish
@@ -152,36 +152,32 @@ def outside(fold: int) -> NDArray[np.bool_]:
 
 def duel(
     dataset: Dataset,
-    spec: InputSpec,
-    conventions: Conventions,
+    reading: Reading,
     wish: Wish,
     incumbent: Decider,
     chosen: Decider,
     calibrated: Callable[[int], LoadedCalibrator | None],
     carried: Callable[[Cuts], Cuts],
-    threads: int | None,
 ) -> Met:
     """Compare the rule in use with the choices that the folds leave.
 
     Args:
         dataset: the rows, opened with the groups of the wish.
-        spec: how they are read.
-        conventions: the level of the intervals.
+        reading: how they are read, and the level of the intervals.
         wish: what is chosen for.
         incumbent: the rule in use.
         chosen: the choice of all rows, which stands in where a fold leaves too little to choose.
         calibrated: the calibrator before the choice that leaves out a fold.
         carried: what of the rule in use stays in a choice.
-        threads: how many threads read.
     """
-    whole = with_groups(spec, wish)
-    quick = replace(conventions, confidence=None)
+    whole, conventions = with_groups(reading.spec, wish), reading.conventions
+    quick = replace(reading, conventions=replace(conventions, confidence=None))
     challengers, held_out = [], True
     for fold in range(FOLDS):
         loaded = calibrated(fold)
         try:
             part: Any = Share(dataset, outside(fold))
-            asked = Asked.after(loaded, spec, quick, {"threads": threads})
+            asked = Asked.after(loaded, quick)
             own = carried(choose_cuts(asked, wish, opened=(part, ())))
         except (AnswerNoError, InputError):
             challengers, held_out = [chosen] * FOLDS, False
@@ -192,7 +188,7 @@ def duel(
     for one in (incumbent, *challengers):
         columns = with_group_of(replace(whole, groups=columns), one.calibrator).groups
     rivals = Rivals(incumbent, challengers, layout, columns, wish.per_group)
-    scan(dataset, layout, rivals, threads=threads)
+    scan(dataset, layout, rivals, threads=reading.threads)
     return _met(rivals, dataset, wish, conventions, held_out)
 
 

@@ -35,7 +35,7 @@ from calibcli.tasks.table import TASKS
 from calibcli.workflows.fit.fit import fit_gathered
 from calibcli.workflows.input.asked import Asked
 from calibcli.workflows.input.gated import parsed
-from calibcli.workflows.input.gather import Reading, open_input
+from calibcli.workflows.input.gather import open_input
 from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
 from calibcli.workflows.input.loaded.loading import load_calibrator, load_thresholds
 from calibcli.workflows.promote.cuts import (
@@ -64,7 +64,6 @@ if TYPE_CHECKING:
     from calibcli.io.dataset import Dataset
     from calibcli.io.rows.dataset import InputSpec
     from calibcli.workflows.fit.fitted import FitOptions
-    from calibcli.workflows.input.asked import Options
     from calibcli.workflows.input.conventions import Conventions
     from calibcli.workflows.input.gather import Progress
     from calibcli.workflows.input.gathered import Gathered
@@ -133,10 +132,8 @@ def promote_pair(
                 "choose them after the calibrator: calibcli threshold --calibrator FILE",
             )
         same_kind(cuts_in_use, tried.found)
-        spec = tried.reading.spec
-        options = replace(options, raw=spec.raw)
-        pair = _Pair(spec, conventions, options, attempt, tried, cuts_in_use, threads)
-        return pair.settled(gates, beside)
+        options = replace(options, raw=tried.reading.spec.raw)
+        return _Pair(options, attempt, tried, cuts_in_use).settled(gates, beside)
 
 
 class _Pair:
@@ -144,17 +141,15 @@ class _Pair:
 
     def __init__(
         self,
-        spec: InputSpec,
-        conventions: Conventions,
         options: FitOptions,
         attempt: Attempt,
         tried: Tried,
         cuts_in_use: LoadedThresholds,
-        threads: int | None,
     ) -> None:
-        self.spec, self.conventions, self.options = spec, conventions, options
+        self.reading, self.options = tried.reading, options
         self.attempt, self.tried, self.cuts_in_use = attempt, tried, cuts_in_use
-        self.threads = threads
+        plain = replace(self.reading.conventions, confidence=None)
+        self.quick = replace(self.reading, conventions=plain)
         self.wish: Wish = wish_of(cuts_in_use)
         self.stale = is_stale(cuts_in_use, tried.champion)
         payload = json.loads(tried.text)
@@ -175,12 +170,12 @@ class _Pair:
         column = self.wish.per_group
         if column in (None, self.options.per_group):
             return self.tried.found
-        spec = replace(self.spec, groups=(str(column),))
-        plain = replace(self.conventions, confidence=None)
-        return Reading(spec, plain, threads=self.threads).read()
+        return self.quick.with_groups(str(column)).read()
 
     def _opened(self) -> tuple[Dataset, Any]:
-        dataset, sources = open_input(with_groups(self.spec, self.wish), self.fresh.calibrator)
+        dataset, sources = open_input(
+            with_groups(self.reading.spec, self.wish), self.fresh.calibrator
+        )
         if dataset is None:
             raise UsageError(
                 "--thresholds needs whole rows", "give the score files, not statistics"
@@ -214,20 +209,18 @@ class _Pair:
         in_use = Identity() if champion is None else champion.calibrator
         met = duel(
             self.dataset,
-            self.spec,
-            self.conventions,
+            self.reading,
             self.wish,
             Decider(self.cuts_in_use.decider, in_use),
             Decider(cuts.rule, self.fresh.calibrator),
             lambda fold: self._unseen(self.fresh, maps[fold]),
             own.carried,
-            self.threads,
         )
-        assert self.conventions.confidence is not None
-        beside = structs.replace(
-            beside, comparison=cuts_compared(met, self.wish, self.conventions.confidence)
-        )
-        verdicts = with_decisions(gates, self.tried, self.conventions, met)
+        conventions = self.reading.conventions
+        assert conventions.confidence is not None
+        compared = cuts_compared(met, self.wish, conventions.confidence)
+        beside = structs.replace(beside, comparison=compared)
+        verdicts = with_decisions(gates, self.tried, conventions, met)
         result = structs.replace(judged(result, verdicts, self._decided(met)), thresholds=beside)
         if result.decision == "kept":
             return self._ended(result, beside, again=result.code != "gate")
@@ -315,8 +308,7 @@ class _Pair:
         return "kept", "not-better", told
 
     def _chosen(self, loaded: LoadedCalibrator) -> Cuts:
-        options: Options = {"calibrator": self.attempt.path, "threads": self.threads}
-        asked = Asked.after(loaded, self.spec, self.conventions, options)
+        asked = Asked.after(loaded, self.reading, self.attempt.path)
         return choose_cuts(asked, self.wish, opened=(self.dataset, self.sources))
 
     def _without(self, fold: int) -> Calibrator:
@@ -332,9 +324,7 @@ class _Pair:
         if isinstance(met.fitted.calibrator, Identity):
             return Identity()
         part = cast("Any", Share(self.dataset, outside(fold)))
-        plain = replace(self.conventions, confidence=None)
-        spec = replace(self.spec, groups=() if column is None else (column,))
-        reading = Reading(spec, plain, threads=self.threads)
+        reading = self.quick.with_groups(*(() if column is None else (column,)))
         return met.way(fit_gathered(reading.read((part, ())), reading, options).calibrator)
 
     @staticmethod
