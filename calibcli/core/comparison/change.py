@@ -205,7 +205,13 @@ def _wald(statistic: float, df: int | None) -> float:
 def norm_change(
     reference: AbsoluteSum, current: AbsoluteSum, values: tuple[float, float], confidence: float
 ) -> Compared:
-    """Return the change of a norm, current less reference.
+    """Return the change of a norm of gaps (ECE), current less reference, by inverting a test.
+
+    Each sample's norm is biased upwards by an amount that depends on its size, so the difference of
+    two is biased too, towards the smaller sample being worse. As in `absolute_sums`, truth is t d
+    along the direction d of the observed gaps: the reference's t is the one under which what was
+    seen there is the mean, and the interval holds the current t under which the difference that
+    was seen is not surprising.
 
     Args:
         reference: the norm there.

@@ -22,6 +22,12 @@ from calibcli.io.provenance import metadata_of, write_beside
 from calibcli.tasks.collect import Layout, usable
 from calibcli.tasks.features import kind_of, refuse
 from calibcli.tasks.table import TASKS
+from calibcli.workflows.apply.columns import (
+    added_names,
+    interval_of,
+    refuse_taken,
+    scores_table,
+)
 from calibcli.workflows.apply.decision_columns import (
     decision_arrays,
     new_groups,
@@ -33,12 +39,6 @@ from calibcli.workflows.apply.opening import (
     made_by,
     opened,
     without_calibrator,
-)
-from calibcli.workflows.apply.row_interval import (
-    added_names,
-    interval_of,
-    refuse_taken,
-    scores_table,
 )
 from calibcli.workflows.apply.shares import Part, shares_of
 from calibcli.workflows.input.gated import parsed, passed

@@ -1,4 +1,4 @@
-"""The input of `apply`, opened as the calibrator was fitted, and the thresholds after it."""
+"""The input of `apply`, opened as its calibrator was fitted, its thresholds, and what it makes."""
 
 from __future__ import annotations
 

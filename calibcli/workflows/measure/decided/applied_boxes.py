@@ -1,4 +1,4 @@
-"""Cut-offs and suppression on the boxes of `measure` and `report`, and what they keep."""
+"""Thresholds of boxes in `measure` and `report`: cut-offs, suppression, and what they keep."""
 
 from __future__ import annotations
 

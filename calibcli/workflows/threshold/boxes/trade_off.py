@@ -1,4 +1,4 @@
-"""Precision against recall at each NMS IoU, thinned: what a report draws of a search."""
+"""Precision against recall at each NMS IoU: thinned for a report, and every candidate as CSV."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`apply --interval`: how sure the calibrated probability of each row is."""
+"""What `apply` adds to rows: the names of columns, their table, the interval of a probability."""
 
 from __future__ import annotations
 
