@@ -1,9 +1,10 @@
-"""Figures of boxes that pairs alone do not give, of one class or as means over classes."""
+"""Boxes with the figures that pairs alone do not give, of one class or as means over classes."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from msgspec import structs
@@ -18,13 +19,14 @@ from calibcli.core.detection.lrp import LrpCurve, bucket_residuals, held_out_lrp
 from calibcli.core.metrics.shares import of_variance
 from calibcli.core.results.figures import Figure, LrpFigure, undefined
 from calibcli.core.statistics.buckets import BUCKETS
+from calibcli.tasks.detection.found import FoundBoxes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from calibcli.tasks.detection.found import FoundBoxes
+    from calibcli.core.results.figures import Confusion
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
@@ -235,3 +237,36 @@ def _by_place(found: FoundBoxes, confidence: float | None) -> dict[str, Figure]:
             reason=OF_ALL_ONLY if missing else None,
         )
     return figures
+
+
+_ONCE = "rankings, LRP and D-ECE count every image once: leave out --weight"
+_COUNTED = ("ap", "ap_50_95", "lrp", *BINS)
+
+
+class Detections(FoundBoxes):
+    """The boxes and objects of a population, for figures that pairs cannot give. Mergeable."""
+
+    def own(self, confidence: float | None) -> dict[str, Figure]:
+        """Return the figures that pairs alone do not give."""
+        found = box_figures(self, confidence=confidence)
+        if self.whole.weight is not None:
+            found |= dict.fromkeys(_COUNTED, undefined(_ONCE))
+        return found
+
+    def table(self, counts: Confusion, threshold: float) -> Confusion:
+        """Return a confusion table with the localisation error, and without true negatives."""
+        whole: Confusion = super().table(counts, threshold)
+        if self.whole.weight is not None:
+            return structs.replace(whole, lrp=LrpFigure(None, reason=_ONCE))
+        return structs.replace(whole, lrp=lrp_at(self.curve, threshold))
+
+    @cached_property
+    def curve(self) -> LrpCurve:
+        """The localisation error at every cut-off, of a class or of all boxes together."""
+        return lrp_curve(self, self.only)
+
+    def parts(self) -> dict[str, Any]:
+        """Return the optimal cut-off by the localisation error, of a class with objects."""
+        if self.only is None or self.whole.weight is not None or not self.own_objects.sum():
+            return {}
+        return {"lrp": Lrp.of(self, self.only).parts()}

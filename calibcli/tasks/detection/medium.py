@@ -13,7 +13,7 @@ from calibcli.core.statistics.keys import logit_keys, probability_keys
 from calibcli.errors import InputError, UsageError
 from calibcli.io.boxes.dataset import BoxBatch, BoxDataset
 from calibcli.io.boxes.open import check_options, open_boxes
-from calibcli.tasks.detection.detections import Detections
+from calibcli.tasks.detection.figures import Detections
 from calibcli.tasks.detection.found import NOTHING, RIGHT, WRONG, Piece
 from calibcli.tasks.detection.nms import suppressed
 from calibcli.tasks.detection.pairs import COCO_IOUS, matched, scene

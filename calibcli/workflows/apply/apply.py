@@ -24,14 +24,12 @@ from calibcli.tasks.features import kind_of, refuse
 from calibcli.tasks.table import TASKS
 from calibcli.workflows.apply.columns import (
     added_names,
-    interval_of,
-    refuse_taken,
-    scores_table,
-)
-from calibcli.workflows.apply.decision_columns import (
     decision_arrays,
+    interval_of,
     new_groups,
+    refuse_taken,
     rows_of_new_groups,
+    scores_table,
 )
 from calibcli.workflows.apply.opening import (
     bound,

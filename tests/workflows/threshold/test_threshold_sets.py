@@ -10,8 +10,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from calibcli.core.decisions.conformal import nonconformity
+from calibcli.core.decisions.promises.coverage import TrueScores
 from calibcli.core.decisions.rules import REFER
-from calibcli.core.decisions.true_scores import TrueScores
 from calibcli.errors import AnswerNoError, InputError, UsageError
 from calibcli.io.artifacts.schema import load_schema
 from calibcli.io.rows.dataset import InputSpec

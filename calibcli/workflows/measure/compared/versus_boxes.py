@@ -20,8 +20,7 @@ from calibcli.core.results.comparisons import Contrast, Difference, Versus
 from calibcli.core.results.figures import OVERALL
 from calibcli.core.statistics.buckets import BUCKETS
 from calibcli.errors import UsageError
-from calibcli.tasks.detection.detections import Detections
-from calibcli.tasks.detection.figures import bucket_influences
+from calibcli.tasks.detection.figures import Detections, bucket_influences
 from calibcli.tasks.units import Units
 from calibcli.workflows.measure.compared.verdicts import verdict
 from calibcli.workflows.measure.slices import slice_result

@@ -14,7 +14,7 @@ from calibcli.core.numeric.special import t_ppf
 from calibcli.core.results.figures import Figure, undefined
 from calibcli.core.results.parts.decided import Decided, DecidedClass, DecisionCounts
 from calibcli.core.statistics.buckets import BUCKETS
-from calibcli.tasks.detection.detections import Detections
+from calibcli.tasks.detection.figures import Detections
 from calibcli.workflows.input.gathered import one_class
 from calibcli.workflows.measure.decided.judged import macro_f1, table_of
 

@@ -15,7 +15,7 @@ from calibcli.core.decisions.thresholds import Choice, Unreachable, choose
 from calibcli.core.detection.guarantee import FoundByUnit, most_alarms, promised
 from calibcli.core.numeric.mixing import mixed
 from calibcli.core.statistics.buckets import BUCKETS
-from calibcli.tasks.detection.detections import Detections
+from calibcli.tasks.detection.figures import Detections
 from calibcli.tasks.detection.pairs import LOWEST
 from calibcli.workflows.threshold.choosing import Refused
 

@@ -17,9 +17,8 @@ from calibcli.core.decisions.conformal import (
     rows_for,
 )
 from calibcli.core.decisions.promises.counts import UnitCounts
-from calibcli.core.decisions.promises.coverage import keys_of, unit_quantile
+from calibcli.core.decisions.promises.coverage import TrueScores, keys_of, unit_quantile
 from calibcli.core.decisions.stored import SETS
-from calibcli.core.decisions.true_scores import TrueScores
 from calibcli.core.results.figures import OVERALL, Figure, Where
 from calibcli.core.results.parts.choices import SetSlice
 from calibcli.core.results.warning import Warning
