@@ -187,3 +187,34 @@ def test_images_in_another_order_or_in_shards_have_the_same_intervals(folder, tm
     whole = run(folder / "p.npy", folder / "y.npy")
     agree(run(tmp_path / "p.npy", tmp_path / "y.npy")["overall"], whole["overall"])
     agree(run(tmp_path / "scores/*.npy", tmp_path / "masks/*.npy")["overall"], whole["overall"])
+
+
+@pytest.mark.parametrize("planes", [1, 3])
+def test_weights_of_images_count_for_structures(tmp_path, planes):
+    """An image of weight 2 is the image twice, for pooled figures and for means over images."""
+    rng = np.random.default_rng(planes)
+    p = rng.random((9, planes, 8, 9)) if planes > 1 else rng.random((9, 8, 9))
+    y = (rng.random(p.shape) < p**2).astype(np.uint8)
+    times = 1 + np.arange(9) % 3
+
+    def structures(copies, weight):
+        name = f"{weight}"
+        np.save(tmp_path / f"p{name}.npy", p[copies])
+        np.save(tmp_path / f"y{name}.npy", y[copies])
+        table = {"image_id": np.arange(len(copies)), "w": 0.25 * times[copies]}
+        pq.write_table(pa.table(table), tmp_path / "images.parquet")
+        spec = InputSpec(
+            (str(tmp_path / f"p{name}.npy"),), labels=str(tmp_path / f"y{name}.npy"),
+            task="segmentation", images=str(tmp_path / "images.parquet"), weight=weight,
+        )  # fmt: skip
+        return measure(spec, Conventions())["segmentation"]["structures"]
+
+    pairs = zip(
+        structures(np.arange(9), "w"), structures(np.repeat(np.arange(9), times), None), strict=True
+    )
+    for own, other in pairs:
+        for name in ("score", "gap", "ece", "precision", "recall", "dice", "iou", "mean_dice"):
+            assert own[name]["value"] == pytest.approx(other[name]["value"]), name
+            assert own[name]["low"] <= own[name]["value"] <= own[name]["high"]
+        assert [4 * own[k] for k in ("tp", "fp", "fn")] == [other[k] for k in ("tp", "fp", "fn")]
+        assert own["decided"] < other["decided"]

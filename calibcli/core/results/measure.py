@@ -104,8 +104,8 @@ class Structure(Record, frozen=True, kw_only=True):
     """A structure of a segmentation, judged on the pixels that are decided for it.
 
     `gap` is the precision less the mean score where it is decided; `mean_dice` the mean over the
-    images that have the structure, or are decided to. `name` and `pixels` are None after
-    calibration.
+    images that have the structure, or are decided to. `tp`, `fp` and `fn` are sums of the weights
+    of images where these have some. `name` and `pixels` are None after calibration.
     """
 
     name: str | None = None
@@ -119,9 +119,9 @@ class Structure(Record, frozen=True, kw_only=True):
     dice: Figure
     iou: Figure
     mean_dice: Figure
-    tp: int
-    fp: int
-    fn: int
+    tp: Number
+    fp: Number
+    fn: Number
     bins: tuple[Bin, ...]
     at: tuple[Reading, ...] | None = None
     calibrated: Structure | None = None

@@ -37,45 +37,56 @@ _EMPTY = {
 }
 
 
-def overlap(counts: Counts, confidence: float | None) -> dict[str, Found]:
+def overlap(
+    counts: Counts, confidence: float | None, weight: Floats | None = None
+) -> dict[str, Found]:
     """Return precision, recall, Dice and IoU pooled over images, and Dice as a mean over images.
 
     Args:
         counts: (images, 3) pixels rightly decided, wrongly decided, missed.
         confidence: level of the intervals; None for none.
+        weight: (images,) of the images, in any unit; None where each counts once.
 
     Returns:
         (value, low, high, reason) by name; "mean_dice" is over the images where the structure
         occurs or is decided.
     """
     found: dict[str, Found] = {}
+    share = None if weight is None or not len(weight) else weight / weight.mean()
+    pooled = counts if share is None else counts * share[:, None]
     for name, (up, down) in POOLED.items():
-        part, whole = counts @ np.array(up), counts @ np.array(down)
-        total = int(whole.sum())
+        part, whole = pooled @ np.array(up), pooled @ np.array(down)
+        total = whole.sum()
         if not total:
             found[name] = (None, None, None, _EMPTY[name])
             continue
         value = float(part.sum() / total)
-        found[name] = (value, *_ratio(name, counts, confidence), None)
-    found["mean_dice"] = mean_dice(counts, confidence)
+        found[name] = (value, *_ratio(name, pooled, confidence), None)
+    found["mean_dice"] = mean_dice(counts, confidence, share)
     return found
 
 
-def mean_dice(counts: Counts, confidence: float | None) -> Found:
+def mean_dice(counts: Counts, confidence: float | None, weight: Floats | None = None) -> Found:
     """Return the mean over images of each image's Dice, with Student's interval over images."""
     dice = image_dice(counts)
     if not len(dice):
         return None, None, None, _EMPTY["dice"]
-    value = float(dice.mean())
-    if confidence is None or len(dice) < 2:
+    own = np.ones(len(counts)) if weight is None else weight
+    mass = own[counts @ np.array([2, 1, 1]) > 0]
+    if not mass.sum():
+        return None, None, None, _EMPTY["dice"]
+    value = float(dice.mean() if weight is None else (mass @ dice) / mass.sum())
+    # Images of different weight are worth as many as Kish's (sum w)^2 / sum w^2.
+    size = float(mass.sum() ** 2 / (mass @ mass))
+    if confidence is None or len(dice) < 2 or size < 1.5:
         return value, None, None, None
-    away = (dice - value) / len(dice)
-    variance, third = float(away @ away) * len(dice) / (len(dice) - 1), float((away**3).sum())
+    away = mass * (dice - value) / mass.sum()
+    variance, third = float(away @ away) * size / (size - 1), float((away**3).sum())
     if variance <= 0.0:
-        ends = of_variance(value, 0.0, confidence, units=len(dice), most=len(dice))
+        ends = of_variance(value, 0.0, confidence, units=size, most=size)
         return value, *ends, None
     none = 0.0, 0.0
-    low, high = Spread(variance, third, none, none, len(dice) - 1).ends(value, confidence)
+    low, high = Spread(variance, third, none, none, size - 1).ends(value, confidence)
     return value, max(float(low), 0.0), min(float(high), 1.0), None
 
 
@@ -88,11 +99,11 @@ def image_dice(counts: Counts) -> Floats:
 
 
 def _ratio(
-    name: str, counts: Counts, confidence: float | None
+    name: str, counts: Counts | Floats, confidence: float | None
 ) -> tuple[float | None, float | None]:
     up, down = POOLED["iou" if name == "dice" else name]
     part, whole = counts @ np.array(up), counts @ np.array(down)
-    if confidence is None or int((whole > 0).sum()) < 2:
+    if confidence is None or (whole > 0).sum() < 2:
         return None, None
     low, high = pooled_interval(part.astype(np.float64), whole.astype(np.float64), confidence)
     return (f1_of(low), f1_of(high)) if name == "dice" else (low, high)

@@ -25,12 +25,14 @@ class ImageCounts(Extra):
         number: places of the images in the data set; `unit` the hashes of their units.
         groups: for each image the value of each group column.
         counts: for each image (K, 3): pixels rightly decided, wrongly decided, missed.
+        weight: of each image, None where it has none.
     """
 
     number: list[int] = field(default_factory=list)
     unit: list[int] = field(default_factory=list)
     groups: list[tuple[str, ...]] = field(default_factory=list)
     counts: list[Counts] = field(default_factory=list)
+    weight: list[float | None] = field(default_factory=list)
 
     def add(self, image: Image, found: Counts) -> None:
         """Add a block of an image; blocks of one image come one after the other."""
@@ -41,6 +43,7 @@ class ImageCounts(Extra):
         self.unit.append(int(image.unit))
         self.groups.append(tuple(values[code] for code, values in image.groups))
         self.counts.append(found)
+        self.weight.append(image.weight)
 
     def merge(self, other: ImageCounts) -> None:
         """Add a later partition."""
@@ -48,6 +51,7 @@ class ImageCounts(Extra):
         self.unit += other.unit
         self.groups += other.groups
         self.counts += other.counts
+        self.weight += other.weight
 
     def numbered(self, known: tuple[int, ...] | None) -> ImageCounts:
         """Figures are by image, whatever its unit's bucket."""
@@ -56,7 +60,7 @@ class ImageCounts(Extra):
     def of_label(self, k: int) -> ImageCounts:
         """Return the counts of one structure."""
         counts = [one[k : k + 1] for one in self.counts]
-        return ImageCounts(self.number, self.unit, self.groups, counts)
+        return ImageCounts(self.number, self.unit, self.groups, counts, self.weight)
 
     def of_group(self, column: int, value: str) -> ImageCounts:
         """Return the images of one value of a group column."""
@@ -66,6 +70,7 @@ class ImageCounts(Extra):
             [self.unit[i] for i in own],
             [self.groups[i] for i in own],
             [self.counts[i] for i in own],
+            [self.weight[i] for i in own],
         )
 
     @property
@@ -76,3 +81,9 @@ class ImageCounts(Extra):
     def by_image(self) -> Counts:
         """Return the counts (images, K, 3)."""
         return np.array(self.counts, np.int64)
+
+    def weights(self) -> NDArray[np.float64] | None:
+        """Return the weights (images,); None where every image counts once."""
+        if not self.weight or self.weight[0] is None:
+            return None
+        return np.array(self.weight, np.float64)

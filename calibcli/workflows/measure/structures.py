@@ -94,12 +94,12 @@ def _with_overlaps(part: SliceResult) -> SliceResult:
 
 def _structures(stack: Any, population: Population, conventions: Conventions) -> list[Structure]:
     assert isinstance(population.extra, ImageCounts)
-    counts = population.extra.by_image()
+    counts, weight = population.extra.by_image(), population.extra.weights()
     found = []
     for k, name in enumerate(stack.structures):
         decided, every = _pairs(population, k)
         own = counts[:, k] if len(counts) else np.zeros((0, 3), np.int64)
-        found.append(_structure(name, decided, every, own, conventions))
+        found.append(_structure(name, decided, every, own, weight, conventions))
     return found
 
 
@@ -122,6 +122,7 @@ def _structure(
     decided: ScoreStats,
     every: ScoreStats,
     counts: NDArray[np.int64],
+    weight: NDArray[np.float64] | None,
     conventions: Conventions,
 ) -> Structure:
     level = conventions.confidence
@@ -129,12 +130,13 @@ def _structure(
     figures = intervals.measure(
         view, confidence=level, seed=conventions.seed, names=("mean_score", "ece")
     )
-    shown = {name: figure(one) for name, one in overlap(counts, level).items()}
-    right, wrong, missed = (int(v) for v in counts.sum(axis=0))
+    shown = {name: figure(one) for name, one in overlap(counts, level, weight).items()}
+    pixels = [int(v) for v in counts.sum(axis=0)]
+    right, wrong, missed = pixels if weight is None else (weight @ counts).tolist()
     return Structure(
         name=name,
-        pixels=right + missed,
-        decided=right + wrong,
+        pixels=pixels[0] + pixels[2],
+        decided=pixels[0] + pixels[1],
         score=figure(figures["mean_score"]),
         gap=_gap(decided, level),
         ece=figure(figures["ece"]),
