@@ -218,3 +218,12 @@ def test_weights_of_images_count_for_structures(tmp_path, planes):
             assert own[name]["low"] <= own[name]["value"] <= own[name]["high"]
         assert [4 * own[k] for k in ("tp", "fp", "fn")] == [other[k] for k in ("tp", "fp", "fn")]
         assert own["decided"] < other["decided"]
+
+
+def test_a_search_over_regions_refuses_weights(folder, calibcli):
+    options = ("--images", folder / "images.parquet", "--weight", "w", "--task", "segmentation")
+    run = ("threshold", folder / "p.npy", "--labels", folder / "y.npy", *options)
+    for more in (("--search", "min-area=0,3"), ("--maximize", "mean-dice")):
+        ran = calibcli(*run, *more)
+        assert (ran.code, "counts every image once" in ran.err) == (2, True)
+    assert calibcli(*run, "--maximize", "f1", "-q").code == 0

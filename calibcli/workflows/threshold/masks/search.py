@@ -95,6 +95,11 @@ def search_regions(
         UsageError: options that do not fit.
     """
     _refuse(wish)
+    if spec.weighted:
+        raise UsageError(
+            "a search over regions counts every image once",
+            "leave out --weight, or --search and mean-dice",
+        )
     asked = Asked.of(spec, conventions, options)
     found = asked.gather()
     check_guarantee(found, spec, wish)
