@@ -13,6 +13,8 @@ import pyarrow.parquet
 import pytest
 
 from calibcli.errors import CalibcliError, ExitCode, InputError
+from calibcli.io.formats.sources import expand
+from calibcli.io.images.files import open_images
 from calibcli.io.rows.dataset import InputSpec, open_dataset
 
 SECRET = "hunter2"
@@ -374,6 +376,21 @@ def test_npz_member_that_is_cut(fail, tmp_path):
     at = content.index(b"score.npy")
     broken = content[: at + 180] + b"\x01" + content[at + 181 :]  # a checksum that fails
     (tmp_path / "x.npz").write_bytes(broken)
+    fail(tmp_path / "x.npz")
+
+
+def test_npz_that_is_encrypted(fail, tmp_path):
+    np.savez(tmp_path / "x.npz", scores=np.zeros((1, 2, 2)), labels=np.zeros((1, 2, 2)))
+    content = bytearray((tmp_path / "x.npz").read_bytes())
+    for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = content.find(mark)
+        while at >= 0:
+            content[at + place] |= 1  # the flag of an encrypted member
+            at = content.find(mark, at + 4)
+    (tmp_path / "x.npz").write_bytes(content)
+    for source in expand((str(tmp_path / "x.npz"),)):
+        with pytest.raises(InputError, match="damaged or of another type"):
+            open_images(source, ("scores",), "scores")
     fail(tmp_path / "x.npz")
 
 
