@@ -220,6 +220,21 @@ def test_weights_of_images_count_for_structures(tmp_path, planes):
         assert own["decided"] < other["decided"]
 
 
+def test_a_reference_of_structures_that_may_overlap(tmp_path, calibcli):
+    """Labels tell that planes are structures of their own; the reference has none."""
+    rng = np.random.default_rng(0)
+    p = rng.random((5, 3, 8, 9))
+    for name, values in (("p", p), ("q", p**1.4), ("y", (rng.random(p.shape) < p).astype("u1"))):
+        np.save(tmp_path / f"{name}.npy", values)
+    run = calibcli(
+        "measure", tmp_path / "p.npy", "--labels", tmp_path / "y.npy", "--task", "segmentation",
+        "--classes", "a,b,c", "--reference", tmp_path / "q.npy", "--no-ci", "-q",
+        "--format", "json",
+    )  # fmt: skip
+    moved = run.json["drift"]["metrics"]["mean_score"]
+    assert moved["value"] == pytest.approx(p.mean() - (p**1.4).mean())
+
+
 def test_a_search_over_regions_refuses_weights(folder, calibcli):
     options = ("--images", folder / "images.parquet", "--weight", "w", "--task", "segmentation")
     run = ("threshold", folder / "p.npy", "--labels", folder / "y.npy", *options)

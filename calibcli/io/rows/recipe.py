@@ -33,6 +33,7 @@ class InputSpec:
     descending: bool = False
     raw_scale: RawScale | None = None
     task: str | None = None
+    pixels: str | None = None  # what a pixel is, of images whose labels cannot tell
     classes: tuple[str, ...] | None = None
     positive: str | None = None
     weight: str | None = None

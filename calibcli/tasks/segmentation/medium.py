@@ -32,7 +32,7 @@ class Images(Medium):
         """Open stacks and folders of images; they have no columns to keep."""
         if spec.count is not None:
             refuse("--count", "masks")
-        return open_stacks(spec, need_labels=how["need_labels"], sources=sources)
+        return open_stacks(spec, need_labels=how["need_labels"], sources=sources, rows=spec.pixels)
 
     def params(self, spec: InputSpec, dataset: StackDataset) -> dict[str, Any]:
         """Return the input options as they stand in the JSON."""

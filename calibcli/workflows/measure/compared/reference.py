@@ -126,7 +126,7 @@ def load_reference(path: str, asked: Asked, found: Gathered) -> Reference:
     if kind == "calibrator":
         there, digest = _of_calibrator(path)
     else:
-        bare = replace(spec, paths=(path,), labels=None, raw_scale=scale)
+        bare = replace(spec, paths=(path,), labels=None, raw_scale=scale, pixels=found.task)
         options: dict[str, Any] = {"threads": asked.threads, "labels": None, "to_logits": True}
         options["calibrator"] = calibrator if kind == "scores" else None
         there = _with_groups(bare, asked.conventions, options, stats=kind == "stats")
