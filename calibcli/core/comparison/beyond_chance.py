@@ -10,6 +10,7 @@ was worth is told by the clusters of the other one.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,11 +18,14 @@ import numpy as np
 from calibcli.core.calibrators.evidence import label_evidence
 from calibcli.core.comparison.drift import psi
 from calibcli.core.metrics.binary import Undefined, View, auc
+from calibcli.core.metrics.intervals import measure
 from calibcli.core.metrics.spread import independent_moments, spread_of
 from calibcli.core.numeric.special import norm_ppf
 from calibcli.core.statistics.curves import Binning
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from calibcli.core.statistics.stats import ScoreStats
 
 
@@ -100,3 +104,49 @@ def _design(stats: ScoreStats) -> float:
     slope = np.full(size, (1.0 - share) / n), np.full(size, -share / n)
     alone, _ = independent_moments(stats, slope)
     return max(float(spread_of(stats, slope).variance) / alone, 1.0) if alone > 0.0 else 1.0
+
+
+LEVEL = 0.998
+"""One dump of a thousand with labels at random is taken for one whose scores rank."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """What the scores of some binary problems tell about their labels.
+
+    Labels that have nothing to do with the scores have an AUC above one half in one dump of two.
+    So what is asked is the lower end of its interval, of one problem at least, at a level that all
+    share (Bonferroni).
+
+    Attributes:
+        value: mean AUC of several classes (macro one-vs-rest), largest AUC of several labels; None
+            where none is defined.
+        beyond: whether one problem is ranked beyond its interval.
+        backwards: places of the problems that are ranked the wrong way beyond their interval.
+    """
+
+    value: float | None
+    beyond: bool
+    backwards: tuple[int, ...]
+
+    @classmethod
+    def of(cls, problems: Sequence[ScoreStats], *, exclusive: bool) -> Ranks:
+        """Return it for a score, for labels, or for classes of which each row has one.
+
+        The macro average is Provost and Domingos', "Well-trained PETs" (2000), unweighted; the
+        intervals are those of `metrics.rankings`, by units where there are clusters.
+        """
+        level = 1.0 - (1.0 - LEVEL) / max(len(problems), 1)
+        found = [
+            measure(View(one, Binning()), confidence=level, names=("auc",))["auc"][:3]
+            for one in problems
+        ]
+        values = [value for value, _, _ in found if value is not None]
+        value = None
+        if values:
+            value = sum(values) / len(values) if exclusive else max(values)
+        low = max((low for _, low, _ in found if low is not None), default=0.0)
+        backwards = tuple(
+            k for k, (_, _, high) in enumerate(found) if high is not None and high < 0.5
+        )
+        return cls(value, low > 0.5, backwards)

@@ -13,11 +13,13 @@ from calibcli.core.calibrators.evidence import (
     require_both_classes,
     require_two_classes,
 )
+from calibcli.core.comparison.beyond_chance import Ranks, auc_beyond
 from calibcli.core.comparison.promotion import Check, class_psi, odds_ratio
 from calibcli.core.metrics.binary import Undefined, View, auc
 from calibcli.core.statistics.curves import Binning
 from calibcli.core.statistics.stats import ScoreStats
 from calibcli.io.artifacts.stats import stats_from_dict
+from calibcli.io.failures import listing
 from calibcli.tasks.families import STATS_CLASSES
 
 if TYPE_CHECKING:
@@ -67,20 +69,33 @@ def checks_of(found: Gathered, known: Mapping[str, Any] | None, rule: Rule) -> l
             f"{rarest:,g} rows of the rarest {which}, fewer than --min-positives {least:,}",
         ),
     ]
-    return checks + (_first(found, rule) if known is None else shift_checks(found, known, rule))
+    shifts = [] if known is None else shift_checks(found, known, rule)
+    return checks + shifts + _ranked(found, rule, first=known is None)
 
 
-def _first(found: Gathered, rule: Rule) -> list[Check]:
-    """Return what stands in for a comparison on a first run: some scores rank their labels."""
-    if found.exclusive or rule.auc == float("inf"):
+def _ranked(found: Gathered, rule: Rule, *, first: bool) -> list[Check]:
+    """Return whether the scores rank the labels beyond chance.
+
+    Of several labels it is enough that one is ranked; of several classes none may be ranked the
+    wrong way, as where their columns are in another order. A first run is told also that they do:
+    nothing else stands there for the shift.
+    """
+    if rule.auc == float("inf"):
         return []
     population = found.overall.population
-    areas = [_auc(one) for one in population.classes or (population.pairs,)]
-    value = max((one for one in areas if one is not None), default=None)
-    ranks = value is not None and value > 0.5
+    problems = population.classes or (population.pairs,)
+    ranks = Ranks.of(problems, exclusive=found.exclusive)
+    value, backwards = ranks.value, ranks.backwards if found.exclusive else ()
+    passed = value is not None and value > 0.5 and ranks.beyond and not backwards
+    if passed and not first:
+        return []
     area = "undefined" if value is None else f"{value:.3g}"
-    said = f"the scores do not rank the labels: AUC {area}, and a first run asks for more than 0.5"
-    return [Check("first_auc", value, 0.5, ranks, said)]
+    if backwards:
+        named = listing([found.classes[k] for k in backwards])
+        said = f"the scores do not rank the labels: those of {named} rank them the wrong way"
+    else:
+        said = f"the scores do not rank the labels: AUC {area}, not above 0.5 beyond its interval"
+    return [Check("first_auc" if first else "ranks", value, 0.5, passed, said)]
 
 
 def _number(rows: float) -> int | float:
@@ -94,7 +109,7 @@ def shift_checks(found: Gathered, known: Mapping[str, Any], rule: Rule) -> list[
     labels together. Labels are compared by the odds of label 1 (the most changed label of
     several), or by the PSI of class frequencies, which has the limit of the scores; both PSI are
     less what chance alone makes. What the scores say about the labels is compared by the AUC (of
-    several classes by the accuracy).
+    several classes by the accuracy, and by the AUC of each class beyond chance).
 
     Raises:
         InputError: statistics that are damaged.
@@ -107,7 +122,8 @@ def shift_checks(found: Gathered, known: Mapping[str, Any], rule: Rule) -> list[
         change = _accuracy(before, own.pairs)
         found_checks.append(_labels(classes, found, rule))
         said = "the accuracy has changed by"
-        return [*found_checks, _check("accuracy", change, "auc", rule.auc, said)]
+        found_checks.append(_check("accuracy", change, "auc", rule.auc, said))
+        return found_checks + _class_ranks(classes, found, rule)
     now = own.classes or (own.pairs,)
     was = classes or ([] if before is None else [before])
     pairs = list(zip(now, was, strict=True)) if len(now) == len(was) else []
@@ -139,6 +155,9 @@ def _psi(before: ScoreStats | None, now: ScoreStats) -> float | None:
         found = psi(before, now)
     except Undefined:
         return None
+    if now.parts is not None and len(np.unique(now.parts.slot)) < 2:
+        # All units alike (images of equal scores are one) leave nothing to tell chance by.
+        return found.value
     # Small or clustered dumps differ by chance: that is no shift.
     return max(found.value - found.expected, 0.0)
 
@@ -155,6 +174,21 @@ def _accuracy(before: ScoreStats | None, now: ScoreStats) -> float | None:
     if before is None or not before.n or not now.n:
         return None
     return abs(float(now.positives / now.n) - float(before.positives / before.n))
+
+
+def _class_ranks(before: list[ScoreStats] | None, found: Gathered, rule: Rule) -> list[Check]:
+    """Hold the AUC of each class against the rest: of rare classes the accuracy tells little.
+
+    A change counts as far as chance does not explain it, as that of a group does.
+    """
+    now = found.overall.population.classes
+    if before is None or len(before) != len(now):
+        return []
+    level = 1.0 - (1.0 - rule.confidence) / len(now)
+    changes = [auc_beyond(then, own, level) or 0.0 for then, own in zip(before, now, strict=True)]
+    worst = max(range(len(now)), key=changes.__getitem__)
+    said = f"the AUC of {found.classes[worst]} has changed by"
+    return [_check("class_auc", changes[worst], "auc", rule.auc, said)]
 
 
 def _labels(before: list[ScoreStats] | None, found: Gathered, rule: Rule) -> Check:

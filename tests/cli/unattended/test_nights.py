@@ -6,7 +6,6 @@ import json
 import os
 import resource
 import signal
-import sys
 
 import numpy as np
 import pytest
@@ -23,6 +22,7 @@ from calibcli.workflows.input.conventions import Conventions
 from calibcli.workflows.promote.outcome import Attempt
 from calibcli.workflows.promote.pair import promote_pair, rolled_back_pair
 from calibcli.workflows.threshold.threshold import Wish, threshold
+from tests.nights import ended, kill_at, run_apart
 
 NIGHTS, ROWS = int(os.environ.get("NIGHTS", "1000")), 2000
 FP, FN = 1.0, 4.0
@@ -71,40 +71,6 @@ def chosen(night, pair, fresh=None):
     quick = Conventions(confidence=None)
     rows = InputSpec((str(fresh or night),))
     threshold(rows, quick, wish, calibrator=str(pair[0]), output=str(pair[1]))
-
-
-def run_apart(work):
-    """Run a job in a process of its own; return its number."""
-    number = os.fork()
-    if number == 0:
-        try:
-            work()
-        except CalibcliError:
-            os._exit(3)
-        except BaseException:  # noqa: BLE001 - a child never returns to the tests
-            os._exit(4)
-        os._exit(0)
-    return number
-
-
-def ended(number):
-    status = os.waitpid(number, 0)[1]
-    return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-
-
-def kill_at(folder, step):
-    """Kill this process before it touches the folder for the step-th time."""
-    taken = 0
-
-    def hook(event, arguments):
-        nonlocal taken
-        paths = [str(one) for one in arguments if isinstance(one, str | os.PathLike)]
-        if event != "import" and any(path.startswith(str(folder)) for path in paths):
-            taken += 1
-            if taken > step:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    sys.addaudithook(hook)
 
 
 @pytest.mark.slow
