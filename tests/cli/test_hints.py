@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import subprocess
 
@@ -232,3 +233,18 @@ def test_files_of_yolo_become_tables_by_the_command_of_the_hint(calibcli, write,
     shown = ran.json["overall"]
     assert [shown["metrics"][k]["value"] for k in ("images", "ground_truth", "n")] == [4, 3, 2]
     assert [shown["confusion"][0][k] for k in ("tp", "fp", "fn")] == [1, 0, 2]
+
+
+def test_the_choices_of_an_evaluation_harness(calibcli, write):
+    lines = [
+        json.dumps({"doc_id": i, "target": int(k), "acc": 1.0,
+                    "filtered_resps": [[float(np.log(v + 1e-9)), False] for v in row]})
+        for i, (row, k) in enumerate(zip(Q, K, strict=True))
+    ]  # fmt: skip
+    path = write("a.jsonl", "\n".join(lines))
+    ran = calibcli("measure", path, "--no-ci")
+    assert ran.code == 3
+    hint = ran.err.splitlines()[-1].removeprefix("hint: ")
+    assert hint == f"calibcli measure {path} --no-ci --scores 'filtered_resps.*.0' --logits"
+    again = calibcli(*shlex.split(hint)[1:], "--format", "json", "-q").json["overall"]["metrics"]
+    assert again["accuracy"]["value"] == pytest.approx((Q.argmax(axis=1) == K).mean())

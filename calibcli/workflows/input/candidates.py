@@ -221,6 +221,8 @@ def _singles(file: Evidence) -> list[Options]:
     return found
 
 
+_RESPONSES = "filtered_resps"
+"""Where lm-evaluation-harness keeps a pair for each choice: its log-likelihood first."""
 _LOGITS = re.compile(r"(?i)logit|rawformulaval|raw_?score|output_margin")
 _MARGINS = re.compile(r"(?i)score|decision|margin|distance|svm|anomaly|points")
 
@@ -243,6 +245,8 @@ def _unbounded(file: Evidence) -> list[Options]:
 def _several(file: Evidence, labels: Evidence) -> Iterator[Options]:
     """Yield columns that may be the scores of classes: named alike, or as the labels are."""
     columns = file.reader.columns
+    if _RESPONSES in columns:
+        yield ("--scores", f"{_RESPONSES}.*.0"), ("--logits", None)
     plain = [name for name, column in columns.items() if column.kind in ("number", "any")]
     numbers = [name for name in plain if _numbers(file, name) is not None]
     groups: dict[tuple[str, ...], str] = {}
