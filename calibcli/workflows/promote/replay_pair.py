@@ -66,7 +66,8 @@ def wished(thresholds: str, found: Gathered) -> tuple[Wish, Costs]:
     wish = wish_of(chosen)
     if wish.costs is None or wish.per_group is not None:
         raise UsageError(
-            f"{show(thresholds)} does not say what errors cost, for all rows alike",
+            f"{show(thresholds)} does not say what errors cost, for all rows alike: policies are "
+            "compared by what each row has cost, and other objectives are not sums over rows",
             "calibcli threshold SCORES --cost fp=1,fn=4 -o FILE",
         )
     return wish, wish.costs
