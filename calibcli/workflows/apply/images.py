@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from calibcli.workflows.input.loaded.calibrator import LoadedCalibrator
     from calibcli.workflows.input.loaded.cuts import LoadedThresholds
 
-    Draw = Callable[[Array], NDArray[Any]]
+    Draw = Callable[[Array, str | None], NDArray[Any]]
 
 Result = dict[str, Any]
 
@@ -73,7 +73,7 @@ def apply_images(
     classes = loaded.classes or None
     sources = expand(spec.paths, spec.input_format)
     stack: Any = open_stacks(
-        replace(spec, classes=None, cluster="image"),
+        replace(spec, classes=None, cluster="image", groups=_groups(spec, cuts)),
         need_labels=False,
         sources=sources,
         rows=loaded.task,
@@ -90,6 +90,7 @@ def apply_images(
         raise UsageError("--classes: one score a pixel has no classes to name", "leave it out")
     check_fits(loaded, stack.task, spec.classes or loaded.classes, logits=spec.logits)
     draw = None if cuts is None else _draw(cuts)
+    column = None if cuts is None else cuts.group
     if cuts is not None:
         stack.refuse_regions(cuts.image_rule)
     targets = _targets(output, [source.name for source in sources])
@@ -100,7 +101,13 @@ def apply_images(
 
     def one(frame: Frame) -> tuple[Frame, NDArray[Any]]:
         p = probabilities(stack, frame, lambda scores: _applied(loaded, scores, spec))
-        return frame, p if draw is None else draw(p)
+        if draw is None:
+            return frame, p
+        group = None
+        if column is not None:
+            code, values = frame.image.groups[0]
+            group = values[code]
+        return frame, draw(p, group)
 
     pixels = 0
     sink: ImageSink | None = None
@@ -185,17 +192,27 @@ def _targets(output: str, names: list[str]) -> list[str]:
     return made
 
 
+def _groups(spec: InputSpec, cuts: LoadedThresholds | None) -> tuple[str, ...]:
+    """Return the column of images by which thresholds differ, if they do."""
+    if cuts is None or cuts.group is None:
+        return ()
+    if spec.images is None:
+        raise UsageError(
+            f"these thresholds differ by {cuts.group!r}, which a table of the images tells",
+            "--images FILE, with this column",
+        )
+    return (cuts.group,)
+
+
 def _draw(cuts: LoadedThresholds) -> Draw:
     """Return what makes a mask, (H, W) or one for each structure (K, H, W), of probabilities."""
-    if cuts.group is not None:
-        raise UsageError("these thresholds differ by group, and images have none", "choose others")
     if cuts.stored.sets:
         raise UsageError("prediction sets are no masks", "choose cut-offs: --maximize dice")
     rule, nothing = cuts.image_rule, nothing_of(len(cuts.classes))
     kind = np.min_scalar_type(nothing)
 
-    def drawn(p: Array) -> NDArray[Any]:
-        codes = rule.decide(p)
+    def drawn(p: Array, group: str | None) -> NDArray[Any]:
+        codes = rule.decide(p, group)
         mask: NDArray[Any] = codes.astype(kind)
         mask[codes == NONE] = nothing
         mask[codes == REFER] = nothing - 1

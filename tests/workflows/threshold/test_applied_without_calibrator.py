@@ -109,6 +109,31 @@ def test_masks(planes, calibcli, good, tmp_path):
         assert got == [one["confusion"][key] for key in ("tp", "fp", "fn")]
 
 
+def test_masks_by_group_of_images(calibcli, good, tmp_path):
+    rng = np.random.default_rng(5)
+    p = rng.random((6, 12, 13))
+    label = (rng.random(p.shape) < p).astype(np.uint8)
+    label[::2] &= p[::2] > 0.6
+    np.save(tmp_path / "p.npy", p)
+    np.save(tmp_path / "y.npy", label)
+    scores, cuts, out, images = (tmp_path / n for n in ("p.npy", "t.json", "m.npy", "i.csv"))
+    images.write_text("image_id,site\n" + "".join(f"{i},{'ab'[i % 2]}\n" for i in range(6)))
+    task = ("--task", "segmentation")
+    chosen = calibcli(
+        "threshold", scores, "--labels", tmp_path / "y.npy", *task, "--images", images,
+        "--per-group", "site", "-o", cuts, "-q", "--format", "json",
+    ).json  # fmt: skip
+    run = ("apply", "--thresholds", cuts, scores, *task, "-o", out, "-q")
+    ran = calibcli(*run)
+    assert (ran.code, "--images FILE" in ran.err) == (2, True)
+    good(*run, "--images", images)
+    groups = [one for one in chosen["thresholds"] if one["slice"]["kind"] == "group"]
+    assert [one["slice"]["value"] for one in groups] == ["a", "b"]
+    for place, one in enumerate(groups):
+        got = counts(np.load(out)[place::2] == 1, label[place::2] == 1)
+        assert got == [one["confusion"][key] for key in ("tp", "fp", "fn")]
+
+
 def test_what_needs_a_calibrator_says_so(rows, calibcli, good, tmp_path):
     cuts, cal = tmp_path / "t.json", tmp_path / "c.json"
     data = (rows, "--score", "score", "--label", "label")
