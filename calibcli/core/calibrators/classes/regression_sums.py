@@ -293,20 +293,23 @@ def _blocks_diagonal(
 
 
 def _whole_full(hessian: FloatArray, x: FloatArray, p: FloatArray, mass: FloatArray) -> None:
+    """Both factors of a row, diag(p) - p p' and x x', are symmetric: half of each is multiplied."""
     size = p.shape[1]
-    at = np.arange(size)
-    own = hessian.reshape(size, size + 1, size, size + 1)
+    (first, second), (left, right) = np.triu_indices(size), np.triu_indices(size + 1)
+    found = np.zeros((len(first), len(left)))
     height = max(_PRODUCTS // (size * (size + 1)), 1)
     for start in range(0, len(x), height):
         rows = slice(start, start + height)
-        some = np.ones((len(x[rows]), size + 1))
-        some[:, :-1] = x[rows]
-        root = p[rows] * np.sqrt(mass[rows])[:, None]
-        through = (root[:, :, None] * some[:, None, :]).reshape(len(some), -1)
-        hessian -= through.T @ through
-        squares = (some[:, :, None] * some[:, None, :]).reshape(len(some), -1)
-        found = (p[rows] * mass[rows, None]).T @ squares
-        own[at, :, at, :] += found.reshape(size, size + 1, size + 1)
+        share, some = np.ascontiguousarray(p[rows].T), np.ones((size + 1, len(x[rows])))
+        some[:-1] = x[rows].T
+        through = share[first] * -share[second]
+        through[first == second] += share
+        through *= mass[rows]
+        found += through @ (some[left] * some[right]).T
+    of, at = np.empty((size, size), int), np.empty((size + 1, size + 1), int)
+    of[first, second] = of[second, first] = np.arange(len(first))
+    at[left, right] = at[right, left] = np.arange(len(left))
+    hessian += found[of[:, None, :, None], at[:, None, :]].reshape(hessian.shape)
 
 
 def _blocks_full(hessian: FloatArray, x: FloatArray, p: FloatArray, mass: FloatArray) -> None:
