@@ -96,7 +96,8 @@ def fitting_thresholds(path: str, loaded: LoadedCalibrator) -> LoadedThresholds:
     if not cuts.calibrated:
         raise InputError(
             f"{path} was chosen on uncalibrated scores",
-            "leave the calibrator out: calibcli apply --thresholds FILE SCORES -o OUT",
+            "choose them with --calibrator FILE, or leave the calibrator out: "
+            "calibcli apply --thresholds FILE SCORES -o OUT",
         )
     loaded.check_cuts(path, cuts.stored.calibrator)
     return cuts
