@@ -217,6 +217,10 @@ class Dataset(Protocol):
         """The pyarrow.Schema of `Batch.table`, when all columns are kept."""
 
     @property
+    def raw_scale(self) -> RawScale | None:
+        """How scores that are no probabilities were turned into logits; None where they are."""
+
+    @property
     def paths(self) -> tuple[str, ...]:
         """The files of scores."""
 
@@ -233,9 +237,3 @@ class Dataset(Protocol):
 
     def batches(self) -> Iterator[Batch]:
         """Read everything, in row order, in this thread."""
-
-
-def raw_scale_of(dataset: Dataset | None) -> RawScale | None:
-    """Return how the scores of a data set were turned into logits, where they are raw."""
-    scale: RawScale | None = getattr(dataset, "raw_scale", None)
-    return scale

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from calibcli.core.numeric.raw_scale import RawScale
     from calibcli.core.results.warning import Warning
     from calibcli.io.dataset import Batch, Dataset, Partition, Unit
 
@@ -97,6 +98,11 @@ class Share(OfTask):
     def schema(self) -> Any:
         """The schema of all columns, when they are kept."""
         return self.whole.schema
+
+    @property
+    def raw_scale(self) -> RawScale | None:
+        """How raw scores were turned into logits."""
+        return self.whole.raw_scale
 
     @property
     def paths(self) -> tuple[str, ...]:

@@ -265,6 +265,10 @@ class BoxDataset(OfTask):
             for index, (start, stop) in enumerate(pairwise(bounds))
         ]
 
+    @property
+    def raw_scale(self) -> None:
+        """None: scores of boxes are probabilities or logits."""
+
     def by_content(self) -> BoxDataset:
         """Return itself: its units are known by their identity."""
         return self

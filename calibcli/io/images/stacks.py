@@ -267,6 +267,10 @@ class StackDataset(OfTask):
             for pair in self.pairs
         ]
 
+    @property
+    def raw_scale(self) -> None:
+        """None: scores of pixels are probabilities or logits."""
+
     def by_content(self) -> StackDataset:
         """Return itself: its units are known by their identity."""
         return self

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from calibcli.io.dataset import raw_scale_of
 from calibcli.io.rows.dataset import RowDataset, open_dataset
 from calibcli.tasks.collect import RowCounter
 from calibcli.tasks.table import Medium
@@ -34,7 +33,7 @@ class Rows(Medium):
 
     def params(self, spec: InputSpec, dataset: Dataset) -> dict[str, Any]:
         """Return the input options as they stand in the JSON."""
-        scale = raw_scale_of(dataset)
+        scale = dataset.raw_scale
         given = {
             "key": spec.key,
             "predicted": spec.predicted,

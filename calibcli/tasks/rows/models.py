@@ -148,6 +148,10 @@ class ModelDataset(OfTask):
         found = self.datasets if self.files else self.datasets[:1]
         return [item for one in found for item in one.inputs]
 
+    @property
+    def raw_scale(self) -> None:
+        """None: scores of models that are joined are probabilities or logits."""
+
     def by_content(self) -> ModelDataset:
         """Return the same, whose rows are known by what they hold for the first model."""
         first = self.datasets[0]

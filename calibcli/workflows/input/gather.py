@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Self
 from calibcli.core.results.figures import OVERALL, Where
 from calibcli.core.results.warning import Warning
 from calibcli.errors import InputError, UsageError
-from calibcli.io.dataset import raw_scale_of
 from calibcli.io.failures import reading
 from calibcli.io.formats.sources import expand
 from calibcli.tasks.collect import Counted, count
@@ -72,7 +71,7 @@ def layout_of(dataset: Dataset, spec: InputSpec, conventions: Conventions) -> La
         classes=dataset.classes,
         names=dataset.score_names,
         groups=spec.groups,
-        edges=conventions.exact_on(raw_scale_of(dataset)),
+        edges=conventions.exact_on(dataset.raw_scale),
         logits=spec.logits,
         weighted=spec.weighted,
         clustered=dataset.unit.clustered,

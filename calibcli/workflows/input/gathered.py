@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from calibcli.core.results.figures import Where
-from calibcli.io.dataset import raw_scale_of
 from calibcli.io.task import SINGLE, OfTask
 from calibcli.tasks.population import Population, of_pairs
 
@@ -63,7 +62,7 @@ class Gathered(OfTask):
     @property
     def raw_scale(self) -> RawScale | None:
         """How raw scores were turned into logits; None where scores are no raw ones."""
-        return raw_scale_of(self.dataset)
+        return None if self.dataset is None else self.dataset.raw_scale
 
     @property
     def name(self) -> str:

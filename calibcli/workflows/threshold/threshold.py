@@ -9,7 +9,6 @@ from msgspec import structs
 
 from calibcli.core.decisions.stored import CUT, rule_of_cuts
 from calibcli.core.results.warning import Warning
-from calibcli.io.dataset import raw_scale_of
 from calibcli.io.task import OfTask, Task
 from calibcli.tasks.collect import Counts
 from calibcli.tasks.families import STATS_CLASSES
@@ -167,8 +166,8 @@ def choose_cuts(
         opened = asked.open()
     dataset = opened[0]
     rows = None
-    if asked.loaded is None:
-        wish = replace(wish, scale=raw_scale_of(dataset))
+    if asked.loaded is None and dataset is not None:
+        wish = replace(wish, scale=dataset.raw_scale)
     if dataset is None:
         asked = replace(asked, spec=replace(asked.spec, groups=shown))
     else:

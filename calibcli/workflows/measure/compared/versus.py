@@ -16,7 +16,6 @@ from calibcli.core.comparison.paired import (
 )
 from calibcli.core.results.comparisons import Contrast, Difference, Versus
 from calibcli.errors import InputError, UsageError
-from calibcli.io.dataset import raw_scale_of
 from calibcli.io.rows.dataset import RowDataset
 from calibcli.io.rows.dataset import open_dataset as open_rows
 from calibcli.tasks.collect import count
@@ -105,7 +104,7 @@ def versus(
         drop_invalid=spec.drop_invalid or spec.key is not None,
     )
     parts = sides(first, rival, layout, (first.paths[0], name))
-    scales = raw_scale_of(first), raw_scale_of(rival)
+    scales = first.raw_scale, rival.raw_scale
     ranked = None
     if scales[0] is not None and scales[1] is not None:
         ranked = Ranked(scales[0], scales[1])
