@@ -67,6 +67,11 @@ def _cutoff(report: ReportResult) -> str:
     if chosen is not None:
         part = overall.last if chosen.calibrated else overall
         name = f"Cut-off {{}}, which {decisions.objective_words(chosen)}"
+    decision = report.measure.decision
+    if chosen is not None and decision is not None and decision.referring is not None:
+        facts = [*_kept(decision), ("refers", f"{_share(decision.metrics['undecided'])} of rows")]
+        cut = figures.edge(tables[0].threshold or 0.0) if tables else ""
+        return _block(name.format(cut) if cut else "Decisions", facts)
     if not tables:
         return _decided(report.measure)
     table, curve = tables[0], part.cost_curve
@@ -115,7 +120,7 @@ def _decided(measure: MeasureResult) -> str:
 
 
 def _kept(decision: Decided) -> list[tuple[str, str]]:
-    """Return what the boxes that are kept find, how many are right, and false alarms an image."""
+    """Return what decisions find, how many alerts are right, and false alarms an image."""
     counts, shown = decision.confusion, decision.metrics
     recall, precision = shown.get("recall"), shown.get("precision")
     if counts is None or recall is None or precision is None:

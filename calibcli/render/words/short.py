@@ -193,13 +193,21 @@ def structure_lines(result: MeasureResult) -> list[str]:
 
 
 def chosen_line(result: MeasureResult) -> str:
-    """Return what the cut-off of `--thresholds` finds, alerts and costs; empty without one."""
+    """Return what the cut-off of `--thresholds` finds, alerts and costs; empty without one.
+
+    Where rows are referred it is what is decided of the others.
+    """
     tables, asked = result.overall.last.confusion or (), result.conventions.thresholds
     if result.decision is None or not tables or not asked or tables[0].threshold != asked[0]:
         return ""
     if result.decision.classes:  # each class has a cut-off of its own
         return ""
-    return f"  {found_line(tables[0], result.conventions.cost, words_of(result.task).rows)}"
+    rows, counts = words_of(result.task).rows, result.decision.referring
+    if counts is not None:
+        told = f"finds {count(counts.tp)} of {count(counts.tp + counts.fn)}"
+        left = share(result.decision.metrics["undecided"].value or 0.0)
+        return f"  {told}, alerts {count(counts.tp + counts.fp)}, refers {left} of {rows}"
+    return f"  {found_line(tables[0], result.conventions.cost, rows)}"
 
 
 def found_line(table: Confusion, cost: str | None, rows: str = "rows") -> str:

@@ -17,9 +17,16 @@ from calibcli.tasks.words import words_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from calibcli.core.results.base import Number
     from calibcli.core.results.figures import Confusion
     from calibcli.core.results.parts.decided import Decided
-    from calibcli.core.results.threshold import Choice, CutOff, GroupCut, ThresholdResult
+    from calibcli.core.results.threshold import (
+        Choice,
+        CutOff,
+        GroupCut,
+        ReferralBand,
+        ThresholdResult,
+    )
     from calibcli.render.tables.layout import Style
 
 _CUTS: Final = 5
@@ -74,6 +81,10 @@ def _only(item: CutOff, result: Choice) -> Iterator[str]:
     objective = "cost a row" if result.objective == "cost" else (result.objective or "value")
     crossed = None if crossed is None or crossed.value is None else crossed
     said_below = crossed is None and objective in RATES[:2] and item.confusion is not None
+    alone = ""
+    if item.cost is not None and item.cost.band is not None:
+        alone = "without referrals: "
+        yield from _referral(item.cost.band, item.n, what)
     if reached is not None and reached.value is not None and not said_below:
         digits = short.digits_of(reached)
         told = f"{objective} {short.number(reached.value, digits)} here"
@@ -82,10 +93,10 @@ def _only(item: CutOff, result: Choice) -> Iterator[str]:
         elif reached.low is not None and reached.high is not None:
             ends = ", ".join(short.number(end, digits) for end in (reached.low, reached.high))
             told = f"{objective} {short.number(reached.value, digits)} [{ends}]"
-        yield told
+        yield f"{alone}{told}"
     table = item.confusion
     if table is not None:
-        yield short.found_line(table, result.conventions.cost, what)
+        yield f"{alone}{short.found_line(table, result.conventions.cost, what)}"
         yield _rates(table, result.constraints)
     low, high = item.ends
     if low is not None and high is not None and low < high:
@@ -96,6 +107,16 @@ def _only(item: CutOff, result: Choice) -> Iterator[str]:
         yield f"boxes are suppressed from an IoU of {figures.short(item.suppression)}"
     if item.min_area or item.fill_holes:
         yield _filter(item)
+
+
+def _referral(band: ReferralBand, rows: Number | None, what: str) -> Iterator[str]:
+    """Yield which rows are referred, and what is decided of the others."""
+    ends = " to ".join(map(figures.short, (band.low, band.high)))
+    of_all = "" if rows is None else f" of {short.count(rows)}"
+    cost = f"{1000 * band.cost:.0f} per 1,000"
+    yield f"refers {short.count(band.referred)}{of_all} {what}, scores from {ends}; costs {cost}"
+    found = f"finds {short.count(band.tp)} of {short.count(band.tp + band.fn)}"
+    yield f"of the others {found}, alerts {short.count(band.tp + band.fp)}"
 
 
 def _rates(
@@ -156,6 +177,8 @@ def _reached(one: CutOff, objective: str) -> Iterator[str]:
         yield names.visible(one.reason or "nothing chosen")
     if one.reached is not None and one.reached.value is not None:
         yield f"{objective} {short.with_interval(one.reached)}"
+    if one.cost is not None and one.cost.band is not None:
+        yield f"refers {short.count(one.cost.band.referred)}"
     if one.suppression is not None:
         yield f"NMS {figures.short(one.suppression)}"
     if one.min_area:

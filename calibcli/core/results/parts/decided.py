@@ -89,6 +89,12 @@ class Decided(Record, frozen=True, kw_only=True):
     cross_fitted: DecidedAgain | None = None
     groups: tuple[Decided, ...] | None = None
 
+    @property
+    def referring(self) -> DecisionCounts | None:
+        """The counts of one score where some rows get no decision: these are no alerts."""
+        undecided = self.metrics.get("undecided")
+        return self.confusion if undecided is not None and undecided.value else None
+
     def beside(self, title: str) -> list[tuple[str, dict[str, Figure]]]:
         """Return these figures under a title, those held out, and those of the plain decision."""
         parts = [(title, self.metrics)]
