@@ -54,3 +54,14 @@ def test_the_choice_of_a_band_is_told_as_it_decides(decided):
     assert f"refers {referred} of {len(rows)} rows" in said
     assert f"of the others finds {found} of {kept}, alerts {alerts}" in said
     assert "without referrals: finds" in said
+
+
+def test_a_gate_without_its_section_is_told_the_whole_name(calibcli, scores, decided, tmp_path):
+    _, cuts, _ = decided
+    gate = ("--fail-if", "referred>0.9")
+    ran = calibcli("apply", scores, "--thresholds", cuts, "-o", tmp_path / "new.csv", *gate)
+    assert (ran.code, ran.err.splitlines()[-1]) == (2, "hint: decision.referred")
+    gate = ("--fail-if", "decision.referred>0.9")
+    assert (
+        calibcli("apply", scores, "--thresholds", cuts, "-o", tmp_path / "new.csv", *gate).code == 0
+    )

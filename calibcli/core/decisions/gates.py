@@ -149,6 +149,13 @@ class Findings:
         """Return the figures of a section by slice."""
         return self._found.get((section, after), {})
 
+    def elsewhere(self, where: Where, name: str) -> str | None:
+        """Return what a figure of a slice is called that a section has; None if none has."""
+        for (section, after), found in self._found.items():
+            if section and name in found.get(where, {}):
+                return f"{'calibrated.' * after}{section}.{name}"
+        return None
+
     def wheres(self, kind: str, *, evidence: bool = True) -> list[Where]:
         """Return the classes, or the values of groups, that any section has, in their order.
 
@@ -319,7 +326,9 @@ def _figure(
         known = [one for one in named if not one.endswith((".p", ".reference", ".current"))]
         raise UsageError(
             f"the gate {gate.expr!r} names no figure of this result: {name!r}",
-            did_you_mean(name, known) or f"one of: {', '.join(known)}",
+            found.elsewhere(where, base)
+            or did_you_mean(name, known)
+            or f"one of: {', '.join(known)}",
         )
     if not at:
         # A figure of the whole slice, such as that of a structure, goes before those at cut-offs.
