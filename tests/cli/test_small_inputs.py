@@ -261,3 +261,29 @@ def test_boxes_of_another_form_are_warned_of(boxes, said, measured, write):
     found = measured("measure", write("dt.json", results([1, 2], boxes)), *given)
     at = found["warning_codes"].index("box-form")
     assert said in found["warnings"][at]
+
+
+@pytest.mark.parametrize(
+    ("more", "again", "said"),
+    [
+        ([], [], None),
+        ([], [0], "detections (1);"),
+        ([{"id": 3, "image_id": 1, "bbox": [60, 60, 20, 20]}], [], "objects (1);"),
+        ([{"id": 2, "image_id": 1, "bbox": [0, 0, 9, 9]}], [], "ids of objects (1);"),
+        (
+            [{"id": 1, "image_id": 1, "bbox": [60, 60, 20, 20]}],
+            [0, 1],
+            "detections (2), objects (1), ids of objects (1);",
+        ),
+    ],
+)
+def test_what_is_there_twice_is_warned_of(more, again, said, measured, write):
+    objects = json.loads(truth(["01.jpg", "02.jpg"]))
+    objects["annotations"] += [{"category_id": 1} | one for one in more]
+    given = ("--task", "detection", "--ground-truth", write("gt.json", json.dumps(objects)))
+    images, boxes = [1, 2, *(1 + i for i in again)], [*BOXES, *(BOXES[i] for i in again)]
+    found = measured("measure", write("dt.json", results(images, boxes)), *given)
+    assert ("repeated-boxes" in found["warning_codes"]) == (said is not None)
+    if said is not None:
+        at = found["warning_codes"].index("repeated-boxes")
+        assert found["warnings"][at].startswith(f"there twice: {said}")

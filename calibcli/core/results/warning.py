@@ -16,7 +16,7 @@ Code = Literal[
     "no-intervals", "uncalibrated", "other-scores", "other-matching", "cut-by-limit", "each-apart",
     "breaks", "closed-form", "champion-rows", "periods", "reference", "prior", "unreachable",
     "worse-than-plain", "not-shown", "fit", "free-form", "less-accurate", "unmatched", "one-hot",
-    "edited", "box-form", "other-conventions", "turned",
+    "edited", "box-form", "repeated-boxes", "other-conventions", "turned",
 ]  # fmt: skip
 
 CODES: dict[Code, str] = {
@@ -59,6 +59,7 @@ CODES: dict[Code, str] = {
     "less-accurate": "a calibrator makes the most probable class right less often",
     "unmatched": "rows whose key only one of two files has are left out",
     "one-hot": "each row of labels has a single 1, so it is read as one class of several",
+    "repeated-boxes": "objects or detections are there twice, or objects share an id",
     "box-form": "boxes look like x1, y1, x2, y2 or like shares of their image, not x, y, w, h",
     "edited": "a calibrator, thresholds or statistics have no digest: they were changed by hand",
     "other-conventions": "two saved results were made with different conventions",

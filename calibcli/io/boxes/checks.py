@@ -88,6 +88,15 @@ def form_remark(
     return None
 
 
+def repeated_remark(detections: int, objects: int, same_id: int) -> str | None:
+    """Return what is there twice, and counts twice; None where nothing is."""
+    parts = {"detections": detections, "objects": objects, "ids of objects": same_id}
+    told = [f"{what} ({count:,})" for what, count in parts.items() if count]
+    if not told:
+        return None
+    return f"there twice: {', '.join(told)}; each counts by itself: were files joined twice?"
+
+
 def _refuse(boxes: Boxes, bad: NDArray[np.bool_], problem: str, hint: str) -> None:
     if bad.any():
         first, count = int(bad.argmax()), int(bad.sum())

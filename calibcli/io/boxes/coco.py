@@ -45,6 +45,7 @@ class Annotations:
         images: ids as text; `size` float64 (images, 2) width and height, NaN where not given.
         names: of the categories, by id as text, in the order of the file.
         files: the id of an image by its file's name, with and without folder and suffix.
+        same_id: how many objects have the id of another.
     """
 
     boxes: Boxes
@@ -52,6 +53,7 @@ class Annotations:
     size: NDArray[np.float64]
     names: dict[str, str]
     files: dict[str, str]
+    same_id: int
 
 
 def is_json(source: Source) -> bool:
@@ -140,7 +142,10 @@ def read_annotations(source: Source, *, masks: bool = False) -> Annotations:
             raise InputError(
                 f"{boxes.where(rows[0])}: no {what} has its id", f"add it to the list of {listed}"
             )
-    return Annotations(boxes, tuple(images), size, names, _files(whole["images"], images))
+    own = [one["id"] for one in whole["annotations"] if isinstance(one.get("id"), int | str)]
+    same_id = len(own) - len(set(map(as_text, own)))
+    files = _files(whole["images"], images)
+    return Annotations(boxes, tuple(images), size, names, files, same_id)
 
 
 def _files(items: list[Any], ids: list[str]) -> dict[str, str]:

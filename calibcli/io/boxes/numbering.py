@@ -67,12 +67,28 @@ class Numbered:
             None if self.mask is None else self.mask.take(rows),
         )
 
+    @property
+    def repeated(self) -> int:
+        """How many are an earlier one again: image, class, place and score.
+
+        Masks are not told by their boxes.
+        """
+        if not len(self) or self.mask is not None:
+            return 0
+        columns = [self.image, self.label, *self.box.T]
+        columns += [self.score] if len(self.score) else []
+        bits = np.column_stack(columns).astype(np.float64).view(np.uint64)
+        odd = np.random.default_rng(0).integers(1 << 63, size=len(columns), dtype=np.uint64) | 1
+        scrambled = bits ^ (bits >> np.uint64(29))
+        return len(bits) - len(np.unique((scrambled * odd).sum(axis=1)))
+
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Truth:
     """Objects, and what their file says of images and classes.
 
-    `files` has the ids of images by the names of their files.
+    `files` has the ids of images by the names of their files; `same_id` is how many objects of a
+    file have the id of another.
     """
 
     boxes: list[Boxes]
@@ -80,6 +96,7 @@ class Truth:
     size: dict[str, tuple[float, float]]
     names: dict[str, str]
     files: dict[str, str]
+    same_id: int
 
 
 def read_files(
@@ -114,7 +131,7 @@ def read_truth(path: str, spec: InputSpec) -> tuple[Truth, int]:
     names: dict[str, str] = {}
     size: dict[str, tuple[float, float]] = {}
     files: dict[str, str] = {}
-    dropped = 0
+    dropped = same_id = 0
     sources = expand((path,))
     listed = all(map(is_json, sources))
     for source in sources:
@@ -131,6 +148,7 @@ def read_truth(path: str, spec: InputSpec) -> tuple[Truth, int]:
                 )
             names = found.names
             files |= found.files
+            same_id += found.same_id
             size |= dict(zip(found.images, map(tuple, found.size.tolist()), strict=True))
         else:
             one = read_table(source, scored=False)
@@ -140,7 +158,8 @@ def read_truth(path: str, spec: InputSpec) -> tuple[Truth, int]:
         dropped += bad
     if len(set(images)) < len(images):
         raise InputError(f"{show(path)}: files share an image", "an image is in one file")
-    return Truth(boxes, tuple(images) if listed else None, size, names, files), dropped
+    known = tuple(images) if listed else None
+    return Truth(boxes, known, size, names, files, same_id), dropped
 
 
 def by_file_name(boxes: Boxes, truth: Truth) -> Boxes:

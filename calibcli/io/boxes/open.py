@@ -11,7 +11,7 @@ from calibcli.core.detection.masks import Masks, decoded
 from calibcli.core.results.warning import Warning
 from calibcli.errors import UsageError
 from calibcli.io.attributes import attributes_of
-from calibcli.io.boxes.checks import checked, form_remark
+from calibcli.io.boxes.checks import checked, form_remark, repeated_remark
 from calibcli.io.boxes.coco import bad_mask
 from calibcli.io.boxes.dataset import CLASS, BoxDataset
 from calibcli.io.boxes.numbering import (
@@ -115,6 +115,12 @@ def open_boxes(
         remark = form_remark(detections.box, size[detections.image], objects.box)
         if remark is not None:
             remarks.append(Warning("box-form", remark))
+    same_id = 0 if truth is None else truth.same_id
+    remark = repeated_remark(
+        detections.repeated, 0 if objects is None else objects.repeated, same_id
+    )
+    if remark is not None:
+        remarks.append(Warning("repeated-boxes", remark))
     columns = tuple(name for name in spec.groups if name != CLASS)
     return BoxDataset(
         images,
