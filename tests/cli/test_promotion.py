@@ -266,7 +266,7 @@ def test_several_classes(calibcli, write, tmp_path, valid):
     told = run(night("c", 3.0, 0.4), "--dry-run")
     assert told["decision"] == "would-promote"
     assert [one["name"] for one in told["checks"]] == [
-        *("rows", "positives", "psi", "class_psi", "accuracy")
+        *("rows", "positives", "psi", "class_psi", "accuracy", "class_auc")
     ]
     third = night("d", 2.0, 0.0)
     labels = np.load(third[1])
