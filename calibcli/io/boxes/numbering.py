@@ -16,6 +16,7 @@ from calibcli.errors import InputError, did_you_mean
 from calibcli.io.boxes.checks import checked
 from calibcli.io.boxes.coco import is_json, read_annotations, read_results
 from calibcli.io.boxes.tables import Boxes, read_table
+from calibcli.io.content import row_hashes
 from calibcli.io.failures import listing, show
 from calibcli.io.formats.sources import expand
 from calibcli.io.rows.keys import Categories
@@ -77,10 +78,8 @@ class Numbered:
             return 0
         columns = [self.image, self.label, *self.box.T]
         columns += [self.score] if len(self.score) else []
-        bits = np.column_stack(columns).astype(np.float64).view(np.uint64)
-        odd = np.random.default_rng(0).integers(1 << 63, size=len(columns), dtype=np.uint64) | 1
-        scrambled = bits ^ (bits >> np.uint64(29))
-        return len(bits) - len(np.unique((scrambled * odd).sum(axis=1)))
+        hashes = np.sort(row_hashes(np.column_stack(columns)))  # a quarter of what `unique` takes
+        return int((hashes[1:] == hashes[:-1]).sum())
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from calibcli.core.results.envelope import GateResult
     from calibcli.core.results.figures import Confusion
     from calibcli.core.results.measure import MeasureResult, SliceResult
+    from calibcli.core.results.parts.decided import DecisionCounts
     from calibcli.core.results.parts.evidence import GatheredGroup
+    from calibcli.core.results.threshold import ReferralBand
     from calibcli.render.tables.layout import Style
     from calibcli.render.words.bins import Region
     from calibcli.render.words.verdicts import Tone
@@ -204,15 +206,20 @@ def chosen_line(result: MeasureResult) -> str:
         return ""
     rows, counts = words_of(result.task).rows, result.decision.referring
     if counts is not None:
-        told = f"finds {count(counts.tp)} of {count(counts.tp + counts.fn)}"
         left = share(result.decision.metrics["undecided"].value or 0.0)
-        return f"  {told}, alerts {count(counts.tp + counts.fp)}, refers {left} of {rows}"
+        return f"  {found_words(counts)}, refers {left} of {rows}"
     return f"  {found_line(tables[0], result.conventions.cost, rows)}"
+
+
+def found_words(counts: Confusion | DecisionCounts | ReferralBand) -> str:
+    """Return how many positives are found, and how many alerts that takes."""
+    there, given = counts.tp + counts.fn, counts.tp + counts.fp
+    return f"finds {count(counts.tp)} of {count(there)}, alerts {count(given)}"
 
 
 def found_line(table: Confusion, cost: str | None, rows: str = "rows") -> str:
     """Return what a cut-off finds, alerts and costs: counts, a share, and the price of 1,000."""
-    told = f"finds {count(table.tp)} of {count(table.true)}, alerts {count(table.given)}"
+    told = found_words(table)
     if table.tn is None or not table.rows:
         return told
     told += f" ({share(table.given / table.rows)} of {rows})"
@@ -234,8 +241,7 @@ def decision_line(result: MeasureResult) -> str:
         f"{name} {with_interval(metrics[key])}" for key, name in shown.items() if key in metrics
     ][:2]
     if boxes and counts is not None:
-        found = f"finds {count(counts.tp)} of {count(counts.tp + counts.fn)}"
-        told = [found, f"alerts {count(counts.tp + counts.fp)}", *told]
+        told = [found_words(counts), *told]
     return f"decisions: {', '.join(told)}" if told else ""
 
 

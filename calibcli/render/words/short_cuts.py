@@ -115,8 +115,7 @@ def _referral(band: ReferralBand, rows: Number | None, what: str) -> Iterator[st
     of_all = "" if rows is None else f" of {short.count(rows)}"
     cost = f"{1000 * band.cost:.0f} per 1,000"
     yield f"refers {short.count(band.referred)}{of_all} {what}, scores from {ends}; costs {cost}"
-    found = f"finds {short.count(band.tp)} of {short.count(band.tp + band.fn)}"
-    yield f"of the others {found}, alerts {short.count(band.tp + band.fp)}"
+    yield f"of the others {short.found_words(band)}"
 
 
 def _rates(
