@@ -7,12 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
-from calibcli.core.decisions.stored import StoredThresholds
 from calibcli.core.results.warning import Warning
 from calibcli.errors import InputError, UsageError
-from calibcli.io.artifacts.artifacts import read_as
-from calibcli.tasks.table import TASKS
-from calibcli.workflows.input.loaded.boxes import BoxCuts, load_box_cuts
+from calibcli.workflows.input.loaded.boxes import BoxCuts, cuts_boxes, load_box_cuts
 from calibcli.workflows.measure.decided.applied import MOST_EXACT, Applied, by_value
 from calibcli.workflows.measure.decided.boxes import box_decisions
 
@@ -155,7 +152,6 @@ def applied_of(path: str, *, calibrator: bool) -> Applied:
     Raises:
         InputError: no such artifact.
     """
-    _, stored = read_as(path, "thresholds", StoredThresholds)
-    if TASKS.get(stored.task) == "boxes":
+    if cuts_boxes(path):
         return AppliedBoxes.load(path, calibrator=calibrator)
     return Applied.load(path, calibrator=calibrator)
