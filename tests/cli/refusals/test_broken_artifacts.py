@@ -122,6 +122,34 @@ def test_a_cut_off_lies_between_0_and_1(calibcli, scores, tmp_path, cut):
     assert "cannot decide" in ran.err
 
 
+@pytest.mark.parametrize("kept", [-0.5, 2.0])
+def test_the_confidence_that_is_kept_lies_between_0_and_1(calibcli, scores, tmp_path, kept):
+    path = tmp_path / "t.json"
+    assert calibcli("threshold", scores, "--abstain", "accuracy>=0.8", "-o", path).code == 0
+    value = json.loads(path.read_text())
+    value["abstain"]["threshold"] = kept
+    value["digest"] = digest_of(value)
+    path.write_text(json.dumps(value))
+    ran = calibcli("measure", scores, "--thresholds", path)
+    assert (ran.code, "cannot decide" in ran.err) == (3, True)
+
+
+@pytest.mark.parametrize("band", [(2.0, -1.0), (0.9, 0.1), (-0.5, 0.5), (0.5, 1.5)])
+def test_a_band_lies_between_0_and_1_and_has_its_ends_in_order(calibcli, scores, tmp_path, band):
+    path = tmp_path / "t.json"
+    chosen = ("--cost", "fp=1,fn=4,refer=0.3", "--no-ci", "-o", path)
+    assert calibcli("threshold", scores, *chosen).code == 0
+    assert calibcli("measure", scores, "--no-ci", "--thresholds", path).code == 0
+    value = json.loads(path.read_text())
+    value["thresholds"][0]["cost"]["band"] |= dict(zip(("low", "high"), band, strict=True))
+    value["digest"] = digest_of(value)
+    path.write_text(json.dumps(value))
+    out = tmp_path / "out.csv"
+    out.write_text("kept")
+    ran = calibcli("apply", scores, "--thresholds", path, "-o", out)
+    assert (ran.code, "cannot decide" in ran.err, out.read_text()) == (3, True, "kept")
+
+
 def test_statistics_that_lack_something(calibcli, scores, tmp_path):
     path = tmp_path / "s.json"
     save = ("--no-ci", "--group", "camera", "--save-stats", path)

@@ -61,8 +61,13 @@ def try_thresholds(path: str, loaded: LoadedThresholds) -> None:
     """Raise InputError for thresholds that cannot decide, or that no probability can reach."""
     cuts = [*loaded.values.tolist(), *(loaded.by_group.values() if loaded.rule != SETS else ())]
     none = not loaded.single  # a class may have no cut-off
-    reachable = loaded.raw_scale is not None or all(
-        0.0 <= cut <= ABOVE_ALL or (none and np.isnan(cut)) for cut in cuts
+    if loaded.stored.abstain is not None:
+        cuts.append(loaded.stored.abstain.threshold)
+    costs = [one.cost for one in loaded.stored.thresholds if one.cost is not None]
+    bands = [cost.band for cost in costs if cost.band is not None]
+    reachable = loaded.raw_scale is not None or (
+        all(0.0 <= cut <= ABOVE_ALL or (none and np.isnan(cut)) for cut in cuts)
+        and all(0.0 <= band.low <= band.high <= ABOVE_ALL for band in bands)
     )
     try:
         fits = reachable and _decides(loaded)
